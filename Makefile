@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# GNU make. `make` builds build/, `make check` tests it, `make help` lists the rest.
+#
+#   O=DIR        where everything built goes (build)
+#   CC=clang     another compiler
+#   SAN=1        AddressSanitizer and UndefinedBehaviorSanitizer
+#   DESTDIR= prefix= sysconfdir=   as usual, for install and uninstall
+
+O ?= build
+prefix ?= /usr
+sbindir ?= $(prefix)/sbin
+sysconfdir ?= /etc
+mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/system
+VERSION := 0.1
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PKG_CONFIG ?= pkg-config
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+	-Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla -Wimplicit-fallthrough -Wnull-dereference
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-common -ffunction-sections -fdata-sections
+CPP_USHER := -std=gnu11 -D_GNU_SOURCE -DUSHER_VERSION='"$(VERSION)"' -I. -MMD -MP
+ifdef SAN
+HARDEN := -fno-common -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDSAN := -fsanitize=address,undefined
+CFLAGS := -O1 -g
+endif
+ifdef COVERAGE
+HARDEN := -fno-common --coverage
+LDSAN := --coverage
+CFLAGS := -O0 -g
+endif
+ALL_CFLAGS = $(CPP_USHER) $(WARN) $(HARDEN) $(CFLAGS)
+ALL_LDFLAGS = -Wl,--gc-sections,-z,relro,-z,now $(LDSAN) $(LDFLAGS)
+
+pkg = $(shell $(PKG_CONFIG) --$(1) $(2))
+
+# --- What is built -----------------------------------------------------------------------------
+HELPERS := vfio hugepages cpuset display nosleep seat
+PROGRAMS := usher-hook usher $(HELPERS:%=usher-%)
+
+# A helper's libraries, by folder
+LIBS_vfio := -linih -lpci
+LIBS_hugepages := -linih
+LIBS_cpuset := -linih -lcgroup $(call pkg,libs,libsystemd)
+LIBS_display := -linih
+LIBS_nosleep := -linih $(call pkg,libs,libsystemd)
+LIBS_seat := -linih
+LIBS_usher := -linih
+XML_CFLAGS := $(call pkg,cflags,libxml-2.0)
+# The hook is static; hooks/icu_stub.c keeps 32 MB of ICU tables out of it
+LIBS_hook := -linih $(shell $(PKG_CONFIG) --static --libs libxml-2.0 | tr ' ' '\n' | grep -v -e '^-licu' -e '^-lstdc++')
+
+src = $(wildcard $(1)/*.c)
+obj = $(patsubst %.c,$(O)/obj/%.o,$(call src,$(1)))
+LIB_OBJS := $(call obj,lib)
+HOOK_OBJS := $(call obj,hooks)
+HELPER_OBJS := $(call obj,helpers)
+FAKE_OBJS := $(call obj,test/fake)
+LIBA := $(O)/libusher.a
+
+.PHONY: all
+all: $(PROGRAMS:%=$(O)/%)
+
+$(O)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
+
+$(O)/obj/hooks/%.o: ALL_CFLAGS += $(XML_CFLAGS)
+$(O)/obj/test/unit/hooks_%.o: ALL_CFLAGS += $(XML_CFLAGS)
+$(O)/obj/test/fuzz/%.o: ALL_CFLAGS += $(XML_CFLAGS)
+
+$(LIBA): $(LIB_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# AddressSanitizer cannot be linked statically: that build of the hook is dynamic
+STATIC := $(if $(SAN),,-static)
+$(O)/usher-hook: $(HOOK_OBJS) $(LIBA)
+	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $(HOOK_OBJS) $(LIBA) $(LIBS_hook)
+
+define helper_rules
+$(O)/usher-$(1): $$(call obj,helpers/$(1)) $(HELPER_OBJS) $(LIBA)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $(LIBA) $$(LIBS_$(1))
+
+# The same objects over a fake kernel: test/fake stands in for what is wrapped
+$(O)/fake/usher-$(1): $$(call obj,helpers/$(1)) $(HELPER_OBJS) $(FAKE_OBJS) $(LIBA) test/fake/wraps
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) $$(FAKE_WRAPS) -o $$@ $$(filter %.o,$$^) $(LIBA) $$(LIBS_$(1))
+endef
+$(foreach h,$(HELPERS),$(eval $(call helper_rules,$(h))))
+
+$(O)/usher: $(call obj,helpers/usher) $(LIBA)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBA) $(LIBS_usher)
+
+FAKE_WRAPS = $(shell sed -n 's/^\([a-z0-9_]*\).*/-Wl,--wrap=\1/p' test/fake/wraps 2>/dev/null)
+$(O)/fake/usher-hook: $(HOOK_OBJS) $(FAKE_OBJS) $(LIBA) test/fake/wraps
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(STATIC) $(FAKE_WRAPS) -o $@ $(HOOK_OBJS) $(FAKE_OBJS) $(LIBA) $(LIBS_hook)
+$(O)/fake/usher: $(call obj,helpers/usher) $(FAKE_OBJS) $(LIBA) test/fake/wraps
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(FAKE_WRAPS) -o $@ $(filter %.o,$^) $(LIBA) $(LIBS_usher)
+
+.PHONY: fake
+fake: $(PROGRAMS:%=$(O)/fake/%)
+
+# --- Unit tests: test/unit/FOLDER_NAME_test.c is linked with that folder's objects ------------
+# (lib: the library alone; hooks, vfio, ...: all of the folder but the file with main())
+UNIT_SRCS := $(wildcard test/unit/*_test.c)
+UNIT_TESTS := $(UNIT_SRCS:test/unit/%.c=$(O)/unit/%)
+unit_folder = $(firstword $(subst _, ,$(notdir $(1))))
+unit_objs_lib :=
+unit_objs_hooks = $(filter-out %/qemu.o,$(HOOK_OBJS))
+$(foreach h,$(HELPERS) usher,$(eval unit_objs_$(h) = $(filter-out %/main.o,$(call obj,helpers/$(h))) $(HELPER_OBJS)))
+$(foreach h,$(HELPERS) usher,$(eval unit_libs_$(h) = $(LIBS_$(h))))
+unit_objs_helper = $(HELPER_OBJS)
+unit_libs_helper = -linih
+unit_libs_lib = -linih
+unit_libs_lib_sysbus_test = $(call pkg,libs,libsystemd)
+unit_libs_hooks = -linih $(call pkg,libs,libxml-2.0)
+# Wrapped functions of one test: a line "wraps: attr_write attr_read" in its head
+unit_wraps = $(shell sed -n '1,20s/.*wraps: *\([a-z0-9_ ]*\).*/\1/p' $(1) | xargs -rn1 printf -- '-Wl,--wrap=%s ')
+
+.SECONDEXPANSION:
+$(O)/unit/%: $(O)/obj/test/unit/%.o $$(unit_objs_$$(call unit_folder,%)) $(LIBA)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(call unit_wraps,test/unit/$*.c) -o $@ $(filter %.o,$^) $(LIBA) \
+		$(unit_libs_$(call unit_folder,$*)) $(unit_libs_$*) -lcmocka

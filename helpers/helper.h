@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/helper.h - the main() all helpers share: apply|undo|check CLAIM */
+#pragma once
+
+#include <stdbool.h>
+
+#include "../lib/claim.h"
+#include "../lib/cleanup.h"
+#include "../lib/deadline.h"
+
+/* Exit codes (design.md section 3) */
+enum helper_exit {
+	HELPER_DONE = 0,	/* done, or already so */
+	HELPER_FAILED = 1,	/* failed, the host is as before */
+	HELPER_DIRTY = 2,	/* failed, the host is not as before; stderr names what is left */
+	HELPER_USAGE = 64,	/* wrong usage or claim, nothing touched */
+};
+
+struct helper_ctx {
+	const struct helper *helper;
+	int rootfd;
+	int statefd;		/* run/usher; -1 when there is none or the claim lies elsewhere */
+	int dirfd;		/* the claim's own directory */
+	bool dry_run;
+	long long deadline;	/* the verb must have ended by then: lib/deadline.h */
+	struct claim claim;
+};
+
+/* A subcommand that is not apply, undo or check: "list", "hold" */
+struct helper_command {
+	const char *name;
+	const char *args;	/* "CLAIM", "" */
+	const char *help;
+	bool wants_claim;	/* first argument is a claim: loaded before run() */
+	int (*run)(struct helper_ctx *ctx, int argc, char **argv);
+};
+
+struct helper {
+	const char *name;	/* "vfio": section of the claim, name of journal and lock */
+	const char *help;	/* one line */
+	int apply_timeout_ms;	/* when the claim's section has no timeout_ms */
+	int undo_timeout_ms;
+	enum helper_exit (*apply)(struct helper_ctx *ctx);
+	enum helper_exit (*undo)(struct helper_ctx *ctx);
+	enum helper_exit (*check)(struct helper_ctx *ctx);
+	const struct helper_command *commands;
+	size_t nr_commands;
+};
+
+/**
+ * helper_main() - parse the command line, load the claim, take the lock, run the verb
+ *
+ *	usher-NAME [--root DIR] [--dry-run] apply|undo|check CLAIM
+ *
+ * A claim without the helper's section: nothing to do, 0. apply and undo take NAME.lock in the
+ * claim's directory first (waiting for the deadline at most) and need the claim to lie in
+ * ROOT/run/usher/UUID; check takes any claim file. --dry-run takes no lock and writes nothing.
+ * Sets no_new_privs, umask 077, ignores SIGPIPE.
+ *
+ * Return: the exit code
+ */
+int helper_main(int argc, char **argv, const struct helper *helper);
+
+/** helper_say() - one line on stderr, "usher: GUEST: ..." */
+void helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);
+
+/**
+ * helper_write() - attr_write(), or in a dry run the line "write PATH VALUE" on stdout
+ *
+ * Return: as attr_write(); 0 in a dry run
+ */
+int helper_write(const struct helper_ctx *ctx, const char *path, const char *val) _must_check_;
+
+/**
+ * helper_would() - for side effects that are no attribute writes
+ *
+ *	if (helper_would(ctx, "modprobe %s", name))
+ *		return 0;
+ *
+ * Return: true in a dry run, after printing the line on stdout; false when it is to be done
+ */
+bool helper_would(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);

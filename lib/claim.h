@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/claim.h - what one guest holds of the host: run/usher/UUID/claim.ini */
+#pragma once
+
+#include "cleanup.h"
+#include "ini.h"
+#include "pciaddr.h"
+#include "process.h"
+
+/*
+ * How it works
+ *
+ * The hook derives the claim once, in `prepare`, and writes it before anything is touched; the
+ * helpers read their own section of it and nothing else (hooks/plan.c writes them):
+ *
+ *	[claim]
+ *	format = 1
+ *	guest = win11			text_encode()d
+ *	uuid = 1b4e28ba-...
+ *	state = preparing		preparing handed running ending returning
+ *	owner = 812 53321		pid, start time: who keeps the claim alive in that state
+ *	required = hugepages vfio seat	steps whose failure refuses the start
+ *
+ *	[vfio]				only when there are devices
+ *	timeout_ms = 10000
+ *	driver = vfio-pci
+ *	device = 0000:01:00.0 10de:1b80 hostdev unmanaged
+ *					address, ids, origin (hostdev interface nvme policy slot),
+ *					managed | unmanaged as libvirt sees it; repeated
+ *	[hugepages]			only when the guest has pages
+ *	timeout_ms = 30000
+ *	compact = yes
+ *	need = 2048 any 512		page size KiB, host node list or any, pages; repeated
+ *	give_back = started | release	when the pool goes back down
+ *	[cpuset]			only when vCPUs are pinned
+ *	timeout_ms = 2000
+ *	method = auto			auto partition slices plain
+ *	cpus = 2-3			the CPUs held exclusively
+ *	vcpu = 0 2			vCPU, CPU list; repeated
+ *	emulator = 0-1			when given
+ *	iothread = 1 0-1		id, CPU list; repeated
+ *	[display], [display NAME]	one per monitor
+ *	monitor = DEL:a0c4:JK9X		EDID manufacturer:product:serial, later parts may be left
+ *					out; or a connector: card0-DP-1
+ *	guest_input = 17		VCP 0x60 values, decimal
+ *	host_input = 15
+ *	source_address = 81		decimal, 0x51 by the standard
+ *	delay_ms = 2000
+ *	timeout_ms = 15000
+ *	[nosleep]
+ *	inhibit = sleep			logind's words, colon-separated
+ *	mode = block			block delay
+ *	[seat]				only when a device the host shows its screen on is claimed
+ *	release = auto			auto yes no
+ *	device = 0000:01:00.0		repeated
+ *
+ * Everything in it is checked again on reading: a claim that is not ours, or does not parse,
+ * is refused and nothing is touched.
+ */
+
+#define CLAIM_FORMAT 1
+#define CLAIM_FILE "claim.ini"
+#define UUID_STRLEN 37
+
+enum claim_state {
+	CLAIM_PREPARING,	/* owner: the hook */
+	CLAIM_HANDED,		/* owner: the libvirt daemon */
+	CLAIM_RUNNING,		/* owner: QEMU */
+	CLAIM_ENDING,		/* owner: the libvirt daemon */
+	CLAIM_RETURNING,	/* owner: the process that gives back */
+};
+
+struct claim {
+	char *guest;
+	char uuid[UUID_STRLEN];
+	enum claim_state state;
+	struct process owner;
+	struct inidoc doc;
+};
+
+void claim_free(struct claim *claim);
+#define _cleanup_claim_ _cleanup_(claim_free)
+
+/** uuid_valid() - 8-4-4-4-12 hex digits, lower case as libvirt prints them. Return: 1 or 0 */
+int uuid_valid(const char *uuid);
+
+/** claim_state_name() - "preparing" */
+const char *claim_state_name(enum claim_state state);
+
+/**
+ * claim_init() - a new claim in state preparing
+ *
+ * Return: 0, -EINVAL for a malformed uuid, -ENOMEM
+ */
+int claim_init(struct claim *claim, const char *uuid, const char *guest,
+	       const struct process *owner) _must_check_;
+
+/**
+ * claim_parse() - from text, checked
+ *
+ * Return: 0, -EBADMSG with @err filled (also for an unknown format), -ENOMEM
+ */
+int claim_parse(const char *text, size_t len, struct claim *ret, struct ini_error *err)
+	_must_check_;
+
+/**
+ * claim_load() - read run/usher/UUID/claim.ini
+ * @statefd:	from state_open()
+ *
+ * Return: 0, -ENOENT, -EPERM when it is not root's alone, -EBADMSG when it does not parse or names
+ * another uuid (@err filled), else -errno
+ */
+int claim_load(int statefd, const char *uuid, struct claim *ret, struct ini_error *err)
+	_must_check_;
+
+/**
+ * claim_store() - write the claim atomically, its directory made when missing
+ *
+ * Return: 0, else -errno; the old claim is whole then
+ */
+int claim_store(int statefd, struct claim *claim) _must_check_;
+
+/** claim_set_state() - claim_store() with a new state and owner. Return: as claim_store() */
+int claim_set_state(int statefd, struct claim *claim, enum claim_state state,
+		    const struct process *owner) _must_check_;
+
+struct claim_device {
+	struct pciaddr addr;
+	struct pciid id;
+	char origin[16];
+	bool managed;		/* libvirt binds it itself when it is not on vfio yet */
+};
+
+/**
+ * claim_device_parse() - one [vfio] device value
+ *
+ * Return: 0, -EBADMSG
+ */
+int claim_device_parse(const char *value, struct claim_device *ret) _must_check_;
+
+/** claim_int() - a decimal number of a section, @fallback when it is missing or no number */
+int claim_int(const struct claim *claim, const char *section, const char *key, int fallback);

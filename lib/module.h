@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/module.h - kernel modules */
+#pragma once
+
+#include "cleanup.h"
+
+/**
+ * module_loaded() - is a module there, loaded or built in
+ * @name:	"vfio-pci"; '-' and '_' are the same
+ *
+ * Return: 1 yes, 0 no (a built-in module without parameters may read as no), else -errno
+ */
+int module_loaded(int rootfd, const char *name) _must_check_;
+
+/**
+ * module_load() - modprobe it unless it is there
+ *
+ * Runs /usr/sbin/modprobe (or /sbin) with the deadline; it is killed past it, which does not
+ * free a modprobe that hangs inside the kernel.
+ *
+ * Return: 0, -ETIMEDOUT, -ENOENT when modprobe knows no such module or is missing itself, -EPERM
+ * when the kernel refuses it (lockdown, signature), -EIO for any other failure
+ */
+int module_load(int rootfd, const char *name, int timeout_ms) _must_check_;

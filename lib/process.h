@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/process.h - who is alive: pid + start time, command lines, open files */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "cleanup.h"
+
+/* A pid alone is reused; with its start time it names one process of this boot */
+struct process {
+	pid_t pid;
+	unsigned long long start_time;	/* clock ticks since boot, proc/PID/stat field 22 */
+};
+
+/**
+ * process_identify() - pid and start time of a living process
+ *
+ * Return: 0, -ESRCH when there is none (a zombie counts as none), -EBADMSG when stat is unreadable
+ * ABI: Documentation/filesystems/proc.rst, table 1-4
+ */
+int process_identify(int rootfd, pid_t pid, struct process *ret) _must_check_;
+
+/** process_alive() - is this very process still there. Return: 1 yes, 0 no, else -errno */
+int process_alive(int rootfd, const struct process *process) _must_check_;
+
+/** process_name() - proc/PID/comm. Return: 0, -ESRCH, else -errno */
+int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
+
+/**
+ * process_find_arg() - a process with @arg as one whole word of its command line
+ *
+ * QEMU is started with "-uuid", UUID; a path that merely contains the uuid is no match.
+ *
+ * Return: the lowest such pid > 0, 0 when there is none, else -errno
+ */
+pid_t process_find_arg(int rootfd, const char *arg) _must_check_;
+
+/**
+ * process_find_open() - a process that holds one of these files open
+ * @paths:	absolute, as proc/PID/fd/N shows them: "/dev/vfio/12"
+ *
+ * Our own process is left out.
+ *
+ * Return: the lowest such pid > 0, 0 when there is none, else -errno
+ */
+pid_t process_find_open(int rootfd, const char *const *paths, size_t nr) _must_check_;
