@@ -8,8 +8,10 @@
 
 /**
  * log_line() - send one line, tag "usher"
+ * @rootfd:	the socket is dev/log below it; a recorded tree has none
  * @priority:	LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG
  *
- * Never blocks for long and never fails the caller: without a log daemon the line is lost.
+ * Never waits and never fails the caller: without a log daemon, or with one that does not read,
+ * the line is lost.
  */
-void log_line(int priority, const char *fmt, ...) _printf_(2, 3);
+void log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);

@@ -15,7 +15,7 @@ int module_loaded(int rootfd, const char *name) _must_check_;
 /**
  * module_load() - modprobe it unless it is there
  *
- * Runs /usr/sbin/modprobe (or /sbin) with the deadline; it is killed past it, which does not
+ * Runs /sbin/modprobe with the deadline; it is killed past it, which does not
  * free a modprobe that hangs inside the kernel.
  *
  * Return: 0, -ETIMEDOUT, -ENOENT when modprobe knows no such module or is missing itself, -EPERM

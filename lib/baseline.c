@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/baseline.c - what settings shared by several guests were before the first claim */
+#include "baseline.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attr.h"
+#include "state.h"
+#include "text.h"
+
+#define BASELINE_DIR "host"
+#define SECTION	     "baseline"
+#define KEY	     "setting"
+
+void baseline_close(struct baseline *baseline)
+{
+	inidoc_free(&baseline->doc);
+	free(baseline->name);
+	if (baseline->dirfd >= 0)
+		(void)close(baseline->dirfd);
+	if (baseline->lockfd >= 0)
+		(void)close(baseline->lockfd);
+	*baseline = (struct baseline){ .lockfd = -1, .dirfd = -1 };
+}
+
+static int file_name(const struct baseline *baseline, char *buf, size_t size)
+{
+	return path_format(buf, size, "%s.ini", baseline->name);
+}
+
+static int load(struct baseline *baseline)
+{
+	_cleanup_free_ char *text = NULL;
+	struct ini_error err;
+	char file[NAME_MAX + 1];
+	size_t len;
+	int r;
+
+	r = file_name(baseline, file, sizeof(file));
+	if (r < 0)
+		return r;
+	r = state_read(baseline->dirfd, file, &text, &len);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return inidoc_parse(text, len, &baseline->doc, &err);
+}
+
+static int store(const struct baseline *baseline)
+{
+	_cleanup_free_ char *text = NULL;
+	char file[NAME_MAX + 1];
+	size_t len;
+	int r;
+
+	r = file_name(baseline, file, sizeof(file));
+	if (r < 0)
+		return r;
+	if (baseline->doc.nr == 0)
+		return state_remove(baseline->dirfd, file);
+	r = inidoc_format(&baseline->doc, &text, &len);
+	return r < 0 ? r : state_write(baseline->dirfd, file, text, len);
+}
+
+int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret)
+{
+	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
+	char lock[NAME_MAX + 1];
+	int r;
+
+	r = path_format(lock, sizeof(lock), "%s.lock", name);
+	if (r < 0)
+		return r;
+	baseline.name = strdup(name);
+	if (!baseline.name)
+		return -ENOMEM;
+	baseline.dirfd = state_dir(statefd, BASELINE_DIR, true);
+	if (baseline.dirfd < 0)
+		return baseline.dirfd;
+	baseline.lockfd = state_lock(baseline.dirfd, lock, timeout_ms);
+	if (baseline.lockfd < 0)
+		return baseline.lockfd;
+	r = load(&baseline);
+	if (r < 0)
+		return r;
+	*ret = baseline;
+	baseline = (struct baseline){ .lockfd = -1, .dirfd = -1 };
+	return 0;
+}
+
+/* Return: 1 with the words SETTING VALUE, 0 when it is another setting, else -errno */
+static int entry_match(const struct inidoc_entry *entry, const char *setting_word,
+		       struct strlist *words)
+{
+	int r = text_split(entry->value, " ", words);
+
+	if (r < 0)
+		return r;
+	if (words->nr != 2)
+		return -EBADMSG;
+	return strcmp(words->names[0], setting_word) == 0;
+}
+
+/* Return: 1 and the entry's index, 0 when nothing is kept, else -errno */
+static int find(const struct baseline *baseline, const char *setting, size_t *ret, char **ret_value)
+{
+	_cleanup_free_ char *word = NULL;
+	int r = text_encode(setting, &word);
+
+	for (size_t i = 0; r == 0 && i < baseline->doc.nr; i++) {
+		_cleanup_strlist_ struct strlist words = { 0 };
+
+		r = entry_match(&baseline->doc.entries[i], word, &words);
+		if (r > 0) {
+			*ret = i;
+			if (ret_value)
+				r = text_decode(words.names[1], ret_value) ?: 1;
+		}
+	}
+	return r;
+}
+
+int baseline_get(const struct baseline *baseline, const char *setting, char **ret)
+{
+	size_t index;
+
+	return find(baseline, setting, &index, ret);
+}
+
+int baseline_keep(struct baseline *baseline, const char *setting, const char *value)
+{
+	_cleanup_free_ char *setting_word = NULL, *value_word = NULL;
+	size_t index;
+	int r;
+
+	r = find(baseline, setting, &index, NULL);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = text_encode(setting, &setting_word);
+	if (r == 0)
+		r = text_encode(value, &value_word);
+	if (r == 0)
+		r = inidoc_addf(&baseline->doc, SECTION, KEY, "%s %s", setting_word, value_word);
+	if (r == 0)
+		r = store(baseline);
+	return r < 0 ? r : 1;
+}
+
+int baseline_forget(struct baseline *baseline, const char *setting)
+{
+	struct inidoc_entry *entries = baseline->doc.entries;
+	size_t index;
+	int r;
+
+	r = find(baseline, setting, &index, NULL);
+	if (r <= 0)
+		return r;
+	free(entries[index].section);
+	free(entries[index].key);
+	free(entries[index].value);
+	memmove(&entries[index], &entries[index + 1],
+		(baseline->doc.nr - index - 1) * sizeof(*entries));
+	baseline->doc.nr--;
+	return store(baseline);
+}

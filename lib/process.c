@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/process.c - who is alive: pid + start time, command lines, open files */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attr.h"
+#include "units.h"
+
+/* Longest command line that is searched; QEMU's are some 10 KiB */
+#define CMDLINE_MAX (1024 * 1024)
+
+/* Fields of proc/PID/stat behind the name's ')': state is the first, start time the twentieth */
+#define STAT_START_TIME 20
+
+/* The name may hold blanks and ')': the last ')' ends it */
+static int stat_parse(char *stat, char *ret_state, unsigned long long *ret_start)
+{
+	char *end = strrchr(stat, ')');
+	char *save = NULL, *word;
+	int field = 0;
+
+	if (!end)
+		return -EBADMSG;
+	for (word = strtok_r(end + 1, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		field++;
+		if (field == 1)
+			*ret_state = word[0];
+		if (field == STAT_START_TIME)
+			return parse_ull(word, 10, ULLONG_MAX, ret_start) < 0 ? -EBADMSG : 0;
+	}
+	return -EBADMSG;
+}
+
+int process_identify(int rootfd, pid_t pid, struct process *ret)
+{
+	char path[64], stat[ATTR_MAX], state = 0;
+	unsigned long long start = 0;
+	int r;
+
+	r = path_format(path, sizeof(path), "proc/%d/stat", (int)pid);
+	if (r < 0)
+		return r;
+	r = attr_read(rootfd, path, stat, sizeof(stat));
+	if (r == -ENOENT || r == -ESRCH)
+		return -ESRCH;
+	if (r < 0)
+		return r;
+	r = stat_parse(stat, &state, &start);
+	if (r < 0)
+		return r;
+	if (state == 'Z' || state == 'X')
+		return -ESRCH;
+	*ret = (struct process){ .pid = pid, .start_time = start };
+	return 0;
+}
+
+int process_alive(int rootfd, const struct process *process)
+{
+	struct process now;
+	int r;
+
+	if (process->pid <= 0)
+		return 0;
+	r = process_identify(rootfd, process->pid, &now);
+	if (r == -ESRCH)
+		return 0;
+	if (r < 0)
+		return r;
+	return now.start_time == process->start_time;
+}
+
+int process_name(int rootfd, pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	int r;
+
+	r = path_format(path, sizeof(path), "proc/%d/comm", (int)pid);
+	if (r < 0)
+		return r;
+	r = attr_read(rootfd, path, buf, size);
+	if (r == -ENOENT || r == -ESRCH)
+		return -ESRCH;
+	return r < 0 ? r : 0;
+}
+
+/*
+ * The lowest pid for which @match says 1. A process that ends while it is looked at is no error.
+ */
+static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, const void *what),
+			const void *what)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	pid_t found = 0;
+	int r;
+
+	r = attr_list(rootfd, "proc", &names);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; i < names.nr; i++) {
+		unsigned int pid;
+
+		if (parse_uint(names.names[i], 10, INT_MAX, &pid) < 0)
+			continue;
+		if (found && (pid_t)pid > found)
+			continue;
+		r = match(rootfd, (pid_t)pid, what);
+		if (r < 0 && r != -ENOENT && r != -ESRCH)
+			return r;
+		if (r > 0)
+			found = (pid_t)pid;
+	}
+	return found;
+}
+
+static int cmdline_has(int rootfd, pid_t pid, const void *what)
+{
+	_cleanup_free_ char *cmdline = NULL;
+	char path[64];
+	size_t len = 0;
+	int r;
+
+	r = path_format(path, sizeof(path), "proc/%d/cmdline", (int)pid);
+	if (r < 0)
+		return r;
+	r = attr_read_all(rootfd, path, CMDLINE_MAX, &cmdline, &len);
+	if (r < 0)
+		return r == -E2BIG ? 0 : r;
+	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1)
+		if (strcmp(word, what) == 0)
+			return 1;
+	return 0;
+}
+
+pid_t process_find_arg(int rootfd, const char *arg)
+{
+	return lowest_pid(rootfd, cmdline_has, arg);
+}
+
+struct open_search {
+	const char *const *paths;
+	size_t nr;
+};
+
+static bool fd_matches(int dirfd, const char *name, const struct open_search *search)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	for (size_t i = 0; i < search->nr; i++)
+		if (strcmp(target, search->paths[i]) == 0)
+			return true;
+	return false;
+}
+
+static int holds_open(int rootfd, pid_t pid, const void *what)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	const struct dirent *entry;
+	char path[64];
+	int fd, r;
+
+	if (pid == getpid())
+		return 0;
+	r = path_format(path, sizeof(path), "proc/%d/fd", (int)pid);
+	if (r < 0)
+		return r;
+	fd = attr_open(rootfd, path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	while ((entry = readdir(dir)))
+		if (fd_matches(dirfd(dir), entry->d_name, what))
+			return 1;
+	return 0;
+}
+
+pid_t process_find_open(int rootfd, const char *const *paths, size_t nr)
+{
+	const struct open_search search = { .paths = paths, .nr = nr };
+
+	return lowest_pid(rootfd, holds_open, &search);
+}

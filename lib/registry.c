@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/registry.c - all claims of this host: the lock, the list, who is alive */
+#include "registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attr.h"
+#include "pcidev.h"
+#include "state.h"
+
+void claims_free(struct claims *claims)
+{
+	for (size_t i = 0; i < claims->nr; i++)
+		claim_free(&claims->claims[i]);
+	free(claims->claims);
+	*claims = (struct claims){ 0 };
+}
+
+int registry_lock(int statefd, int timeout_ms)
+{
+	return state_lock(statefd, "registry.lock", timeout_ms);
+}
+
+static int claims_push(struct claims *claims, struct claim *claim)
+{
+	struct claim *grown = reallocarray(claims->claims, claims->nr + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	claims->claims = grown;
+	grown[claims->nr++] = *claim;
+	*claim = (struct claim){ 0 };
+	return 0;
+}
+
+int registry_load(int statefd, struct claims *ret)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int left_out = 0, r;
+
+	r = attr_list(statefd, ".", &names);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < names.nr; i++) {
+		_cleanup_claim_ struct claim claim = { 0 };
+		struct ini_error err;
+
+		if (!uuid_valid(names.names[i]))
+			continue;
+		r = claim_load(statefd, names.names[i], &claim, &err);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0) {
+			left_out++;
+			continue;
+		}
+		r = claims_push(&claims, &claim);
+		if (r < 0)
+			return r;
+	}
+	*ret = claims;
+	claims = (struct claims){ 0 };
+	return left_out;
+}
+
+static int add_node(struct strlist *paths, const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/%s", dir, name);
+
+	return r < 0 ? r : strlist_add(paths, path);
+}
+
+/* /dev/vfio/GROUP, and the per-device nodes of iommufd since Linux 6.6 */
+static int vfio_nodes_of(int rootfd, const struct pciaddr *addr, struct strlist *paths)
+{
+	_cleanup_strlist_ struct strlist cdevs = { 0 };
+	char buf[PCIADDR_STRLEN], dir[PATH_MAX], number[16];
+	int group = pcidev_group(rootfd, addr);
+	int r = 0;
+
+	if (group >= 0) {
+		r = path_format(number, sizeof(number), "%d", group);
+		if (r == 0)
+			r = add_node(paths, "/dev/vfio", number);
+	}
+	pciaddr_format(addr, buf);
+	if (r == 0)
+		r = path_format(dir, sizeof(dir), "sys/bus/pci/devices/%s/vfio-dev", buf);
+	if (r < 0 || attr_list(rootfd, dir, &cdevs) < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < cdevs.nr; i++)
+		r = add_node(paths, "/dev/vfio/devices", cdevs.names[i]);
+	return r;
+}
+
+static int vfio_nodes(int rootfd, const struct claim *claim, struct strlist *paths)
+{
+	const struct inidoc_entry *entry = NULL;
+	int r = 0;
+
+	while (r == 0 && (entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		struct claim_device device;
+
+		if (claim_device_parse(entry->value, &device) == 0)
+			r = vfio_nodes_of(rootfd, &device.addr, paths);
+	}
+	return r;
+}
+
+int registry_alive(int rootfd, const struct claim *claim)
+{
+	_cleanup_strlist_ struct strlist paths = { 0 };
+	pid_t pid;
+	int r;
+
+	r = process_alive(rootfd, &claim->owner);
+	if (r != 0)
+		return r;
+	pid = process_find_arg(rootfd, claim->uuid);
+	if (pid != 0)
+		return pid > 0 ? 1 : (int)pid;
+	r = vfio_nodes(rootfd, claim, &paths);
+	if (r < 0 || paths.nr == 0)
+		return r;
+	pid = process_find_open(rootfd, (const char *const *)paths.names, paths.nr);
+	return pid > 0 ? 1 : (int)pid;
+}

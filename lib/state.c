@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/state.c - files below /run/usher: atomic, root's alone, never through a symlink */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "attr.h"
+#include "deadline.h"
+#include "openat.h"
+
+#define STATE_DIR     "run/usher"
+#define RESOLVE_STATE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+/* While waiting for a lock: how often the wait is broken off to look at the deadline */
+#define LOCK_TICK_MS 10
+
+/* Only a file or directory of ours that nobody else may write is believed */
+static int state_check(int fd, mode_t type)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IFMT) != type || st.st_uid != geteuid() ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EPERM;
+	return 0;
+}
+
+static int dir_make(int dirfd, const char *name)
+{
+	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+/* "run" may be a symlink inside a recorded tree, run/usher never */
+static int run_open(int rootfd, bool create)
+{
+	int r = attr_open(rootfd, "run", O_RDONLY | O_DIRECTORY);
+
+	if (r != -ENOENT || !create)
+		return r;
+	if (mkdirat(rootfd, "run", 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return attr_open(rootfd, "run", O_RDONLY | O_DIRECTORY);
+}
+
+int state_dir(int statefd, const char *name, bool create)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (create) {
+		r = dir_make(statefd, name);
+		if (r < 0)
+			return r;
+	}
+	fd = openat_resolve(statefd, name, O_RDONLY | O_DIRECTORY, 0, RESOLVE_STATE);
+	if (fd < 0)
+		return fd;
+	r = state_check(fd, S_IFDIR);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int state_open(int rootfd, bool create)
+{
+	_cleanup_close_ int run = run_open(rootfd, create);
+
+	if (run < 0)
+		return run;
+	return state_dir(run, "usher", create);
+}
+
+static int read_whole(int fd, char *buf, size_t size, size_t *ret_len)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, buf + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+int state_read(int dirfd, const char *name, char **ret, size_t *ret_len)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *buf = NULL;
+	struct stat st;
+	size_t len = 0;
+	int r;
+
+	fd = openat_resolve(dirfd, name, O_RDONLY | O_NONBLOCK, 0, RESOLVE_STATE);
+	if (fd < 0)
+		return fd;
+	r = state_check(fd, S_IFREG);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > STATE_FILE_MAX)
+		return -E2BIG;
+	buf = malloc((size_t)st.st_size + 1);
+	if (!buf)
+		return -ENOMEM;
+	r = read_whole(fd, buf, (size_t)st.st_size, &len);
+	if (r < 0)
+		return r;
+	buf[len] = '\0';
+	*ret = TAKE_PTR(buf);
+	*ret_len = len;
+	return 0;
+}
+
+static int write_whole(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int state_write(int dirfd, const char *name, const char *data, size_t len)
+{
+	_cleanup_close_ int fd = -1;
+	char tmp[NAME_MAX + 1];
+	int r;
+
+	/* The pid keeps two writers apart; a name left by a killed one is taken over */
+	r = path_format(tmp, sizeof(tmp), ".%s.%d", name, (int)getpid());
+	if (r < 0)
+		return r;
+	fd = openat_resolve(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0600, RESOLVE_STATE);
+	if (fd < 0)
+		return fd;
+	r = write_whole(fd, data, len);
+	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dirfd, tmp, 0);
+	return r;
+}
+
+int state_append(int dirfd, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	fd = openat_resolve(dirfd, name, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, 0600,
+			    RESOLVE_STATE);
+	if (fd < 0)
+		return fd;
+	r = state_check(fd, S_IFREG);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int state_remove(int dirfd, const char *name)
+{
+	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+int state_remove_dir(int statefd, const char *name)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	_cleanup_close_ int fd = state_dir(statefd, name, false);
+	int r;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	r = attr_list(fd, ".", &names);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < names.nr; i++)
+		if (unlinkat(fd, names.names[i], 0) < 0 && errno != ENOENT)
+			return errno == EISDIR ? -ENOTEMPTY : -errno;
+	if (unlinkat(statefd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static void lock_tick(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * flock(2) with a deadline: a timer that keeps firing breaks the wait off. (Once would not do: it
+ * could fire before flock() sleeps.)
+ */
+static int flock_until(int fd, long long deadline)
+{
+	const struct itimerval tick = { .it_interval.tv_usec = LOCK_TICK_MS * 1000,
+					.it_value.tv_usec = LOCK_TICK_MS * 1000 };
+	struct sigaction act = { .sa_handler = lock_tick }, old_act;
+	struct itimerval old_timer;
+	int r = 0;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	if (deadline_left(deadline) == 0)
+		return -ETIMEDOUT;
+	if (sigaction(SIGALRM, &act, &old_act) < 0)
+		return -errno;
+	(void)setitimer(ITIMER_REAL, &tick, &old_timer);
+	while (flock(fd, LOCK_EX) < 0) {
+		r = errno == EINTR ? 0 : -errno;
+		if (r == 0 && deadline_left(deadline) == 0)
+			r = -ETIMEDOUT;
+		if (r < 0)
+			break;
+	}
+	(void)setitimer(ITIMER_REAL, &old_timer, NULL);
+	(void)sigaction(SIGALRM, &old_act, NULL);
+	return r;
+}
+
+/* Return: 1 when @name is still the file we hold open */
+static int still_linked(int dirfd, const char *name, int fd)
+{
+	struct stat held, now;
+
+	if (fstat(fd, &held) < 0)
+		return -errno;
+	if (fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return held.st_ino == now.st_ino && held.st_dev == now.st_dev;
+}
+
+int state_lock(int dirfd, const char *name, int timeout_ms)
+{
+	long long deadline = deadline_in(timeout_ms);
+
+	for (;;) {
+		_cleanup_close_ int fd = state_append(dirfd, name);
+		int r;
+
+		if (fd < 0)
+			return fd;
+		r = flock_until(fd, deadline);
+		if (r < 0)
+			return r;
+		r = still_linked(dirfd, name, fd);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return TAKE_FD(fd);
+	}
+}
