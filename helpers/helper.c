@@ -25,7 +25,7 @@ static int take_lock(struct helper_ctx *ctx)
 	return r < 0 ? r : state_lock(ctx->dirfd, lock, deadline_left(ctx->deadline));
 }
 
-static void say(const char *guest, const char *fmt, va_list args)
+_printf_(2, 0) static void say(const char *guest, const char *fmt, va_list args)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_free_ char *text = NULL;
