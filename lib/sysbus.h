@@ -2,12 +2,18 @@
 /* lib/sysbus.h - what usher asks of systemd and logind over D-Bus, each call with a deadline */
 #pragma once
 
+#include <stdint.h>
+
 #include "cleanup.h"
 #include "cpulist.h"
 
-/* All calls: -ECONNREFUSED or -ENOENT when there is no bus, -ETIMEDOUT, -EOPNOTSUPP when the
- * other side lacks the method or property, else the D-Bus error as -errno. The connection is
- * opened and closed within the call. */
+/* All calls: -ECONNREFUSED or -ENOENT when there is no bus, -EHOSTUNREACH when nobody on it
+ * answers to the service's name and none can be started, -ETIMEDOUT, -EOPNOTSUPP when the other
+ * side lacks the method or property, else the D-Bus error as -errno. The connection is opened and
+ * closed within the call. */
+
+/* A set of CPUs as systemd carries it: bit N%8 of byte N/8 */
+#define SYSBUS_CPUS_MAX (CPULIST_MAX / 8)
 
 /**
  * sysbus_inhibit() - take a logind inhibitor lock; it lasts as long as the fd is open
@@ -27,17 +33,44 @@ int sysbus_inhibit(const char *what, const char *who, const char *why, const cha
  *
  * Returns when systemd says the job is done. The service is collected when it ends.
  *
- * Return: 0, -EEXIST when such a unit is there already, else -errno
+ * It has systemd's default dependencies, so it is stopped when the host shuts down.
+ *
+ * Return: 0, -EEXIST when such a unit is there already, -EIO when the program could not be
+ * executed, -ECANCELED when somebody else stopped it meanwhile, else -errno
  */
 int sysbus_start_service(const char *unit, const char *description, const char *const *argv,
 			 const char *const *stop_argv, int timeout_ms) _must_check_;
 
-/** sysbus_stop_unit() - stop it and wait for the job. Return: 0 (also when it is not loaded) */
+/**
+ * sysbus_stop_unit() - stop it and wait for the job, which ends after ExecStopPost has
+ *
+ * Return: 0 (also when it is not loaded), else -errno
+ */
 int sysbus_stop_unit(const char *unit, int timeout_ms) _must_check_;
 
-/** sysbus_get_allowed_cpus() - a unit's AllowedCPUs as systemd has it, empty when unset */
+/**
+ * sysbus_get_allowed_cpus() - a unit's AllowedCPUs as systemd has it, empty when unset
+ * @unit:	a .slice, .scope or .service
+ *
+ * Return: 0, -EINVAL for another kind of unit, -ERANGE past CPULIST_MAX, else -errno
+ */
 int sysbus_get_allowed_cpus(const char *unit, struct cpulist *ret, int timeout_ms) _must_check_;
 
-/** sysbus_set_allowed_cpus() - SetUnitProperties(AllowedCPUs), runtime only; empty clears it */
+/**
+ * sysbus_set_allowed_cpus() - SetUnitProperties(AllowedCPUs), runtime only; empty clears it
+ *
+ * Return: 0, -ENOENT when there is no such unit, else -errno
+ * Seen on: an empty value does not clear it on some systemd versions (systemd issue 43846)
+ */
 int sysbus_set_allowed_cpus(const char *unit, const struct cpulist *cpus, int timeout_ms)
 	_must_check_;
+
+/** sysbus_cpus_to_bytes() - systemd's byte form. Return: the bytes used, 0 for the empty set */
+size_t sysbus_cpus_to_bytes(const struct cpulist *cpus, uint8_t bytes[static SYSBUS_CPUS_MAX]);
+
+/**
+ * sysbus_cpus_from_bytes() - the inverse, any length
+ *
+ * Return: 0, -ERANGE for a CPU >= CPULIST_MAX
+ */
+int sysbus_cpus_from_bytes(const uint8_t *bytes, size_t size, struct cpulist *ret) _must_check_;
