@@ -113,13 +113,31 @@ static int vfio_nodes(int rootfd, const struct claim *claim, struct strlist *pat
 	return r;
 }
 
+/*
+ * Does the owner still keep it. libvirt removes the domain's status file just before it calls
+ * `release`: an ending claim without that file has lost its release, or is about to get it, and
+ * then both do the same.
+ * Seen on: libvirt 9.0 and 11.3, qemu_process.c qemuProcessStop
+ */
+static int owner_keeps(int rootfd, const struct claim *claim)
+{
+	char path[PATH_MAX];
+	int r;
+
+	r = process_alive(rootfd, &claim->owner);
+	if (r <= 0 || claim->state != CLAIM_ENDING)
+		return r;
+	r = path_format(path, sizeof(path), "run/libvirt/qemu/%s.xml", claim->guest);
+	return r < 0 ? r : attr_exists(rootfd, path);
+}
+
 int registry_alive(int rootfd, const struct claim *claim)
 {
 	_cleanup_strlist_ struct strlist paths = { 0 };
 	pid_t pid;
 	int r;
 
-	r = process_alive(rootfd, &claim->owner);
+	r = owner_keeps(rootfd, claim);
 	if (r != 0)
 		return r;
 	pid = process_find_arg(rootfd, claim->uuid);

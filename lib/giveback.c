@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/giveback.c - give back all that a claim holds, and find claims nobody keeps alive */
+#include "giveback.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deadline.h"
+#include "log.h"
+#include "registry.h"
+#include "state.h"
+
+#define LOCK_FILE "claim.lock"
+
+int giveback_lock(const struct host *host, const char *uuid, int timeout_ms)
+{
+	_cleanup_close_ int dirfd = state_dir(host->statefd, uuid, false);
+
+	return dirfd < 0 ? dirfd : state_lock(dirfd, LOCK_FILE, timeout_ms);
+}
+
+int giveback_claim(const struct host *host, const struct claim *claim, struct step_result *result)
+{
+	int started, prepared;
+
+	started = steps_run(host, claim, "undo", STEP_STARTED, 0, result);
+	if (started < 0)
+		return started;
+	prepared = steps_run(host, claim, "undo", STEP_PREPARE, 0, result);
+	if (prepared < 0)
+		return prepared;
+	if (started || prepared) {
+		log_line(host->rootfd, LOG_ERR,
+			 "%s: not everything could be given back: see the lines above; usher "
+			 "recover tries again",
+			 claim->guest);
+		return 1;
+	}
+	return state_remove_dir(host->statefd, claim->uuid);
+}
+
+/* Return: 1 it is ours to give back now, 0 somebody keeps it, else -errno */
+static int take_over(const struct host *host, const struct claim *claim, const char *uuid)
+{
+	_cleanup_claim_ struct claim now = { 0 };
+	_cleanup_close_ int lock = -1;
+	struct ini_error err;
+	struct process self;
+	int r;
+
+	lock = registry_lock(host->statefd, 5000);
+	if (lock < 0)
+		return lock;
+	/* It may have changed, or gone, since it was listed */
+	r = claim_load(host->statefd, claim->uuid, &now, &err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (!uuid || strcmp(uuid, claim->uuid) != 0 || now.state == CLAIM_RETURNING) {
+		r = registry_alive(host->rootfd, &now);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	r = process_identify(host->rootfd, getpid(), &self);
+	if (r == 0)
+		r = claim_set_state(host->statefd, &now, CLAIM_RETURNING, &self);
+	return r < 0 ? r : 1;
+}
+
+/* Return: 0 given back, or kept by somebody; 1 not given back whole, else -errno */
+static int giveback_one(const struct host *host, const struct claim *claim, const char *uuid,
+			int timeout_ms, struct step_result *result)
+{
+	bool mine = uuid && strcmp(uuid, claim->uuid) == 0;
+	_cleanup_close_ int lock = -1;
+	int r;
+
+	/* Only our own guest's claim is worth waiting for */
+	lock = giveback_lock(host, claim->uuid, mine ? timeout_ms : 0);
+	if (lock == -ENOENT)
+		return 0;
+	if (lock < 0)
+		return lock == -ETIMEDOUT && !mine ? 0 : lock;
+	r = take_over(host, claim, uuid);
+	if (r <= 0)
+		return r;
+	log_line(host->rootfd, LOG_INFO, "%s: giving back what is left of an earlier run",
+		 claim->guest);
+	return giveback_claim(host, claim, result);
+}
+
+int giveback_dead(const struct host *host, const char *uuid, int timeout_ms,
+		  struct step_result *result)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	int not_back = 0, r;
+
+	r = registry_load(host->statefd, &claims);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < claims.nr; i++) {
+		r = giveback_one(host, &claims.claims[i], uuid, timeout_ms, result);
+		if (r == -ENOMEM)
+			return r;
+		not_back += r != 0;
+	}
+	return not_back;
+}

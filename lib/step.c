@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/step.c - the steps of a guest's life, each done by one helper program */
+#include "step.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attr.h"
+#include "log.h"
+#include "spawn.h"
+#include "text.h"
+
+/* A helper keeps its own deadline; this much later it is killed */
+#define OVERTIME_MS 1000
+
+#define MAX_RANK 2
+
+const struct step steps[] = {
+	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000 },
+	{ "vfio", STEP_PREPARE, 0, 2, 10000, 60000 },
+	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000 },
+	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000 },
+	{ "display", STEP_STARTED, 0, 0, 1000, 2000 },
+	{ "nosleep", STEP_STARTED, 0, 0, 2000, 2000 },
+};
+const size_t nr_steps = ARRAY_SIZE(steps);
+
+void step_result_free(struct step_result *result)
+{
+	free(result->failures);
+	free(result->warnings);
+	*result = (struct step_result){ 0 };
+}
+
+const struct step *step_find(const char *name)
+{
+	for (size_t i = 0; i < nr_steps; i++)
+		if (strcmp(steps[i].name, name) == 0)
+			return &steps[i];
+	return NULL;
+}
+
+/* "display" has sections "display" and "display left" */
+bool step_wanted(const struct step *step, const struct claim *claim)
+{
+	size_t len = strlen(step->name);
+
+	for (size_t i = 0; i < claim->doc.nr; i++) {
+		const char *section = claim->doc.entries[i].section;
+
+		if (strncmp(section, step->name, len) == 0 &&
+		    (section[len] == '\0' || section[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
+bool step_required(const struct step *step, const struct claim *claim)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	const char *required = inidoc_get(&claim->doc, "claim", "required");
+
+	return required && text_split(required, " ", &words) == 0 &&
+	       strlist_has(&words, step->name);
+}
+
+static int step_rank(const struct step *step, const struct claim *claim)
+{
+	return step_wanted(step_find("seat"), claim) ? step->rank_with_seat : step->rank;
+}
+
+static int text_append(char **text, const char *more)
+{
+	char *joined = NULL;
+
+	if (asprintf(&joined, "%s%s", *text ?: "", more) < 0)
+		return -ENOMEM;
+	free(*text);
+	*text = joined;
+	return 0;
+}
+
+/* What a step that said nothing itself came to, as one line */
+static int describe_silent(const struct step *step, const struct claim *claim,
+			   const struct spawn_job *job, const char *verb, char **ret)
+{
+	_cleanup_free_ char *guest = NULL;
+	int r = text_printable(claim->guest, &guest);
+
+	if (r < 0)
+		return r;
+	if (job->error < 0)
+		r = asprintf(ret,
+			     "usher: %s: cannot run %s: %s: reinstall usher, and see that AppArmor "
+			     "or SELinux allow it\n",
+			     guest, job->argv[0], strerror(-job->error));
+	else if (job->timed_out)
+		r = asprintf(ret,
+			     "usher: %s: usher-%s %s did not end within %d ms and was killed: see "
+			     "journalctl -t usher, then run usher recover\n",
+			     guest, step->name, verb, job->timeout_ms);
+	else
+		r = asprintf(
+			ret,
+			"usher: %s: usher-%s %s failed with status %d: see journalctl -t usher\n",
+			guest, step->name, verb, job->status);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static void log_lines(const struct host *host, int priority, char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		log_line(host->rootfd, priority, "%s",
+			 strncmp(line, "usher: ", 7) == 0 ? line + 7 : line);
+}
+
+static int report(const struct host *host, const struct claim *claim, const struct step *step,
+		  const struct spawn_job *job, const char *verb, struct step_result *result)
+{
+	bool failed = job->error < 0 || job->timed_out || job->status != 0;
+	bool counts = failed && (step_required(step, claim) || strcmp(verb, "undo") == 0);
+	_cleanup_free_ char *text = NULL;
+	int r = 0;
+
+	if (job->output && *job->output) {
+		text = strdup(job->output);
+		r = text ? 0 : -ENOMEM;
+	} else if (failed) {
+		r = describe_silent(step, claim, job, verb, &text);
+	}
+	if (r < 0)
+		return r;
+	log_line(host->rootfd, failed ? LOG_ERR : LOG_INFO, "%s: %s %s: %s in %d ms", claim->guest,
+		 step->name, verb, failed ? "failed" : "done", job->elapsed_ms);
+	result->dirty |= failed && (job->status == 2 || job->timed_out);
+	if (!text)
+		return counts;
+	r = text_append(counts ? &result->failures : &result->warnings, text);
+	log_lines(host, counts ? LOG_ERR : LOG_WARNING, text);
+	return r < 0 ? r : counts;
+}
+
+struct command {
+	char program[PATH_MAX];
+	char claim[PATH_MAX];
+	const char *argv[6];
+};
+
+static int command_make(struct command *command, const struct host *host, const struct claim *claim,
+			const struct step *step, const char *verb)
+{
+	const char *slash = strcmp(host->root, "/") == 0 ? "" : "/";
+	int i = 0, r;
+
+	r = path_format(command->program, PATH_MAX, "%s/usher-%s", host->helpers, step->name);
+	if (r == 0)
+		r = path_format(command->claim, PATH_MAX, "%s%srun/usher/%s/" CLAIM_FILE,
+				host->root, slash, claim->uuid);
+	command->argv[i++] = command->program;
+	if (*slash) {
+		command->argv[i++] = "--root";
+		command->argv[i++] = host->root;
+	}
+	command->argv[i++] = verb;
+	command->argv[i++] = command->claim;
+	command->argv[i] = NULL;
+	return r;
+}
+
+static int step_timeout(const struct step *step, const struct claim *claim, const char *verb,
+			int budget_ms)
+{
+	int ms = step->undo_ms;
+
+	if (strcmp(verb, "undo") != 0)
+		ms = claim_int(claim, step->name, "timeout_ms", step->apply_ms);
+	ms += OVERTIME_MS;
+	return budget_ms && budget_ms < ms ? budget_ms : ms;
+}
+
+/* One helper's run among those side by side */
+struct lane {
+	const struct step *step;
+	struct command command;
+};
+
+static int lanes_run(const struct host *host, const struct claim *claim, struct lane *lanes,
+		     size_t nr, const char *verb, int budget_ms, struct step_result *result)
+{
+	struct spawn_job jobs[ARRAY_SIZE(steps)] = { 0 };
+	int failed = 0, r = 0;
+
+	for (size_t i = 0; r == 0 && i < nr; i++) {
+		r = command_make(&lanes[i].command, host, claim, lanes[i].step, verb);
+		jobs[i].argv = lanes[i].command.argv;
+		jobs[i].timeout_ms = step_timeout(lanes[i].step, claim, verb, budget_ms);
+	}
+	if (r == 0)
+		r = spawn_run(jobs, nr);
+	for (size_t i = 0; r >= 0 && i < nr; i++) {
+		r = report(host, claim, lanes[i].step, &jobs[i], verb, result);
+		failed |= r > 0;
+	}
+	for (size_t i = 0; i < nr; i++)
+		spawn_job_free(&jobs[i]);
+	return r < 0 ? r : failed;
+}
+
+static int rank_run(const struct host *host, const struct claim *claim, const char *verb, int phase,
+		    int rank, int budget_ms, struct step_result *result)
+{
+	_cleanup_free_ struct lane *lanes = calloc(nr_steps, sizeof(*lanes));
+	size_t nr = 0;
+
+	if (!lanes)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr_steps; i++) {
+		if (phase >= 0 && (int)steps[i].phase != phase)
+			continue;
+		if (!step_wanted(&steps[i], claim))
+			continue;
+		if (rank >= 0 && step_rank(&steps[i], claim) != rank)
+			continue;
+		lanes[nr++].step = &steps[i];
+	}
+	return nr ? lanes_run(host, claim, lanes, nr, verb, budget_ms, result) : 0;
+}
+
+int steps_run(const struct host *host, const struct claim *claim, const char *verb, int phase,
+	      int budget_ms, struct step_result *result)
+{
+	bool backwards = strcmp(verb, "undo") == 0;
+	int failed = 0;
+
+	/* A check changes nothing: all at once */
+	if (strcmp(verb, "check") == 0)
+		return rank_run(host, claim, verb, phase, -1, budget_ms, result);
+	for (int i = 0; i <= MAX_RANK; i++) {
+		int rank = backwards ? MAX_RANK - i : i;
+		int r = rank_run(host, claim, verb, phase, rank, budget_ms, result);
+
+		if (r < 0)
+			return r;
+		failed |= r;
+		if (failed && !backwards)
+			break;
+	}
+	return failed;
+}
+
+int step_settle(const struct host *host, const struct claim *claim, struct step_result *result)
+{
+	const struct step *step = step_find("hugepages");
+	_cleanup_free_ struct lane *lane = calloc(1, sizeof(*lane));
+
+	if (!lane)
+		return -ENOMEM;
+	if (!step_wanted(step, claim))
+		return 0;
+	lane->step = step;
+	return lanes_run(host, claim, lane, 1, "settle", 0, result);
+}

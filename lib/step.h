@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/step.h - the steps of a guest's life, each done by one helper program */
+#pragma once
+
+#include <stdbool.h>
+
+#include "claim.h"
+#include "cleanup.h"
+
+/*
+ * How it works
+ *
+ * A step belongs to a claim when the claim has its section. Steps of one rank run side by side.
+ * Those of `prepare` are applied in the order of regret: huge pages beside the devices nobody
+ * looks at; then the seat; then, when a seat is taken, its GPU. A user's session is not ended
+ * for a start that then lacks 12 pages. Undo goes through the ranks backwards.
+ */
+
+enum step_phase {
+	STEP_PREPARE, /* applied in prepare, undone in release */
+	STEP_STARTED, /* applied in started (the guest's cgroups exist only now), undone in stopped */
+};
+
+struct step {
+	const char *name; /* "vfio": the claim's section; the program is usher-vfio */
+	enum step_phase phase;
+	int rank; /* order within the phase */
+	int rank_with_seat;
+	int apply_ms; /* when the claim's section has no timeout_ms */
+	int undo_ms;
+};
+
+extern const struct step steps[];
+extern const size_t nr_steps;
+
+/* Where a run works: the real host, or a tree with programs of its own */
+struct host {
+	int rootfd;
+	int statefd;	     /* run/usher, -1 when there is none */
+	const char *root;    /* as given with --root, "/" by default */
+	const char *helpers; /* directory of the programs */
+};
+
+/* What came of one run of steps; lines end in '\n' and begin with "usher: " */
+struct step_result {
+	char *failures; /* of required steps that failed, NULL when none did */
+	char *warnings; /* what the others had to say */
+	bool dirty;	/* some step left the host not as it was */
+};
+
+void step_result_free(struct step_result *result);
+#define _cleanup_step_result_ _cleanup_(step_result_free)
+
+/** step_find() - by name. Return: NULL when there is none */
+const struct step *step_find(const char *name);
+
+/** step_wanted() - has the claim a section for it */
+bool step_wanted(const struct step *step, const struct claim *claim);
+
+/** step_required() - does its failure refuse the start */
+bool step_required(const struct step *step, const struct claim *claim);
+
+/**
+ * steps_run() - run one verb of every wanted step of a phase, rank after rank
+ * @verb:	"check", "apply", "settle"; "undo" goes backwards through the ranks
+ * @phase:	STEP_PREPARE or STEP_STARTED, -1 for both at once (check)
+ * @budget_ms:	each step gets its own time but no more than this; 0 for no bound but its own
+ *
+ * "check" and "undo" go through all ranks whatever fails; "apply" stops after the rank in which a
+ * required step failed. Each step and its time is logged.
+ *
+ * Return: 0 nothing failed, 1 a required step failed (for undo: any), -ENOMEM
+ */
+int steps_run(const struct host *host, const struct claim *claim, const char *verb, int phase,
+	      int budget_ms, struct step_result *result) _must_check_;
+
+/** step_settle() - "usher-hugepages settle": the pool goes back down. Return: as steps_run() */
+int step_settle(const struct host *host, const struct claim *claim, struct step_result *result)
+	_must_check_;
