@@ -122,7 +122,7 @@ int claim_store(int statefd, struct claim *claim) _must_check_;
 
 /** claim_set_state() - claim_store() with a new state and owner. Return: as claim_store() */
 int claim_set_state(int statefd, struct claim *claim, enum claim_state state,
-		    const struct process *owner) _must_check_;
+		    const struct process *owner);
 
 struct claim_device {
 	struct pciaddr addr;

@@ -35,4 +35,4 @@ int giveback_claim(const struct host *host, const struct claim *claim, struct st
  * Return: the number of claims that could not be given back whole >= 0, else -errno
  */
 int giveback_dead(const struct host *host, const char *uuid, int timeout_ms,
-		  struct step_result *result) _must_check_;
+		  struct step_result *result);

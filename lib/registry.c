@@ -113,22 +113,47 @@ static int vfio_nodes(int rootfd, const struct claim *claim, struct strlist *pat
 	return r;
 }
 
-/*
- * Does the owner still keep it. libvirt removes the domain's status file just before it calls
- * `release`: an ending claim without that file has lost its release, or is about to get it, and
- * then both do the same.
- * Seen on: libvirt 9.0 and 11.3, qemu_process.c qemuProcessStop
- */
-static int owner_keeps(int rootfd, const struct claim *claim)
+/* libvirt's own record of a domain that has a QEMU: made at its fork, removed before `release` */
+static int status_file(int rootfd, const struct claim *claim)
 {
 	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "run/libvirt/qemu/%s.xml", claim->guest);
+
+	return r < 0 ? r : attr_exists(rootfd, path);
+}
+
+static int daemon_runs(int rootfd)
+{
+	static const char *const pid_files[] = { "run/libvirtd.pid", "run/virtqemud.pid" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(pid_files); i++) {
+		struct process daemon;
+		unsigned long long pid;
+
+		if (attr_read_ull(rootfd, pid_files[i], &pid) == 0 && pid <= INT_MAX &&
+		    process_identify(rootfd, (pid_t)pid, &daemon) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * While a daemon runs and has a status file for the guest, a `release` will come, from a
+ * restarted daemon too. An ending claim without that file has lost its release, or is about to get
+ * it, and then both do the same.
+ * Seen on: libvirt 9.0 and 11.3, qemu_process.c qemuProcessStop, qemuProcessReconnect
+ */
+static int kept(int rootfd, const struct claim *claim)
+{
+	int status = status_file(rootfd, claim);
 	int r;
 
+	if (status < 0)
+		return status;
 	r = process_alive(rootfd, &claim->owner);
-	if (r <= 0 || claim->state != CLAIM_ENDING)
+	if (r < 0 || (r > 0 && (status || claim->state != CLAIM_ENDING)))
 		return r;
-	r = path_format(path, sizeof(path), "run/libvirt/qemu/%s.xml", claim->guest);
-	return r < 0 ? r : attr_exists(rootfd, path);
+	return status ? daemon_runs(rootfd) : 0;
 }
 
 int registry_alive(int rootfd, const struct claim *claim)
@@ -137,7 +162,7 @@ int registry_alive(int rootfd, const struct claim *claim)
 	pid_t pid;
 	int r;
 
-	r = owner_keeps(rootfd, claim);
+	r = kept(rootfd, claim);
 	if (r != 0)
 		return r;
 	pid = process_find_arg(rootfd, claim->uuid);

@@ -35,7 +35,8 @@ int registry_load(int statefd, struct claims *ret) _must_check_;
  *
  * Dead is a claim whose owner is gone AND whose uuid is on no command line AND whose vfio nodes
  * nobody holds open. Between `prepare` and QEMU's exec there is neither hook nor QEMU: the
- * daemon owns the claim then.
+ * daemon owns the claim then. A guest libvirt still has on its books is alive as long as a daemon
+ * runs: its `release` will come.
  *
  * Return: 1 alive, 0 dead, else -errno
  */

@@ -49,14 +49,14 @@ int state_write(int dirfd, const char *name, const char *data, size_t len) _must
 int state_append(int dirfd, const char *name) _must_check_;
 
 /** state_remove() - unlink a file. Return: 0 (also when missing), else -errno */
-int state_remove(int dirfd, const char *name) _must_check_;
+int state_remove(int dirfd, const char *name);
 
 /**
  * state_remove_dir() - remove a directory and the plain files in it
  *
  * Return: 0 (also when missing), -ENOTEMPTY when it holds a directory, else -errno
  */
-int state_remove_dir(int statefd, const char *name) _must_check_;
+int state_remove_dir(int statefd, const char *name);
 
 /**
  * state_lock() - take an exclusive flock(2) on a lock file, made when missing

@@ -26,6 +26,7 @@ const struct step steps[] = {
 	{ "nosleep", STEP_STARTED, 0, 0, 2000, 2000 },
 };
 const size_t nr_steps = ARRAY_SIZE(steps);
+_Static_assert(ARRAY_SIZE(steps) <= STEPS_MAX, "steps_order() would overflow");
 
 void step_result_free(struct step_result *result)
 {
@@ -191,7 +192,7 @@ struct lane {
 static int lanes_run(const struct host *host, const struct claim *claim, struct lane *lanes,
 		     size_t nr, const char *verb, int budget_ms, struct step_result *result)
 {
-	struct spawn_job jobs[ARRAY_SIZE(steps)] = { 0 };
+	struct spawn_job jobs[STEPS_MAX] = { 0 };
 	int failed = 0, r = 0;
 
 	for (size_t i = 0; r == 0 && i < nr; i++) {
@@ -210,44 +211,62 @@ static int lanes_run(const struct host *host, const struct claim *claim, struct 
 	return r < 0 ? r : failed;
 }
 
-static int rank_run(const struct host *host, const struct claim *claim, const char *verb, int phase,
-		    int rank, int budget_ms, struct step_result *result)
+size_t steps_order(const struct claim *claim, int phase, bool backwards,
+		   const struct step *ret[static STEPS_MAX])
 {
-	_cleanup_free_ struct lane *lanes = calloc(nr_steps, sizeof(*lanes));
 	size_t nr = 0;
+
+	for (int i = 0; i <= MAX_RANK; i++) {
+		int rank = backwards ? MAX_RANK - i : i;
+
+		for (size_t j = 0; j < nr_steps; j++)
+			if ((phase == STEP_BOTH || (int)steps[j].phase == phase) &&
+			    step_wanted(&steps[j], claim) && step_rank(&steps[j], claim) == rank)
+				ret[nr++] = &steps[j];
+	}
+	return nr;
+}
+
+/* How many steps from the first one on run side by side */
+static size_t same_rank(const struct claim *claim, const struct step *const *order, size_t nr)
+{
+	size_t n = 0;
+
+	while (n < nr && step_rank(order[n], claim) == step_rank(order[0], claim))
+		n++;
+	return n;
+}
+
+static int rank_run(const struct host *host, const struct claim *claim, const char *verb,
+		    const struct step *const *order, size_t nr, int budget_ms,
+		    struct step_result *result)
+{
+	_cleanup_free_ struct lane *lanes = calloc(nr + 1, sizeof(*lanes));
 
 	if (!lanes)
 		return -ENOMEM;
-	for (size_t i = 0; i < nr_steps; i++) {
-		if (phase >= 0 && (int)steps[i].phase != phase)
-			continue;
-		if (!step_wanted(&steps[i], claim))
-			continue;
-		if (rank >= 0 && step_rank(&steps[i], claim) != rank)
-			continue;
-		lanes[nr++].step = &steps[i];
-	}
-	return nr ? lanes_run(host, claim, lanes, nr, verb, budget_ms, result) : 0;
+	for (size_t i = 0; i < nr; i++)
+		lanes[i].step = order[i];
+	return lanes_run(host, claim, lanes, nr, verb, budget_ms, result);
 }
 
 int steps_run(const struct host *host, const struct claim *claim, const char *verb, int phase,
 	      int budget_ms, struct step_result *result)
 {
-	bool backwards = strcmp(verb, "undo") == 0;
+	bool check = strcmp(verb, "check") == 0, undo = strcmp(verb, "undo") == 0;
+	const struct step *order[STEPS_MAX];
+	size_t nr = steps_order(claim, phase, undo, order);
 	int failed = 0;
 
-	/* A check changes nothing: all at once */
-	if (strcmp(verb, "check") == 0)
-		return rank_run(host, claim, verb, phase, -1, budget_ms, result);
-	for (int i = 0; i <= MAX_RANK; i++) {
-		int rank = backwards ? MAX_RANK - i : i;
-		int r = rank_run(host, claim, verb, phase, rank, budget_ms, result);
+	for (size_t i = 0, n; i < nr && (!failed || undo); i += n) {
+		int r;
 
+		/* A check changes nothing: all at once */
+		n = check ? nr : same_rank(claim, order + i, nr - i);
+		r = rank_run(host, claim, verb, order + i, n, budget_ms, result);
 		if (r < 0)
 			return r;
 		failed |= r;
-		if (failed && !backwards)
-			break;
 	}
 	return failed;
 }
@@ -255,12 +274,6 @@ int steps_run(const struct host *host, const struct claim *claim, const char *ve
 int step_settle(const struct host *host, const struct claim *claim, struct step_result *result)
 {
 	const struct step *step = step_find("hugepages");
-	_cleanup_free_ struct lane *lane = calloc(1, sizeof(*lane));
 
-	if (!lane)
-		return -ENOMEM;
-	if (!step_wanted(step, claim))
-		return 0;
-	lane->step = step;
-	return lanes_run(host, claim, lane, 1, "settle", 0, result);
+	return step_wanted(step, claim) ? rank_run(host, claim, "settle", &step, 1, 0, result) : 0;
 }

@@ -30,6 +30,12 @@ struct step {
 	int undo_ms;
 };
 
+/* steps_order() fills at most this many */
+#define STEPS_MAX 16
+
+/* Both phases at once */
+#define STEP_BOTH (-1)
+
 extern const struct step steps[];
 extern const size_t nr_steps;
 
@@ -61,9 +67,18 @@ bool step_wanted(const struct step *step, const struct claim *claim);
 bool step_required(const struct step *step, const struct claim *claim);
 
 /**
+ * steps_order() - the wanted steps of a phase in the order they are run
+ * @phase:	a step_phase or STEP_BOTH
+ *
+ * Return: how many of @ret were set
+ */
+size_t steps_order(const struct claim *claim, int phase, bool backwards,
+		   const struct step *ret[static STEPS_MAX]);
+
+/**
  * steps_run() - run one verb of every wanted step of a phase, rank after rank
  * @verb:	"check", "apply", "settle"; "undo" goes backwards through the ranks
- * @phase:	STEP_PREPARE or STEP_STARTED, -1 for both at once (check)
+ * @phase:	a step_phase, or STEP_BOTH for a check
  * @budget_ms:	each step gets its own time but no more than this; 0 for no bound but its own
  *
  * "check" and "undo" go through all ranks whatever fails; "apply" stops after the rank in which a
@@ -72,8 +87,7 @@ bool step_required(const struct step *step, const struct claim *claim);
  * Return: 0 nothing failed, 1 a required step failed (for undo: any), -ENOMEM
  */
 int steps_run(const struct host *host, const struct claim *claim, const char *verb, int phase,
-	      int budget_ms, struct step_result *result) _must_check_;
+	      int budget_ms, struct step_result *result);
 
 /** step_settle() - "usher-hugepages settle": the pool goes back down. Return: as steps_run() */
-int step_settle(const struct host *host, const struct claim *claim, struct step_result *result)
-	_must_check_;
+int step_settle(const struct host *host, const struct claim *claim, struct step_result *result);

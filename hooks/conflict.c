@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/conflict.c - guests cannot rob each other of a device or a CPU */
+#include "conflict.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../lib/cpulist.h"
+
+static bool claim_has_device(const struct claim *claim, const struct pciaddr *addr)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		struct claim_device device;
+
+		if (claim_device_parse(entry->value, &device) == 0 &&
+		    pciaddr_cmp(&device.addr, addr) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int device_conflict(const struct claim *other, const struct pciaddr *addr,
+			   struct conflict *ret)
+{
+	char text[PCIADDR_STRLEN];
+
+	if (!claim_has_device(other, addr))
+		return 0;
+	pciaddr_format(addr, text);
+	(void)snprintf(ret->what, sizeof(ret->what), "PCI device %s", text);
+	return 1;
+}
+
+/* What the claim has, and what the domain has beside it (a policy may list fewer) */
+static int devices_conflict(const struct domain *domain, const struct claim *mine,
+			    const struct claim *other, struct conflict *ret)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	for (size_t i = 0; i < domain->nr_pci; i++)
+		if (device_conflict(other, &domain->pci[i].addr, ret))
+			return 1;
+	while (mine && (entry = inidoc_next(&mine->doc, entry, "vfio", "device"))) {
+		struct claim_device device;
+
+		if (claim_device_parse(entry->value, &device) == 0 &&
+		    device_conflict(other, &device.addr, ret))
+			return 1;
+	}
+	return 0;
+}
+
+static int cpus_found(const struct cpulist *cpus, struct conflict *ret)
+{
+	char list[256];
+
+	if (cpulist_format(cpus, list, sizeof(list)) < 0)
+		(void)snprintf(list, sizeof(list), "of its pins");
+	(void)snprintf(ret->what, sizeof(ret->what), "CPU %s", list);
+	return 1;
+}
+
+/* Both want a CPU for themselves alone */
+static int exclusive_conflict(const struct claim *mine, const struct cpulist *theirs,
+			      struct conflict *ret)
+{
+	const char *list = mine ? inidoc_get(&mine->doc, "cpuset", "cpus") : NULL;
+	struct cpulist wanted;
+
+	if (!list || cpulist_parse(list, &wanted) < 0)
+		return 0;
+	cpulist_intersect(&wanted, theirs);
+	return cpulist_empty(&wanted) ? 0 : cpus_found(&wanted, ret);
+}
+
+/* A pin that lies within CPUs somebody else holds has nowhere to run */
+static int pin_conflict(const char *list, const struct cpulist *theirs, struct conflict *ret)
+{
+	struct cpulist pin;
+
+	if (!list || cpulist_parse(list, &pin) < 0 || cpulist_empty(&pin) ||
+	    !cpulist_contains(theirs, &pin))
+		return 0;
+	return cpus_found(&pin, ret);
+}
+
+static int pins_conflict(const struct domain *domain, const struct cpulist *theirs,
+			 struct conflict *ret)
+{
+	int r = pin_conflict(domain->emulator_cpus, theirs, ret);
+
+	if (r == 0)
+		r = pin_conflict(domain->vcpu_cpus, theirs, ret);
+	for (size_t i = 0; r == 0 && i < domain->nr_vcpu_pins; i++)
+		r = pin_conflict(domain->vcpu_pins[i].cpus, theirs, ret);
+	for (size_t i = 0; r == 0 && i < domain->nr_iothread_pins; i++)
+		r = pin_conflict(domain->iothread_pins[i].cpus, theirs, ret);
+	return r;
+}
+
+static int cpus_conflict(const struct domain *domain, const struct claim *mine,
+			 const struct claim *other, struct conflict *ret)
+{
+	const char *list = inidoc_get(&other->doc, "cpuset", "cpus");
+	_cleanup_free_ struct cpulist *theirs = malloc(sizeof(*theirs));
+	int r;
+
+	if (!theirs)
+		return -ENOMEM;
+	if (!list || cpulist_parse(list, theirs) < 0)
+		return 0;
+	r = exclusive_conflict(mine, theirs, ret);
+	return r ? r : pins_conflict(domain, theirs, ret);
+}
+
+int conflict_find(const struct domain *domain, const struct claim *mine,
+		  const struct claims *others, struct conflict *ret)
+{
+	for (size_t i = 0; i < others->nr; i++) {
+		const struct claim *other = &others->claims[i];
+		int r;
+
+		if (strcmp(other->uuid, domain->uuid) == 0)
+			continue;
+		r = devices_conflict(domain, mine, other, ret);
+		if (r == 0)
+			r = cpus_conflict(domain, mine, other, ret);
+		if (r != 0) {
+			ret->with = other;
+			return r;
+		}
+	}
+	return 0;
+}

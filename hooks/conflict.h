@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/conflict.h - guests cannot rob each other of a device or a CPU */
+#pragma once
+
+#include "../lib/claim.h"
+#include "../lib/cleanup.h"
+#include "../lib/registry.h"
+#include "domain.h"
+
+struct conflict {
+	const struct claim *with; /* whose it is; points into the claims given */
+	char what[512];		  /* "device 0000:01:00.0", printable, no newline */
+};
+
+/**
+ * conflict_find() - does the guest want what another one holds
+ * @domain:	of the guest that is starting
+ * @mine:	its claim, NULL when it has no policy
+ * @others:	the claims of all guests; that of @domain's own uuid is passed over
+ *
+ * Devices: a function that another claim has. CPUs: one that both claims want for themselves
+ * alone, or a pin (vCPU, emulator, iothread) all of whose CPUs another guest holds: libvirt would
+ * fail it with "Invalid argument". Huge pages are usher-hugepages' affair.
+ *
+ * Return: 1 with @ret filled, 0 none, -ENOMEM
+ */
+int conflict_find(const struct domain *domain, const struct claim *mine,
+		  const struct claims *others, struct conflict *ret) _must_check_;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/life.c - what comes after the start: started, stopped, release, reconnect */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/attr.h"
+#include "../lib/deadline.h"
+#include "../lib/giveback.h"
+#include "../lib/log.h"
+#include "../lib/registry.h"
+#include "../lib/spawn.h"
+#include "../lib/state.h"
+#include "domain.h"
+#include "phase.h"
+
+/*
+ * How it works
+ *
+ * All of these work from the claim; the XML on stdin is another one by then (after `stopped` it
+ * has lost what libvirt resolved, hot-plugged devices are in it). It is read only when two claims
+ * bear the guest's name, to tell them apart by uuid.
+ */
+
+#define LOCK_MS	     2000
+#define STOPPED_MS   2000
+#define RELEASE_MS   5000
+#define RECONNECT_MS 2000
+/* What the process that goes on alone may wait for: a hook or helper that is still at work */
+#define RETURN_LOCK_MS 120000
+
+static struct claim *pick(struct claims *claims, const char *guest, const char *uuid,
+			  unsigned int *ret_nr)
+{
+	struct claim *found = NULL;
+
+	*ret_nr = 0;
+	for (size_t i = 0; i < claims->nr; i++) {
+		struct claim *claim = &claims->claims[i];
+
+		if (strcmp(claim->guest, guest) != 0 || (uuid && strcmp(claim->uuid, uuid) != 0))
+			continue;
+		found = claim;
+		(*ret_nr)++;
+	}
+	return found;
+}
+
+/* Return: 1 found, 0 the guest has no claim */
+static int find_claim(const struct event *event, struct host *host, struct claim *ret)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	struct claim *found;
+	unsigned int nr;
+
+	host->statefd = state_open(host->rootfd, false);
+	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0)
+		return 0;
+	found = pick(&claims, event->guest, NULL, &nr);
+	if (nr > 1) {
+		_cleanup_domain_ struct domain domain = { 0 };
+		struct domain_error err;
+
+		if (domain_read(STDIN_FILENO, &domain, &err) < 0)
+			return 0;
+		found = pick(&claims, event->guest, domain.uuid, &nr);
+	}
+	if (!found)
+		return 0;
+	*ret = *found;
+	*found = (struct claim){ 0 };
+	return 1;
+}
+
+/* libvirt's pid file, else whoever has the guest's uuid on its command line */
+static int find_qemu(const struct event *event, const struct host *host, const struct claim *claim,
+		     struct process *ret)
+{
+	unsigned long long number;
+	char path[PATH_MAX];
+	pid_t pid;
+
+	if (path_format(path, sizeof(path), "run/libvirt/qemu/%s.pid", event->guest) == 0 &&
+	    attr_read_ull(host->rootfd, path, &number) == 0 && number <= INT_MAX &&
+	    phase_owner(host, (pid_t)number, ret) == 0)
+		return 0;
+	pid = process_find_arg(host->rootfd, claim->uuid);
+	if (pid == 0)
+		return -ESRCH;
+	return pid < 0 ? (int)pid : phase_owner(host, pid, ret);
+}
+
+static int make_running(const struct event *event, const struct host *host, struct claim *claim)
+{
+	struct process qemu;
+	int r = find_qemu(event, host, claim, &qemu);
+
+	if (r == 0)
+		r = claim_set_state(host->statefd, claim, CLAIM_RUNNING, &qemu);
+	if (r < 0)
+		phase_say(host, LOG_ERR, event->guest,
+			  "cannot find the guest's QEMU process: %s: its CPUs are not isolated",
+			  strerror(-r));
+	return r;
+}
+
+/* The steps that need the running QEMU. Return: 0, 1 a required one failed */
+static int apply_started(const struct host *host, const struct claim *claim,
+			 struct step_result *result)
+{
+	int r = step_settle(host, claim, result);
+
+	if (r < 0)
+		return r;
+	return steps_run(host, claim, "apply", STEP_STARTED, 0, result);
+}
+
+int phase_started(const struct event *event, struct host *host)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_close_ int lock = -1;
+	int r;
+
+	if (find_claim(event, host, &claim) == 0)
+		return 0;
+	lock = giveback_lock(host, claim.uuid, LOCK_MS);
+	if (lock < 0 || make_running(event, host, &claim) < 0)
+		return 0;
+	r = apply_started(host, &claim, &result);
+	if (r > 0 && result.failures)
+		(void)fputs(result.failures, stderr);
+	return r > 0;
+}
+
+int phase_stopped(const struct event *event, struct host *host)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_close_ int lock = -1;
+	struct process daemon;
+
+	if (find_claim(event, host, &claim) == 0)
+		return 0;
+	lock = giveback_lock(host, claim.uuid, LOCK_MS);
+	/* A hook of this guest is still at work: release waits for it, and undoes these too */
+	if (lock < 0)
+		return 0;
+	if (phase_owner(host, getppid(), &daemon) == 0)
+		(void)claim_set_state(host->statefd, &claim, CLAIM_ENDING, &daemon);
+	(void)steps_run(host, &claim, "undo", STEP_STARTED, STOPPED_MS, &result);
+	return 0;
+}
+
+/* Return: the worker's exit code, -ETIMEDOUT when it goes on alone, else -errno */
+static int wait_worker(pid_t pid, int timeout_ms)
+{
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+	long long deadline = deadline_in(timeout_ms);
+	int status, n;
+
+	if (pidfd < 0)
+		return -errno;
+	do
+		n = poll(&fd, 1, deadline_left(deadline));
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ETIMEDOUT;
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
+}
+
+/*
+ * Run @work in a process that holds nothing of libvirt's, and wait for it no longer than the
+ * budget: then it goes on alone.
+ */
+static int run_apart(const struct event *event, struct host *host, struct claim *claim,
+		     int (*work)(const struct event *, struct host *, struct claim *),
+		     int budget_ms)
+{
+	const int keep[] = { host->rootfd, host->statefd };
+	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep));
+
+	if (pid == 0)
+		_exit(work(event, host, claim));
+	/* No process to be had: then in this one, for as long as it takes */
+	return pid < 0 ? work(event, host, claim) : wait_worker(pid, budget_ms);
+}
+
+static int release_work(const struct event *event, struct host *host, struct claim *claim)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_close_ int lock = -1;
+	struct process self;
+	int r;
+
+	(void)event;
+	r = phase_owner(host, getpid(), &self);
+	if (r == 0)
+		r = claim_set_state(host->statefd, claim, CLAIM_RETURNING, &self);
+	if (r < 0)
+		log_line(host->rootfd, LOG_WARNING, "%s: cannot note who gives back: %s",
+			 claim->guest, strerror(-r));
+	lock = giveback_lock(host, claim->uuid, RETURN_LOCK_MS);
+	if (lock < 0) {
+		log_line(host->rootfd, LOG_ERR,
+			 "%s: cannot lock the claim: %s: usher recover tries again", claim->guest,
+			 strerror(-lock));
+		return lock == -ENOENT ? 0 : 1;
+	}
+	return giveback_claim(host, claim, &result) != 0;
+}
+
+int phase_release(const struct event *event, struct host *host)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+	int r;
+
+	if (find_claim(event, host, &claim) == 0)
+		return 0;
+	r = run_apart(event, host, &claim, release_work, RELEASE_MS);
+	if (r == 0)
+		return 0;
+	if (r == -ETIMEDOUT) {
+		log_line(host->rootfd, LOG_INFO, "%s: giving back goes on in the background",
+			 claim.guest);
+		return 0;
+	}
+	phase_say(
+		host, LOG_ERR, event->guest,
+		"not everything could be given back: see journalctl -t usher; usher recover tries "
+		"again");
+	return 1;
+}
+
+static int reconnect_work(const struct event *event, struct host *host, struct claim *claim)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_close_ int lock = giveback_lock(host, claim->uuid, LOCK_MS);
+
+	if (lock >= 0 && make_running(event, host, claim) == 0)
+		(void)apply_started(host, claim, &result);
+	(void)giveback_dead(host, NULL, 0, &result);
+	return 0;
+}
+
+int phase_reconnect(const struct event *event, struct host *host)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	if (find_claim(event, host, &claim) > 0)
+		(void)run_apart(event, host, &claim, reconnect_work, RECONNECT_MS);
+	return 0;
+}

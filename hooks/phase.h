@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/phase.h - one hook call: what is done in each phase of a guest's life */
+#pragma once
+
+#include "../lib/claim.h"
+#include "../lib/cleanup.h"
+#include "../lib/step.h"
+#include "event.h"
+
+/*
+ * Every phase_*() returns the hook's exit code: 0, or 1 when the start is refused or something
+ * could not be given back. host->statefd is -1 when they are called.
+ */
+
+/**
+ * phase_prepare() - derive the claim, check everything, apply the steps of prepare
+ *
+ * A guest without a policy is refused only when it would run into what another guest holds.
+ */
+int phase_prepare(const struct event *event, struct host *host);
+
+/** phase_plan() - by hand: print what prepare would do, and change nothing */
+int phase_plan(const struct event *event, struct host *host);
+
+/** phase_started() - QEMU owns the claim now; steps that need its cgroups */
+int phase_started(const struct event *event, struct host *host);
+
+/** phase_stopped() - undo those; 2 s at most. Always 0. */
+int phase_stopped(const struct event *event, struct host *host);
+
+/**
+ * phase_release() - give everything back
+ *
+ * Done by a process of its own, which goes on alone when it needs more than 5 s: libvirt ends all
+ * guests in one worker.
+ */
+int phase_release(const struct event *event, struct host *host);
+
+/**
+ * phase_reconnect() - make true again what the claim says; 2 s at most
+ *
+ * Always 0: libvirt kills a healthy guest for anything else.
+ */
+int phase_reconnect(const struct event *event, struct host *host);
+
+/** phase_say() - one line on stderr and in the log: "usher: GUEST: ..." */
+void phase_say(const struct host *host, int priority, const char *guest, const char *fmt, ...)
+	_printf_(4, 5);
+
+/** phase_owner() - identify a process for a claim. Return: 0, else -errno */
+int phase_owner(const struct host *host, pid_t pid, struct process *ret) _must_check_;

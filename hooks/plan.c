@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/plan.c - derive the claim: domain + policy + host, once, in prepare */
+#include "plan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/attr.h"
+#include "../lib/pcidev.h"
+#include "../lib/step.h"
+#include "../lib/text.h"
+#include "../lib/units.h"
+
+#define CLASS_DISPLAY 0x03
+
+/* What every part of the plan works on */
+struct plan {
+	int rootfd;
+	const struct domain *domain;
+	const struct policy *policy;
+	struct claim *claim;
+	struct plan_error *err;
+};
+
+_printf_(2, 3) static int refuse(struct plan_error *err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(err->what, sizeof(err->what), fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static int add(const struct plan *plan, const char *section, const char *key, const char *value)
+{
+	return inidoc_add(&plan->claim->doc, section, key, value);
+}
+
+static int add_int(const struct plan *plan, const char *section, const char *key, int value)
+{
+	return inidoc_addf(&plan->claim->doc, section, key, "%d", value);
+}
+
+/* The policy's time, else the step's own */
+static int add_timeout(const struct plan *plan, const char *section)
+{
+	int ms = policy_ms(plan->policy, section, "timeout");
+
+	return ms < 0 ? 0 : add_int(plan, section, "timeout_ms", ms);
+}
+
+static int plan_guest(const struct plan *plan)
+{
+	const char *uuid = policy_value(plan->policy, "guest", "uuid");
+	_cleanup_strlist_ struct strlist required = { 0 };
+	_cleanup_free_ char *joined = NULL;
+	char where[PATH_MAX];
+	int r;
+
+	if (strcmp(uuid, "auto") != 0 && strcasecmp(uuid, plan->domain->uuid) != 0) {
+		policy_where(plan->policy, "guest", "uuid", where, sizeof(where));
+		return refuse(plan->err,
+			      "the guest's uuid is %s, but %s says %s: this policy was written for "
+			      "another guest of that name; correct or remove 'uuid'",
+			      plan->domain->uuid, where, uuid);
+	}
+	r = policy_words(plan->policy, "guest", "required", &required);
+	for (size_t i = 0; r == 0 && i < required.nr; i++) {
+		char *longer = NULL;
+
+		if (asprintf(&longer, "%s%s%s", joined ?: "", joined ? " " : "",
+			     required.names[i]) < 0)
+			return -ENOMEM;
+		free(joined);
+		joined = longer;
+	}
+	return r < 0 ? r : add(plan, "claim", "required", joined ?: "");
+}
+
+/* --- [vfio] ----------------------------------------------------------------------------------- */
+
+struct planned_device {
+	struct pciaddr addr;
+	const char *origin;
+	bool managed;
+};
+
+struct planned_devices {
+	struct planned_device *devices;
+	size_t nr;
+};
+
+static void planned_devices_free(struct planned_devices *list)
+{
+	free(list->devices);
+}
+
+static const struct planned_device *devices_find(const struct planned_devices *list,
+						 const struct pciaddr *addr)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (pciaddr_cmp(&list->devices[i].addr, addr) == 0)
+			return &list->devices[i];
+	return NULL;
+}
+
+static int devices_add(struct planned_devices *list, const struct pciaddr *addr, const char *origin,
+		       bool managed)
+{
+	struct planned_device *grown;
+
+	if (devices_find(list, addr))
+		return 0;
+	grown = reallocarray(list->devices, list->nr + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	list->devices = grown;
+	grown[list->nr++] =
+		(struct planned_device){ .addr = *addr, .origin = origin, .managed = managed };
+	return 0;
+}
+
+static const struct domain_pci *domain_device(const struct domain *domain,
+					      const struct pciaddr *addr)
+{
+	for (size_t i = 0; i < domain->nr_pci; i++)
+		if (pciaddr_cmp(&domain->pci[i].addr, addr) == 0)
+			return &domain->pci[i];
+	return NULL;
+}
+
+/* Those the policy lists, else those the domain has */
+static int devices_asked(const struct plan *plan, struct planned_devices *ret)
+{
+	_cleanup_pciaddr_list_ struct pciaddr_list listed = { 0 };
+	int r = policy_devices(plan->policy, &listed);
+
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		for (size_t i = 0; i < plan->domain->nr_pci; i++) {
+			const struct domain_pci *pci = &plan->domain->pci[i];
+
+			r = devices_add(ret, &pci->addr, domain_pci_origin_name(pci->origin),
+					pci->managed);
+			if (r < 0)
+				return r;
+		}
+		return 0;
+	}
+	for (size_t i = 0; r == 0 && i < listed.nr; i++) {
+		const struct domain_pci *pci = domain_device(plan->domain, &listed.addrs[i]);
+
+		r = devices_add(ret, &listed.addrs[i],
+				pci ? domain_pci_origin_name(pci->origin) : "policy",
+				pci && pci->managed);
+	}
+	return r;
+}
+
+/* Other functions of the same slot in the same group go along: the group is usable only whole */
+static int devices_add_mates(const struct plan *plan, struct planned_devices *list,
+			     const struct pciaddr *addr)
+{
+	_cleanup_pciaddr_list_ struct pciaddr_list members = { 0 };
+	int group = pcidev_group(plan->rootfd, addr);
+	int r;
+
+	/* No group, or none readable: usher-vfio check says so */
+	if (group < 0 || pcidev_group_members(plan->rootfd, group, &members) < 0)
+		return 0;
+	for (size_t i = 0; i < members.nr; i++) {
+		if (!pciaddr_same_slot(&members.addrs[i], addr) ||
+		    pcidev_is_bridge(plan->rootfd, &members.addrs[i]) != 0)
+			continue;
+		r = devices_add(list, &members.addrs[i], "slot", false);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static const struct policy_expect *expect_find(const struct policy_expects *expects,
+					       const struct pciaddr *addr)
+{
+	for (size_t i = 0; i < expects->nr; i++)
+		if (pciaddr_cmp(&expects->expects[i].addr, addr) == 0)
+			return &expects->expects[i];
+	return NULL;
+}
+
+static int device_id(const struct plan *plan, const struct planned_device *device, const char *addr,
+		     struct pciid *ret)
+{
+	int r = pcidev_id(plan->rootfd, &device->addr, ret);
+
+	if (r == -ENODEV)
+		return refuse(plan->err,
+			      "there is no PCI device %s on this host: plug it in, or correct the "
+			      "address in the guest's XML (lspci -D lists the devices)",
+			      addr);
+	if (r < 0)
+		return refuse(plan->err, "cannot read the ids of PCI device %s: %s", addr,
+			      strerror(-r));
+	return 0;
+}
+
+static int device_expected(const struct plan *plan, const struct policy_expect *expect,
+			   const struct pciid *id, const char *addr)
+{
+	char where[PATH_MAX];
+
+	if (!expect || (expect->id.vendor == id->vendor && expect->id.device == id->device))
+		return 0;
+	policy_where(plan->policy, "vfio", "expect", where, sizeof(where));
+	return refuse(plan->err,
+		      "%s is %04x:%04x, but %s expects %04x:%04x: the firmware has renumbered the "
+		      "devices; correct the address in the guest's XML and in the policy",
+		      addr, id->vendor, id->device, where, expect->id.vendor, expect->id.device);
+}
+
+static int device_add(const struct plan *plan, const struct planned_device *device,
+		      const struct policy_expects *expects)
+{
+	const struct policy_expect *expect = expect_find(expects, &device->addr);
+	_cleanup_free_ char *serial = NULL;
+	char addr[PCIADDR_STRLEN];
+	struct pciid id;
+	int r;
+
+	pciaddr_format(&device->addr, addr);
+	r = device_id(plan, device, addr, &id);
+	if (r == 0)
+		r = device_expected(plan, expect, &id, addr);
+	if (r == 0 && expect && expect->serial)
+		r = text_encode(expect->serial, &serial);
+	if (r < 0)
+		return r;
+	return inidoc_addf(&plan->claim->doc, "vfio", "device", "%s %04x:%04x %s %s%s%s", addr,
+			   id.vendor, id.device, device->origin,
+			   device->managed ? "managed" : "unmanaged", serial ? " serial=" : "",
+			   serial ?: "");
+}
+
+/* An expectation nobody looks at would be a false comfort */
+static int expects_used(const struct plan *plan, const struct planned_devices *devices,
+			const struct policy_expects *expects)
+{
+	for (size_t i = 0; i < expects->nr; i++) {
+		char addr[PCIADDR_STRLEN], where[PATH_MAX];
+
+		if (devices_find(devices, &expects->expects[i].addr))
+			continue;
+		pciaddr_format(&expects->expects[i].addr, addr);
+		policy_where(plan->policy, "vfio", "expect", where, sizeof(where));
+		return refuse(
+			plan->err,
+			"%s expects a device at %s, but the guest has none there: the firmware "
+			"has renumbered the devices, or the XML was changed; correct one of them",
+			where, addr);
+	}
+	return 0;
+}
+
+static int vfio_add(const struct plan *plan, const struct planned_devices *devices,
+		    const struct policy_expects *expects)
+{
+	const char *driver = policy_value(plan->policy, "vfio", "driver");
+	int r = expects_used(plan, devices, expects);
+
+	if (r < 0 || devices->nr == 0)
+		return r;
+	r = add_timeout(plan, "vfio");
+	if (r == 0)
+		r = add(plan, "vfio", "driver", strcmp(driver, "auto") == 0 ? "vfio-pci" : driver);
+	for (size_t i = 0; r == 0 && i < devices->nr; i++)
+		r = device_add(plan, &devices->devices[i], expects);
+	return r;
+}
+
+static int plan_vfio(const struct plan *plan)
+{
+	_cleanup_(planned_devices_free) struct planned_devices devices = { 0 };
+	_cleanup_policy_expects_ struct policy_expects expects = { 0 };
+	size_t asked;
+	int r;
+
+	r = devices_asked(plan, &devices);
+	asked = devices.nr;
+	for (size_t i = 0; r == 0 && i < asked; i++)
+		r = devices_add_mates(plan, &devices, &devices.devices[i].addr);
+	if (r == 0)
+		r = policy_expects(plan->policy, &expects);
+	return r < 0 ? r : vfio_add(plan, &devices, &expects);
+}
+
+/* --- [seat] ----------------------------------------------------------------------------------- */
+
+/* The card the firmware showed its screen on: what the host's own screen is on too */
+static bool shows_host(int rootfd, const char *addr)
+{
+	unsigned long long class = 0, boot_vga = 0;
+	char path[PATH_MAX];
+
+	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", addr) < 0 ||
+	    attr_read_ull(rootfd, path, &class) < 0 || class >> 16 != CLASS_DISPLAY)
+		return false;
+	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/boot_vga", addr) < 0 ||
+	    attr_read_ull(rootfd, path, &boot_vga) < 0)
+		return false;
+	return boot_vga == 1;
+}
+
+static int plan_seat(const struct plan *plan)
+{
+	const struct inidoc_entry *entry = NULL;
+	bool first = true;
+	int r = 0;
+
+	while (r == 0 && (entry = inidoc_next(&plan->claim->doc, entry, "vfio", "device"))) {
+		struct claim_device device;
+		char addr[PCIADDR_STRLEN];
+
+		r = claim_device_parse(entry->value, &device);
+		if (r < 0)
+			break;
+		pciaddr_format(&device.addr, addr);
+		if (!shows_host(plan->rootfd, addr))
+			continue;
+		if (first)
+			r = add(plan, "seat", "release",
+				policy_value(plan->policy, "seat", "release"));
+		first = false;
+		if (r == 0)
+			r = add(plan, "seat", "device", addr);
+	}
+	return r;
+}
+
+/* --- [hugepages] ------------------------------------------------------------------------------ */
+
+/* "Hugepagesize:    2048 kB" */
+static int default_page_kib(const struct plan *plan, unsigned long long *ret)
+{
+	_cleanup_free_ char *meminfo = NULL;
+	_cleanup_strlist_ struct strlist words = { 0 };
+	const char *line;
+	size_t len;
+	int r;
+
+	r = attr_read_all(plan->rootfd, "proc/meminfo", 65536, &meminfo, &len);
+	if (r < 0)
+		return refuse(plan->err, "cannot read /proc/meminfo: %s", strerror(-r));
+	line = strstr(meminfo, "Hugepagesize:");
+	if (!line)
+		return refuse(plan->err, "this kernel has no huge pages: remove <hugepages/> from "
+					 "the guest's XML, or set [hugepages] pages = none");
+	r = text_split(line, " \t\n", &words);
+	if (r < 0)
+		return r;
+	if (words.nr < 2 || parse_ull(words.names[1], 10, ULLONG_MAX, ret) < 0)
+		return refuse(plan->err, "cannot read Hugepagesize in /proc/meminfo");
+	return 0;
+}
+
+static int hugepages_add(const struct plan *plan, const struct domain_hugepages *pages)
+{
+	int r = add_timeout(plan, "hugepages");
+
+	if (r == 0)
+		r = add(plan, "hugepages", "compact",
+			policy_bool(plan->policy, "hugepages", "compact") == 0 ? "no" : "yes");
+	if (r == 0)
+		r = add(plan, "hugepages", "give_back", pages->may_grow ? "release" : "started");
+	for (size_t i = 0; r == 0 && i < pages->nr; i++) {
+		const struct domain_need *need = &pages->needs[i];
+
+		r = inidoc_addf(&plan->claim->doc, "hugepages", "need", "%llu %s %llu",
+				need->size_kib, need->strict && *need->nodes ? need->nodes : "any",
+				need->nr_pages);
+	}
+	return r;
+}
+
+static int plan_hugepages(const struct plan *plan)
+{
+	_cleanup_domain_hugepages_ struct domain_hugepages pages = { 0 };
+	unsigned long long default_kib = 0;
+	int r;
+
+	if (!plan->domain->hugepages ||
+	    strcmp(policy_value(plan->policy, "hugepages", "pages"), "none") == 0)
+		return 0;
+	r = default_page_kib(plan, &default_kib);
+	if (r < 0)
+		return r;
+	r = domain_hugepages(plan->domain, default_kib,
+			     (unsigned long long)sysconf(_SC_PAGESIZE) / 1024, &pages);
+	if (r == -EINVAL)
+		return refuse(plan->err,
+			      "the memory devices in the guest's XML are larger than its "
+			      "<memory>: correct <memory>, it is the total");
+	if (r < 0)
+		return r;
+	return pages.nr ? hugepages_add(plan, &pages) : 0;
+}
+
+/* --- [cpuset] --------------------------------------------------------------------------------- */
+
+static int pins_add(const struct plan *plan, const char *key, const struct domain_pin *pins,
+		    size_t nr)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < nr; i++)
+		r = inidoc_addf(&plan->claim->doc, "cpuset", key, "%u %s", pins[i].id,
+				pins[i].cpus);
+	return r;
+}
+
+static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
+{
+	const struct domain *domain = plan->domain;
+	_cleanup_free_ char *list = malloc(INI_LINE_MAX);
+	int r;
+
+	if (!list)
+		return -ENOMEM;
+	r = cpulist_format(cpus, list, INI_LINE_MAX);
+	if (r == 0)
+		r = add_timeout(plan, "cpuset");
+	if (r == 0)
+		r = add(plan, "cpuset", "method", policy_value(plan->policy, "cpuset", "method"));
+	if (r == 0)
+		r = add(plan, "cpuset", "cpus", list);
+	if (r == 0)
+		r = pins_add(plan, "vcpu", domain->vcpu_pins, domain->nr_vcpu_pins);
+	if (r == 0 && domain->emulator_cpus)
+		r = add(plan, "cpuset", "emulator", domain->emulator_cpus);
+	if (r == 0)
+		r = pins_add(plan, "iothread", domain->iothread_pins, domain->nr_iothread_pins);
+	return r;
+}
+
+static int plan_cpuset(const struct plan *plan)
+{
+	const char *isolate = policy_value(plan->policy, "cpuset", "isolate");
+	_cleanup_free_ struct cpulist *cpus = calloc(1, sizeof(*cpus));
+	char where[PATH_MAX];
+	int r;
+
+	if (!cpus)
+		return -ENOMEM;
+	if (strcmp(isolate, "no") == 0)
+		return 0;
+	r = domain_pinned_cpus(plan->domain, cpus);
+	if (r < 0)
+		return r;
+	if (!cpulist_empty(cpus))
+		return cpuset_add(plan, cpus);
+	if (strcmp(isolate, "yes") != 0)
+		return 0;
+	policy_where(plan->policy, "cpuset", "isolate", where, sizeof(where));
+	return refuse(
+		plan->err,
+		"%s asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to <cputune> "
+		"in the guest's XML, or set isolate = auto",
+		where);
+}
+
+/* --- [display], [nosleep] --------------------------------------------------------------------- */
+
+/* Number keys the policy has set go into the claim; the others are the helper's to default */
+static int add_number(const struct plan *plan, const char *section, const char *key)
+{
+	int value = policy_number(plan->policy, section, key);
+
+	return value < 0 ? 0 : add_int(plan, section, key, value);
+}
+
+static int display_add(const struct plan *plan, const char *section)
+{
+	int delay = policy_ms(plan->policy, section, "delay");
+	int r;
+
+	r = add_timeout(plan, section);
+	if (r == 0)
+		r = add(plan, section, "monitor", policy_value(plan->policy, section, "monitor"));
+	if (r == 0)
+		r = add_number(plan, section, "guest_input");
+	if (r == 0)
+		r = add_number(plan, section, "host_input");
+	if (r == 0)
+		r = add_number(plan, section, "source_address");
+	if (r == 0 && delay >= 0)
+		r = add_int(plan, section, "delay_ms", delay);
+	return r;
+}
+
+static int plan_display(const struct plan *plan)
+{
+	_cleanup_strlist_ struct strlist sections = { 0 };
+	int r = policy_displays(plan->policy, &sections);
+
+	for (size_t i = 0; r == 0 && i < sections.nr; i++)
+		r = display_add(plan, sections.names[i]);
+	return r;
+}
+
+static int plan_nosleep(const struct plan *plan)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char *what = NULL;
+	int r = policy_words(plan->policy, "nosleep", "inhibit", &words);
+
+	if (r < 0 || words.nr == 0)
+		return r;
+	for (size_t i = 0; i < words.nr; i++) {
+		char *longer = NULL;
+
+		if (asprintf(&longer, "%s%s%s", what ?: "", what ? ":" : "", words.names[i]) < 0)
+			return -ENOMEM;
+		free(what);
+		what = longer;
+	}
+	r = add(plan, "nosleep", "inhibit", what);
+	if (r == 0)
+		r = add(plan, "nosleep", "mode", policy_value(plan->policy, "nosleep", "mode"));
+	return r;
+}
+
+/* The seat looks at the devices planned before it */
+static int (*const parts[])(const struct plan *plan) = {
+	plan_guest, plan_hugepages, plan_vfio, plan_seat, plan_cpuset, plan_display, plan_nosleep,
+};
+
+int plan_claim(int rootfd, const struct domain *domain, const struct policy *policy,
+	       const struct process *owner, struct claim *ret, struct plan_error *err)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+	const struct plan plan = {
+		.rootfd = rootfd, .domain = domain, .policy = policy, .claim = &claim, .err = err
+	};
+	int r;
+
+	err->what[0] = '\0';
+	r = claim_init(&claim, domain->uuid, domain->name, owner);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++)
+		r = parts[i](&plan);
+	if (r < 0) {
+		if (!err->what[0])
+			(void)refuse(err, "cannot make the claim: %s", strerror(-r));
+		return r;
+	}
+	*ret = claim;
+	claim = (struct claim){ 0 };
+	return 0;
+}
+
+static void print_steps(const struct claim *claim, const char *when, int phase, const char *verb)
+{
+	const struct step *order[STEPS_MAX];
+	size_t nr = steps_order(claim, phase, strcmp(verb, "undo") == 0, order);
+
+	for (size_t i = 0; i < nr; i++)
+		(void)printf("# %-9s usher-%s %s (%s)\n", when, order[i]->name, verb,
+			     step_required(order[i], claim) ? "required" : "best effort");
+}
+
+int plan_print(const struct claim *claim)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = inidoc_format(&claim->doc, &text, &len);
+
+	if (r < 0)
+		return r;
+	(void)printf("%s\n", text);
+	print_steps(claim, "prepare:", STEP_BOTH, "check");
+	print_steps(claim, "prepare:", STEP_PREPARE, "apply");
+	if (step_wanted(step_find("hugepages"), claim))
+		(void)printf("# %-9s usher-hugepages settle (best effort)\n", "started:");
+	print_steps(claim, "started:", STEP_STARTED, "apply");
+	print_steps(claim, "stopped:", STEP_STARTED, "undo");
+	print_steps(claim, "release:", STEP_PREPARE, "undo");
+	return 0;
+}

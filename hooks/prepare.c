@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/prepare.c - the start: check everything first, then take it, or refuse in one line */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/deadline.h"
+#include "../lib/giveback.h"
+#include "../lib/log.h"
+#include "../lib/registry.h"
+#include "../lib/state.h"
+#include "conflict.h"
+#include "domain.h"
+#include "phase.h"
+#include "plan.h"
+#include "policy.h"
+
+/*
+ * How it works
+ *
+ *  1. policy, domain XML		nothing is written yet; any fault refuses the start
+ *  2. dead claims are given back	also what is left of this guest's own last run
+ *  3. registry lock: plan, look for conflicts, store the claim (state preparing, owner: we)
+ *  4. every step is checked	a required one that could not work: the claim is dropped
+ *  5. the steps are applied	a required one that fails: all is undone in reverse
+ *  6. state handed, owner: the libvirt daemon, our parent
+ */
+
+#define LOCK_MS 5000
+/* How long devices that another guest is giving back right now are waited for */
+#define RETURNING_MS 30000
+
+static int refuse(const struct event *event, const struct host *host, const char *what)
+{
+	phase_say(host, LOG_ERR, event->guest, "%s", what);
+	return 1;
+}
+
+static int refuse_errno(const struct event *event, const struct host *host, const char *what, int r)
+{
+	phase_say(host, LOG_ERR, event->guest, "cannot %s: %s", what, strerror(-r));
+	return 1;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static int read_domain(const struct event *event, struct domain *ret, struct domain_error *err)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (!event->xml)
+		return domain_read(STDIN_FILENO, ret, err);
+	fd = open(event->xml, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		(void)snprintf(err->what, sizeof(err->what), "%s: %s", event->xml, strerror(errno));
+		return -EIO;
+	}
+	return domain_read(fd, ret, err);
+}
+
+/* Return: 0, else 1 with the refusal said */
+static int get_domain(const struct event *event, const struct host *host, struct domain *ret)
+{
+	struct domain_error err = { 0 };
+
+	if (read_domain(event, ret, &err) < 0) {
+		phase_say(host, LOG_ERR, event->guest, "cannot read the guest's XML: %s", err.what);
+		return 1;
+	}
+	/* usher plan takes the name from the XML */
+	if (*event->guest && strcmp(event->guest, ret->name) != 0) {
+		phase_say(host, LOG_ERR, event->guest, "the XML is of a guest named %s", ret->name);
+		return 1;
+	}
+	return 0;
+}
+
+/* --- guests without a policy ------------------------------------------------------------------ */
+
+/* A process start and nothing else, unless somebody holds something */
+static int prepare_unmanaged(const struct event *event, struct host *host)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct domain_error err;
+	struct conflict conflict;
+
+	host->statefd = state_open(host->rootfd, false);
+	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0 || claims.nr == 0)
+		return 0;
+	if (domain_read(STDIN_FILENO, &domain, &err) < 0)
+		return 0;
+	if (conflict_find(&domain, NULL, &claims, &conflict) <= 0 ||
+	    registry_alive(host->rootfd, conflict.with) <= 0)
+		return 0;
+	phase_say(host, LOG_ERR, event->guest,
+		  "%s belongs to guest %s alone while it runs: shut that guest down first, or take "
+		  "it out of this guest's XML",
+		  conflict.what, conflict.with->guest);
+	return 1;
+}
+
+/* --- the claim -------------------------------------------------------------------------------- */
+
+static int refuse_conflict(const struct event *event, const struct host *host,
+			   const struct conflict *conflict)
+{
+	const char *guest = conflict->with->guest;
+
+	if (conflict->with->state == CLAIM_RETURNING)
+		phase_say(host, LOG_ERR, event->guest,
+			  "%s is still being given back by guest %s: try again in a moment; if it "
+			  "stays so, run usher recover",
+			  conflict->what, guest);
+	else
+		phase_say(host, LOG_ERR, event->guest,
+			  "%s is held by guest %s: shut that guest down first, or take it out of "
+			  "this guest's XML",
+			  conflict->what, guest);
+	return 1;
+}
+
+/* Return: 0 the claim is ours and stored, 1 refused, 2 look again, else -errno */
+static int claim_try(const struct event *event, const struct host *host,
+		     const struct domain *domain, struct claim *claim, long long deadline)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	_cleanup_close_ int lock = registry_lock(host->statefd, LOCK_MS);
+	_cleanup_close_ int returner = -1;
+	struct conflict conflict;
+	int r;
+
+	if (lock < 0)
+		return lock;
+	r = registry_load(host->statefd, &claims);
+	if (r > 0)
+		log_line(host->rootfd, LOG_WARNING, "%d claims in /run/usher cannot be read", r);
+	if (r >= 0)
+		r = conflict_find(domain, claim, &claims, &conflict);
+	if (r == 0)
+		r = claim_store(host->statefd, claim);
+	else if (r > 0 && (conflict.with->state != CLAIM_RETURNING || !deadline_left(deadline)))
+		return refuse_conflict(event, host, &conflict);
+	if (r <= 0)
+		return r;
+	cleanup_close(&lock);
+	lock = -1;
+	returner = giveback_lock(host, conflict.with->uuid, deadline_left(deadline));
+	return 2;
+}
+
+/* Return: 0, 1 refused (said) */
+static int claim_take(const struct event *event, const struct host *host,
+		      const struct domain *domain, struct claim *claim)
+{
+	long long deadline = deadline_in(RETURNING_MS);
+	int r;
+
+	do
+		r = claim_try(event, host, domain, claim, deadline);
+	while (r == 2);
+	return r < 0 ? refuse_errno(event, host, "write the claim in /run/usher", r) : r;
+}
+
+/* What an earlier run of this guest, or a guest nobody keeps alive, has left behind */
+static int clear_way(const struct event *event, const struct host *host,
+		     const struct domain *domain)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	pid_t pid = process_find_arg(host->rootfd, domain->uuid);
+	int r;
+
+	if (pid > 0) {
+		phase_say(
+			host, LOG_ERR, event->guest,
+			"a QEMU of this guest is still there (pid %d): wait until it has ended, or "
+			"kill it",
+			(int)pid);
+		return 1;
+	}
+	r = giveback_dead(host, domain->uuid, RETURNING_MS, &result);
+	if (r < 0)
+		return refuse_errno(event, host, "look for claims left behind in /run/usher", r);
+	return 0;
+}
+
+/* --- the steps -------------------------------------------------------------------------------- */
+
+/* Lines of helpers begin with "usher: GUEST: " already, and are in the log */
+static int refuse_lines(const struct step_result *result)
+{
+	if (result->failures)
+		(void)fputs(result->failures, stderr);
+	return 1;
+}
+
+static int undo_prepare(const struct event *event, const struct host *host,
+			const struct claim *claim)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	int r = giveback_claim(host, claim, &result);
+
+	if (r == 0)
+		return 1;
+	(void)refuse_lines(&result);
+	phase_say(host, LOG_ERR, event->guest,
+		  "not everything could be given back: usher recover tries again");
+	return 1;
+}
+
+/* Return: 0, 1 refused (said) and all is back */
+static int run_steps(const struct event *event, const struct host *host, const struct claim *claim)
+{
+	_cleanup_step_result_ struct step_result checked = { 0 };
+	_cleanup_step_result_ struct step_result applied = { 0 };
+	int r;
+
+	r = steps_run(host, claim, "check", STEP_BOTH, 0, &checked);
+	if (r != 0) {
+		(void)refuse_lines(&checked);
+		(void)state_remove_dir(host->statefd, claim->uuid);
+		return r < 0 ? refuse_errno(event, host, "run the checks", r) : 1;
+	}
+	r = steps_run(host, claim, "apply", STEP_PREPARE, 0, &applied);
+	if (r == 0)
+		return 0;
+	(void)refuse_lines(&applied);
+	if (r < 0)
+		(void)refuse_errno(event, host, "run the steps", r);
+	return undo_prepare(event, host, claim);
+}
+
+/* Return: 0 the daemon owns the claim now, 1 refused */
+static int hand_over(const struct event *event, const struct host *host, struct claim *claim)
+{
+	struct process owner;
+	int r = phase_owner(host, getppid(), &owner);
+
+	if (r == 0)
+		r = claim_set_state(host->statefd, claim, CLAIM_HANDED, &owner);
+	if (r == 0)
+		return 0;
+	(void)refuse_errno(event, host, "hand the claim to the libvirt daemon", r);
+	return undo_prepare(event, host, claim);
+}
+
+static int take(const struct event *event, const struct host *host, const struct domain *domain,
+		struct claim *claim)
+{
+	_cleanup_close_ int lock = -1;
+	int r = claim_take(event, host, domain, claim);
+
+	if (r != 0)
+		return r;
+	lock = giveback_lock(host, claim->uuid, LOCK_MS);
+	if (lock < 0)
+		return refuse_errno(event, host, "lock the claim in /run/usher", lock);
+	r = run_steps(event, host, claim);
+	return r != 0 ? r : hand_over(event, host, claim);
+}
+
+/* Return: 0, 1 refused (said) */
+static int make_claim(const struct event *event, const struct host *host,
+		      const struct policy *policy, const struct domain *domain, struct claim *ret)
+{
+	struct plan_error err;
+	struct process self;
+	int r = phase_owner(host, getpid(), &self);
+
+	if (r < 0)
+		return refuse_errno(event, host, "find ourselves in /proc", r);
+	r = plan_claim(host->rootfd, domain, policy, &self, ret, &err);
+	return r < 0 ? refuse(event, host, err.what) : 0;
+}
+
+static int prepare_managed(const struct event *event, struct host *host,
+			   const struct policy *policy)
+{
+	_cleanup_domain_ struct domain domain = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	if (get_domain(event, host, &domain) || make_claim(event, host, policy, &domain, &claim))
+		return 1;
+	host->statefd = state_open(host->rootfd, true);
+	if (host->statefd < 0)
+		return refuse_errno(event, host, "use /run/usher", host->statefd);
+	if (clear_way(event, host, &domain))
+		return 1;
+	return take(event, host, &domain, &claim);
+}
+
+int phase_prepare(const struct event *event, struct host *host)
+{
+	_cleanup_policy_ struct policy policy = { 0 };
+	struct policy_error err;
+	int r;
+
+	r = policy_load(host->rootfd, event->guest, &policy, &err);
+	if (r == 1)
+		return prepare_unmanaged(event, host);
+	return r < 0 ? refuse(event, host, err.what) : prepare_managed(event, host, &policy);
+}
+
+/* --- usher plan ------------------------------------------------------------------------------- */
+
+static int plan_conflict(const struct event *event, struct host *host, const struct domain *domain,
+			 const struct claim *claim)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	struct conflict conflict;
+
+	host->statefd = state_open(host->rootfd, false);
+	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0)
+		return 0;
+	if (conflict_find(domain, claim, &claims, &conflict) <= 0 ||
+	    registry_alive(host->rootfd, conflict.with) <= 0)
+		return 0;
+	return refuse_conflict(event, host, &conflict);
+}
+
+int phase_plan(const struct event *event, struct host *host)
+{
+	_cleanup_policy_ struct policy policy = { 0 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	struct event named = *event;
+	struct policy_error err;
+	int r;
+
+	if (get_domain(event, host, &domain))
+		return 1;
+	named.guest = domain.name;
+	if (event->policy)
+		r = policy_load_file(host->rootfd, event->policy, &policy, &err);
+	else
+		r = policy_load(host->rootfd, domain.name, &policy, &err);
+	if (r < 0)
+		return refuse(&named, host, err.what);
+	if (r == 1) {
+		(void)printf("# guest %s has no policy: none of usher's business\n", domain.name);
+		return 0;
+	}
+	if (make_claim(&named, host, &policy, &domain, &claim) ||
+	    plan_conflict(&named, host, &domain, &claim))
+		return 1;
+	return plan_print(&claim) < 0;
+}
