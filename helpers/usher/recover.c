@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/recover.c - usher recover: give back what nobody keeps alive */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/giveback.h"
+#include "../../lib/registry.h"
+#include "../../lib/state.h"
+#include "usher.h"
+
+/* How long a claim that somebody gives back at this moment is waited for */
+#define WAIT_MS 30000
+
+static void host_close(struct host *host)
+{
+	cleanup_close(&host->statefd);
+	cleanup_close(&host->rootfd);
+}
+
+/* Return: 0 with the uuid, 1 refused (said), -ENOENT no such claim, else -errno */
+static int find_guest(const struct host *host, const char *guest, char ret[static UUID_STRLEN])
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	int r = registry_load(host->statefd, &claims);
+
+	for (size_t i = 0; r >= 0 && i < claims.nr; i++) {
+		pid_t pid;
+
+		if (strcmp(claims.claims[i].guest, guest) != 0)
+			continue;
+		pid = process_find_arg(host->rootfd, claims.claims[i].uuid);
+		if (pid > 0) {
+			(void)fprintf(stderr,
+				      "usher: %s: the guest runs (QEMU is pid %d): shut it down "
+				      "first\n",
+				      guest, (int)pid);
+			return 1;
+		}
+		memcpy(ret, claims.claims[i].uuid, UUID_STRLEN);
+		return 0;
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+static int recover(const struct host *host, const char *guest)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	char uuid[UUID_STRLEN];
+	int r = guest ? find_guest(host, guest, uuid) : 0;
+
+	if (r == -ENOENT) {
+		(void)fprintf(stderr, "usher: %s holds nothing\n", guest);
+		return 0;
+	}
+	if (r == 0)
+		r = giveback_dead(host, guest ? uuid : NULL, WAIT_MS, &result);
+	if (result.failures)
+		(void)fputs(result.failures, stderr);
+	if (r < 0)
+		(void)fprintf(stderr, "usher: cannot give back: %s\n", strerror(-r));
+	return r != 0;
+}
+
+static int run(const struct request *request)
+{
+	_cleanup_(host_close) struct host host = {
+		.rootfd = root_open(request->root),
+		.statefd = -1,
+		.root = request->root,
+		.helpers = request->dir,
+	};
+
+	if (host.rootfd < 0) {
+		(void)fprintf(stderr, "usher: cannot open the root directory %s: %s\n",
+			      request->root, strerror(-host.rootfd));
+		return 1;
+	}
+	host.statefd = state_open(host.rootfd, false);
+	if (host.statefd == -ENOENT)
+		return 0;
+	if (host.statefd < 0) {
+		(void)fprintf(stderr,
+			      "usher: cannot use /run/usher: %s: recover is root's to run\n",
+			      strerror(-host.statefd));
+		return 1;
+	}
+	return recover(&host, request->guest);
+}
+
+const struct command command_recover = {
+	.name = "recover",
+	.args = "[GUEST]",
+	.help = "give back what dead claims hold; GUEST's in any case",
+	.run = run,
+};
