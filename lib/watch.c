@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/watch.c - a pidfd of one very process: told when it ends, never fooled by a reused pid */
+#include "watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+
+#include "deadline.h"
+
+int watch_open(int rootfd, const struct process *process)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (process->pid <= 0)
+		return -ESRCH;
+	fd = pidfd_open(process->pid, 0);
+	if (fd < 0)
+		return -errno;
+	/* After the fd: from now on the pid cannot become another process's behind our back */
+	r = process_alive(rootfd, process);
+	if (r <= 0)
+		return r < 0 ? r : -ESRCH;
+	return TAKE_FD(fd);
+}
+
+int watch_wait(int pidfd, int timeout_ms)
+{
+	long long deadline = deadline_in(timeout_ms);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	int r;
+
+	while ((r = poll(&p, 1, timeout_ms < 0 ? -1 : deadline_left(deadline))) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return r;
+}
+
+static int send(int pidfd, int sig)
+{
+	if (pidfd_send_signal(pidfd, sig, NULL, 0) < 0 && errno != ESRCH)
+		return -errno;
+	return 0;
+}
+
+int watch_end(int pidfd, int timeout_ms)
+{
+	static const int signals[] = { SIGTERM, SIGKILL };
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		r = send(pidfd, signals[i]);
+		if (r == 0)
+			r = watch_wait(pidfd, timeout_ms / 2);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return -ETIMEDOUT;
+}
