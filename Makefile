@@ -130,3 +130,81 @@ $(O)/unit/%: $(O)/obj/test/unit/%.o $$(unit_objs_$$(call unit_folder,%)) $(LIBA)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(call unit_wraps,test/unit/$*.c) -o $@ $(filter %.o,$^) $(LIBA) \
 		$(unit_libs_$(call unit_folder,$*)) $(unit_libs_$*) -lcmocka
+
+.PHONY: unit check
+unit: $(UNIT_TESTS)
+check: $(UNIT_TESTS)
+	test/tap-unit $(UNIT_TESTS)
+
+# The three builds the tests are run in
+.PHONY: check-all
+check-all:
+	$(MAKE) O=$(O)/gcc check
+	$(MAKE) O=$(O)/gcc-san SAN=1 check
+	$(MAKE) O=$(O)/clang-san CC=clang SAN=1 check
+
+# --- Fuzzing: test/fuzz/NAME_fuzz.c, libFuzzer, FUZZ_SECONDS each --------------------------------
+FUZZ_SECONDS ?= 60
+FUZZ_SRCS := $(wildcard test/fuzz/*_fuzz.c)
+FUZZERS := $(FUZZ_SRCS:test/fuzz/%.c=$(O)/fuzz/%)
+FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -O1 -g
+# Which folders' objects a fuzzer needs beside lib: a line "objs: hooks" or "objs: display" in its head
+fuzz_srcs = $(foreach f,$(shell sed -n '1,20s/.*objs: *\([a-z ]*\).*/\1/p' $(1)),$(filter-out hooks/qemu.c %/main.c,$(wildcard $(f)/*.c helpers/$(f)/*.c)))
+
+$(O)/fuzz/%: test/fuzz/%.c $(wildcard lib/*.c hooks/*.c helpers/*/*.c) $(wildcard lib/*.h hooks/*.h helpers/*.h helpers/*/*.h)
+	@mkdir -p $(@D)
+	clang $(filter-out -MMD -MP,$(CPP_USHER)) $(XML_CFLAGS) $(FUZZ_FLAGS) -o $@ $< $(call fuzz_srcs,$<) \
+		$(if $(filter display vfio cpuset hugepages nosleep,$(call fuzz_srcs,$<)),helpers/helper.c) \
+		$(filter-out lib/sysbus.c,$(wildcard lib/*.c)) -linih $(call pkg,libs,libxml-2.0)
+
+.PHONY: fuzz
+fuzz: $(FUZZERS)
+	test/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+# --- Static analysis -----------------------------------------------------------------------------
+.PHONY: lint
+lint: $(PROGRAMS:%=$(O)/%)
+	test/lint $(O)
+
+# --- The lab: a real kernel and a real libvirtd in a virtual machine ------------------------------
+IMAGE ?= 13
+TESTS ?= *
+.PHONY: lab lab-all
+lab:
+	test/lab/run IMAGE=$(IMAGE) TESTS='$(TESTS)'
+lab-all:
+	$(MAKE) lab IMAGE=12
+	$(MAKE) lab IMAGE=13
+	$(MAKE) lab IMAGE=testing
+
+# --- Benchmarks: ratios measured in one run ----------------------------------------------------------
+.PHONY: bench
+bench: all
+	test/bench/run $(O)
+
+# --- The sample host ------------------------------------------------------------------------------
+.PHONY: demo
+demo:
+	./install.sh demo
+
+# --- All tests, as the README has it: ./install.sh check -------------------------------------------
+.PHONY: test
+test:
+	test/all $(O)
+
+.PHONY: install uninstall
+install: all
+	BUILD_DIR=$(O) DESTDIR=$(DESTDIR) prefix=$(prefix) sysconfdir=$(sysconfdir) ./install.sh install
+uninstall:
+	DESTDIR=$(DESTDIR) prefix=$(prefix) sysconfdir=$(sysconfdir) ./install.sh uninstall
+
+.PHONY: clean
+clean:
+	rm -rf $(O)
+
+.PHONY: help
+help:
+	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
+	@echo 'Targets: all check check-all fuzz lint lab lab-all bench demo test install uninstall clean'
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
