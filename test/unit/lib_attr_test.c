@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_attr_test.c - kernel attributes below a root fd */
 /* wraps: syscall read write readlinkat readdir */
-/* wraps: malloc calloc realloc reallocarray strdup strndup vasprintf __vasprintf_chk open_memstream */
+/* wraps: malloc calloc realloc reallocarray strdup strndup */
+/* wraps: vasprintf __vasprintf_chk open_memstream */
 
 #include "tree.h"
 

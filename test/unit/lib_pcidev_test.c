@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_pcidev_test.c - what sysfs says of a PCI device, on a built tree */
 /* wraps: syscall */
-/* wraps: malloc calloc realloc reallocarray strdup strndup vasprintf __vasprintf_chk open_memstream */
+/* wraps: malloc calloc realloc reallocarray strdup strndup */
+/* wraps: vasprintf __vasprintf_chk open_memstream */
 
 #include "tree.h"
 

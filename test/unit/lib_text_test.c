@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_text_test.c - string lists, escaping, printable names, nearest word */
-/* wraps: malloc calloc realloc reallocarray strdup strndup vasprintf __vasprintf_chk open_memstream */
+/* wraps: malloc calloc realloc reallocarray strdup strndup */
+/* wraps: vasprintf __vasprintf_chk open_memstream */
 
 #include "tree.h"
 

@@ -2,9 +2,9 @@
 /*
  * test/unit/nomem.h - let one allocation fail
  *
- * The test's head says, in one line:
- * wraps: malloc calloc realloc reallocarray strdup strndup vasprintf __vasprintf_chk open_memstream
- * (this file names them for the reader: only the head of the test itself counts)
+ * The head of a test that includes this names what the linker wraps, in two lines behind "wraps:":
+ * malloc calloc realloc reallocarray strdup strndup
+ * vasprintf __vasprintf_chk open_memstream
  */
 #pragma once
 
