@@ -170,3 +170,34 @@ int pcidev_group_members(int rootfd, int group, struct pciaddr_list *ret)
 	list = (struct pciaddr_list){ 0 };
 	return 0;
 }
+
+static int add_node(struct strlist *paths, const char *dir, const char *name)
+{
+	char path[PATH_LEN];
+	int r = path_format(path, sizeof(path), "%s/%s", dir, name);
+
+	return r < 0 ? r : strlist_add(paths, path);
+}
+
+int pcidev_vfio_nodes(int rootfd, const struct pciaddr *addr, struct strlist *paths)
+{
+	_cleanup_strlist_ struct strlist cdevs = { 0 };
+	char dir[PATH_LEN], number[16];
+	int group = pcidev_group(rootfd, addr);
+	int r = 0;
+
+	if (group >= 0) {
+		r = path_format(number, sizeof(number), "%d", group);
+		if (r == 0)
+			r = add_node(paths, "/dev/vfio", number);
+	}
+	if (r < 0)
+		return r;
+	device_path(addr, "vfio-dev", dir);
+	r = attr_list(rootfd, dir, &cdevs);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	for (size_t i = 0; r == 0 && i < cdevs.nr; i++)
+		r = add_node(paths, "/dev/vfio/devices", cdevs.names[i]);
+	return r;
+}

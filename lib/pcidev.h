@@ -4,6 +4,7 @@
 
 #include "cleanup.h"
 #include "pciaddr.h"
+#include "text.h"
 
 struct pciaddr_list {
 	struct pciaddr *addrs;
@@ -57,3 +58,14 @@ int pcidev_group(int rootfd, const struct pciaddr *addr) _must_check_;
  * Return: 0, -ENOENT when there is no such group, -ENOMEM, else -errno
  */
 int pcidev_group_members(int rootfd, int group, struct pciaddr_list *ret) _must_check_;
+
+/**
+ * pcidev_vfio_nodes() - the nodes a user of the device through vfio has open
+ * @paths:	"/dev/vfio/12", and iommufd's "/dev/vfio/devices/vfio0" are added
+ *
+ * A device without a group, or without vfio, has none.
+ *
+ * Return: 0, -ENOMEM
+ * ABI: Documentation/driver-api/vfio.rst; the per-device nodes since Linux 6.6
+ */
+int pcidev_vfio_nodes(int rootfd, const struct pciaddr *addr, struct strlist *paths) _must_check_;

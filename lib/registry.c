@@ -68,37 +68,6 @@ int registry_load(int statefd, struct claims *ret)
 	return left_out;
 }
 
-static int add_node(struct strlist *paths, const char *dir, const char *name)
-{
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "%s/%s", dir, name);
-
-	return r < 0 ? r : strlist_add(paths, path);
-}
-
-/* /dev/vfio/GROUP, and the per-device nodes of iommufd since Linux 6.6 */
-static int vfio_nodes_of(int rootfd, const struct pciaddr *addr, struct strlist *paths)
-{
-	_cleanup_strlist_ struct strlist cdevs = { 0 };
-	char buf[PCIADDR_STRLEN], dir[PATH_MAX], number[16];
-	int group = pcidev_group(rootfd, addr);
-	int r = 0;
-
-	if (group >= 0) {
-		r = path_format(number, sizeof(number), "%d", group);
-		if (r == 0)
-			r = add_node(paths, "/dev/vfio", number);
-	}
-	pciaddr_format(addr, buf);
-	if (r == 0)
-		r = path_format(dir, sizeof(dir), "sys/bus/pci/devices/%s/vfio-dev", buf);
-	if (r < 0 || attr_list(rootfd, dir, &cdevs) < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < cdevs.nr; i++)
-		r = add_node(paths, "/dev/vfio/devices", cdevs.names[i]);
-	return r;
-}
-
 static int vfio_nodes(int rootfd, const struct claim *claim, struct strlist *paths)
 {
 	const struct inidoc_entry *entry = NULL;
@@ -108,7 +77,7 @@ static int vfio_nodes(int rootfd, const struct claim *claim, struct strlist *pat
 		struct claim_device device;
 
 		if (claim_device_parse(entry->value, &device) == 0)
-			r = vfio_nodes_of(rootfd, &device.addr, paths);
+			r = pcidev_vfio_nodes(rootfd, &device.addr, paths);
 	}
 	return r;
 }

@@ -270,6 +270,38 @@ static int members_and_free(int rootfd)
 	return pcidev_group_members(rootfd, 14, &list);
 }
 
+static void vfio_nodes_are_those_of_the_group_and_of_the_device(void **state)
+{
+	_cleanup_strlist_ struct strlist paths = { 0 };
+	struct tree *t = *state;
+
+	tree_dir(t, GPU_DIR "vfio-dev/vfio3");
+	assert_int_equal(pcidev_vfio_nodes(t->rootfd, &gpu, &paths), 0);
+	assert_int_equal(paths.nr, 2);
+	assert_string_equal(paths.names[0], "/dev/vfio/14");
+	assert_string_equal(paths.names[1], "/dev/vfio/devices/vfio3");
+	/* Neither a device without a group nor one that is not there has any */
+	assert_int_equal(pcidev_vfio_nodes(t->rootfd, &port, &paths), 0);
+	assert_int_equal(pcidev_vfio_nodes(t->rootfd, &nobody, &paths), 0);
+	assert_int_equal(paths.nr, 2);
+}
+
+static int nodes_and_free(int rootfd)
+{
+	_cleanup_strlist_ struct strlist paths = { 0 };
+
+	return pcidev_vfio_nodes(rootfd, &gpu, &paths);
+}
+
+static void vfio_nodes_survive_without_memory(void **state)
+{
+	struct tree *t = *state;
+
+	tree_dir(t, GPU_DIR "vfio-dev/vfio3");
+	/* Two nodes and one name in the directory, each a copy and a place in its list */
+	assert_nomem(nodes_and_free(t->rootfd), 6);
+}
+
 static void lists_survive_without_memory(void **state)
 {
 	struct tree *t = *state;
@@ -299,6 +331,8 @@ int main(void)
 		pcidev_test(group_that_is_no_number_is_refused),
 		pcidev_test(members_are_the_sorted_pci_functions_of_the_group),
 		pcidev_test(members_of_no_group_is_enoent),
+		pcidev_test(vfio_nodes_are_those_of_the_group_and_of_the_device),
+		pcidev_test(vfio_nodes_survive_without_memory),
 		pcidev_test(lists_survive_without_memory),
 	};
 
