@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/bind.c - one device to its vfio driver, and back to the one it had */
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/module.h"
+#include "../../lib/pcidev.h"
+#include "vfio.h"
+
+/*
+ * How it works
+ *
+ * driver_override decides alone who may have the device, so it is set before the driver is made to
+ * let go: from then on no other driver can come in between, whatever module is loaded meanwhile.
+ * Back it aims at the driver the device had, not at "any that fits": of nouveau and nvidia, or of
+ * a driver and a vfio-pci with an id list, the kernel would take the first it finds. Its own old
+ * value comes last, so a device killed half-way is still aimed home.
+ *
+ * A device that had no driver gets none again.
+ */
+
+#define PROBE_FILE "sys/bus/pci/drivers_probe"
+
+/* Loading the module of the driver a device had may take this long */
+#define MODULE_TIMEOUT_MS 10000
+
+static void device_attr(const struct vfio_job *job, const char *attr, char buf[static PATH_MAX])
+{
+	(void)snprintf(buf, PATH_MAX, "sys/bus/pci/devices/%s/%s", job->name, attr);
+}
+
+/* Return: @error, for "return fail(...)" */
+_printf_(3, 4) static int fail(struct vfio_job *job, int error, const char *fmt, ...)
+{
+	va_list args;
+
+	if (error == -ECANCELED)
+		return error;
+	va_start(args, fmt);
+	(void)vsnprintf(job->text, sizeof(job->text), fmt, args);
+	va_end(args);
+	return error;
+}
+
+/*
+ * read_override() - the device's driver_override, "" when it is not set
+ *
+ * Takes the device's lock: it can sleep as long as a driver that is being unbound does.
+ *
+ * Return: 0, -ENAMETOOLONG, else as attr_read()
+ * ABI: drivers/base/driver.c device_show_override(): an unset one reads "(null)"; Linux 6.12
+ */
+static int read_override(const struct worker *worker, const struct vfio_job *job,
+			 char buf[static DRIVER_NAME_MAX])
+{
+	char path[PATH_MAX], text[ATTR_MAX];
+	int r;
+
+	device_attr(job, "driver_override", path);
+	r = attr_read(worker->ctx->rootfd, path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	if (strcmp(text, "(null)") == 0)
+		text[0] = '\0';
+	return path_format(buf, DRIVER_NAME_MAX, "%s", text);
+}
+
+static int write_override(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	char path[PATH_MAX];
+	int r;
+
+	device_attr(job, "driver_override", path);
+	r = worker_step(worker, job, MARK_OVERRIDE, path, driver);
+	if (r < 0)
+		return fail(job, r, "cannot set driver_override of %s to '%s': %s", job->name,
+			    driver, strerror(-r));
+	return 0;
+}
+
+/*
+ * unbind() - make the driver that is bound now let go
+ *
+ * One that has gone by itself meanwhile is as good.
+ *
+ * Return: 0, else as worker_step()
+ * ABI: Documentation/ABI/testing/sysfs-bus-pci, unbind: -ENODEV when it is not bound to it
+ */
+static int unbind(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	char path[PATH_MAX];
+	int r;
+
+	device_attr(job, "driver/unbind", path);
+	r = worker_step(worker, job, MARK_UNBIND, path, job->name);
+	if (r == -ENOENT || r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return fail(job, r, "cannot take %s from driver %s: %s: see dmesg", job->name,
+			    driver, strerror(-r));
+	return 0;
+}
+
+/*
+ * probe() - have the kernel find a driver, and read back that it is the one that was asked for
+ *
+ * The write succeeds also when no driver wanted the device, or another took it.
+ *
+ * Return: 0, -ENXIO no driver took it, -EBUSY another did, -ECANCELED, else -errno
+ */
+static int probe(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	char now[DRIVER_NAME_MAX];
+	int r = worker_step(worker, job, MARK_PROBE, PROBE_FILE, job->name);
+
+	if (r < 0)
+		return fail(job, r, "cannot bind %s to driver %s: %s: see dmesg", job->name, driver,
+			    strerror(-r));
+	if (worker->ctx->dry_run)
+		return 0;
+	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
+	if (r < 0)
+		return fail(job, r, "cannot read which driver %s has: %s", job->name, strerror(-r));
+	if (r == 0)
+		return fail(job, -ENXIO,
+			    "driver %s did not take %s, though the kernel reported no error: see "
+			    "dmesg",
+			    driver, job->name);
+	if (strcmp(now, driver) != 0)
+		return fail(job, -EBUSY,
+			    "%s was to have driver %s, but it has %s: see which program binds it "
+			    "(driverctl, a udev rule)",
+			    job->name, driver, now);
+	return 0;
+}
+
+/* What is to be remembered of the host, from the device itself */
+static int remember(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	int r = read_override(worker, job, job->old_override);
+
+	if (r < 0)
+		return fail(job, r, "cannot read driver_override of %s: %s", job->name,
+			    strerror(-r));
+	(void)snprintf(job->old_driver, sizeof(job->old_driver), "%s", driver);
+	r = worker_announce(worker, job);
+	if (r < 0)
+		return fail(job, r, "cannot note in run/usher what driver %s has: %s: see df /run",
+			    job->name, strerror(-r));
+	job->journaled = true;
+	return 0;
+}
+
+/*
+ * bind_act() - from its own driver to the vfio driver
+ *
+ * Works from any half-done state; what it fails at is left as it is: the crew has it given back.
+ *
+ * Return: as struct vfio_verb
+ */
+static int bind_act(struct worker *worker, struct vfio_job *job)
+{
+	const char *driver = worker->mark.driver;
+	int r = worker_begin(worker, job);
+
+	if (r < 0)
+		return fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+	if (strcmp(driver, job->target) == 0)
+		return 0;
+	if (!job->journaled)
+		r = remember(worker, job, driver);
+	if (r >= 0)
+		r = write_override(worker, job, job->target);
+	if (r >= 0 && *driver)
+		r = unbind(worker, job, driver);
+	return r < 0 ? r : probe(worker, job, job->target);
+}
+
+/* An override that is neither ours nor aimed home is somebody else's by now */
+static int restore_override(struct worker *worker, struct vfio_job *job)
+{
+	char now[DRIVER_NAME_MAX];
+	int r = read_override(worker, job, now);
+
+	if (r < 0)
+		return fail(job, r, "cannot read driver_override of %s: %s", job->name,
+			    strerror(-r));
+	if (strcmp(now, job->old_override) == 0)
+		return 0;
+	if (strcmp(now, job->target) != 0 && strcmp(now, job->old_driver) != 0)
+		return 0;
+	return write_override(worker, job, job->old_override);
+}
+
+/* Its module may have been unloaded while it had no device */
+static int load_driver(struct worker *worker, struct vfio_job *job)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", job->old_driver);
+
+	if (r == 0)
+		r = attr_exists(worker->ctx->rootfd, path);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (helper_would(worker->ctx, "modprobe %s", job->old_driver))
+		return 0;
+	r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
+	if (r < 0)
+		return fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
+			    job->name, job->old_driver, strerror(-r));
+	return 0;
+}
+
+/* On our vfio driver, or on none: to the driver it had */
+static int send_home(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	int r = 0;
+
+	if (*job->old_driver)
+		r = write_override(worker, job, job->old_driver);
+	if (r >= 0 && *driver)
+		r = unbind(worker, job, driver);
+	if (r >= 0 && *job->old_driver)
+		r = load_driver(worker, job);
+	if (r >= 0 && *job->old_driver)
+		r = probe(worker, job, job->old_driver);
+	return r;
+}
+
+/*
+ * give_back_act() - to what the journal says it had
+ *
+ * On the vfio driver or on none it goes back; where somebody has taken it, it stays; where it is
+ * back already, only the override is looked after.
+ *
+ * Return: as struct vfio_verb
+ */
+static int give_back_act(struct worker *worker, struct vfio_job *job)
+{
+	const char *driver = worker->mark.driver;
+	int r = worker_begin(worker, job);
+
+	if (r == -ENODEV) {
+		(void)fail(job, 0, "%s is not there any more: nothing to give back", job->name);
+		return 0;
+	}
+	if (r < 0)
+		return fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+	if (strcmp(driver, job->old_driver) == 0)
+		return restore_override(worker, job);
+	if (*driver && strcmp(driver, job->target) != 0) {
+		(void)fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",
+			   job->name, driver);
+		return restore_override(worker, job);
+	}
+	r = send_home(worker, job, driver);
+	return r < 0 ? r : restore_override(worker, job);
+}
+
+const struct vfio_verb verb_bind = { .act = bind_act, .stops = true };
+const struct vfio_verb verb_give_back = { .act = give_back_act };

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/check.c - look at every claimed device before one is touched */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/module.h"
+#include "../../lib/pcidev.h"
+#include "../../lib/process.h"
+#include "vfio.h"
+
+/* Longest modules.dep or modules.builtin that is searched */
+#define MODULES_MAX (16 * 1024 * 1024)
+
+/* All looks: 0, or 1 after saying why the device cannot be passed */
+
+static int say_errno(const struct helper_ctx *ctx, const struct vfio_device *device, int error)
+{
+	helper_say(ctx, "cannot look at %s: %s: see lspci -vs %s", device->name, strerror(-error),
+		   device->name);
+	return 1;
+}
+
+/* First of all: while a driver hangs in it, every further look could hang too */
+static int look_stuck(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device)
+{
+	struct mark mark;
+	char why[160];
+	int r = mark_find(ctx->rootfd, device->name, &mark);
+
+	(void)claim;
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		return say_errno(ctx, device, r);
+	mark_describe(&mark, why, sizeof(why));
+	helper_say(ctx,
+		   "%s is stuck since an earlier start: %s: start again when it has come back; if "
+		   "it never does, only a reboot of the host frees it",
+		   device->name, why);
+	return 1;
+}
+
+static int look_exists(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       struct vfio_device *device)
+{
+	int r = pcidev_exists(ctx->rootfd, &device->addr);
+
+	(void)claim;
+	if (r < 0)
+		return say_errno(ctx, device, r);
+	if (r > 0)
+		return 0;
+	helper_say(ctx,
+		   "%s is not there: this host has no PCI device of that address (lspci -D lists "
+		   "them): correct it in the domain or the policy",
+		   device->name);
+	return 1;
+}
+
+/* Firmware renumbers: the wrong card is never passed */
+static int look_ids(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		    struct vfio_device *device)
+{
+	char name[320], wanted[260];
+	struct pciid id;
+	int r = pcidev_id(ctx->rootfd, &device->addr, &id);
+
+	(void)claim;
+	if (r < 0)
+		return say_errno(ctx, device, r);
+	if (id.vendor == device->id.vendor && id.device == device->id.device)
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &id, name, sizeof(name));
+	pci_describe(&device->id, wanted, sizeof(wanted));
+	helper_say(ctx,
+		   "%s [%04x:%04x] is not the expected %s [%04x:%04x]: the firmware has "
+		   "renumbered the devices; correct the address in the domain or the policy",
+		   name, id.vendor, id.device, wanted, device->id.vendor, device->id.device);
+	return 1;
+}
+
+/* The blanks NVMe pads its serial with are no part of it */
+static void trim(char *text)
+{
+	size_t len = strlen(text), lead = strspn(text, " ");
+
+	while (len > lead && text[len - 1] == ' ')
+		len--;
+	memmove(text, text + lead, len - lead);
+	text[len - lead] = '\0';
+}
+
+/*
+ * read_serial() - of the NVMe controller behind a device
+ *
+ * Return: 1 read, 0 there is none to read (on another driver, or no NVMe), else -errno
+ * ABI: drivers/nvme/host/sysfs.c, serial; Linux 6.12
+ */
+static int read_serial(int rootfd, const char *name, char *buf, size_t size)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/nvme", name);
+
+	if (r == 0)
+		r = attr_list(rootfd, path, &names);
+	if (r < 0 || names.nr == 0)
+		return r == -ENOENT ? 0 : r;
+	r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/nvme/%s/serial", name,
+			names.names[0]);
+	if (r == 0)
+		r = attr_read(rootfd, path, buf, size);
+	if (r < 0)
+		return r;
+	trim(buf);
+	return 1;
+}
+
+static int look_serial(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       struct vfio_device *device)
+{
+	char name[320], serial[128];
+	int r = device->serial ? read_serial(ctx->rootfd, device->name, serial, sizeof(serial)) : 0;
+
+	(void)claim;
+	if (r < 0)
+		return say_errno(ctx, device, r);
+	if (r == 0)
+		return 0;
+	trim(device->serial);
+	if (strcmp(serial, device->serial) == 0)
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	helper_say(ctx,
+		   "%s has serial %s, not the expected %s: it is another disk of the same kind; "
+		   "correct the address or expect in the policy",
+		   name, serial, device->serial);
+	return 1;
+}
+
+static int look_bridge(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       struct vfio_device *device)
+{
+	char name[320];
+	int r = pcidev_is_bridge(ctx->rootfd, &device->addr);
+
+	(void)claim;
+	if (r < 0)
+		return say_errno(ctx, device, r);
+	if (r == 0)
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	helper_say(ctx,
+		   "%s is a bridge, which no guest can have: take it out of the domain or the "
+		   "policy; the device behind it is what to pass",
+		   name);
+	return 1;
+}
+
+static int look_iommu(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device)
+{
+	_cleanup_strlist_ struct strlist groups = { 0 };
+	int r = pcidev_group(ctx->rootfd, &device->addr);
+
+	(void)claim;
+	if (r >= 0) {
+		device->group = r;
+		return 0;
+	}
+	if (r != -ENXIO)
+		return say_errno(ctx, device, r);
+	if (attr_list(ctx->rootfd, "sys/kernel/iommu_groups", &groups) == 0 && groups.nr > 0)
+		helper_say(ctx,
+			   "%s has no IOMMU group though the IOMMU is on: this device cannot be "
+			   "isolated; use another slot, or another device",
+			   device->name);
+	else
+		helper_say(ctx,
+			   "%s has no IOMMU group, the IOMMU is off: switch on VT-d (Intel) or "
+			   "IOMMU (AMD) in the firmware and boot the host with intel_iommu=on "
+			   "(AMD needs no option)",
+			   device->name);
+	return 1;
+}
+
+static int look_group(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device)
+{
+	return group_look(ctx, claim, device);
+}
+
+pid_t vfio_user(int rootfd, const struct pciaddr *addr)
+{
+	_cleanup_strlist_ struct strlist paths = { 0 };
+	int r = pcidev_vfio_nodes(rootfd, addr, &paths);
+
+	if (r < 0 || paths.nr == 0)
+		return r;
+	return process_find_open(rootfd, (const char *const *)paths.names, paths.nr);
+}
+
+/* Already with vfio: only this guest's own QEMU may have it (apply runs in `reconnect` too) */
+static int look_vfio_user(const struct helper_ctx *ctx, struct vfio_device *device)
+{
+	pid_t pid = vfio_user(ctx->rootfd, &device->addr);
+	char name[320], who[64];
+
+	if (pid < 0)
+		return say_errno(ctx, device, (int)pid);
+	if (pid == 0 || process_find_arg(ctx->rootfd, ctx->claim.uuid) == pid)
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	process_describe(ctx->rootfd, pid, who, sizeof(who));
+	helper_say(ctx, "%s is in use by %s through vfio: end that guest first", name, who);
+	return 1;
+}
+
+static int look_user(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		     struct vfio_device *device)
+{
+	char name[320], use[400];
+	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
+
+	(void)claim;
+	if (r > 0 && device_on_vfio(ctx->rootfd, device->name, device->driver) > 0)
+		return look_vfio_user(ctx, device);
+	if (r > 0)
+		r = holders_find(ctx->rootfd, device->name, use, sizeof(use));
+	if (r < 0)
+		return say_errno(ctx, device, r);
+	if (r == 0)
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	helper_say(ctx, "%s %s", name, use);
+	return 1;
+}
+
+/* In this order, each for all devices: what is wrong with the claim before who is in the way */
+static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			    struct vfio_device *device) = {
+	look_stuck, look_exists, look_ids,  look_serial,
+	look_bridge, look_iommu, look_group, look_user,
+};
+
+int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
+		for (size_t j = 0; j < claim->nr; j++)
+			if (looks[i](ctx, claim, &claim->devices[j]) != 0)
+				return 1;
+	return 0;
+}
+
+/* Is "/NAME.ko" in one of the running kernel's lists. Return: 1, 0, -ENOENT there is no list */
+static int list_has_module(int rootfd, const char *release, const char *list, const char *driver)
+{
+	char path[PATH_MAX], with_dash[DRIVER_NAME_MAX + 8], with_line[DRIVER_NAME_MAX + 8];
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	r = path_format(path, sizeof(path), "lib/modules/%s/%s", release, list);
+	if (r == 0)
+		r = attr_read_all(rootfd, path, MODULES_MAX, &text, &len);
+	if (r < 0)
+		return r;
+	(void)snprintf(with_dash, sizeof(with_dash), "/%s.ko", driver);
+	(void)snprintf(with_line, sizeof(with_line), "/%s.ko", driver);
+	for (size_t i = 1; with_dash[i] && strcmp(with_dash + i, ".ko") != 0; i++) {
+		with_dash[i] = with_dash[i] == '_' ? '-' : with_dash[i];
+		with_line[i] = with_line[i] == '-' ? '_' : with_line[i];
+	}
+	return strstr(text, with_dash) || strstr(text, with_line);
+}
+
+/* Only what is certain counts: where there is no list of modules, loading it will tell */
+static int look_driver(const struct helper_ctx *ctx, const char *driver)
+{
+	char path[PATH_MAX], release[128];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+
+	if (r < 0 || attr_exists(ctx->rootfd, path) > 0)
+		return r < 0;
+	if (attr_read(ctx->rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
+		return 0;
+	r = list_has_module(ctx->rootfd, release, "modules.dep", driver);
+	if (r == 0)
+		r = list_has_module(ctx->rootfd, release, "modules.builtin", driver);
+	if (r != 0)
+		return 0;
+	helper_say(ctx,
+		   "kernel %s has no driver %s: install the distribution's full set of modules for "
+		   "it, or boot the kernel that is installed",
+		   release, driver);
+	return 1;
+}
+
+enum helper_exit vfio_check(struct helper_ctx *ctx)
+{
+	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
+
+	if (vfio_claim_load(ctx, &claim) < 0)
+		return HELPER_USAGE;
+	if (vfio_look(ctx, &claim) != 0 || look_driver(ctx, claim.driver) != 0)
+		return HELPER_FAILED;
+	return HELPER_DONE;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/claim.c - the claim's [vfio] section */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "vfio.h"
+
+#define SERIAL_KEY     "serial="
+#define DEFAULT_DRIVER "vfio-pci"
+
+void vfio_claim_free(struct vfio_claim *claim)
+{
+	for (size_t i = 0; i < claim->nr; i++)
+		free(claim->devices[i].serial);
+	free(claim->devices);
+	*claim = (struct vfio_claim){ 0 };
+}
+
+bool driver_name_valid(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_-");
+
+	return len > 0 && len < DRIVER_NAME_MAX && name[len] == '\0';
+}
+
+/* The words behind the four that every device has. Return: 0, -EBADMSG, -ENOMEM */
+static int parse_extras(const char *value, struct vfio_device *device)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	int r = text_split(value, " ", &words);
+
+	for (size_t i = 4; r == 0 && i < words.nr; i++) {
+		const char *word = words.names[i];
+
+		if (strncmp(word, SERIAL_KEY, strlen(SERIAL_KEY)) != 0 || device->serial)
+			return -EBADMSG;
+		r = text_decode(word + strlen(SERIAL_KEY), &device->serial);
+	}
+	return r;
+}
+
+static int parse_device(const char *value, struct vfio_device *ret)
+{
+	struct vfio_device device = { .group = -1 };
+	struct claim_device words;
+	int r = claim_device_parse(value, &words);
+
+	if (r == 0)
+		r = parse_extras(value, &device);
+	if (r < 0) {
+		free(device.serial);
+		return r;
+	}
+	device.addr = words.addr;
+	device.id = words.id;
+	memcpy(device.origin, words.origin, sizeof(device.origin));
+	pciaddr_format(&device.addr, device.name);
+	*ret = device;
+	return 0;
+}
+
+static bool has_device(const struct vfio_claim *claim, const struct pciaddr *addr)
+{
+	for (size_t i = 0; i < claim->nr; i++)
+		if (pciaddr_cmp(&claim->devices[i].addr, addr) == 0)
+			return true;
+	return false;
+}
+
+static int add_device(struct vfio_claim *claim, const char *value)
+{
+	struct vfio_device *grown;
+	struct vfio_device device;
+	int r;
+
+	grown = reallocarray(claim->devices, claim->nr + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	claim->devices = grown;
+	r = parse_device(value, &device);
+	if (r == 0 && has_device(claim, &device.addr)) {
+		free(device.serial);
+		r = -EBADMSG;
+	}
+	if (r == 0)
+		grown[claim->nr++] = device;
+	return r;
+}
+
+static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)
+{
+	const char *driver = inidoc_get(&ctx->claim.doc, "vfio", "driver") ?: DEFAULT_DRIVER;
+
+	if (driver_name_valid(driver))
+		return path_format(claim->driver, sizeof(claim->driver), "%s", driver);
+	helper_say(ctx, "the claim's driver '%s' is no driver name: nothing was touched; start the "
+			"guest anew",
+		   driver);
+	return -EBADMSG;
+}
+
+int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
+{
+	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
+	const struct inidoc_entry *entry = NULL;
+	int r = load_driver(ctx, &claim);
+
+	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
+		r = add_device(&claim, entry->value);
+		if (r == -EBADMSG)
+			helper_say(ctx, "the claim's line 'device = %s' is malformed or names a "
+					"device twice: nothing was touched; start the guest anew",
+				   entry->value);
+	}
+	if (r < 0)
+		return r;
+	*ret = claim;
+	claim = (struct vfio_claim){ 0 };
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/main.c - usher-vfio: PCI devices to vfio-pci and back */
+#include "vfio.h"
+
+static const struct helper vfio = {
+	.name = "vfio",
+	.help = "hand PCI devices over to a guest and take them back",
+	.apply_timeout_ms = 10000,
+	.undo_timeout_ms = 60000,
+	.apply = vfio_apply,
+	.undo = vfio_undo,
+	.check = vfio_check,
+};
+
+int main(int argc, char **argv)
+{
+	return helper_main(argc, argv, &vfio);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/mark.c - which process is at work inside the kernel on which device */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/state.h"
+#include "../../lib/text.h"
+#include "../../lib/units.h"
+#include "vfio.h"
+
+#define MARK_PREFIX "vfio.worker."
+
+static void mark_file(const char *name, char buf[static NAME_MAX + 1])
+{
+	(void)snprintf(buf, NAME_MAX + 1, MARK_PREFIX "%s", name);
+}
+
+int mark_write(int dirfd, const char *name, const struct mark *mark)
+{
+	_cleanup_free_ char *driver = NULL;
+	_cleanup_free_ char *line = NULL;
+	char file[NAME_MAX + 1];
+	int r = text_encode(mark->driver, &driver);
+
+	if (r < 0)
+		return r;
+	r = asprintf(&line, "%s %d %llu %s\n", driver, (int)mark->worker.pid,
+		     mark->worker.start_time, mark->step);
+	if (r < 0)
+		return -ENOMEM;
+	mark_file(name, file);
+	return state_write(dirfd, file, line, (size_t)r);
+}
+
+static int mark_parse(const struct strlist *words, struct mark *ret)
+{
+	_cleanup_free_ char *driver = NULL;
+	struct mark mark = { 0 };
+	unsigned int pid;
+
+	if (words->nr != 4 || text_decode(words->names[0], &driver) < 0 ||
+	    path_format(mark.driver, sizeof(mark.driver), "%s", driver) < 0 ||
+	    parse_uint(words->names[1], 10, INT_MAX, &pid) < 0 ||
+	    parse_ull(words->names[2], 10, ULLONG_MAX, &mark.worker.start_time) < 0 ||
+	    path_format(mark.step, sizeof(mark.step), "%s", words->names[3]) < 0)
+		return -EBADMSG;
+	mark.worker.pid = (pid_t)pid;
+	*ret = mark;
+	return 0;
+}
+
+int mark_read(int dirfd, const char *name, struct mark *ret)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char *line = NULL;
+	char file[NAME_MAX + 1];
+	size_t len;
+	int r;
+
+	mark_file(name, file);
+	r = state_read(dirfd, file, &line, &len);
+	if (r == 0)
+		r = text_split(line, " \n", &words);
+	return r < 0 ? r : mark_parse(&words, ret);
+}
+
+int mark_remove(int dirfd, const char *name)
+{
+	char file[NAME_MAX + 1];
+
+	mark_file(name, file);
+	return state_remove(dirfd, file);
+}
+
+/* Return: 1 a living worker's mark, 0 none, else -errno */
+static int mark_alive(int rootfd, int statefd, const char *uuid, const char *name, struct mark *ret)
+{
+	_cleanup_close_ int dirfd = state_dir(statefd, uuid, false);
+	struct mark mark;
+	int r = dirfd < 0 ? dirfd : mark_read(dirfd, name, &mark);
+
+	if (r == 0)
+		r = process_alive(rootfd, &mark.worker);
+	if (r > 0)
+		*ret = mark;
+	/* Another guest's claim may go, or be unreadable, while we look: not this guest's affair */
+	return r == -ENOMEM || r >= 0 ? r : 0;
+}
+
+int mark_find(int rootfd, const char *name, struct mark *ret)
+{
+	_cleanup_close_ int statefd = state_open(rootfd, false);
+	_cleanup_strlist_ struct strlist uuids = { 0 };
+	int r;
+
+	if (statefd < 0)
+		return statefd == -ENOENT ? 0 : statefd;
+	r = attr_list(statefd, ".", &uuids);
+	for (size_t i = 0; r == 0 && i < uuids.nr; i++)
+		if (uuid_valid(uuids.names[i]))
+			r = mark_alive(rootfd, statefd, uuids.names[i], name, ret);
+	return r;
+}
+
+void mark_describe(const struct mark *mark, char *buf, size_t size)
+{
+	const char *driver = *mark->driver ? mark->driver : "the kernel";
+	static const struct {
+		const char *step, *text;
+	} texts[] = {
+		{ MARK_UNBIND, "has not let go of it" },
+		{ MARK_PROBE, "has let go of it, but the kernel is not done finding it another" },
+		{ MARK_RETURNED, "has let go of it at last, and it is being given back" },
+	};
+	const char *text = "lets nobody look at it";
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (strcmp(mark->step, texts[i].step) == 0)
+			text = texts[i].text;
+	(void)snprintf(buf, size, "%s%s %s (process %d)", *mark->driver ? "driver " : "", driver,
+		       text, (int)mark->worker.pid);
+}

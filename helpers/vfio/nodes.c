@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/nodes.c - block, net, drm and sound devices anywhere below a PCI device */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "vfio.h"
+
+/* pci, usb1, 1-1, 1-1.2, 1-1.2:1.0, host6, target6:0:0, 6:0:0:0, block, sdb, sdb1; twice that */
+#define DEPTH_MAX 24
+
+static const char *const subsystems[] = { "block", "net", "drm", "sound" };
+
+/* Directories of plain attributes: many, and never a device in them */
+static const char *const barren[] = { "power", "statistics", "queues", "msi_irqs", "mq" };
+
+void node_list_free(struct node_list *list)
+{
+	free(list->nodes);
+	*list = (struct node_list){ 0 };
+}
+
+static bool is_barren(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(barren); i++)
+		if (strcmp(name, barren[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Return: the subsystem when it is one we look for, else NULL */
+static const char *subsystem_of(int rootfd, const char *dir)
+{
+	char path[PATH_MAX], name[32];
+
+	if (path_format(path, sizeof(path), "%s/subsystem", dir) < 0 ||
+	    attr_link(rootfd, path, name, sizeof(name)) < 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(subsystems); i++)
+		if (strcmp(name, subsystems[i]) == 0)
+			return subsystems[i];
+	return NULL;
+}
+
+/* The DEVNAME line of the device's uevent: its node below /dev */
+static void read_devname(int rootfd, const char *dir, char *buf, size_t size)
+{
+	char path[PATH_MAX], text[ATTR_MAX], *save = NULL;
+
+	buf[0] = '\0';
+	if (path_format(path, sizeof(path), "%s/uevent", dir) < 0 ||
+	    attr_read(rootfd, path, text, sizeof(text)) < 0)
+		return;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, "DEVNAME=", 8) == 0)
+			(void)snprintf(buf, size, "%s", line + 8);
+}
+
+static int add_node(int rootfd, const char *dir, const char *subsystem, struct node_list *list)
+{
+	struct node *grown = reallocarray(list->nodes, list->nr + 1, sizeof(*grown));
+	struct node *node;
+
+	if (!grown)
+		return -ENOMEM;
+	list->nodes = grown;
+	node = &grown[list->nr++];
+	*node = (struct node){ .subsystem = subsystem };
+	(void)snprintf(node->name, sizeof(node->name), "%s", strrchr(dir, '/') + 1);
+	read_devname(rootfd, dir, node->devname, sizeof(node->devname));
+	return 0;
+}
+
+static int walk(int rootfd, const char *dir, int depth, struct node_list *list);
+
+static int walk_children(int rootfd, const char *path, DIR *dir, int depth, struct node_list *list)
+{
+	const struct dirent *entry;
+	int r = 0;
+
+	while (r == 0 && (entry = readdir(dir))) {
+		char child[PATH_MAX];
+
+		/* Symlinks lead out of the device; sysfs knows every entry's type */
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || is_barren(entry->d_name))
+			continue;
+		r = path_format(child, sizeof(child), "%s/%s", path, entry->d_name);
+		if (r == 0)
+			r = walk(rootfd, child, depth + 1, list);
+		/* It may go while we look */
+		if (r == -ENOENT || r == -ENODEV)
+			r = 0;
+	}
+	return r;
+}
+
+/*
+ * With multipath an NVMe namespace's disk is no child of the controller, only a hidden path is:
+ * nvme0c1n2 under the controller is nvme0n2 elsewhere.
+ * ABI: drivers/nvme/host/multipath.c nvme_mpath_set_disk_name(); Linux 6.12
+ */
+static int walk_multipath(int rootfd, const char *name, int depth, struct node_list *list)
+{
+	unsigned int subsys, controller, namespace;
+	char head[PATH_MAX];
+	int r;
+
+	if (sscanf(name, "nvme%uc%un%u", &subsys, &controller, &namespace) != 3)
+		return 0;
+	r = path_format(head, sizeof(head), "sys/class/block/nvme%un%u", subsys, namespace);
+	if (r == 0)
+		r = walk(rootfd, head, depth + 1, list);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int walk(int rootfd, const char *path, int depth, struct node_list *list)
+{
+	const char *subsystem = subsystem_of(rootfd, path);
+	_cleanup_closedir_ DIR *dir = NULL;
+	int fd, r = 0;
+
+	if (depth > DEPTH_MAX)
+		return -ELOOP;
+	if (subsystem)
+		r = add_node(rootfd, path, subsystem, list);
+	if (r == 0 && subsystem && strcmp(subsystem, "block") == 0)
+		r = walk_multipath(rootfd, strrchr(path, '/') + 1, depth, list);
+	if (r < 0)
+		return r;
+	fd = attr_open(rootfd, path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	return walk_children(rootfd, path, dir, depth, list);
+}
+
+int nodes_find(int rootfd, const char *name, struct node_list *ret)
+{
+	_cleanup_node_list_ struct node_list list = { 0 };
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s", name);
+
+	if (r == 0)
+		r = walk(rootfd, path, 0, &list);
+	if (r < 0)
+		return r;
+	*ret = list;
+	list = (struct node_list){ 0 };
+	return 0;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/vfio.h - what the files of usher-vfio share */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "../../lib/cleanup.h"
+#include "../../lib/journal.h"
+#include "../../lib/pciaddr.h"
+#include "../../lib/process.h"
+#include "../helper.h"
+
+/*
+ * How it works
+ *
+ * Each device goes through three writes: its driver_override names the vfio driver, its own driver
+ * lets go of it (unbind), the kernel looks for a driver again (drivers_probe); then the driver link
+ * must name what was asked for. Giving back is the same with the override aimed at the driver it
+ * had, and the override's old value last.
+ *
+ * Any of these can sleep in the kernel for ever, even the reading of driver_override. So nothing of
+ * it is done by the process that libvirt waits for: a worker does it, a child with a session of its
+ * own, /dev/null on 0-2 and no lock. Devices that share a slot or an IOMMU group have one worker
+ * and take their turns, others go side by side (crew.c).
+ *
+ *	worker				crew, under vfio.lock
+ *	mark "vfio.worker.ADDR"
+ *	reads driver and override
+ *	announces them		->	adds them to the journal
+ *	writes, writes, verifies <-	"go on"
+ *	reports the end		->	says what is to be said, removes the mark
+ *	next device, or exit	<-	"go on"
+ *
+ * A worker that finds nobody at the other end has been given up: the deadline has passed, or the
+ * helper was killed. It stops where it is, gives its device back by itself, takes the lock only for
+ * journal and mark, and goes on with what its unit still lacks. Its mark names device, driver, pid
+ * and start time and stands as long as it owns the device: a second start finds it and is refused
+ * by name, without an attribute of that device being read. A mark whose process is gone means
+ * nothing. Only who holds the lock removes a mark, so an undo may take over from a worker that has
+ * left the kernel and waits for that lock.
+ */
+
+#define DRIVER_NAME_MAX 64
+#define VFIO_TEXT_MAX	512
+
+/* The lock helper_main() takes for apply and undo */
+#define VFIO_LOCK "vfio.lock"
+
+/* --- claim.c: the claim's section --------------------------------------------------------- */
+
+struct vfio_device {
+	struct pciaddr addr;
+	char name[PCIADDR_STRLEN];
+	struct pciid id;
+	char origin[16];
+	char *serial;			/* NVMe: the only serial that will do; NULL for any */
+	int group;			/* IOMMU group, -1 until looked at */
+	char driver[DRIVER_NAME_MAX];	/* bound when looked at, "" for none */
+};
+
+struct vfio_claim {
+	struct vfio_device *devices;
+	size_t nr;
+	char driver[DRIVER_NAME_MAX]; /* that takes them: "vfio-pci" */
+};
+
+void vfio_claim_free(struct vfio_claim *claim);
+#define _cleanup_vfio_claim_ _cleanup_(vfio_claim_free)
+
+/**
+ * vfio_claim_load() - the devices of the claim's [vfio] section, every word checked
+ *
+ * Return: 0, -EBADMSG after saying what is wrong, -ENOMEM
+ */
+int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret) _must_check_;
+
+/** driver_name_valid() - letters, digits, '-' and '_', not longer than the kernel's. Return: 1, 0 */
+bool driver_name_valid(const char *name);
+
+/* --- names.c ------------------------------------------------------------------------------ */
+
+/**
+ * pci_describe() - a device as people know it, from libpci's list of names
+ * @buf:	"NVIDIA Corporation GP104 [GeForce GTX 1080]"; without a name "10de:1b80"
+ */
+void pci_describe(const struct pciid *id, char *buf, size_t size);
+
+/**
+ * device_describe() - address and name: "0000:01:00.0 (NVIDIA ...)"
+ * @id:		NULL to ask sysfs
+ */
+void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid *id, char *buf,
+		     size_t size);
+
+/** process_describe() - for messages: "Xorg (pid 812)" */
+void process_describe(int rootfd, pid_t pid, char *buf, size_t size);
+
+/* --- check.c, group.c --------------------------------------------------------------------- */
+
+/**
+ * vfio_look() - look at every claimed device before one is touched
+ *
+ * Fills in group and driver. The first thing that is not right is said, with its cure.
+ *
+ * Return: 0 they can be passed, 1 refused
+ */
+int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim) _must_check_;
+
+/**
+ * group_look() - is the rest of a device's IOMMU group out of the way
+ *
+ * Every member must be claimed, a bridge, without a driver, or on a driver that leaves DMA alone.
+ *
+ * Return: 0, 1 refused and said so
+ * ABI: iommu_group_claim_dma_owner(), driver_managed_dma; Linux 5.19. vfio_dev_viable() before
+ */
+int group_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+	       const struct vfio_device *device) _must_check_;
+
+/**
+ * driver_is_vfio() - does a driver of this name leave the group viable
+ * @name:	"" counts: without a driver nobody does DMA
+ */
+bool driver_is_vfio(const char *name);
+
+/**
+ * device_on_vfio() - has a vfio driver the device, also one made for its model
+ *
+ * Return: 1 yes, 0 no, else -errno
+ * ABI: Documentation/ABI/testing/sysfs-devices-vfio-dev, since Linux 6.1
+ */
+int device_on_vfio(int rootfd, const char *name, const char *driver) _must_check_;
+
+/**
+ * vfio_user() - the process that has the device through vfio
+ *
+ * Return: its pid > 0, 0 for nobody, else -errno
+ */
+pid_t vfio_user(int rootfd, const struct pciaddr *addr) _must_check_;
+
+/* --- holders.c ---------------------------------------------------------------------------- */
+
+/**
+ * holders_find() - what the host itself does with a PCI device, at any depth below it
+ * @name:	"0000:01:00.0"
+ * @text:	filled when something is found: "holds /home (nvme0n1p2): unmount it first"
+ *
+ * What is looked at: docstring of the table in holders.c.
+ *
+ * Return: 1 found, 0 nothing, -ENOMEM, else -errno
+ */
+int holders_find(int rootfd, const char *name, char *text, size_t size) _must_check_;
+
+/* --- nodes.c ------------------------------------------------------------------------------ */
+
+/* One device of a class that sits somewhere below a PCI device */
+struct node {
+	const char *subsystem;		/* "block", "net", "drm", "sound" */
+	char name[64];			/* "nvme0n1p2", "eth0", "card0" */
+	char devname[128];		/* below /dev: "dri/card0"; "" for none */
+};
+
+struct node_list {
+	struct node *nodes;
+	size_t nr;
+};
+
+void node_list_free(struct node_list *list);
+#define _cleanup_node_list_ _cleanup_(node_list_free)
+
+/**
+ * nodes_find() - the block, net, drm and sound devices below a PCI device, whatever is between
+ *
+ * A disk behind a claimed USB controller is found, so are partitions, and the multipath head of an
+ * NVMe disk, which lives elsewhere in sysfs. No attribute is read that takes the device's lock.
+ *
+ * Return: 0, -ENOMEM, -ENOENT when there is no such device, else -errno
+ */
+int nodes_find(int rootfd, const char *name, struct node_list *ret) _must_check_;
+
+/* --- mark.c ------------------------------------------------------------------------------- */
+
+/* What a worker is at, in its mark */
+#define MARK_LOOK     "look"
+#define MARK_OVERRIDE "override"
+#define MARK_UNBIND   "unbind"
+#define MARK_PROBE    "probe"
+#define MARK_RETURNED "returned" /* out of the kernel, waits for the lock */
+
+struct mark {
+	char driver[DRIVER_NAME_MAX]; /* bound when it began, "" for none or not known yet */
+	struct process worker;
+	char step[16];
+};
+
+/**
+ * mark_write() - a worker's mark in the claim's directory, replaced atomically
+ *
+ * Return: 0, else as state_write()
+ */
+int mark_write(int dirfd, const char *name, const struct mark *mark) _must_check_;
+
+/**
+ * mark_read() - the mark of one device in one claim's directory
+ *
+ * Return: 0, -ENOENT when there is none, -EBADMSG, else as state_read()
+ */
+int mark_read(int dirfd, const char *name, struct mark *ret) _must_check_;
+
+/** mark_remove() - Return: 0 (also when there is none), else -errno */
+int mark_remove(int dirfd, const char *name);
+
+/**
+ * mark_find() - a mark of the device, in any claim's directory, whose worker lives
+ *
+ * Return: 1 with @ret filled, 0 none, else -errno
+ */
+int mark_find(int rootfd, const char *name, struct mark *ret) _must_check_;
+
+/** mark_describe() - "driver e1000e has not let go of it: process 812 waits in the kernel" */
+void mark_describe(const struct mark *mark, char *buf, size_t size);
+
+/* --- job.c: one device on its way, there or back -------------------------------------------- */
+
+enum job_state {
+	JOB_WAITING,
+	JOB_DONE,
+	JOB_FAILED,
+	JOB_STUCK,	/* its worker has not come back from the kernel */
+	JOB_LEFT,	/* not begun when the time was up */
+};
+
+struct vfio_job {
+	struct pciaddr addr;
+	char name[PCIADDR_STRLEN];
+	char target[DRIVER_NAME_MAX];	    /* the vfio driver */
+	char old_driver[DRIVER_NAME_MAX];   /* what the host had, "" for none */
+	char old_override[DRIVER_NAME_MAX]; /* "" when it was not set */
+	bool journaled;			    /* the old values are from the journal */
+	size_t unit;			    /* jobs of one number take turns */
+	enum job_state state;
+	char text[VFIO_TEXT_MAX]; /* what is to be said of it, "" for nothing */
+};
+
+struct vfio_jobs {
+	struct vfio_job *jobs;
+	size_t nr;
+};
+
+void vfio_jobs_free(struct vfio_jobs *jobs);
+#define _cleanup_vfio_jobs_ _cleanup_(vfio_jobs_free)
+
+/** jobs_add() - append a waiting job. Return: the new job, NULL without memory */
+struct vfio_job *jobs_add(struct vfio_jobs *jobs, const struct pciaddr *addr) _must_check_;
+
+/** jobs_find() - by address. Return: NULL for none */
+struct vfio_job *jobs_find(const struct vfio_jobs *jobs, const char *name);
+
+/** jobs_group() - number the units: devices of one slot, or of one IOMMU group, are one */
+void jobs_group(int rootfd, struct vfio_jobs *jobs);
+
+/**
+ * jobs_from_journal() - what is to be given back, the last device first
+ *
+ * Return: 0, -EBADMSG when a record is none of ours, -ENOMEM
+ */
+int jobs_from_journal(const struct journal *journal, struct vfio_jobs *ret) _must_check_;
+
+/** job_announce() - journal the job's old values. Return: 0, else as journal_add() */
+int job_announce(struct journal *journal, const struct vfio_job *job) _must_check_;
+
+/** job_undone() - note in the journal that the device is back. Return: 0, else -errno */
+int job_undone(struct journal *journal, const struct vfio_job *job) _must_check_;
+
+/* --- worker.c, bind.c ----------------------------------------------------------------------- */
+
+struct vfio_verb;
+
+struct worker {
+	const struct helper_ctx *ctx;
+	const struct vfio_verb *verb;
+	int peer;	/* socket to the crew; -1 when nobody waits: dry run, or given up */
+	struct mark mark;
+};
+
+struct vfio_verb {
+	/* Return: 0, -ECANCELED when given up, else -errno with the job's text filled */
+	int (*act)(struct worker *worker, struct vfio_job *job);
+	bool stops;	/* when given up: what was begun is not finished but taken back */
+};
+
+extern const struct vfio_verb verb_bind;
+extern const struct vfio_verb verb_give_back;
+
+struct worker_msg {
+	enum { MSG_ANNOUNCE, MSG_END } kind;
+	char name[PCIADDR_STRLEN];
+	int result;
+	char driver[DRIVER_NAME_MAX];
+	char override[DRIVER_NAME_MAX];
+	char text[VFIO_TEXT_MAX];
+};
+
+/**
+ * worker_run() - do the waiting jobs of one unit in turn; in the child, or in place in a dry run
+ *
+ * When given up, give back and finish alone: see "How it works".
+ */
+void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit);
+
+/**
+ * worker_begin() - read which driver the device has, into the mark, and set the mark
+ *
+ * Return: 0, -ENODEV when the device has gone, else -errno
+ */
+int worker_begin(struct worker *worker, const struct vfio_job *job) _must_check_;
+
+/**
+ * worker_announce() - have the job's old values journaled
+ *
+ * Return: 0, -ECANCELED when given up, -EIO when the journal cannot be written
+ */
+int worker_announce(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * worker_step() - one kernel write, announced in the mark
+ * @step:	MARK_...
+ *
+ * Return: 0, -ECANCELED when given up and the verb stops then, else as attr_write()
+ */
+int worker_step(struct worker *worker, struct vfio_job *job, const char *step, const char *path,
+		const char *val) _must_check_;
+
+/* --- crew.c --------------------------------------------------------------------------------- */
+
+/**
+ * crew_run() - do all waiting jobs, a worker for each unit, until the deadline
+ * @journal:	opened for writing, unless in a dry run
+ *
+ * Each job ends in another state than JOB_WAITING; its text has been said.
+ */
+void crew_run(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs,
+	      const struct vfio_verb *verb, long long deadline);
+
+/* --- apply.c, undo.c ------------------------------------------------------------------------ */
+
+enum helper_exit vfio_check(struct helper_ctx *ctx);
+enum helper_exit vfio_apply(struct helper_ctx *ctx);
+enum helper_exit vfio_undo(struct helper_ctx *ctx);
+
+/**
+ * undo_jobs() - give devices back, waiting for who still holds them
+ *
+ * Return: the number of devices that are not back, each said by name
+ */
+size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
+	_must_check_;

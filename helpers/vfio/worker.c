@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/worker.c - the process that writes to the kernel, and can be left behind in it */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/log.h"
+#include "../../lib/pcidev.h"
+#include "../../lib/state.h"
+#include "vfio.h"
+
+/* The crew says nothing before it is asked: anything to see on the socket is its end */
+static bool given_up(const struct worker *worker)
+{
+	struct pollfd fd = { .fd = worker->peer, .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+/* Return: 0 go on, -EIO the crew could not do its part, -ECANCELED nobody is there any more */
+static int ask(struct worker *worker, const struct worker_msg *msg)
+{
+	int result;
+
+	if (worker->peer < 0)
+		return 0;
+	if (send(worker->peer, msg, sizeof(*msg), MSG_NOSIGNAL) != sizeof(*msg))
+		return -ECANCELED;
+	if (recv(worker->peer, &result, sizeof(result), 0) != sizeof(result))
+		return -ECANCELED;
+	return result < 0 ? -EIO : 0;
+}
+
+static int set_mark(struct worker *worker, const struct vfio_job *job, const char *step)
+{
+	(void)snprintf(worker->mark.step, sizeof(worker->mark.step), "%s", step);
+	if (worker->ctx->dry_run)
+		return 0;
+	return mark_write(worker->ctx->dirfd, job->name, &worker->mark);
+}
+
+int worker_begin(struct worker *worker, const struct vfio_job *job)
+{
+	int r = pcidev_driver(worker->ctx->rootfd, &job->addr, worker->mark.driver,
+			      sizeof(worker->mark.driver));
+
+	return r < 0 ? r : set_mark(worker, job, MARK_LOOK);
+}
+
+int worker_announce(struct worker *worker, struct vfio_job *job)
+{
+	struct worker_msg msg = { .kind = MSG_ANNOUNCE };
+
+	memcpy(msg.name, job->name, sizeof(msg.name));
+	memcpy(msg.driver, job->old_driver, sizeof(msg.driver));
+	memcpy(msg.override, job->old_override, sizeof(msg.override));
+	return ask(worker, &msg);
+}
+
+int worker_step(struct worker *worker, struct vfio_job *job, const char *step, const char *path,
+		const char *val)
+{
+	if (worker->peer >= 0 && worker->verb->stops && given_up(worker))
+		return -ECANCELED;
+	/* Without it the mark only says less: the device is ours since worker_begin() */
+	(void)set_mark(worker, job, step);
+	return helper_write(worker->ctx, path, val);
+}
+
+/* Return: 0, -ECANCELED when nobody takes the result */
+static int report(struct worker *worker, const struct vfio_job *job, int result)
+{
+	struct worker_msg msg = { .kind = MSG_END, .result = result };
+
+	memcpy(msg.name, job->name, sizeof(msg.name));
+	memcpy(msg.text, job->text, sizeof(msg.text));
+	return ask(worker, &msg) == -ECANCELED ? -ECANCELED : 0;
+}
+
+/* --- Given up: give back and finish alone ------------------------------------------------- */
+
+/* Return: 1 when the journal still has the device as handed over, 0 not, else -errno */
+static int still_open(const struct worker *worker, const struct vfio_job *job)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_vfio_jobs_ struct vfio_jobs open = { 0 };
+	int r = journal_open(worker->ctx->dirfd, "vfio", false, &journal);
+
+	if (r == 0)
+		r = jobs_from_journal(&journal, &open);
+	return r < 0 ? r : jobs_find(&open, job->name) != NULL;
+}
+
+static bool mark_is_mine(const struct worker *worker, const struct vfio_job *job)
+{
+	struct mark mark;
+
+	return mark_read(worker->ctx->dirfd, job->name, &mark) == 0 &&
+	       mark.worker.pid == worker->mark.worker.pid;
+}
+
+/* Under the lock. The journal goes with its last open record. */
+static int note_undone(const struct worker *worker, const struct vfio_job *job)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_vfio_jobs_ struct vfio_jobs open = { 0 };
+	int r = journal_open(worker->ctx->dirfd, "vfio", true, &journal);
+
+	if (r == 0)
+		r = job_undone(&journal, job);
+	if (r == 0)
+		r = jobs_from_journal(&journal, &open);
+	if (r == 0 && open.nr == 0)
+		r = journal_remove(worker->ctx->dirfd, "vfio");
+	return r;
+}
+
+static void finish(struct worker *worker, struct vfio_job *job, int result)
+{
+	const struct helper_ctx *ctx = worker->ctx;
+
+	job->state = result < 0 ? JOB_FAILED : JOB_DONE;
+	if (result == 0)
+		result = note_undone(worker, job);
+	(void)mark_remove(ctx->dirfd, job->name);
+	if (result == 0)
+		log_line(ctx->rootfd, LOG_NOTICE, "%s: %s has been given back at last%s%s",
+			 ctx->claim.guest, job->name, *job->text ? ": " : "", job->text);
+	else
+		log_line(ctx->rootfd, LOG_ERR,
+			 "%s: %s is not given back: %s: usher recover tries again",
+			 ctx->claim.guest, job->name,
+			 *job->text ? job->text : strerror(-result));
+}
+
+/* Under the lock: the next device of the unit that nobody else sees to; it is marked as ours */
+static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs, size_t unit,
+				  const struct vfio_job *finished)
+{
+	for (size_t i = 0; i < jobs->nr; i++) {
+		struct vfio_job *job = &jobs->jobs[i];
+		struct mark mark;
+
+		if (job->unit != unit || job == finished || job->state == JOB_FAILED)
+			continue;
+		if (still_open(worker, job) <= 0 ||
+		    mark_find(worker->ctx->rootfd, job->name, &mark) != 0)
+			continue;
+		job->journaled = true;
+		job->state = JOB_FAILED;
+		return worker_begin(worker, job) == 0 ? job : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * finish_alone() - nobody waits any more: see vfio.h, "How it works"
+ *
+ * The mark is what keeps others off while the kernel works; the lock is held for state files only,
+ * so that a driver that hangs a second time holds nobody up.
+ */
+static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t unit,
+			 struct vfio_job *job)
+{
+	const struct vfio_verb *verb = worker->verb;
+	int dirfd = worker->ctx->dirfd;
+
+	/* The crew had taken the result, and was killed before it could say so */
+	if (!mark_is_mine(worker, job))
+		return;
+	worker->verb = &verb_give_back;
+	worker->peer = -1;
+	while (job) {
+		_cleanup_close_ int lock = -1;
+		int r = 0;
+
+		/* Without old values nothing has been written yet */
+		if (job->journaled && (verb->stops || job->state != JOB_DONE))
+			r = verb_give_back.act(worker, job);
+		(void)set_mark(worker, job, MARK_RETURNED);
+		lock = state_lock(dirfd, VFIO_LOCK, INT_MAX);
+		if (lock < 0 || !mark_is_mine(worker, job))
+			return;
+		finish(worker, job, r);
+		job = take_next(worker, jobs, unit, job);
+	}
+}
+
+void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; i < jobs->nr; i++) {
+		struct vfio_job *job = &jobs->jobs[i];
+		int r;
+
+		if (job->unit != unit || job->state != JOB_WAITING)
+			continue;
+		r = worker->verb->act(worker, job);
+		job->state = r == 0 ? JOB_DONE : JOB_FAILED;
+		if (r == -ECANCELED || report(worker, job, r) < 0) {
+			finish_alone(worker, jobs, unit, job);
+			return;
+		}
+		if (r < 0 && worker->verb->stops)
+			return;
+	}
+}
