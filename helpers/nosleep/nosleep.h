@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/nosleep/nosleep.h - a logind inhibitor that lives exactly as long as QEMU */
+#pragma once
+
+#include "../../lib/process.h"
+#include "../helper.h"
+
+/*
+ * How it works
+ *
+ * apply, in `started`, starts the transient service usher-nosleep-UUID.service, which runs
+ * `usher-nosleep hold CLAIM`. The holder takes the inhibitor, says so in the claim's directory
+ * (nosleep.holder, for which apply waits), and watches two descriptors: QEMU's pidfd, whose end
+ * is its own end and with it the inhibitor's, and the inhibitor, whose error means that logind
+ * has gone and that it must be taken again. When the service ends, systemd runs `usher recover`.
+ *
+ * Nothing has to be given back but in `undo`, and only because QEMU may outlive `stopped`.
+ * Where systemd is not PID 1, the holder is a detached process instead.
+ */
+
+#define NOSLEEP_NAME "nosleep"
+#define HOLDER_FILE  "nosleep.holder"
+
+extern const struct helper nosleep_helper;
+
+struct nosleep_wish {
+	const char *what; /* "sleep:idle", logind's words */
+	const char *mode; /* "block", "delay", "block-weak" */
+};
+
+/**
+ * wish_read() - what the claim's [nosleep] asks for, checked
+ * @ret:	points into @claim; defaults are sleep and block
+ *
+ * Return: 0, -EINVAL for a word logind does not know, or one that cannot be delayed, with @err
+ * filled
+ */
+int wish_read(const struct claim *claim, struct nosleep_wish *ret, char *err, size_t size)
+	_must_check_;
+
+/* What nosleep.holder says */
+struct holder {
+	int error;		/* 0 held, -EINPROGRESS not yet, else why not, -errno */
+	struct process process; /* who holds it, or tries to */
+	struct process qemu;	/* as long as this one lives */
+};
+
+/**
+ * holder_store() - tell apply and undo who holds the inhibitor, or why nobody does
+ *
+ * Return: as state_write()
+ */
+int holder_store(int dirfd, const struct holder *holder) _must_check_;
+
+/**
+ * holder_load() - read it
+ *
+ * Return: 0, -ENOENT when there is none yet, -EBADMSG when it does not parse, else as state_read()
+ */
+int holder_load(int dirfd, struct holder *ret) _must_check_;
+
+/**
+ * holder_wait() - wait until it says how the attempt ended
+ * @deadline:	as deadline_in()
+ *
+ * Return: 0 with @ret filled, -ETIMEDOUT, else as holder_load() or -errno of inotify_add_watch(2)
+ */
+int holder_wait(int dirfd, long long deadline, struct holder *ret) _must_check_;
+
+/**
+ * hold() - take the inhibitor and keep it until QEMU ends
+ * @ctx:	the claim is in state running; ctx->deadline bounds the first attempts
+ *
+ * Return: HELPER_DONE when QEMU has ended, HELPER_FAILED when the inhibitor could not be taken
+ */
+int hold(struct helper_ctx *ctx);
+
+/**
+ * program_paths() - this program and its neighbour `usher`, as they are installed
+ * @ret_self:	absolute; a program that was replaced meanwhile is its successor's path
+ * @ret_usher:	absolute; "" when there is no such program
+ *
+ * Works from build/ as from /usr/sbin. Read from the real /proc: this is about our own process,
+ * not about the host below --root.
+ *
+ * Return: 0, -ENAMETOOLONG, else -errno of readlink(2)
+ */
+int program_paths(char *ret_self, char *ret_usher, size_t size) _must_check_;
+
+/** fd_path() - the path of one of our own descriptors. Return: as program_paths() */
+int fd_path(int fd, char *ret, size_t size) _must_check_;

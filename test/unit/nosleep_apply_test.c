@@ -1,0 +1,736 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/nosleep_apply_test.c - usher-nosleep against a logind that can go, refuse or stay silent */
+/* wraps: process_alive process_identify sysbus_inhibit sysbus_start_service sysbus_stop_unit */
+#include "tree.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "helpers/nosleep/nosleep.h"
+#include "lib/deadline.h"
+#include "lib/state.h"
+#include "lib/sysbus.h"
+#include "lib/watch.h"
+
+/*
+ * The inhibitor is the writing end of a FIFO in the tree, as logind's is; the test holds the
+ * reading end. No writer: no inhibitor. What was asked for is written into it as text.
+ * The "service" is a child of the test that runs what systemd would: usher-nosleep hold CLAIM.
+ */
+
+#define UUID	"1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define HOME	"run/usher/" UUID
+#define CLAIM	HOME "/claim.ini"
+#define UNIT	"usher-nosleep-" UUID ".service"
+#define LONG_MS 20000
+
+static struct tree *tree;
+static int real_root = -1, logind = -1;
+static struct process qemu;
+static int start_results[4], stop_result;
+static unsigned int starts, stops;
+static int inhibit_error;
+static bool service_is_mute;
+static pid_t mute_service;
+static char started_description[256], started_argv[1024];
+
+static int run(const char *verb)
+{
+	char claim[128], arg0[] = "usher-nosleep", root[] = "--root", word[16];
+	char *argv[] = { arg0, root, tree->dir, word, claim, NULL };
+
+	(void)snprintf(word, sizeof(word), "%s", verb);
+	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
+	optind = 0;
+	return helper_main(5, argv, &nosleep_helper);
+}
+
+/* --- The other side ----------------------------------------------------------------------------- */
+
+int __real_process_alive(int rootfd, const struct process *process);
+int __wrap_process_alive(int rootfd, const struct process *process);
+int __wrap_process_alive(int rootfd, const struct process *process)
+{
+	/* Afresh: a detached process has closed ours */
+	_cleanup_close_ int fd = root_open("/");
+
+	(void)rootfd;
+	return __real_process_alive(fd, process);
+}
+
+int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
+{
+	_cleanup_close_ int fd = root_open("/");
+
+	(void)rootfd;
+	return __real_process_identify(fd, pid, ret);
+}
+
+int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
+			  int timeout_ms);
+int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
+			  int timeout_ms)
+{
+	char path[128];
+	int fd;
+
+	assert_true(timeout_ms >= 0);
+	if (inhibit_error)
+		return inhibit_error;
+	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	/* Nobody reads: logind is not there */
+	if (fd < 0)
+		return -EHOSTUNREACH;
+	(void)dprintf(fd, "%s|%s|%s|%s\n", what, who, why, mode);
+	return fd;
+}
+
+static pid_t run_service(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Nothing of ours is systemd's: neither apply's lock nor logind's end */
+		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+		if (getppid() != parent)
+			_exit(1);
+		if (service_is_mute)
+			for (;;)
+				(void)pause();
+		_exit(run("hold"));
+	}
+	return pid;
+}
+
+int __wrap_sysbus_start_service(const char *unit, const char *description, const char *const *argv,
+				const char *const *stop_argv, int timeout_ms);
+int __wrap_sysbus_start_service(const char *unit, const char *description, const char *const *argv,
+				const char *const *stop_argv, int timeout_ms)
+{
+	int r = start_results[starts++ % ARRAY_SIZE(start_results)];
+	size_t len = 0;
+
+	assert_true(timeout_ms > 0);
+	assert_string_equal(unit, UNIT);
+	/* build/unit/ has no usher beside the test */
+	assert_null(stop_argv);
+	(void)snprintf(started_description, sizeof(started_description), "%s", description);
+	for (size_t i = 1; argv[i]; i++)
+		len += (size_t)snprintf(started_argv + len, sizeof(started_argv) - len, "%s%s",
+					i > 1 ? " " : "", argv[i]);
+	if (r == 0)
+		mute_service = run_service();
+	return r;
+}
+
+int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms);
+int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)
+{
+	(void)timeout_ms;
+	assert_string_equal(unit, UNIT);
+	stops++;
+	return stop_result;
+}
+
+/* --- What the test sees and does ------------------------------------------------------------------- */
+
+static void start_logind(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
+	logind = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(logind >= 0);
+}
+
+static void stop_logind(void)
+{
+	(void)close(logind);
+	logind = -1;
+}
+
+/* The text written into the FIFO so far; "" when it is held and nothing new was said */
+static const char *asked(void)
+{
+	static char text[512];
+	ssize_t n = read(logind, text, sizeof(text) - 1);
+
+	if (n < 0)
+		assert_int_equal(errno, EAGAIN);
+	text[n < 0 ? 0 : n] = '\0';
+	return text;
+}
+
+static bool held(void)
+{
+	char byte;
+
+	return read(logind, &byte, 1) < 0 && errno == EAGAIN;
+}
+
+/* Wait until every writer has gone */
+static void assert_released(void)
+{
+	struct pollfd p = { .fd = logind, .events = 0 };
+
+	(void)asked();
+	if (!held())
+		return;
+	assert_int_equal(poll(&p, 1, LONG_MS), 1);
+	assert_true(p.revents & POLLHUP);
+}
+
+static struct process start_qemu(void)
+{
+	struct process process;
+	pid_t parent = getpid(), pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(__real_process_identify(real_root, pid, &process), 0);
+	return process;
+}
+
+static void kill_qemu(void)
+{
+	assert_int_equal(kill(qemu.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
+}
+
+static void write_claim(const char *state, const char *nosleep)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+		       "\nstate = %s\nowner = %d %llu\nrequired =\n[nosleep]\n%s",
+		       state, (int)qemu.pid, qemu.start_time, nosleep);
+	tree_file(tree, CLAIM, text);
+}
+
+#define SLEEP_BLOCK "inhibit = sleep\nmode = block\n"
+
+static struct holder holder_now(void)
+{
+	_cleanup_close_ int dirfd = openat(tree->rootfd, HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct holder holder = { 0 };
+
+	assert_true(dirfd >= 0);
+	assert_int_equal(holder_load(dirfd, &holder), 0);
+	return holder;
+}
+
+static bool exists(const char *path)
+{
+	return attr_exists(tree->rootfd, path) == 1;
+}
+
+/* What is printed on stderr while @call runs */
+static char said[4096];
+#define RUN_SAYING(call)                                                                           \
+	({                                                                                         \
+		int saved_ = say_begin(), r_ = (call);                                             \
+		say_end(saved_);                                                                   \
+		r_;                                                                                \
+	})
+
+static int say_begin(void)
+{
+	int saved = dup(STDERR_FILENO), fd;
+
+	tree_file(tree, "stderr", "");
+	fd = openat(tree->rootfd, "stderr", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(saved >= 0 && fd >= 0);
+	assert_true(dup2(fd, STDERR_FILENO) >= 0);
+	(void)close(fd);
+	return saved;
+}
+
+static void say_end(int saved)
+{
+	(void)fflush(stderr);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	(void)close(saved);
+	(void)snprintf(said, sizeof(said), "%s", tree_read(tree, "stderr"));
+}
+
+static int setup(void **state)
+{
+	char path[128];
+
+	if (tree_setup(state) < 0)
+		return -1;
+	tree = *state;
+	real_root = root_open("/");
+	starts = stops = 0;
+	memset(start_results, 0, sizeof(start_results));
+	stop_result = inhibit_error = 0;
+	service_is_mute = false;
+	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
+	if (mkfifo(path, 0600) < 0)
+		return -1;
+	start_logind();
+	qemu = start_qemu();
+	tree_file(tree, "run/dbus/system_bus_socket", "");
+	tree_dir(tree, "run/systemd/inhibit");
+	tree_dir(tree, "run/systemd/system");
+	write_claim("running", SLEEP_BLOCK);
+	(void)snprintf(path, sizeof(path), "%s/run/usher", tree->dir);
+	return chmod(path, 0700);
+}
+
+static int teardown(void **state)
+{
+	(void)kill(qemu.pid, SIGKILL);
+	if (service_is_mute)
+		(void)kill(mute_service, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	if (logind >= 0)
+		stop_logind();
+	(void)close(real_root);
+	return tree_teardown(state);
+}
+
+/* --- Tests ------------------------------------------------------------------------------------------ */
+
+static void the_inhibitor_is_held_when_apply_returns(void **state)
+{
+	char expected[256];
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	assert_true(held());
+	assert_string_equal(started_description, "Keep the host awake while guest win11 runs");
+	(void)snprintf(expected, sizeof(expected), "--root %s hold %s/" CLAIM, tree->dir,
+		       tree->dir);
+	assert_string_equal(started_argv, expected);
+}
+
+static void it_is_gone_with_qemu_whoever_killed_it(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	kill_qemu();
+	assert_released();
+}
+
+static void undo_ends_it_while_qemu_still_runs(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_released();
+	assert_int_equal(__real_process_alive(real_root, &qemu), 1);
+	assert_false(exists(HOME "/nosleep.journal"));
+	assert_false(exists(HOME "/" HOLDER_FILE));
+	/* The service ends by itself: waiting for its job could wait for ourselves */
+	assert_int_equal(stops, 0);
+}
+
+static void undo_twice_and_undo_of_nothing_are_fine(void **state)
+{
+	(void)state;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+static void apply_twice_keeps_the_one_that_is_held(void **state)
+{
+	struct holder first;
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	first = holder_now();
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(holder_now().process.pid, first.process.pid);
+	assert_int_equal(starts, 1);
+}
+
+static void a_holder_that_was_killed_is_replaced(void **state)
+{
+	struct holder first;
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	first = holder_now();
+	assert_int_equal(kill(first.process.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(first.process.pid, NULL, 0), first.process.pid);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_not_equal(holder_now().process.pid, first.process.pid);
+	(void)asked();
+	assert_true(held());
+}
+
+static void the_holder_of_the_last_run_gives_way_to_the_new_qemus(void **state)
+{
+	struct process old = qemu;
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	qemu = start_qemu();
+	write_claim("running", SLEEP_BLOCK);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(starts, 2);
+	assert_int_equal(kill(old.pid, SIGKILL), 0);
+	assert_int_equal(holder_now().qemu.pid, qemu.pid);
+	(void)asked();
+	assert_true(held());
+}
+
+static void what_and_mode_come_from_the_claim(void **state)
+{
+	(void)state;
+	write_claim("running", "inhibit = sleep:shutdown\nmode = delay\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(asked(), "sleep:shutdown|usher|guest win11 is running|delay\n");
+}
+
+static void a_logind_that_comes_back_is_asked_again(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	stop_logind();
+	/* Time for a first attempt that finds nobody */
+	(void)poll(NULL, 0, 150);
+	start_logind();
+	p.fd = logind;
+	assert_int_equal(poll(&p, 1, LONG_MS), 1);
+	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	assert_true(held());
+	kill_qemu();
+	assert_released();
+}
+
+static void qemus_end_is_seen_while_logind_is_away(void **state)
+{
+	_cleanup_close_ int fd = -1;
+	struct holder holder;
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	holder = holder_now();
+	fd = watch_open(real_root, &holder.process);
+	stop_logind();
+	kill_qemu();
+	assert_int_equal(watch_wait(fd, LONG_MS), 1);
+}
+
+static void without_systemd_a_detached_process_holds_it(void **state)
+{
+	char path[64], target[64] = "";
+	struct holder holder;
+
+	(void)state;
+	assert_int_equal(unlinkat(tree->rootfd, "run/systemd/system", AT_REMOVEDIR), 0);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(starts, 0);
+	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	holder = holder_now();
+	assert_int_equal(getsid(holder.process.pid), holder.process.pid);
+	for (int fd = 0; fd <= 2; fd++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)holder.process.pid, fd);
+		assert_int_equal(readlink(path, target, sizeof(target) - 1), strlen("/dev/null"));
+		assert_string_equal(target, "/dev/null");
+	}
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_released();
+}
+
+static void a_detached_holder_ends_with_qemu_too(void **state)
+{
+	(void)state;
+	assert_int_equal(unlinkat(tree->rootfd, "run/systemd/system", AT_REMOVEDIR), 0);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	kill_qemu();
+	assert_released();
+}
+
+static void undo_finds_a_detached_holder_by_the_journal_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(unlinkat(tree->rootfd, "run/systemd/system", AT_REMOVEDIR), 0);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(unlinkat(tree->rootfd, HOME "/" HOLDER_FILE, 0), 0);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_released();
+}
+
+static void without_logind_it_says_so_and_starts_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(unlinkat(tree->rootfd, "run/systemd/inhibit", AT_REMOVEDIR), 0);
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: cannot keep the host awake: there is no logind "
+				  "(/run/systemd/inhibit is missing): start systemd-logind (or "
+				  "elogind), or set inhibit = no in [nosleep]\n");
+	assert_int_equal(starts, 0);
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+}
+
+static void without_a_bus_it_says_so(void **state)
+{
+	(void)state;
+	assert_int_equal(unlinkat(tree->rootfd, "run/dbus/system_bus_socket", 0), 0);
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "there is no system bus"));
+}
+
+static void check_is_content_and_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(starts, 0);
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	inhibit_error = -EACCES;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_true(now_ms() - start < 1500);
+	assert_non_null(strstr(said, "logind gave no inhibitor: Permission denied"));
+	assert_false(exists(HOME "/nosleep.journal"));
+	assert_false(exists(HOME "/" HOLDER_FILE));
+}
+
+static void a_logind_that_stays_away_is_given_up_at_the_deadline(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	inhibit_error = -EHOSTUNREACH;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_true(now_ms() - start < 10000);
+	assert_false(exists(HOME "/" HOLDER_FILE));
+}
+
+static void a_service_that_cannot_start_is_told(void **state)
+{
+	(void)state;
+	start_results[0] = -EIO;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_non_null(strstr(said, "the process that holds the inhibitor did not start: "
+				     "Input/output error"));
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_unit_left_from_the_last_run_is_stopped_first(void **state)
+{
+	(void)state;
+	start_results[0] = -EEXIST;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(starts, 2);
+	assert_int_equal(stops, 1);
+	(void)asked();
+	assert_true(held());
+}
+
+static void a_holder_that_never_registers_is_stopped_by_its_unit(void **state)
+{
+	(void)state;
+	service_is_mute = true;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_int_equal(stops, 1);
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_unit_that_does_not_stop_leaves_the_host_dirty(void **state)
+{
+	(void)state;
+	tree_file(tree, HOME "/nosleep.journal", "1 unit " UNIT " - -\n");
+	stop_result = -ETIMEDOUT;
+	assert_int_equal(RUN_SAYING(run("undo")), HELPER_DIRTY);
+	assert_non_null(strstr(said, "cannot let the host sleep again"));
+	assert_true(exists(HOME "/nosleep.journal"));
+	stop_result = 0;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_journal_that_names_something_else_is_not_followed(void **state)
+{
+	static const char *const lines[] = {
+		"1 unit sshd.service - -\n",
+		"1 process 1 - x\n",
+		"1 process -1 - 5\n",
+		"1 driver 0000:01:00.0 - vfio-pci\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		tree_file(tree, HOME "/nosleep.journal", lines[i]);
+		assert_int_equal(RUN_SAYING(run("undo")), HELPER_DIRTY);
+		assert_int_equal(stops, 0);
+	}
+}
+
+static void a_guest_that_does_not_run_keeps_nobody_awake(void **state)
+{
+	(void)state;
+	write_claim("ending", SLEEP_BLOCK);
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: nothing to stay awake for: the claim is ending, "
+				  "not running\n");
+	assert_int_equal(RUN_SAYING(run("hold")), HELPER_FAILED);
+	assert_false(held());
+}
+
+static void a_qemu_that_is_gone_already_ends_hold_at_once(void **state)
+{
+	(void)state;
+	kill_qemu();
+	assert_int_equal(run("hold"), HELPER_DONE);
+	assert_false(held());
+}
+
+static void a_dry_run_starts_nothing(void **state)
+{
+	char claim[128], arg0[] = "usher-nosleep", root[] = "--root", dry[] = "--dry-run";
+	char apply[] = "apply", undo[] = "undo", hold_word[] = "hold";
+	char *verbs[] = { apply, undo, hold_word };
+
+	(void)state;
+	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		char *argv[] = { arg0, root, tree->dir, dry, verbs[i], claim, NULL };
+
+		optind = 0;
+		assert_int_equal(helper_main(6, argv, &nosleep_helper), HELPER_DONE);
+	}
+	assert_int_equal(starts, 0);
+	assert_false(held());
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void words_logind_does_not_know_are_refused_by_name(void **state)
+{
+	static const struct {
+		const char *nosleep, *expected;
+	} cases[] = {
+		{ "inhibit = slep\n", "logind knows no inhibitor for 'slep'" },
+		{ "inhibit = sleep:idle\nmode = delay\n",
+		  "logind can only block idle, not delay it: set mode = block" },
+		{ "inhibit = sleep\nmode = never\n",
+		  "mode is 'never': expected block, block-weak or delay" },
+		{ "inhibit = :\n", "inhibit is empty" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		write_claim("running", cases[i].nosleep);
+		assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+		assert_non_null(strstr(said, cases[i].expected));
+		assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	}
+	assert_int_equal(starts, 0);
+}
+
+static void the_holder_file_is_read_strictly(void **state)
+{
+	static const char *const texts[] = {
+		"", "0 1 2 3\n", "0 1 2 3 4 5\n", "x 1 2 3 4\n", "0 -1 2 3 4\n", "9999 1 2 3 4\n"
+	};
+	_cleanup_close_ int dirfd = openat(tree->rootfd, HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct holder holder = { .error = -EACCES,
+				 .process = { .pid = 7, .start_time = 8 },
+				 .qemu = { .pid = 9, .start_time = 10 } };
+	struct holder back;
+
+	(void)state;
+	assert_int_equal(holder_load(dirfd, &back), -ENOENT);
+	assert_int_equal(holder_wait(dirfd, now_ms(), &back), -ETIMEDOUT);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		tree_file(tree, HOME "/" HOLDER_FILE, texts[i]);
+		assert_int_equal(holder_load(dirfd, &back), -EBADMSG);
+		assert_int_equal(holder_wait(dirfd, deadline_in(LONG_MS), &back), -EBADMSG);
+	}
+	assert_int_equal(holder_store(dirfd, &holder), 0);
+	assert_int_equal(holder_wait(dirfd, now_ms(), &back), 0);
+	assert_int_equal(back.error, -EACCES);
+	assert_int_equal(back.process.pid, 7);
+	assert_int_equal(back.process.start_time, 8);
+	assert_int_equal(back.qemu.pid, 9);
+	assert_int_equal(back.qemu.start_time, 10);
+	holder.error = -EINPROGRESS;
+	assert_int_equal(holder_store(dirfd, &holder), 0);
+	assert_int_equal(holder_wait(dirfd, now_ms(), &back), -ETIMEDOUT);
+}
+
+static void the_program_knows_where_it_lies(void **state)
+{
+	char self[512], usher[512], path[512];
+
+	(void)state;
+	assert_int_equal(program_paths(self, usher, sizeof(self)), 0);
+	assert_int_equal(self[0], '/');
+	assert_int_equal(access(self, X_OK), 0);
+	assert_string_equal(usher, "");
+	assert_int_equal(program_paths(self, usher, 4), -ENAMETOOLONG);
+	assert_int_equal(fd_path(tree->rootfd, path, sizeof(path)), 0);
+	assert_string_equal(path, tree->dir);
+	assert_int_equal(fd_path(tree->rootfd, path, 4), -ENAMETOOLONG);
+	assert_int_equal(fd_path(9999, path, sizeof(path)), -ENOENT);
+}
+
+#define nosleep_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		nosleep_test(the_inhibitor_is_held_when_apply_returns),
+		nosleep_test(it_is_gone_with_qemu_whoever_killed_it),
+		nosleep_test(undo_ends_it_while_qemu_still_runs),
+		nosleep_test(undo_twice_and_undo_of_nothing_are_fine),
+		nosleep_test(apply_twice_keeps_the_one_that_is_held),
+		nosleep_test(a_holder_that_was_killed_is_replaced),
+		nosleep_test(the_holder_of_the_last_run_gives_way_to_the_new_qemus),
+		nosleep_test(what_and_mode_come_from_the_claim),
+		nosleep_test(a_logind_that_comes_back_is_asked_again),
+		nosleep_test(qemus_end_is_seen_while_logind_is_away),
+		nosleep_test(without_systemd_a_detached_process_holds_it),
+		nosleep_test(a_detached_holder_ends_with_qemu_too),
+		nosleep_test(undo_finds_a_detached_holder_by_the_journal_alone),
+		nosleep_test(without_logind_it_says_so_and_starts_nothing),
+		nosleep_test(without_a_bus_it_says_so),
+		nosleep_test(check_is_content_and_changes_nothing),
+		nosleep_test(a_refusal_is_told_at_once_and_nothing_is_left),
+		nosleep_test(a_logind_that_stays_away_is_given_up_at_the_deadline),
+		nosleep_test(a_service_that_cannot_start_is_told),
+		nosleep_test(a_unit_left_from_the_last_run_is_stopped_first),
+		nosleep_test(a_holder_that_never_registers_is_stopped_by_its_unit),
+		nosleep_test(a_unit_that_does_not_stop_leaves_the_host_dirty),
+		nosleep_test(a_journal_that_names_something_else_is_not_followed),
+		nosleep_test(a_guest_that_does_not_run_keeps_nobody_awake),
+		nosleep_test(a_qemu_that_is_gone_already_ends_hold_at_once),
+		nosleep_test(a_dry_run_starts_nothing),
+		nosleep_test(words_logind_does_not_know_are_refused_by_name),
+		nosleep_test(the_holder_file_is_read_strictly),
+		nosleep_test(the_program_knows_where_it_lies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
