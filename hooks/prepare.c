@@ -147,8 +147,9 @@ static int claim_try(const struct event *event, const struct host *host,
 		return r;
 	cleanup_close(&lock);
 	lock = -1;
+	/* Whoever gives back holds this lock until he is done */
 	returner = giveback_lock(host, conflict.with->uuid, deadline_left(deadline));
-	return 2;
+	return returner == -ENOMEM ? returner : 2;
 }
 
 /* Return: 0, 1 refused (said) */

@@ -151,7 +151,7 @@ int baseline_keep(struct baseline *baseline, const char *setting, const char *va
 int baseline_forget(struct baseline *baseline, const char *setting)
 {
 	struct inidoc_entry *entries = baseline->doc.entries;
-	size_t index;
+	size_t index = 0;
 	int r;
 
 	r = find(baseline, setting, &index, NULL);

@@ -15,7 +15,7 @@
  */
 
 struct baseline {
-	int lockfd;		/* held from open to close */
+	int lockfd; /* held from open to close */
 	int dirfd;
 	char *name;
 	struct inidoc doc;
@@ -32,8 +32,7 @@ void baseline_close(struct baseline *baseline);
  * Return: 0, -ETIMEDOUT when the lock is held longer, -EBADMSG when the file does not parse,
  * -EPERM when it is not ours alone, -ENOMEM, else -errno
  */
-int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret)
-	_must_check_;
+int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret) _must_check_;
 
 /**
  * baseline_get() - the kept value
@@ -49,8 +48,7 @@ int baseline_get(const struct baseline *baseline, const char *setting, char **re
  *
  * Return: 1 kept now, 0 one was kept already, else -errno
  */
-int baseline_keep(struct baseline *baseline, const char *setting, const char *value)
-	_must_check_;
+int baseline_keep(struct baseline *baseline, const char *setting, const char *value) _must_check_;
 
 /**
  * baseline_forget() - the setting is back; the file goes with its last setting

@@ -26,18 +26,16 @@ static void send_line(int rootfd, const char *line, size_t len)
 
 void log_line(int rootfd, int priority, const char *fmt, ...)
 {
-	char line[LINE_MAX_BYTES];
+	char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 64];
 	va_list args;
-	int head, body;
+	int len;
 
-	head = snprintf(line, sizeof(line), "<%d>usher[%d]: ", LOG_DAEMON | priority,
-			(int)getpid());
 	va_start(args, fmt);
-	body = vsnprintf(line + head, sizeof(line) - (size_t)head, fmt, args);
+	len = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (body < 0)
+	if (len < 0)
 		return;
-	if ((size_t)(head + body) >= sizeof(line))
-		body = (int)sizeof(line) - head - 1;
-	send_line(rootfd, line, (size_t)(head + body));
+	len = snprintf(line, sizeof(line), "<%d>usher[%d]: %s", LOG_DAEMON | priority,
+		       (int)getpid(), text);
+	send_line(rootfd, line, (size_t)len);
 }

@@ -12,7 +12,7 @@
 #include "units.h"
 
 /* Longest command line that is searched; QEMU's are some 10 KiB */
-#define CMDLINE_MAX (1024 * 1024)
+#define CMDLINE_MAX ((size_t)1024 * 1024)
 
 /* Fields of proc/PID/stat behind the name's ')': state is the first, start time the twentieth */
 #define STAT_START_TIME 20

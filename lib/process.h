@@ -10,7 +10,7 @@
 /* A pid alone is reused; with its start time it names one process of this boot */
 struct process {
 	pid_t pid;
-	unsigned long long start_time;	/* clock ticks since boot, proc/PID/stat field 22 */
+	unsigned long long start_time; /* clock ticks since boot, proc/PID/stat field 22 */
 };
 
 /**

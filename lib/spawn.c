@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -81,7 +80,7 @@ static int start_child(const struct spawn_job *job, int outfd, pid_t *ret)
 		/* posix_spawn(3) takes char *const * but changes nothing */
 		if (r == 0)
 			r = -posix_spawn(ret, job->argv[0], &actions, &attr,
-					 (char *const *)(uintptr_t)job->argv, env);
+					 (char *const *)(const void *)job->argv, env);
 		(void)posix_spawnattr_destroy(&attr);
 	}
 	(void)posix_spawn_file_actions_destroy(&actions);
@@ -118,7 +117,7 @@ static int job_start(struct running *run)
 
 static void job_read(struct running *run)
 {
-	char dropped[4096];
+	char dropped[512] = "";
 
 	for (;;) {
 		size_t room = SPAWN_OUTPUT_MAX - run->len;

@@ -11,15 +11,15 @@
 #define SPAWN_OUTPUT_MAX 16384
 
 struct spawn_job {
-	const char *const *argv;	/* argv[0] is the absolute path; no PATH, no shell */
+	const char *const *argv; /* argv[0] is the absolute path; no PATH, no shell */
 	int timeout_ms;
 	/* results */
-	int status;		/* exit code 0..255, 128 + N when killed by signal N */
-	bool timed_out;		/* killed at the deadline; may still hang in the kernel */
-	int error;		/* -errno when it could not be started, else 0 */
+	int status;	/* exit code 0..255, 128 + N when killed by signal N */
+	bool timed_out; /* killed at the deadline; may still hang in the kernel */
+	int error;	/* -errno when it could not be started, else 0 */
 	int elapsed_ms;
 	pid_t pid;
-	char *output;		/* what it wrote to stderr (and stdout), up to SPAWN_OUTPUT_MAX */
+	char *output; /* what it wrote to stderr (and stdout), up to SPAWN_OUTPUT_MAX */
 };
 
 void spawn_job_free(struct spawn_job *job);

@@ -19,7 +19,7 @@
 #define RESOLVE_STATE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
 
 /* While waiting for a lock: how often the wait is broken off to look at the deadline */
-#define LOCK_TICK_MS 10
+#define LOCK_TICK_US 10000
 
 /* Only a file or directory of ours that nobody else may write is believed */
 static int state_check(int fd, mode_t type)
@@ -214,8 +214,8 @@ static void lock_tick(int sig)
  */
 static int flock_until(int fd, long long deadline)
 {
-	const struct itimerval tick = { .it_interval.tv_usec = LOCK_TICK_MS * 1000,
-					.it_value.tv_usec = LOCK_TICK_MS * 1000 };
+	const struct itimerval tick = { .it_interval.tv_usec = LOCK_TICK_US,
+					.it_value.tv_usec = LOCK_TICK_US };
 	struct sigaction act = { .sa_handler = lock_tick }, old_act;
 	struct itimerval old_timer;
 	int r = 0;

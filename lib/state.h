@@ -8,7 +8,7 @@
 #include "cleanup.h"
 
 /* Longest claim, journal or baseline that is read */
-#define STATE_FILE_MAX (4 * 1024 * 1024)
+#define STATE_FILE_MAX (4L * 1024 * 1024)
 
 /**
  * state_open() - open run/usher below the root
