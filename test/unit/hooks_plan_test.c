@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hooks_plan_test.c - the claim that domain, policy and host make; conflicts */
+
+#include "tree.h"
+
+#include "hooks/conflict.h"
+#include "hooks/domain.h"
+#include "hooks/plan.h"
+#include "hooks/policy.h"
+
+#define UUID  "11111111-2222-3333-4444-555555555555"
+#define OTHER "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+
+#define DOMAIN(body)                                                                               \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
+	"<memory unit='KiB'>4194304</memory><vcpu>4</vcpu>" body "</domain>"
+#define HOSTDEV(bus, function)                                                                     \
+	"<hostdev mode='subsystem' type='pci' managed='yes'><source>"                              \
+	"<address domain='0x0000' bus='" bus "' slot='0x00' function='" function "'/>"             \
+	"</source></hostdev>"
+#define DEVICES(list) "<devices>" list "</devices>"
+#define PINS                                                                                       \
+	"<cputune><vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='3'/>"                    \
+	"<emulatorpin cpuset='0-1'/></cputune>"
+
+static void device(const struct tree *tree, const char *addr, const char *id, const char *class,
+		   int group)
+{
+	char path[256], target[256];
+
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/vendor", addr);
+	(void)snprintf(target, sizeof(target), "0x%.4s\n", id);
+	tree_file(tree, path, target);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/device", addr);
+	(void)snprintf(target, sizeof(target), "0x%.4s\n", id + 5);
+	tree_file(tree, path, target);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/class", addr);
+	tree_file(tree, path, class);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/iommu_group", addr);
+	(void)snprintf(target, sizeof(target), "../../../../kernel/iommu_groups/%d", group);
+	tree_link(tree, path, target);
+	(void)snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices/%s", group, addr);
+	(void)snprintf(target, sizeof(target), "../../../../bus/pci/devices/%s", addr);
+	tree_link(tree, path, target);
+}
+
+/* A GPU with audio and a USB-C controller in one group, a NIC, an iGPU that shows the host */
+static int host_setup(void **state)
+{
+	const struct tree *tree;
+	int r = tree_setup(state);
+
+	tree = *state;
+	device(tree, "0000:00:02.0", "8086:4680", "0x030000\n", 0);
+	tree_file(tree, "sys/bus/pci/devices/0000:00:02.0/boot_vga", "1\n");
+	device(tree, "0000:01:00.0", "10de:1b80", "0x030000\n", 12);
+	tree_file(tree, "sys/bus/pci/devices/0000:01:00.0/boot_vga", "0\n");
+	device(tree, "0000:01:00.1", "10de:10f0", "0x040300\n", 12);
+	device(tree, "0000:01:00.2", "10de:1ad8", "0x0c0330\n", 12);
+	device(tree, "0000:03:00.0", "8086:1539", "0x020000\n", 14);
+	tree_file(tree, "proc/meminfo", "MemTotal: 1 kB\nHugepagesize:       2048 kB\n");
+	return r;
+}
+
+#define host_test(fn) cmocka_unit_test_setup_teardown(fn, host_setup, tree_teardown)
+
+struct planned {
+	struct claim claim;
+	struct plan_error err;
+	int r;
+};
+
+static void planned_drop(struct planned *planned)
+{
+	claim_free(&planned->claim);
+}
+
+#define _cleanup_planned_ _cleanup_(planned_drop)
+
+static struct planned plan(const struct tree *tree, const char *xml, const char *policy_text)
+{
+	const struct process owner = { .pid = 1, .start_time = 1 };
+	_cleanup_policy_ struct policy policy = { 0 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct planned planned = { 0 };
+	struct policy_error policy_err;
+	struct domain_error domain_err;
+	char file[128];
+
+	tree_file(tree, "draft.ini", policy_text);
+	(void)snprintf(file, sizeof(file), "%s/draft.ini", tree->dir);
+	assert_int_equal(policy_load_file(tree->rootfd, file, &policy, &policy_err), 0);
+	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &domain_err), 0);
+	planned.r =
+		plan_claim(tree->rootfd, &domain, &policy, &owner, &planned.claim, &planned.err);
+	return planned;
+}
+
+static const char *nth(const struct claim *claim, const char *section, const char *key, int n)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&claim->doc, entry, section, key)))
+		if (n-- == 0)
+			return entry->value;
+	return NULL;
+}
+
+static void an_empty_policy_takes_what_the_domain_has(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state,
+		     DOMAIN("<memoryBacking><hugepages/></memoryBacking>" PINS DEVICES(
+			     HOSTDEV("0x01", "0x0") HOSTDEV("0x01", "0x1") HOSTDEV("0x03", "0x0"))),
+		     "");
+	const struct claim *claim = &planned.claim;
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(claim, "claim", "required", 0), "hugepages vfio seat");
+	assert_string_equal(nth(claim, "vfio", "driver", 0), "vfio-pci");
+	assert_string_equal(nth(claim, "vfio", "device", 0),
+			    "0000:01:00.0 10de:1b80 hostdev managed");
+	assert_string_equal(nth(claim, "vfio", "device", 1),
+			    "0000:01:00.1 10de:10f0 hostdev managed");
+	assert_string_equal(nth(claim, "vfio", "device", 2),
+			    "0000:03:00.0 8086:1539 hostdev managed");
+	assert_string_equal(nth(claim, "hugepages", "need", 0), "2048 any 2048");
+	assert_string_equal(nth(claim, "hugepages", "give_back", 0), "started");
+	assert_string_equal(nth(claim, "cpuset", "cpus", 0), "2-3");
+	assert_string_equal(nth(claim, "cpuset", "vcpu", 1), "1 3");
+	assert_string_equal(nth(claim, "cpuset", "emulator", 0), "0-1");
+	assert_string_equal(nth(claim, "nosleep", "inhibit", 0), "sleep");
+	assert_string_equal(nth(claim, "nosleep", "mode", 0), "block");
+	assert_false(inidoc_has_section(&claim->doc, "seat"));
+	assert_false(inidoc_has_section(&claim->doc, "display"));
+}
+
+static void functions_of_the_same_slot_go_along(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(DEVICES(HOSTDEV("0x01", "0x0"))), "");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "vfio", "device", 1),
+			    "0000:01:00.1 10de:10f0 slot unmanaged");
+	assert_string_equal(nth(&planned.claim, "vfio", "device", 2),
+			    "0000:01:00.2 10de:1ad8 slot unmanaged");
+	assert_null(nth(&planned.claim, "vfio", "device", 3));
+}
+
+static void a_guest_without_anything_gets_an_inhibitor_and_no_more(void **state)
+{
+	_cleanup_planned_ struct planned planned = plan(*state, DOMAIN(""), "");
+
+	assert_int_equal(planned.r, 0);
+	for (size_t i = 0; i < planned.claim.doc.nr; i++) {
+		const char *section = planned.claim.doc.entries[i].section;
+
+		assert_true(strcmp(section, "claim") == 0 || strcmp(section, "nosleep") == 0);
+	}
+}
+
+static void the_policy_can_turn_everything_off(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state,
+		     DOMAIN("<memoryBacking><hugepages/></memoryBacking>" PINS DEVICES(
+			     HOSTDEV("0x01", "0x0"))),
+		     "[guest]\nrequired = none\n[vfio]\ndevices = none\n[hugepages]\npages = none\n"
+		     "[cpuset]\nisolate = no\n[nosleep]\ninhibit = none\n");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "claim", "required", 0), "");
+	for (size_t i = 0; i < planned.claim.doc.nr; i++)
+		assert_string_equal(planned.claim.doc.entries[i].section, "claim");
+}
+
+static void the_card_that_shows_the_host_brings_the_seat_in(void **state)
+{
+	static const char xml[] = DOMAIN(
+		DEVICES("<hostdev mode='subsystem' type='pci'><source>"
+			"<address domain='0' bus='0' slot='2' function='0'/></source></hostdev>"));
+	_cleanup_planned_ struct planned planned = plan(*state, xml, "[seat]\nrelease = yes\n");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "seat", "release", 0), "yes");
+	assert_string_equal(nth(&planned.claim, "seat", "device", 0), "0000:00:02.0");
+}
+
+static void monitors_and_times_come_from_the_policy(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))),
+		     "[vfio]\ntimeout = 3s\n[display]\nmonitor = DEL:a0c4\nguest_input = hdmi1\n"
+		     "host_input = dp1\ndelay = 500ms\n[display left]\nmonitor = card0-DP-1\n"
+		     "guest_input = 0x90\n[nosleep]\ninhibit = sleep idle\nmode = delay\n");
+	const struct claim *claim = &planned.claim;
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(claim, "vfio", "timeout_ms", 0), "3000");
+	assert_string_equal(nth(claim, "display", "monitor", 0), "DEL:a0c4");
+	assert_string_equal(nth(claim, "display", "guest_input", 0), "17");
+	assert_string_equal(nth(claim, "display", "host_input", 0), "15");
+	assert_string_equal(nth(claim, "display", "delay_ms", 0), "500");
+	assert_string_equal(nth(claim, "display left", "monitor", 0), "card0-DP-1");
+	assert_string_equal(nth(claim, "display left", "guest_input", 0), "144");
+	assert_string_equal(nth(claim, "nosleep", "inhibit", 0), "sleep:idle");
+	assert_string_equal(nth(claim, "nosleep", "mode", 0), "delay");
+}
+
+static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
+{
+	static const struct {
+		const char *xml, *policy, *what;
+	} cases[] = {
+		{ DOMAIN(DEVICES(HOSTDEV("0x09", "0x0"))), "",
+		  "there is no PCI device 0000:09:00.0 on this host: plug it in, or correct the "
+		  "address in the guest's XML (lspci -D lists the devices)" },
+		{ DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))),
+		  "[vfio]\nexpect = 0000:03:00.0=10de:1b80\n",
+		  "0000:03:00.0 is 8086:1539, but %s/draft.ini:2 expects 10de:1b80: the firmware "
+		  "has renumbered the devices; correct the address in the guest's XML and in the "
+		  "policy" },
+		{ DOMAIN(""), "[vfio]\nexpect = 0000:03:00.0=8086:1539\n",
+		  "%s/draft.ini:2 expects a device at 0000:03:00.0, but the guest has none there: "
+		  "the firmware has renumbered the devices, or the XML was changed; correct one of "
+		  "them" },
+		{ DOMAIN(""), "[guest]\nuuid = " OTHER "\n",
+		  "the guest's uuid is " UUID ", but %s/draft.ini:2 says " OTHER
+		  ": this policy was written for another guest of that name; correct or remove "
+		  "'uuid'" },
+		{ DOMAIN(""), "[cpuset]\nisolate = yes\n",
+		  "%s/draft.ini:2 asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to "
+		  "<cputune> in the guest's XML, or set isolate = auto" },
+	};
+	const struct tree *tree = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned =
+			plan(tree, cases[i].xml, cases[i].policy);
+		const char *mark = strstr(cases[i].what, "%s");
+		char want[1024];
+
+		if (mark)
+			(void)snprintf(want, sizeof(want), "%.*s%s%s", (int)(mark - cases[i].what),
+				       cases[i].what, tree->dir, mark + 2);
+		else
+			(void)snprintf(want, sizeof(want), "%s", cases[i].what);
+		assert_int_equal(planned.r, -EINVAL);
+		assert_string_equal(planned.err.what, want);
+	}
+}
+
+static void a_kernel_without_huge_pages_is_named(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "proc/meminfo", "MemTotal: 1 kB\n");
+	{
+		_cleanup_planned_ struct planned planned =
+			plan(tree, DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), "");
+
+		assert_int_equal(planned.r, -EINVAL);
+		assert_non_null(strstr(planned.err.what, "this kernel has no huge pages"));
+	}
+	assert_int_equal(unlinkat(tree->rootfd, "proc/meminfo", 0), 0);
+	{
+		_cleanup_planned_ struct planned planned =
+			plan(tree, DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), "");
+
+		assert_int_equal(planned.r, -EINVAL);
+		assert_non_null(strstr(planned.err.what, "cannot read /proc/meminfo"));
+	}
+}
+
+/* --- conflicts -------------------------------------------------------------------------------- */
+
+/* Does a guest with @xml run into one that holds the GPU and CPUs 2-3? */
+static int clash(const struct tree *tree, const char *xml, const char *policy, bool managed,
+		 char *what, size_t size)
+{
+	static const char holder_xml[] = "<domain><name>first</name><uuid>" OTHER
+					 "</uuid><memory>1024</memory><vcpu>2</vcpu>" PINS DEVICES(
+						 HOSTDEV("0x01", "0x0")) "</domain>";
+	_cleanup_planned_ struct planned holder = plan(tree, holder_xml, "");
+	_cleanup_planned_ struct planned mine = plan(tree, xml, policy);
+	struct claims claims = { .claims = &holder.claim, .nr = 1 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct domain_error err;
+	struct conflict conflict = { 0 };
+	int r;
+
+	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
+	r = conflict_find(&domain, managed ? &mine.claim : NULL, &claims, &conflict);
+	if (r > 0)
+		assert_string_equal(conflict.with->guest, "first");
+	(void)snprintf(what, size, "%s", conflict.what);
+	return r;
+}
+
+static void what_another_guest_holds_is_a_conflict(void **state)
+{
+	static const struct {
+		const char *xml, *policy;
+		bool managed;
+		const char *what; /* NULL: no conflict */
+	} cases[] = {
+		{ DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))), "", true, NULL },
+		{ DOMAIN(DEVICES(HOSTDEV("0x01", "0x1"))), "", true, "PCI device 0000:01:00.1" },
+		{ DOMAIN(DEVICES(HOSTDEV("0x01", "0x1"))), "", false, "PCI device 0000:01:00.1" },
+		/* The policy leaves it out, but libvirt would take it all the same */
+		{ DOMAIN(DEVICES(HOSTDEV("0x01", "0x0"))), "[vfio]\ndevices = none\n", true,
+		  "PCI device 0000:01:00.0" },
+		{ DOMAIN(""), "[vfio]\ndevices = 0000:01:00.0\n", true, "PCI device 0000:01:00.0" },
+		{ DOMAIN("<cputune><vcpupin vcpu='0' cpuset='3,5'/></cputune>"), "", true,
+		  "CPU 3" },
+		/* Beside CPU 3 there is CPU 5 to run on */
+		{ DOMAIN("<cputune><vcpupin vcpu='0' cpuset='3,5'/></cputune>"), "", false, NULL },
+		{ DOMAIN("<cputune><vcpupin vcpu='0' cpuset='3'/></cputune>"), "", false, "CPU 3" },
+		{ DOMAIN("<cputune><emulatorpin cpuset='2-3'/></cputune>"), "", true, "CPU 2-3" },
+		{ DOMAIN("<iothreads>1</iothreads><cputune><iothreadpin iothread='1' "
+			 "cpuset='2'/></cputune>"),
+		  "", false, "CPU 2" },
+		{ DOMAIN("<cputune><vcpupin vcpu='0' cpuset='4'/></cputune>"), "", true, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char what[512];
+		int r = clash(*state, cases[i].xml, cases[i].policy, cases[i].managed, what,
+			      sizeof(what));
+
+		assert_int_equal(r, cases[i].what ? 1 : 0);
+		if (cases[i].what)
+			assert_string_equal(what, cases[i].what);
+	}
+}
+
+static void a_guests_own_claim_is_no_conflict(void **state)
+{
+	static const char xml[] = DOMAIN(DEVICES(HOSTDEV("0x01", "0x0")));
+	_cleanup_planned_ struct planned mine = plan(*state, xml, "");
+	struct claims claims = { .claims = &mine.claim, .nr = 1 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct conflict conflict;
+	struct domain_error err;
+
+	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
+	assert_int_equal(conflict_find(&domain, &mine.claim, &claims, &conflict), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		host_test(an_empty_policy_takes_what_the_domain_has),
+		host_test(functions_of_the_same_slot_go_along),
+		host_test(a_guest_without_anything_gets_an_inhibitor_and_no_more),
+		host_test(the_policy_can_turn_everything_off),
+		host_test(the_card_that_shows_the_host_brings_the_seat_in),
+		host_test(monitors_and_times_come_from_the_policy),
+		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
+		host_test(a_kernel_without_huge_pages_is_named),
+		host_test(what_another_guest_holds_is_a_conflict),
+		host_test(a_guests_own_claim_is_no_conflict),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
