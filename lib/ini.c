@@ -257,18 +257,17 @@ static char *read_line(char *buf, int size, void *stream)
 {
 	struct reader *rd = stream;
 	struct span line;
-	int r = rd->r;
 
-	rd->in_rest = r == 0 && rd->rest.len > 0;
+	rd->in_rest = rd->r == 0 && rd->rest.len > 0;
 	if (rd->in_rest) {
 		put_piece(rd, buf, (size_t)size);
 		return buf;
 	}
-	while (r == 0 && (r = next_line(rd, &line)) > 0) {
-		if (line.len == 0 || *line.p == ';' || *line.p == '#') {
-			r = 0;
+	while (rd->r == 0 && next_line(rd, &line) > 0) {
+		int r;
+
+		if (line.len == 0 || *line.p == ';' || *line.p == '#')
 			continue;
-		}
 		if (*line.p == '[')
 			r = put_section(rd, buf, (size_t)size, line);
 		else

@@ -25,7 +25,7 @@ struct ini_error {
 
 /* Longest physical line and longest file */
 #define INI_LINE_MAX 65536
-#define INI_FILE_MAX (1024 * 1024)
+#define INI_FILE_MAX (1024UL * 1024)
 
 void inidoc_free(struct inidoc *doc);
 #define _cleanup_inidoc_ _cleanup_(inidoc_free)

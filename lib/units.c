@@ -11,7 +11,7 @@
 
 #define DIGITS	   "0123456789"
 #define BLANKS	   " \t"
-#define MS_PER_DAY (24 * 60 * 60 * 1000)
+#define MS_PER_DAY 86400000U
 
 static int digit_value(char c)
 {
@@ -72,23 +72,21 @@ int parse_uint(const char *text, int base, unsigned int max, unsigned int *ret)
 /* Bytes of one unit. Return: 0, -EINVAL for an unknown one. ABI: libvirt's virScaleInteger() */
 static int unit_bytes(const char *unit, unsigned long long *ret)
 {
-	static const char prefixes[] = "kmgtpe";
+	static const char prefixes[] = "kKmMgGtTpPeE";
 	unsigned int base = 1024;
 	const char *prefix;
-	char c;
 
 	*ret = 1;
 	if (!strcasecmp(unit, "b") || !strcasecmp(unit, "byte") || !strcasecmp(unit, "bytes"))
 		return 0;
-	c = *unit >= 'A' && *unit <= 'Z' ? (char)(*unit | 0x20) : *unit;
-	prefix = c ? strchr(prefixes, c) : NULL;
+	prefix = *unit ? strchr(prefixes, *unit) : NULL;
 	if (!prefix)
 		return -EINVAL;
 	if (!strcasecmp(unit + 1, "b"))
 		base = 1000;
 	else if (unit[1] && strcasecmp(unit + 1, "ib") != 0)
 		return -EINVAL;
-	for (ptrdiff_t power = prefix - prefixes; power >= 0; power--)
+	for (ptrdiff_t power = (prefix - prefixes) / 2; power >= 0; power--)
 		*ret *= base;
 	return 0;
 }
