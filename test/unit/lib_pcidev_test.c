@@ -18,8 +18,8 @@ static const struct pciaddr gpu = { 0, 1, 0, 0 };
 static const struct pciaddr port = { 0, 0, 1, 0 };
 static const struct pciaddr nobody = { 0, 9, 0, 0 };
 
-/* What openat2(2) says from now on; 0: the truth */
-static int open_errno;
+/* What openat2(2) says behind the next @opens_left calls; 0: the truth */
+static int open_errno, opens_left;
 
 long __real_syscall(long nr, ...);
 long __wrap_syscall(long nr, ...);
@@ -33,7 +33,7 @@ long __wrap_syscall(long nr, ...)
 	for (size_t i = 0; i < ARRAY_SIZE(arg); i++)
 		arg[i] = va_arg(args, long);
 	va_end(args);
-	if (nr == SYS_openat2 && open_errno) {
+	if (nr == SYS_openat2 && open_errno && opens_left-- <= 0) {
 		errno = open_errno;
 		return -1;
 	}
@@ -45,7 +45,7 @@ static int setup(void **state)
 {
 	struct tree *t;
 
-	open_errno = 0;
+	open_errno = opens_left = 0;
 	if (tree_setup(state) < 0)
 		return -1;
 	t = *state;
@@ -61,6 +61,7 @@ static int setup(void **state)
 	tree_file(t, "sys/kernel/iommu_groups/14/devices/0000:01:00.0", "");
 	tree_file(t, "sys/kernel/iommu_groups/14/devices/10000:01:00.0", "");
 	tree_file(t, "sys/kernel/iommu_groups/14/devices/0000:00:01.0", "");
+	tree_file(t, "sys/kernel/iommu_groups/14/devices/ffff:01:00.0", "");
 	tree_file(t, "sys/kernel/iommu_groups/14/devices/arm-smmu-v3.1.auto", "");
 	return 0;
 }
@@ -162,6 +163,17 @@ static void driver_of_a_device_that_is_not_there_is_enodev(void **state)
 	assert_string_equal(buf, "");
 }
 
+static void device_that_cannot_be_looked_at_is_not_called_driverless(void **state)
+{
+	struct tree *t = *state;
+	char buf[32] = "old";
+
+	/* No link, and then no answer to whether there is a device */
+	open_errno = EACCES;
+	opens_left = 1;
+	assert_int_equal(pcidev_driver(t->rootfd, &port, buf, sizeof(buf)), -EACCES);
+}
+
 static void driver_hands_on_other_errors(void **state)
 {
 	struct tree *t = *state;
@@ -237,10 +249,8 @@ static void group_that_is_no_number_is_refused(void **state)
 static void members_are_the_sorted_pci_functions_of_the_group(void **state)
 {
 	static const struct pciaddr sorted[] = {
-		{ 0, 0, 1, 0 },
-		{ 0, 1, 0, 0 },
-		{ 0, 1, 0, 1 },
-		{ 0x10000, 1, 0, 0 },
+		{ 0, 0, 1, 0 },	     { 0, 1, 0, 0 },	   { 0, 1, 0, 1 },
+		{ 0xffff, 1, 0, 0 }, { 0x10000, 1, 0, 0 },
 	};
 	struct tree *t = *state;
 	_cleanup_pciaddr_list_ struct pciaddr_list list = { 0 };
@@ -306,8 +316,8 @@ static void lists_survive_without_memory(void **state)
 {
 	struct tree *t = *state;
 
-	/* Five names, each a copy and a place in the list, and four addresses */
-	assert_nomem(members_and_free(t->rootfd), 14);
+	/* Six names, each a copy and a place in the list, and five addresses */
+	assert_nomem(members_and_free(t->rootfd), 17);
 }
 
 #define pcidev_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -323,6 +333,7 @@ int main(void)
 		pcidev_test(driver_is_the_name_the_link_ends_with),
 		pcidev_test(device_without_a_driver_is_no_error),
 		pcidev_test(driver_of_a_device_that_is_not_there_is_enodev),
+		pcidev_test(device_that_cannot_be_looked_at_is_not_called_driverless),
 		pcidev_test(driver_hands_on_other_errors),
 		pcidev_test(bridges_are_told_by_their_class),
 		pcidev_test(bridge_or_not_cannot_be_said_of_what_cannot_be_read),

@@ -257,6 +257,24 @@ static void nearest_finds_the_slip_of_the_hand(void **state)
 				    rows[i].nearest);
 }
 
+static void nearest_takes_swapped_neighbours_as_one_slip(void **state)
+{
+	static const char *const known[] = { "cpus" };
+
+	(void)state;
+	assert_string_equal(text_nearest("cpsu", known, 1), "cpus");
+	assert_null(text_nearest("cuxp", known, 1));
+}
+
+static void nearest_prefers_fewer_slips_then_the_first_known(void **state)
+{
+	static const char *const known[] = { "driven", "driver", "drivel" };
+
+	(void)state;
+	assert_ptr_equal(text_nearest("driver", known, ARRAY_SIZE(known)), known[1]);
+	assert_ptr_equal(text_nearest("drives", known, ARRAY_SIZE(known)), known[0]);
+}
+
 static void nearest_does_not_guess(void **state)
 {
 	static const char *const known[] = { "devices", "cpus", "on" };
@@ -310,6 +328,8 @@ int main(void)
 		cmocka_unit_test(printable_escapes_what_could_rewrite_the_line),
 		cmocka_unit_test(printable_escapes_invalid_utf8_byte_by_byte),
 		cmocka_unit_test(nearest_finds_the_slip_of_the_hand),
+		cmocka_unit_test(nearest_takes_swapped_neighbours_as_one_slip),
+		cmocka_unit_test(nearest_prefers_fewer_slips_then_the_first_known),
 		cmocka_unit_test(nearest_does_not_guess),
 		cmocka_unit_test(nearest_takes_a_third_of_the_length_and_not_more),
 		cmocka_unit_test(nearest_leaves_out_known_words_too_long_to_compare),
