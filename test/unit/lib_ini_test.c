@@ -318,8 +318,8 @@ static void parse_survives_without_memory(void **state)
 	_cleanup_free_ char *text = NULL;
 
 	(void)state;
-	/* Two entries of three copies, two growths, and pieces of the long value */
-	assert_true(asprintf(&text, "[a]\nk = 1\nl = %0500d\n", 7) > 0);
+	/* Two entries of three copies, two growths, and pieces of a value too long for any inih */
+	assert_true(asprintf(&text, "[a]\nk = 1\nl = %05000d\n", 7) > 0);
 	assert_nomem(parse_and_free(text), 10);
 }
 
