@@ -11,8 +11,9 @@
 #include "../lib/pciaddr.h"
 #include "../lib/text.h"
 
-/* Bounds on what libvirt (or who edited a save image) may send: past them the domain is refused */
-#define DOMAIN_XML_MAX	 (16 * 1024 * 1024)
+/* Bounds on what libvirt (or who edited a save image) may send: past them the domain is refused.
+ * A larger domain can be neither defined nor dumped: REMOTE_STRING_MAX in libvirt's RPC protocol */
+#define DOMAIN_XML_MAX	 (4 * 1024 * 1024)
 #define DOMAIN_DEPTH_MAX 128
 /* Longest lists that are kept: pins, devices, cells, ... */
 #define DOMAIN_PINS_MAX	   4096
@@ -99,7 +100,6 @@ struct domain {
 	unsigned long long memory_kib;	/* <memory>: the total, memory devices included */
 	struct domain_memory *memories;
 	size_t nr_memories;
-	unsigned int memory_slots;	/* <maxMemory slots=>: devices that may be plugged in all */
 	struct domain_cell *cells;	/* guest cells, sorted by id */
 	size_t nr_cells;
 
@@ -107,7 +107,7 @@ struct domain {
 	struct domain_page *pages;	/* empty with hugepages: the host's default size */
 	size_t nr_pages;
 	char *memory_source;		/* memfd file anonymous */
-	bool memory_balloon;		/* a balloon device that the guest can be shrunk by */
+	bool memory_balloon;		/* false only for <memballoon model='none'> */
 
 	bool numa_auto;			/* <numatune><memory placement='auto'> */
 	enum domain_numa_mode numa_mode;
@@ -134,10 +134,11 @@ struct domain_error {
  * @ret:	untouched on error
  *
  * Streaming: memory use follows what is kept, not the document. Elements of foreign namespaces
- * are passed over with all they hold. No DTD, no entity but XML's five, no network.
+ * are passed over with all they hold. No DTD, no entity but XML's five, no network. libxml2's
+ * messages of this process are switched off.
  *
- * Return: 0, -EBADMSG when it is no domain XML or breaks a bound (DTD, entity, depth, list length,
- * a number or list out of libvirt's grammar), -EFBIG past DOMAIN_XML_MAX, -ENOMEM, else -errno of
+ * Return: 0, -EBADMSG when it is no domain XML or breaks a bound (DTD, NUL, depth, list length,
+ * a tag over 128 KiB, a number or list out of libvirt's grammar), -EFBIG past DOMAIN_XML_MAX, -ENOMEM, else -errno of
  * read(2). @err is filled on every error.
  */
 int domain_read(int fd, struct domain *ret, struct domain_error *err) _must_check_;
@@ -180,8 +181,8 @@ struct domain_need {
 struct domain_hugepages {
 	struct domain_need *needs;	/* one per size, nodes and strict; in order of the objects */
 	size_t nr;
-	bool may_grow;			/* QEMU takes pages while the guest runs: virtio-mem,
-					 * free memory slots */
+	bool may_grow;			/* pages of the needs are faulted in while the guest runs:
+					 * virtio-mem, a balloon */
 	bool numad;			/* some pages go where numad says, after prepare */
 };
 
@@ -194,12 +195,13 @@ void domain_hugepages_free(struct domain_hugepages *hugepages);
  * @base_kib:		the host's base page size: a <page> of it means none
  *
  * Per memory object ceil(size / page size). Objects: each guest cell, rounded up to 1 MiB;
- * without cells one of memory less the memory devices; each memory device. No huge pages in
- * the XML: no needs.
+ * without cells one of memory less the memory devices, rounded likewise; each memory device,
+ * rounded up to 2 MiB (of virtio-mem what is requested). No huge pages in the XML: no needs.
  *
- * Return: 0, -EINVAL when memory devices are larger than the memory or a page size is 0, -ENOMEM
- * Seen on: libvirt 9.0.0 and 11.3.0, qemu_domain.c qemuDomainAlignMemorySizes, qemu_command.c
- * qemuBuildMemoryGetPagesize
+ * Return: 0, -EINVAL when the memory devices are larger than the memory, or a sum overflows;
+ * -ENOMEM
+ * ABI: libvirt 9.0.0 to 11.3.0, qemu_domain.c qemuDomainAlignMemorySizes(), qemu_command.c
+ * qemuBuildMemoryGetPagesize() and qemuBuildMemoryBackendProps()
  */
 int domain_hugepages(const struct domain *domain, unsigned long long default_kib,
 		     unsigned long long base_kib, struct domain_hugepages *ret) _must_check_;
