@@ -40,7 +40,7 @@ static int check_needs(const struct helper_ctx *ctx)
 			continue;
 		helper_say(ctx,
 			   "cannot keep the host awake: %s (/%s is missing): %s, or set "
-			   "inhibit = no in [nosleep]",
+			   "inhibit = none in [nosleep]",
 			   needs[i].what, needs[i].path, needs[i].cure);
 		return -ENOENT;
 	}
@@ -262,7 +262,7 @@ static enum helper_exit give_up(struct helper_ctx *ctx, const char *what, int er
 	helper_say(
 		ctx,
 		"cannot keep the host awake: %s: %s: it may sleep under the guest; see journalctl "
-		"-u usher-nosleep-%s, or set inhibit = no in [nosleep]",
+		"-u usher-nosleep-%s, or set inhibit = none in [nosleep]",
 		what, strerror(-error), ctx->claim.uuid);
 	/* Past the deadline or not, what was begun is ended */
 	ctx->deadline = deadline_in(END_MS);

@@ -482,7 +482,7 @@ static void without_logind_it_says_so_and_starts_nothing(void **state)
 	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
 	assert_string_equal(said, "usher: win11: cannot keep the host awake: there is no logind "
 				  "(/run/systemd/inhibit is missing): start systemd-logind (or "
-				  "elogind), or set inhibit = no in [nosleep]\n");
+				  "elogind), or set inhibit = none in [nosleep]\n");
 	assert_int_equal(starts, 0);
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
 }
