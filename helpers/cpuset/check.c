@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/check.c - what can be known before the guest runs */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "cpuset.h"
+
+/*
+ * A failure after the start would kill a running guest, so what the kernel will refuse is looked
+ * for here. Missing in the host (-EOPNOTSUPP) is not the admin's doing: the next way is taken and
+ * said. What pins or other groups stand in the way of (-EBUSY) refuses the start when the policy
+ * requires this helper, and else is said too.
+ */
+
+static bool is_required(const struct claim *claim)
+{
+	const char *steps = inidoc_get(&claim->doc, "claim", "required") ?: "";
+	_cleanup_strlist_ struct strlist words = { 0 };
+
+	return text_split(steps, " ", &words) == 0 && strlist_has(&words, "cpuset");
+}
+
+static int check_online(struct cpuset_job *job, const struct cpulist *online)
+{
+	struct cpulist missing = job->pins.cpus;
+	char list[256], all[256];
+
+	cpulist_subtract(&missing, online);
+	if (cpulist_empty(&missing))
+		return 0;
+	return job_why(job, -ENODEV, "CPU %s is not online, only %s are: change <vcpupin>",
+		       job_cpus_text(&missing, list, sizeof(list)),
+		       job_cpus_text(online, all, sizeof(all)));
+}
+
+/* What the other live guests hold for themselves alone */
+static void add_held(const struct cpuset_job *job, struct cpulist *held)
+{
+	for (size_t i = 0; i < job->claims.nr; i++) {
+		const struct claim *claim = &job->claims.claims[i];
+		const char *value = inidoc_get(&claim->doc, "cpuset", "cpus");
+		struct cpulist cpus;
+
+		if (value && strcmp(claim->uuid, job->ctx->claim.uuid) != 0 &&
+		    cpulist_parse(value, &cpus) == 0 &&
+		    registry_alive(job->ctx->rootfd, claim) != 0)
+			cpulist_union(held, &cpus);
+	}
+}
+
+/* The host needs one CPU at least to run the guests' own QEMU threads on */
+static int check_housekeeping(struct cpuset_job *job, const struct cpulist *online)
+{
+	struct cpulist held = { 0 }, left = *online, unheld = *online;
+	char list[256], text[256];
+
+	add_held(job, &held);
+	cpulist_subtract(&unheld, &held);
+	cpulist_subtract(&left, &held);
+	cpulist_subtract(&left, &job->pins.cpus);
+	if (!cpulist_empty(&left))
+		return 0;
+	return job_why(job, -ENOSPC,
+		       "with CPUs %s for this guest none would be left to the host: of %s at least "
+		       "one must stay free",
+		       job_cpus_text(&job->pins.cpus, list, sizeof(list)),
+		       cpulist_empty(&unheld) ? "those no guest holds (none)"
+					      : job_cpus_text(&unheld, text, sizeof(text)));
+}
+
+static int check_cpus(struct cpuset_job *job)
+{
+	struct cpulist online;
+	int r = job_host_cpus(job, "online", &online);
+
+	if (r < 0)
+		return job_why(job, r, "cannot read which CPUs are online: %s", strerror(-r));
+	r = check_online(job, &online);
+	return r < 0 ? r : check_housekeeping(job, &online);
+}
+
+/* The groups of the guest are not there yet: the root group tells what the kernel has */
+static int check_kernel(struct cpuset_job *job)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/cpuset.cpus.isolated", job->mount);
+
+	if (r == 0)
+		r = attr_exists(job->ctx->rootfd, path);
+	if (r < 0)
+		return job_why(job, r, "cannot look for /%s: %s", path, strerror(-r));
+	return r > 0 ? 0
+		     : job_why(job, -EOPNOTSUPP,
+			       "this kernel has no cpuset.cpus.exclusive (it came with Linux 6.7)");
+}
+
+static int check_conflicts(struct cpuset_job *job)
+{
+	struct conflict conflict;
+	char list[256];
+	int r = conflict_find(job, &conflict);
+
+	if (r < 0)
+		return r;
+	(void)job_cpus_text(&conflict.cpus, list, sizeof(list));
+	if (conflict.kind == CONFLICT_MOVED)
+		helper_say(job->ctx, "%s is pinned to %s and will run on other CPUs meanwhile",
+			   conflict.group, list);
+	if (conflict.kind != CONFLICT_REFUSED)
+		return 0;
+	return job_why(job, -EBUSY, "%s is pinned to %s: pin one of the two to other CPUs",
+		       conflict.group, list);
+}
+
+/* Return: 0, 1 as one partition of the whole guest only, -EOPNOTSUPP, -EBUSY, else -errno */
+static int check_partition(struct cpuset_job *job)
+{
+	char note[WHY_MAX];
+	enum layout layout = pins_layout(&job->pins, note);
+	int r = groups_mount(job);
+
+	if (r == 0)
+		r = check_kernel(job);
+	if (r == 0 && layout == LAYOUT_NONE)
+		return job_why(job, -EBUSY, "%s", note);
+	if (r == 0 && layout == LAYOUT_ROOT)
+		r = partition_check_boot(job) < 0 ? -EBUSY : 0;
+	if (r == 0)
+		r = check_conflicts(job);
+	return r == 0 && *note ? job_why(job, 1, "%s", note) : r;
+}
+
+static int check_auto(struct cpuset_job *job)
+{
+	char why[WHY_MAX];
+	int r = check_partition(job);
+
+	if (r != -EOPNOTSUPP)
+		return r;
+	memcpy(why, job->why, sizeof(why));
+	/* Nothing works without cgroup v2; with it there is always another way */
+	return groups_mount(job) < 0 ? -EOPNOTSUPP : job_why(job, 1, "%s", why);
+}
+
+static int check_slices(struct cpuset_job *job)
+{
+	int r = groups_mount(job);
+
+	return r < 0 ? r : slices_able(job);
+}
+
+static const struct {
+	const char *name;
+	int (*check)(struct cpuset_job *job);
+} methods[] = {
+	{ "auto", check_auto },
+	{ "partition", check_partition },
+	{ "slices", check_slices },
+	{ "plain", groups_mount },
+};
+
+static int check_method(struct cpuset_job *job, const char *method)
+{
+	size_t i = 0;
+
+	/* job_parse() lets no other method pass */
+	while (i + 1 < ARRAY_SIZE(methods) && strcmp(methods[i].name, method) != 0)
+		i++;
+	return methods[i].check(job);
+}
+
+static enum helper_exit say(struct cpuset_job *job, bool refuse)
+{
+	char list[256];
+
+	(void)job_cpus_text(&job->pins.cpus, list, sizeof(list));
+	if (refuse)
+		helper_say(job->ctx, "CPUs %s cannot be kept for it alone: %s", list, job->why);
+	else
+		helper_say(job->ctx, "CPUs %s will not be isolated one by one: %s", list, job->why);
+	return refuse ? HELPER_FAILED : HELPER_DONE;
+}
+
+enum helper_exit cpuset_check(struct helper_ctx *ctx)
+{
+	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
+	const char *method;
+	int r = job_parse(&job, &method);
+
+	if (r < 0)
+		return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
+	r = job_load_claims(&job);
+	if (r == 0)
+		r = check_cpus(&job);
+	if (r < 0)
+		return say(&job, true);
+	r = check_method(&job, method);
+	if (r == 0)
+		return HELPER_DONE;
+	if (is_required(&ctx->claim))
+		return say(&job, r == -EBUSY || r == -EOPNOTSUPP);
+	return say(&job, r < 0 && strcmp(method, "auto") != 0);
+}

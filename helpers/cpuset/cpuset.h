@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/cpuset.h - keep the CPUs of a guest's vCPUs free of everybody else */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../../lib/baseline.h"
+#include "../../lib/cleanup.h"
+#include "../../lib/cpulist.h"
+#include "../../lib/journal.h"
+#include "../../lib/registry.h"
+#include "../../lib/text.h"
+#include "../helper.h"
+
+/*
+ * How it works
+ *
+ * Three ways, the best that works on this host is taken:
+ *
+ *	partition	the guest's own vCPU groups become cpuset partitions: the kernel itself
+ *			keeps tasks, kernel threads and unbound work off their CPUs
+ *	slices		systemd's AllowedCPUs on system.slice, user.slice and init.scope
+ *	plain		cpuset.cpus of the top-level groups but the guests'
+ *
+ * What belongs to the guest alone (its groups) dies with its scope. What guests share (the
+ * cpuset.cpus.exclusive of machine.slice, the slices' AllowedCPUs) is a setting: its value is
+ * always computed anew, from the baseline and the shares of the live guests. A guest's shares
+ * stand in its journal, written before the setting is touched:
+ *
+ *	guest GROUP "" LAYOUT		the guest's own groups, GROUP holds emulator and vcpuN
+ *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
+ *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
+ *	plain GROUP "" CPUS		its CPUs are not in GROUP's cpuset.cpus
+ *
+ * apply and undo work under the lock of the baseline "cpuset" from the first read to the last
+ * write, so that no two guests compute from the same old value. A failed apply is taken back by
+ * the same code as undo.
+ */
+
+/* Where cgroup v2 is mounted, below the root, when libcgroup is not asked */
+#define CGROUP_MOUNT "sys/fs/cgroup"
+
+/* One line for the user: why a way cannot be taken or has failed */
+#define WHY_MAX 512
+
+/* How a guest's CPUs can be partitioned */
+enum layout {
+	LAYOUT_NONE,	 /* not at all */
+	LAYOUT_ISOLATED, /* each vCPU its own CPU, each an isolated partition */
+	LAYOUT_ROOT,	 /* all in one, balanced inside */
+};
+
+/* A group beside the vCPUs' that has CPUs of its own: "emulator", "iothread1" */
+struct side_pin {
+	char group[24];
+	struct cpulist cpus;
+};
+
+struct vcpu_pin {
+	unsigned int vcpu;
+	struct cpulist cpus;
+};
+
+struct pins {
+	struct cpulist cpus; /* what the guest holds exclusively */
+	struct vcpu_pin *vcpus;
+	size_t nr_vcpus;
+	struct side_pin *sides;
+	size_t nr_sides;
+};
+
+/* What one other guest has announced in its journal */
+struct share {
+	char *verb;
+	char *object;
+	struct cpulist cpus;
+	bool alive; /* false: the guest is dead and not yet undone */
+};
+
+struct shares {
+	struct share *list;
+	size_t nr;
+};
+
+/* The cgroups of a guest: MOUNT/GUEST is the topmost that is its own */
+struct guest_groups {
+	char base[PATH_MAX];  /* holds emulator and vcpuN, relative to the mount */
+	char guest[PATH_MAX]; /* base itself, or its parent when base is named "libvirt" */
+};
+
+struct cpuset_job {
+	struct helper_ctx *ctx;
+	struct pins pins;
+	struct journal journal;
+	struct baseline baseline;
+	struct claims claims; /* of all guests, this one's too */
+	struct shares others;
+	char mount[PATH_MAX]; /* of the cpuset controller's hierarchy, "" until looked up */
+	char why[WHY_MAX];
+};
+
+#define JOB_INIT(helper_ctx_)                                                                      \
+	{                                                                                          \
+		.ctx = (helper_ctx_), .journal = { .fd = -1 },                                     \
+		.baseline = { .lockfd = -1, .dirfd = -1 },                                         \
+	}
+
+/* A setting that several guests share */
+struct setting_kind {
+	const char *verb;
+	bool takes; /* the guests' CPUs are taken out of the value, else put in */
+	/* The value now, empty when not set. Return: 0, -ENOENT when the object is gone */
+	int (*read)(struct cpuset_job *job, const char *object, struct cpulist *ret);
+	int (*write)(struct cpuset_job *job, const char *object, const struct cpulist *value);
+	/* Back to "not set" */
+	int (*reset)(struct cpuset_job *job, const char *object);
+};
+
+extern const struct setting_kind setting_exclusive, setting_slice, setting_plain;
+
+/* --- pins.c: the claim's section --- */
+
+void pins_free(struct pins *pins);
+#define _cleanup_pins_ _cleanup_(pins_free)
+
+/**
+ * pins_parse() - read the claim's [cpuset] section
+ * @why:	filled on -EBADMSG, WHY_MAX bytes
+ *
+ * Return: 0, -EBADMSG for a list or number that does not parse, no CPUs, a vCPU named twice or
+ * pinned outside of the CPUs, -ENOMEM
+ */
+int pins_parse(const struct claim *claim, struct pins *ret, char *why) _must_check_;
+
+/**
+ * pins_layout() - how these pins can be partitioned
+ * @why:	WHY_MAX bytes; what stands in the way of something better, "" when nothing does
+ *
+ * The kernel refuses an isolated partition whose CPU another group beside it may use, and inside
+ * a partition of the whole guest no pin to a CPU outside has an effect.
+ *
+ * Seen on: Linux 6.12.107, "isolated invalid (Cpu list in cpuset.cpus not exclusive)"
+ */
+enum layout pins_layout(const struct pins *pins, char *why);
+
+/** layout_name() - what is written to cpuset.cpus.partition: "member", "isolated", "root" */
+const char *layout_name(enum layout layout);
+
+/* --- job.c: what apply, undo and check work with --- */
+
+#define _cleanup_job_ _cleanup_(job_close)
+void job_close(struct cpuset_job *job);
+
+/**
+ * job_open() - lock the shared settings, load the journal and the other guests' shares
+ *
+ * In a dry run nothing is locked or made.
+ *
+ * Return: 0, -ETIMEDOUT when another guest's helper holds the lock too long, else -errno; @job's
+ * why is filled
+ */
+int job_open(struct cpuset_job *job) _must_check_;
+
+/**
+ * job_parse() - the claim's section and its method; says what is wrong with it
+ *
+ * Return: 0, -EBADMSG, -ENOMEM
+ */
+int job_parse(struct cpuset_job *job, const char **ret_method) _must_check_;
+
+/** job_load_claims() - the claims alone, for a check. Return: 0, else -errno with why */
+int job_load_claims(struct cpuset_job *job) _must_check_;
+
+/** job_why() - fill why. Return: @error, so that a caller can return it */
+int job_why(struct cpuset_job *job, int error, const char *fmt, ...) _printf_(3, 4);
+
+/** job_left() - ms until the verb must have ended */
+int job_left(const struct cpuset_job *job);
+
+/**
+ * job_announce() - one journal record of this verb and object, before anything is written
+ *
+ * Return: 1 announced now, 0 it was already (by an apply that did not end), else -errno with why
+ */
+int job_announce(struct cpuset_job *job, const char *verb, const char *object, const char *value)
+	_must_check_;
+
+/** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
+const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
+
+/**
+ * job_host_cpus() - the kernel's own lists
+ * @which:	"online", "possible", "isolated" (by isolcpus= at boot)
+ *
+ * Return: 0, -EBADMSG, else as attr_read()
+ * ABI: Documentation/admin-guide/cputopology.rst
+ */
+int job_host_cpus(const struct cpuset_job *job, const char *which, struct cpulist *ret)
+	_must_check_;
+
+/* --- setting.c: settings that several guests share --- */
+
+/**
+ * setting_take() - make this guest's share part of a setting
+ *
+ * Return: 0, -ENOENT when there is no such object, -ENOSPC when no CPU would be left in it, else
+ * -errno; why is filled
+ */
+int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
+	_must_check_;
+
+/**
+ * setting_give_back() - compute a setting anew without this guest's share
+ *
+ * With the last share the setting gets its baseline back and the baseline is forgotten. A value
+ * that none of us has written stays, and is said.
+ *
+ * Return: 0, also when the object is gone, 1 when somebody else's value stays, else -errno; why
+ * is filled
+ */
+int setting_give_back(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
+	_must_check_;
+
+/** setting_shared() - does any live guest but this one have a share in it */
+bool setting_shared(const struct cpuset_job *job, const struct setting_kind *kind,
+		    const char *object);
+
+/* --- groups.c: cgroups --- */
+
+/**
+ * groups_mount() - find where the cpuset controller of cgroup v2 is mounted, into job->mount
+ *
+ * Return: 0, -EOPNOTSUPP on a host with cgroup v1 or without cpuset; why is filled
+ */
+int groups_mount(struct cpuset_job *job) _must_check_;
+
+/**
+ * groups_of_claim() - the groups of the claim's QEMU, from its /proc/PID/cgroup
+ *
+ * Never from the guest's name: libvirt filters and cuts it, and `<resource><partition>` moves it.
+ *
+ * Return: 0, -ESRCH when the guest does not run, -EOPNOTSUPP when its groups are not libvirt's;
+ * why is filled
+ * ABI: Documentation/admin-guide/cgroup-v2.rst, "/proc/PID/cgroup"
+ */
+int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct guest_groups *ret)
+	_must_check_;
+
+/** groups_of_base() - the same from the base alone, as the journal has it. Return: 0, -EBADMSG */
+int groups_of_base(const char *base, struct guest_groups *ret) _must_check_;
+
+/** groups_read() - one file of a group below job->mount. Return: as attr_read() */
+int groups_read(const struct cpuset_job *job, const char *group, const char *file, char *buf,
+		size_t size) _must_check_;
+
+/** groups_read_cpus() - a CPU list. Return: 0, -EBADMSG, else as attr_read() */
+int groups_read_cpus(const struct cpuset_job *job, const char *group, const char *file,
+		     struct cpulist *ret) _must_check_;
+
+/** groups_write() - helper_write() to a file of a group. Return: as attr_write(), why is filled */
+int groups_write(struct cpuset_job *job, const char *group, const char *file, const char *value)
+	_must_check_;
+
+/** groups_write_cpus() - groups_write() of a CPU list. Return: as groups_write() */
+int groups_write_cpus(struct cpuset_job *job, const char *group, const char *file,
+		      const struct cpulist *cpus) _must_check_;
+
+/**
+ * groups_next_ancestor() - the groups above @group from the top down, without the root group
+ * @prev:	how much of @group the last call returned, 0 to begin
+ * @buf:	PATH_MAX bytes
+ *
+ * Return: the length of what @buf holds, 0 at the end
+ */
+size_t groups_next_ancestor(const char *group, size_t prev, char *buf);
+
+/* --- hierarchy.c: libcgroup, which knows only the real root directory --- */
+
+/** hierarchy_is_ours() - is the root directory "/". Return: 1 or 0 */
+int hierarchy_is_ours(const struct helper_ctx *ctx);
+
+/**
+ * hierarchy_find() - where the cpuset controller is mounted, below the root: "sys/fs/cgroup"
+ *
+ * Return: 0, -ENOENT when it is mounted nowhere, -ENAMETOOLONG, else -errno
+ */
+int hierarchy_find(char *buf, size_t size) _must_check_;
+
+/**
+ * hierarchy_store() - write one value of one group
+ * @group:	relative to the mount
+ * @value:	not empty: libcgroup 2.0.2 leaves an empty line out
+ *
+ * Return: 0, -ENOENT when there is no such group or file, else -errno of write(2)
+ */
+int hierarchy_store(const char *group, const char *file, const char *value) _must_check_;
+
+/* --- The ways --- */
+
+/*
+ * Return: 0 done, -EOPNOTSUPP this host or guest is not made for it and nothing was touched,
+ * else -errno: failed half-way, the caller takes it back; why is filled
+ */
+int partition_apply(struct cpuset_job *job) _must_check_;
+int slices_apply(struct cpuset_job *job) _must_check_;
+int plain_apply(struct cpuset_job *job) _must_check_;
+
+/**
+ * partition_check_boot() - may these CPUs be a balanced partition
+ *
+ * CPUs that isolcpus= took at boot can only be in an isolated one.
+ *
+ * Return: 0, -EOPNOTSUPP with why
+ */
+int partition_check_boot(struct cpuset_job *job) _must_check_;
+
+/** slices_able() - does systemd run this host. Return: 0, -EOPNOTSUPP with why; see sd_booted(3) */
+int slices_able(struct cpuset_job *job) _must_check_;
+
+/**
+ * partition_undo() - the guest's own groups are plain members again, as far as they still exist
+ * @base:	as the journal has it
+ *
+ * Return: 0, -EBADMSG for a name that is no group's, else -errno of the first write that failed;
+ * why is filled
+ */
+int partition_undo(struct cpuset_job *job, const char *base) _must_check_;
+
+/**
+ * exclusive_undo(), slices_undo(), plain_undo() - give a share back
+ * @object:	as the journal has it
+ *
+ * Return: 0, -EBADMSG for an object that is none, else as setting_give_back()
+ */
+int exclusive_undo(struct cpuset_job *job, const char *object) _must_check_;
+int slices_undo(struct cpuset_job *job, const char *object) _must_check_;
+int plain_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/* --- conflict.c: groups of others with cpuset.cpus on the guest's CPUs --- */
+
+/* In ascending order of weight */
+enum conflict_kind {
+	CONFLICT_NONE,
+	CONFLICT_MOVED,	  /* the kernel lets it run elsewhere meanwhile */
+	CONFLICT_REFUSED, /* the kernel refuses the partition, or another guest would lose */
+};
+
+struct conflict {
+	enum conflict_kind kind;
+	char group[PATH_MAX];
+	struct cpulist cpus;
+};
+
+/**
+ * conflict_find() - the heaviest there is
+ *
+ * Return: 0, -EOPNOTSUPP as groups_mount(), -ENOMEM
+ */
+int conflict_find(struct cpuset_job *job, struct conflict *ret) _must_check_;
+
+/** conflict_name() - when there is one that the kernel refuses, add it to why */
+void conflict_name(struct cpuset_job *job);
+
+/* --- verbs.c --- */
+
+extern const struct helper cpuset_helper;
+
+/* --- check.c: what can be known before the guest runs --- */
+
+enum helper_exit cpuset_check(struct helper_ctx *ctx);

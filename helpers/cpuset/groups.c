@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/groups.c - where the guest's cgroups are, and their files */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "cpuset.h"
+
+/* Is the cpuset controller on this cgroup v2 mount. Return: 1 or 0, else -errno */
+static int has_cpuset(const struct cpuset_job *job, const char *mount)
+{
+	_cleanup_strlist_ struct strlist controllers = { 0 };
+	char path[PATH_MAX], buf[ATTR_MAX];
+	int r = path_format(path, sizeof(path), "%s/cgroup.controllers", mount);
+
+	if (r == 0)
+		r = attr_read(job->ctx->rootfd, path, buf, sizeof(buf));
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = text_split(buf, " ", &controllers);
+	return r < 0 ? r : strlist_has(&controllers, "cpuset");
+}
+
+static int no_mount(struct cpuset_job *job, bool mounted)
+{
+	if (mounted || attr_exists(job->ctx->rootfd, CGROUP_MOUNT "/cpuset") > 0)
+		return job_why(job, -EOPNOTSUPP,
+			       "the cpuset controller is on cgroup v1: boot with "
+			       "systemd.unified_cgroup_hierarchy=1");
+	return job_why(job, -EOPNOTSUPP,
+		       "no cgroup v2 with a cpuset controller is mounted on /" CGROUP_MOUNT);
+}
+
+int groups_mount(struct cpuset_job *job)
+{
+	char mount[PATH_MAX] = CGROUP_MOUNT;
+	bool elsewhere = false;
+	int r;
+
+	if (job->mount[0])
+		return 0;
+	r = has_cpuset(job, mount);
+	if (r == 0 && hierarchy_is_ours(job->ctx))
+		elsewhere = hierarchy_find(mount, sizeof(mount)) == 0;
+	if (elsewhere)
+		r = has_cpuset(job, mount);
+	if (r < 0)
+		return job_why(job, r, "cannot look for the cpuset controller: %s", strerror(-r));
+	if (r == 0)
+		return no_mount(job, elsewhere);
+	memcpy(job->mount, mount, sizeof(mount));
+	return 0;
+}
+
+static char *last_component(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Drops the last component. Return: 0, -EBADMSG when nothing is left */
+static int go_up(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return -EBADMSG;
+	*slash = '\0';
+	return 0;
+}
+
+static bool is_group_name(const char *path)
+{
+	const char *part = path;
+
+	for (;;) {
+		size_t len = strcspn(part, "/");
+
+		if (len == 0 || (len == 1 && part[0] == '.') ||
+		    (len == 2 && !memcmp(part, "..", 2)))
+			return false;
+		if (!part[len])
+			return true;
+		part += len + 1;
+	}
+}
+
+int groups_of_base(const char *base, struct guest_groups *ret)
+{
+	if (!is_group_name(base) || path_format(ret->base, sizeof(ret->base), "%s", base) < 0)
+		return -EBADMSG;
+	memcpy(ret->guest, ret->base, sizeof(ret->guest));
+	/* Since libvirt 7.1.0 there is a level of its own below the scope */
+	return strcmp(last_component(ret->guest), "libvirt") == 0 ? go_up(ret->guest) : 0;
+}
+
+/* The line "0::/GROUP". Return: GROUP without its slash, NULL for none; @text is cut */
+static char *unified_line(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, "0::/", 4) == 0)
+			return line + 4;
+	return NULL;
+}
+
+static int not_libvirts(struct cpuset_job *job, const char *group)
+{
+	return job_why(job, -EOPNOTSUPP,
+		       "QEMU is in the cgroup /%s and not in one that libvirt made: see "
+		       "cgroup_controllers in /etc/libvirt/qemu.conf",
+		       group ?: "");
+}
+
+static int groups_of_pid(struct cpuset_job *job, pid_t pid, struct guest_groups *ret)
+{
+	char path[64], text[ATTR_MAX], *group;
+	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid);
+
+	if (r == 0)
+		r = attr_read(job->ctx->rootfd, path, text, sizeof(text));
+	if (r < 0)
+		return job_why(job, r == -ENOENT ? -ESRCH : r, "cannot read /%s: %s", path,
+			       strerror(-r));
+	group = unified_line(text);
+	/* "emulator" holds QEMU's main thread, the vCPUs' groups lie beside it */
+	if (!group || strcmp(last_component(group), "emulator") != 0 || go_up(group) < 0)
+		return not_libvirts(job, group);
+	return groups_of_base(group, ret) < 0 ? not_libvirts(job, group) : 0;
+}
+
+int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct guest_groups *ret)
+{
+	int r;
+
+	if (claim->state != CLAIM_RUNNING)
+		return job_why(job, -ESRCH, "the guest does not run (its claim is in state %s)",
+			       claim_state_name(claim->state));
+	/* A pid that somebody else has by now would lead to somebody else's groups */
+	r = process_alive(job->ctx->rootfd, &claim->owner);
+	if (r <= 0)
+		return job_why(job, r < 0 ? r : -ESRCH, "its QEMU (pid %d) is gone",
+			       (int)claim->owner.pid);
+	return groups_of_pid(job, claim->owner.pid, ret);
+}
+
+static int file_path(const struct cpuset_job *job, const char *group, const char *file, char *buf,
+		     size_t size)
+{
+	return path_format(buf, size, "%s/%s%s%s", job->mount, group, *group ? "/" : "", file);
+}
+
+int groups_read(const struct cpuset_job *job, const char *group, const char *file, char *buf,
+		size_t size)
+{
+	char path[PATH_MAX];
+	int r = file_path(job, group, file, path, sizeof(path));
+
+	return r < 0 ? r : attr_read(job->ctx->rootfd, path, buf, size);
+}
+
+int groups_read_cpus(const struct cpuset_job *job, const char *group, const char *file,
+		     struct cpulist *ret)
+{
+	char buf[ATTR_MAX];
+	int r = groups_read(job, group, file, buf, sizeof(buf));
+
+	if (r < 0)
+		return r;
+	return cpulist_parse(buf, ret) < 0 ? -EBADMSG : 0;
+}
+
+int groups_write(struct cpuset_job *job, const char *group, const char *file, const char *value)
+{
+	char path[PATH_MAX];
+	int r = file_path(job, group, file, path, sizeof(path));
+
+	if (r == 0)
+		r = helper_write(job->ctx, path, value);
+	if (r < 0)
+		return job_why(job, r, "cannot write '%s' to /%s: %s", value, path, strerror(-r));
+	return 0;
+}
+
+int groups_write_cpus(struct cpuset_job *job, const char *group, const char *file,
+		      const struct cpulist *cpus)
+{
+	char list[ATTR_MAX];
+	int r = cpulist_format(cpus, list, sizeof(list));
+
+	return r < 0 ? job_why(job, r, "too many CPUs for one write to %s", group)
+		     : groups_write(job, group, file, list);
+}
+
+size_t groups_next_ancestor(const char *group, size_t prev, char *buf)
+{
+	const char *slash = strchr(group + prev + (prev > 0), '/');
+	size_t len = slash ? (size_t)(slash - group) : 0;
+
+	memcpy(buf, group, len);
+	buf[len] = '\0';
+	return len;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/job.c - what apply, undo and check work with */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/state.h"
+#include "cpuset.h"
+
+static void shares_free(struct shares *shares)
+{
+	for (size_t i = 0; i < shares->nr; i++) {
+		free(shares->list[i].verb);
+		free(shares->list[i].object);
+	}
+	free(shares->list);
+	*shares = (struct shares){ 0 };
+}
+
+void job_close(struct cpuset_job *job)
+{
+	pins_free(&job->pins);
+	claims_free(&job->claims);
+	shares_free(&job->others);
+	journal_close(&job->journal);
+	baseline_close(&job->baseline);
+}
+
+int job_why(struct cpuset_job *job, int error, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(job->why, sizeof(job->why), fmt, args);
+	va_end(args);
+	return error;
+}
+
+int job_left(const struct cpuset_job *job)
+{
+	return deadline_left(job->ctx->deadline);
+}
+
+const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size)
+{
+	if (cpulist_format(cpus, buf, size) < 0)
+		return "?";
+	return buf;
+}
+
+int job_host_cpus(const struct cpuset_job *job, const char *which, struct cpulist *ret)
+{
+	char path[64], buf[ATTR_MAX];
+	int r = path_format(path, sizeof(path), "sys/devices/system/cpu/%s", which);
+
+	if (r == 0)
+		r = attr_read(job->ctx->rootfd, path, buf, sizeof(buf));
+	if (r < 0)
+		return r;
+	return cpulist_parse(buf, ret) < 0 ? -EBADMSG : 0;
+}
+
+static int share_add(struct shares *shares, const struct journal_record *record, bool alive)
+{
+	struct share share = { .alive = alive };
+	struct share *grown;
+
+	/* A record that names no CPUs is no share: "guest" */
+	if (record->undone || cpulist_parse(record->new_value, &share.cpus) < 0)
+		return 0;
+	grown = reallocarray(shares->list, shares->nr + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	shares->list = grown;
+	share.verb = strdup(record->verb);
+	share.object = strdup(record->object);
+	grown[shares->nr++] = share;
+	return share.verb && share.object ? 0 : -ENOMEM;
+}
+
+/* A guest's directory may vanish while we look: then it has no share */
+static int shares_of(struct cpuset_job *job, const struct claim *claim)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int dirfd = state_dir(job->ctx->statefd, claim->uuid, false);
+	int alive, r;
+
+	if (dirfd < 0 || journal_open(dirfd, job->ctx->helper->name, false, &journal) < 0 ||
+	    journal.nr == 0)
+		return 0;
+	alive = registry_alive(job->ctx->rootfd, claim);
+	for (size_t i = 0; i < journal.nr; i++) {
+		/* Not known to be dead counts as alive: its CPUs are left to it */
+		r = share_add(&job->others, &journal.records[i], alive != 0);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int job_load_claims(struct cpuset_job *job)
+{
+	int r = job->ctx->statefd < 0 ? 0 : registry_load(job->ctx->statefd, &job->claims);
+
+	return r < 0 ? job_why(job, r, "cannot read the other guests' claims: %s", strerror(-r))
+		     : 0;
+}
+
+static int shares_load(struct cpuset_job *job)
+{
+	int r = job_load_claims(job);
+
+	for (size_t i = 0; r == 0 && i < job->claims.nr; i++) {
+		const struct claim *claim = &job->claims.claims[i];
+
+		if (strcmp(claim->uuid, job->ctx->claim.uuid) == 0)
+			continue;
+		r = shares_of(job, claim);
+		if (r < 0)
+			(void)job_why(job, r, "cannot read what '%s' holds: %s", claim->guest,
+				      strerror(-r));
+	}
+	return r;
+}
+
+/* A dry run makes no file: without a baseline there it works without one */
+static int open_baseline(struct cpuset_job *job)
+{
+	const struct helper_ctx *ctx = job->ctx;
+	int there = 1;
+
+	if (ctx->dry_run)
+		there = ctx->statefd < 0 ? 0 : attr_exists(ctx->statefd, "host/cpuset.ini");
+	return there <= 0 ? there
+			  : baseline_open(ctx->statefd, "cpuset", job_left(job), &job->baseline);
+}
+
+int job_open(struct cpuset_job *job)
+{
+	const struct helper_ctx *ctx = job->ctx;
+	int r = open_baseline(job);
+
+	if (r < 0)
+		return job_why(job, r, "cannot take the lock of the shared CPU settings: %s",
+			       strerror(-r));
+	r = journal_open(ctx->dirfd, ctx->helper->name, !ctx->dry_run, &job->journal);
+	if (r < 0)
+		return job_why(job, r, "cannot open the journal: %s", strerror(-r));
+	return shares_load(job);
+}
+
+int job_announce(struct cpuset_job *job, const char *verb, const char *object, const char *value)
+{
+	int r;
+
+	if (job->ctx->dry_run)
+		return 1;
+	if (journal_find(&job->journal, verb, object))
+		return 0;
+	r = journal_add(&job->journal, verb, object, "", value);
+	return r < 0 ? job_why(job, r, "cannot write the journal: %s", strerror(-r)) : 1;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/partition.c - the guest's own groups as cpuset partitions */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "cpuset.h"
+
+/*
+ * How it works
+ *
+ * A partition whose parent is none (a remote one) gets its CPUs through cpuset.cpus.exclusive of
+ * every group above it. So from the top down: the shared groups (machine.slice), the guest's
+ * scope, "libvirt" in it; then each vCPU's group its own CPU and "isolated". When the vCPUs
+ * share CPUs, the scope itself becomes one partition, balanced inside, "root".
+ *
+ * A write of "isolated" succeeds and reads back "isolated invalid (why)" when the kernel will not
+ * have it: all are read back after the last write.
+ *
+ * ABI: Documentation/admin-guide/cgroup-v2.rst, "Cpuset Interface Files", since Linux 6.7
+ * Seen on: Linux 6.12.107 and 7.2.12. On 6.12 a partition that has become invalid keeps part of its
+ * state, and only by way of "member" is it a valid one again.
+ */
+
+#define EXCLUSIVE "cpuset.cpus.exclusive"
+#define PARTITION "cpuset.cpus.partition"
+
+static int exclusive_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	int r = groups_mount(job);
+
+	if (r == 0)
+		r = groups_read_cpus(job, object, EXCLUSIVE, ret);
+	return r < 0 ? job_why(job, r, "cannot read " EXCLUSIVE " of %s: %s", object, strerror(-r))
+		     : 0;
+}
+
+static int exclusive_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
+{
+	return groups_write_cpus(job, object, EXCLUSIVE, value);
+}
+
+static int exclusive_reset(struct cpuset_job *job, const char *object)
+{
+	return groups_write(job, object, EXCLUSIVE, "");
+}
+
+const struct setting_kind setting_exclusive = {
+	.verb = "exclusive",
+	.read = exclusive_read,
+	.write = exclusive_write,
+	.reset = exclusive_reset,
+};
+
+int exclusive_undo(struct cpuset_job *job, const char *object)
+{
+	int r = setting_give_back(job, &setting_exclusive, object);
+
+	return r < 0 ? r : 0;
+}
+
+static int group_exists(const struct cpuset_job *job, const char *group)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/%s", job->mount, group);
+
+	return r < 0 ? r : attr_exists(job->ctx->rootfd, path);
+}
+
+/*
+ * Do @fn for each vCPU's group. One that is pinned but not plugged in has no group.
+ *
+ * Return: 0, -ENOENT when no vCPU has one, else what @fn returned
+ */
+static int each_vcpu(struct cpuset_job *job, const struct guest_groups *groups,
+		     int (*fn)(struct cpuset_job *job, const char *group,
+			       const struct cpulist *cpus))
+{
+	char group[PATH_MAX];
+	int nr = 0;
+
+	for (size_t i = 0; i < job->pins.nr_vcpus; i++) {
+		const struct vcpu_pin *pin = &job->pins.vcpus[i];
+		int r = path_format(group, sizeof(group), "%s/vcpu%u", groups->base, pin->vcpu);
+
+		if (r == 0)
+			r = fn(job, group, &pin->cpus);
+		if (r == 0)
+			nr++;
+		else if (r != -ENOENT || group_exists(job, group) != 0)
+			return r;
+	}
+	return nr > 0 ? 0
+		      : job_why(job, -ENOENT, "no vCPU of the guest has a group in /%s/%s",
+				job->mount, groups->base);
+}
+
+static int isolate_vcpu(struct cpuset_job *job, const char *group, const struct cpulist *cpus)
+{
+	int r = groups_write_cpus(job, group, EXCLUSIVE, cpus);
+
+	return r < 0 ? r : groups_write(job, group, PARTITION, layout_name(LAYOUT_ISOLATED));
+}
+
+/* Return: 0 valid, -ENOENT no such group, -EINVAL when the kernel does not have it so */
+static int verify_group(struct cpuset_job *job, const char *group, enum layout layout)
+{
+	char state[ATTR_MAX];
+	int r = groups_read(job, group, PARTITION, state, sizeof(state));
+
+	if (r < 0)
+		return job_why(job, r, "cannot read " PARTITION " of %s: %s", group, strerror(-r));
+	if (strcmp(state, layout_name(layout)) == 0)
+		return 0;
+	return job_why(job, -EINVAL, "the kernel has the partition %s as '%s'", group, state);
+}
+
+static int verify_vcpu(struct cpuset_job *job, const char *group, const struct cpulist *cpus)
+{
+	(void)cpus;
+	return verify_group(job, group, LAYOUT_ISOLATED);
+}
+
+/* The kernel may grant less than was asked for: see exclusive.effective, since Linux 7 */
+static int verify_root(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	struct cpulist granted;
+	char want[ATTR_MAX], got[ATTR_MAX];
+	int r = verify_group(job, groups->guest, LAYOUT_ROOT);
+
+	if (r == 0)
+		r = groups_read_cpus(job, groups->guest, EXCLUSIVE ".effective", &granted);
+	if (r < 0)
+		return r;
+	if (cpulist_contains(&granted, &job->pins.cpus))
+		return 0;
+	return job_why(job, -EINVAL, "the kernel grants %s only the CPUs %s of %s", groups->guest,
+		       job_cpus_text(&granted, got, sizeof(got)),
+		       job_cpus_text(&job->pins.cpus, want, sizeof(want)));
+}
+
+static int verify(struct cpuset_job *job, const struct guest_groups *groups, enum layout layout)
+{
+	if (job->ctx->dry_run)
+		return 0;
+	return layout == LAYOUT_ROOT ? verify_root(job, groups)
+				     : each_vcpu(job, groups, verify_vcpu);
+}
+
+static int make_isolated(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	int r = groups_write_cpus(job, groups->guest, EXCLUSIVE, &job->pins.cpus);
+
+	if (r == 0 && strcmp(groups->guest, groups->base) != 0)
+		r = groups_write_cpus(job, groups->base, EXCLUSIVE, &job->pins.cpus);
+	return r < 0 ? r : each_vcpu(job, groups, isolate_vcpu);
+}
+
+static int make_root(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	int r = groups_write_cpus(job, groups->guest, EXCLUSIVE, &job->pins.cpus);
+
+	return r < 0 ? r : groups_write(job, groups->guest, PARTITION, layout_name(LAYOUT_ROOT));
+}
+
+/* Return: 0, -ENOENT or -ENODEV when the group is gone, else -errno with why */
+static int reset_group(struct cpuset_job *job, const char *group)
+{
+	char state[ATTR_MAX];
+	int r = groups_read(job, group, PARTITION, state, sizeof(state));
+
+	if (r < 0)
+		return job_why(job, r, "cannot read " PARTITION " of %s: %s", group, strerror(-r));
+	if (strcmp(state, layout_name(LAYOUT_NONE)) != 0)
+		r = groups_write(job, group, PARTITION, layout_name(LAYOUT_NONE));
+	return r < 0 ? r : groups_write(job, group, EXCLUSIVE, "");
+}
+
+/* The first error counts, and the rest is done all the same */
+static void reset_or_note(struct cpuset_job *job, const char *group, int *error, char *why)
+{
+	int r = *group ? reset_group(job, group) : -ENAMETOOLONG;
+
+	if (r >= 0 || r == -ENOENT || r == -ENODEV || *error < 0)
+		return;
+	*error = r;
+	memcpy(why, job->why, WHY_MAX);
+}
+
+int partition_undo(struct cpuset_job *job, const char *base)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX], why[WHY_MAX] = "";
+	struct guest_groups groups;
+	int error = groups_mount(job);
+
+	if (error == 0 && groups_of_base(base, &groups) < 0)
+		error = job_why(job, -EBADMSG, "the journal's group '%s' is none", base);
+	if (error == 0)
+		error = path_format(path, sizeof(path), "%s/%s", job->mount, groups.base);
+	if (error < 0)
+		return error;
+	/* Gone already, or going: then there is nothing to do */
+	if (attr_list(job->ctx->rootfd, path, &names) < 0)
+		return 0;
+	for (size_t i = 0; i < names.nr; i++) {
+		if (strncmp(names.names[i], "vcpu", strlen("vcpu")) != 0 ||
+		    path_format(path, sizeof(path), "%s/%s", groups.base, names.names[i]) < 0)
+			continue;
+		reset_or_note(job, path, &error, why);
+	}
+	if (strcmp(groups.guest, groups.base) != 0)
+		reset_or_note(job, groups.base, &error, why);
+	reset_or_note(job, groups.guest, &error, why);
+	return error < 0 ? job_why(job, error, "%s", why) : 0;
+}
+
+static int take_ancestors(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	char group[PATH_MAX];
+	size_t len = 0;
+
+	while ((len = groups_next_ancestor(groups->guest, len, group)) > 0) {
+		int r = setting_take(job, &setting_exclusive, group);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int partition_check_boot(struct cpuset_job *job)
+{
+	struct cpulist isolated;
+	char list[ATTR_MAX];
+
+	if (job_host_cpus(job, "isolated", &isolated) < 0 ||
+	    !cpulist_intersects(&isolated, &job->pins.cpus))
+		return 0;
+	return job_why(job, -EOPNOTSUPP,
+		       "CPUs %s are isolated by isolcpus= at boot, and the vCPUs share theirs: pin "
+		       "each vCPU to one CPU of its own",
+		       job_cpus_text(&isolated, list, sizeof(list)));
+}
+
+static int check_kernel(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/%s/" EXCLUSIVE, job->mount, groups->guest);
+
+	if (r == 0)
+		r = attr_exists(job->ctx->rootfd, path);
+	if (r < 0)
+		return job_why(job, r, "cannot look for /%s: %s", path, strerror(-r));
+	if (r > 0)
+		return 0;
+	return job_why(job, -EOPNOTSUPP,
+		       "this kernel has no " EXCLUSIVE " (it came with Linux 6.7)");
+}
+
+/* Return: 1 when an earlier apply has done it all, 0 when it is to be done, else -errno */
+static int announce(struct cpuset_job *job, const struct guest_groups *groups, enum layout layout)
+{
+	int r = job_announce(job, "guest", groups->base, layout_name(layout));
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (verify(job, groups, layout) == 0)
+		return 1;
+	return partition_undo(job, groups->base);
+}
+
+static int make(struct cpuset_job *job, const struct guest_groups *groups, enum layout layout)
+{
+	int made = announce(job, groups, layout);
+	int r = made < 0 ? made : take_ancestors(job, groups);
+
+	if (r == 0 && made == 0)
+		r = layout == LAYOUT_ROOT ? make_root(job, groups) : make_isolated(job, groups);
+	if (r == 0)
+		r = verify(job, groups, layout);
+	if (r == -EINVAL)
+		conflict_name(job);
+	return r;
+}
+
+int partition_apply(struct cpuset_job *job)
+{
+	struct guest_groups groups;
+	char note[WHY_MAX];
+	enum layout layout = pins_layout(&job->pins, note);
+	int r = 0;
+
+	if (layout == LAYOUT_NONE)
+		return job_why(job, -EOPNOTSUPP, "%s", note);
+	if (layout == LAYOUT_ROOT)
+		r = partition_check_boot(job);
+	if (r == 0)
+		r = groups_mount(job);
+	if (r == 0)
+		r = groups_of_claim(job, &job->ctx->claim, &groups);
+	if (r == 0)
+		r = check_kernel(job, &groups);
+	if (r == 0)
+		r = make(job, &groups, layout);
+	if (r == 0 && *note)
+		helper_say(job->ctx, "its CPUs are kept free as a whole, not each by itself: %s",
+			   note);
+	return r;
+}

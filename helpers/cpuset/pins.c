@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/pins.c - the claim's CPUs and pins, and what they allow */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "cpuset.h"
+
+void pins_free(struct pins *pins)
+{
+	free(pins->vcpus);
+	free(pins->sides);
+	*pins = (struct pins){ 0 };
+}
+
+/* "2 0-3": an id and a CPU list that is not empty */
+static int parse_pin(const char *value, unsigned int *ret_id, struct cpulist *ret)
+{
+	const char *blank = strchr(value, ' ');
+	char id[16];
+
+	if (!blank || path_format(id, sizeof(id), "%.*s", (int)(blank - value), value) < 0)
+		return -EBADMSG;
+	if (parse_uint(id, 10, CPULIST_MAX, ret_id) < 0 || cpulist_parse(blank + 1, ret) < 0)
+		return -EBADMSG;
+	return cpulist_empty(ret) ? -EBADMSG : 0;
+}
+
+static int add_vcpu(struct pins *pins, const struct vcpu_pin *pin)
+{
+	struct vcpu_pin *grown;
+
+	for (size_t i = 0; i < pins->nr_vcpus; i++)
+		if (pins->vcpus[i].vcpu == pin->vcpu)
+			return -EBADMSG;
+	if (!cpulist_contains(&pins->cpus, &pin->cpus))
+		return -EBADMSG;
+	grown = reallocarray(pins->vcpus, pins->nr_vcpus + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	pins->vcpus = grown;
+	grown[pins->nr_vcpus++] = *pin;
+	return 0;
+}
+
+static int add_side(struct pins *pins, const struct side_pin *pin)
+{
+	struct side_pin *grown = reallocarray(pins->sides, pins->nr_sides + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	pins->sides = grown;
+	grown[pins->nr_sides++] = *pin;
+	return 0;
+}
+
+static int parse_cpus(struct pins *pins, const char *value)
+{
+	if (cpulist_parse(value, &pins->cpus) < 0 || cpulist_empty(&pins->cpus))
+		return -EBADMSG;
+	return 0;
+}
+
+static int parse_vcpu(struct pins *pins, const char *value)
+{
+	struct vcpu_pin pin;
+	int r = parse_pin(value, &pin.vcpu, &pin.cpus);
+
+	return r < 0 ? r : add_vcpu(pins, &pin);
+}
+
+static int parse_emulator(struct pins *pins, const char *value)
+{
+	struct side_pin pin = { .group = "emulator" };
+
+	if (cpulist_parse(value, &pin.cpus) < 0 || cpulist_empty(&pin.cpus))
+		return -EBADMSG;
+	return add_side(pins, &pin);
+}
+
+static int parse_iothread(struct pins *pins, const char *value)
+{
+	struct side_pin pin;
+	unsigned int id;
+	int r = parse_pin(value, &id, &pin.cpus);
+
+	if (r == 0)
+		r = path_format(pin.group, sizeof(pin.group), "iothread%u", id);
+	return r < 0 ? r : add_side(pins, &pin);
+}
+
+/* "cpus" first: the vCPUs' lists are checked against it */
+static const struct {
+	const char *key;
+	int (*parse)(struct pins *pins, const char *value);
+} keys[] = {
+	{ "cpus", parse_cpus },
+	{ "vcpu", parse_vcpu },
+	{ "emulator", parse_emulator },
+	{ "iothread", parse_iothread },
+};
+
+static int parse_key(const struct claim *claim, size_t key, struct pins *pins, char *why)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&claim->doc, entry, "cpuset", keys[key].key))) {
+		int r = keys[key].parse(pins, entry->value);
+
+		if (r < 0) {
+			(void)snprintf(why, WHY_MAX, "[cpuset] %s = %s", keys[key].key,
+				       entry->value);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int pins_parse(const struct claim *claim, struct pins *ret, char *why)
+{
+	_cleanup_pins_ struct pins pins = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		int r = parse_key(claim, i, &pins, why);
+
+		if (r < 0)
+			return r;
+	}
+	if (cpulist_empty(&pins.cpus) || pins.nr_vcpus == 0) {
+		(void)snprintf(why, WHY_MAX, "[cpuset] names no CPUs or no vCPU");
+		return -EBADMSG;
+	}
+	*ret = pins;
+	pins = (struct pins){ 0 };
+	return 0;
+}
+
+static bool one_to_one(const struct pins *pins)
+{
+	struct cpulist seen = { 0 };
+
+	for (size_t i = 0; i < pins->nr_vcpus; i++) {
+		const struct cpulist *cpus = &pins->vcpus[i].cpus;
+
+		if (cpulist_count(cpus) != 1 || cpulist_intersects(&seen, cpus))
+			return false;
+		cpulist_union(&seen, cpus);
+	}
+	return true;
+}
+
+static const struct side_pin *find_side(const struct pins *pins, bool inside)
+{
+	for (size_t i = 0; i < pins->nr_sides; i++)
+		if (cpulist_intersects(&pins->cpus, &pins->sides[i].cpus) == inside)
+			return &pins->sides[i];
+	return NULL;
+}
+
+enum layout pins_layout(const struct pins *pins, char *why)
+{
+	const struct side_pin *inside = find_side(pins, true), *outside = find_side(pins, false);
+	bool pinned = one_to_one(pins);
+	char list[64], own[64];
+
+	why[0] = '\0';
+	if (pinned && !inside)
+		return LAYOUT_ISOLATED;
+	if (pinned)
+		(void)snprintf(why, WHY_MAX,
+			       "%s is pinned to %s, where a vCPU is: pin it to other CPUs",
+			       inside->group, job_cpus_text(&inside->cpus, list, sizeof(list)));
+	if (!outside)
+		return LAYOUT_ROOT;
+	if (!pinned)
+		(void)snprintf(why, WHY_MAX,
+			       "the vCPUs share %s and %s is pinned outside, to %s: pin each vCPU "
+			       "to one CPU of its own",
+			       job_cpus_text(&pins->cpus, own, sizeof(own)), outside->group,
+			       job_cpus_text(&outside->cpus, list, sizeof(list)));
+	return LAYOUT_NONE;
+}
+
+const char *layout_name(enum layout layout)
+{
+	static const char *const names[] = {
+		[LAYOUT_NONE] = "member",
+		[LAYOUT_ISOLATED] = "isolated",
+		[LAYOUT_ROOT] = "root",
+	};
+
+	return names[layout];
+}

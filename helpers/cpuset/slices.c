@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/slices.c - systemd's AllowedCPUs on everything but the guests */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/sysbus.h"
+#include "cpuset.h"
+
+/*
+ * How it works
+ *
+ * systemd writes a unit's AllowedCPUs to its cgroup some time after it has answered, so the
+ * effect is read back from cpuset.cpus.effective. On the way back an empty value would leave the
+ * cgroup as it is, because the kernel does not empty the cpuset.cpus of a group with processes in
+ * it: first the full list, then the empty value.
+ *
+ * What systemd keeps of a runtime setting, the drop-in 50-AllowedCPUs.conf, says nothing any more
+ * when the value is back, and is removed. No daemon-reload for that: it would put systemd's own
+ * values over what libvirt has set on running guests. Until the next one somebody else asks for,
+ * systemctl status of these units says that they changed on disk.
+ *
+ * Seen on: systemd 257, 2026-11 (the drop-ins and their place, what an empty value leaves)
+ */
+
+#define DROP_IN "50-AllowedCPUs.conf"
+
+/* How long systemd may take to write what it has accepted */
+#define EFFECT_TIMEOUT_MS 500
+#define EFFECT_POLL_NS	  1000000
+
+/* Where systemd puts runtime settings: init.scope has no unit file, which makes it transient */
+static const struct unit {
+	const char *name;
+	const char *control;
+} units[] = {
+	{ "system.slice", "run/systemd/system.control" },
+	{ "user.slice", "run/systemd/system.control" },
+	{ "init.scope", "run/systemd/transient" },
+};
+
+static int slice_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	int r = sysbus_get_allowed_cpus(object, ret, job_left(job));
+
+	return r < 0 ? job_why(job, r == -ENOENT ? -EIO : r,
+			       "cannot ask systemd for AllowedCPUs of %s: %s", object, strerror(-r))
+		     : 0;
+}
+
+/* Return: 1 when the unit's processes may run on exactly @cpus, as far as anybody may, else 0 */
+static int in_effect(const struct cpuset_job *job, const char *unit, const struct cpulist *cpus)
+{
+	struct cpulist now, most;
+
+	if (groups_read_cpus(job, unit, "cpuset.cpus.effective", &now) < 0 ||
+	    groups_read_cpus(job, "", "cpuset.cpus.effective", &most) < 0)
+		return 0;
+	cpulist_intersect(&most, cpus);
+	return cpulist_equal(&now, &most);
+}
+
+static int wait_effect(struct cpuset_job *job, const char *unit, const struct cpulist *cpus)
+{
+	const struct timespec pause = { .tv_nsec = EFFECT_POLL_NS };
+	long long deadline = deadline_in(EFFECT_TIMEOUT_MS);
+	char list[ATTR_MAX];
+
+	while (!in_effect(job, unit, cpus)) {
+		if (deadline_left(deadline) == 0 || job_left(job) == 0)
+			return job_why(job, -ETIMEDOUT,
+				       "systemd accepted AllowedCPUs=%s for %s, but "
+				       "cpuset.cpus.effective does not say so",
+				       job_cpus_text(cpus, list, sizeof(list)), unit);
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int set(struct cpuset_job *job, const char *unit, const struct cpulist *cpus)
+{
+	char list[ATTR_MAX];
+	int r;
+
+	(void)job_cpus_text(cpus, list, sizeof(list));
+	if (helper_would(job->ctx, "set AllowedCPUs=%s of %s until the next boot", list, unit))
+		return 0;
+	r = sysbus_set_allowed_cpus(unit, cpus, job_left(job));
+	return r < 0 ? job_why(job, r == -ENOENT ? -EIO : r, "cannot set AllowedCPUs=%s of %s: %s",
+			       list, unit, strerror(-r))
+		     : 0;
+}
+
+static int slice_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
+{
+	int r = set(job, object, value);
+
+	return r < 0 || job->ctx->dry_run ? r : wait_effect(job, object, value);
+}
+
+static int slice_reset(struct cpuset_job *job, const char *object)
+{
+	const struct cpulist unset = { 0 };
+	struct cpulist all;
+	int r = job_host_cpus(job, "possible", &all);
+
+	if (r < 0)
+		return job_why(job, r, "cannot read which CPUs there are: %s", strerror(-r));
+	r = slice_write(job, object, &all);
+	return r < 0 ? r : set(job, object, &unset);
+}
+
+const struct setting_kind setting_slice = {
+	.verb = "slice",
+	.takes = true,
+	.read = slice_read,
+	.write = slice_write,
+	.reset = slice_reset,
+};
+
+static const struct unit *find_unit(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (strcmp(units[i].name, name) == 0)
+			return &units[i];
+	return NULL;
+}
+
+static int drop_in_key(const struct unit *unit, char *buf, size_t size)
+{
+	return path_format(buf, size, "%s/%s.d/" DROP_IN, unit->control, unit->name);
+}
+
+/* Was there a runtime drop-in before us: then it is the admin's, and stays */
+static int drop_in_keep(struct cpuset_job *job, const struct unit *unit)
+{
+	char path[PATH_MAX];
+	int r = drop_in_key(unit, path, sizeof(path));
+
+	if (r < 0 || job->ctx->dry_run)
+		return r;
+	r = attr_exists(job->ctx->rootfd, path);
+	if (r >= 0)
+		r = baseline_keep(&job->baseline, path, r > 0 ? "there" : "none");
+	return r < 0 ? job_why(job, r, "cannot keep the baseline of /%s: %s", path, strerror(-r))
+		     : 0;
+}
+
+/* Directories that hold something else stay */
+static int drop_in_unlink(const struct cpuset_job *job, const struct unit *unit)
+{
+	_cleanup_close_ int control =
+		attr_open(job->ctx->rootfd, unit->control, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int run =
+		attr_open(job->ctx->rootfd, "run/systemd", O_RDONLY | O_DIRECTORY);
+	char path[NAME_MAX + 1];
+	int r = path_format(path, sizeof(path), "%s.d/" DROP_IN, unit->name);
+
+	if (control < 0 || run < 0 || r < 0)
+		return r;
+	if (unlinkat(control, path, 0) < 0 && errno != ENOENT)
+		return -errno;
+	r = path_format(path, sizeof(path), "%s.d", unit->name);
+	if (r == 0)
+		(void)unlinkat(control, path, AT_REMOVEDIR);
+	(void)unlinkat(run, "system.control", AT_REMOVEDIR);
+	return r;
+}
+
+static int drop_in_give_back(struct cpuset_job *job, const struct unit *unit, bool ours)
+{
+	_cleanup_free_ char *before = NULL;
+	char path[PATH_MAX];
+	int r = drop_in_key(unit, path, sizeof(path));
+
+	if (r == 0 && job->baseline.lockfd >= 0)
+		r = baseline_get(&job->baseline, path, &before);
+	if (r <= 0)
+		return r;
+	if (ours && strcmp(before, "none") == 0) {
+		if (helper_would(job->ctx, "remove /%s", path))
+			return 0;
+		r = drop_in_unlink(job, unit);
+	}
+	if (r >= 0 && !job->ctx->dry_run)
+		r = baseline_forget(&job->baseline, path);
+	return r < 0 ? job_why(job, r, "cannot remove /%s: %s", path, strerror(-r)) : 0;
+}
+
+/* No cgroup, no processes in it. Return: 1 or 0, else -errno */
+static int has_group(const struct cpuset_job *job, const char *unit)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/%s", job->mount, unit);
+
+	return r < 0 ? r : attr_exists(job->ctx->rootfd, path);
+}
+
+int slices_able(struct cpuset_job *job)
+{
+	if (attr_exists(job->ctx->rootfd, "run/systemd/system") > 0)
+		return 0;
+	return job_why(job, -EOPNOTSUPP, "this host does not run systemd");
+}
+
+int slices_apply(struct cpuset_job *job)
+{
+	int r = groups_mount(job);
+
+	if (r == 0)
+		r = slices_able(job);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
+		if (has_group(job, units[i].name) <= 0)
+			continue;
+		r = drop_in_keep(job, &units[i]);
+		if (r == 0)
+			r = setting_take(job, &setting_slice, units[i].name);
+	}
+	return r;
+}
+
+int slices_undo(struct cpuset_job *job, const char *name)
+{
+	const struct unit *unit = find_unit(name);
+	int r;
+
+	if (!unit)
+		return job_why(job, -EBADMSG, "the journal's unit '%s' is none of ours", name);
+	r = groups_mount(job);
+	if (r == 0)
+		r = setting_give_back(job, &setting_slice, name);
+	if (r < 0 || setting_shared(job, &setting_slice, name))
+		return r;
+	return drop_in_give_back(job, unit, r == 0);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/verbs.c - apply and undo: which way, and back */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cpuset.h"
+
+/* The best first */
+static const struct way {
+	const char *name;
+	int (*apply)(struct cpuset_job *job);
+	const char *how;
+} ways[] = {
+	{ "partition", partition_apply, "a cpuset partition" },
+	{ "slices", slices_apply, "AllowedCPUs of the system's slices" },
+	{ "plain", plain_apply, "cpuset.cpus of the other top-level cgroups" },
+};
+
+/* In the order in which they are undone: the guest's own groups before what lies above them */
+static const struct {
+	const char *verb;
+	int (*undo)(struct cpuset_job *job, const char *object);
+} records[] = {
+	{ "guest", partition_undo },
+	{ "exclusive", exclusive_undo },
+	{ "slice", slices_undo },
+	{ "plain", plain_undo },
+};
+
+/* All records of one verb, the last first. Return: 0, else the first error, with @why */
+static int undo_verb(struct cpuset_job *job, size_t verb, char *why)
+{
+	int error = 0;
+
+	for (size_t i = job->journal.nr; i-- > 0;) {
+		const struct journal_record *record = &job->journal.records[i];
+		int r;
+
+		if (record->undone || strcmp(record->verb, records[verb].verb) != 0)
+			continue;
+		r = records[verb].undo(job, record->object);
+		if (r < 0 && error == 0) {
+			error = r;
+			memcpy(why, job->why, WHY_MAX);
+		}
+	}
+	return error;
+}
+
+static int check_records(struct cpuset_job *job)
+{
+	for (size_t i = 0; i < job->journal.nr; i++) {
+		size_t verb = 0;
+
+		while (verb < ARRAY_SIZE(records) &&
+		       strcmp(records[verb].verb, job->journal.records[i].verb) != 0)
+			verb++;
+		if (verb == ARRAY_SIZE(records))
+			return job_why(job, -EBADMSG, "the journal has the unknown record '%s'",
+				       job->journal.records[i].verb);
+	}
+	return 0;
+}
+
+/* What can be undone is, also after an error; the journal stays then */
+static int undo_all(struct cpuset_job *job)
+{
+	char why[WHY_MAX];
+	int error = check_records(job);
+
+	memcpy(why, job->why, sizeof(why));
+	for (size_t verb = 0; verb < ARRAY_SIZE(records); verb++) {
+		char later[WHY_MAX];
+		int r = undo_verb(job, verb, error < 0 ? later : why);
+
+		if (error == 0)
+			error = r;
+	}
+	if (error < 0)
+		return job_why(job, error, "%s", why);
+	if (job->ctx->dry_run)
+		return 0;
+	journal_close(&job->journal);
+	error = journal_remove(job->ctx->dirfd, job->ctx->helper->name);
+	return error < 0 ? job_why(job, error, "cannot remove the journal: %s", strerror(-error))
+			 : 0;
+}
+
+/* Return: 0 and an empty journal for the next way, else -errno */
+static int take_back(struct cpuset_job *job)
+{
+	const struct helper_ctx *ctx = job->ctx;
+	int r;
+
+	if (job->journal.nr == 0 || ctx->dry_run)
+		return 0;
+	r = undo_all(job);
+	return r < 0 ? r : journal_open(ctx->dirfd, ctx->helper->name, true, &job->journal);
+}
+
+static enum helper_exit say_dirty(struct cpuset_job *job)
+{
+	helper_say(job->ctx, "the CPU settings are not all back: %s: try usher-cpuset undo again",
+		   job->why);
+	return HELPER_DIRTY;
+}
+
+static enum helper_exit say_done(struct cpuset_job *job, const struct way *way, const char *why)
+{
+	char list[256];
+
+	if (*why)
+		helper_say(job->ctx, "its CPUs %s are kept free by %s only: %s",
+			   job_cpus_text(&job->pins.cpus, list, sizeof(list)), way->how, why);
+	return HELPER_DONE;
+}
+
+static enum helper_exit say_none(struct cpuset_job *job, bool fatal, const char *why)
+{
+	char list[256];
+
+	(void)job_cpus_text(&job->pins.cpus, list, sizeof(list));
+	if (fatal)
+		helper_say(job->ctx, "its CPUs %s cannot be kept free of others: %s", list, why);
+	else
+		helper_say(job->ctx, "its vCPUs are pinned to %s, but others may run there: %s",
+			   list, why);
+	return fatal ? HELPER_FAILED : HELPER_DONE;
+}
+
+/* One line says why the first way of the method was not taken */
+static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
+{
+	bool any = strcmp(method, "auto") == 0, failed = !any;
+	char first[WHY_MAX] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		int r;
+
+		if (!any && strcmp(method, ways[i].name) != 0)
+			continue;
+		r = ways[i].apply(job);
+		if (r == 0)
+			return say_done(job, &ways[i], first);
+		if (!*first)
+			memcpy(first, job->why, sizeof(first));
+		if (r != -EOPNOTSUPP && take_back(job) < 0)
+			return say_dirty(job);
+		failed = failed || r != -EOPNOTSUPP;
+		/* Without a guest there is nobody to keep CPUs free for */
+		if (r == -ESRCH)
+			break;
+	}
+	return say_none(job, failed, first);
+}
+
+static bool method_valid(const char *method)
+{
+	if (strcmp(method, "auto") == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		if (strcmp(method, ways[i].name) == 0)
+			return true;
+	return false;
+}
+
+int job_parse(struct cpuset_job *job, const char **ret_method)
+{
+	const struct claim *claim = &job->ctx->claim;
+	const char *method = inidoc_get(&claim->doc, "cpuset", "method") ?: "auto";
+	int r = pins_parse(claim, &job->pins, job->why);
+
+	if (r == 0 && !method_valid(method))
+		r = job_why(job, -EBADMSG, "[cpuset] method = %s", method);
+	if (r == -EBADMSG)
+		helper_say(job->ctx, "the claim is not understood: %s", job->why);
+	else if (r < 0)
+		helper_say(job->ctx, "cannot read the claim: %s", strerror(-r));
+	*ret_method = method;
+	return r;
+}
+
+static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
+{
+	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
+	const char *method;
+	int r = job_parse(&job, &method);
+
+	if (r < 0)
+		return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
+	r = job_open(&job);
+	if (r < 0)
+		return say_none(&job, true, job.why);
+	return apply_ways(&job, method);
+}
+
+/* Return: 1 when this guest has announced anything, 0 when not, else -errno */
+static int has_journal(const struct helper_ctx *ctx)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	int r = journal_open(ctx->dirfd, ctx->helper->name, false, &journal);
+
+	return r < 0 ? r : journal.nr > 0;
+}
+
+static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
+{
+	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
+	const char *method;
+	int r = has_journal(ctx);
+
+	/* Nothing was touched: the shared settings' lock is not waited for */
+	if (r == 0)
+		return HELPER_DONE;
+	r = job_parse(&job, &method);
+	if (r < 0)
+		return r == -EBADMSG ? HELPER_USAGE : HELPER_DIRTY;
+	r = job_open(&job);
+	if (r == 0)
+		r = undo_all(&job);
+	return r < 0 ? say_dirty(&job) : HELPER_DONE;
+}
+
+const struct helper cpuset_helper = {
+	.name = "cpuset",
+	.help = "keep the CPUs of a guest's vCPUs free of everybody else",
+	.apply_timeout_ms = 2000,
+	.undo_timeout_ms = 2000,
+	.apply = cpuset_apply,
+	.undo = cpuset_undo,
+	.check = cpuset_check,
+};
