@@ -14,8 +14,9 @@
 #define POLICY_HOST_FILE "etc/usher/usher.ini"
 #define POLICY_GUEST_DIR "etc/usher/conf.d"
 
-/* The largest number of addresses in devices or expect */
-#define POLICY_DEVICES_MAX 1024
+/* The most a file may set */
+#define POLICY_KEYS_MAX	   4096
+#define POLICY_TIMEOUT_MAX (10 * 60 * 1000)
 
 /*
  * How it works
@@ -33,7 +34,8 @@ enum policy_type {
 	POLICY_BOOL,		/* yes no */
 	POLICY_WORD,		/* one of words */
 	POLICY_WORDS,		/* some of words, or "none"; blanks, commas or colons between */
-	POLICY_DURATION,	/* "1500ms", "2s"; a bare number is seconds */
+	POLICY_DURATION,	/* "1500ms", "2s"; a bare number is seconds; up to POLICY_TIMEOUT_MAX */
+	POLICY_TIMEOUT,		/* a duration over 0 */
 	POLICY_NAME,		/* a kernel module's name */
 	POLICY_UUID,
 	POLICY_DEVICES,		/* PCI addresses, or "none"; blanks or commas between */
@@ -41,6 +43,7 @@ enum policy_type {
 	POLICY_MONITOR,		/* MFG:PRODUCT[:SERIAL] or a connector; "none" */
 	POLICY_INPUT,		/* an input's name or its VCP 0x60 value */
 	POLICY_I2C_ADDRESS,	/* 0x00 to 0xff */
+	POLICY_NR_TYPES,
 };
 
 struct policy_key {
@@ -49,7 +52,7 @@ struct policy_key {
 	enum policy_type type;
 	const char *words;	/* POLICY_WORD(S): blank-separated */
 	const char *dflt;	/* what auto means; "auto": derived from the domain */
-	const char *unit;	/* "seconds", "PCI addresses"; NULL when it has none */
+	const char *unit;	/* what stands for the value in examples: "seconds", "yes or no" */
 	const char *help;	/* one line */
 	bool guest_only;	/* makes no sense for all guests: refused in usher.ini */
 	bool own;		/* [display NAME] does not take it from [display] */
@@ -113,7 +116,7 @@ int policy_ms(const struct policy *policy, const char *section, const char *key)
 int policy_number(const struct policy *policy, const char *section, const char *key);
 
 /**
- * policy_words() - the words of a POLICY_WORDS key, empty for "none" and "auto"
+ * policy_words() - the words of a POLICY_WORDS key, none twice; empty for "none"
  *
  * Return: 0, -ENOMEM
  */

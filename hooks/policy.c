@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* hooks/policy.c - read the files of a policy */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../lib/attr.h"
+#include "policy_check.h"
+
+void policy_free(struct policy *policy)
+{
+	free(policy->file);
+	inidoc_free(&policy->guest);
+	inidoc_free(&policy->host);
+	*policy = (struct policy){ 0 };
+}
+
+static int fail(struct policy_error *err, int error, const char *fmt, ...) _printf_(3, 4);
+
+static int fail(struct policy_error *err, int error, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(err->what, sizeof(err->what), fmt, args);
+	va_end(args);
+	return error;
+}
+
+/* Root's file, or below a root that is not the host's our own. Return: true when it is neither */
+static bool is_foreign(int rootfd, uid_t owner)
+{
+	struct stat here, host;
+
+	if (owner == 0)
+		return false;
+	if (owner != geteuid() || fstat(rootfd, &here) < 0 || stat("/", &host) < 0)
+		return true;
+	return here.st_dev == host.st_dev && here.st_ino == host.st_ino;
+}
+
+static int check_owner(int rootfd, int fd, const char *name, struct policy_error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fail(err, -errno, "%s: cannot be looked at: %s", name, strerror(errno));
+	if (is_foreign(rootfd, st.st_uid))
+		return fail(err, -EPERM, "%s: belongs to user %u, not to root: chown root %s", name,
+			    st.st_uid, name);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail(err, -EPERM, "%s: group or others may write it: chmod go-w %s", name,
+			    name);
+	return 0;
+}
+
+static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		n = read(fd, buf + len, size - len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		len += n > 0 ? (size_t)n : 0;
+	} while (n != 0 && len < size);
+	*ret_len = len;
+	return 0;
+}
+
+static int parse_fd(int fd, const char *name, struct inidoc *ret, struct policy_error *err)
+{
+	/* One more byte than inidoc_parse() takes: it says what is wrong with a longer file */
+	const size_t size = INI_FILE_MAX + 1;
+	_cleanup_free_ char *text = malloc(size);
+	struct ini_error ini = { 0 };
+	struct stat st;
+	size_t len = 0;
+	int r;
+
+	if (!text)
+		return fail(err, -ENOMEM, "%s: out of memory", name);
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		return fail(err, -EBADMSG, "%s: is no regular file", name);
+	r = read_all(fd, text, size, &len);
+	if (r < 0)
+		return fail(err, r, "%s: cannot be read: %s", name, strerror(-r));
+	r = inidoc_parse(text, len, ret, &ini);
+	if (r == -EBADMSG && ini.line > 0)
+		return fail(err, r, "%s:%u: %s", name, ini.line, ini.what);
+	if (r == -EBADMSG)
+		return fail(err, r, "%s: %s", name, ini.what);
+	return r < 0 ? fail(err, r, "%s: out of memory", name) : 0;
+}
+
+/* A file below the root. Return: 0, 1 when there is none, else -errno with @err filled */
+static int load_below(int rootfd, const char *path, const char *name, struct inidoc *ret,
+		      struct policy_error *err)
+{
+	char target[NAME_MAX + 1];
+	_cleanup_close_ int fd = attr_open(rootfd, path, O_RDONLY | O_NONBLOCK);
+	int r;
+
+	/* A broken link is a policy that somebody wants, not one that nobody wrote */
+	if (fd == -ENOENT && attr_link(rootfd, path, target, sizeof(target)) != -ENOENT)
+		return fail(err, -EBADMSG, "%s: is a symbolic link to nothing", name);
+	if (fd == -ENOENT)
+		return 1;
+	if (fd < 0)
+		return fail(err, fd, "%s: cannot be opened: %s", name, strerror(-fd));
+	r = check_owner(rootfd, fd, name, err);
+	return r < 0 ? r : parse_fd(fd, name, ret, err);
+}
+
+/* The host's file and the checks that need both */
+static int complete(int rootfd, struct policy *policy, struct policy *ret,
+		    struct policy_error *err)
+{
+	int r = load_below(rootfd, POLICY_HOST_FILE, "/" POLICY_HOST_FILE, &policy->host, err);
+
+	if (r < 0)
+		return r;
+	r = policy_check(policy, err);
+	if (r < 0)
+		return r == -ENOMEM ? fail(err, r, "%s: out of memory", policy->file) : r;
+	if (policy_bool(policy, "guest", "enabled") == 0)
+		return 1;
+	*ret = *policy;
+	*policy = (struct policy){ 0 };
+	return 0;
+}
+
+/* Return: 0, 1 when no file can have the guest's name, -ENOMEM */
+static int guest_file(const char *guest, char path[static PATH_MAX], char **ret_name)
+{
+	_cleanup_free_ char *printable = NULL;
+
+	if (!*guest || strchr(guest, '/') || strlen(guest) > NAME_MAX - strlen(".ini"))
+		return 1;
+	(void)snprintf(path, PATH_MAX, "%s/%s.ini", POLICY_GUEST_DIR, guest);
+	if (text_printable(guest, &printable) < 0)
+		return -ENOMEM;
+	if (asprintf(ret_name, "/%s/%s.ini", POLICY_GUEST_DIR, printable) < 0) {
+		*ret_name = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int policy_load(int rootfd, const char *guest, struct policy *ret, struct policy_error *err)
+{
+	_cleanup_policy_ struct policy policy = { 0 };
+	char path[PATH_MAX];
+	int r;
+
+	err->what[0] = '\0';
+	r = guest_file(guest, path, &policy.file);
+	if (r < 0)
+		return fail(err, r, "out of memory");
+	if (r == 0)
+		r = load_below(rootfd, path, policy.file, &policy.guest, err);
+	return r != 0 ? r : complete(rootfd, &policy, ret, err);
+}
+
+int policy_load_file(int rootfd, const char *file, struct policy *ret, struct policy_error *err)
+{
+	_cleanup_policy_ struct policy policy = { 0 };
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	err->what[0] = '\0';
+	if (text_printable(file, &policy.file) < 0)
+		return fail(err, -ENOMEM, "out of memory");
+	fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return fail(err, -errno, "%s: cannot be opened: %s", policy.file, strerror(errno));
+	r = parse_fd(fd, policy.file, &policy.guest, err);
+	return r < 0 ? r : complete(rootfd, &policy, ret, err);
+}
