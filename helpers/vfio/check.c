@@ -8,7 +8,6 @@
 #include "../../lib/attr.h"
 #include "../../lib/module.h"
 #include "../../lib/pcidev.h"
-#include "../../lib/process.h"
 #include "vfio.h"
 
 /* Longest modules.dep or modules.builtin that is searched */

@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
-#include "../../lib/process.h"
-#include "../../lib/text.h"
 #include "vfio.h"
 
 /*

@@ -7,7 +7,6 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/state.h"
-#include "../../lib/text.h"
 #include "../../lib/units.h"
 #include "vfio.h"
 
@@ -73,6 +72,17 @@ int mark_remove(int dirfd, const char *name)
 
 	mark_file(name, file);
 	return state_remove(dirfd, file);
+}
+
+int mark_devices(int dirfd, struct strlist *ret)
+{
+	_cleanup_strlist_ struct strlist files = { 0 };
+	int r = attr_list(dirfd, ".", &files);
+
+	for (size_t i = 0; r == 0 && i < files.nr; i++)
+		if (strncmp(files.names[i], MARK_PREFIX, strlen(MARK_PREFIX)) == 0)
+			r = strlist_add(ret, files.names[i] + strlen(MARK_PREFIX));
+	return r;
 }
 
 /* Return: 1 a living worker's mark, 0 none, else -errno */

@@ -10,30 +10,43 @@
 /* While somebody holds a device: how often we look whether only the file was closed */
 #define LOOK_AGAIN_MS 50
 
+/* A worker that an earlier run gave up has had its time; one whose helper was killed may not */
+#define WORKER_WAIT_MS 1000
+
+/* What keeps devices from being given back now */
+struct blockers {
+	pid_t pid;	/* one to wait for, 0 when nothing is blocked */
+	bool held;	/* at least one is only held by a process, which will end */
+};
+
+/* A worker of an earlier run that has not come back from the kernel. Return: its pid, 0 for none */
+static pid_t blocked_by_worker(const struct helper_ctx *ctx, struct vfio_job *job)
+{
+	struct mark mark;
+	char why[160];
+
+	if (mark_find(ctx->rootfd, job->name, &mark) <= 0 || strcmp(mark.step, MARK_RETURNED) == 0)
+		return 0;
+	mark_describe(&mark, why, sizeof(why));
+	(void)snprintf(job->text, sizeof(job->text),
+		       "%s cannot be given back: %s: it does so itself when the kernel returns; if "
+		       "it never does, only a reboot of the host frees it",
+		       job->name, why);
+	return mark.worker.pid;
+}
+
 /*
- * Who keeps us from giving the device back now: a worker of an earlier run that has not come back
- * from the kernel, or a process that still has the device through vfio. Unbinding it from vfio-pci
- * would sleep in the kernel until that one lets go.
+ * A process that still has the device through vfio, as QEMU may at `release`. Unbinding it from
+ * vfio-pci would sleep in the kernel until that one lets go.
  *
- * Return: the pid > 0 with the job's text filled, 0 for nobody
+ * Return: its pid, 0 for none
  * ABI: vfio_unregister_group_dev() waits for the last user; Linux 6.12
  */
-static pid_t blocker(const struct helper_ctx *ctx, struct vfio_job *job)
+static pid_t blocked_by_user(const struct helper_ctx *ctx, struct vfio_job *job)
 {
-	char who[64], why[160];
-	struct mark mark;
-	pid_t pid;
+	pid_t pid = vfio_user(ctx->rootfd, &job->addr);
+	char who[64];
 
-	if (mark_find(ctx->rootfd, job->name, &mark) > 0 &&
-	    strcmp(mark.step, MARK_RETURNED) != 0) {
-		mark_describe(&mark, why, sizeof(why));
-		(void)snprintf(job->text, sizeof(job->text),
-			       "%s cannot be given back: %s: it does so itself when the kernel "
-			       "returns; if it never does, only a reboot of the host frees it",
-			       job->name, why);
-		return mark.worker.pid;
-	}
-	pid = vfio_user(ctx->rootfd, &job->addr);
 	if (pid <= 0)
 		return 0;
 	process_describe(ctx->rootfd, pid, who, sizeof(who));
@@ -45,32 +58,40 @@ static pid_t blocker(const struct helper_ctx *ctx, struct vfio_job *job)
 }
 
 /*
- * Sort out who can go now: a blocked job is JOB_LEFT for this round. A mark that blocks nobody is
- * that of a dead worker, or of one that waits for the lock we hold: we take over.
- *
- * Return: a pid to wait for, 0 when none is blocked
+ * A mark that blocks nobody is that of a dead worker, or of one that waits for the lock we hold: we
+ * take over. For some devices the mark is all there is to be seen to.
  */
-static pid_t sort_out(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
+static void unblocked(const struct helper_ctx *ctx, struct vfio_job *job)
 {
-	pid_t waits_for = 0;
+	job->text[0] = '\0';
+	job->state = job->journaled ? JOB_WAITING : JOB_DONE;
+	if (!ctx->dry_run)
+		(void)mark_remove(ctx->dirfd, job->name);
+}
+
+/* A blocked job is JOB_LEFT for this round */
+static struct blockers sort_out(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
+{
+	struct blockers blockers = { 0 };
 
 	for (size_t i = 0; i < jobs->nr; i++) {
 		struct vfio_job *job = &jobs->jobs[i];
-		pid_t pid;
+		pid_t worker, user = 0;
 
 		if (job->state != JOB_WAITING && job->state != JOB_LEFT)
 			continue;
-		pid = blocker(ctx, job);
-		job->state = pid ? JOB_LEFT : JOB_WAITING;
-		if (pid) {
-			waits_for = pid;
+		worker = blocked_by_worker(ctx, job);
+		if (!worker)
+			user = blocked_by_user(ctx, job);
+		if (!worker && !user) {
+			unblocked(ctx, job);
 			continue;
 		}
-		job->text[0] = '\0';
-		if (!ctx->dry_run)
-			(void)mark_remove(ctx->dirfd, job->name);
+		job->state = JOB_LEFT;
+		blockers.pid = worker ? worker : user;
+		blockers.held |= user != 0;
 	}
-	return waits_for;
+	return blockers;
 }
 
 /* Until the process has ended, or it is time to look again */
@@ -103,14 +124,36 @@ static size_t count_left(const struct helper_ctx *ctx, const struct vfio_jobs *j
 
 size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
 {
+	long long patience = deadline_in(WORKER_WAIT_MS);
+
 	for (;;) {
-		pid_t pid = sort_out(ctx, jobs);
+		struct blockers blockers = sort_out(ctx, jobs);
+		long long until = ctx->deadline;
 
 		crew_run(ctx, journal, jobs, &verb_give_back, ctx->deadline);
-		if (!pid || ctx->dry_run || deadline_left(ctx->deadline) == 0)
+		if (!blockers.held && patience < until)
+			until = patience;
+		if (!blockers.pid || ctx->dry_run || deadline_left(until) == 0)
 			return count_left(ctx, jobs);
-		wait_for(pid, ctx->deadline);
+		wait_for(blockers.pid, until);
 	}
+}
+
+/* A worker may hang before the journal knows of its device: the claim cannot go then either */
+static int add_marked(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = mark_devices(ctx->dirfd, &names);
+
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
+		struct pciaddr addr;
+
+		if (jobs_find(jobs, names.names[i]) || pciaddr_parse(names.names[i], &addr) < 0)
+			continue;
+		if (!jobs_add(jobs, &addr))
+			r = -ENOMEM;
+	}
+	return r;
 }
 
 enum helper_exit vfio_undo(struct helper_ctx *ctx)
@@ -121,6 +164,8 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 
 	if (r == 0)
 		r = jobs_from_journal(&journal, &jobs);
+	if (r == 0)
+		r = add_marked(ctx, &jobs);
 	if (r < 0) {
 		helper_say(ctx,
 			   "cannot read run/usher/%s/vfio.journal: %s: what had been handed over "

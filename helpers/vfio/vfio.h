@@ -10,6 +10,7 @@
 #include "../../lib/journal.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/process.h"
+#include "../../lib/text.h"
 #include "../helper.h"
 
 /*
@@ -218,6 +219,14 @@ int mark_remove(int dirfd, const char *name);
  * Return: 1 with @ret filled, 0 none, else -errno
  */
 int mark_find(int rootfd, const char *name, struct mark *ret) _must_check_;
+
+/**
+ * mark_devices() - the devices that have a mark in one claim's directory
+ * @ret:	addresses, "0000:01:00.0"
+ *
+ * Return: 0, -ENOMEM, else -errno
+ */
+int mark_devices(int dirfd, struct strlist *ret) _must_check_;
 
 /** mark_describe() - "driver e1000e has not let go of it: process 812 waits in the kernel" */
 void mark_describe(const struct mark *mark, char *buf, size_t size);

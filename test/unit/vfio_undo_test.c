@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/vfio_undo_test.c - devices back to the drivers they had, whatever has happened since */
+/* wraps: attr_write module_load process_identify process_alive */
+/* wraps: journal_add journal_undone state_write state_remove */
+#include "vfio_host.h"
+
+#define JOURNAL CLAIM_DIR "/vfio.journal"
+
+/* Back from vfio-pci: override, unbind, probe, override, for GPU and audio function */
+#define WRITES 8
+#define BOTH   GPU_LINE AUDIO_LINE
+
+static void undo_twice_writes_once(void **state)
+{
+	const char *before = snapshot();
+	int writes;
+
+	(void)state;
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+	writes = kernel->writes;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(kernel->writes, writes);
+	assert_string_equal(snapshot(), before);
+}
+
+static void undo_of_nothing_does_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(kernel->writes, 0);
+}
+
+static void each_single_failing_write_is_said_and_the_next_undo_repairs(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, BOTH);
+	for (int n = 1; n <= WRITES; n++) {
+		kernel->fail_at = kernel->fail_to = 0;
+		assert_int_equal(apply(), HELPER_DONE);
+		kernel->writes = 0;
+		kernel->fail_at = kernel->fail_to = n;
+		assert_int_equal(undo(), HELPER_DIRTY);
+		assert_non_null(strstr(said, n <= 4 ? AUDIO : GPU));
+		assert_non_null(strstr(said, "Input/output error"));
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		assert_false(claim_has("vfio.journal"));
+	}
+}
+
+static void undo_repairs_what_kill_9_of_an_undo_left_at_any_point(void **state)
+{
+	char before[512];
+	int killed = 0;
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, BOTH);
+	for (int n = 1;; n++) {
+		kernel->kill_both = true;
+		kernel->kill_at = 0;
+		assert_int_equal(apply(), HELPER_DONE);
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("undo");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		killed++;
+	}
+	/* A mark before each write at least, and the writes */
+	assert_true(killed > 2 * WRITES);
+}
+
+static void worker_whose_helper_was_killed_finishes_the_undo(void **state)
+{
+	char before[512];
+	int killed = 0;
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, BOTH);
+	for (int n = 1;; n++) {
+		int status;
+
+		kernel->kill_at = 0;
+		kernel->kill_starter_only = true;
+		assert_int_equal(apply(), HELPER_DONE);
+		kernel->points = 0;
+		kernel->kill_at = n;
+		status = helper_process("undo");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		if (WIFSIGNALED(status)) {
+			wait_until(strcmp(snapshot(), before) == 0);
+			wait_until(!claim_has("vfio.worker"));
+			assert_false(claim_has("vfio.journal"));
+			killed++;
+		}
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+	}
+	assert_true(killed > WRITES);
+}
+
+static void device_that_somebody_has_taken_is_left_alone_and_said(void **state)
+{
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	set_driver(NIC, "igb");
+	tree_file(host, DEVICES NIC "/driver_override", "igb");
+	kernel->writes = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: 0000:02:00.0 has been taken by driver igb "
+				  "meanwhile: left to it\n");
+	assert_int_equal(kernel->writes, 0);
+	assert_string_equal(driver_of(NIC), "igb");
+	assert_string_equal(override_of(NIC), "igb");
+	assert_false(claim_has("vfio.journal"));
+}
+
+/* libvirt's own reattach of a managed device: driver back, override cleared */
+static void device_that_is_back_already_needs_no_write(void **state)
+{
+	const char *before = snapshot();
+
+	(void)state;
+	assert_int_equal(apply(), HELPER_DONE);
+	set_driver(NIC, "e1000e");
+	tree_file(host, DEVICES NIC "/driver_override", "(null)");
+	kernel->writes = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(kernel->writes, WRITES);
+	assert_string_equal(snapshot(), before);
+}
+
+static void device_that_was_unplugged_is_said_and_done(void **state)
+{
+	char from[256], to[256];
+
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	(void)snprintf(from, sizeof(from), "%s/" DEVICES NIC, host->dir);
+	(void)snprintf(to, sizeof(to), "%s/gone", host->dir);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: 0000:02:00.0 is not there any more: nothing to give "
+				  "back\n");
+	assert_false(claim_has("vfio.journal"));
+}
+
+static void driver_that_was_unloaded_meanwhile_is_loaded_again(void **state)
+{
+	const char *before = snapshot();
+
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, "sys/bus/pci/drivers/e1000e", AT_REMOVEDIR), 0);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(kernel->modules, "e1000e");
+	assert_string_equal(snapshot(), before);
+}
+
+static void driver_that_cannot_be_loaded_again_is_said(void **state)
+{
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, "sys/bus/pci/drivers/e1000e", AT_REMOVEDIR), 0);
+	kernel->module_error = -ENOENT;
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_non_null(strstr(said, "0000:02:00.0 cannot go back to driver e1000e, which is not "
+				     "loaded: No such file or directory"));
+	kernel->module_error = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
+/* libvirt calls release although QEMU could not be killed: unbind would sleep in the kernel */
+static void device_that_qemu_still_holds_is_waited_for_and_then_said(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	assert_int_equal(apply(), HELPER_DONE);
+	add_process("4242", "qemu-system-x86", "/dev/vfio/14");
+	kernel->writes = 0;
+	start = now_ms();
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_in_range(now_ms() - start, 1400, 2500);
+	assert_non_null(strstr(said, "usher: win11: 0000:01:00.0 cannot be given back: "
+				     "qemu-system-x86 (pid 4242) still uses it: end that process, "
+				     "then run usher recover\n"));
+	assert_non_null(strstr(said, "0000:01:00.1 cannot be given back"));
+	/* The NIC's group nobody holds */
+	assert_string_equal(driver_of(NIC), "e1000e");
+	assert_int_equal(kernel->writes, 4);
+	remove_process_fd("4242");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(driver_of(GPU), "nvidia");
+}
+
+static void device_is_given_back_as_soon_as_qemu_lets_go(void **state)
+{
+	const char *before = snapshot();
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(apply(), HELPER_DONE);
+	add_process("4242", "qemu-system-x86", "/dev/vfio/14");
+	pid = fork();
+	if (pid == 0) {
+		(void)poll(NULL, 0, 300);
+		remove_process_fd("4242");
+		_exit(0);
+	}
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_string_equal(snapshot(), before);
+}
+
+static void iommufd_user_counts_as_a_holder(void **state)
+{
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	tree_dir(host, DEVICES NIC "/vfio-dev/vfio0");
+	add_process("4242", "qemu-system-x86", "/dev/vfio/devices/vfio0");
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_non_null(strstr(said, "qemu-system-x86 (pid 4242) still uses it"));
+}
+
+static void journal_that_is_none_of_ours_is_refused_whole(void **state)
+{
+	static const char *const journals[] = {
+		"1 driver ../../../etc e1000e vfio-pci\n",
+		"1 driver 02:00.0 e1000e vfio-pci\n",
+		"1 driver 0000:02:00.0 ../x vfio-pci\n",
+		"1 driver 0000:02:00.0 e1000e a/b\n",
+		"1 pages 0000:02:00.0 e1000e vfio-pci\n",
+		"1 override 0000:02:00.0 .. vfio-pci\n",
+		"garbage\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(journals); i++) {
+		tree_file(host, JOURNAL, journals[i]);
+		assert_int_equal(undo(), HELPER_DIRTY);
+		assert_non_null(strstr(said, "cannot read run/usher/" UUID "/vfio.journal: Bad "
+					     "message"));
+		assert_int_equal(apply(), HELPER_FAILED);
+	}
+	assert_int_equal(kernel->writes, 0);
+}
+
+static void first_record_of_a_device_has_its_true_old_driver(void **state)
+{
+	(void)state;
+	set_driver(NIC, "vfio-pci");
+	tree_file(host, DEVICES NIC "/driver_override", "vfio-pci");
+	tree_file(host, JOURNAL, "1 override 0000:02:00.0 % vfio-pci\n"
+				 "2 driver 0000:02:00.0 e1000e vfio-pci\n"
+				 "3 override 0000:02:00.0 vfio-pci vfio-pci\n"
+				 "4 driver 0000:02:00.0 % vfio-pci\n");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(driver_of(NIC), "e1000e");
+	assert_string_equal(override_of(NIC), "(null)");
+}
+
+static void override_that_somebody_has_set_meanwhile_is_left(void **state)
+{
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	set_driver(NIC, "e1000e");
+	tree_file(host, DEVICES NIC "/driver_override", "pci-stub");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(override_of(NIC), "pci-stub");
+}
+
+static void dry_run_prints_the_way_back_and_changes_nothing(void **state)
+{
+	char before[512];
+
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	kernel->writes = 0;
+	assert_int_equal(helper_run("--dry-run", "undo"), HELPER_DONE);
+	assert_string_equal(said, "write /sys/bus/pci/devices/0000:02:00.0/driver_override e1000e\n"
+				  "write /sys/bus/pci/devices/0000:02:00.0/driver/unbind "
+				  "0000:02:00.0\n"
+				  "write /sys/bus/pci/drivers_probe 0000:02:00.0\n"
+				  "write /sys/bus/pci/devices/0000:02:00.0/driver_override \"\"\n");
+	assert_int_equal(kernel->writes, 0);
+	assert_string_equal(snapshot(), before);
+	assert_true(claim_has("vfio.journal"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		host_test(undo_twice_writes_once),
+		host_test(undo_of_nothing_does_nothing),
+		host_test(each_single_failing_write_is_said_and_the_next_undo_repairs),
+		host_test(undo_repairs_what_kill_9_of_an_undo_left_at_any_point),
+		host_test(worker_whose_helper_was_killed_finishes_the_undo),
+		host_test(device_that_somebody_has_taken_is_left_alone_and_said),
+		host_test(device_that_is_back_already_needs_no_write),
+		host_test(device_that_was_unplugged_is_said_and_done),
+		host_test(driver_that_was_unloaded_meanwhile_is_loaded_again),
+		host_test(driver_that_cannot_be_loaded_again_is_said),
+		host_test(device_that_qemu_still_holds_is_waited_for_and_then_said),
+		host_test(device_is_given_back_as_soon_as_qemu_lets_go),
+		host_test(iommufd_user_counts_as_a_holder),
+		host_test(journal_that_is_none_of_ours_is_refused_whole),
+		host_test(first_record_of_a_device_has_its_true_old_driver),
+		host_test(override_that_somebody_has_set_meanwhile_is_left),
+		host_test(dry_run_prints_the_way_back_and_changes_nothing),
+	};
+
+	return cmocka_run_group_tests_name("vfio/undo", tests, NULL, NULL);
+}
