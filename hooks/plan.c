@@ -292,8 +292,12 @@ static int plan_vfio(const struct plan *plan)
 
 	r = devices_asked(plan, &devices);
 	asked = devices.nr;
-	for (size_t i = 0; r == 0 && i < asked; i++)
-		r = devices_add_mates(plan, &devices, &devices.devices[i].addr);
+	for (size_t i = 0; r == 0 && i < asked; i++) {
+		/* A copy: the list moves when it grows */
+		const struct pciaddr addr = devices.devices[i].addr;
+
+		r = devices_add_mates(plan, &devices, &addr);
+	}
 	if (r == 0)
 		r = policy_expects(plan->policy, &expects);
 	return r < 0 ? r : vfio_add(plan, &devices, &expects);
