@@ -105,8 +105,13 @@ $(O)/fake/usher: $(call obj,helpers/usher) $(FAKE_OBJS) $(LIBA) test/fake/wraps
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(FAKE_WRAPS) -o $@ $(filter %.o,$^) $(LIBA) $(LIBS_usher)
 
+# What QEMU, libvirt and an admin do on the tree
+$(O)/fake/fakehost: $(O)/obj/test/sim/fakehost.o $(FAKE_OBJS) $(LIBA) test/fake/wraps
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(FAKE_WRAPS) -o $@ $(filter %.o,$^) $(LIBA) -linih
+
 .PHONY: fake
-fake: $(PROGRAMS:%=$(O)/fake/%)
+fake: $(PROGRAMS:%=$(O)/fake/%) $(O)/fake/fakehost
 
 # --- Unit tests: test/unit/FOLDER_NAME_test.c is linked with that folder's objects ------------
 # (lib: the library alone; hooks, vfio, ...: all of the folder but the file with main())
@@ -118,6 +123,9 @@ unit_objs_hooks = $(filter-out %/qemu.o,$(HOOK_OBJS))
 $(foreach h,$(HELPERS) usher,$(eval unit_objs_$(h) = $(filter-out %/main.o,$(call obj,helpers/$(h))) $(HELPER_OBJS)))
 $(foreach h,$(HELPERS) usher,$(eval unit_libs_$(h) = $(LIBS_$(h))))
 unit_objs_helper = $(HELPER_OBJS)
+unit_objs_fake = $(FAKE_OBJS)
+unit_libs_fake = -linih
+unit_flags_fake = $(FAKE_WRAPS)
 unit_libs_helper = -linih
 unit_libs_lib = -linih
 unit_libs_lib_sysbus_test = $(call pkg,libs,libsystemd)
@@ -128,7 +136,8 @@ unit_wraps = $(shell sed -n '1,20s/.*wraps: *\([a-z0-9_ ]*\).*/\1/p' $(1) | xarg
 .SECONDEXPANSION:
 $(O)/unit/%: $(O)/obj/test/unit/%.o $$(unit_objs_$$(call unit_folder,%)) $(LIBA)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(call unit_wraps,test/unit/$*.c) -o $@ $(filter %.o,$^) $(LIBA) \
+	$(CC) $(ALL_LDFLAGS) $(call unit_wraps,test/unit/$*.c) \
+		$(unit_flags_$(call unit_folder,$*)) -o $@ $(filter %.o,$^) $(LIBA) \
 		$(unit_libs_$(call unit_folder,$*)) $(unit_libs_$*) -lcmocka
 
 .PHONY: unit check

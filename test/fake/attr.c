@@ -22,6 +22,7 @@ static const struct store stores[] = {
 	{ "sys/devices/system/node/node*/hugepages/*/nr_hugepages", hugetlb_store_node },
 	{ "sys/devices/system/node/node*/compact", memory_store_compact_node },
 	{ "sys/kernel/mm/hugepages/*/nr_hugepages", hugetlb_store_global },
+	{ "sys/kernel/mm/hugepages/*/nr_hugepages_mempolicy", hugetlb_store_mempolicy },
 	{ "proc/sys/vm/nr_hugepages", hugetlb_store_sysctl },
 	{ "proc/sys/vm/compact_memory", memory_store_compact },
 	{ "proc/sys/vm/drop_caches", memory_store_drop_caches },

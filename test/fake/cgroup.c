@@ -55,9 +55,27 @@ static bool has_word(const char *path, const char *word)
 	       strlist_has(&words, word);
 }
 
+/* Controllers are listed in one order: cpuset is the first */
+static int control_change(const char *path, const char *word, bool on)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	char text[ATTR_MAX], out[ATTR_MAX] = "";
+	size_t len = 0;
+
+	if (tree_get(path, text, sizeof(text)) < 0 || text_split(text, " ", &words) < 0)
+		return -ENOMEM;
+	if (on)
+		len = (size_t)snprintf(out, sizeof(out), "%s", word);
+	for (size_t i = 0; i < words.nr && len < sizeof(out); i++)
+		if (strcmp(words.names[i], word) != 0)
+			len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s",
+						len ? " " : "", words.names[i]);
+	return tree_put(path, out);
+}
+
 static void cpuset_add(const char *dir)
 {
-	char mems[ATTR_MAX] = "0";
+	char mems[ATTR_MAX] = "0", path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(cpuset_files); i++)
 		put_below(dir, cpuset_files[i][0], cpuset_files[i][1]);
@@ -67,10 +85,16 @@ static void cpuset_add(const char *dir)
 	(void)!tree_get(CGROUP "/cpuset.mems.effective", mems, sizeof(mems));
 	remove_below(dir, "cpuset.mems.effective");
 	put_below(dir, "cpuset.mems.effective", mems);
+	tree_path(path, "%s/cgroup.controllers", dir);
+	(void)control_change(path, "cpuset", true);
 }
 
 static void cpuset_drop(const char *dir)
 {
+	char path[PATH_MAX];
+
+	tree_path(path, "%s/cgroup.controllers", dir);
+	(void)control_change(path, "cpuset", false);
 	for (size_t i = 0; i < ARRAY_SIZE(cpuset_files); i++)
 		remove_below(dir, cpuset_files[i][0]);
 	for (size_t i = 0; i < ARRAY_SIZE(exclusive_files); i++)
@@ -100,23 +124,6 @@ static void note_use(const char *dir)
 
 	tree_path(path, "%s/cgroup.subtree_control", dir);
 	child_uses_cpuset |= has_word(path, "cpuset");
-}
-
-static int control_change(const char *path, const char *word, bool on)
-{
-	_cleanup_strlist_ struct strlist words = { 0 };
-	char text[ATTR_MAX], out[ATTR_MAX] = "";
-	size_t len = 0;
-
-	if (tree_get(path, text, sizeof(text)) < 0 || text_split(text, " ", &words) < 0)
-		return -ENOMEM;
-	if (on && !strlist_has(&words, word) && strlist_add(&words, word) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < words.nr && len < sizeof(out); i++)
-		if (on || strcmp(words.names[i], word) != 0)
-			len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s",
-						len ? " " : "", words.names[i]);
-	return tree_put(path, out);
 }
 
 /* cgroup_subtree_control_write(): -ENOENT when the group lacks it, -EBUSY while a child uses it */

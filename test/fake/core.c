@@ -308,16 +308,23 @@ static void nap(void)
 	(void)nanosleep(&ts, NULL);
 }
 
-/* Waits for .fake/release; gives up when the whole tree is gone, so that no test leaves it behind */
-static void hang(void)
+/*
+ * Waits for .fake/release with all signals kept out: who calls lets them in again when it is done.
+ * Gives up when the whole tree is gone, so that no test leaves it behind.
+ */
+static void hang(sigset_t *old)
 {
-	sigset_t all, old;
+	sigset_t all;
 
 	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	(void)sigprocmask(SIG_SETMASK, &all, old);
 	while (!tree_has(".fake/release") && access(root.path, F_OK) == 0)
 		nap();
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+static void let_signals_in(const sigset_t *old)
+{
+	(void)sigprocmask(SIG_SETMASK, old, NULL);
 }
 
 static void die(void)
@@ -375,46 +382,65 @@ static int run_sleeping(const struct fake_effect *effect, const struct fault *fa
 	return r == FAKE_SLEEPS ? -EINTR : r;
 }
 
+/* Return: the result; the lock is @lock's when it comes back */
+static int run_faulty(const struct fake_effect *effect, const struct fault *fault, int *lock)
+{
+	sigset_t old;
+	int r;
+
+	if (fault->action != FAULT_HANG && fault->action != FAULT_HANG_BEFORE)
+		return run_sleeping(effect, fault, lock);
+	if (fault->action == FAULT_HANG) {
+		r = run_sleeping(effect, fault, lock);
+		fake_unlock(*lock);
+		hang(&old);
+		*lock = -1;
+	} else {
+		fake_unlock(*lock);
+		hang(&old);
+		*lock = fake_lock();
+		r = run_sleeping(effect, fault, lock);
+	}
+	let_signals_in(&old);
+	return r;
+}
+
 int fake_effect(const struct fake_effect *effect)
 {
 	int lock = fake_lock(), r;
 	struct number number;
 	struct fault fault;
+	bool early;
 
 	if (lock < 0)
 		return lock;
 	number = next_number();
 	fault = fault_find(effect->verb, effect->path, &number);
-	if (fault.action == FAULT_KILL || fault.action == FAULT_HANG_BEFORE)
+	early = fault.action != FAULT_NONE && fault.action != FAULT_FAIL;
+	if (early)
 		trace(number.all, effect, action_names[fault.action]);
 	if (fault.action == FAULT_KILL)
 		die();
-	if (fault.action == FAULT_HANG_BEFORE) {
-		fake_unlock(lock);
-		hang();
-		lock = fake_lock();
-	}
-	r = run_sleeping(effect, &fault, &lock);
-	if (fault.action == FAULT_NONE || fault.action == FAULT_FAIL)
+	r = run_faulty(effect, &fault, &lock);
+	if (!early)
 		trace(number.all, effect, errno_name(r < 0 ? -r : 0));
-	else if (fault.action != FAULT_HANG_BEFORE)
-		trace(number.all, effect, action_names[fault.action]);
 	if (fault.action == FAULT_KILL_AFTER)
 		die();
 	fake_unlock(lock);
-	if (fault.action == FAULT_HANG)
-		hang();
 	return r;
 }
 
 int fake_read_fault(const char *path)
 {
 	struct fault fault;
+	sigset_t old;
 
 	if (faccessat(fake_root(), ".fake/faults", F_OK, 0) < 0)
 		return 0;
 	fault = fault_find("read", path, NULL);
-	if (fault.action == FAULT_HANG)
-		hang();
+	if (fault.action == FAULT_HANG) {
+		hang(&old);
+		let_signals_in(&old);
+	}
 	return fault.action == FAULT_FAIL ? -fault.error : 0;
 }

@@ -106,10 +106,9 @@ int tree_move(const char *from, const char *to);
 /**
  * tree_overlay() - copy everything below @from to the root
  * @pid:	stands for "@PID@" in names and texts, NULL when there is none
+ * @made:	gets the paths that were not there before, parents first; NULL when not wanted
  */
-int tree_overlay(const char *from, const char *pid);
-/** tree_unlay() - remove every file and link that tree_overlay() made, and emptied directories */
-int tree_unlay(const char *from, const char *pid);
+int tree_overlay(const char *from, const char *pid, struct strlist *made);
 /** tree_format() - text that always fits: paths made of names the tree holds already */
 void tree_format(char *buf, size_t size, const char *fmt, ...) _printf_(3, 4);
 #define tree_path(buf, ...) tree_format(buf, sizeof(buf), __VA_ARGS__)
@@ -125,6 +124,9 @@ void pci_probe_unbound(void);
 /* --- hugetlb.c -------------------------------------------------------------------------------- */
 int hugetlb_store_node(const char *path, const char *value);
 int hugetlb_store_global(const char *path, const char *value);
+int hugetlb_store_mempolicy(const char *path, const char *value);
+/** hugetlb_set_mempolicy() - set_mempolicy(2) for this process. Return: 0, -EINVAL for no node */
+int hugetlb_set_mempolicy(unsigned int nodes);
 int hugetlb_store_sysctl(const char *path, const char *value);
 int memory_store_compact_node(const char *path, const char *value);
 int memory_store_compact(const char *path, const char *value);

@@ -219,6 +219,15 @@ static bool creates(const long *args, char *path, size_t size)
 	       faccessat((int)args[0], name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
 }
 
+/* set_mempolicy(2): the first word of its mask is enough for the nodes of a tree */
+static int set_mempolicy_nodes(const long *args)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	const unsigned long *mask = (const unsigned long *)args[1];
+
+	return hugetlb_set_mempolicy(mask ? (unsigned int)*mask : 0);
+}
+
 long __wrap_syscall(long number, ...)
 {
 	struct creation creation = { .fd = -1 };
@@ -234,6 +243,8 @@ long __wrap_syscall(long number, ...)
 	for (size_t i = 0; i < ARRAY_SIZE(creation.args); i++)
 		args[i] = va_arg(list, long);
 	va_end(list);
+	if (number == SYS_set_mempolicy && fake_root() >= 0)
+		return result(set_mempolicy_nodes(args));
 	if (number != SYS_openat2 || !creates(args, path, sizeof(path)))
 		return __real_syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
 	r = fake_effect(&effect);

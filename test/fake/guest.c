@@ -18,11 +18,13 @@
  * .fake/guests/NAME/devices	lines ADDR: what it opens through vfio
  * .fake/guests/NAME/pid	while it runs
  * .fake/guests/NAME/used	lines "SIZE_KIB PAGES0 PAGES1 ...": the pages it got
+ * .fake/guests/NAME/made	lines PATH: what the overlay added, to be removed by guest_cleanup()
  */
 
 #define GUESTS	".fake/guests"
 #define CGROUP	"sys/fs/cgroup"
 #define DEVICES "sys/bus/pci/devices"
+#define TEXT_MAX (1024 * 1024)
 #define STAT_START_TIME 22
 
 static void guest_path(char *buf, size_t size, const char *name, const char *file)
@@ -221,6 +223,48 @@ static void remember_pid(const char *name, pid_t pid)
 	(void)tree_put_num(path, (unsigned long long)pid);
 }
 
+static int overlay(const char *name, const char *pid)
+{
+	_cleanup_strlist_ struct strlist made = { 0 };
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
+	size_t len;
+	FILE *f;
+	int r;
+
+	guest_path(path, sizeof(path), name, "exec");
+	r = tree_overlay(path, pid, &made);
+	f = r < 0 ? NULL : open_memstream(&text, &len);
+	if (!f)
+		return r < 0 ? r : -ENOMEM;
+	for (size_t i = 0; i < made.nr; i++)
+		(void)fprintf(f, "%s%s", i ? "\n" : "", made.names[i]);
+	if (fclose(f) != 0)
+		return -ENOMEM;
+	guest_path(path, sizeof(path), name, "made");
+	return tree_put(path, text);
+}
+
+/* Groups go with the files the kernel has put into them */
+static int overlay_remove(const char *name)
+{
+	_cleanup_strlist_ struct strlist made = { 0 };
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
+	size_t len;
+	int r;
+
+	guest_path(path, sizeof(path), name, "made");
+	r = __real_attr_read_all(fake_root(), path, TEXT_MAX, &text, &len);
+	if (r == 0)
+		r = text_split(text, "\n", &made);
+	for (size_t i = made.nr; r == 0 && i > 0; i--)
+		r = tree_remove(made.names[i - 1]);
+	if (r == 0)
+		r = tree_remove(path);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int exec_locked(const char *name, pid_t pid, const char **ret_why)
 {
 	char from[PATH_MAX], number[16];
@@ -238,7 +282,7 @@ static int exec_locked(const char *name, pid_t pid, const char **ret_why)
 	if (r == 0)
 		r = cgroup_enable_cpuset(CGROUP "/machine.slice");
 	if (r == 0)
-		r = tree_overlay(from, number);
+		r = overlay(name, number);
 	if (r == 0)
 		r = process_put(pid);
 	if (r == 0)
@@ -281,16 +325,14 @@ int guest_gone(const char *name)
 /* systemd switches the cpuset controller off when nobody needs it any more */
 int guest_cleanup(const char *name)
 {
-	char path[PATH_MAX], from[PATH_MAX], pid[32];
-	int lock = fake_lock(), r = 0;
+	char path[PATH_MAX];
+	int lock = fake_lock(), r;
 
 	if (lock < 0)
 		return lock;
 	guest_path(path, sizeof(path), name, "pid");
-	guest_path(from, sizeof(from), name, "exec");
-	if (tree_get(path, pid, sizeof(pid)) > 0)
-		r = tree_unlay(from, pid);
 	(void)tree_remove(path);
+	r = overlay_remove(name);
 	cgroup_release_cpuset();
 	if (r == 0)
 		r = cpuset_update();

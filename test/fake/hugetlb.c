@@ -27,6 +27,10 @@
 #define NODE_DIR  "sys/devices/system/node"
 #define MM_DIR	  "sys/kernel/mm/hugepages"
 #define ANY_NODE  -1
+#define ALL_NODES 0xffffU
+
+/* The writer's memory policy: set_mempolicy(2) of this process */
+static unsigned int policy_nodes = ALL_NODES;
 
 struct node {
 	unsigned long long nr, free, surplus;
@@ -123,18 +127,18 @@ static void memory_move(int node, const char *from, const char *to)
 
 /* --- meminfo follows ---------------------------------------------------------------------------- */
 
-/* "HugePages_Free:     512": keeps the line's name and unit, replaces the number */
+/* "HugePages_Free:     512": keeps the line's name, width and unit, replaces the number */
 static int meminfo_line(const char *line, const char *key, unsigned long long value, char **ret)
 {
-	const char *hit = strstr(line, key), *rest;
-	size_t head;
+	const char *hit = strstr(line, key), *number, *unit;
 
 	if (!hit || hit[strlen(key)] != ':' || (hit > line && hit[-1] != ' '))
 		return 0;
-	head = (size_t)(hit - line) + strlen(key) + 1;
-	rest = line + head + strspn(line + head, " ");
-	rest += strspn(rest, "0123456789");
-	return asprintf(ret, "%.*s %8llu%s", (int)head, line, value, rest) < 0 ? -ENOMEM : 1;
+	number = hit + strlen(key) + 1;
+	unit = number + strspn(number, " ");
+	unit += strspn(unit, "0123456789");
+	return asprintf(ret, "%.*s%*llu%s", (int)(number - line), line, (int)(unit - number), value,
+			unit) < 0 ? -ENOMEM : 1;
 }
 
 struct meminfo {
@@ -257,45 +261,48 @@ static int pool_store(const struct pool *pool)
 	(void)tree_put_num(path, sum.free);
 	tree_path(path, MM_DIR "/hugepages-%llukB/surplus_hugepages", pool->size_kib);
 	(void)tree_put_num(path, sum.surplus);
+	tree_path(path, MM_DIR "/hugepages-%llukB/nr_hugepages_mempolicy", pool->size_kib);
+	if (tree_has(path))
+		(void)tree_put_num(path, sum.nr);
 	if (pool->size_kib == default_size())
 		(void)tree_put_num("proc/sys/vm/nr_hugepages", sum.nr);
 	meminfo_update();
 	return 0;
 }
 
+static bool fits(int node, unsigned int allowed)
+{
+	return allowed >> node & 1;
+}
+
 /* --- set_max_huge_pages() --------------------------------------------------------------------- */
 
-/* Nodes take turns; @only restricts to one */
-static int next_node(const struct pool *pool, int after, int only)
+/* Nodes take turns, among those in the mask */
+static int next_node(const struct pool *pool, int after, unsigned int allowed)
 {
 	for (int i = 1; i <= NODES_MAX; i++) {
 		int node = (after + i) % NODES_MAX;
 
-		if (pool->nodes[node].there && (only == ANY_NODE || only == node))
+		if (pool->nodes[node].there && fits(node, allowed))
 			return node;
 	}
 	return -1;
 }
 
-static bool fits(int node, int only)
-{
-	return only == ANY_NODE || node == only;
-}
-
-static bool surplus_to_persistent(struct pool *pool, int only)
+static bool surplus_to_persistent(struct pool *pool, unsigned int allowed)
 {
 	for (int i = 0; i < NODES_MAX; i++)
-		if (fits(i, only) && pool->nodes[i].surplus) {
+		if (fits(i, allowed) && pool->nodes[i].surplus) {
 			pool->nodes[i].surplus--;
 			return true;
 		}
 	return false;
 }
 
-static bool persistent_to_surplus(struct pool *pool, int only)
+static bool persistent_to_surplus(struct pool *pool, unsigned int allowed)
 {
 	for (int i = 0; i < NODES_MAX; i++)
-		if (fits(i, only) && pool->nodes[i].surplus < pool->nodes[i].nr) {
+		if (fits(i, allowed) && pool->nodes[i].surplus < pool->nodes[i].nr) {
 			pool->nodes[i].surplus++;
 			return true;
 		}
@@ -312,10 +319,10 @@ static bool node_alloc(struct node *node, unsigned long long size_kib)
 	return true;
 }
 
-static bool page_alloc(struct pool *pool, int only, int *turn)
+static bool page_alloc(struct pool *pool, unsigned int allowed, int *turn)
 {
 	for (int i = 0; i < NODES_MAX; i++) {
-		*turn = next_node(pool, *turn, only);
+		*turn = next_node(pool, *turn, allowed);
 		if (*turn < 0)
 			return false;
 		if (node_alloc(&pool->nodes[*turn], pool->size_kib))
@@ -324,13 +331,13 @@ static bool page_alloc(struct pool *pool, int only, int *turn)
 	return false;
 }
 
-static bool page_free(struct pool *pool, int only)
+static bool page_free(struct pool *pool, unsigned int allowed)
 {
 	for (int i = 0; i < NODES_MAX; i++) {
 		struct node *node = &pool->nodes[i];
 
 		/* A surplus page is in use, so only nr - surplus can be meant */
-		if (!fits(i, only) || !node->free || node->nr == node->surplus)
+		if (!fits(i, allowed) || !node->free || node->nr == node->surplus)
 			continue;
 		node->nr--;
 		node->free--;
@@ -340,30 +347,31 @@ static bool page_free(struct pool *pool, int only)
 	return false;
 }
 
-static void grow(struct pool *pool, unsigned long long count, int only)
+static void grow(struct pool *pool, unsigned long long count, unsigned int allowed)
 {
 	int turn = -1;
 
-	while (count > persistent(pool) && surplus_to_persistent(pool, only))
+	while (count > persistent(pool) && surplus_to_persistent(pool, allowed))
 		;
-	while (count > persistent(pool) && page_alloc(pool, only, &turn))
+	while (count > persistent(pool) && page_alloc(pool, allowed, &turn))
 		;
 }
 
-static void shrink(struct pool *pool, unsigned long long count, int only)
+static void shrink(struct pool *pool, unsigned long long count, unsigned int allowed)
 {
 	const struct node sum = pool_sum(pool);
 	unsigned long long min = pool->resv + sum.nr - sum.free;
 
 	if (min < count)
 		min = count;
-	while (min < persistent(pool) && page_free(pool, only))
+	while (min < persistent(pool) && page_free(pool, allowed))
 		;
-	while (count < persistent(pool) && persistent_to_surplus(pool, only))
+	while (count < persistent(pool) && persistent_to_surplus(pool, allowed))
 		;
 }
 
-static int pool_set(unsigned long long size_kib, unsigned long long count, int node)
+static int pool_set(unsigned long long size_kib, unsigned long long count, int node,
+		    unsigned int allowed)
 {
 	struct pool pool;
 
@@ -376,8 +384,8 @@ static int pool_set(unsigned long long size_kib, unsigned long long count, int n
 		else
 			count += persistent(&pool) - (own->nr - own->surplus);
 	}
-	grow(&pool, count, node);
-	shrink(&pool, count, node);
+	grow(&pool, count, allowed);
+	shrink(&pool, count, allowed);
 	return pool_store(&pool);
 }
 
@@ -407,9 +415,9 @@ static int node_in_path(const char *path)
 int hugetlb_store_node(const char *path, const char *value)
 {
 	unsigned long long count;
-	int r = count_parse(value, &count);
+	int node = node_in_path(path), r = count_parse(value, &count);
 
-	return r < 0 ? r : pool_set(size_in_path(path), count, node_in_path(path));
+	return r < 0 ? r : pool_set(size_in_path(path), count, node, 1U << node);
 }
 
 int hugetlb_store_global(const char *path, const char *value)
@@ -417,7 +425,16 @@ int hugetlb_store_global(const char *path, const char *value)
 	unsigned long long count;
 	int r = count_parse(value, &count);
 
-	return r < 0 ? r : pool_set(size_in_path(path), count, ANY_NODE);
+	return r < 0 ? r : pool_set(size_in_path(path), count, ANY_NODE, ALL_NODES);
+}
+
+/* nr_hugepages_mempolicy: only on the nodes of the writer's memory policy */
+int hugetlb_store_mempolicy(const char *path, const char *value)
+{
+	unsigned long long count;
+	int r = count_parse(value, &count);
+
+	return r < 0 ? r : pool_set(size_in_path(path), count, ANY_NODE, policy_nodes);
 }
 
 int hugetlb_store_sysctl(const char *path, const char *value)
@@ -426,7 +443,20 @@ int hugetlb_store_sysctl(const char *path, const char *value)
 	int r = count_parse(value, &count);
 
 	(void)path;
-	return r < 0 ? r : pool_set(default_size(), count, ANY_NODE);
+	return r < 0 ? r : pool_set(default_size(), count, ANY_NODE, ALL_NODES);
+}
+
+int hugetlb_set_mempolicy(unsigned int nodes)
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < NODES_MAX; i++) {
+		tree_path(path, NODE_DIR "/node%d", i);
+		if ((nodes >> i & 1) && !tree_is_dir(path))
+			return -EINVAL;
+	}
+	policy_nodes = nodes ? nodes : ALL_NODES;
+	return 0;
 }
 
 int memory_store_compact_node(const char *path, const char *value)
@@ -477,7 +507,7 @@ int hugetlb_take(int node, unsigned long long size_kib, unsigned long long pages
 	pool_load(&pool, size_kib);
 	*ret = (struct huge_use){ .size_kib = size_kib };
 	for (int i = 0; i < NODES_MAX && pages; i++) {
-		if (!fits(i, node))
+		if (node != ANY_NODE && i != node)
 			continue;
 		ret->pages[i] = take_from(&pool.nodes[i], pages);
 		pages -= ret->pages[i];

@@ -167,7 +167,7 @@ static int load(const struct fake_effect *effect, const char *value)
 	module_dir(".fake/modules/", value, from, sizeof(from));
 	if (!tree_is_dir(from))
 		return -ENOENT;
-	r = tree_overlay(from, NULL);
+	r = tree_overlay(from, NULL, NULL);
 	if (r == 0)
 		pci_probe_unbound();
 	return r;

@@ -341,9 +341,10 @@ static bool is_link(const char *path)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
+/* What an overlay made, NULL when nobody wants to know */
 struct walk {
 	const char *pid;
-	bool remove;
+	struct strlist *made;
 };
 
 static int walk_one(const struct walk *walk, const char *from, const char *to);
@@ -368,41 +369,27 @@ static int walk_dir(const struct walk *walk, const char *from, const char *to)
 	return r;
 }
 
-/* Directories that others use too are not empty and stay */
 static int walk_one(const struct walk *walk, const char *from, const char *to)
 {
-	bool dir = tree_is_dir(from) && !is_link(from);
-	const char *name;
+	bool new = to[0] && walk->made && !tree_has(to);
 	int r;
 
-	if (!dir && walk->remove)
-		return tree_remove(to);
-	if (!dir)
-		return is_link(from) ? lay_link(from, to) : lay_file(from, to, walk->pid);
-	if (!walk->remove) {
-		r = to[0] ? tree_mkdirs(to) : 0;
-		return r < 0 ? r : walk_dir(walk, from, to);
+	if (new) {
+		r = strlist_add(walk->made, to);
+		if (r < 0)
+			return r;
 	}
-	r = walk_dir(walk, from, to);
-	if (r == 0 && to[0]) {
-		_cleanup_close_ int fd = parent_open(to, &name);
-
-		if (fd >= 0)
-			(void)__real_unlinkat(fd, name, AT_REMOVEDIR);
-	}
-	return r;
+	if (is_link(from))
+		return lay_link(from, to);
+	if (!tree_is_dir(from))
+		return lay_file(from, to, walk->pid);
+	r = to[0] ? tree_mkdirs(to) : 0;
+	return r < 0 ? r : walk_dir(walk, from, to);
 }
 
-int tree_overlay(const char *from, const char *pid)
+int tree_overlay(const char *from, const char *pid, struct strlist *made)
 {
-	const struct walk walk = { .pid = pid };
-
-	return walk_one(&walk, from, "");
-}
-
-int tree_unlay(const char *from, const char *pid)
-{
-	const struct walk walk = { .pid = pid, .remove = true };
+	const struct walk walk = { .pid = pid, .made = made };
 
 	return walk_one(&walk, from, "");
 }
