@@ -10,35 +10,35 @@
 
 /* Exit codes (design.md section 3) */
 enum helper_exit {
-	HELPER_DONE = 0,	/* done, or already so */
-	HELPER_FAILED = 1,	/* failed, the host is as before */
-	HELPER_DIRTY = 2,	/* failed, the host is not as before; stderr names what is left */
-	HELPER_USAGE = 64,	/* wrong usage or claim, nothing touched */
+	HELPER_DONE = 0,   /* done, or already so */
+	HELPER_FAILED = 1, /* failed, the host is as before */
+	HELPER_DIRTY = 2,  /* failed, the host is not as before; stderr names what is left */
+	HELPER_USAGE = 64, /* wrong usage or claim, nothing touched */
 };
 
 struct helper_ctx {
 	const struct helper *helper;
 	int rootfd;
-	int statefd;		/* run/usher; -1 when there is none or the claim lies elsewhere */
-	int dirfd;		/* the claim's own directory */
+	int statefd; /* run/usher; -1 when there is none or the claim lies elsewhere */
+	int dirfd;   /* the claim's own directory */
 	bool dry_run;
-	long long deadline;	/* the verb must have ended by then: lib/deadline.h */
+	long long deadline; /* the verb must have ended by then: lib/deadline.h */
 	struct claim claim;
 };
 
 /* A subcommand that is not apply, undo or check: "list", "hold" */
 struct helper_command {
 	const char *name;
-	const char *args;	/* "CLAIM", "" */
+	const char *args; /* "CLAIM", "" */
 	const char *help;
-	bool wants_claim;	/* first argument is a claim: loaded before run() */
+	bool wants_claim; /* first argument is a claim: loaded before run() */
 	int (*run)(struct helper_ctx *ctx, int argc, char **argv);
 };
 
 struct helper {
-	const char *name;	/* "vfio": section of the claim, name of journal and lock */
-	const char *help;	/* one line */
-	int apply_timeout_ms;	/* when the claim's section has no timeout_ms */
+	const char *name;     /* "vfio": section of the claim, name of journal and lock */
+	const char *help;     /* one line */
+	int apply_timeout_ms; /* when the claim's section has no timeout_ms */
 	int undo_timeout_ms;
 	enum helper_exit (*apply)(struct helper_ctx *ctx);
 	enum helper_exit (*undo)(struct helper_ctx *ctx);

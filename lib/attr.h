@@ -56,7 +56,8 @@ int attr_read_ull(int rootfd, const char *path, unsigned long long *ret) _must_c
  *
  * Return: 0, -E2BIG past @max, -ENOMEM, else -errno of openat2(2) or read(2)
  */
-int attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len) _must_check_;
+int attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len)
+	_must_check_;
 
 /**
  * attr_write() - store one value in one kernel attribute

@@ -59,15 +59,15 @@
  */
 
 #define CLAIM_FORMAT 1
-#define CLAIM_FILE "claim.ini"
-#define UUID_STRLEN 37
+#define CLAIM_FILE   "claim.ini"
+#define UUID_STRLEN  37
 
 enum claim_state {
-	CLAIM_PREPARING,	/* owner: the hook */
-	CLAIM_HANDED,		/* owner: the libvirt daemon */
-	CLAIM_RUNNING,		/* owner: QEMU */
-	CLAIM_ENDING,		/* owner: the libvirt daemon */
-	CLAIM_RETURNING,	/* owner: the process that gives back */
+	CLAIM_PREPARING, /* owner: the hook */
+	CLAIM_HANDED,	 /* owner: the libvirt daemon */
+	CLAIM_RUNNING,	 /* owner: QEMU */
+	CLAIM_ENDING,	 /* owner: the libvirt daemon */
+	CLAIM_RETURNING, /* owner: the process that gives back */
 };
 
 struct claim {
@@ -128,7 +128,7 @@ struct claim_device {
 	struct pciaddr addr;
 	struct pciid id;
 	char origin[16];
-	bool managed;		/* libvirt binds it itself when it is not on vfio yet */
+	bool managed; /* libvirt binds it itself when it is not on vfio yet */
 };
 
 /**

@@ -7,10 +7,10 @@
 #include "cleanup.h"
 
 struct inidoc_entry {
-	char *section;		/* "display left" */
+	char *section; /* "display left" */
 	char *key;
-	char *value;		/* blanks at both ends cut off, comment removed */
-	unsigned int line;	/* physical line in the file, from 1; 0 when added by code */
+	char *value;	   /* blanks at both ends cut off, comment removed */
+	unsigned int line; /* physical line in the file, from 1; 0 when added by code */
 };
 
 struct inidoc {
@@ -19,8 +19,8 @@ struct inidoc {
 };
 
 struct ini_error {
-	unsigned int line;	/* from 1; 0 when the file as a whole is meant */
-	char what[200];		/* "expected 'key = value'", printable, no newline */
+	unsigned int line; /* from 1; 0 when the file as a whole is meant */
+	char what[200];	   /* "expected 'key = value'", printable, no newline */
 };
 
 /* Longest physical line and longest file */

@@ -22,15 +22,15 @@
  */
 
 struct journal_record {
-	char *verb;		/* "driver", "override", "pool" */
-	char *object;		/* "0000:01:00.0" */
+	char *verb;   /* "driver", "override", "pool" */
+	char *object; /* "0000:01:00.0" */
 	char *old_value;
 	char *new_value;
 	bool undone;
 };
 
 struct journal {
-	int fd;			/* O_APPEND, -1 when opened for reading only */
+	int fd; /* O_APPEND, -1 when opened for reading only */
 	struct journal_record *records;
 	size_t nr;
 };

@@ -11,15 +11,15 @@
 #define PCIADDR_STRLEN 20
 
 struct pciaddr {
-	unsigned int domain;	/* 0 to 0xffffffff */
-	unsigned int bus;	/* 0 to 0xff */
-	unsigned int slot;	/* 0 to 0x1f */
-	unsigned int function;	/* 0 to 7 */
+	unsigned int domain;   /* 0 to 0xffffffff */
+	unsigned int bus;      /* 0 to 0xff */
+	unsigned int slot;     /* 0 to 0x1f */
+	unsigned int function; /* 0 to 7 */
 };
 
 struct pciid {
-	unsigned int vendor;	/* 0 to 0xffff */
-	unsigned int device;	/* 0 to 0xffff */
+	unsigned int vendor; /* 0 to 0xffff */
+	unsigned int device; /* 0 to 0xffff */
 };
 
 /**
