@@ -23,7 +23,7 @@ CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wpointer-arith -Wwrite-strings -Wcast-qual -Wundef -Wvla -Wimplicit-fallthrough -Wnull-dereference
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fno-common -ffunction-sections -fdata-sections
-CPP_USHER := -std=gnu11 -D_GNU_SOURCE -DUSHER_VERSION='"$(VERSION)"' -I. -MMD -MP
+CPP_USHER := -std=gnu11 -D_GNU_SOURCE -DUSHER_VERSION='"$(VERSION)"' -DUSHER_SBINDIR='"$(sbindir)"' -I. -MMD -MP
 ifdef SAN
 HARDEN := -fno-common -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LDSAN := -fsanitize=address,undefined

@@ -8,10 +8,6 @@
 
 #include "../lib/cleanup.h"
 
-#ifndef USHER_SBINDIR
-#define USHER_SBINDIR "/usr/sbin"
-#endif
-
 #define LIBVIRT_ARGC 5
 
 /* Those that are not here have nothing to do: on restore and migrate a single byte on stdout
