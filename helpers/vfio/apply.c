@@ -143,7 +143,7 @@ enum helper_exit vfio_apply(struct helper_ctx *ctx)
 
 	if (vfio_claim_load(ctx, &claim) < 0)
 		return HELPER_USAGE;
-	if (vfio_look(ctx, &claim) != 0)
+	if (vfio_look(ctx, &claim, false) != 0)
 		return HELPER_FAILED;
 	if (load_module(ctx, claim.driver) < 0)
 		return HELPER_FAILED;

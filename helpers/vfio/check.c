@@ -246,12 +246,16 @@ static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_clai
 	look_bridge, look_iommu, look_group, look_user,
 };
 
-int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim)
+int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
-		for (size_t j = 0; j < claim->nr; j++)
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
+		for (size_t j = 0; j < claim->nr; j++) {
+			if (looks[i] == look_user && before_seat && claim->devices[j].seat)
+				continue;
 			if (looks[i](ctx, claim, &claim->devices[j]) != 0)
 				return 1;
+		}
+	}
 	return 0;
 }
 
@@ -305,7 +309,7 @@ enum helper_exit vfio_check(struct helper_ctx *ctx)
 
 	if (vfio_claim_load(ctx, &claim) < 0)
 		return HELPER_USAGE;
-	if (vfio_look(ctx, &claim) != 0 || look_driver(ctx, claim.driver) != 0)
+	if (vfio_look(ctx, &claim, true) != 0 || look_driver(ctx, claim.driver) != 0)
 		return HELPER_FAILED;
 	return HELPER_DONE;
 }

@@ -61,6 +61,20 @@ static int parse_device(const char *value, struct vfio_device *ret)
 	return 0;
 }
 
+/* Is the device among those that usher-seat frees of the host's screen */
+static bool is_seat(const struct helper_ctx *ctx, const struct vfio_device *device)
+{
+	const char *release = inidoc_get(&ctx->claim.doc, "seat", "release");
+	const struct inidoc_entry *entry = NULL;
+
+	if (!release || strcmp(release, "no") == 0)
+		return false;
+	while ((entry = inidoc_next(&ctx->claim.doc, entry, "seat", "device")))
+		if (strcmp(entry->value, device->name) == 0)
+			return true;
+	return false;
+}
+
 static bool has_device(const struct vfio_claim *claim, const struct pciaddr *addr)
 {
 	for (size_t i = 0; i < claim->nr; i++)
@@ -69,7 +83,7 @@ static bool has_device(const struct vfio_claim *claim, const struct pciaddr *add
 	return false;
 }
 
-static int add_device(struct vfio_claim *claim, const char *value)
+static int add_device(const struct helper_ctx *ctx, struct vfio_claim *claim, const char *value)
 {
 	struct vfio_device *grown;
 	struct vfio_device device;
@@ -84,9 +98,11 @@ static int add_device(struct vfio_claim *claim, const char *value)
 		free(device.serial);
 		r = -EBADMSG;
 	}
-	if (r == 0)
-		grown[claim->nr++] = device;
-	return r;
+	if (r < 0)
+		return r;
+	device.seat = is_seat(ctx, &device);
+	grown[claim->nr++] = device;
+	return 0;
 }
 
 static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)
@@ -108,7 +124,7 @@ int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
 	int r = load_driver(ctx, &claim);
 
 	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
-		r = add_device(&claim, entry->value);
+		r = add_device(ctx, &claim, entry->value);
 		if (r == -EBADMSG)
 			helper_say(ctx, "the claim's line 'device = %s' is malformed or names a "
 					"device twice: nothing was touched; start the guest anew",

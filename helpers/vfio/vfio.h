@@ -59,6 +59,7 @@ struct vfio_device {
 	char *serial;			/* NVMe: the only serial that will do; NULL for any */
 	int group;			/* IOMMU group, -1 until looked at */
 	char driver[DRIVER_NAME_MAX];	/* bound when looked at, "" for none */
+	bool seat;			/* usher-seat sees to it that the host's screen is off it */
 };
 
 struct vfio_claim {
@@ -104,10 +105,13 @@ void process_describe(int rootfd, pid_t pid, char *buf, size_t size);
  * vfio_look() - look at every claimed device before one is touched
  *
  * Fills in group and driver. The first thing that is not right is said, with its cure.
+ * @before_seat:	usher-seat comes between this look and apply: who shows the host's screen on
+ *			a device is its affair
  *
  * Return: 0 they can be passed, 1 refused
  */
-int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim) _must_check_;
+int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
+	_must_check_;
 
 /**
  * group_look() - is the rest of a device's IOMMU group out of the way

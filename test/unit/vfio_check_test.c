@@ -344,6 +344,22 @@ static void gpu_that_a_process_has_open_is_refused_with_its_name(void **state)
 		       named(GPU, 0x10de, 0x1b80), "");
 }
 
+/* One line for the user, from the one that knows what to do about it */
+static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
+{
+	(void)state;
+	add_node(GPU, "drm/card0", "drm", "", "dri/card0");
+	add_process("812", "Xorg", "/dev/dri/card0");
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = auto\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by Xorg (pid 812)"));
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = no\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = auto\ndevice = " NIC "\n");
+	assert_int_equal(check(), HELPER_FAILED);
+}
+
 static void sound_function_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
@@ -435,6 +451,7 @@ int main(void)
 		host_test(nic_with_the_default_route_is_refused),
 		host_test(nic_under_a_bridge_with_the_ipv6_default_route_is_refused),
 		host_test(gpu_that_a_process_has_open_is_refused_with_its_name),
+		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
 		host_test(sound_function_that_a_process_has_open_is_refused),
 		host_test(stack_without_an_end_is_refused_not_followed),
 		host_test(device_that_is_not_there_has_no_holders),

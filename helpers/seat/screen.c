@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/seat/screen.c - what of the host's own screen is on a GPU */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/process.h"
+#include "seat.h"
+
+/* Names of console drivers, sys/class/vtconsole/vtconN/name without the "(M) " before it */
+#define FBCON  "frame buffer device"
+#define VGACON "VGA+"
+
+/* Return: the number, 0 when there is none to read */
+static unsigned long long read_number(int rootfd, const char *dir, const char *attr)
+{
+	unsigned long long value;
+	char path[PATH_MAX];
+
+	if (path_format(path, sizeof(path), "%s/%s", dir, attr) < 0 ||
+	    attr_read_ull(rootfd, path, &value) < 0)
+		return 0;
+	return value;
+}
+
+static bool is_console(int rootfd, const char *dir, const char *driver)
+{
+	char path[PATH_MAX], name[128];
+
+	return path_format(path, sizeof(path), "%s/name", dir) == 0 &&
+	       attr_read(rootfd, path, name, sizeof(name)) > 0 && strstr(name, driver);
+}
+
+/* Is a console driver bound: does the host write text through it. Return: 1, 0, else -errno */
+static int console_bound(int rootfd, const char *driver)
+{
+	_cleanup_strlist_ struct strlist consoles = { 0 };
+	int r = attr_list(rootfd, "sys/class/vtconsole", &consoles);
+
+	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
+		char dir[PATH_MAX];
+
+		r = path_format(dir, sizeof(dir), "sys/class/vtconsole/%s", consoles.names[i]);
+		if (r == 0 && is_console(rootfd, dir, driver))
+			r = read_number(rootfd, dir, "bind") == 1;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Entries of a directory whose name begins so, as nodes below /dev. A missing one has none. */
+static int add_nodes(int rootfd, const char *dir, const char *prefix, const char *dev,
+		     struct strlist *nodes)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = attr_list(rootfd, dir, &names);
+
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
+		char node[PATH_MAX];
+		size_t len = strlen(prefix);
+
+		/* "card0", not its connectors "card0-DP-1" */
+		if (strncmp(names.names[i], prefix, len) != 0 || strchr(names.names[i], '-'))
+			continue;
+		r = path_format(node, sizeof(node), "%s/%s", dev, names.names[i]);
+		if (r == 0)
+			r = strlist_add(nodes, node);
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Does a device of a class, "sys/class/graphics/fb0", belong to the firmware and to no GPU */
+static bool is_firmware(int rootfd, const char *class, const char *node)
+{
+	char path[PATH_MAX], subsystem[32];
+
+	return path_format(path, sizeof(path), "%s/%s/device/subsystem", class,
+			   strrchr(node, '/') + 1) == 0 &&
+	       attr_link(rootfd, path, subsystem, sizeof(subsystem)) > 0 &&
+	       strcmp(subsystem, "platform") == 0;
+}
+
+static int add_firmware_nodes(int rootfd, const char *class, const char *prefix, const char *dev,
+			      struct strlist *nodes)
+{
+	_cleanup_strlist_ struct strlist all = { 0 };
+	int r = add_nodes(rootfd, class, prefix, dev, &all);
+
+	for (size_t i = 0; r == 0 && i < all.nr; i++)
+		if (is_firmware(rootfd, class, all.names[i]))
+			r = strlist_add(nodes, all.names[i]);
+	return r;
+}
+
+/* What a GPU shows its screen through */
+struct screen {
+	struct strlist cards;	/* /dev/dri/card0 */
+	struct strlist fbs;	/* /dev/fb0 */
+	bool boot_vga;
+};
+
+static void screen_free(struct screen *screen)
+{
+	strlist_free(&screen->cards);
+	strlist_free(&screen->fbs);
+}
+
+static int screen_load(int rootfd, const char *addr, struct screen *screen)
+{
+	char dir[PATH_MAX], sub[PATH_MAX];
+	int r = path_format(dir, sizeof(dir), "sys/bus/pci/devices/%s", addr);
+
+	if (r == 0)
+		r = attr_exists(rootfd, dir);
+	if (r <= 0)
+		return r < 0 ? r : -ENODEV;
+	screen->boot_vga = read_number(rootfd, dir, "boot_vga") == 1;
+	r = path_format(sub, sizeof(sub), "%s/drm", dir);
+	if (r == 0)
+		r = add_nodes(rootfd, sub, "card", "/dev/dri", &screen->cards);
+	if (r == 0)
+		r = path_format(sub, sizeof(sub), "%s/graphics", dir);
+	if (r == 0)
+		r = add_nodes(rootfd, sub, "fb", "/dev", &screen->fbs);
+	if (r == 0 && screen->boot_vga)
+		r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri",
+				       &screen->cards);
+	if (r == 0 && screen->boot_vga)
+		r = add_firmware_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &screen->fbs);
+	return r;
+}
+
+/* Return: 1 a process has one of the nodes open, 0 none, else -errno */
+static int opened(int rootfd, const struct strlist *nodes, char *text, size_t size)
+{
+	char comm[32];
+	pid_t pid;
+
+	if (nodes->nr == 0)
+		return 0;
+	pid = process_find_open(rootfd, (const char *const *)nodes->names, nodes->nr);
+	if (pid <= 0)
+		return (int)pid;
+	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
+		(void)snprintf(text, size, "process %d", (int)pid);
+	else
+		(void)snprintf(text, size, "%s (pid %d)", comm, (int)pid);
+	return 1;
+}
+
+/* Return: 1 the host writes text on this screen, 0 not, else -errno */
+static int has_console(int rootfd, const struct screen *screen, char *text, size_t size)
+{
+	int r = screen->fbs.nr ? console_bound(rootfd, FBCON) : 0;
+
+	if (r > 0)
+		(void)snprintf(text, size, "the text console on %s",
+			       strrchr(screen->fbs.names[0], '/') + 1);
+	if (r == 0 && screen->boot_vga) {
+		r = console_bound(rootfd, VGACON);
+		if (r > 0)
+			(void)snprintf(text, size, "the text console in VGA mode");
+	}
+	return r;
+}
+
+int screen_use(int rootfd, const char *addr, char *text, size_t size)
+{
+	_cleanup_(screen_free) struct screen screen = { 0 };
+	int r = screen_load(rootfd, addr, &screen);
+
+	if (r == 0)
+		r = opened(rootfd, &screen.cards, text, size);
+	if (r == 0)
+		r = opened(rootfd, &screen.fbs, text, size);
+	if (r != 0)
+		return r;
+	r = has_console(rootfd, &screen, text, size);
+	return r > 0 ? 2 : r;
+}
