@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/display/display.h - monitors that follow the guest */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../lib/journal.h"
+#include "../../lib/process.h"
+#include "../helper.h"
+#include "bus.h"
+#include "monitor.h"
+
+/*
+ * How it works
+ *
+ * apply, in `started`, only notes what is wanted and forks one switcher for each monitor: a start
+ * never waits for a monitor. The switcher
+ *
+ *	1. registers in the journal, under the helper's lock, and goes if what is wanted is not
+ *	   there any more: undo was faster;
+ *	2. waits until the guest can show something (delay_ms), QEMU's end ending it;
+ *	3. finds the monitor's bus, all buses being asked side by side;
+ *	4. records bus, host's input and guest's input, under the lock again;
+ *	5. switches, again with growing gaps, until timeout_ms has passed.
+ *
+ * undo ends the switchers, and writes the host's input to every bus that was recorded: blind,
+ * because many monitors answer on their active input only. Buses are written side by side, each
+ * by a process that can be left behind.
+ *
+ * Two guests may claim one monitor: the one that started last has it. At the end of one it goes
+ * to the last of those that still run, and to the host only when there is none. Each reads the
+ * other's journal for that; there is no state they share.
+ *
+ * A monitor that does not take its input back is tried once more at `release`, then let go: it
+ * has a button, and the guest's next start must not wait for it.
+ *
+ * The journal:
+ *	want SECTION QEMU-START GUEST-INPUT
+ *	switcher SECTION PID START
+ *	switch BUS:SOURCE-ADDRESS:SECTION HOST-INPUT GUEST-INPUT
+ */
+
+#define DISPLAY_NAME "display"
+
+/* One bus that hangs costs no more than this */
+#define PROBE_MS 1500
+
+extern const struct helper display_helper;
+
+/* One [display] or [display NAME] section */
+struct display {
+	const char *section;
+	const char *monitor;
+	int guest_input;	/* 0 to 255 */
+	int host_input;		/* -1: what the monitor says before the switch */
+	uint8_t source_address; /* 0x51 by the standard */
+	int delay_ms, timeout_ms;
+};
+
+struct display_list {
+	struct display *displays;
+	size_t nr;
+};
+
+void display_list_free(struct display_list *list);
+#define _cleanup_display_list_ _cleanup_(display_list_free)
+
+/* One line without a newline */
+struct display_error {
+	char what[300];
+};
+
+/**
+ * displays_read() - the monitors of a claim, checked; texts point into the claim
+ *
+ * Return: 0, -EINVAL with @err filled, -ENOMEM
+ */
+int displays_read(const struct claim *claim, struct display_list *ret, struct display_error *err)
+	_must_check_;
+
+/* --- record.c: the journal's records --------------------------------------------------------- */
+
+#define VERB_WANT     "want"
+#define VERB_SWITCHER "switcher"
+#define VERB_SWITCH   "switch"
+
+struct switch_record {
+	unsigned int bus;
+	uint8_t source_address;
+	uint8_t host_input, guest_input;
+	const char *section; /* points into the record */
+};
+
+/**
+ * record_switch() - announce a switch
+ *
+ * Return: as journal_add()
+ */
+int record_switch(struct journal *journal, const struct switch_record *record) _must_check_;
+
+/** record_parse_switch() - Return: 0, -EBADMSG */
+int record_parse_switch(const struct journal_record *record, struct switch_record *ret)
+	_must_check_;
+
+/** record_want() - announce that a section's monitor is to be switched. Return: as journal_add() */
+int record_want(struct journal *journal, const struct display *display,
+		unsigned long long qemu_start) _must_check_;
+
+/** record_parse_want() - Return: 0 with QEMU's start time, -EBADMSG */
+int record_parse_want(const struct journal_record *record, unsigned long long *ret_start)
+	_must_check_;
+
+/** record_switcher() - register a switcher's process. Return: as journal_add() */
+int record_switcher(struct journal *journal, const char *section, const struct process *process)
+	_must_check_;
+
+/** record_parse_switcher() - Return: 0, -EBADMSG */
+int record_parse_switcher(const struct journal_record *record, struct process *ret) _must_check_;
+
+/**
+ * record_wanted() - is this section's monitor still wanted for this run of QEMU
+ *
+ * Return: 1 or 0
+ */
+int record_wanted(const struct journal *journal, const char *section,
+		  unsigned long long qemu_start);
+
+/* --- rival.c: other guests with the same monitor ------------------------------------------------- */
+
+struct rival {
+	uint8_t host_input; /* as its record has it */
+	uint8_t guest_input;
+	bool later; /* it started after us */
+};
+
+/**
+ * rival_find() - the last started of the other running guests that have switched this bus
+ * @qemu_start:	when our own QEMU started
+ *
+ * Return: 1 with @ret filled, 0 there is none, else -errno of reading the claims
+ */
+int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long long qemu_start,
+	       struct rival *ret) _must_check_;
+
+/* --- switcher.c, giveback.c, list.c ------------------------------------------------------------- */
+
+/** switcher_start() - fork it. Return: 0, else -errno of fork(2) */
+int switcher_start(struct helper_ctx *ctx, const struct display *display) _must_check_;
+
+/** display_undo() - the helper's undo */
+enum helper_exit display_undo(struct helper_ctx *ctx);
+
+/** display_list() - print every monitor found: bus, connector, identity, name, input */
+int display_list(struct helper_ctx *ctx, int argc, char **argv);
+
+/** display_check() - the helper's check: does each configured monitor answer */
+enum helper_exit display_check(struct helper_ctx *ctx);

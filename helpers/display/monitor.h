@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/display/monitor.h - who is on which bus, asked side by side */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../lib/cleanup.h"
+#include "bus.h"
+#include "edid.h"
+
+/* What one bus is asked */
+struct probe_ask {
+	bool edid;
+	bool input;
+	uint8_t source_address; /* for input */
+};
+
+/* What it answered; -ENODATA for what it was not asked */
+struct probe {
+	int error; /* of EDID; -ETIMEDOUT when the bus hangs */
+	struct edid edid;
+	int input_error; /* of reading the input source */
+	uint8_t input;
+};
+
+/**
+ * monitors_ask() - ask several buses at once
+ * @list:	buses that do not return in time are marked hung, and those marked are not asked
+ * @asks:	one for each bus
+ * @probes:	one for each bus; what is not asked stays as it is
+ *
+ * Return: 0, -ENOMEM
+ */
+int monitors_ask(int rootfd, struct bus_list *list, const struct probe_ask *asks, int timeout_ms,
+		 struct probe *probes) _must_check_;
+
+/**
+ * monitors_identify() - monitors_ask() every bus for EDID
+ * @ret:	allocated, one for each bus
+ *
+ * Return: 0, -ENOMEM
+ */
+int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct probe **ret)
+	_must_check_;
+
+/**
+ * monitor_find() - the one bus that a claim's "monitor" means
+ * @monitor:	EDID identity or connector
+ *
+ * A connector need not answer; an identity must.
+ *
+ * Return: index of the bus, -ENOENT when there is none, -ENOTUNIQ when several answer to it
+ */
+int monitor_find(const struct bus_list *list, const struct probe *probes, const char *monitor)
+	_must_check_;
+
+/** monitor_is_connector() - "card0-DP-1", not an EDID identity. Return: 1 or 0 */
+int monitor_is_connector(const char *monitor);
+
+/** monitor_valid() - is it either. Return: 1 or 0 */
+int monitor_valid(const char *monitor);
+
+/**
+ * monitor_set_input() - write the input source to a bus, again until it is acknowledged
+ * @deadline:	as deadline_in(); tried once at least
+ * @qemu:	a pidfd whose end ends the attempts, -1 for none
+ *
+ * Return: 0, -ECANCELED when @qemu has ended, else the last -errno of i2c_open() or ddc_set()
+ */
+int monitor_set_input(int rootfd, unsigned int bus, uint8_t source_address, uint8_t input,
+		      long long deadline, int qemu) _must_check_;

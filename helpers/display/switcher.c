@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/display/switcher.c - the process that switches one monitor, out of the start's way */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "../../lib/log.h"
+#include "../../lib/spawn.h"
+#include "../../lib/state.h"
+#include "../../lib/text.h"
+#include "../../lib/watch.h"
+#include "display.h"
+
+/* apply still holds the helper's lock when we begin; undo holds it for 2 s at most */
+#define LOCK_MS	  5000
+#define MODULE_MS 5000
+/* Between two looks for the monitor, doubled each time */
+#define LOOK_MIN_MS 200
+#define LOOK_MAX_MS 2000
+
+struct switcher {
+	struct helper_ctx *ctx;
+	const struct display *display;
+	char *guest; /* printable */
+	int qemu;    /* pidfd */
+	long long deadline;
+	struct bus_list buses;
+};
+
+static void switcher_close(struct switcher *switcher)
+{
+	bus_list_free(&switcher->buses);
+	cleanup_close(&switcher->qemu);
+	free(switcher->guest);
+}
+
+_printf_(3, 4) static void report(const struct switcher *switcher, int priority, const char *fmt,
+				  ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log_line(switcher->ctx->rootfd, priority, "%s: monitor %s: %s", switcher->guest,
+		 switcher->display->monitor, text);
+}
+
+/*
+ * Open the journal under the lock. Nothing is wanted any more when undo was here, or when the
+ * claim has gone.
+ *
+ * Return: the lock with @ret loaded, -ECANCELED, else -errno
+ */
+static int journal_lock(const struct switcher *switcher, struct journal *ret)
+{
+	const struct helper_ctx *ctx = switcher->ctx;
+	_cleanup_close_ int lock = -1;
+	int r;
+
+	if (faccessat(ctx->dirfd, CLAIM_FILE, F_OK, 0) < 0)
+		return -ECANCELED;
+	lock = state_lock(ctx->dirfd, DISPLAY_NAME ".lock", LOCK_MS);
+	if (lock < 0)
+		return lock == -ENOENT ? -ECANCELED : lock;
+	r = journal_open(ctx->dirfd, DISPLAY_NAME, true, ret);
+	if (r < 0)
+		return r;
+	if (!record_wanted(ret, switcher->display->section, ctx->claim.owner.start_time))
+		return -ECANCELED;
+	return TAKE_FD(lock);
+}
+
+/* From here on undo knows whom to end */
+static int enroll(const struct switcher *switcher)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int lock = journal_lock(switcher, &journal);
+	struct process self;
+	int r;
+
+	if (lock < 0)
+		return lock;
+	r = process_identify(switcher->ctx->rootfd, getpid(), &self);
+	if (r == 0)
+		r = record_switcher(&journal, switcher->display->section, &self);
+	return r < 0 ? r : 0;
+}
+
+/* Return: 0, -ECANCELED when QEMU has ended meanwhile */
+static int wait_ms(const struct switcher *switcher, int ms)
+{
+	return watch_wait(switcher->qemu, ms) == 0 ? 0 : -ECANCELED;
+}
+
+/* Return: index into the buses, else as monitor_find() */
+static int look_once(struct switcher *switcher)
+{
+	_cleanup_free_ struct probe *probes = NULL;
+	int r = monitors_identify(switcher->ctx->rootfd, &switcher->buses, PROBE_MS, &probes);
+
+	return r < 0 ? r : monitor_find(&switcher->buses, probes, switcher->display->monitor);
+}
+
+/* Until it is found: a monitor that sleeps, or has just lost its signal, needs a while */
+static int look(struct switcher *switcher)
+{
+	int gap = LOOK_MIN_MS, left, r;
+
+	r = buses_ready(switcher->ctx->rootfd, MODULE_MS);
+	if (r == 0)
+		r = buses_find(switcher->ctx->rootfd, &switcher->ctx->claim, &switcher->buses);
+	if (r < 0)
+		return r;
+	while ((r = look_once(switcher)) == -ENOENT) {
+		left = deadline_left(switcher->deadline);
+		if (left == 0)
+			return -ENODEV;
+		r = wait_ms(switcher, left < gap ? left : gap);
+		if (r < 0)
+			return r;
+		gap = gap * 2 < LOOK_MAX_MS ? gap * 2 : LOOK_MAX_MS;
+	}
+	return r;
+}
+
+/* Return: what the monitor shows now, -ENODATA when it does not say */
+static int ask_input(struct switcher *switcher, size_t index)
+{
+	_cleanup_free_ struct probe_ask *asks = calloc(switcher->buses.nr, sizeof(*asks));
+	_cleanup_free_ struct probe *probes = calloc(switcher->buses.nr, sizeof(*probes));
+	int r;
+
+	if (!asks || !probes)
+		return -ENOMEM;
+	asks[index].input = true;
+	asks[index].source_address = switcher->display->source_address;
+	r = monitors_ask(switcher->ctx->rootfd, &switcher->buses, asks, PROBE_MS, probes);
+	if (r < 0)
+		return r;
+	return probes[index].input_error == 0 ? probes[index].input : -ENODATA;
+}
+
+/* Return: the host's input, -ENODATA when nobody knows it */
+static int host_input(struct switcher *switcher, size_t index)
+{
+	unsigned int bus = switcher->buses.buses[index].number;
+	struct rival rival;
+	int r;
+
+	if (switcher->display->host_input >= 0)
+		return switcher->display->host_input;
+	/* What the monitor shows now is another guest's */
+	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
+	if (r != 0)
+		return r < 0 ? r : rival.host_input;
+	return ask_input(switcher, index);
+}
+
+static int announce(const struct switcher *switcher, unsigned int bus, int host)
+{
+	const struct switch_record record = {
+		.bus = bus,
+		.source_address = switcher->display->source_address,
+		.host_input = (uint8_t)host,
+		.guest_input = (uint8_t)switcher->display->guest_input,
+		.section = switcher->display->section,
+	};
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int lock = journal_lock(switcher, &journal);
+	int r;
+
+	if (lock < 0)
+		return lock;
+	r = record_switch(&journal, &record);
+	return r < 0 ? r : 0;
+}
+
+static int switch_over(const struct switcher *switcher, unsigned int bus, int host)
+{
+	const struct display *display = switcher->display;
+	int r = announce(switcher, bus, host);
+
+	if (r == 0)
+		r = monitor_set_input(switcher->ctx->rootfd, bus, display->source_address,
+				      (uint8_t)display->guest_input, switcher->deadline,
+				      switcher->qemu);
+	if (r == 0)
+		report(switcher, LOG_INFO, "input %d, on i2c-%u; the host's is %d",
+		       display->guest_input, bus, host);
+	return r;
+}
+
+static void complain(const struct switcher *switcher, int error)
+{
+	static const struct {
+		int error;
+		const char *what;
+	} causes[] = {
+		{ -ENODEV,
+		  "no bus answers with this identity: usher-display list shows what does" },
+		{ -ENOTUNIQ,
+		  "several monitors answer to this: add the serial, or name the connector"
+		  " (usher-display list prints both)" },
+		{ -ENODATA,
+		  "it does not say which input the host is on, and nobody could switch it "
+		  "back: set host_input" },
+		{ -EBUSY, "a kernel driver holds its DDC address: unload ddcci" },
+	};
+	const char *what = strerror(-error);
+
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		if (causes[i].error == error)
+			what = causes[i].what;
+	report(switcher, LOG_WARNING, "not switched to input %d: %s",
+	       switcher->display->guest_input, what);
+}
+
+static int work(struct switcher *switcher)
+{
+	const struct display *display = switcher->display;
+	long long due = deadline_in(display->delay_ms);
+	int index, host, r = enroll(switcher);
+
+	switcher->deadline = due + display->timeout_ms;
+	if (r < 0)
+		return r;
+	/* While the guest is still black */
+	index = look(switcher);
+	if (index < 0)
+		return index;
+	host = host_input(switcher, (size_t)index);
+	if (host < 0)
+		return host;
+	r = wait_ms(switcher, deadline_left(due));
+	return r < 0 ? r : switch_over(switcher, switcher->buses.buses[index].number, host);
+}
+
+static _Noreturn void switcher_main(struct helper_ctx *ctx, const struct display *display)
+{
+	_cleanup_(switcher_close) struct switcher switcher = { .ctx = ctx,
+							       .display = display,
+							       .qemu = -1 };
+	int r = text_printable(ctx->claim.guest, &switcher.guest);
+
+	if (r == 0) {
+		r = watch_open(ctx->rootfd, &ctx->claim.owner);
+		switcher.qemu = r;
+	}
+	if (r >= 0)
+		r = work(&switcher);
+	/* The guest has ended, or undo was faster */
+	if (r < 0 && r != -ECANCELED && r != -ESRCH)
+		complain(&switcher, r);
+	_exit(0);
+}
+
+int switcher_start(struct helper_ctx *ctx, const struct display *display)
+{
+	const int keep[] = { ctx->rootfd, ctx->statefd, ctx->dirfd };
+	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep));
+
+	if (pid == 0)
+		switcher_main(ctx, display);
+	return pid < 0 ? pid : 0;
+}

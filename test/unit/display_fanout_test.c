@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/display_fanout_test.c - side by side, and never longer than the deadline */
+#include "tree.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "helpers/display/fanout.h"
+#include "lib/deadline.h"
+
+enum behaviour { ANSWER, SLOW, HANG, DIE, LOOK_AROUND };
+
+struct answer {
+	int value;
+	int open_fds;
+	pid_t session, pid;
+	char filler[3000];
+};
+
+static void work(int rootfd, const void *arg, void *result)
+{
+	const enum behaviour *behaviour = arg;
+	struct answer *answer = result;
+
+	switch (*behaviour) {
+	case SLOW:
+		(void)poll(NULL, 0, 100);
+		break;
+	case HANG:
+		(void)signal(SIGTERM, SIG_IGN);
+		for (;;)
+			(void)pause();
+	case DIE:
+		_exit(3);
+	case LOOK_AROUND:
+		for (int fd = 3; fd < 256; fd++)
+			answer->open_fds += fcntl(fd, F_GETFD) >= 0;
+		answer->session = getsid(0);
+		answer->pid = getpid();
+		break;
+	case ANSWER:
+		break;
+	}
+	answer->value = 42 + (fcntl(rootfd, F_GETFD) < 0);
+}
+
+static void run(const enum behaviour *behaviours, size_t nr, struct answer *answers,
+		struct fanout_job *jobs, int timeout_ms)
+{
+	int rootfd = root_open("/");
+
+	memset(answers, 0, nr * sizeof(*answers));
+	for (size_t i = 0; i < nr; i++)
+		jobs[i] = (struct fanout_job){ .arg = &behaviours[i], .result = &answers[i] };
+	fanout_run(jobs, nr, sizeof(*answers), rootfd, work, timeout_ms);
+	(void)close(rootfd);
+}
+
+static void every_job_answers(void **state)
+{
+	static const enum behaviour behaviours[] = { ANSWER, ANSWER, SLOW, ANSWER };
+	struct fanout_job jobs[4];
+	struct answer answers[4];
+
+	(void)state;
+	run(behaviours, 4, answers, jobs, 20000);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(jobs[i].error, 0);
+		assert_int_equal(answers[i].value, 42);
+	}
+	/* Nobody is left to be waited for */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
+static void slow_jobs_run_side_by_side(void **state)
+{
+	static const enum behaviour behaviours[] = { SLOW, SLOW, SLOW, SLOW, SLOW,
+						     SLOW, SLOW, SLOW, SLOW, SLOW };
+	struct fanout_job jobs[10];
+	struct answer answers[10];
+	long long start = now_ms();
+
+	(void)state;
+	run(behaviours, 10, answers, jobs, 20000);
+	assert_true(now_ms() - start < 900);
+	assert_int_equal(answers[9].value, 42);
+}
+
+static void one_that_hangs_costs_the_deadline_and_not_the_others_answers(void **state)
+{
+	static const enum behaviour behaviours[] = { ANSWER, HANG, SLOW };
+	struct fanout_job jobs[3];
+	struct answer answers[3];
+	long long start = now_ms();
+
+	(void)state;
+	run(behaviours, 3, answers, jobs, 400);
+	assert_true(now_ms() - start >= 400);
+	assert_true(now_ms() - start < 5000);
+	assert_int_equal(jobs[0].error, 0);
+	assert_int_equal(jobs[1].error, -ETIMEDOUT);
+	assert_int_equal(jobs[2].error, 0);
+	assert_int_equal(answers[1].value, 0);
+	/* It was killed */
+	assert_true(waitpid(-1, NULL, 0) > 0);
+}
+
+static void one_that_dies_is_eio_at_once(void **state)
+{
+	static const enum behaviour behaviours[] = { DIE, ANSWER };
+	struct fanout_job jobs[2];
+	struct answer answers[2];
+	long long start = now_ms();
+
+	(void)state;
+	run(behaviours, 2, answers, jobs, 20000);
+	assert_true(now_ms() - start < 10000);
+	assert_int_equal(jobs[0].error, -EIO);
+	assert_int_equal(jobs[1].error, 0);
+}
+
+static void a_child_has_a_session_of_its_own_and_nothing_of_ours(void **state)
+{
+	static const enum behaviour behaviours[] = { ANSWER, LOOK_AROUND };
+	struct fanout_job jobs[2];
+	struct answer answers[2];
+	int secret = open("/dev/null", O_RDONLY);
+
+	(void)state;
+	run(behaviours, 2, answers, jobs, 20000);
+	assert_int_equal(jobs[1].error, 0);
+	/* The root and its own end of the pipe */
+	assert_int_equal(answers[1].open_fds, 2);
+	assert_int_equal(answers[1].session, answers[1].pid);
+	(void)close(secret);
+}
+
+static void no_jobs_at_all_are_fine(void **state)
+{
+	(void)state;
+	fanout_run(NULL, 0, 4, -1, work, 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_job_answers),
+		cmocka_unit_test(slow_jobs_run_side_by_side),
+		cmocka_unit_test(one_that_hangs_costs_the_deadline_and_not_the_others_answers),
+		cmocka_unit_test(one_that_dies_is_eio_at_once),
+		cmocka_unit_test(a_child_has_a_session_of_its_own_and_nothing_of_ours),
+		cmocka_unit_test(no_jobs_at_all_are_fine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
