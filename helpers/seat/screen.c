@@ -95,8 +95,8 @@ static int add_firmware_nodes(int rootfd, const char *class, const char *prefix,
 
 /* What a GPU shows its screen through */
 struct screen {
-	struct strlist cards;	/* /dev/dri/card0 */
-	struct strlist fbs;	/* /dev/fb0 */
+	struct strlist cards; /* /dev/dri/card0 */
+	struct strlist fbs;   /* /dev/fb0 */
 	bool boot_vga;
 };
 
@@ -124,8 +124,7 @@ static int screen_load(int rootfd, const char *addr, struct screen *screen)
 	if (r == 0)
 		r = add_nodes(rootfd, sub, "fb", "/dev", &screen->fbs);
 	if (r == 0 && screen->boot_vga)
-		r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri",
-				       &screen->cards);
+		r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri", &screen->cards);
 	if (r == 0 && screen->boot_vga)
 		r = add_firmware_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &screen->fbs);
 	return r;

@@ -29,11 +29,12 @@ static int look(const struct helper_ctx *ctx, const char *addr)
 		helper_say(ctx, "cannot look at what GPU %s shows: %s: see /sys/class/graphics",
 			   addr, strerror(-r));
 	else if (r == 1)
-		helper_say(ctx,
-			   "GPU %s shows the host's own screen, in use by %s: boot the host on "
-			   "another GPU; or end that session, and set release = no in [seat] of the "
-			   "policy to take the text console's screen as well",
-			   addr, who);
+		helper_say(
+			ctx,
+			"GPU %s shows the host's own screen, in use by %s: boot the host on "
+			"another GPU; or end that session, and set release = no in [seat] of the "
+			"policy to take the text console's screen as well",
+			addr, who);
 	else
 		helper_say(ctx,
 			   "GPU %s shows the host's own screen, %s: boot the host on another GPU, "
@@ -48,8 +49,9 @@ static int parse_device(const struct helper_ctx *ctx, const char *value, char *a
 	struct pciaddr parsed;
 
 	if (pciaddr_parse(value, &parsed) < 0) {
-		helper_say(ctx, "the claim's line 'device = %s' in [seat] is no PCI address: "
-				"nothing was touched; start the guest anew",
+		helper_say(ctx,
+			   "the claim's line 'device = %s' in [seat] is no PCI address: "
+			   "nothing was touched; start the guest anew",
 			   value);
 		return -EBADMSG;
 	}
@@ -66,8 +68,9 @@ enum helper_exit seat_check(struct helper_ctx *ctx)
 	if (strcmp(release, "no") == 0)
 		return HELPER_DONE;
 	if (strcmp(release, "auto") != 0 && strcmp(release, "yes") != 0) {
-		helper_say(ctx, "the claim's release = %s in [seat] is none of auto, yes, no: "
-				"nothing was touched; start the guest anew",
+		helper_say(ctx,
+			   "the claim's release = %s in [seat] is none of auto, yes, no: "
+			   "nothing was touched; start the guest anew",
 			   release);
 		return HELPER_USAGE;
 	}

@@ -9,7 +9,7 @@
 #include "vfio.h"
 
 /* Of the time there is, this much is kept to take back what was done */
-#define RESERVE_MS  2000
+#define RESERVE_MS   2000
 #define RESERVE_PART 4
 
 /*

@@ -11,7 +11,7 @@
 #include "vfio.h"
 
 /* Longest modules.dep or modules.builtin that is searched */
-#define MODULES_MAX (16 * 1024 * 1024)
+#define MODULES_MAX ((size_t)16 * 1024 * 1024)
 
 /* All looks: 0, or 1 after saying why the device cannot be passed */
 
@@ -242,8 +242,8 @@ static int look_user(const struct helper_ctx *ctx, const struct vfio_claim *clai
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
 static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			    struct vfio_device *device) = {
-	look_stuck, look_exists, look_ids,  look_serial,
-	look_bridge, look_iommu, look_group, look_user,
+	look_stuck,  look_exists, look_ids,   look_serial,
+	look_bridge, look_iommu,  look_group, look_user,
 };
 
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
@@ -259,10 +259,19 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 	return 0;
 }
 
-/* Is "/NAME.ko" in one of the running kernel's lists. Return: 1, 0, -ENOENT there is no list */
+/* "/vfio-pci.ko" or "/vfio_pci.ko": files are named either way */
+static void module_file(const char *driver, char from, char to, char *buf, size_t size)
+{
+	(void)snprintf(buf, size, "/%s.ko", driver);
+	for (char *c = buf; *c; c++)
+		if (*c == from)
+			*c = to;
+}
+
+/* Is a module in one of the running kernel's lists. Return: 1, 0, -ENOENT there is no list */
 static int list_has_module(int rootfd, const char *release, const char *list, const char *driver)
 {
-	char path[PATH_MAX], with_dash[DRIVER_NAME_MAX + 8], with_line[DRIVER_NAME_MAX + 8];
+	char path[PATH_MAX], dashes[DRIVER_NAME_MAX + 8], lines[DRIVER_NAME_MAX + 8];
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 	int r;
@@ -270,15 +279,11 @@ static int list_has_module(int rootfd, const char *release, const char *list, co
 	r = path_format(path, sizeof(path), "lib/modules/%s/%s", release, list);
 	if (r == 0)
 		r = attr_read_all(rootfd, path, MODULES_MAX, &text, &len);
-	if (r < 0)
+	if (r < 0 || !text)
 		return r;
-	(void)snprintf(with_dash, sizeof(with_dash), "/%s.ko", driver);
-	(void)snprintf(with_line, sizeof(with_line), "/%s.ko", driver);
-	for (size_t i = 1; with_dash[i] && strcmp(with_dash + i, ".ko") != 0; i++) {
-		with_dash[i] = with_dash[i] == '_' ? '-' : with_dash[i];
-		with_line[i] = with_line[i] == '-' ? '_' : with_line[i];
-	}
-	return strstr(text, with_dash) || strstr(text, with_line);
+	module_file(driver, '_', '-', dashes, sizeof(dashes));
+	module_file(driver, '-', '_', lines, sizeof(lines));
+	return strstr(text, dashes) || strstr(text, lines);
 }
 
 /* Only what is certain counts: where there is no list of modules, loading it will tell */

@@ -111,8 +111,9 @@ static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)
 
 	if (driver_name_valid(driver))
 		return path_format(claim->driver, sizeof(claim->driver), "%s", driver);
-	helper_say(ctx, "the claim's driver '%s' is no driver name: nothing was touched; start the "
-			"guest anew",
+	helper_say(ctx,
+		   "the claim's driver '%s' is no driver name: nothing was touched; start the "
+		   "guest anew",
 		   driver);
 	return -EBADMSG;
 }
@@ -126,8 +127,9 @@ int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
 	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
 		r = add_device(ctx, &claim, entry->value);
 		if (r == -EBADMSG)
-			helper_say(ctx, "the claim's line 'device = %s' is malformed or names a "
-					"device twice: nothing was touched; start the guest anew",
+			helper_say(ctx,
+				   "the claim's line 'device = %s' is malformed or names a "
+				   "device twice: nothing was touched; start the guest anew",
 				   entry->value);
 	}
 	if (r < 0)

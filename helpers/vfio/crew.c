@@ -107,7 +107,8 @@ static int take_end(const struct crew *crew, struct vfio_job *job, const struct 
 		r = job_undone(crew->journal, job);
 	job_end(crew, job, msg->result < 0 || r < 0 ? JOB_FAILED : JOB_DONE, msg->text);
 	if (r < 0)
-		helper_say(crew->ctx, "%s is back, but run/usher cannot be written: %s: see df /run",
+		helper_say(crew->ctx,
+			   "%s is back, but run/usher cannot be written: %s: see df /run",
 			   job->name, strerror(-r));
 	(void)mark_remove(crew->ctx->dirfd, job->name);
 	if (msg->result < 0 && crew->verb->stops)
@@ -127,8 +128,8 @@ static int hand_serve(const struct crew *crew, struct hand *hand)
 	job = jobs_find(crew->jobs, msg.name);
 	if (!job)
 		return 0;
-	result = msg.kind == MSG_ANNOUNCE ? take_announcement(crew, job, &msg) :
-					    take_end(crew, job, &msg);
+	result = msg.kind == MSG_ANNOUNCE ? take_announcement(crew, job, &msg)
+					  : take_end(crew, job, &msg);
 	return send(hand->sock, &result, sizeof(result), MSG_NOSIGNAL) == sizeof(result);
 }
 

@@ -94,8 +94,9 @@ int group_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			r = 0;
 	}
 	if (r < 0)
-		helper_say(ctx, "cannot look at IOMMU group %d of %s: %s: see /sys/kernel/"
-				"iommu_groups",
+		helper_say(ctx,
+			   "cannot look at IOMMU group %d of %s: %s: see /sys/kernel/"
+			   "iommu_groups",
 			   device->group, device->name, strerror(-r));
 	return r != 0;
 }

@@ -16,7 +16,7 @@
  */
 
 /* Longest of proc's tables: mounts of a host full of containers */
-#define TABLE_MAX (16 * 1024 * 1024)
+#define TABLE_MAX ((size_t)16 * 1024 * 1024)
 
 /* md on LVM on dm-crypt ...; VLAN on bond on bridge ... */
 #define STACK_MAX 8
@@ -126,8 +126,7 @@ static bool match_swap(const struct strlist *words, struct wanted *wanted)
 static bool match_route(const struct strlist *words, struct wanted *wanted)
 {
 	return words->nr >= 8 && strcmp(words->names[0], wanted->name) == 0 &&
-	       strcmp(words->names[1], "00000000") == 0 &&
-	       strcmp(words->names[7], "00000000") == 0;
+	       strcmp(words->names[1], "00000000") == 0 && strcmp(words->names[7], "00000000") == 0;
 }
 
 /* proc/net/ipv6_route: DESTINATION LENGTH SOURCE LENGTH NEXTHOP METRIC REF USE FLAGS IFACE */

@@ -14,6 +14,8 @@
 /* libpci calls this for a list that is damaged, and must not be returned to */
 static jmp_buf damaged;
 
+/* NOLINTBEGIN(readability-non-const-parameter): libpci's prototypes */
+
 _printf_(1, 2) __attribute__((noreturn)) static void list_damaged(char *fmt, ...)
 {
 	(void)fmt;
@@ -24,6 +26,7 @@ _printf_(1, 2) static void be_quiet(char *fmt, ...)
 {
 	(void)fmt;
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 /*
  * pci_init() and pci_scan_bus() are left out on purpose: they would look at the real /sys, also

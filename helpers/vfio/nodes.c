@@ -75,7 +75,7 @@ static int add_node(int rootfd, const char *dir, const char *subsystem, struct n
 	return 0;
 }
 
-static int walk(int rootfd, const char *dir, int depth, struct node_list *list);
+static int walk(int rootfd, const char *path, int depth, struct node_list *list);
 
 static int walk_children(int rootfd, const char *path, DIR *dir, int depth, struct node_list *list)
 {
@@ -105,13 +105,19 @@ static int walk_children(int rootfd, const char *path, DIR *dir, int depth, stru
  */
 static int walk_multipath(int rootfd, const char *name, int depth, struct node_list *list)
 {
-	unsigned int subsys, controller, namespace;
+	static const char digits[] = "0123456789";
+	const char *controller, *namespace;
 	char head[PATH_MAX];
 	int r;
 
-	if (sscanf(name, "nvme%uc%un%u", &subsys, &controller, &namespace) != 3)
+	if (strncmp(name, "nvme", 4) != 0)
 		return 0;
-	r = path_format(head, sizeof(head), "sys/class/block/nvme%un%u", subsys, namespace);
+	controller = name + 4 + strspn(name + 4, digits);
+	if (*controller != 'c')
+		return 0;
+	namespace = controller + 1 + strspn(controller + 1, digits);
+	r = path_format(head, sizeof(head), "sys/class/block/%.*s%s", (int)(controller - name),
+			name, namespace);
 	if (r == 0)
 		r = walk(rootfd, head, depth + 1, list);
 	return r == -ENOENT ? 0 : r;

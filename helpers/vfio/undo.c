@@ -15,8 +15,8 @@
 
 /* What keeps devices from being given back now */
 struct blockers {
-	pid_t pid;	/* one to wait for, 0 when nothing is blocked */
-	bool held;	/* at least one is only held by a process, which will end */
+	pid_t pid; /* one to wait for, 0 when nothing is blocked */
+	bool held; /* at least one is only held by a process, which will end */
 };
 
 /* A worker of an earlier run that has not come back from the kernel. Return: its pid, 0 for none */
@@ -115,9 +115,10 @@ static size_t count_left(const struct helper_ctx *ctx, const struct vfio_jobs *j
 		nr += job->state != JOB_DONE;
 		/* The other states have said their text */
 		if (job->state == JOB_LEFT)
-			helper_say(ctx, "%s", *job->text ? job->text :
-							   "there was no time to give all back: "
-							   "run usher recover");
+			helper_say(ctx, "%s",
+				   *job->text ? job->text
+					      : "there was no time to give all back: "
+						"run usher recover");
 	}
 	return nr;
 }

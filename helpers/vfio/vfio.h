@@ -56,10 +56,10 @@ struct vfio_device {
 	char name[PCIADDR_STRLEN];
 	struct pciid id;
 	char origin[16];
-	char *serial;			/* NVMe: the only serial that will do; NULL for any */
-	int group;			/* IOMMU group, -1 until looked at */
-	char driver[DRIVER_NAME_MAX];	/* bound when looked at, "" for none */
-	bool seat;			/* usher-seat sees to it that the host's screen is off it */
+	char *serial;		      /* NVMe: the only serial that will do; NULL for any */
+	int group;		      /* IOMMU group, -1 until looked at */
+	char driver[DRIVER_NAME_MAX]; /* bound when looked at, "" for none */
+	bool seat;		      /* usher-seat sees to it that the host's screen is off it */
 };
 
 struct vfio_claim {
@@ -162,9 +162,9 @@ int holders_find(int rootfd, const char *name, char *text, size_t size) _must_ch
 
 /* One device of a class that sits somewhere below a PCI device */
 struct node {
-	const char *subsystem;		/* "block", "net", "drm", "sound" */
-	char name[64];			/* "nvme0n1p2", "eth0", "card0" */
-	char devname[128];		/* below /dev: "dri/card0"; "" for none */
+	const char *subsystem; /* "block", "net", "drm", "sound" */
+	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
+	char devname[128];     /* below /dev: "dri/card0"; "" for none */
 };
 
 struct node_list {
@@ -241,8 +241,8 @@ enum job_state {
 	JOB_WAITING,
 	JOB_DONE,
 	JOB_FAILED,
-	JOB_STUCK,	/* its worker has not come back from the kernel */
-	JOB_LEFT,	/* not begun when the time was up */
+	JOB_STUCK, /* its worker has not come back from the kernel */
+	JOB_LEFT,  /* not begun when the time was up */
 };
 
 struct vfio_job {
@@ -294,14 +294,14 @@ struct vfio_verb;
 struct worker {
 	const struct helper_ctx *ctx;
 	const struct vfio_verb *verb;
-	int peer;	/* socket to the crew; -1 when nobody waits: dry run, or given up */
+	int peer; /* socket to the crew; -1 when nobody waits: dry run, or given up */
 	struct mark mark;
 };
 
 struct vfio_verb {
 	/* Return: 0, -ECANCELED when given up, else -errno with the job's text filled */
 	int (*act)(struct worker *worker, struct vfio_job *job);
-	bool stops;	/* when given up: what was begun is not finished but taken back */
+	bool stops; /* when given up: what was begun is not finished but taken back */
 };
 
 extern const struct vfio_verb verb_bind;

@@ -134,8 +134,7 @@ static void finish(struct worker *worker, struct vfio_job *job, int result)
 	else
 		log_line(ctx->rootfd, LOG_ERR,
 			 "%s: %s is not given back: %s: usher recover tries again",
-			 ctx->claim.guest, job->name,
-			 *job->text ? job->text : strerror(-result));
+			 ctx->claim.guest, job->name, *job->text ? job->text : strerror(-result));
 }
 
 /* Under the lock: the next device of the unit that nobody else sees to; it is marked as ours */

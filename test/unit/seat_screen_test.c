@@ -136,9 +136,10 @@ static void gpu_with_the_text_console_on_its_frame_buffer_is_refused(void **stat
 	tree_dir(host, GPU_DIR "graphics/fb0");
 	assert_int_equal(run("check"), HELPER_DONE);
 	tree_file(host, "sys/class/vtconsole/vtcon1/bind", "1\n");
-	assert_refused("usher: win11: GPU 0000:01:00.0 shows the host's own screen, the text console "
-		       "on fb0: boot the host on another GPU, or set release = no in [seat] of the "
-		       "policy to take it all the same\n");
+	assert_refused(
+		"usher: win11: GPU 0000:01:00.0 shows the host's own screen, the text console "
+		"on fb0: boot the host on another GPU, or set release = no in [seat] of the "
+		"policy to take it all the same\n");
 }
 
 static void console_on_another_gpus_frame_buffer_is_no_matter(void **state)
@@ -158,9 +159,10 @@ static void firmware_frame_buffer_belongs_to_the_boot_gpu(void **state)
 	tree_link(host, "sys/class/graphics/fb0/device/subsystem", "../../../bus/platform");
 	assert_int_equal(run("check"), HELPER_DONE);
 	tree_file(host, GPU_DIR "boot_vga", "1\n");
-	assert_refused("usher: win11: GPU 0000:01:00.0 shows the host's own screen, the text console "
-		       "on fb0: boot the host on another GPU, or set release = no in [seat] of the "
-		       "policy to take it all the same\n");
+	assert_refused(
+		"usher: win11: GPU 0000:01:00.0 shows the host's own screen, the text console "
+		"on fb0: boot the host on another GPU, or set release = no in [seat] of the "
+		"policy to take it all the same\n");
 }
 
 static void desktop_on_simpledrm_belongs_to_the_boot_gpu(void **state)

@@ -167,7 +167,8 @@ static void rebind_notices_when_another_driver_won(void **state)
 	(void)state;
 	kernel->thief = "nouveau";
 	assert_int_equal(apply(), HELPER_FAILED);
-	assert_non_null(strstr(said, "0000:01:00.0 was to have driver vfio-pci, but it has nouveau"));
+	assert_non_null(
+		strstr(said, "0000:01:00.0 was to have driver vfio-pci, but it has nouveau"));
 	/* The thief has them now: somebody else's driver is left alone, our override is not */
 	assert_string_equal(driver_of(GPU), "nouveau");
 	assert_string_equal(override_of(GPU), "(null)");
@@ -202,8 +203,9 @@ static void without_the_driver_nothing_is_touched(void **state)
 	assert_int_equal(unlinkat(host->rootfd, "sys/bus/pci/drivers/vfio-pci", AT_REMOVEDIR), 0);
 	kernel->module_error = -ETIMEDOUT;
 	assert_int_equal(apply(), HELPER_FAILED);
-	assert_string_equal(said, "usher: win11: cannot load driver vfio-pci: Connection timed out: "
-				  "see modprobe -v vfio-pci, and dmesg\n");
+	assert_string_equal(said,
+			    "usher: win11: cannot load driver vfio-pci: Connection timed out: "
+			    "see modprobe -v vfio-pci, and dmesg\n");
 	assert_int_equal(kernel->writes, 0);
 	assert_string_equal(snapshot(), before);
 }
@@ -214,18 +216,19 @@ static void dry_run_prints_every_write_in_order_and_makes_none(void **state)
 
 	(void)state;
 	assert_int_equal(helper_run("--dry-run", "apply"), HELPER_DONE);
-	assert_string_equal(said, "write /sys/bus/pci/devices/0000:01:00.0/driver_override vfio-pci\n"
-				  "write /sys/bus/pci/devices/0000:01:00.0/driver/unbind "
-				  "0000:01:00.0\n"
-				  "write /sys/bus/pci/drivers_probe 0000:01:00.0\n"
-				  "write /sys/bus/pci/devices/0000:01:00.1/driver_override vfio-pci\n"
-				  "write /sys/bus/pci/devices/0000:01:00.1/driver/unbind "
-				  "0000:01:00.1\n"
-				  "write /sys/bus/pci/drivers_probe 0000:01:00.1\n"
-				  "write /sys/bus/pci/devices/0000:02:00.0/driver_override vfio-pci\n"
-				  "write /sys/bus/pci/devices/0000:02:00.0/driver/unbind "
-				  "0000:02:00.0\n"
-				  "write /sys/bus/pci/drivers_probe 0000:02:00.0\n");
+	assert_string_equal(said,
+			    "write /sys/bus/pci/devices/0000:01:00.0/driver_override vfio-pci\n"
+			    "write /sys/bus/pci/devices/0000:01:00.0/driver/unbind "
+			    "0000:01:00.0\n"
+			    "write /sys/bus/pci/drivers_probe 0000:01:00.0\n"
+			    "write /sys/bus/pci/devices/0000:01:00.1/driver_override vfio-pci\n"
+			    "write /sys/bus/pci/devices/0000:01:00.1/driver/unbind "
+			    "0000:01:00.1\n"
+			    "write /sys/bus/pci/drivers_probe 0000:01:00.1\n"
+			    "write /sys/bus/pci/devices/0000:02:00.0/driver_override vfio-pci\n"
+			    "write /sys/bus/pci/devices/0000:02:00.0/driver/unbind "
+			    "0000:02:00.0\n"
+			    "write /sys/bus/pci/drivers_probe 0000:02:00.0\n");
 	assert_int_equal(kernel->writes, 0);
 	assert_string_equal(snapshot(), before);
 	assert_false(claim_has("vfio"));

@@ -230,8 +230,9 @@ static void disk_that_is_not_mounted_passes(void **state)
 	(void)state;
 	add_nvme();
 	tree_file(host, "proc/self/mountinfo", "22 1 259:20 / / rw - ext4 /dev/nvme0n1p20 rw\n");
-	tree_file(host, "proc/swaps", "Filename Type Size Used Priority\n"
-				      "/dev/nvme0n1p21 partition 8 0 -2\n");
+	tree_file(host, "proc/swaps",
+		  "Filename Type Size Used Priority\n"
+		  "/dev/nvme0n1p21 partition 8 0 -2\n");
 	write_claim(UUID, NVME_LINE);
 	assert_int_equal(check(), HELPER_DONE);
 }
@@ -251,8 +252,9 @@ static void swap_on_a_disk_is_refused(void **state)
 {
 	(void)state;
 	add_nvme();
-	tree_file(host, "proc/swaps", "Filename Type Size Used Priority\n"
-				      "/dev/nvme0n1p2 partition 8388604 0 -2\n");
+	tree_file(host, "proc/swaps",
+		  "Filename Type Size Used Priority\n"
+		  "/dev/nvme0n1p2 partition 8388604 0 -2\n");
 	assert_refused(NVME_LINE,
 		       "%s holds nvme0n1p2, swap of the host: swapoff /dev/nvme0n1p2 first\n",
 		       named(NVME, 0x144d, 0xa808), "");
@@ -338,10 +340,11 @@ static void gpu_that_a_process_has_open_is_refused_with_its_name(void **state)
 	add_node(GPU, "drm/card0", "drm", "", "dri/card0");
 	add_node(GPU, "drm/renderD128", "drm", "", "dri/renderD128");
 	add_process("812", "Xorg", "/dev/dri/renderD128");
-	assert_refused(GPU_LINE AUDIO_LINE,
-		       "%s is in use by Xorg (pid 812), which has /dev/dri/renderD128 open: stop it "
-		       "first\n",
-		       named(GPU, 0x10de, 0x1b80), "");
+	assert_refused(
+		GPU_LINE AUDIO_LINE,
+		"%s is in use by Xorg (pid 812), which has /dev/dri/renderD128 open: stop it "
+		"first\n",
+		named(GPU, 0x10de, 0x1b80), "");
 }
 
 /* One line for the user, from the one that knows what to do about it */

@@ -42,22 +42,22 @@
 /* --- The kernel: its state is the tree, its faults are shared by all processes ------------------ */
 
 struct kernel {
-	int writes;		/* attribute writes so far */
-	int points;		/* things done so far between which a process can be killed */
-	int fail_at;		/* this write fails, 0 for none */
-	int fail_to;		/* and all up to this one */
-	int hang_at;		/* this write does not return before release is 1 */
-	int hang_again_at;	/* nor this one before it is 2 */
+	int writes;	   /* attribute writes so far */
+	int points;	   /* things done so far between which a process can be killed */
+	int fail_at;	   /* this write fails, 0 for none */
+	int fail_to;	   /* and all up to this one */
+	int hang_at;	   /* this write does not return before release is 1 */
+	int hang_again_at; /* nor this one before it is 2 */
 	int release;
-	int kill_at;		/* at this point who is there dies */
-	bool kill_both;		/* and the process that started it */
+	int kill_at;	/* at this point who is there dies */
+	bool kill_both; /* and the process that started it */
 	bool kill_starter_only;
-	const char *thief;	/* a driver that takes what is probed for vfio-pci */
-	bool lazy;		/* probe says yes and binds nothing */
-	bool deaf;		/* unbind says yes and does nothing */
-	int module_error;	/* what modprobe comes to */
-	char modules[64];	/* what was loaded */
-	pid_t starter;		/* the helper, where it is a process of its own */
+	const char *thief; /* a driver that takes what is probed for vfio-pci */
+	bool lazy;	   /* probe says yes and binds nothing */
+	bool deaf;	   /* unbind says yes and does nothing */
+	int module_error;  /* what modprobe comes to */
+	char modules[64];  /* what was loaded */
+	pid_t starter;	   /* the helper, where it is a process of its own */
 };
 
 static struct kernel *kernel;
@@ -67,7 +67,10 @@ static struct tree *host;
 static inline const char *natural_driver(const char *addr)
 {
 	static const char *const drivers[][2] = {
-		{ GPU, "nvidia" }, { AUDIO, "snd_hda_intel" }, { NIC, "e1000e" }, { NVME, "nvme" },
+		{ GPU, "nvidia" },
+		{ AUDIO, "snd_hda_intel" },
+		{ NIC, "e1000e" },
+		{ NVME, "nvme" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)

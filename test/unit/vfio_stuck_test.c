@@ -7,7 +7,7 @@
 #define APPLY_MS 400
 
 /* GPU and audio function first, the NIC beside them: writes 1 to 6 and 1 to 3, in any order */
-#define BOTH "timeout_ms = 400\n" GPU_LINE AUDIO_LINE
+#define BOTH  "timeout_ms = 400\n" GPU_LINE AUDIO_LINE
 #define ALONE "timeout_ms = 400\n" NIC_LINE
 
 static int elapsed_ms;
@@ -258,7 +258,8 @@ static void device_whose_attributes_hang_is_left_behind_too(void **state)
 	assert_int_equal(mkfifoat(host->rootfd, DEVICES NIC "/driver_override", 0644), 0);
 	assert_int_equal(apply_timed(), HELPER_DIRTY);
 	assert_in_range(elapsed_ms, APPLY_MS / 2, APPLY_MS + 200);
-	assert_non_null(strstr(said, "0000:02:00.0 is stuck: driver e1000e lets nobody look at it"));
+	assert_non_null(
+		strstr(said, "0000:02:00.0 is stuck: driver e1000e lets nobody look at it"));
 	/* No record in the journal yet, but the claim must not go while the worker hangs */
 	assert_int_equal(undo(), HELPER_DIRTY);
 	assert_non_null(strstr(said, "0000:02:00.0 cannot be given back"));

@@ -154,8 +154,9 @@ static void device_that_was_unplugged_is_said_and_done(void **state)
 	(void)snprintf(to, sizeof(to), "%s/gone", host->dir);
 	assert_int_equal(rename(from, to), 0);
 	assert_int_equal(undo(), HELPER_DONE);
-	assert_string_equal(said, "usher: win11: 0000:02:00.0 is not there any more: nothing to give "
-				  "back\n");
+	assert_string_equal(said,
+			    "usher: win11: 0000:02:00.0 is not there any more: nothing to give "
+			    "back\n");
 	assert_false(claim_has("vfio.journal"));
 }
 
@@ -268,10 +269,11 @@ static void first_record_of_a_device_has_its_true_old_driver(void **state)
 	(void)state;
 	set_driver(NIC, "vfio-pci");
 	tree_file(host, DEVICES NIC "/driver_override", "vfio-pci");
-	tree_file(host, JOURNAL, "1 override 0000:02:00.0 % vfio-pci\n"
-				 "2 driver 0000:02:00.0 e1000e vfio-pci\n"
-				 "3 override 0000:02:00.0 vfio-pci vfio-pci\n"
-				 "4 driver 0000:02:00.0 % vfio-pci\n");
+	tree_file(host, JOURNAL,
+		  "1 override 0000:02:00.0 % vfio-pci\n"
+		  "2 driver 0000:02:00.0 e1000e vfio-pci\n"
+		  "3 override 0000:02:00.0 vfio-pci vfio-pci\n"
+		  "4 driver 0000:02:00.0 % vfio-pci\n");
 	assert_int_equal(undo(), HELPER_DONE);
 	assert_string_equal(driver_of(NIC), "e1000e");
 	assert_string_equal(override_of(NIC), "(null)");
