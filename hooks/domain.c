@@ -282,6 +282,7 @@ static int refuse_stream(struct stream *s, const struct input *in)
 	}
 	if (error && error->code == XML_ERR_NO_MEMORY)
 		return domain_no_memory(r);
+	r->line = error && error->line > 0 ? error->line : (int)in->guard.line;
 	/* Its words for that are "Extra content at the end of the document" */
 	if (error && error->code == XML_ERR_DOCUMENT_END)
 		return domain_refuse(r, "the XML ends before </domain>");

@@ -44,6 +44,7 @@ struct domain_reader {
 	struct domain domain;		/* what was read so far */
 	struct domain_error *err;
 	int error;			/* first -errno; what follows it is not reported */
+	int line;			/* of what is wrong; 0: of the current element */
 	bool *seen;			/* by row: elements of which libvirt takes the first */
 	struct domain_draft draft;
 	char *text;			/* of the current element, DOMAIN_TEXT_MAX */

@@ -11,14 +11,13 @@
 /* As much of a wrong value as a message shows */
 #define SHOWN_MAX 48
 
-/* Where the current element begins, else as far as the parser has come */
 static int line_number(struct domain_reader *r)
 {
-	const xmlNode *node = r->xml ? xmlTextReaderCurrentNode(r->xml) : NULL;
+	const xmlNode *node = xmlTextReaderCurrentNode(r->xml);
 
-	if (node)
-		return (int)xmlGetLineNo(node);
-	return r->xml ? xmlTextReaderGetParserLineNumber(r->xml) : 0;
+	if (r->line > 0 || !node)
+		return r->line;
+	return (int)xmlGetLineNo(node);
 }
 
 int domain_refuse(struct domain_reader *r, const char *fmt, ...)
