@@ -10,7 +10,7 @@
 #include "fake.h"
 
 struct store {
-	const char *pattern;	/* of the attribute's real path; * also stands for slashes */
+	const char *pattern; /* of the attribute's real path; * also stands for slashes */
 	int (*store)(const char *path, const char *value);
 };
 

@@ -23,9 +23,10 @@
  *
  *	WHEN ACTION [ERRNO] [xTIMES]
  *
- * WHEN is the effect's number ("7"), the number among one program's effects ("usher-vfio#3"), or
- * a pattern over PROGRAM:VERB:PATH in which * also stands for slashes; for reads VERB is "read",
- * they have no number. The first line that fits is taken, TIMES times at most.
+ * WHEN is the effect's number ("7"), the number among one program's effects ("usher-vfio#3") or
+ * among those on the host itself, not on the state files ("host#5"); or it is a pattern over
+ * PROGRAM:VERB:PATH in which * also stands for slashes; for reads VERB is "read", they have no
+ * number. The first line that fits is taken, TIMES times at most.
  *
  *	fail ERRNO	nothing happens
  *	lie		nothing happens, the result says it did
@@ -38,8 +39,8 @@
  * In a hang every signal but SIGKILL is kept out, as in the kernel's state D.
  */
 
-#define FAULTS_MAX (256 * 1024)
-#define NAP_MS 10
+#define FAULTS_MAX (256UL * 1024)
+#define NAP_MS	   10
 
 enum fault_action {
 	FAULT_NONE,
@@ -53,19 +54,15 @@ enum fault_action {
 };
 
 static const char *const action_names[] = {
-	[FAULT_NONE] = "none",
-	[FAULT_FAIL] = "fail",
-	[FAULT_LIE] = "lie",
-	[FAULT_SHORT] = "short",
-	[FAULT_HANG] = "hang",
-	[FAULT_HANG_BEFORE] = "hang-before",
-	[FAULT_KILL] = "kill",
-	[FAULT_KILL_AFTER] = "kill-after",
+	[FAULT_NONE] = "none", [FAULT_FAIL] = "fail",
+	[FAULT_LIE] = "lie",   [FAULT_SHORT] = "short",
+	[FAULT_HANG] = "hang", [FAULT_HANG_BEFORE] = "hang-before",
+	[FAULT_KILL] = "kill", [FAULT_KILL_AFTER] = "kill-after",
 };
 
 struct fault {
 	enum fault_action action;
-	int error;		/* of FAULT_FAIL, > 0 */
+	int error; /* of FAULT_FAIL, > 0 */
 };
 
 static struct {
@@ -189,27 +186,38 @@ void fake_unlock(int fd)
 		(void)close(fd);
 }
 
+/* Verbs that change the host; the others are usher's own files and processes */
+static const char *const host_verbs[] = { "write", "module", "bus", "i2c" };
+
 struct number {
-	unsigned long long all, program;
+	unsigned long long all, program, host;
 };
 
-static struct number next_number(void)
+static unsigned long long count(const char *what)
 {
-	struct number n;
 	char path[PATH_MAX];
+	unsigned long long n;
 
-	tree_path(path, ".fake/count.%s", program_invocation_short_name);
-	n.all = tree_num(".fake/count") + 1;
-	n.program = tree_num(path) + 1;
-	(void)tree_put_num(".fake/count", n.all);
-	(void)tree_put_num(path, n.program);
+	tree_path(path, ".fake/count%s%s", what[0] ? "." : "", what);
+	n = tree_num(path) + 1;
+	(void)tree_put_num(path, n);
+	return n;
+}
+
+static struct number next_number(const char *verb)
+{
+	struct number n = { .all = count(""), .program = count(program_invocation_short_name) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(host_verbs); i++)
+		if (strcmp(verb, host_verbs[i]) == 0)
+			n.host = count("host");
 	return n;
 }
 
 static void append(const char *path, const char *line)
 {
-	_cleanup_close_ int fd = openat(fake_root(), path,
-					O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd =
+		openat(fake_root(), path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	if (fd >= 0)
 		(void)!__real_write(fd, line, strlen(line));
@@ -244,6 +252,9 @@ static bool when_fits(const char *when, const char *subject, const struct number
 		return n && n->all == number;
 	if (n) {
 		tree_path(own, "%s#%llu", program_invocation_short_name, n->program);
+		if (strcmp(when, own) == 0)
+			return true;
+		tree_path(own, "host#%llu", n->host);
 		if (strcmp(when, own) == 0)
 			return true;
 	}
@@ -338,7 +349,8 @@ static int run_short(const struct fake_effect *effect)
 	char half[ATTR_MAX];
 
 	if (path_format(half, sizeof(half), "%.*s", (int)(strlen(effect->new_value) / 2),
-			effect->new_value) == 0 && half[0])
+			effect->new_value) == 0 &&
+	    half[0])
 		(void)effect->run(effect, half);
 	return -EIO;
 }
@@ -414,7 +426,7 @@ int fake_effect(const struct fake_effect *effect)
 
 	if (lock < 0)
 		return lock;
-	number = next_number();
+	number = next_number(effect->verb);
 	fault = fault_find(effect->verb, effect->path, &number);
 	early = fault.action != FAULT_NONE && fault.action != FAULT_FAIL;
 	if (early)

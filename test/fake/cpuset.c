@@ -18,12 +18,12 @@
  * cpuset.cpus.exclusive and remote partitions (before 6.7).
  */
 
-#define CGROUP	  "sys/fs/cgroup"
+#define CGROUP	   "sys/fs/cgroup"
 #define GROUPS_MAX 128
-#define ONLINE	  "sys/devices/system/cpu/online"
-#define POSSIBLE  "sys/devices/system/cpu/possible"
-#define WORKQUEUE "sys/devices/virtual/workqueue/cpumask"
-#define WQ_WANTED ".fake/kernel/workqueue_cpumask"
+#define ONLINE	   "sys/devices/system/cpu/online"
+#define POSSIBLE   "sys/devices/system/cpu/possible"
+#define WORKQUEUE  "sys/devices/virtual/workqueue/cpumask"
+#define WQ_WANTED  ".fake/kernel/workqueue_cpumask"
 
 enum want {
 	WANT_MEMBER,
@@ -45,18 +45,18 @@ static const char *const want_names[] = {
 
 struct group {
 	char *path;
-	int parent;		/* index, -1 for the root */
-	struct cpulist cpus, exclusive;	/* as written */
+	int parent;			/* index, -1 for the root */
+	struct cpulist cpus, exclusive; /* as written */
 	struct cpulist may_take;	/* cpuset.cpus.exclusive.effective */
 	struct cpulist effective;
 	enum want want;
-	const char *invalid;	/* why the partition is none */
+	const char *invalid; /* why the partition is none */
 };
 
 struct groups {
 	struct group *list;
 	size_t nr;
-	bool remote;		/* the kernel knows remote partitions */
+	bool remote; /* the kernel knows remote partitions */
 };
 
 static void groups_free(struct groups *groups)
@@ -340,8 +340,7 @@ int cpuset_store_cpus(const char *path, const char *value)
  * validate_change(): no sibling has them exclusively, and no sibling's cpuset.cpus lies within
  * them, for then it would be left without a CPU
  */
-static int check_exclusive(const struct groups *groups, const char *dir,
-			   const struct cpulist *cpus)
+static int check_exclusive(const struct groups *groups, const char *dir, const struct cpulist *cpus)
 {
 	int parent = -2;
 

@@ -20,7 +20,7 @@
  * state lies in the tree, because several processes use it side by side:
  *
  *	.fake/lock		held while one side effect is carried out
- *	.fake/count[.PROGRAM]	side effects so far, in all and of one program
+ *	.fake/count[.PROGRAM]	side effects so far, in all and of one program; .host: on the host
  *	.fake/trace		one line each: NUMBER PROGRAM VERB PATH OLD NEW RESULT
  *	.fake/faults		what goes wrong: see core.c
  *	.fake/match/ADDR	drivers that match this PCI device, in order
@@ -54,7 +54,7 @@ bool fake_is_root(int rootfd);
 int fake_path_of(int fd, char *buf, size_t size);
 
 struct fake_effect {
-	const char *verb;	/* write module bus i2c rename unlink mkdir create append spawn fork */
+	const char *verb; /* write module bus i2c rename unlink mkdir create append spawn fork */
 	const char *path;
 	const char *old_value;
 	const char *new_value;

@@ -22,6 +22,9 @@
 
 #define CGROUP "sys/fs/cgroup/"
 
+/* As many as come in registers, whatever the call has: behind them lies the caller's frame */
+#define SYSCALL_ARGS 5
+
 /* Where "name in dirfd" lies below the root. Return: 0, -ENOENT when it is outside */
 static int path_at(int dirfd, const char *name, char *buf, size_t size)
 {
@@ -193,7 +196,7 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 }
 
 struct creation {
-	long args[6];
+	long args[SYSCALL_ARGS];
 	long fd;
 };
 
@@ -246,7 +249,7 @@ long __wrap_syscall(long number, ...)
 	if (number == SYS_set_mempolicy && fake_root() >= 0)
 		return result(set_mempolicy_nodes(args));
 	if (number != SYS_openat2 || !creates(args, path, sizeof(path)))
-		return __real_syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+		return __real_syscall(number, args[0], args[1], args[2], args[3], args[4]);
 	r = fake_effect(&effect);
 	/* A lie about a descriptor cannot be told */
 	if (r == 0 && creation.fd < 0)

@@ -21,10 +21,10 @@
  * .fake/guests/NAME/made	lines PATH: what the overlay added, to be removed by guest_cleanup()
  */
 
-#define GUESTS	".fake/guests"
-#define CGROUP	"sys/fs/cgroup"
-#define DEVICES "sys/bus/pci/devices"
-#define TEXT_MAX (1024 * 1024)
+#define GUESTS		".fake/guests"
+#define CGROUP		"sys/fs/cgroup"
+#define DEVICES		"sys/bus/pci/devices"
+#define TEXT_MAX	(1024UL * 1024)
 #define STAT_START_TIME 22
 
 static void guest_path(char *buf, size_t size, const char *name, const char *file)
@@ -118,8 +118,8 @@ static int devices_open(const char *name, const char *pid, const char **ret_why)
 static int used_append(char **used, const struct huge_use *use)
 {
 	char *grown = NULL;
-	int len = asprintf(&grown, "%s%s%llu", *used ? *used : "", *used ? "\n" : "",
-			   use->size_kib);
+	int len =
+		asprintf(&grown, "%s%s%llu", *used ? *used : "", *used ? "\n" : "", use->size_kib);
 
 	for (size_t i = 0; len >= 0 && i < HUGE_NODES_MAX; i++) {
 		char *longer = NULL;

@@ -26,7 +26,7 @@
 #define NODES_MAX HUGE_NODES_MAX
 #define NODE_DIR  "sys/devices/system/node"
 #define MM_DIR	  "sys/kernel/mm/hugepages"
-#define ANY_NODE  -1
+#define ANY_NODE  (-1)
 #define ALL_NODES 0xffffU
 
 /* The writer's memory policy: set_mempolicy(2) of this process */
@@ -46,8 +46,8 @@ struct pool {
 static void node_path(char *buf, size_t size, int node, unsigned long long size_kib,
 		      const char *name)
 {
-	tree_format(buf, size, NODE_DIR "/node%d/hugepages/hugepages-%llukB/%s", node,
-			  size_kib, name);
+	tree_format(buf, size, NODE_DIR "/node%d/hugepages/hugepages-%llukB/%s", node, size_kib,
+		    name);
 }
 
 static unsigned long long node_num(int node, unsigned long long size_kib, const char *name)
@@ -138,7 +138,9 @@ static int meminfo_line(const char *line, const char *key, unsigned long long va
 	unit = number + strspn(number, " ");
 	unit += strspn(unit, "0123456789");
 	return asprintf(ret, "%.*s%*llu%s", (int)(number - line), line, (int)(unit - number), value,
-			unit) < 0 ? -ENOMEM : 1;
+			unit) < 0
+		       ? -ENOMEM
+		       : 1;
 }
 
 struct meminfo {
@@ -209,8 +211,10 @@ static void meminfo_update(void)
 	for (int i = 0; i < NODES_MAX; i++) {
 		const struct node *node = &pool.nodes[i];
 		const struct meminfo values[] = {
-			{ "MemFree", memory_free(i) },	   { "HugePages_Total", node->nr },
-			{ "HugePages_Free", node->free }, { "HugePages_Surp", node->surplus },
+			{ "MemFree", memory_free(i) },
+			{ "HugePages_Total", node->nr },
+			{ "HugePages_Free", node->free },
+			{ "HugePages_Surp", node->surplus },
 		};
 
 		if (!node->there)
@@ -523,8 +527,8 @@ int hugetlb_give(const struct huge_use *use)
 	pool_load(&pool, use->size_kib);
 	for (int i = 0; i < NODES_MAX; i++) {
 		struct node *node = &pool.nodes[i];
-		unsigned long long freed = use->pages[i] < node->surplus ? use->pages[i]
-									  : node->surplus;
+		unsigned long long freed =
+			use->pages[i] < node->surplus ? use->pages[i] : node->surplus;
 
 		node->surplus -= freed;
 		node->nr -= freed;

@@ -26,13 +26,13 @@
  * nak: the first TIMES transfers are not acknowledged. source: the only source address it obeys.
  */
 
-#define MONITORS   ".fake/monitors"
-#define EDID_ADDR  0x50
-#define DDC_ADDR   0x37
-#define BUSES_MAX  64
-#define VCP_INPUT  0x60
-#define REPLY_MAX  40
-#define FRAGMENT   32
+#define MONITORS  ".fake/monitors"
+#define EDID_ADDR 0x50
+#define DDC_ADDR  0x37
+#define BUSES_MAX 64
+#define VCP_INPUT 0x60
+#define REPLY_MAX 40
+#define FRAGMENT  32
 
 /* What a bus was last asked, per descriptor: transfers come in pairs */
 static struct bus {
@@ -120,7 +120,8 @@ static int acknowledge(int fd, unsigned int addr)
 	be_slow(fd);
 	if (still_naks(fd))
 		return -ENXIO;
-	if (has_character(fd, "deaf", &unused) && bus_num(fd, "cable") != bus_num(fd, "monitor/input"))
+	if (has_character(fd, "deaf", &unused) &&
+	    bus_num(fd, "cable") != bus_num(fd, "monitor/input"))
 		return -ENXIO;
 	return 0;
 }
@@ -178,10 +179,12 @@ static int do_set_input(const struct fake_effect *effect, const char *value)
 static int set_feature(int fd, uint8_t feature, unsigned int value)
 {
 	char path[PATH_MAX], name[64], old[32], new[32], bus[PATH_MAX];
-	const struct fake_effect effect = {
-		.verb = "i2c", .path = name, .old_value = old, .new_value = new,
-		.run = do_set_input, .arg = path
-	};
+	const struct fake_effect effect = { .verb = "i2c",
+					    .path = name,
+					    .old_value = old,
+					    .new_value = new,
+					    .run = do_set_input,
+					    .arg = path };
 
 	if (feature != VCP_INPUT)
 		return 0;
@@ -198,8 +201,8 @@ static int get_feature(int fd, uint8_t feature)
 {
 	unsigned int input = bus_num(fd, "monitor/input");
 	const uint8_t body[] = {
-		0x02, feature != VCP_INPUT, feature, 0, 0, 0xff,
-		(uint8_t)(input >> 8), (uint8_t)input,
+		0x02, feature != VCP_INPUT,  feature,	     0, 0,
+		0xff, (uint8_t)(input >> 8), (uint8_t)input,
 	};
 
 	reply(fd, body, sizeof(body));

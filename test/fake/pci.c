@@ -150,6 +150,23 @@ static int probe(const char *addr, const char *driver)
 	return group_of(addr, group, sizeof(group)) ? 0 : -EINVAL;
 }
 
+/* uevent begins with DRIVER= while there is one */
+static void uevent_update(const char *addr, const char *driver)
+{
+	char path[PATH_MAX], text[ATTR_MAX], out[ATTR_MAX + NAME_MAX];
+	const char *rest = text;
+
+	tree_path(path, DEVICES "/%s/uevent", addr);
+	if (tree_get(path, text, sizeof(text)) < 0)
+		return;
+	if (strncmp(text, "DRIVER=", 7) == 0) {
+		rest = strchrnul(text, '\n');
+		rest += *rest == '\n';
+	}
+	tree_path(out, "%s%s%s%s", driver[0] ? "DRIVER=" : "", driver, driver[0] ? "\n" : "", rest);
+	(void)tree_put(path, out);
+}
+
 static int bind_device(const char *addr, const char *driver)
 {
 	char device[PATH_MAX], dir[PATH_MAX], link[PATH_MAX];
@@ -166,6 +183,7 @@ static int bind_device(const char *addr, const char *driver)
 	if (r == 0)
 		r = tree_symlink(link, device);
 	children_move(addr, driver, false);
+	uevent_update(addr, driver);
 	vfio_nodes_update(addr);
 	return r;
 }
@@ -177,6 +195,7 @@ static int unbind_device(const char *addr, const char *driver)
 	if (strcmp(driver, VFIO) == 0 && vfio_in_use(addr))
 		return FAKE_SLEEPS;
 	children_move(addr, driver, true);
+	uevent_update(addr, "");
 	tree_path(path, DRIVERS "/%s/%s", driver, addr);
 	(void)tree_remove(path);
 	tree_path(path, DEVICES "/%s/driver", addr);
@@ -203,8 +222,7 @@ static void attach(const char *addr)
 	if (text_split(text, " ", &drivers) < 0)
 		return;
 	for (size_t i = 0; i < drivers.nr; i++)
-		if (driver_registered(drivers.names[i]) &&
-		    bind_device(addr, drivers.names[i]) == 0)
+		if (driver_registered(drivers.names[i]) && bind_device(addr, drivers.names[i]) == 0)
 			return;
 }
 

@@ -26,6 +26,7 @@
 #define UNITS	   ".fake/units"
 #define INHIBITORS ".fake/inhibitors"
 #define CGROUP	   "sys/fs/cgroup"
+#define ARGS_MAX   32
 #define NAP_MS	   10
 
 static void nap(void)
@@ -66,8 +67,8 @@ static int do_inhibit(const struct fake_effect *effect, const char *value)
 
 void inhibitors_sweep(void)
 {
-	_cleanup_close_ int dirfd = __real_attr_open(fake_root(), INHIBITORS,
-						     O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int dirfd =
+		__real_attr_open(fake_root(), INHIBITORS, O_RDONLY | O_DIRECTORY);
 	_cleanup_strlist_ struct strlist names = { 0 };
 
 	if (dirfd < 0 || tree_list(INHIBITORS, &names) < 0)
@@ -96,9 +97,13 @@ static _Noreturn void exec_service(const char *const *argv, int report)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin";
 	static char *const env[] = { path, NULL };
+	char *args[ARGS_MAX + 1] = { NULL };
 	char error;
 
-	(void)execve(argv[0], (char *const *)(uintptr_t)argv, env);
+	for (size_t i = 0; i < ARGS_MAX && argv[i]; i++)
+		args[i] = strdup(argv[i]);
+	if (args[0])
+		(void)execve(args[0], args, env);
 	error = (char)errno;
 	if (report >= 0)
 		(void)!__real_write(report, &error, 1);
@@ -277,10 +282,11 @@ int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, co
 {
 	char text[ATTR_MAX];
 	struct inhibit inhibit = { .fd = -1 };
-	const struct fake_effect effect = {
-		.verb = "bus", .path = "login1/Inhibit", .new_value = text, .run = do_inhibit,
-		.arg = &inhibit
-	};
+	const struct fake_effect effect = { .verb = "bus",
+					    .path = "login1/Inhibit",
+					    .new_value = text,
+					    .run = do_inhibit,
+					    .arg = &inhibit };
 	int r = bus_fault();
 
 	(void)timeout_ms;
@@ -298,10 +304,11 @@ int __wrap_sysbus_start_service(const char *unit, const char *description, const
 {
 	struct service service = { .unit = unit, .argv = argv, .stop_argv = stop_argv };
 	char path[PATH_MAX];
-	const struct fake_effect effect = {
-		.verb = "bus", .path = path, .new_value = description, .run = do_start,
-		.arg = &service
-	};
+	const struct fake_effect effect = { .verb = "bus",
+					    .path = path,
+					    .new_value = description,
+					    .run = do_start,
+					    .arg = &service };
 	int r = bus_fault();
 
 	(void)timeout_ms;

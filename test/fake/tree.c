@@ -12,7 +12,7 @@
 
 #include "../../lib/text.h"
 
-#define TEXT_MAX (1024 * 1024)
+#define TEXT_MAX (1024UL * 1024)
 
 void tree_format(char *buf, size_t size, const char *fmt, ...)
 {
@@ -198,7 +198,7 @@ static void relative(const char *from, const char *to, char *buf, size_t size)
 int tree_symlink(const char *path, const char *target)
 {
 	_cleanup_close_ int fd = -1;
-	char from[PATH_MAX], to[PATH_MAX], text[PATH_MAX];
+	char from[PATH_MAX] = "", to[PATH_MAX] = "", text[PATH_MAX];
 	const char *name;
 	int r;
 

@@ -189,9 +189,9 @@ static void an_override_shuts_other_drivers_out(void **state)
 static void a_bridge_is_not_taken_by_vfio(void **state)
 {
 	(void)state;
-	assert_int_equal(attr_write(rootfd, "sys/bus/pci/devices/0000:00:01.0/driver_override",
-				    "vfio-pci"),
-			 0);
+	assert_int_equal(
+		attr_write(rootfd, "sys/bus/pci/devices/0000:00:01.0/driver_override", "vfio-pci"),
+		0);
 	assert_int_equal(attr_write(rootfd, "sys/bus/pci/devices/0000:00:01.0/driver/unbind",
 				    "0000:00:01.0"),
 			 0);
@@ -224,7 +224,8 @@ static void loading_a_module_adds_its_driver_and_probes(void **state)
 {
 	(void)state;
 	sh("mkdir -p %s/.fake/modules/my_gpu/sys/bus/pci/drivers/my-gpu "
-	   "%s/.fake/modules/my_gpu/sys/module/my_gpu && echo nouveau my-gpu > %s/.fake/match/" GPU_NAME,
+	   "%s/.fake/modules/my_gpu/sys/module/my_gpu && echo nouveau my-gpu > "
+	   "%s/.fake/match/" GPU_NAME,
 	   dir, dir, dir);
 	assert_int_equal(module_load(rootfd, "no-such", 1000), -ENOENT);
 	assert_int_equal(attr_write(rootfd, GPU "driver/unbind", GPU_NAME), 0);
@@ -387,14 +388,12 @@ static void a_sibling_with_the_same_cpu_makes_the_partition_invalid(void **state
 	(void)state;
 	start_guest();
 	assert_int_equal(attr_write(rootfd, SCOPE "/libvirt/emulator/cpuset.cpus", "4"), 0);
-	assert_int_equal(attr_write(rootfd, "sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive",
-				    "4"),
-			 0);
+	assert_int_equal(
+		attr_write(rootfd, "sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive", "4"), 0);
 	assert_int_equal(attr_write(rootfd, SCOPE "/libvirt/vcpu0/cpuset.cpus.exclusive", "4"),
 			 -EINVAL);
-	assert_int_equal(attr_write(rootfd, SCOPE "/libvirt/vcpu0/cpuset.cpus.partition",
-				    "isolated"),
-			 0);
+	assert_int_equal(
+		attr_write(rootfd, SCOPE "/libvirt/vcpu0/cpuset.cpus.partition", "isolated"), 0);
 	assert_attr(SCOPE "/libvirt/vcpu0/cpuset.cpus.partition",
 		    "isolated invalid (Cpu list in cpuset.cpus not exclusive)");
 	assert_attr("sys/fs/cgroup/cpuset.cpus.isolated", "");
@@ -404,12 +403,10 @@ static void the_last_cpu_of_the_host_cannot_be_taken(void **state)
 {
 	(void)state;
 	start_guest();
-	assert_int_equal(attr_write(rootfd, "sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive",
-				    "0-15"),
-			 0);
-	assert_int_equal(attr_write(rootfd, "sys/fs/cgroup/machine.slice/cpuset.cpus.partition",
-				    "root"),
-			 0);
+	assert_int_equal(
+		attr_write(rootfd, "sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive", "0-15"), 0);
+	assert_int_equal(
+		attr_write(rootfd, "sys/fs/cgroup/machine.slice/cpuset.cpus.partition", "root"), 0);
 	assert_attr("sys/fs/cgroup/machine.slice/cpuset.cpus.partition",
 		    "root invalid (Parent unable to distribute cpu downstream)");
 }
@@ -419,9 +416,8 @@ static void an_old_kernel_knows_no_remote_partitions(void **state)
 	(void)state;
 	sh("rm %s/sys/fs/cgroup/cpuset.cpus.isolated", dir);
 	start_guest();
-	assert_int_equal(attr_write(rootfd, SCOPE "/libvirt/vcpu0/cpuset.cpus.partition",
-				    "isolated"),
-			 0);
+	assert_int_equal(
+		attr_write(rootfd, SCOPE "/libvirt/vcpu0/cpuset.cpus.partition", "isolated"), 0);
 	assert_attr(SCOPE "/libvirt/vcpu0/cpuset.cpus.partition",
 		    "isolated invalid (Parent is not a partition root)");
 }
@@ -504,7 +500,8 @@ static void qemu_needs_its_pages_and_its_devices(void **state)
 
 	(void)state;
 	assert_int_equal(guest_exec(GUEST, QEMU_PID, &why), -ENOMEM);
-	assert_string_equal(why, "unable to map backing store for guest RAM: Cannot allocate memory");
+	assert_string_equal(why,
+			    "unable to map backing store for guest RAM: Cannot allocate memory");
 	assert_int_equal(guest_gone(GUEST), 0);
 	assert_int_equal(guest_cleanup(GUEST), 0);
 	sh("echo any 2048 512 > %s/.fake/guests/win11/pages", dir);
@@ -598,7 +595,8 @@ static void both_cables_lead_to_the_same_monitor(void **state)
 static void a_deaf_monitor_answers_on_its_active_cable_only(void **state)
 {
 	static const uint8_t set[] = { 0x51, 0x84, 0x03, 0x60, 0x00, 0x11, 0xc9 };
-	_cleanup_close_ int host = i2c_wrap_open(3), guest = i2c_wrap_open(4), none = i2c_wrap_open(0);
+	_cleanup_close_ int host = i2c_wrap_open(3), guest = i2c_wrap_open(4),
+			    none = i2c_wrap_open(0);
 
 	(void)state;
 	assert_int_equal(tree_put(".fake/monitor/left/character", "deaf"), 0);
@@ -677,12 +675,20 @@ static const char setting[] = "proc/sys/vm/stat_interval";
 static void the_nth_effect_fails_with_the_errno_it_is_told(void **state)
 {
 	(void)state;
-	faults("2 fail ENOSPC");
+	faults("host#2 fail ENOSPC");
 	assert_int_equal(attr_write(rootfd, setting, "2"), 0);
 	assert_int_equal(attr_write(rootfd, setting, "3"), -ENOSPC);
 	assert_int_equal(attr_write(rootfd, setting, "4"), 0);
 	assert_attr(setting, "4");
 	assert_attr(".fake/count", "3");
+}
+
+static void a_programs_own_nth_effect_can_be_meant(void **state)
+{
+	(void)state;
+	faults("another#1 fail EIO\nfake_kernel_test#2 fail EBUSY");
+	assert_int_equal(attr_write(rootfd, setting, "2"), 0);
+	assert_int_equal(attr_write(rootfd, setting, "3"), -EBUSY);
 }
 
 static void a_pattern_strikes_as_often_as_it_is_told(void **state)
@@ -775,8 +781,8 @@ static void state_files_are_effects_too(void **state)
 	assert_int_equal(state_write(statefd, "a", "one\n", 4), 0);
 	/* mkdir, create, append, rename */
 	assert_attr(".fake/count", "4");
-	for (const char *const *fault = (const char *const[]){ "5 fail EROFS", "7 fail ENOSPC",
-							       "11 fail EIO", NULL };
+	for (const char *const *fault =
+		     (const char *const[]){ "5 fail EROFS", "7 fail ENOSPC", "11 fail EIO", NULL };
 	     *fault; fault++) {
 		faults(*fault);
 		assert_true(state_write(statefd, "a", "two\n", 4) < 0);
@@ -855,6 +861,7 @@ int main(void)
 		T(a_service_that_cannot_be_executed_is_an_error),
 		T(without_a_bus_nothing_is_answered),
 		T(the_nth_effect_fails_with_the_errno_it_is_told),
+		T(a_programs_own_nth_effect_can_be_meant),
 		T(a_pattern_strikes_as_often_as_it_is_told),
 		T(a_lie_says_yes_and_does_nothing),
 		T(a_short_write_leaves_half),
