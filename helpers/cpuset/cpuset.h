@@ -202,6 +202,10 @@ int job_host_cpus(const struct cpuset_job *job, const char *which, struct cpulis
 
 /* --- setting.c: settings that several guests share --- */
 
+/** setting_announce() - write the share into the journal. Return: 0, else as job_announce() */
+int setting_announce(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
+	_must_check_;
+
 /**
  * setting_take() - make this guest's share part of a setting
  *

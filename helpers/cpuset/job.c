@@ -145,10 +145,23 @@ int job_open(struct cpuset_job *job)
 	if (r < 0)
 		return job_why(job, r, "cannot take the lock of the shared CPU settings: %s",
 			       strerror(-r));
-	r = journal_open(ctx->dirfd, ctx->helper->name, !ctx->dry_run, &job->journal);
+	r = journal_open(ctx->dirfd, ctx->helper->name, false, &job->journal);
 	if (r < 0)
 		return job_why(job, r, "cannot open the journal: %s", strerror(-r));
 	return shares_load(job);
+}
+
+/* The file is made with its first record */
+static int journal_write(struct cpuset_job *job, const char *verb, const char *object,
+			 const char *value)
+{
+	int r = 0;
+
+	if (job->journal.fd < 0) {
+		journal_close(&job->journal);
+		r = journal_open(job->ctx->dirfd, job->ctx->helper->name, true, &job->journal);
+	}
+	return r < 0 ? r : journal_add(&job->journal, verb, object, "", value);
 }
 
 int job_announce(struct cpuset_job *job, const char *verb, const char *object, const char *value)
@@ -159,6 +172,6 @@ int job_announce(struct cpuset_job *job, const char *verb, const char *object, c
 		return 1;
 	if (journal_find(&job->journal, verb, object))
 		return 0;
-	r = journal_add(&job->journal, verb, object, "", value);
+	r = journal_write(job, verb, object, value);
 	return r < 0 ? job_why(job, r, "cannot write the journal: %s", strerror(-r)) : 1;
 }

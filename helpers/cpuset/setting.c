@@ -119,8 +119,19 @@ static int keep(struct cpuset_job *job, const char *key, const struct cpulist *v
 	if (r == 0)
 		r = path_format(text, sizeof(text), old ? "%s %s" : "%s%s", value_text, old_text);
 	if (r == 0)
-		r = baseline_forget(&job->baseline, key);
+		r = baseline_keep(&job->baseline, key, text);
+	/* Nothing was kept there before, as a rule */
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = baseline_forget(&job->baseline, key);
 	return r < 0 ? r : baseline_keep(&job->baseline, key, text);
+}
+
+static bool is_all(const struct cpuset_job *job, const struct cpulist *cpus)
+{
+	struct cpulist all;
+
+	return job_host_cpus(job, "possible", &all) == 0 && cpulist_equal(cpus, &all);
 }
 
 /* Return: 1 when neither one of us nor the baseline has made it @now, 0 else, or -errno */
@@ -138,11 +149,15 @@ static int is_foreign(const struct cpuset_job *job, const struct setting_kind *k
 		add_shares(job, kind, object, true, &most);
 		return !cpulist_contains(&most, now) || !cpulist_contains(now, base);
 	}
+	/* On the way back to "not set" */
+	if (cpulist_empty(base) && is_all(job, now))
+		return 0;
 	r = setting_key(key, sizeof(key), kind, object, WRITTEN);
 	if (r == 0)
 		r = written_get(job, key, &written, &before);
+	/* Without a note a helper was killed while it replaced it: benefit of the doubt */
 	if (r <= 0)
-		return r < 0 ? r : 1;
+		return r;
 	return !cpulist_equal(now, &written) && !cpulist_equal(now, &before);
 }
 
@@ -194,15 +209,22 @@ static int leaves_cpu(const struct cpuset_job *job, const struct setting_kind *k
 	return r < 0 || r == 1 ? r : cpulist_intersects(target, &online);
 }
 
+int setting_announce(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
+{
+	char list[ATTR_MAX];
+	int r = job_announce(job, kind->verb, object,
+			     job_cpus_text(&job->pins.cpus, list, sizeof(list)));
+
+	return r < 0 ? r : 0;
+}
+
 int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
 {
 	struct cpulist now, base, target, held = job->pins.cpus;
-	char list[ATTR_MAX];
 	int r = kind->read(job, object, &now);
 
 	if (r == 0)
-		r = job_announce(job, kind->verb, object,
-				 job_cpus_text(&job->pins.cpus, list, sizeof(list)));
+		r = setting_announce(job, kind, object);
 	if (r < 0)
 		return r;
 	r = base_take(job, kind, object, &now, &base);

@@ -198,6 +198,15 @@ static int has_group(const struct cpuset_job *job, const char *unit)
 	return r < 0 ? r : attr_exists(job->ctx->rootfd, path);
 }
 
+static int take_unit(struct cpuset_job *job, const struct unit *unit)
+{
+	int r = setting_announce(job, &setting_slice, unit->name);
+
+	if (r == 0)
+		r = drop_in_keep(job, unit);
+	return r < 0 ? r : setting_take(job, &setting_slice, unit->name);
+}
+
 int slices_able(struct cpuset_job *job)
 {
 	if (attr_exists(job->ctx->rootfd, "run/systemd/system") > 0)
@@ -211,13 +220,9 @@ int slices_apply(struct cpuset_job *job)
 
 	if (r == 0)
 		r = slices_able(job);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
-		if (has_group(job, units[i].name) <= 0)
-			continue;
-		r = drop_in_keep(job, &units[i]);
-		if (r == 0)
-			r = setting_take(job, &setting_slice, units[i].name);
-	}
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++)
+		if (has_group(job, units[i].name) > 0)
+			r = take_unit(job, &units[i]);
 	return r;
 }
 

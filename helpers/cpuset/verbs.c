@@ -87,16 +87,12 @@ static int undo_all(struct cpuset_job *job)
 			 : 0;
 }
 
-/* Return: 0 and an empty journal for the next way, else -errno */
+/* Return: 0 and no records for the next way, else -errno */
 static int take_back(struct cpuset_job *job)
 {
-	const struct helper_ctx *ctx = job->ctx;
-	int r;
+	bool untouched = job->journal.nr == 0 && job->journal.fd < 0;
 
-	if (job->journal.nr == 0 || ctx->dry_run)
-		return 0;
-	r = undo_all(job);
-	return r < 0 ? r : journal_open(ctx->dirfd, ctx->helper->name, true, &job->journal);
+	return untouched || job->ctx->dry_run ? 0 : undo_all(job);
 }
 
 static enum helper_exit say_dirty(struct cpuset_job *job)
@@ -204,6 +200,15 @@ static int has_journal(const struct helper_ctx *ctx)
 	return r < 0 ? r : journal.nr > 0;
 }
 
+/* An apply that was killed before its first record may have left an empty file */
+static int undo_nothing(struct cpuset_job *job)
+{
+	const struct helper_ctx *ctx = job->ctx;
+	int r = ctx->dry_run ? 0 : journal_remove(ctx->dirfd, ctx->helper->name);
+
+	return r < 0 ? job_why(job, r, "cannot remove the journal: %s", strerror(-r)) : 0;
+}
+
 static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -212,7 +217,7 @@ static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 
 	/* Nothing was touched: the shared settings' lock is not waited for */
 	if (r == 0)
-		return HELPER_DONE;
+		return undo_nothing(&job) < 0 ? say_dirty(&job) : HELPER_DONE;
 	r = job_parse(&job, &method);
 	if (r < 0)
 		return r == -EBADMSG ? HELPER_USAGE : HELPER_DIRTY;

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test/unit/cpuset_way_test.c - method = auto: the best way that works, and why not a better one
+ *
+ * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
+ * wraps: journal_add journal_remove baseline_keep baseline_forget
+ */
+#include "test/unit/cpuset_kernel.h"
+
+#define PINS_A "timeout_ms = 500\ncpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
+#define PINS_B "timeout_ms = 500\ncpus = 5\nvcpu = 0 5\n"
+
+static const char *const vcpus_a[] = { "2", "3", NULL };
+static const char *const vcpus_b[] = { "5", NULL };
+
+static void guest_a(const char *section, const char *emulator)
+{
+	make_guest(SCOPE_A, PID_A, vcpus_a, emulator);
+	make_claim(UUID_A, PID_A, "running", section);
+}
+
+static void the_partition_is_taken_where_the_kernel_has_it(void **state)
+{
+	make_host(*state, true);
+	guest_a(PINS_A, "");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2-3");
+	assert_string_equal(get("systemd/system.slice"), "");
+}
+
+static void an_older_kernel_gets_the_slices_and_one_line_why(void **state)
+{
+	make_host(*state, false);
+	guest_a(PINS_A, "");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: its CPUs 2-3 are kept free by AllowedCPUs of the system's "
+			    "slices only: this kernel has no cpuset.cpus.exclusive (it came "
+			    "with Linux 6.7)\n");
+	assert_string_equal(get("systemd/system.slice"), "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get("systemd/system.slice"), "");
+	assert_no_state();
+}
+
+static void without_systemd_it_is_the_plain_groups(void **state)
+{
+	make_host(*state, false);
+	remove_tree("run/systemd");
+	guest_a(PINS_A, "");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: its CPUs 2-3 are kept free by cpuset.cpus of the other "
+			    "top-level cgroups only: this kernel has no cpuset.cpus.exclusive "
+			    "(it came with Linux 6.7)\n");
+	assert_string_equal(get(CG "/system.slice/cpuset.cpus"), "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "0-7");
+	assert_no_state();
+}
+
+static void cgroup_v1_leaves_the_guest_with_its_pins(void **state)
+{
+	make_host(*state, false);
+	guest_a(PINS_A, "");
+	put("", CG "/cpuset/cpuset.cpus");
+	put("cpu io memory pids", CG "/cgroup.controllers");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: its vCPUs are pinned to 2-3, but others may run there: "
+			    "the cpuset controller is on cgroup v1: boot with "
+			    "systemd.unified_cgroup_hierarchy=1\n");
+	assert_int_equal(host.writes, 0);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_no_state();
+}
+
+static void a_host_without_cpuset_too(void **state)
+{
+	make_host(*state, false);
+	guest_a(PINS_A, "");
+	remove_tree(CG);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said(
+		"others may run there: no cgroup v2 with a cpuset controller is mounted on /" CG);
+}
+
+static void a_partition_that_the_kernel_refuses_gives_way_to_the_slices(void **state)
+{
+	char *before;
+
+	make_host(*state, true);
+	/* The emulator was pinned by hand, which the claim does not know */
+	guest_a(PINS_A, "3");
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said(
+		"are kept free by AllowedCPUs of the system's slices only: cannot write '3' to /" CG
+		"/" SCOPE_A "/libvirt/vcpu1/cpuset.cpus.exclusive: Invalid argument");
+	assert_string_equal(get("systemd/system.slice"), "0-1,4-7");
+	assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "");
+	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus.partition"), "member");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get("systemd/system.slice"), "");
+	assert_no_state();
+	free(before);
+}
+
+static void pins_that_no_partition_suits_get_the_slices(void **state)
+{
+	make_host(*state, true);
+	guest_a("timeout_ms = 500\ncpus = 2-3\nvcpu = 0 2-3\nvcpu = 1 2-3\nemulator = 0-1\n",
+		"0-1");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("slices only: the vCPUs share 2-3 and emulator is pinned outside, to 0-1");
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "");
+	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/emulator/cpuset.cpus.effective"), "0-1");
+}
+
+static void when_every_way_fails_the_host_is_as_before(void **state)
+{
+	char *before;
+
+	make_host(*state, true);
+	guest_a(PINS_A, "");
+	/* Nobody on this host would have a CPU left */
+	put("2-3", "systemd/user.slice");
+	put("2-3", CG "/user.slice/cpuset.cpus");
+	/* A group with all CPUs is as good as one with none */
+	put("0-7", CG "/system.slice/cpuset.cpus");
+	put("0-7", CG "/init.scope/cpuset.cpus");
+	settle();
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_said("its CPUs 2-3 cannot be kept free of others: cannot write '2-3' to /" CG
+		    "/" MACHINE
+		    "/cpuset.cpus.exclusive: Invalid argument: user.slice is pinned to 2-3");
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void each_write_that_fails_ends_in_a_way_that_can_be_undone(void **state)
+{
+	int nr = 0, r;
+
+	make_host(*state, true);
+	guest_a(PINS_A, "");
+	do {
+		host.fail_at = ++nr;
+		r = apply(UUID_A);
+		host.fail_at = 0;
+		assert_int_equal(r, HELPER_DONE);
+		assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "0-1,4-7");
+		r = *host.said ? 1 : 0;
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "0-7");
+		assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "");
+		assert_string_equal(get("systemd/system.slice"), "");
+		assert_no_state();
+	} while (r);
+	assert_int_equal(nr - 1, 2 + 1 + 7);
+}
+
+static void guests_of_different_ways_do_not_disturb_each_other(void **state)
+{
+	static const char *const order[][2] = { { UUID_A, UUID_B }, { UUID_B, UUID_A } };
+
+	make_host(*state, true);
+	guest_a("method = slices\n" PINS_A, "");
+	make_guest(SCOPE_B, PID_B, vcpus_b, "");
+	make_claim(UUID_B, PID_B, "running", PINS_B);
+	for (int start = 0; start < 2; start++) {
+		for (int end = 0; end < 2; end++) {
+			assert_int_equal(apply(order[start][0]), HELPER_DONE);
+			assert_int_equal(apply(order[start][1]), HELPER_DONE);
+			assert_silent();
+			assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"),
+					    "0-1,4,6-7");
+			assert_string_equal(get(CG "/cpuset.cpus.isolated"), "5");
+			assert_int_equal(undo(order[end][0]), HELPER_DONE);
+			assert_int_equal(undo(order[end][1]), HELPER_DONE);
+			assert_silent();
+			assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "0-7");
+			assert_string_equal(get("systemd/system.slice"), "");
+			assert_no_state();
+		}
+	}
+}
+
+static void a_later_apply_finds_the_way_again(void **state)
+{
+	make_host(*state, false);
+	guest_a(PINS_A, "");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("by AllowedCPUs of the system's slices only");
+	assert_int_equal(host.writes, 0);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_no_state();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(the_partition_is_taken_where_the_kernel_has_it),
+		tree_test(an_older_kernel_gets_the_slices_and_one_line_why),
+		tree_test(without_systemd_it_is_the_plain_groups),
+		tree_test(cgroup_v1_leaves_the_guest_with_its_pins),
+		tree_test(a_host_without_cpuset_too),
+		tree_test(a_partition_that_the_kernel_refuses_gives_way_to_the_slices),
+		tree_test(pins_that_no_partition_suits_get_the_slices),
+		tree_test(when_every_way_fails_the_host_is_as_before),
+		tree_test(each_write_that_fails_ends_in_a_way_that_can_be_undone),
+		tree_test(guests_of_different_ways_do_not_disturb_each_other),
+		tree_test(a_later_apply_finds_the_way_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
