@@ -56,6 +56,7 @@ _printf_(3, 4) static void report(const struct switcher *switcher, int priority,
 static int journal_lock(const struct switcher *switcher, struct journal *ret)
 {
 	const struct helper_ctx *ctx = switcher->ctx;
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
 	_cleanup_close_ int lock = -1;
 	int r;
 
@@ -64,12 +65,14 @@ static int journal_lock(const struct switcher *switcher, struct journal *ret)
 	lock = state_lock(ctx->dirfd, DISPLAY_NAME ".lock", LOCK_MS);
 	if (lock < 0)
 		return lock == -ENOENT ? -ECANCELED : lock;
-	r = journal_open(ctx->dirfd, DISPLAY_NAME, true, ret);
+	/* For reading first: undo has removed it, and it must not be made again */
+	r = journal_open(ctx->dirfd, DISPLAY_NAME, false, &journal);
 	if (r < 0)
 		return r;
-	if (!record_wanted(ret, switcher->display->section, ctx->claim.owner.start_time))
+	if (!record_wanted(&journal, switcher->display->section, ctx->claim.owner.start_time))
 		return -ECANCELED;
-	return TAKE_FD(lock);
+	r = journal_open(ctx->dirfd, DISPLAY_NAME, true, ret);
+	return r < 0 ? r : TAKE_FD(lock);
 }
 
 /* From here on undo knows whom to end */

@@ -1,0 +1,819 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/display_apply_test.c - usher-display with monitors of every character */
+/* wraps: i2c_open i2c_write_at i2c_read_at process_alive process_identify module_load log_line */
+#include "i2c_tree.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "fake_i2c.h"
+#include "helpers/display/display.h"
+#include "lib/deadline.h"
+#include "lib/log.h"
+#include "lib/module.h"
+
+#define UUID	"1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define UUID2	"2b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define HOME	"run/usher/" UUID
+#define JOURNAL HOME "/display.journal"
+#define LONG_MS 20000
+
+static struct tree *tree;
+static struct process qemu;
+static struct fake_monitor *monitor;
+
+/* --- What is wrapped ---------------------------------------------------------------------------- */
+
+int __real_process_alive(int rootfd, const struct process *process);
+int __wrap_process_alive(int rootfd, const struct process *process);
+int __wrap_process_alive(int rootfd, const struct process *process)
+{
+	_cleanup_close_ int fd = root_open("/");
+
+	(void)rootfd;
+	return __real_process_alive(fd, process);
+}
+
+int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
+{
+	_cleanup_close_ int fd = root_open("/");
+
+	(void)rootfd;
+	return __real_process_identify(fd, pid, ret);
+}
+
+int __wrap_module_load(int rootfd, const char *name, int timeout_ms);
+int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
+{
+	(void)rootfd, (void)name, (void)timeout_ms;
+	return -ENOENT;
+}
+
+void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
+void __wrap_log_line(int rootfd, int priority, const char *fmt, ...)
+{
+	_cleanup_close_ int fd =
+		openat(rootfd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	char line[1024];
+	va_list args;
+	int len;
+
+	(void)priority;
+	va_start(args, fmt);
+	len = vsnprintf(line, sizeof(line) - 1, fmt, args);
+	va_end(args);
+	line[len] = '\n';
+	(void)!write(fd, line, (size_t)len + 1);
+}
+
+/* --- What the test sees and does ------------------------------------------------------------------ */
+
+static int run_for(const char *uuid, const char *verb, bool dry)
+{
+	char claim[128], arg0[] = "usher-display", root[] = "--root", dry_word[] = "--dry-run";
+	char word[16];
+	char *argv[] = { arg0,
+			 root,
+			 tree->dir,
+			 dry ? dry_word : word,
+			 dry ? word : claim,
+			 dry ? claim : NULL,
+			 NULL };
+
+	(void)snprintf(word, sizeof(word), "%s", verb);
+	(void)snprintf(claim, sizeof(claim), "%s/run/usher/%s/claim.ini", tree->dir, uuid);
+	optind = 0;
+	return helper_main(dry ? 6 : 5, argv, &display_helper);
+}
+
+static int run(const char *verb)
+{
+	return run_for(UUID, verb, false);
+}
+
+static int run_list(void)
+{
+	char arg0[] = "usher-display", root[] = "--root", list[] = "list";
+	char *argv[] = { arg0, root, tree->dir, list, NULL };
+
+	optind = 0;
+	return helper_main(4, argv, &display_helper);
+}
+
+static struct process start_qemu(void)
+{
+	struct process process;
+	pid_t parent = getpid(), pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(process_identify(-1, pid, &process), 0);
+	return process;
+}
+
+static void write_claim_of(const char *uuid, const char *guest, const char *state,
+			   const struct process *owner, const char *display)
+{
+	char path[128], text[2048];
+
+	(void)snprintf(path, sizeof(path), "run/usher/%s/claim.ini", uuid);
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = %s\nuuid = %s\nstate = %s\nowner = %d %llu\n"
+		       "required =\n%s",
+		       guest, uuid, state, (int)owner->pid, owner->start_time, display);
+	tree_file(tree, path, text);
+}
+
+static void write_claim(const char *state, const char *display)
+{
+	write_claim_of(UUID, "win11", state, &qemu, display);
+}
+
+#define LEFT                                                                                       \
+	"[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\nhost_input = 15\n"             \
+	"delay_ms = 0\ntimeout_ms = 5000\n"
+
+static const char *log_text(void)
+{
+	return attr_exists(tree->rootfd, "log") == 1 ? tree_read(tree, "log") : "";
+}
+
+/* The log is the switcher's last word; it may come a moment after the deed */
+static bool wait_log(const char *text)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	while (!strstr(log_text(), text) && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	return strstr(log_text(), text) != NULL;
+}
+
+static bool wait_input(const struct fake_monitor *which, uint8_t input)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	while (__atomic_load_n(&which->input, __ATOMIC_SEQ_CST) != input &&
+	       deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	return which->input == input;
+}
+
+/* Wait for every detached process of ours: they are our children here */
+static void wait_switchers(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) >= 0)
+		if (pid == 0)
+			(void)poll(NULL, 0, 5);
+}
+
+static bool exists(const char *path)
+{
+	return attr_exists(tree->rootfd, path) == 1;
+}
+
+static char said[4096];
+
+static int redirect_begin(int stream)
+{
+	int saved = dup(stream), fd;
+
+	(void)fflush(NULL);
+	tree_file(tree, "said", "");
+	fd = openat(tree->rootfd, "said", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(saved >= 0 && fd >= 0);
+	assert_true(dup2(fd, stream) >= 0);
+	(void)close(fd);
+	return saved;
+}
+
+static void redirect_end(int stream, int saved)
+{
+	(void)fflush(NULL);
+	assert_true(dup2(saved, stream) >= 0);
+	(void)close(saved);
+	(void)snprintf(said, sizeof(said), "%s", tree_read(tree, "said"));
+}
+
+/* What is printed while @call runs */
+#define RUN_SAYING(stream, call)                                                                   \
+	({                                                                                         \
+		int saved_ = redirect_begin(stream), r_ = (call);                                  \
+		redirect_end(stream, saved_);                                                      \
+		r_;                                                                                \
+	})
+
+static int setup(void **state)
+{
+	char path[128];
+
+	if (tree_setup(state) < 0 || fake_i2c_setup() < 0)
+		return -1;
+	tree = *state;
+	qemu = start_qemu();
+	i2c_tree_gpu(tree, 4, 4);
+	i2c_tree_connector(tree, "card0-DP-1", 5);
+	monitor = fake_monitor_add(5, "DEL", 0xa0c4, "JK9X");
+	write_claim("running", LEFT);
+	(void)snprintf(path, sizeof(path), "%s/run/usher", tree->dir);
+	return chmod(path, 0700);
+}
+
+static int teardown(void **state)
+{
+	(void)kill(qemu.pid, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	return fake_i2c_teardown() < 0 ? -1 : tree_teardown(state);
+}
+
+/* --- apply ------------------------------------------------------------------------------------------ */
+
+static void a_monitor_follows_the_guest_and_comes_back(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(monitor->sets, 2);
+	assert_false(exists(JOURNAL));
+}
+
+static void apply_returns_at_once_whatever_the_monitor_does(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	monitor->hangs = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(now_ms() - start < 1000);
+	kill(qemu.pid, SIGKILL);
+}
+
+static void the_journal_names_the_bus_before_the_bytes_are_on_it(void **state)
+{
+	(void)state;
+	/* So that the switch itself cannot succeed */
+	write_claim("running", LEFT "source_address = 80\n");
+	monitor->source = 81;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17, on i2c-5; the host's is 15"));
+	assert_non_null(strstr(tree_read(tree, JOURNAL), "switch 5:80:display%20left 15 17\n"));
+}
+
+static void it_waits_until_the_guest_can_show_something(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 400\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_true(now_ms() - start >= 400);
+}
+
+static void apply_twice_switches_once(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	/* What the user has chosen since */
+	monitor->input = 3;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	kill(qemu.pid, SIGKILL);
+	wait_switchers();
+	assert_int_equal(monitor->input, 3);
+	assert_int_equal(monitor->sets, 1);
+}
+
+static void a_connector_is_as_good_as_an_identity(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = card0-DP-1\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 0\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+}
+
+static void several_monitors_are_switched_side_by_side(void **state)
+{
+	struct fake_monitor *right = fake_monitor_add(6, "DEL", 0xa0c4, "RIGHT");
+
+	(void)state;
+	write_claim("running", LEFT "[display right]\nmonitor = DEL:a0c4:RIGHT\nguest_input = 18\n"
+				    "host_input = 16\ndelay_ms = 0\n");
+	right->input = 16;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_true(wait_input(right, 18));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(right->input, 16);
+}
+
+static void a_slow_monitor_that_misses_its_first_tries_is_switched(void **state)
+{
+	(void)state;
+	monitor->naks = 5;
+	monitor->slow_ms = 60;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+}
+
+static void a_bus_that_hangs_does_not_keep_the_other_from_switching(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+
+	(void)state;
+	hung->hangs = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void the_hosts_input_is_read_when_nobody_named_it(void **state)
+{
+	(void)state;
+	monitor->input = 27;
+	monitor->garbled = 1;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\ndelay_ms = 0\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 27);
+}
+
+static void a_monitor_nobody_could_switch_back_is_not_switched(void **state)
+{
+	(void)state;
+	monitor->unsupported = true;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\ndelay_ms = 0\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("win11: monitor DEL: not switched to input 17: it does not say which "
+			     "input the host is on, and nobody could switch it back: set "
+			     "host_input\n"));
+	assert_int_equal(monitor->sets, 0);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->sets, 0);
+}
+
+static void two_that_answer_to_one_identity_are_both_left_alone(void **state)
+{
+	(void)state;
+	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("several monitors answer to this"));
+	assert_int_equal(monitor->sets, 0);
+}
+
+static void one_that_is_not_there_is_looked_for_until_the_timeout(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	write_claim("running", "[display]\nmonitor = GSM\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 600\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("no bus answers with this identity"));
+	assert_true(now_ms() - start >= 600);
+}
+
+static void one_that_comes_late_is_found(void **state)
+{
+	(void)state;
+	monitor->there = false;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)poll(NULL, 0, 300);
+	assert_int_equal(monitor->sets, 0);
+	monitor->there = true;
+	assert_true(wait_input(monitor, 17));
+}
+
+static void a_ddc_address_a_driver_holds_is_named(void **state)
+{
+	(void)state;
+	monitor->busy = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("a kernel driver holds its DDC address: unload ddcci"));
+}
+
+static void the_guests_end_before_the_switch_ends_it(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 600000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	kill(qemu.pid, SIGKILL);
+	wait_switchers();
+	assert_int_equal(monitor->sets, 0);
+	assert_string_equal(log_text(), "");
+}
+
+static void a_claim_that_is_not_running_switches_nothing(void **state)
+{
+	(void)state;
+	write_claim("ending", LEFT);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("apply")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: no monitor is switched: the claim is ending, not "
+				  "running\n");
+	assert_false(exists(JOURNAL));
+}
+
+static void a_dry_run_prints_and_does_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_SAYING(STDOUT_FILENO, run_for(UUID, "apply", true)), HELPER_DONE);
+	assert_string_equal(said, "write input 17 to monitor DEL:a0c4:JK9X after 0 ms, and 15 when "
+				  "the guest ends\n");
+	assert_false(exists(JOURNAL));
+	tree_file(tree, JOURNAL, "1 switch 5:81:display%20left 15 17\n");
+	assert_int_equal(RUN_SAYING(STDOUT_FILENO, run_for(UUID, "undo", true)), HELPER_DONE);
+	assert_string_equal(said, "write input 15 to the monitor on i2c-5\n");
+	assert_true(exists(JOURNAL));
+	assert_int_equal(monitor->sets, 0);
+}
+
+/* --- undo ------------------------------------------------------------------------------------------- */
+
+static void undo_before_the_switch_keeps_it_from_happening(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 600000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	/* The switcher has ended although the guest has not, enrolled or not */
+	assert_int_not_equal(waitpid(-1, NULL, 0), qemu.pid);
+	assert_int_equal(process_alive(-1, &qemu), 1);
+	assert_int_equal(monitor->sets, 0);
+	assert_false(exists(JOURNAL));
+}
+
+static void undo_twice_and_undo_of_nothing_are_fine(void **state)
+{
+	(void)state;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->sets, 2);
+}
+
+static void the_way_back_is_written_blind(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL,
+		  "1 want display%20left 1 17\n2 switch 5:81:display%20left 15 17\n");
+	monitor->edid[0] = 0xaa;
+	monitor->input = 17;
+	monitor->null_reply = true;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(monitor->edids, 0);
+	assert_int_equal(monitor->gets, 0);
+}
+
+static void a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	tree_file(tree, JOURNAL, "1 switch 5:81:display%20left 15 17\n");
+	write_claim("ending", LEFT);
+	monitor->silent = true;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_true(now_ms() - start < 2000);
+	assert_string_equal(said, "usher: win11: [display left] the monitor on i2c-5 did not take "
+				  "input 15 back: No such device or address: it is tried once more "
+				  "at release\n");
+	assert_true(exists(JOURNAL));
+	write_claim("returning", LEFT);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_non_null(strstr(said, "use its own buttons"));
+	assert_false(exists(JOURNAL));
+}
+
+static void a_bus_that_hangs_does_not_keep_the_others_from_coming_back(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(6, "GSM", 1, "HUNG");
+	long long start = now_ms();
+
+	(void)state;
+	tree_file(tree, JOURNAL,
+		  "1 switch 6:81:display%20hung 15 17\n2 switch 5:81:display%20left 15 17\n");
+	monitor->input = 17;
+	hung->hangs = true;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_true(now_ms() - start < 2000);
+	assert_int_equal(monitor->input, 15);
+	assert_non_null(strstr(said, "[display hung] the monitor on i2c-6 did not take input 15 "
+				     "back: Connection timed out"));
+	assert_null(strstr(said, "i2c-5"));
+	/* The next try is for the one that is left */
+	hung->hangs = false;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(hung->sets, 1);
+	assert_int_equal(monitor->sets, 1);
+}
+
+static void a_number_that_is_another_adapters_by_now_is_not_written_to(void **state)
+{
+	struct fake_monitor *memory = fake_monitor_add(9, "GSM", 1, "");
+
+	(void)state;
+	i2c_tree_pci(tree, "0000:00:1f.4", "0x0c0500\n");
+	i2c_tree_bus(tree, "pci0000:00/0000:00:1f.4", 9, "SMBus I801\n");
+	tree_file(tree, JOURNAL, "1 switch 9:81:display 15 17\n2 switch 88:81:display 15 17\n");
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_non_null(strstr(said, "i2c-9 did not take input 15 back: No such device"));
+	assert_non_null(strstr(said, "i2c-88 did not take input 15 back: No such device"));
+	assert_int_equal(memory->sets, 0);
+}
+
+static void a_journal_that_says_something_else_is_not_followed(void **state)
+{
+	static const char *const lines[] = {
+		"1 switch 5:81 15 17\n",      "1 switch 5:256:x 15 17\n",
+		"1 switch 5:81:x 256 17\n",   "1 switch 5:81:x 15 x\n",
+		"1 switch x:81:x 15 17\n",    "1 switch 55555555555:81:x 15 17\n",
+		"1 want display x 17\n",      "1 want display 1 256\n",
+		"1 switcher display 0x1 5\n", "1 driver 0000:01:00.0 nvidia vfio-pci\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		tree_file(tree, JOURNAL, lines[i]);
+		assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+		assert_non_null(strstr(said, "no monitor is touched"));
+	}
+	assert_int_equal(monitor->sets, 0);
+}
+
+static void a_process_that_merely_has_the_switchers_pid_is_left_alone(void **state)
+{
+	char text[128];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "1 switcher display%%20left %d %llu\n", (int)qemu.pid,
+		       qemu.start_time + 1);
+	tree_file(tree, JOURNAL, text);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(process_alive(-1, &qemu), 1);
+}
+
+static void a_switcher_is_ended_before_the_way_back_is_written(void **state)
+{
+	char text[128];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text),
+		       "1 switcher display%%20left %d %llu\n2 switch 5:81:display%%20left 15 17\n",
+		       (int)qemu.pid, qemu.start_time);
+	tree_file(tree, JOURNAL, text);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
+	assert_int_equal(monitor->sets, 1);
+}
+
+/* --- Two guests, one monitor --------------------------------------------------------------------- */
+
+static struct process second;
+
+#define SECOND "[display]\nmonitor = DEL\nguest_input = 18\nhost_input = 15\ndelay_ms = 0\n"
+
+/* The first guest has it already; the second starts */
+static void start_second(void)
+{
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	/* Start times are told apart by clock ticks */
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	assert_true(wait_log("input 18"));
+	assert_int_equal(monitor->input, 18);
+}
+
+static void end_second(void)
+{
+	(void)kill(second.pid, SIGKILL);
+}
+
+static void the_guest_that_started_last_has_the_monitor(void **state)
+{
+	(void)state;
+	start_second();
+	/* The first ends: it is the second's and stays so */
+	write_claim("ending", LEFT);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 18);
+	assert_false(exists(JOURNAL));
+	/* The second ends: the host's */
+	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	end_second();
+}
+
+static void at_the_end_of_the_last_it_goes_to_whoever_still_runs(void **state)
+{
+	(void)state;
+	start_second();
+	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
+	assert_int_equal(monitor->input, 17);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	end_second();
+}
+
+static void another_guests_input_is_not_taken_for_the_hosts(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second,
+		       "[display]\nmonitor = DEL\nguest_input = 18\ndelay_ms = 0\n");
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	assert_true(wait_log("input 18, on i2c-5; the host's is 15"));
+	end_second();
+}
+
+static void a_dead_guest_has_no_say(void **state)
+{
+	(void)state;
+	start_second();
+	end_second();
+	assert_int_equal(waitpid(second.pid, NULL, 0), second.pid);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+}
+
+/* --- check and list -------------------------------------------------------------------------------- */
+
+static void check_is_content_with_a_monitor_that_answers(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(monitor->sets, 0);
+}
+
+static void check_names_what_is_wrong_and_the_cure(void **state)
+{
+	static const struct {
+		const char *display, *expected;
+	} cases[] = {
+		{ "[display]\nmonitor = GSM\nguest_input = 17\n",
+		  "[display] no monitor GSM on any of 4 buses: plug it in and switch it on, or set "
+		  "monitor to what usher-display list prints" },
+		{ "[display]\nmonitor = DEL\nguest_input = 17\n",
+		  "[display] monitor DEL on i2c-5 does not say which input the host is on: No such "
+		  "device or address: set host_input" },
+		{ LEFT, "has an EDID but does not answer to DDC/CI: No such device or address: "
+			"switch DDC/CI on in its menu" },
+		{ "[display]\nguest_input = 17\n", "[display] names no monitor" },
+		{ "[display]\nmonitor = dell\nguest_input = 17\n", "monitor is 'dell': expected" },
+		{ "[display]\nmonitor = DEL\n", "[display] has no guest_input" },
+		{ "[display]\nmonitor = DEL\nguest_input = 256\n",
+		  "[display] guest_input is '256': expected a number up to 255" },
+		{ "[display]\nmonitor = DEL\nguest_input = 17\nsource_address = x\n",
+		  "[display] source_address is 'x'" },
+	};
+
+	(void)state;
+	monitor->silent = true;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		write_claim("running", cases[i].display);
+		assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+		assert_non_null(strstr(said, cases[i].expected));
+	}
+	monitor->silent = false;
+	monitor->busy = true;
+	write_claim("running", LEFT);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "unload ddcci"));
+	(void)fake_monitor_add(7, "DEL", 0xa0c4, "JK9X");
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "several monitors answer to DEL:a0c4:JK9X"));
+}
+
+static void a_start_does_not_wait_for_check(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+	long long start;
+
+	(void)state;
+	hung->hangs = true;
+	monitor->there = false;
+	write_claim("preparing", LEFT);
+	start = now_ms();
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_true(now_ms() - start < 1000);
+	assert_string_equal(said, "");
+	/* By hand it looks until it knows */
+	write_claim("running", LEFT);
+	start = now_ms();
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_true(now_ms() - start >= 1000);
+}
+
+static void check_loads_no_module(void **state)
+{
+	(void)state;
+	assert_int_equal(unlinkat(tree->rootfd, "sys/class/i2c-dev", AT_REMOVEDIR), 0);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_non_null(strstr(said, "modprobe i2c-dev"));
+	assert_int_equal(monitor->edids, 0);
+}
+
+static void list_prints_what_to_paste(void **state)
+{
+	struct fake_monitor *right = fake_monitor_add(6, "GSM", 0x5bd3, "A B");
+	struct fake_monitor *hung = fake_monitor_add(7, "AOC", 1, "HUNG");
+
+	(void)state;
+	right->silent = true;
+	hung->hangs = true;
+	assert_int_equal(RUN_SAYING(STDOUT_FILENO, run_list()), HELPER_DONE);
+	assert_string_equal(
+		said,
+		"BUS      CONNECTOR        MONITOR                    NAME           INPUT\n"
+		"i2c-5    card0-DP-1       DEL:a0c4:JK9X              FAKE           15 (0x0f)\n"
+		"i2c-6                     GSM:5bd3:A%20B             FAKE           no DDC/CI: No "
+		"such device or address\n");
+}
+
+static void list_says_when_nobody_answers(void **state)
+{
+	(void)state;
+	monitor->there = false;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run_list()), HELPER_FAILED);
+	assert_string_equal(said, "usher: no monitor answers on any of 4 buses\n");
+	assert_int_equal(unlinkat(tree->rootfd, "sys/class/i2c-dev", AT_REMOVEDIR), 0);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run_list()), HELPER_FAILED);
+	assert_non_null(strstr(said, "cannot load i2c-dev: this kernel has no such module"));
+}
+
+#define display_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		display_test(a_monitor_follows_the_guest_and_comes_back),
+		display_test(apply_returns_at_once_whatever_the_monitor_does),
+		display_test(the_journal_names_the_bus_before_the_bytes_are_on_it),
+		display_test(it_waits_until_the_guest_can_show_something),
+		display_test(apply_twice_switches_once),
+		display_test(a_connector_is_as_good_as_an_identity),
+		display_test(several_monitors_are_switched_side_by_side),
+		display_test(a_slow_monitor_that_misses_its_first_tries_is_switched),
+		display_test(a_bus_that_hangs_does_not_keep_the_other_from_switching),
+		display_test(the_hosts_input_is_read_when_nobody_named_it),
+		display_test(a_monitor_nobody_could_switch_back_is_not_switched),
+		display_test(two_that_answer_to_one_identity_are_both_left_alone),
+		display_test(one_that_is_not_there_is_looked_for_until_the_timeout),
+		display_test(one_that_comes_late_is_found),
+		display_test(a_ddc_address_a_driver_holds_is_named),
+		display_test(the_guests_end_before_the_switch_ends_it),
+		display_test(a_claim_that_is_not_running_switches_nothing),
+		display_test(a_dry_run_prints_and_does_nothing),
+		display_test(undo_before_the_switch_keeps_it_from_happening),
+		display_test(undo_twice_and_undo_of_nothing_are_fine),
+		display_test(the_way_back_is_written_blind),
+		display_test(a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go),
+		display_test(a_bus_that_hangs_does_not_keep_the_others_from_coming_back),
+		display_test(a_number_that_is_another_adapters_by_now_is_not_written_to),
+		display_test(a_journal_that_says_something_else_is_not_followed),
+		display_test(a_process_that_merely_has_the_switchers_pid_is_left_alone),
+		display_test(a_switcher_is_ended_before_the_way_back_is_written),
+		display_test(the_guest_that_started_last_has_the_monitor),
+		display_test(at_the_end_of_the_last_it_goes_to_whoever_still_runs),
+		display_test(another_guests_input_is_not_taken_for_the_hosts),
+		display_test(a_dead_guest_has_no_say),
+		display_test(check_is_content_with_a_monitor_that_answers),
+		display_test(check_names_what_is_wrong_and_the_cure),
+		display_test(a_start_does_not_wait_for_check),
+		display_test(check_loads_no_module),
+		display_test(list_prints_what_to_paste),
+		display_test(list_says_when_nobody_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
