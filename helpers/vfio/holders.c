@@ -266,13 +266,11 @@ static int opener_find(int rootfd, const struct strlist *paths, char *text, size
 	return opener_describe(rootfd, pid, paths, text, size);
 }
 
-static int opener_add(const struct node *node, struct strlist *paths)
+static int opener_add(const struct node *node, const char *dev, struct strlist *paths)
 {
-	char path[160];
+	char path[128];
 
-	if (!*node->devname)
-		return 0;
-	(void)snprintf(path, sizeof(path), "/dev/%s", node->devname);
+	(void)snprintf(path, sizeof(path), "%s/%s", dev, node->name);
 	return strlist_add(paths, path);
 }
 
@@ -281,11 +279,12 @@ static const struct look {
 	const char *subsystem;
 	int (*find)(int rootfd, const struct tables *tables, const char *name, int depth,
 		    char *text, size_t size);
+	const char *dev; /* where its nodes are; a name that has none matches nothing there */
 } looks[] = {
-	{ "block", disk_find },
-	{ "net", net_find },
-	{ "drm", NULL },
-	{ "sound", NULL },
+	{ "block", disk_find, NULL },
+	{ "net", net_find, NULL },
+	{ "drm", NULL, "/dev/dri" },
+	{ "sound", NULL, "/dev/snd" },
 };
 
 static const struct look *look_for(const struct node *node)
@@ -311,7 +310,7 @@ int holders_find(int rootfd, const char *name, char *text, size_t size)
 		if (look && look->find)
 			r = look->find(rootfd, &tables, nodes.nodes[i].name, 0, text, size);
 		else if (look)
-			r = opener_add(&nodes.nodes[i], &paths);
+			r = opener_add(&nodes.nodes[i], look->dev, &paths);
 	}
 	return r ? r : opener_find(rootfd, &paths, text, size);
 }

@@ -46,21 +46,7 @@ static const char *subsystem_of(int rootfd, const char *dir)
 	return NULL;
 }
 
-/* The DEVNAME line of the device's uevent: its node below /dev */
-static void read_devname(int rootfd, const char *dir, char *buf, size_t size)
-{
-	char path[PATH_MAX], text[ATTR_MAX], *save = NULL;
-
-	buf[0] = '\0';
-	if (path_format(path, sizeof(path), "%s/uevent", dir) < 0 ||
-	    attr_read(rootfd, path, text, sizeof(text)) < 0)
-		return;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (strncmp(line, "DEVNAME=", 8) == 0)
-			(void)snprintf(buf, size, "%s", line + 8);
-}
-
-static int add_node(int rootfd, const char *dir, const char *subsystem, struct node_list *list)
+static int add_node(const char *dir, const char *subsystem, struct node_list *list)
 {
 	struct node *grown = reallocarray(list->nodes, list->nr + 1, sizeof(*grown));
 	struct node *node;
@@ -71,7 +57,6 @@ static int add_node(int rootfd, const char *dir, const char *subsystem, struct n
 	node = &grown[list->nr++];
 	*node = (struct node){ .subsystem = subsystem };
 	(void)snprintf(node->name, sizeof(node->name), "%s", strrchr(dir, '/') + 1);
-	read_devname(rootfd, dir, node->devname, sizeof(node->devname));
 	return 0;
 }
 
@@ -132,7 +117,7 @@ static int walk(int rootfd, const char *path, int depth, struct node_list *list)
 	if (depth > DEPTH_MAX)
 		return -ELOOP;
 	if (subsystem)
-		r = add_node(rootfd, path, subsystem, list);
+		r = add_node(path, subsystem, list);
 	if (r == 0 && subsystem && strcmp(subsystem, "block") == 0)
 		r = walk_multipath(rootfd, strrchr(path, '/') + 1, depth, list);
 	if (r < 0)

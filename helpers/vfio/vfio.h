@@ -164,7 +164,6 @@ int holders_find(int rootfd, const char *name, char *text, size_t size) _must_ch
 struct node {
 	const char *subsystem; /* "block", "net", "drm", "sound" */
 	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
-	char devname[128];     /* below /dev: "dri/card0"; "" for none */
 };
 
 struct node_list {
@@ -179,7 +178,8 @@ void node_list_free(struct node_list *list);
  * nodes_find() - the block, net, drm and sound devices below a PCI device, whatever is between
  *
  * A disk behind a claimed USB controller is found, so are partitions, and the multipath head of an
- * NVMe disk, which lives elsewhere in sysfs. No attribute is read that takes the device's lock.
+ * NVMe disk, which lives elsewhere in sysfs. No attribute is read: links and names alone cannot
+ * sleep on a device that somebody else hangs in.
  *
  * Return: 0, -ENOMEM, -ENOENT when there is no such device, else -errno
  */

@@ -190,17 +190,13 @@ static void device_in_another_guests_qemu_is_refused(void **state)
 
 /* --- What the host does with it ---------------------------------------------------------------- */
 
-static void add_node(const char *addr, const char *below, const char *subsystem, const char *dev,
-		     const char *devname)
+static void add_node(const char *addr, const char *below, const char *subsystem, const char *dev)
 {
 	char path[256], text[128];
 
 	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/subsystem", addr, below);
 	(void)snprintf(text, sizeof(text), "../../../../class/%s", subsystem);
 	tree_link(host, path, text);
-	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/uevent", addr, below);
-	(void)snprintf(text, sizeof(text), "MAJOR=1\nDEVNAME=%s\nDEVTYPE=disk\n", devname);
-	tree_file(host, path, *devname ? text : "INTERFACE=x\n");
 	if (strcmp(subsystem, "block") != 0)
 		return;
 	(void)snprintf(path, sizeof(path), "sys/class/block/%s/dev", strrchr(below, '/') + 1);
@@ -209,8 +205,8 @@ static void add_node(const char *addr, const char *below, const char *subsystem,
 
 static void add_nvme(void)
 {
-	add_node(NVME, "nvme/nvme0/nvme0n1", "block", "259:0\n", "nvme0n1");
-	add_node(NVME, "nvme/nvme0/nvme0n1/nvme0n1p2", "block", "259:2\n", "nvme0n1p2");
+	add_node(NVME, "nvme/nvme0/nvme0n1", "block", "259:0\n");
+	add_node(NVME, "nvme/nvme0/nvme0n1/nvme0n1p2", "block", "259:2\n");
 }
 
 static void disk_that_is_mounted_is_refused(void **state)
@@ -277,7 +273,7 @@ static void mount_on_what_is_stacked_on_a_disk_is_refused(void **state)
 static void disk_behind_multipath_is_found(void **state)
 {
 	(void)state;
-	add_node(NVME, "nvme/nvme0/nvme0c0n1", "block", "0:0\n", "");
+	add_node(NVME, "nvme/nvme0/nvme0c0n1", "block", "0:0\n");
 	tree_link(host, "sys/class/block/nvme0n1/subsystem", "../../../class/block");
 	tree_file(host, "sys/class/block/nvme0n1/dev", "259:0\n");
 	tree_link(host, "sys/class/block/nvme0n1/nvme0n1p1/subsystem", "../../../../class/block");
@@ -292,7 +288,7 @@ static void disk_behind_a_usb_controller_is_found(void **state)
 	(void)state;
 	set_driver(USB, "xhci_hcd");
 	add_node(USB, "usb1/1-1/1-1.2/1-1.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "block",
-		 "8:17\n", "sdb1");
+		 "8:17\n");
 	tree_file(host, "proc/self/mountinfo", "22 1 8:17 / /mnt rw - vfat /dev/sdb1 rw\n");
 	assert_refused(USB_LINE, "%s holds sdb1, mounted on /mnt: unmount it first\n",
 		       named(USB, 0x1033, 0x0194), "");
@@ -301,7 +297,7 @@ static void disk_behind_a_usb_controller_is_found(void **state)
 static void nic_with_the_default_route_is_refused(void **state)
 {
 	(void)state;
-	add_node(NIC, "net/eth0", "net", "", "");
+	add_node(NIC, "net/eth0", "net", "");
 	tree_file(host, "proc/net/route",
 		  "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
 		  "eth1\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
@@ -322,7 +318,7 @@ static void nic_with_the_default_route_is_refused(void **state)
 static void nic_under_a_bridge_with_the_ipv6_default_route_is_refused(void **state)
 {
 	(void)state;
-	add_node(NIC, "net/eth0", "net", "", "");
+	add_node(NIC, "net/eth0", "net", "");
 	tree_link(host, "sys/class/net/eth0/upper_br0", "../br0");
 	tree_dir(host, "sys/class/net/br0");
 	tree_file(host, "proc/net/ipv6_route",
@@ -337,8 +333,8 @@ static void nic_under_a_bridge_with_the_ipv6_default_route_is_refused(void **sta
 static void gpu_that_a_process_has_open_is_refused_with_its_name(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "", "dri/card0");
-	add_node(GPU, "drm/renderD128", "drm", "", "dri/renderD128");
+	add_node(GPU, "drm/card0", "drm", "");
+	add_node(GPU, "drm/renderD128", "drm", "");
 	add_process("812", "Xorg", "/dev/dri/renderD128");
 	assert_refused(
 		GPU_LINE AUDIO_LINE,
@@ -351,7 +347,7 @@ static void gpu_that_a_process_has_open_is_refused_with_its_name(void **state)
 static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "", "dri/card0");
+	add_node(GPU, "drm/card0", "drm", "");
 	add_process("812", "Xorg", "/dev/dri/card0");
 	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = auto\ndevice = " GPU "\n");
 	assert_int_equal(check(), HELPER_DONE);
@@ -366,7 +362,7 @@ static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
 static void sound_function_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
-	add_node(AUDIO, "sound/card1/controlC1", "sound", "", "snd/controlC1");
+	add_node(AUDIO, "sound/card1/controlC1", "sound", "");
 	add_process("1200", "pipewire", "/dev/snd/controlC1");
 	assert_refused(GPU_LINE AUDIO_LINE,
 		       "%s is in use by pipewire (pid 1200), which has /dev/snd/controlC1 open: "
