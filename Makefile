@@ -163,7 +163,7 @@ fuzz_srcs = $(foreach f,$(shell sed -n '1,20s/.*objs: *\([a-z ]*\).*/\1/p' $(1))
 $(O)/fuzz/%: test/fuzz/%.c $(wildcard lib/*.c hooks/*.c helpers/*/*.c) $(wildcard lib/*.h hooks/*.h helpers/*.h helpers/*/*.h)
 	@mkdir -p $(@D)
 	clang $(filter-out -MMD -MP,$(CPP_USHER)) $(XML_CFLAGS) $(FUZZ_FLAGS) -o $@ $< $(call fuzz_srcs,$<) \
-		$(if $(filter display vfio cpuset hugepages nosleep,$(call fuzz_srcs,$<)),helpers/helper.c) \
+		$(if $(filter helpers/%,$(call fuzz_srcs,$<)),helpers/helper.c) \
 		$(filter-out lib/sysbus.c,$(wildcard lib/*.c)) -linih $(call pkg,libs,libxml-2.0)
 
 .PHONY: fuzz
