@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/change.c - pools and ledger together: each write announced and resolved */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../lib/log.h"
+#include "hugepages.h"
+
+/* A pool that is not as expected is read again after this, before it is believed */
+#define SECOND_LOOK_MS 20
+
+static unsigned long long clamp(unsigned long long value, unsigned long long low,
+				unsigned long long high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+/* A dry run leaves the file as it is */
+static int store(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	return ctx->dry_run ? 0 : ledger_store(ledger);
+}
+
+/* Put on the account what the write moved. @now: the pool's persistent pages after it */
+static int conclude(struct ledger *ledger, unsigned long long now)
+{
+	struct ledger_change *change = &ledger->change;
+	struct ledger_pool *pool =
+		ledger_pool(ledger, change->size_kib, change->node, change->before);
+	int r = 0;
+
+	if (!pool)
+		return -ENOMEM;
+	if (change->target > change->before && now > change->before)
+		r = ledger_credit(pool, change->uuid, now - change->before);
+	else if (change->target < change->before && now < change->before)
+		pool->owed -= clamp(change->before - now, 0, pool->owed);
+	if (r == 0)
+		change->open = false;
+	return r;
+}
+
+/* Whoever made this change is dead: its write has reached the kernel, or never will */
+static int resolve(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	struct ledger_change *change = &ledger->change;
+	_cleanup_pools_ struct pools pools = { 0 };
+	unsigned long long low, high;
+	int r, i;
+
+	r = pools_read(ctx->rootfd, change->size_kib, &pools);
+	i = r < 0 ? r : pools_find(&pools, change->node);
+	if (i == -ENOENT) {
+		/* A node that was taken out, and its pages with it */
+		change->open = false;
+		return 0;
+	}
+	if (i < 0)
+		return i;
+	low = change->before < change->target ? change->before : change->target;
+	high = change->before < change->target ? change->target : change->before;
+	/* Beyond either end somebody else was at work, too */
+	return conclude(ledger, clamp(pool_persistent(&pools.pools[i]), low, high));
+}
+
+/* Return: 1 as expected, or not there; 0 changed by somebody else; else -errno */
+static int as_expected(const struct helper_ctx *ctx, const struct ledger_pool *pool,
+		       unsigned long long *ret_persistent)
+{
+	_cleanup_pools_ struct pools pools = { 0 };
+	int r, i;
+
+	r = pools_read(ctx->rootfd, pool->size_kib, &pools);
+	i = r < 0 ? r : pools_find(&pools, pool->node);
+	if (i < 0)
+		return i == -ENOENT ? 1 : i;
+	*ret_persistent = pool_persistent(&pools.pools[i]);
+	return *ret_persistent == ledger_expected(pool);
+}
+
+static int adapt(const struct helper_ctx *ctx, struct ledger_pool *pool)
+{
+	const struct timespec pause = { .tv_nsec = SECOND_LOOK_MS * 1000000L };
+	unsigned long long persistent;
+	char where[32];
+	int r = as_expected(ctx, pool, &persistent);
+
+	if (r == 0) {
+		(void)nanosleep(&pause, NULL);
+		r = as_expected(ctx, pool, &persistent);
+	}
+	if (r != 0)
+		return r < 0 ? r : 0;
+	pool_where(pool->node, where, sizeof(where));
+	log_line(ctx->rootfd, LOG_NOTICE,
+		 "%s has %llu pages of %llu KiB where usher expected %llu: somebody else has "
+		 "changed the pool, and that stays",
+		 where, persistent, pool->size_kib, ledger_expected(pool));
+	ledger_adapt(pool, persistent);
+	return 1;
+}
+
+/* Return: 1 when its claim is gone, and nobody will give its pages back but us */
+static int claim_gone(const struct helper_ctx *ctx, const char *uuid)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+	struct ini_error err;
+
+	return claim_load(ctx->statefd, uuid, &claim, &err) == -ENOENT;
+}
+
+static int release_gone(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	int released = 0;
+
+	for (size_t i = ledger->promised.nr; i-- > 0;) {
+		if (!claim_gone(ctx, ledger->promised.names[i]))
+			continue;
+		ledger_unpromise(ledger, ledger->promised.names[i]);
+		released = 1;
+	}
+	for (size_t i = 0; i < ledger->nr; i++) {
+		struct ledger_pool *pool = &ledger->pools[i];
+
+		for (size_t j = 0; j < pool->nr_shares; j++) {
+			if (!pool->shares[j].nr_pages || !claim_gone(ctx, pool->shares[j].uuid))
+				continue;
+			pool->owed += pool->shares[j].nr_pages;
+			pool->shares[j].nr_pages = 0;
+			released = 1;
+		}
+	}
+	return released;
+}
+
+int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	int news = 0, r = 0;
+
+	if (ledger->change.open) {
+		r = resolve(ctx, ledger);
+		news = 1;
+	}
+	for (size_t i = 0; r >= 0 && i < ledger->nr; i++) {
+		r = adapt(ctx, &ledger->pools[i]);
+		news |= r > 0;
+	}
+	if (r < 0)
+		return r;
+	news |= release_gone(ctx, ledger);
+	return news ? store(ctx, ledger) : 0;
+}
+
+/* As if the kernel had done it: a dry run goes on planning from there */
+static void pretend(struct pool *pool, unsigned long long target)
+{
+	unsigned long long persistent = pool_persistent(pool), removed = 0;
+
+	if (target < persistent)
+		removed = clamp(persistent - target, 0, pool->free);
+	else if (target > pool->nr)
+		pool->free += target - pool->nr;
+	pool->nr = (target > pool->nr ? target : pool->nr) - removed;
+	pool->free -= removed;
+	pool->surplus = pool->nr - target;
+}
+
+static int announce(struct ledger *ledger, const struct pools *pools, size_t index,
+		    unsigned long long target, const char *uuid)
+{
+	const struct pool *pool = &pools->pools[index];
+	unsigned long long before = pool_persistent(pool);
+	struct ledger_change *change = &ledger->change;
+
+	if (!ledger_pool(ledger, pools->size_kib, pool->node, before))
+		return -ENOMEM;
+	*change = (struct ledger_change){ .open = true,
+					  .size_kib = pools->size_kib,
+					  .node = pool->node,
+					  .before = before,
+					  .target = target };
+	(void)strncpy(change->uuid, uuid, UUID_STRLEN - 1);
+	return 0;
+}
+
+/* @ret_read: 0 when @pools is fresh, else -errno. Return: as pool_set() */
+static int set_and_read(const struct helper_ctx *ctx, struct pools *pools, size_t index,
+			unsigned long long target, int *ret_read)
+{
+	int r = pool_set(ctx, pools, index, target);
+
+	*ret_read = 0;
+	if (ctx->dry_run)
+		pretend(&pools->pools[index], target);
+	else
+		*ret_read = pools_read(ctx->rootfd, pools->size_kib, pools);
+	return r;
+}
+
+int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
+		  size_t index, unsigned long long target, const char *uuid)
+{
+	int r, after;
+
+	r = announce(ledger, pools, index, target, uuid);
+	if (r == 0)
+		r = store(ctx, ledger);
+	if (r < 0) {
+		ledger->change.open = false;
+		return r;
+	}
+	r = set_and_read(ctx, pools, index, target, &after);
+	if (r == 0 && after == 0 && pool_persistent(&pools->pools[index]) > target)
+		r = set_and_read(ctx, pools, index, target, &after);
+	/* Unread, it stays announced: who comes next looks what became of it */
+	if (after == 0)
+		after = conclude(ledger, pool_persistent(&pools->pools[index]));
+	if (after == 0)
+		after = store(ctx, ledger);
+	return r < 0 ? r : after;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/check.c - what can never work, and what is there now */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "hugepages.h"
+
+#define SIZES_DIR "sys/kernel/mm/hugepages"
+
+enum helper_exit needs_read(const struct helper_ctx *ctx, struct needs *ret)
+{
+	int r = needs_load(&ctx->claim, ret);
+
+	if (r == 0) {
+		needs_sort(ret);
+		return HELPER_DONE;
+	}
+	helper_say(ctx, "cannot read the claim's huge pages: %s: start the guest again",
+		   r == -EBADMSG ? "a 'need' in [hugepages] is malformed" : strerror(-r));
+	return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
+}
+
+/* "2048 1048576" -> "2 MiB, 1 GiB" */
+static void known_sizes(int rootfd, char *buf, size_t size)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	size_t used = 0;
+
+	*buf = '\0';
+	if (attr_list(rootfd, SIZES_DIR, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		char name[SIZE_NAME_MAX];
+		unsigned long long size_kib;
+
+		if (sscanf(names.names[i], "hugepages-%llukB", &size_kib) != 1)
+			continue;
+		size_name(size_kib, name, sizeof(name));
+		if (used + strlen(name) + 3 > size)
+			return;
+		used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "", name);
+	}
+}
+
+static enum helper_exit refuse_size(const struct helper_ctx *ctx, const struct need *need)
+{
+	char sizes[128], name[SIZE_NAME_MAX];
+
+	size_name(need->size_kib, name, sizeof(name));
+	known_sizes(ctx->rootfd, sizes, sizeof(sizes));
+	helper_say(ctx,
+		   "cannot get huge pages of %s: this kernel has none of that size (%s): set "
+		   "another <page size=> in the guest's <hugepages>",
+		   name, *sizes ? sizes : "it has none at all");
+	return HELPER_FAILED;
+}
+
+static enum helper_exit check_nodes(const struct helper_ctx *ctx, const struct need *need,
+				    const struct pools *pools)
+{
+	for (int node = need->any ? -1 : cpulist_next(&need->nodes, 0); node >= 0;
+	     node = cpulist_next(&need->nodes, (unsigned int)node + 1)) {
+		if (pools_find(pools, node) >= 0 ||
+		    (node == 0 && pools_find(pools, POOL_NO_NODE) >= 0))
+			continue;
+		helper_say(ctx,
+			   "cannot get huge pages on node %d: this host has no such node with "
+			   "memory: correct <numatune> in the guest's XML",
+			   node);
+		return HELPER_FAILED;
+	}
+	return HELPER_DONE;
+}
+
+/* Memory, in KiB, of the nodes that a need may be met from */
+static int memory_of(const struct helper_ctx *ctx, const struct need *need,
+		     const struct pools *pools, unsigned long long *ret_kib)
+{
+	*ret_kib = 0;
+	for (size_t i = 0; i < pools->nr; i++) {
+		unsigned long long kib;
+		int r;
+
+		if (!need_covers(need, pools->pools[i].node))
+			continue;
+		r = memory_total(ctx->rootfd, pools->pools[i].node, &kib);
+		if (r < 0)
+			return r;
+		*ret_kib += kib;
+	}
+	return 0;
+}
+
+static bool within(const struct need *inner, const struct need *outer)
+{
+	return outer->any || (!inner->any && cpulist_contains(&outer->nodes, &inner->nodes));
+}
+
+/* All that must come from those nodes, of any page size */
+static unsigned long long needed_kib(const struct needs *needs, const struct need *outer)
+{
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < needs->nr; i++)
+		if (within(&needs->needs[i], outer) &&
+		    __builtin_add_overflow(sum, needs->needs[i].size_kib * needs->needs[i].nr_pages,
+					   &sum))
+			return -1ULL;
+	return sum;
+}
+
+static enum helper_exit check_memory(const struct helper_ctx *ctx, const struct needs *needs,
+				     const struct need *need, const struct pools *pools)
+{
+	unsigned long long kib, needed = needed_kib(needs, need);
+	char where[NEED_WHERE_MAX];
+	int r = memory_of(ctx, need, pools, &kib);
+
+	need_where(need, where, sizeof(where));
+	if (r < 0) {
+		helper_say(ctx, "cannot read how much memory there is %s: %s: is /sys mounted?",
+			   where, strerror(-r));
+		return HELPER_FAILED;
+	}
+	if (needed <= kib)
+		return HELPER_DONE;
+	helper_say(ctx,
+		   "cannot get %llu MiB of huge pages %s, which has %llu MiB of memory in all: "
+		   "lower the guest's memory",
+		   needed / 1024, where, kib / 1024);
+	return HELPER_FAILED;
+}
+
+static enum helper_exit check_need(const struct helper_ctx *ctx, const struct needs *needs,
+				   const struct need *need)
+{
+	_cleanup_pools_ struct pools pools = { 0 };
+	enum helper_exit e;
+	int r = pools_read(ctx->rootfd, need->size_kib, &pools);
+
+	if (r == -ENOENT)
+		return refuse_size(ctx, need);
+	if (r < 0) {
+		helper_say(ctx, "cannot read the pools of huge pages: %s: is /sys mounted?",
+			   strerror(-r));
+		return HELPER_FAILED;
+	}
+	e = check_nodes(ctx, need, &pools);
+	return e == HELPER_DONE ? check_memory(ctx, needs, need, &pools) : e;
+}
+
+enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *needs)
+{
+	enum helper_exit e = HELPER_DONE;
+
+	for (size_t i = 0; e == HELPER_DONE && i < needs->nr; i++)
+		e = check_need(ctx, needs, &needs->needs[i]);
+	return e;
+}
+
+enum helper_exit hugepages_check(struct helper_ctx *ctx)
+{
+	_cleanup_needs_ struct needs needs = { 0 };
+	enum helper_exit e = needs_read(ctx, &needs);
+
+	return e == HELPER_DONE ? needs_check(ctx, &needs) : e;
+}
+
+static int show_need(const struct helper_ctx *ctx, const struct needs *needs, size_t index,
+		     const struct promises *promises)
+{
+	const struct need *need = &needs->needs[index];
+	_cleanup_pools_ struct pools pools = { 0 };
+	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX];
+	int r = pools_read(ctx->rootfd, need->size_kib, &pools);
+
+	if (r < 0)
+		return r;
+	need_where(need, where, sizeof(where));
+	size_name(need->size_kib, name, sizeof(name));
+	(void)printf("%s %s: need %llu, free %llu, missing %llu\n", name, where, need->nr_pages,
+		     pools_free_of(&pools, need), needs_missing(needs, index, &pools, promises));
+	return 0;
+}
+
+int hugepages_show(struct helper_ctx *ctx, int argc, char **argv)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_promises_ struct promises promises = { 0 };
+	_cleanup_needs_ struct needs needs = { 0 };
+	enum helper_exit e = needs_read(ctx, &needs);
+	int r;
+
+	(void)argc, (void)argv;
+	if (e == HELPER_DONE)
+		e = needs_check(ctx, &needs);
+	if (e != HELPER_DONE)
+		return (int)e;
+	/* It only looks, so it does not wait for the lock either */
+	ctx->dry_run = true;
+	r = ledger_open(ctx, 0, true, &ledger);
+	if (r == 0)
+		r = promises_load(ctx, &ledger, ctx->claim.uuid, &promises);
+	for (size_t i = 0; r == 0 && i < needs.nr; i++)
+		r = show_need(ctx, &needs, i, &promises);
+	if (r < 0)
+		helper_say(ctx, "cannot read the pools of huge pages: %s", strerror(-r));
+	return r < 0 ? HELPER_FAILED : HELPER_DONE;
+}

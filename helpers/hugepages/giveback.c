@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/giveback.c - take off the pools what usher added to them */
+#include <errno.h>
+#include <string.h>
+
+#include "hugepages.h"
+
+/* One page size at work */
+struct payment {
+	const struct helper_ctx *ctx;
+	struct ledger *ledger;
+	struct pools pools;
+	struct promises promises;
+	bool absorbed;
+};
+
+static void payment_free(struct payment *payment)
+{
+	pools_free(&payment->pools);
+	promises_free(&payment->promises);
+}
+
+static unsigned long long owed(const struct payment *payment, size_t index)
+{
+	const struct ledger_pool *pool = ledger_find(payment->ledger, payment->pools.size_kib,
+						     payment->pools.pools[index].node);
+
+	return pool ? pool->owed : 0;
+}
+
+/* Free pages of one pool that the kernel will let go: it keeps as many as are reserved anywhere */
+static unsigned long long loose(const struct payment *payment, size_t index)
+{
+	const struct need anywhere = { .any = true };
+	unsigned long long nr_free = pools_free_of(&payment->pools, &anywhere);
+	unsigned long long reserved = payment->pools.reserved;
+	unsigned long long left = nr_free > reserved ? nr_free - reserved : 0;
+
+	return payment->pools.pools[index].free < left ? payment->pools.pools[index].free : left;
+}
+
+/*
+ * The kernel frees free pages first and makes used ones surplus then. So all can be paid when all
+ * loose pages may go, else only as many as may.
+ */
+static unsigned long long payable(const struct payment *payment, size_t index)
+{
+	unsigned long long removable =
+		promises_removable(&payment->promises, &payment->pools, index);
+	unsigned long long due = owed(payment, index);
+
+	if (removable >= loose(payment, index) || due < removable)
+		return due;
+	return removable;
+}
+
+/* Pools with loose pages first: see absorb(). Return: the index, -ENOENT: nothing can be paid */
+static int next_due(const struct payment *payment)
+{
+	int found = -ENOENT;
+
+	for (size_t i = 0; i < payment->pools.nr; i++) {
+		if (payable(payment, i) == 0)
+			continue;
+		if (loose(payment, i))
+			return (int)i;
+		found = (int)i;
+	}
+	return found;
+}
+
+/*
+ * While there are surplus pages on any node, the kernel counts them twice when it looks how many
+ * pages it must keep, and makes free pages surplus instead of freeing them: they would stay for
+ * good. So surplus is taken back first, on the account of what is owed, and paid again.
+ * Seen on: Linux 6.1, 6.12 (mm/hugetlb.c set_max_huge_pages, min_count), right since 6.15
+ */
+static int absorb(struct payment *payment)
+{
+	int r = 0;
+
+	payment->absorbed = true;
+	for (size_t i = 0; r == 0 && i < payment->pools.nr; i++)
+		if (payment->pools.pools[i].surplus)
+			r = ledger_change(payment->ctx, payment->ledger, &payment->pools, i,
+					  payment->pools.pools[i].nr, "");
+	return r;
+}
+
+/* One write: loose pages alone, as long as there are any, so that no surplus comes before them */
+static int pay(struct payment *payment, size_t index)
+{
+	unsigned long long persistent = pool_persistent(&payment->pools.pools[index]);
+	unsigned long long amount = payable(payment, index);
+	unsigned long long due = owed(payment, index);
+	unsigned long long first = loose(payment, index);
+	int r;
+
+	if (first && !payment->absorbed && pools_surplus(&payment->pools, -1))
+		return absorb(payment);
+	if (first && amount > first)
+		amount = first;
+	if (amount > persistent)
+		return -ERANGE;
+	r = ledger_change(payment->ctx, payment->ledger, &payment->pools, index,
+			  persistent - amount, "");
+	if (r < 0)
+		return r;
+	return owed(payment, index) < due ? 0 : -EIO;
+}
+
+static int pay_size(struct payment *payment)
+{
+	/* Surplus absorbed, loose pages of each pool, the rest of each pool */
+	size_t steps = 1 + 2 * payment->pools.nr;
+
+	for (;;) {
+		int i = next_due(payment);
+		int r;
+
+		if (i < 0)
+			return 0;
+		if (steps-- == 0)
+			return -EIO;
+		r = pay(payment, (size_t)i);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	unsigned long long done = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ledger->nr; i++) {
+		_cleanup_(payment_free) struct payment payment = { .ctx = ctx, .ledger = ledger };
+
+		if (ledger->pools[i].size_kib == done || !ledger->pools[i].owed)
+			continue;
+		done = ledger->pools[i].size_kib;
+		r = pools_read(ctx->rootfd, done, &payment.pools);
+		if (r == 0)
+			r = promises_load(ctx, ledger, NULL, &payment.promises);
+		if (r == 0)
+			r = pay_size(&payment);
+	}
+	return r;
+}
+
+int hugepages_give_back(const struct helper_ctx *ctx, bool own)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	int r;
+
+	r = ledger_open(ctx, ctx->helper->undo_timeout_ms / 2, false, &ledger);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = ledger_sync(ctx, &ledger);
+	if (r == 0 && own) {
+		ledger_release(&ledger, ctx->claim.uuid);
+		r = ctx->dry_run ? 0 : ledger_store(&ledger);
+	}
+	return r < 0 ? r : pay_all(ctx, &ledger);
+}
+
+enum helper_exit hugepages_undo(struct helper_ctx *ctx)
+{
+	int r = hugepages_give_back(ctx, true);
+
+	if (r == 0)
+		return HELPER_DONE;
+	helper_say(ctx,
+		   "not all huge pages could be given back: %s: what is left stands in "
+		   "/run/usher/host/hugepages.ini; run usher recover",
+		   r == -EIO ? "the kernel did not take them" : strerror(-r));
+	return HELPER_DIRTY;
+}
+
+int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
+{
+	int r = hugepages_give_back(ctx, gives_back_at_start(&ctx->claim));
+
+	(void)argc, (void)argv;
+	if (r == 0)
+		return HELPER_DONE;
+	helper_say(ctx,
+		   "the huge pages of the running guest could not be made to go with it: %s: they "
+		   "are given back when it is released",
+		   strerror(-r));
+	return HELPER_FAILED;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/hugepages.h - what the files of usher-hugepages share */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../../lib/claim.h"
+#include "../../lib/cleanup.h"
+#include "../../lib/cpulist.h"
+#include "../../lib/text.h"
+#include "../helper.h"
+
+/*
+ * How it works
+ *
+ * The kernel keeps a pool for each page size and node. Its pages are persistent, or surplus: those
+ * it frees as soon as they are not in use. nr_hugepages reads as both together and sets the
+ * persistent ones, so that is the number all accounting is done in. Mapping, faulting and ending
+ * never change it; only a write to nr_hugepages does (and demote). It follows that
+ *
+ *  - what usher added to a pool is one number, and taking it off again in any order, at any time,
+ *    ends at the number the pool had;
+ *  - pages that are in use when the number goes down become surplus, and the kernel frees them when
+ *    QEMU dies, whoever killed it. That is done in `started`;
+ *  - growing takes all surplus pages back first: for M more free pages the target is nr + M, and
+ *    the difference to the old number, surplus included, is owed to the pool later.
+ *
+ * But the kernel frees free pages before it makes used ones surplus. A pool written down while
+ * another guest's pages lie ready there loses those. So a guest's part of a pool is not written down
+ * by that guest alone: `settle` and `undo` only make it owed, in the ledger (ledger.c), and what is
+ * owed is paid as far as no free page that is promised to somebody goes (giveback.c). Every later
+ * settle, undo and failed apply pays on. A promise is what a guest's QEMU has not yet faulted of its
+ * need, from its apply to its `started` (promise.c).
+ *
+ * Two locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written;
+ * hugepages-grow.lock, held by one apply at a time, also while it compacts: of two guests that start
+ * together, one gets all it needs before the other begins.
+ *
+ * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, mm/hugetlb.c set_max_huge_pages()
+ * Seen on: Linux 6.1, 6.12, 6.18
+ */
+
+#define HUGEPAGES_SECTION "hugepages"
+
+/* A kernel without NUMA has one pool a page size */
+#define POOL_NO_NODE (-1)
+
+/* --- need.c: what a claim asks for ---------------------------------------------------------- */
+
+struct need {
+	unsigned long long size_kib;
+	bool any;			/* pages of any node will do; nodes is empty then */
+	struct cpulist nodes;
+	unsigned long long nr_pages;
+};
+
+struct needs {
+	struct need *needs;
+	size_t nr;
+};
+
+void needs_free(struct needs *needs);
+#define _cleanup_needs_ _cleanup_(needs_free)
+
+/** needs_add() - more pages; joined with an equal need. Return: 0, -ERANGE past 2^64, -ENOMEM */
+int needs_add(struct needs *needs, const struct need *need) _must_check_;
+
+/**
+ * needs_load() - the need lines of a claim, in its order
+ *
+ * Return: 0, -EBADMSG for a line that is no need, -ENOMEM
+ */
+int needs_load(const struct claim *claim, struct needs *ret) _must_check_;
+
+/** needs_sort() - those bound to few nodes first, so that `any` takes what they leave */
+void needs_sort(struct needs *needs);
+
+/** need_covers() - may it be met from this node */
+bool need_covers(const struct need *need, int node);
+
+/** need_meets() - is there a node that both may be met from, and the same page size */
+bool need_meets(const struct need *a, const struct need *b);
+
+/* "on node 0", "on nodes 0-1", "on this host" */
+#define NEED_WHERE_MAX 64
+void need_where(const struct need *need, char *buf, size_t size);
+
+/* "node 0", "the host" */
+void pool_where(int node, char *buf, size_t size);
+
+/* "2 MiB", "1 GiB" */
+#define SIZE_NAME_MAX 24
+void size_name(unsigned long long size_kib, char *buf, size_t size);
+
+/** gives_back_at_start() - does the pool go back down in `started` (give_back = started) */
+bool gives_back_at_start(const struct claim *claim);
+
+/* --- pool.c: the kernel's pools of one page size -------------------------------------------- */
+
+#define POOL_DIR_MAX 128
+
+struct pool {
+	int node;			/* or POOL_NO_NODE */
+	char dir[POOL_DIR_MAX];		/* where its nr_hugepages is, below the root */
+	unsigned long long nr;		/* persistent and surplus */
+	unsigned long long free;	/* not faulted in; may be reserved by a mapping */
+	unsigned long long surplus;
+};
+
+struct pools {
+	unsigned long long size_kib;
+	unsigned long long reserved;	/* free pages that mappings will fault in: no node known */
+	struct pool *pools;		/* by node */
+	size_t nr;
+};
+
+void pools_free(struct pools *pools);
+#define _cleanup_pools_ _cleanup_(pools_free)
+
+/** pool_persistent() - the number that a write to nr_hugepages sets */
+static inline unsigned long long pool_persistent(const struct pool *pool)
+{
+	return pool->nr > pool->surplus ? pool->nr - pool->surplus : 0;
+}
+
+/**
+ * pools_read() - the pools of one page size on every node with memory
+ *
+ * Return: 0, -ENOENT when the kernel has no pages of that size, -ENOMEM, else as attr_read_ull()
+ */
+int pools_read(int rootfd, unsigned long long size_kib, struct pools *ret) _must_check_;
+
+/** pools_find() - the pool of one node. Return: its index, -ENOENT */
+int pools_find(const struct pools *pools, int node);
+
+/** pools_free_of() - free pages in all pools that @need may be met from */
+unsigned long long pools_free_of(const struct pools *pools, const struct need *need);
+
+/** pools_surplus() - surplus pages in all pools, one left out. @except: index, -1 for none */
+unsigned long long pools_surplus(const struct pools *pools, int except);
+
+/**
+ * pool_set() - write one pool's number of persistent pages
+ * @pools:	as last read
+ *
+ * Until Linux 6.6 a write to a node's file counts the surplus pages of other nodes as missing on
+ * this one, and allocates them. When there are any, the write goes to nr_hugepages_mempolicy,
+ * which takes the number for the whole host, with a memory policy of this process that names the
+ * node.
+ *
+ * Return: 0 when the kernel took it, which says nothing about how many pages there are now; else
+ * as attr_write(), or -errno of set_mempolicy(2)
+ * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, "Interaction of Task Memory Policy with Huge
+ * Page Allocation/Freeing"
+ * Seen on: Linux 6.1 (mm/hugetlb.c, nid != NUMA_NO_NODE), right since 6.7
+ */
+int pool_set(const struct helper_ctx *ctx, const struct pools *pools, size_t index,
+	     unsigned long long persistent) _must_check_;
+
+/* --- mempolicy.c: which node this process allocates from ------------------------------------ */
+
+/** mempolicy_prefer() - Return: 0, -errno of set_mempolicy(2) (-EINVAL: not in our cpuset) */
+int mempolicy_prefer(int node) _must_check_;
+
+void mempolicy_default(void);
+
+/* --- memory.c: how much there is ------------------------------------------------------------- */
+
+/**
+ * memory_available() - MemAvailable in KiB
+ *
+ * Return: 0, -EBADMSG when meminfo has no such line, else as attr_read_all()
+ */
+int memory_available(int rootfd, unsigned long long *ret_kib) _must_check_;
+
+/** memory_total() - memory of one node, or of the host for POOL_NO_NODE. Return: as above */
+int memory_total(int rootfd, int node, unsigned long long *ret_kib) _must_check_;
+
+/**
+ * memory_reserve() - what growing must leave to the host: reserve_kib of the claim, else a 32nd of
+ * its memory, at least 128 MiB and at most 1 GiB
+ *
+ * Return: 0, else as memory_total()
+ */
+int memory_reserve(const struct helper_ctx *ctx, unsigned long long *ret_kib) _must_check_;
+
+/* --- usage.c: what a process has of the pools ------------------------------------------------- */
+
+struct usage {
+	unsigned long long mapped;	/* pages: mapped, so faulted or reserved */
+	unsigned long long faulted;	/* pages in use */
+};
+
+/**
+ * usage_read() - huge pages of one size in a process's address space
+ *
+ * Return: 0, -ESRCH when it is gone, -EBADMSG, -ENOMEM, else as attr_read_all() (-EACCES)
+ * ABI: Documentation/filesystems/proc.rst, proc/PID/smaps ("ht" in VmFlags since Linux 3.8)
+ */
+int usage_read(int rootfd, pid_t pid, unsigned long long size_kib, struct usage *ret) _must_check_;
+
+/* --- ledger.c: what usher has added to the pools, and for whom ------------------------------ */
+
+struct ledger_share {
+	char uuid[UUID_STRLEN];
+	unsigned long long nr_pages;
+};
+
+struct ledger_pool {
+	unsigned long long size_kib;
+	int node;
+	unsigned long long own;		/* not ours: what it had, and what others did since */
+	unsigned long long owed;	/* to be taken off again, for no guest in particular */
+	struct ledger_share *shares;	/* held by guests that have not settled */
+	size_t nr_shares;
+};
+
+/* One write to a pool, announced before it is made */
+struct ledger_change {
+	bool open;
+	unsigned long long size_kib;
+	int node;
+	char uuid[UUID_STRLEN];		/* whose account, "" for owed */
+	unsigned long long before;	/* persistent pages */
+	unsigned long long target;
+};
+
+struct ledger {
+	int dirfd;
+	int lockfd;			/* held from open to close; -1 in a dry run */
+	struct ledger_pool *pools;
+	size_t nr;
+	struct strlist promised;	/* guests whose QEMU has not taken all it needs */
+	struct ledger_change change;
+};
+
+#define LEDGER_CLOSED ((struct ledger){ .dirfd = -1, .lockfd = -1 })
+
+void ledger_close(struct ledger *ledger);
+#define _cleanup_ledger_ _cleanup_(ledger_close)
+
+/**
+ * ledger_open() - lock and load run/usher/host/hugepages.ini
+ * @create:	make what is missing; else a host without ledger is -ENOENT
+ *
+ * A dry run reads without the lock.
+ *
+ * Return: 0, -ENOENT, -ETIMEDOUT when the lock is held longer, -EBADMSG when it does not parse,
+ * -EPERM when it is not ours alone, -ENOMEM, else -errno
+ */
+int ledger_open(const struct helper_ctx *ctx, int timeout_ms, bool create, struct ledger *ret)
+	_must_check_;
+
+/** ledger_store() - write it, or remove it when nothing is in it. Return: 0, else -errno */
+int ledger_store(struct ledger *ledger) _must_check_;
+
+/** ledger_find() - Return: NULL when nothing is noted of that pool */
+struct ledger_pool *ledger_find(const struct ledger *ledger, unsigned long long size_kib, int node);
+
+/** ledger_pool() - ledger_find(), or a new one that has @own pages. Return: NULL for -ENOMEM */
+struct ledger_pool *ledger_pool(struct ledger *ledger, unsigned long long size_kib, int node,
+				unsigned long long own);
+
+/** ledger_held() - pages of a pool on a guest's account */
+unsigned long long ledger_held(const struct ledger *ledger, unsigned long long size_kib, int node,
+			       const char *uuid);
+
+/** ledger_expected() - persistent pages the pool has if nobody else touched it */
+unsigned long long ledger_expected(const struct ledger_pool *pool);
+
+/** ledger_credit() - put pages on an account, "" for owed. Return: 0, -ENOMEM */
+int ledger_credit(struct ledger_pool *pool, const char *uuid, unsigned long long nr_pages)
+	_must_check_;
+
+/** ledger_adapt() - somebody else changed the pool: @persistent is what it has */
+void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent);
+
+/** ledger_promise(), ledger_unpromise() - note that a guest will take pages, and that it has */
+int ledger_promise(struct ledger *ledger, const char *uuid) _must_check_;
+void ledger_unpromise(struct ledger *ledger, const char *uuid);
+
+/** ledger_release() - a guest's parts of all pools become owed, its promise ends */
+void ledger_release(struct ledger *ledger, const char *uuid);
+
+/* --- change.c: pools and ledger together ----------------------------------------------------- */
+
+/**
+ * ledger_sync() - bring the ledger up to what has happened since
+ *
+ * Ends a change that a kill left open, makes owed what guests without a claim still held, and takes
+ * note of what others did to the pools. Stores what it learnt.
+ *
+ * Return: 0, else -errno
+ */
+int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check_;
+
+/**
+ * ledger_change() - bring one pool to @target persistent pages
+ * @uuid:	whose account, "" for owed
+ * @pools:	as last read; read again afterwards
+ *
+ * Announced in the ledger, written, read back, noted. A pool that has become larger than @target
+ * is corrected. In a dry run the write is printed and taken for done.
+ *
+ * Return: 0 when the kernel took the write, however many pages there are now; else -errno
+ */
+int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
+		  size_t index, unsigned long long target, const char *uuid) _must_check_;
+
+/* --- promise.c: pages that are spoken for ----------------------------------------------------- */
+
+struct promises {
+	struct needs open;	/* needed and not faulted, of all guests */
+	struct needs mapped;	/* the part of it that the kernel has reserved; per page size */
+};
+
+void promises_free(struct promises *promises);
+#define _cleanup_promises_ _cleanup_(promises_free)
+
+/**
+ * promises_load() - what live guests still have to get
+ * @except:	uuid of a guest that is left out, NULL
+ *
+ * Return: 0, -ENOMEM, else -errno of the registry
+ */
+int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, const char *except,
+		  struct promises *ret) _must_check_;
+
+/** promises_available() - free pages for @need that nobody else counts on */
+unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
+				      const struct need *need);
+
+/** promises_removable() - free pages that may go from one pool */
+unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
+				      size_t index);
+
+/* --- check.c ---------------------------------------------------------------------------------- */
+
+/** needs_read() - needs_load() and needs_sort(), or the message. Return: 0, HELPER_USAGE, ... */
+enum helper_exit needs_read(const struct helper_ctx *ctx, struct needs *ret) _must_check_;
+
+/** needs_check() - what can never work is refused by name. Return: HELPER_DONE, HELPER_FAILED */
+enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *needs) _must_check_;
+
+enum helper_exit hugepages_check(struct helper_ctx *ctx);
+
+/** hugepages_show() - "show CLAIM": needed, free and missing pages. Return: exit code */
+int hugepages_show(struct helper_ctx *ctx, int argc, char **argv);
+
+/* --- shortage.c ------------------------------------------------------------------------------- */
+
+enum shortage_reason {
+	SHORT_NONE,
+	SHORT_MEMORY,		/* growing would take what is kept for the host */
+	SHORT_FRAGMENTED,	/* the kernel found no more */
+	SHORT_TIME,		/* the deadline came first */
+};
+
+struct shortage {
+	enum shortage_reason reason;
+	size_t need;		/* index of the need that was not met */
+};
+
+/** shortage_say() - one line: how many are missing where, why, and the cure */
+void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
+		  const struct shortage *shortage);
+
+/* --- grow.c ----------------------------------------------------------------------------------- */
+
+/** needs_missing() - pages that need @index lacks, after what the needs before it take */
+unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
+				 const struct promises *promises);
+
+enum helper_exit hugepages_apply(struct helper_ctx *ctx);
+
+/* --- giveback.c ------------------------------------------------------------------------------- */
+
+/**
+ * hugepages_give_back() - make the guest's parts owed, and pay what is owed
+ * @own:	false: only pay what others left
+ *
+ * Return: 0 (also when there is nothing, or part must wait for another guest), else -errno
+ */
+int hugepages_give_back(const struct helper_ctx *ctx, bool own) _must_check_;
+
+enum helper_exit hugepages_undo(struct helper_ctx *ctx);
+
+/** hugepages_settle() - "settle CLAIM", in `started`. Return: exit code */
+int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv);

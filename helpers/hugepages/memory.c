@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/memory.c - how much memory there is, and what the host keeps of it */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "hugepages.h"
+
+#define MEMINFO_MAX (64 * 1024)
+
+#define RESERVE_SHARE	32
+#define RESERVE_MIN_KIB (128ULL * 1024)
+#define RESERVE_MAX_KIB (1024ULL * 1024)
+
+/* "MemTotal:  24684096 kB", on nodes "Node 0 MemTotal:  24684096 kB" */
+static int meminfo_value(const char *text, const char *name, unsigned long long *ret_kib)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	const char *line = strstr(text, name);
+	int r;
+
+	if (!line)
+		return -EBADMSG;
+	r = text_split(line + strlen(name), " \n", &words);
+	if (r < 0)
+		return r;
+	if (words.nr == 0 || parse_ull(words.names[0], 10, ULLONG_MAX, ret_kib) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
+static int meminfo_read(int rootfd, const char *path, const char *name, unsigned long long *ret_kib)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = attr_read_all(rootfd, path, MEMINFO_MAX, &text, &len);
+
+	return r < 0 ? r : meminfo_value(text, name, ret_kib);
+}
+
+int memory_available(int rootfd, unsigned long long *ret_kib)
+{
+	return meminfo_read(rootfd, "proc/meminfo", "MemAvailable:", ret_kib);
+}
+
+int memory_total(int rootfd, int node, unsigned long long *ret_kib)
+{
+	char path[POOL_DIR_MAX];
+	int r;
+
+	if (node == POOL_NO_NODE)
+		return meminfo_read(rootfd, "proc/meminfo", "MemTotal:", ret_kib);
+	r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/meminfo", node);
+	return r < 0 ? r : meminfo_read(rootfd, path, "MemTotal:", ret_kib);
+}
+
+int memory_reserve(const struct helper_ctx *ctx, unsigned long long *ret_kib)
+{
+	int wanted = claim_int(&ctx->claim, HUGEPAGES_SECTION, "reserve_kib", -1);
+	unsigned long long total;
+	int r;
+
+	if (wanted >= 0) {
+		*ret_kib = (unsigned long long)wanted;
+		return 0;
+	}
+	r = memory_total(ctx->rootfd, POOL_NO_NODE, &total);
+	if (r < 0)
+		return r;
+	total /= RESERVE_SHARE;
+	if (total < RESERVE_MIN_KIB)
+		total = RESERVE_MIN_KIB;
+	*ret_kib = total > RESERVE_MAX_KIB ? RESERVE_MAX_KIB : total;
+	return 0;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/need.c - what a claim asks for */
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/units.h"
+#include "hugepages.h"
+
+/* 1 PiB: no overflow in bytes below it */
+#define SIZE_MAX_KIB (1ULL << 40)
+
+void needs_free(struct needs *needs)
+{
+	free(needs->needs);
+	*needs = (struct needs){ 0 };
+}
+
+static bool same_place(const struct need *a, const struct need *b)
+{
+	return a->size_kib == b->size_kib && a->any == b->any &&
+	       (a->any || cpulist_equal(&a->nodes, &b->nodes));
+}
+
+int needs_add(struct needs *needs, const struct need *need)
+{
+	struct need *grown;
+
+	for (size_t i = 0; i < needs->nr; i++)
+		if (same_place(&needs->needs[i], need))
+			return __builtin_add_overflow(needs->needs[i].nr_pages, need->nr_pages,
+						      &needs->needs[i].nr_pages)
+				       ? -ERANGE
+				       : 0;
+	grown = reallocarray(needs->needs, needs->nr + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	needs->needs = grown;
+	grown[needs->nr++] = *need;
+	return 0;
+}
+
+static int nodes_parse(const char *text, struct need *need)
+{
+	need->any = strcmp(text, "any") == 0;
+	if (need->any)
+		return 0;
+	if (cpulist_parse(text, &need->nodes) < 0 || cpulist_empty(&need->nodes))
+		return -EBADMSG;
+	return 0;
+}
+
+/* "2048 0-1 512": page size in KiB, host nodes, pages */
+static int need_parse(const char *value, struct need *ret)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	unsigned long long bytes;
+	int r = text_split(value, " ", &words);
+
+	if (r < 0)
+		return r;
+	if (words.nr != 3 || parse_ull(words.names[0], 10, SIZE_MAX_KIB, &ret->size_kib) < 0 ||
+	    nodes_parse(words.names[1], ret) < 0 ||
+	    parse_ull(words.names[2], 10, ULLONG_MAX, &ret->nr_pages) < 0)
+		return -EBADMSG;
+	if (ret->size_kib == 0 || (ret->size_kib & (ret->size_kib - 1)) ||
+	    __builtin_mul_overflow(ret->size_kib * 1024, ret->nr_pages, &bytes))
+		return -EBADMSG;
+	return 0;
+}
+
+int needs_load(const struct claim *claim, struct needs *ret)
+{
+	_cleanup_needs_ struct needs needs = { 0 };
+	const struct inidoc_entry *entry = NULL;
+	int r = 0;
+
+	while (r == 0 &&
+	       (entry = inidoc_next(&claim->doc, entry, HUGEPAGES_SECTION, "need"))) {
+		struct need need = { 0 };
+
+		r = need_parse(entry->value, &need);
+		if (r == 0)
+			r = needs_add(&needs, &need);
+	}
+	if (r < 0)
+		return r == -ERANGE ? -EBADMSG : r;
+	*ret = needs;
+	needs = (struct needs){ 0 };
+	return 0;
+}
+
+static size_t need_width(const struct need *need)
+{
+	return need->any ? SIZE_MAX : cpulist_count(&need->nodes);
+}
+
+static int need_compare(const void *a, const void *b)
+{
+	size_t left = need_width(a), right = need_width(b);
+
+	return (left > right) - (left < right);
+}
+
+void needs_sort(struct needs *needs)
+{
+	if (needs->nr)
+		qsort(needs->needs, needs->nr, sizeof(*needs->needs), need_compare);
+}
+
+bool need_covers(const struct need *need, int node)
+{
+	return need->any || node == POOL_NO_NODE || cpulist_has(&need->nodes, (unsigned int)node);
+}
+
+bool need_meets(const struct need *a, const struct need *b)
+{
+	return a->size_kib == b->size_kib &&
+	       (a->any || b->any || cpulist_intersects(&a->nodes, &b->nodes));
+}
+
+void need_where(const struct need *need, char *buf, size_t size)
+{
+	char list[NEED_WHERE_MAX];
+	bool one = cpulist_count(&need->nodes) == 1;
+
+	if (need->any)
+		(void)snprintf(buf, size, "on this host");
+	else if (cpulist_format(&need->nodes, list, sizeof(list) / 2) < 0)
+		(void)snprintf(buf, size, "on its nodes");
+	else
+		(void)snprintf(buf, size, "on node%s %s", one ? "" : "s", list);
+}
+
+void pool_where(int node, char *buf, size_t size)
+{
+	if (node == POOL_NO_NODE)
+		(void)snprintf(buf, size, "the host");
+	else
+		(void)snprintf(buf, size, "node %d", node);
+}
+
+void size_name(unsigned long long size_kib, char *buf, size_t size)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	size_t unit = 0;
+
+	while (unit + 1 < ARRAY_SIZE(units) && size_kib >= 1024 && size_kib % 1024 == 0) {
+		size_kib /= 1024;
+		unit++;
+	}
+	(void)snprintf(buf, size, "%llu %s", size_kib, units[unit]);
+}
+
+bool gives_back_at_start(const struct claim *claim)
+{
+	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, "give_back");
+
+	return value && strcmp(value, "started") == 0;
+}

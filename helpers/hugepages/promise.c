@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/promise.c - pages that are spoken for */
+#include <string.h>
+
+#include "../../lib/process.h"
+#include "../../lib/registry.h"
+#include "hugepages.h"
+
+void promises_free(struct promises *promises)
+{
+	needs_free(&promises->open);
+	needs_free(&promises->mapped);
+}
+
+/* A guest that has settled is no longer promised; one that may grow is until its end */
+static bool still_takes(const struct helper_ctx *ctx, const struct claim *claim)
+{
+	if (claim->state == CLAIM_ENDING || claim->state == CLAIM_RETURNING)
+		return false;
+	if (claim->state == CLAIM_RUNNING && gives_back_at_start(claim))
+		return false;
+	/* Not known is not dead */
+	return registry_alive(ctx->rootfd, claim) != 0;
+}
+
+/*
+ * Of what QEMU has mapped, the part not yet faulted is in the kernel's own count of reserved
+ * pages. Without a look at it, a process that may not be looked at, all counts as unmapped: pages
+ * are then counted twice for a while, never shared.
+ */
+static int usage_of(const struct helper_ctx *ctx, pid_t qemu, unsigned long long size_kib,
+		    struct promises *promises, unsigned long long *ret_faulted)
+{
+	struct need mapped = { .size_kib = size_kib, .any = true };
+	struct usage usage = { 0 };
+
+	*ret_faulted = 0;
+	if (qemu <= 0 || usage_read(ctx->rootfd, qemu, size_kib, &usage) < 0)
+		return 0;
+	*ret_faulted = usage.faulted;
+	mapped.nr_pages = usage.mapped > usage.faulted ? usage.mapped - usage.faulted : 0;
+	return needs_add(&promises->mapped, &mapped);
+}
+
+static bool size_seen(const struct needs *needs, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (needs->needs[i].size_kib == needs->needs[index].size_kib)
+			return true;
+	return false;
+}
+
+/* QEMU makes its memory objects in the claim's order: what it has faulted is from the first ones */
+static int open_of_size(const struct needs *needs, size_t first, unsigned long long faulted,
+			struct promises *promises)
+{
+	for (size_t i = first; i < needs->nr; i++) {
+		struct need open = needs->needs[i];
+		unsigned long long had = open.nr_pages < faulted ? open.nr_pages : faulted;
+		int r;
+
+		if (open.size_kib != needs->needs[first].size_kib)
+			continue;
+		faulted -= had;
+		open.nr_pages -= had;
+		r = needs_add(&promises->open, &open);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
+		       struct promises *promises)
+{
+	_cleanup_needs_ struct needs needs = { 0 };
+	pid_t qemu = process_find_arg(ctx->rootfd, claim->uuid);
+	int r = needs_load(claim, &needs);
+
+	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
+		unsigned long long faulted;
+
+		if (size_seen(&needs, i))
+			continue;
+		r = usage_of(ctx, qemu, needs.needs[i].size_kib, promises, &faulted);
+		if (r == 0)
+			r = open_of_size(&needs, i, faulted, promises);
+	}
+	return r;
+}
+
+int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, const char *except,
+		  struct promises *ret)
+{
+	_cleanup_promises_ struct promises promises = { 0 };
+	_cleanup_claims_ struct claims claims = { 0 };
+	int r = ledger->promised.nr ? registry_load(ctx->statefd, &claims) : 0;
+
+	for (size_t i = 0; r >= 0 && i < claims.nr; i++) {
+		const struct claim *claim = &claims.claims[i];
+
+		if (!strlist_has(&ledger->promised, claim->uuid) ||
+		    (except && strcmp(except, claim->uuid) == 0) || !still_takes(ctx, claim))
+			continue;
+		r = promises_of(ctx, claim, &promises);
+	}
+	if (r < 0)
+		return r;
+	*ret = promises;
+	promises = (struct promises){ 0 };
+	return 0;
+}
+
+/* Reserved by mappings of others than our guests: a database, DPDK. On which nodes is unknown */
+static unsigned long long reserved_elsewhere(const struct promises *promises,
+					     const struct pools *pools)
+{
+	unsigned long long ours = 0;
+
+	for (size_t i = 0; i < promises->mapped.nr; i++)
+		if (promises->mapped.needs[i].size_kib == pools->size_kib)
+			ours += promises->mapped.needs[i].nr_pages;
+	return pools->reserved > ours ? pools->reserved - ours : 0;
+}
+
+/* Whatever could be taken from these pools counts in full */
+unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
+				      const struct need *need)
+{
+	unsigned long long nr_free = pools_free_of(pools, need);
+	unsigned long long taken = reserved_elsewhere(promises, pools);
+
+	for (size_t i = 0; i < promises->open.nr; i++)
+		if (need_meets(&promises->open.needs[i], need))
+			taken += promises->open.needs[i].nr_pages;
+	return nr_free > taken ? nr_free - taken : 0;
+}
+
+unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
+				      size_t index)
+{
+	unsigned long long limit = pools->pools[index].free;
+
+	for (size_t i = 0; i < promises->open.nr; i++) {
+		const struct need *open = &promises->open.needs[i];
+		unsigned long long spare;
+
+		if (open->nr_pages == 0 || open->size_kib != pools->size_kib ||
+		    !need_covers(open, pools->pools[index].node))
+			continue;
+		spare = promises_available(promises, pools, open);
+		limit = spare < limit ? spare : limit;
+	}
+	return limit;
+}

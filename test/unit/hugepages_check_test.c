@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_check_test.c - what can never work is refused in one line */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say */
+#include "hugetlb.h"
+
+static int check(struct guest *guest)
+{
+	kernel->said[0] = '\0';
+	return (int)hugepages_check(&guest->ctx);
+}
+
+/* The check, and apply just as well, before anything is touched */
+static void assert_refused(const char *needs, const char *line)
+{
+	_cleanup_guest_ struct guest a;
+
+	guest_make(&a, UUID_A, "a", "started", needs);
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_string_equal(kernel->said, line);
+	kernel->said[0] = '\0';
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_string_equal(kernel->said, line);
+	assert_int_equal(kernel->ops, 0);
+	assert_pool(0, 0, 0, 0);
+}
+
+static void what_can_work_is_silent_and_changes_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	/* Pages there are too few of now, but other guests may end: that is for apply to see */
+	node2m(0)->room = 0;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 2048;1048576 1 4");
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_int_equal(kernel->ops, 0);
+}
+
+static void a_page_size_the_kernel_has_not_is_refused(void **state)
+{
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	assert_refused("16384 any 5",
+		       "cannot get huge pages of 16 MiB: this kernel has none of that size (1 GiB, "
+		       "2 MiB): set another <page size=> in the guest's <hugepages>");
+}
+
+static void a_node_that_is_not_there_is_refused(void **state)
+{
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	assert_refused("2048 0-2 5",
+		       "cannot get huge pages on node 2: this host has no such node with memory: "
+		       "correct <numatune> in the guest's XML");
+}
+
+static void more_than_the_memory_of_the_node_is_refused(void **state)
+{
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	assert_refused("2048 1 2049",
+		       "cannot get 4098 MiB of huge pages on node 1, which has 4096 MiB of memory "
+		       "in all: lower the guest's memory");
+}
+
+static void needs_of_one_node_are_added_up(void **state)
+{
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	assert_refused("2048 1 1024;1048576 1 3",
+		       "cannot get 5120 MiB of huge pages on node 1, which has 4096 MiB of memory "
+		       "in all: lower the guest's memory");
+	assert_refused("2048 1 2000;2048 0 2000;2048 any 200",
+		       "cannot get 8400 MiB of huge pages on this host, which has 8192 MiB of "
+		       "memory in all: lower the guest's memory");
+}
+
+static void a_host_without_huge_pages_is_refused(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 5");
+	assert_int_equal(renameat(host->rootfd, "sys/kernel", host->rootfd, "sys/gone"), 0);
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_said("this kernel has none of that size (it has none at all)");
+}
+
+static void a_claim_that_does_not_parse_is_wrong_usage(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any five");
+	assert_int_equal(check(&a), HELPER_USAGE);
+	assert_int_equal(apply(&a), HELPER_USAGE);
+	assert_said("malformed");
+	assert_int_equal(kernel->ops, 0);
+}
+
+static void unreadable_memory_is_said(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("nothing here\n", "sys/devices/system/node/node0/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 5");
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_said("cannot read how much memory there is on node 0");
+}
+
+static void show_tells_need_free_and_missing(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	char text[256] = "";
+	FILE *out = tmpfile(), *old = stdout;
+
+	(void)state;
+	boot(LINUX_6_12, 100, 0);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 100;2048 0 64");
+	stdout = out;
+	assert_int_equal(hugepages_show(&a.ctx, 0, NULL), HELPER_DONE);
+	stdout = old;
+	rewind(out);
+	assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(text, "2 MiB on node 0: need 64, free 100, missing 0\n"
+				  "2 MiB on this host: need 100, free 100, missing 94\n");
+	assert_int_equal(kernel->ops, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(what_can_work_is_silent_and_changes_nothing),
+		kernel_test(a_page_size_the_kernel_has_not_is_refused),
+		kernel_test(a_node_that_is_not_there_is_refused),
+		kernel_test(more_than_the_memory_of_the_node_is_refused),
+		kernel_test(needs_of_one_node_are_added_up),
+		kernel_test(a_host_without_huge_pages_is_refused),
+		kernel_test(a_claim_that_does_not_parse_is_wrong_usage),
+		kernel_test(unreadable_memory_is_said),
+		kernel_test(show_tells_need_free_and_missing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

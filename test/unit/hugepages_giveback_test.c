@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_giveback_test.c - the pool's exact old value, whoever ends first */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say */
+#include "hugetlb.h"
+
+static void started(struct guest *guest)
+{
+	assert_int_equal(settle(guest), HELPER_DONE);
+	guest_state(guest, CLAIM_RUNNING, DAEMON_PID);
+}
+
+static void released(struct guest *guest)
+{
+	guest_state(guest, CLAIM_ENDING, DAEMON_PID);
+	assert_int_equal(undo(guest), HELPER_DONE);
+	guest_remove(guest);
+}
+
+static void after_started_the_kernel_frees_the_pages_itself(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	started(&a);
+	assert_pool(0, 64, 0, 54);
+	assert_no_ledger();
+	exit_with(0, 64);
+	assert_pool(0, 10, 10, 0);
+	released(&a);
+	assert_pool(0, 10, 10, 0);
+}
+
+static void settling_and_undoing_twice_is_as_once(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	started(&a);
+	started(&a);
+	assert_pool(0, 64, 0, 64);
+	exit_with(0, 64);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+}
+
+static void a_guest_that_never_ran_gives_back_free_pages(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 7);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	released(&a);
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 7, 7, 0);
+	assert_no_ledger();
+}
+
+static void undo_without_apply_does_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_int_equal(kernel->ops, 0);
+}
+
+static void a_guest_that_may_grow_keeps_its_pool_until_it_is_released(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 50);
+	started(&a);
+	assert_pool(0, 64, 14, 0);
+	exit_with(0, 50);
+	released(&a);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+/* What two guests do, in every order in which that can happen */
+enum act { GET, TAKE, START, END, RELEASE, NR_ACTS };
+
+struct player {
+	struct guest guest;
+	size_t node;
+	unsigned long long nr_pages;
+	bool dies_early;		/* QEMU never runs */
+	int next;
+};
+
+static int qemu_pid(const struct player *player)
+{
+	return 200 + player->guest.ctx.claim.uuid[0];
+}
+
+static void runs(struct player *player)
+{
+	fault(player->node, player->nr_pages);
+	put_qemu(qemu_pid(player), player->guest.ctx.claim.uuid, player->nr_pages,
+		 player->nr_pages);
+}
+
+static void dies(struct player *player)
+{
+	exit_with(player->node, player->nr_pages);
+	remove_process(qemu_pid(player));
+}
+
+static void play(struct player *player)
+{
+	switch (player->next++) {
+	case GET:
+		assert_int_equal(apply(&player->guest), HELPER_DONE);
+		guest_state(&player->guest, CLAIM_HANDED, DAEMON_PID);
+		break;
+	case TAKE:
+		if (!player->dies_early)
+			runs(player);
+		break;
+	case START:
+		if (!player->dies_early)
+			started(&player->guest);
+		break;
+	case END:
+		if (!player->dies_early)
+			dies(player);
+		break;
+	case RELEASE:
+		released(&player->guest);
+		break;
+	default:
+		fail();
+	}
+}
+
+/* @order: bit N says who acts in step N */
+static bool order_is_whole(unsigned int order)
+{
+	return (unsigned int)__builtin_popcount(order) == NR_ACTS;
+}
+
+/* Pages promised to one guest must be there when its QEMU takes them: fault() asserts it */
+static void play_order(enum kernel_version version, unsigned int order, const char *give_back,
+		       size_t node_b, int early)
+{
+	struct player players[2] = { { .node = 0, .nr_pages = 64, .dies_early = early & 1 },
+				     { .node = node_b, .nr_pages = 40, .dies_early = early & 2 } };
+	char need[32];
+
+	boot(version, 10, 3);
+	guest_make(&players[0].guest, UUID_A, "a", give_back, "2048 0 64");
+	(void)snprintf(need, sizeof(need), "2048 %zu 40", node_b);
+	guest_make(&players[1].guest, UUID_B, "b", "started", need);
+	for (int i = 0; i < 2 * NR_ACTS; i++)
+		play(&players[(order >> i) & 1]);
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 3, 3, 0);
+	assert_no_ledger();
+	guest_free(&players[0].guest);
+	guest_free(&players[1].guest);
+}
+
+static void two_guests_in_any_order_end_at_the_exact_old_value(void **state)
+{
+	unsigned int orders = 0;
+
+	(void)state;
+	for (unsigned int order = 0; order < 1U << (2 * NR_ACTS); order++) {
+		if (!order_is_whole(order))
+			continue;
+		play_order((enum kernel_version)(orders % NR_KERNELS), order, "started", 0, 0);
+		play_order(LINUX_6_1, order, "started", 1, 0);
+		play_order(LINUX_6_12, order, "started", 1, 0);
+		orders++;
+	}
+	assert_int_equal(orders, 252);
+}
+
+static void so_do_guests_of_which_one_never_runs_or_may_grow(void **state)
+{
+	(void)state;
+	for (unsigned int order = 0; order < 1U << (2 * NR_ACTS); order++) {
+		if (!order_is_whole(order))
+			continue;
+		play_order(LINUX_6_1, order, "started", order / 2 % 2, 1);
+		play_order(LINUX_6_12, order, "started", order / 4 % 2, 2);
+		play_order(LINUX_6_12, order, "release", order / 8 % 2, 0);
+		play_order(LINUX_6_18, order, "started", order / 16 % 2, 3);
+	}
+}
+
+static void settling_does_not_take_the_pages_another_guest_was_promised(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	put_qemu(200, UUID_A, 64, 64);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	started(&a);
+	/* Nothing can be written down while b's pages lie ready */
+	assert_pool(0, 128, 64, 0);
+	fault(0, 64);
+	started(&b);
+	assert_pool(0, 128, 0, 128);
+	assert_no_ledger();
+}
+
+static void what_could_not_be_paid_is_paid_by_the_next_that_ends(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	put_qemu(200, UUID_A, 64, 64);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	started(&a);
+	exit_with(0, 64);
+	remove_process(200);
+	released(&a);
+	/* a's pages go, b's stay */
+	assert_pool(0, 64, 64, 0);
+	released(&b);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void pages_of_one_that_ended_are_taken_over_by_one_that_starts(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 60");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DEAD_PID);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	released(&a);
+	assert_pool(0, 60, 60, 0);
+	fault(0, 60);
+	started(&b);
+	assert_pool(0, 60, 0, 60);
+	exit_with(0, 60);
+	released(&b);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void pages_the_admin_adds_meanwhile_stay(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	admin_sets(0, 100);
+	released(&a);
+	assert_pool(0, 46, 46, 0);
+	assert_no_ledger();
+}
+
+static void a_pool_the_admin_lowers_is_not_lowered_again(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "release", "2048 0 30");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 94, 94, 0);
+	admin_sets(0, 10);
+	released(&b);
+	released(&a);
+	assert_pool(0, 10, 10, 0);
+	assert_no_ledger();
+}
+
+static void a_pool_the_admin_empties_stays_empty(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	admin_sets(0, 0);
+	assert_pool(0, 64, 0, 64);
+	exit_with(0, 64);
+	released(&a);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void a_database_keeps_the_pages_it_has_reserved(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a;
+
+		boot((enum kernel_version)version, 20, 0);
+		reserve(20);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_pool(0, 84, 84, 0);
+		fault(0, 64);
+		started(&a);
+		assert_pool(0, 84, 20, 64);
+		exit_with(0, 64);
+		released(&a);
+		assert_pool(0, 20, 20, 0);
+		assert_int_equal(size2m()->resv, 20);
+	}
+}
+
+static void a_claim_removed_by_hand_leaves_its_pages_to_the_next(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_remove(&a);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void a_write_that_fails_leaves_the_debt_to_the_next_try(void **state)
+{
+	(void)state;
+	for (unsigned long long n = 1; n <= 4; n++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 10, 0);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		kernel->ops = 0;
+		kernel->fail_at = n;
+		assert_int_equal(undo(&a), HELPER_DIRTY);
+		assert_said("run usher recover");
+		kernel->fail_at = 0;
+		released(&a);
+		assert_pool(0, 10, 10, 0);
+		assert_no_ledger();
+	}
+}
+
+static void a_kernel_that_takes_nothing_back_is_told(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	kernel->deaf = true;
+	assert_int_equal(undo(&a), HELPER_DIRTY);
+	assert_said("the kernel did not take them");
+	fault(0, 64);
+	assert_int_equal(settle(&a), HELPER_FAILED);
+	exit_with(0, 64);
+	kernel->deaf = false;
+	released(&a);
+	assert_pool(0, 10, 10, 0);
+}
+
+static void a_page_that_goes_bad_is_not_owed(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	/* The kernel takes a page with a memory error out of the pool */
+	node2m(0)->nr--;
+	node2m(0)->free--;
+	render();
+	released(&a);
+	assert_pool(0, 10, 10, 0);
+	assert_no_ledger();
+}
+
+static void a_node_that_is_taken_out_does_not_stop_the_others(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	put("0\n", "sys/devices/system/node/has_memory");
+	released(&a);
+	assert_pool(0, 0, 0, 0);
+}
+
+static void an_undo_in_a_dry_run_prints_what_it_would_write(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	char text[512] = "";
+	FILE *out = tmpfile(), *old = stdout;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64;2048 1 5");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	kernel->ops = 0;
+	a.ctx.dry_run = true;
+	stdout = out;
+	assert_int_equal(undo(&a), HELPER_DONE);
+	stdout = old;
+	rewind(out);
+	assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(kernel->ops, 0);
+	assert_pool(0, 64, 64, 0);
+	assert_string_equal(
+		text,
+		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 10\n"
+		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 0\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(after_started_the_kernel_frees_the_pages_itself),
+		kernel_test(settling_and_undoing_twice_is_as_once),
+		kernel_test(a_guest_that_never_ran_gives_back_free_pages),
+		kernel_test(undo_without_apply_does_nothing),
+		kernel_test(a_guest_that_may_grow_keeps_its_pool_until_it_is_released),
+		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
+		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),
+		kernel_test(settling_does_not_take_the_pages_another_guest_was_promised),
+		kernel_test(what_could_not_be_paid_is_paid_by_the_next_that_ends),
+		kernel_test(pages_of_one_that_ended_are_taken_over_by_one_that_starts),
+		kernel_test(pages_the_admin_adds_meanwhile_stay),
+		kernel_test(a_pool_the_admin_lowers_is_not_lowered_again),
+		kernel_test(a_pool_the_admin_empties_stays_empty),
+		kernel_test(a_database_keeps_the_pages_it_has_reserved),
+		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
+		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
+		kernel_test(a_kernel_that_takes_nothing_back_is_told),
+		kernel_test(a_page_that_goes_bad_is_not_owed),
+		kernel_test(a_node_that_is_taken_out_does_not_stop_the_others),
+		kernel_test(an_undo_in_a_dry_run_prints_what_it_would_write),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

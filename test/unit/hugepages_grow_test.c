@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_grow_test.c - getting the pages, or none */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say */
+#include "hugetlb.h"
+
+static void the_pool_grows_by_exactly_what_is_missing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_string_equal(kernel->said, "");
+}
+
+static void applying_again_changes_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	unsigned long long ops;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	ops = kernel->ops;
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->ops, ops);
+	assert_pool(0, 32, 32, 0);
+}
+
+static void free_pages_of_the_admin_that_suffice_leave_the_pool_alone(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 100, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 100, 100, 0);
+	fault(0, 64);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 100, 36, 0);
+	exit_with(0, 64);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 100, 100, 0);
+	assert_no_ledger();
+}
+
+static void pages_of_any_node_are_spread_over_all(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 65");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(node2m(0)->nr + node2m(1)->nr, 65);
+	assert_in_range(node2m(0)->nr, 32, 33);
+}
+
+static void a_node_that_cannot_give_its_part_is_made_up_for_by_the_other(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 10;
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 54, 54, 0);
+	assert_int_equal(kernel->compactions, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 0, 0, 0);
+}
+
+static void large_needs_are_taken_in_steps_of_a_gib(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 600");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 600, 600, 0);
+	/* The promise; then twice: announced, written, noted */
+	assert_int_equal(kernel->ops, 1 + 2 * 3);
+}
+
+static void several_needs_and_sizes_are_met_each_on_its_node(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started",
+		   "2048 any 20;2048 1 30;1048576 0 1;2048 1 5;2048 0 10");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(node2m(0)->nr + node2m(1)->nr, 65);
+	assert_true(node2m(0)->nr >= 10);
+	assert_true(node2m(1)->nr >= 35);
+	assert_int_equal(size1g()->nodes[0].nr, 1);
+	assert_int_equal(size1g()->nodes[1].nr, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(totals(size2m()).nr, 0);
+	assert_int_equal(totals(size1g()).nr, 0);
+	assert_no_ledger();
+}
+
+static void compaction_brings_what_one_write_could_not(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	node2m(0)->scattered = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	assert_int_equal(kernel->compactions, 1);
+}
+
+static void compaction_is_left_out_when_the_policy_says_so(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	node2m(0)->scattered = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "compact", "no"), 0);
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->compactions, 0);
+	assert_pool(0, 0, 0, 0);
+}
+
+static void it_stops_when_compaction_brings_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->compactions, 1);
+}
+
+static void a_shortage_is_rolled_back_exactly_and_told_in_one_line(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 5);
+	guest_make(&b, UUID_B, "web", "started", "2048 0-1 7");
+	node2m(0)->room = 42;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 5, 5, 0);
+	assert_no_ledger();
+	assert_string_equal(
+		kernel->said,
+		"cannot get 64 huge pages of 2 MiB on node 0: 54 are missing, 10 are free (the "
+		"kernel finds no more memory in one piece): stop guest web, which holds 7, lower "
+		"the guest's memory, or boot with hugepagesz=2048K hugepages=69");
+}
+
+static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("MemTotal: 8388608 kB\nMemAvailable: 500000 kB\n", "proc/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 150");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_pool(0, 0, 0, 0);
+	assert_said("488 MiB of memory are available, 256 MiB of it kept for the host");
+	assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "reserve_kib", "1024"), 0);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 150, 150, 0);
+}
+
+static void pages_reserved_by_a_database_are_not_counted_as_free(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 50, 0);
+	reserve(40);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 30");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 70, 70, 0);
+	fault(0, 30);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 70, 40, 20);
+	unreserve(40);
+	exit_with(0, 30);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 50, 50, 0);
+}
+
+static void two_guests_never_count_the_same_free_page(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 50, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 50, 50, 0);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 80, 80, 0);
+}
+
+static void what_a_starting_qemu_has_mapped_is_counted_once(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 100, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 60");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	put_qemu(200, UUID_A, 40, 15);
+	fault(0, 15);
+	reserve(25);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 100, 85, 0);
+}
+
+static void a_qemu_that_may_not_be_looked_at_counts_in_full(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 100, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 60");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	put_qemu(200, UUID_A, 40, 15);
+	put("nonsense\nSize: many kB\n", "proc/200/smaps");
+	fault(0, 15);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 115, 100, 0);
+}
+
+static void a_dead_claim_counts_for_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 50, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DEAD_PID);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 50, 50, 0);
+}
+
+static void a_refused_guest_counts_for_nothing_while_its_claim_still_stands(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 50, 0);
+	node2m(0)->room = 0;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 90");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 50");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 50, 50, 0);
+}
+
+static void a_guest_that_may_grow_keeps_its_free_pages_to_itself(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	put_qemu(200, UUID_A, 40, 10);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	fault(0, 10);
+	reserve(30);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 40, 30, 0);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 80, 70, 0);
+	/* b ends without having run: only its part goes */
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 40, 30, 0);
+	exit_with(0, 10);
+	unreserve(30);
+	remove_process(200);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void each_side_effect_that_fails_leaves_the_pools_as_before(void **state)
+{
+	(void)state;
+	for (int half = 0; half < 2; half++) {
+		for (unsigned long long n = 1;; n++) {
+			_cleanup_guest_ struct guest a;
+			int r;
+
+			boot(LINUX_6_12, 10, 3);
+			node2m(0)->room = 30;
+			node2m(0)->scattered = 10;
+			guest_make(&a, UUID_A, "a", "started", "2048 any 80;2048 0 20");
+			kernel->fail_at = n;
+			kernel->half = half;
+			r = apply(&a);
+			kernel->fail_at = 0;
+			if (r == HELPER_DONE) {
+				assert_true(n > 8);
+				assert_int_equal(undo(&a), HELPER_DONE);
+				guest_remove(&a);
+				break;
+			}
+			assert_int_equal(r, HELPER_FAILED);
+			assert_pool(0, 10, 10, 0);
+			assert_pool(1, 3, 3, 0);
+			assert_true(*kernel->said);
+			assert_int_equal(undo(&a), HELPER_DONE);
+			assert_no_ledger();
+			guest_remove(&a);
+		}
+	}
+}
+
+static void a_kernel_that_says_yes_and_does_nothing_is_a_shortage(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	kernel->deaf = true;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_pool(0, 10, 10, 0);
+	assert_no_ledger();
+}
+
+static void pages_too_many_are_given_back_at_once(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->extra = 7;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+}
+
+static void surplus_on_another_node_does_not_mislead_any_kernel(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a, b;
+
+		boot((enum kernel_version)version, 0, 0);
+		guest_make(&a, UUID_A, "a", "started", "2048 1 100");
+		guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		fault(1, 100);
+		assert_int_equal(settle(&a), HELPER_DONE);
+		guest_state(&a, CLAIM_RUNNING, DAEMON_PID);
+		assert_pool(1, 100, 0, 100);
+		assert_int_equal(apply(&b), HELPER_DONE);
+		assert_pool(0, 30, 30, 0);
+		assert_pool(1, 100, 0, 100);
+		/* b's start fails */
+		assert_int_equal(undo(&b), HELPER_DONE);
+		assert_pool(0, 0, 0, 0);
+		assert_pool(1, 100, 0, 100);
+		exit_with(1, 100);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_pool(1, 0, 0, 0);
+		assert_no_ledger();
+		guest_remove(&a);
+		guest_remove(&b);
+	}
+}
+
+static void a_process_kept_off_a_node_is_told_so_and_changes_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_1, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 1 100");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(1, 100);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	kernel->no_policy = true;
+	assert_int_equal(apply(&b), HELPER_FAILED);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 100, 0, 100);
+}
+
+static void a_kernel_without_numa_has_one_pool(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->nr_nodes = 1;
+	render();
+	assert_int_equal(unlinkat(host->rootfd, "sys/devices/system/node/has_memory", 0), 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	assert_non_null(strstr(tree_read(host, "run/usher/host/hugepages.ini"),
+			       "held = 2048 none " UUID_A " 64"));
+	fault(0, 64);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 64, 0, 64);
+}
+
+static void a_dry_run_prints_the_writes_and_makes_none(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	char text[1024] = "";
+	FILE *out = tmpfile(), *old = stdout;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 1200;1048576 1 1");
+	a.ctx.dry_run = true;
+	stdout = out;
+	assert_int_equal(apply(&a), HELPER_DONE);
+	stdout = old;
+	rewind(out);
+	assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(kernel->ops, 0);
+	assert_pool(0, 10, 10, 0);
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host"), 0);
+	assert_string_equal(
+		text,
+		"write /sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages 1\n"
+		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 522\n"
+		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 512\n"
+		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 605\n"
+		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 595\n");
+}
+
+static void a_guest_waits_for_its_turn_no_longer_than_its_deadline(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	_cleanup_close_ int dirfd = -1, turn = -1;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	dirfd = state_dir(a.ctx.statefd, "host", true);
+	turn = state_lock(dirfd, "hugepages-grow.lock", 0);
+	assert_true(turn >= 0);
+	a.ctx.deadline = deadline_in(200);
+	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
+	assert_pool(0, 0, 0, 0);
+	assert_said("another guest is being given its pages");
+}
+
+static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	a.ctx.deadline = deadline_in(0);
+	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
+	assert_pool(0, 0, 0, 0);
+	assert_said("the time for it ran out");
+	assert_no_ledger();
+}
+
+static void a_damaged_ledger_refuses_the_start_and_is_named(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	_cleanup_close_ int dirfd = -1;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	dirfd = state_dir(a.ctx.statefd, "host", true);
+	assert_int_equal(state_write(dirfd, "hugepages.ini", "[ledger]\nheld = 2048 0 x 3\n", 27),
+			 0);
+	assert_int_equal(apply(&a), HELPER_DIRTY);
+	assert_pool(0, 0, 0, 0);
+	assert_said("/run/usher/host/hugepages.ini is damaged");
+	assert_int_equal(undo(&a), HELPER_DIRTY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(the_pool_grows_by_exactly_what_is_missing),
+		kernel_test(applying_again_changes_nothing),
+		kernel_test(free_pages_of_the_admin_that_suffice_leave_the_pool_alone),
+		kernel_test(pages_of_any_node_are_spread_over_all),
+		kernel_test(a_node_that_cannot_give_its_part_is_made_up_for_by_the_other),
+		kernel_test(large_needs_are_taken_in_steps_of_a_gib),
+		kernel_test(several_needs_and_sizes_are_met_each_on_its_node),
+		kernel_test(compaction_brings_what_one_write_could_not),
+		kernel_test(compaction_is_left_out_when_the_policy_says_so),
+		kernel_test(it_stops_when_compaction_brings_nothing),
+		kernel_test(a_shortage_is_rolled_back_exactly_and_told_in_one_line),
+		kernel_test(nothing_is_begun_that_would_take_what_is_kept_for_the_host),
+		kernel_test(pages_reserved_by_a_database_are_not_counted_as_free),
+		kernel_test(two_guests_never_count_the_same_free_page),
+		kernel_test(what_a_starting_qemu_has_mapped_is_counted_once),
+		kernel_test(a_qemu_that_may_not_be_looked_at_counts_in_full),
+		kernel_test(a_dead_claim_counts_for_nothing),
+		kernel_test(a_refused_guest_counts_for_nothing_while_its_claim_still_stands),
+		kernel_test(a_guest_that_may_grow_keeps_its_free_pages_to_itself),
+		kernel_test(each_side_effect_that_fails_leaves_the_pools_as_before),
+		kernel_test(a_kernel_that_says_yes_and_does_nothing_is_a_shortage),
+		kernel_test(pages_too_many_are_given_back_at_once),
+		kernel_test(surplus_on_another_node_does_not_mislead_any_kernel),
+		kernel_test(a_process_kept_off_a_node_is_told_so_and_changes_nothing),
+		kernel_test(a_kernel_without_numa_has_one_pool),
+		kernel_test(a_dry_run_prints_the_writes_and_makes_none),
+		kernel_test(a_guest_waits_for_its_turn_no_longer_than_its_deadline),
+		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
+		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

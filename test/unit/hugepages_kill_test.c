@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_kill_test.c - killed between any two side effects, or in one */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say */
+#include "hugetlb.h"
+
+#define KILLED 99
+
+/* Guests at the start of each run: a runs and has settled on node 1, b is to start, c comes later */
+struct scene {
+	struct guest a, b, c;
+	bool half;
+	enum kernel_version version;
+};
+
+static void scene_open(struct scene *scene)
+{
+	boot(scene->version, 10, 3);
+	node2m(0)->room = 60;
+	node2m(0)->scattered = 100;
+	guest_make(&scene->a, UUID_A, "a", "started", "2048 1 50");
+	guest_make(&scene->b, UUID_B, "b", "started", "2048 0 80;2048 any 30");
+	guest_make(&scene->c, UUID_C, "c", "started", "2048 0 20");
+	assert_int_equal(apply(&scene->a), HELPER_DONE);
+	fault(1, 50);
+	assert_int_equal(settle(&scene->a), HELPER_DONE);
+	guest_state(&scene->a, CLAIM_RUNNING, DAEMON_PID);
+	assert_pool(1, 50, 0, 47);
+}
+
+static void scene_close(struct scene *scene)
+{
+	struct guest *guests[] = { &scene->a, &scene->b, &scene->c };
+
+	for (size_t i = 0; i < ARRAY_SIZE(guests); i++) {
+		guest_remove(guests[i]);
+		guest_free(guests[i]);
+	}
+	assert_int_equal(state_remove_dir(host->rootfd, "run/usher/host"), 0);
+}
+
+/*
+ * Run @verb of @guest in a process that is killed at side effect @n.
+ *
+ * Return: false when it came to its end before
+ */
+static bool killed_at(const struct scene *scene, struct guest *guest, int (*verb)(struct guest *),
+		      unsigned long long n)
+{
+	int status = 0;
+	pid_t pid;
+
+	kernel->ops = 0;
+	kernel->kill_at = n;
+	kernel->half = scene->half;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(verb(guest));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	kernel->kill_at = 0;
+	kernel->half = false;
+	kernel->policy = -1;
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == KILLED)
+		return true;
+	assert_int_equal(WEXITSTATUS(status), HELPER_DONE);
+	return false;
+}
+
+static void assert_as_before_b(void)
+{
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 50, 0, 47);
+}
+
+/* a ends: the pools are what they were before any guest */
+static void assert_back_after(struct scene *scene)
+{
+	exit_with(1, 50);
+	assert_int_equal(undo(&scene->a), HELPER_DONE);
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 3, 3, 0);
+	assert_no_ledger();
+}
+
+static unsigned long long apply_then_undo(enum kernel_version version, bool half)
+{
+	struct scene scene = { .version = version, .half = half };
+	bool more = true;
+	unsigned long long n;
+
+	for (n = 1; more; n++) {
+		scene_open(&scene);
+		more = killed_at(&scene, &scene.b, apply, n);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_as_before_b();
+		assert_no_ledger();
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_as_before_b();
+		assert_back_after(&scene);
+		scene_close(&scene);
+	}
+	return n;
+}
+
+static void a_kill_in_apply_is_undone_exactly(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		assert_true(apply_then_undo((enum kernel_version)version, false) > 10);
+		assert_true(apply_then_undo((enum kernel_version)version, true) > 10);
+	}
+}
+
+static void a_kill_in_apply_is_resolved_by_the_next_guest(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .version = LINUX_6_12, .half = n % 2 };
+
+		scene_open(&scene);
+		more = killed_at(&scene, &scene.b, apply, n);
+		if (more)
+			guest_state(&scene.b, CLAIM_HANDED, DEAD_PID);
+		assert_int_equal(apply(&scene.c), HELPER_DONE);
+		assert_true(node2m(0)->free >= 20);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_true(node2m(0)->free >= 20);
+		fault(0, 20);
+		assert_int_equal(settle(&scene.c), HELPER_DONE);
+		exit_with(0, 20);
+		assert_int_equal(undo(&scene.c), HELPER_DONE);
+		assert_as_before_b();
+		assert_back_after(&scene);
+		scene_close(&scene);
+	}
+}
+
+static void a_kill_in_apply_is_completed_by_applying_again(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .version = LINUX_6_1, .half = n % 2 };
+
+		scene_open(&scene);
+		more = killed_at(&scene, &scene.b, apply, n);
+		assert_int_equal(apply(&scene.b), HELPER_DONE);
+		assert_true(node2m(0)->free >= 80);
+		assert_int_equal(node2m(0)->free + node2m(1)->free, 110);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_as_before_b();
+		assert_back_after(&scene);
+		scene_close(&scene);
+	}
+}
+
+/* Undo with pages of a's to be taken back first, see absorb() */
+static void a_kill_in_undo_is_completed_by_undoing_again(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		bool more = true;
+
+		for (unsigned long long n = 1; more; n++) {
+			struct scene scene = { .version = (enum kernel_version)version,
+					       .half = n % 2 };
+
+			scene_open(&scene);
+			assert_int_equal(apply(&scene.b), HELPER_DONE);
+			more = killed_at(&scene, &scene.b, undo, n);
+			assert_int_equal(undo(&scene.b), HELPER_DONE);
+			assert_as_before_b();
+			assert_back_after(&scene);
+			scene_close(&scene);
+		}
+	}
+}
+
+static void a_kill_in_settle_is_made_good_at_the_end(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .version = LINUX_6_12, .half = n % 2 };
+		unsigned long long on_node1;
+
+		scene_open(&scene);
+		assert_int_equal(apply(&scene.b), HELPER_DONE);
+		on_node1 = node2m(1)->free;
+		fault(0, node2m(0)->free);
+		fault(1, on_node1);
+		more = killed_at(&scene, &scene.b, settle, n);
+		exit_with(0, 110 - on_node1);
+		exit_with(1, on_node1);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_as_before_b();
+		assert_back_after(&scene);
+		scene_close(&scene);
+	}
+}
+
+/* The claim and its directory may be gone by the time somebody looks */
+static void a_kill_is_resolved_without_the_claim(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .version = LINUX_6_12, .half = n % 2 };
+
+		scene_open(&scene);
+		more = killed_at(&scene, &scene.b, apply, n);
+		guest_remove(&scene.b);
+		assert_int_equal(undo(&scene.c), HELPER_DONE);
+		assert_as_before_b();
+		assert_back_after(&scene);
+		scene_close(&scene);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(a_kill_in_apply_is_undone_exactly),
+		kernel_test(a_kill_in_apply_is_resolved_by_the_next_guest),
+		kernel_test(a_kill_in_apply_is_completed_by_applying_again),
+		kernel_test(a_kill_in_undo_is_completed_by_undoing_again),
+		kernel_test(a_kill_in_settle_is_made_good_at_the_end),
+		kernel_test(a_kill_is_resolved_without_the_claim),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_ledger_test.c - the ledger's file, its accounts, the pools it speaks of */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say */
+#include "hugetlb.h"
+
+#define LEDGER "run/usher/host/hugepages.ini"
+
+static int open_text(struct guest *guest, const char *text, struct ledger *ret)
+{
+	_cleanup_close_ int dirfd = state_dir(guest->ctx.statefd, "host", true);
+
+	assert_int_equal(state_write(dirfd, "hugepages.ini", text, strlen(text)), 0);
+	return ledger_open(&guest->ctx, 100, false, ret);
+}
+
+static void what_is_stored_is_loaded(void **state)
+{
+	static const char text[] = "[ledger]\n"
+				   "own = 2048 0 100\n"
+				   "held = 2048 0 " UUID_A " 64\n"
+				   "held = 2048 0 " UUID_B " 1\n"
+				   "owed = 2048 0 32\n"
+				   "own = 1048576 none 3\n"
+				   "owed = 1048576 none 1\n"
+				   "promised = " UUID_C "\n"
+				   "change = 2048 0 owed 197 165\n";
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(open_text(&a, text, &ledger), 0);
+	assert_int_equal(ledger_held(&ledger, 2048, 0, UUID_A), 64);
+	assert_int_equal(ledger_held(&ledger, 2048, 0, UUID_C), 0);
+	assert_int_equal(ledger_held(&ledger, 2048, 1, UUID_A), 0);
+	assert_int_equal(ledger_expected(ledger_find(&ledger, 2048, 0)), 197);
+	assert_int_equal(ledger_expected(ledger_find(&ledger, 1048576, POOL_NO_NODE)), 4);
+	assert_true(ledger.change.open);
+	assert_int_equal(ledger.change.target, 165);
+	assert_string_equal(ledger.change.uuid, "");
+	assert_int_equal(ledger_store(&ledger), 0);
+	assert_string_equal(tree_read(host, LEDGER), text);
+}
+
+static void a_damaged_ledger_is_ebadmsg(void **state)
+{
+	static const char *const bad[] = {
+		"[ledger]\nown = 2048 0\n",
+		"[ledger]\nown = 2048 zero 1\n",
+		"[ledger]\nown = 2048 16384 1\n",
+		"[ledger]\nown = 2048 0 -1\n",
+		"[ledger]\nheld = 2048 0 nobody 1\n",
+		"[ledger]\nheld = 2048 0 " UUID_A " x\n",
+		"[ledger]\nowed = 2048 0 9223372036854775808\n",
+		"[ledger]\npromised = me\n",
+		"[ledger]\nchange = 2048 0 " UUID_A " 1\n",
+		"[ledger]\nchange = 2048 0 nobody 1 2\n",
+		"[ledger]\nbought = 2048 0 1\n",
+		"[book]\nown = 2048 0 1\n",
+		"own = 2048 0 1\n",
+	};
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+
+		assert_int_equal(open_text(&a, bad[i], &ledger), -EBADMSG);
+	}
+}
+
+static void one_at_a_time_holds_the_ledger(void **state)
+{
+	_cleanup_ledger_ struct ledger first = LEDGER_CLOSED, second = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(ledger_open(&a.ctx, 100, false, &first), -ENOENT);
+	assert_int_equal(ledger_open(&a.ctx, 100, true, &first), 0);
+	assert_int_equal(ledger_open(&a.ctx, 50, true, &second), -ETIMEDOUT);
+	ledger_close(&first);
+	assert_int_equal(ledger_open(&a.ctx, 50, true, &second), 0);
+}
+
+static void a_ledger_others_may_write_is_not_believed(void **state)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(open_text(&a, "[ledger]\nowed = 2048 0 1\n", &ledger), 0);
+	ledger_close(&ledger);
+	assert_int_equal(fchmodat(host->rootfd, LEDGER, 0622, 0), 0);
+	assert_int_equal(ledger_open(&a.ctx, 50, false, &ledger), -EPERM);
+}
+
+static void an_empty_ledger_is_no_file(void **state)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(open_text(&a, "[ledger]\nown = 2048 0 5\npromised = " UUID_A "\n", &ledger),
+			 0);
+	ledger_release(&ledger, UUID_A);
+	assert_int_equal(ledger_store(&ledger), 0);
+	assert_no_ledger();
+	assert_int_equal(ledger_store(&ledger), 0);
+}
+
+static void who_took_pages_away_took_ours_first(void **state)
+{
+	struct ledger_pool pool = { .size_kib = 2048, .own = 10, .owed = 5 };
+
+	(void)state;
+	assert_int_equal(ledger_credit(&pool, UUID_A, 20), 0);
+	assert_int_equal(ledger_credit(&pool, UUID_A, 10), 0);
+	assert_int_equal(ledger_expected(&pool), 45);
+	ledger_adapt(&pool, 50);
+	assert_int_equal(pool.own, 15);
+	ledger_adapt(&pool, 48);
+	assert_int_equal(pool.owed, 3);
+	ledger_adapt(&pool, 25);
+	assert_int_equal(pool.owed, 0);
+	assert_int_equal(pool.shares[0].nr_pages, 10);
+	assert_int_equal(pool.own, 15);
+	ledger_adapt(&pool, 4);
+	assert_int_equal(pool.shares[0].nr_pages, 0);
+	assert_int_equal(pool.own, 4);
+	assert_int_equal(ledger_expected(&pool), 4);
+	free(pool.shares);
+}
+
+static void pools_are_read_node_by_node(void **state)
+{
+	_cleanup_pools_ struct pools pools = { 0 };
+	const struct need any = { .size_kib = 2048, .any = true };
+	struct need one = { .size_kib = 2048 };
+
+	(void)state;
+	boot(LINUX_6_12, 10, 20);
+	reserve(4);
+	node2m(1)->surplus = 3;
+	render();
+	cpulist_add(&one.nodes, 1);
+	assert_int_equal(pools_read(host->rootfd, 2048, &pools), 0);
+	assert_int_equal(pools.nr, 2);
+	assert_int_equal(pools.reserved, 4);
+	assert_int_equal(pool_persistent(&pools.pools[1]), 17);
+	assert_int_equal(pools_find(&pools, 1), 1);
+	assert_int_equal(pools_find(&pools, 2), -ENOENT);
+	assert_int_equal(pools_free_of(&pools, &any), 30);
+	assert_int_equal(pools_free_of(&pools, &one), 20);
+	assert_int_equal(pools_surplus(&pools, -1), 3);
+	assert_int_equal(pools_surplus(&pools, 1), 0);
+	assert_int_equal(pools_read(host->rootfd, 64, &pools), -ENOENT);
+	put("many\n", "sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages");
+	assert_int_equal(pools_read(host->rootfd, 2048, &pools), -EBADMSG);
+	assert_int_equal(pools.nr, 2);
+}
+
+static void a_node_without_memory_has_no_pool(void **state)
+{
+	_cleanup_pools_ struct pools pools = { 0 };
+
+	(void)state;
+	boot(LINUX_6_12, 10, 20);
+	put("1\n", "sys/devices/system/node/has_memory");
+	assert_int_equal(pools_read(host->rootfd, 2048, &pools), 0);
+	assert_int_equal(pools.nr, 1);
+	assert_int_equal(pools.pools[0].node, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(what_is_stored_is_loaded),
+		kernel_test(a_damaged_ledger_is_ebadmsg),
+		kernel_test(one_at_a_time_holds_the_ledger),
+		kernel_test(a_ledger_others_may_write_is_not_believed),
+		kernel_test(an_empty_ledger_is_no_file),
+		cmocka_unit_test(who_took_pages_away_took_ours_first),
+		kernel_test(pools_are_read_node_by_node),
+		kernel_test(a_node_without_memory_has_no_pool),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test/unit/hugetlb.h - a kernel's pools of huge pages, for the tests of usher-hugepages
+ *
+ * The test's head says, in one line:
+ * wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say
+ * (this file names them for the reader: only the head of the test itself counts)
+ *
+ * Follows mm/hugetlb.c set_max_huge_pages(), free_huge_folio() and hugetlb_acct_memory(). The kernel
+ * lives in shared memory, so that it goes on when a process of the test is killed; what is read
+ * lies in the tree.
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "helpers/hugepages/hugepages.h"
+#include "lib/state.h"
+#include "tree.h"
+
+#define NODES_MAX 3
+#define SIZE_2M	  2048ULL
+#define SIZE_1G	  1048576ULL
+
+enum kernel_version {
+	LINUX_6_1,	/* a node's file counts other nodes' surplus, min_count counts it twice */
+	LINUX_6_12,	/* only the latter */
+	LINUX_6_18,	/* neither */
+	NR_KERNELS,
+};
+
+struct fake_node {
+	unsigned long long nr, free, surplus;
+	unsigned long long room;	/* pages the buddy allocator still has in one piece */
+	unsigned long long scattered;	/* and that compaction makes */
+};
+
+struct fake_size {
+	unsigned long long size_kib;
+	unsigned long long resv;
+	struct fake_node nodes[NODES_MAX];
+};
+
+struct fake_kernel {
+	enum kernel_version version;
+	struct fake_size sizes[2];
+	size_t nr_nodes;
+	int policy;			/* preferred node of the process, -1 */
+	bool no_policy;			/* set_mempolicy() fails */
+	unsigned long long ops;		/* side effects so far */
+	unsigned long long fail_at;	/* this one fails with EIO, 0: none */
+	unsigned long long kill_at;	/* the process dies before this one */
+	bool half;			/* the one that fails or kills is half done by the kernel */
+	bool deaf;			/* writes succeed and do nothing */
+	unsigned long long extra;	/* a growing write allocates that many too many, once */
+	unsigned long long compactions;
+	char said[4096];
+	struct fake_size rendered[2];	/* what the files say */
+	bool in_files;
+};
+
+static struct fake_kernel *kernel;
+static struct tree *host;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_attr_write(int rootfd, const char *path, const char *val);
+int __real_state_write(int dirfd, const char *name, const char *data, size_t len);
+int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len);
+int __real_state_remove(int dirfd, const char *name);
+int __wrap_state_remove(int dirfd, const char *name);
+int __wrap_mempolicy_prefer(int node);
+void __wrap_mempolicy_default(void);
+void __wrap_helper_say(const struct helper_ctx *ctx, const char *fmt, ...);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* --- The files ------------------------------------------------------------------------------ */
+
+static inline void put(const char *value, const char *fmt, ...)
+{
+	char path[256];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(path, sizeof(path), fmt, args);
+	va_end(args);
+	tree_file(host, path, value);
+}
+
+/* As put(); most are there already */
+static inline void put_number(unsigned long long number, const char *dir, const char *name)
+{
+	char value[32], path[256];
+	int fd;
+
+	(void)snprintf(value, sizeof(value), "%llu\n", number);
+	(void)snprintf(path, sizeof(path), "%s/%s_hugepages", dir, name);
+	fd = openat(host->rootfd, path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0) {
+		put(value, "%s", path);
+		return;
+	}
+	assert_int_equal(write(fd, value, strlen(value)), strlen(value));
+	assert_int_equal(close(fd), 0);
+}
+
+static inline void render_node(const char *dir, const struct fake_node *now,
+			       const struct fake_node *then)
+{
+	if (!kernel->in_files || now->nr != then->nr)
+		put_number(now->nr, dir, "nr");
+	if (!kernel->in_files || now->free != then->free)
+		put_number(now->free, dir, "free");
+	if (!kernel->in_files || now->surplus != then->surplus)
+		put_number(now->surplus, dir, "surplus");
+}
+
+static inline struct fake_node totals(const struct fake_size *size)
+{
+	struct fake_node all = { 0 };
+
+	for (size_t i = 0; i < kernel->nr_nodes; i++) {
+		all.nr += size->nodes[i].nr;
+		all.free += size->nodes[i].free;
+		all.surplus += size->nodes[i].surplus;
+	}
+	return all;
+}
+
+static inline void render_size(const struct fake_size *size, const struct fake_size *old)
+{
+	struct fake_node all = totals(size), all_old = totals(old);
+	char dir[128];
+
+	for (size_t i = 0; i < kernel->nr_nodes; i++) {
+		(void)snprintf(dir, sizeof(dir),
+			       "sys/devices/system/node/node%zu/hugepages/hugepages-%llukB", i,
+			       size->size_kib);
+		render_node(dir, &size->nodes[i], &old->nodes[i]);
+	}
+	(void)snprintf(dir, sizeof(dir), "sys/kernel/mm/hugepages/hugepages-%llukB", size->size_kib);
+	render_node(dir, &all, &all_old);
+	if (!kernel->in_files || size->resv != old->resv)
+		put_number(size->resv, dir, "resv");
+	if (!kernel->in_files)
+		put("0\n", "%s/nr_hugepages_mempolicy", dir);
+}
+
+static inline void render(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kernel->sizes); i++) {
+		render_size(&kernel->sizes[i], &kernel->rendered[i]);
+		kernel->rendered[i] = kernel->sizes[i];
+	}
+	kernel->in_files = true;
+}
+
+static inline struct fake_size *size_of(unsigned long long size_kib)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kernel->sizes); i++)
+		if (kernel->sizes[i].size_kib == size_kib)
+			return &kernel->sizes[i];
+	return NULL;
+}
+
+static inline struct fake_size *size2m(void)
+{
+	return &kernel->sizes[0];
+}
+
+static inline struct fake_size *size1g(void)
+{
+	return &kernel->sizes[1];
+}
+
+static inline struct fake_node *node2m(size_t node)
+{
+	return &size2m()->nodes[node];
+}
+
+/* --- What the kernel does ------------------------------------------------------------------- */
+
+static inline unsigned long long persistent(const struct fake_size *size)
+{
+	struct fake_node all = totals(size);
+
+	return all.nr - all.surplus;
+}
+
+/* One page of surplus taken back or made on an allowed node. Return: 1 when there was one */
+static inline int move_surplus(struct fake_size *size, unsigned int allowed, int delta)
+{
+	for (size_t i = 0; i < kernel->nr_nodes; i++) {
+		struct fake_node *node = &size->nodes[i];
+
+		if (!(allowed & (1U << i)))
+			continue;
+		if (delta < 0 ? node->surplus == 0 : node->surplus >= node->nr)
+			continue;
+		node->surplus += (unsigned long long)(long long)delta;
+		return 1;
+	}
+	return 0;
+}
+
+static inline int allocate(struct fake_size *size, unsigned int allowed)
+{
+	for (size_t i = 0; i < kernel->nr_nodes; i++) {
+		struct fake_node *node = &size->nodes[i];
+
+		if (!(allowed & (1U << i)) || node->room == 0)
+			continue;
+		node->room--;
+		node->nr++;
+		node->free++;
+		return 1;
+	}
+	return 0;
+}
+
+static inline int discard(struct fake_size *size, unsigned int allowed)
+{
+	for (size_t i = 0; i < kernel->nr_nodes; i++) {
+		struct fake_node *node = &size->nodes[i];
+
+		if (!(allowed & (1U << i)) || node->free == 0)
+			continue;
+		node->room++;
+		node->nr--;
+		node->free--;
+		return 1;
+	}
+	return 0;
+}
+
+/* Persistent pages that stay: those in use and those reserved */
+static inline unsigned long long least(const struct fake_size *size)
+{
+	struct fake_node all = totals(size);
+	unsigned long long persistent_free = all.free;
+
+	if (kernel->version < LINUX_6_18)
+		return size->resv + all.nr - all.free;
+	if (all.free > all.nr - all.surplus)
+		persistent_free = all.free > all.surplus ? all.free - all.surplus : 0;
+	return size->resv + (all.nr - all.surplus) - persistent_free;
+}
+
+static inline void set_max(struct fake_size *size, unsigned long long count, int node,
+			   unsigned int allowed)
+{
+	unsigned long long extra = kernel->extra, stay;
+
+	if (node >= 0 && kernel->version == LINUX_6_1)
+		count += totals(size).nr - size->nodes[node].nr;
+	else if (node >= 0)
+		count += persistent(size) - (size->nodes[node].nr - size->nodes[node].surplus);
+	if (count > persistent(size) && extra) {
+		count += extra;
+		kernel->extra = 0;
+	}
+	while (count > persistent(size) && move_surplus(size, allowed, -1))
+		;
+	while (count > persistent(size))
+		if (!allocate(size, allowed))
+			return;
+	stay = least(size) > count ? least(size) : count;
+	while (stay < persistent(size) && discard(size, allowed))
+		;
+	while (count < persistent(size) && move_surplus(size, allowed, 1))
+		;
+}
+
+/* Half of what was asked for: the write was interrupted by a signal */
+static inline void set_half(struct fake_size *size, unsigned long long count, int node,
+			    unsigned int allowed)
+{
+	unsigned long long now = node < 0 ? persistent(size)
+					  : size->nodes[node].nr - size->nodes[node].surplus;
+
+	set_max(size, count > now ? now + (count - now) / 2 : now - (now - count) / 2, node,
+		allowed);
+}
+
+static inline int store_pages(const char *path, unsigned long long count, bool half)
+{
+	unsigned long long size_kib;
+	struct fake_size *size;
+	int node = -1, end = 0;
+
+	if (sscanf(path, "sys/devices/system/node/node%d/hugepages/hugepages-%llukB/nr_hugepages%n",
+		   &node, &size_kib, &end) != 2 &&
+	    sscanf(path, "sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages%n", &size_kib,
+		   &end) != 1)
+		return -ENOENT;
+	size = size_of(size_kib);
+	if (!size || !end)
+		return -ENOENT;
+	if (node < 0 && strcmp(path + end, "_mempolicy") == 0) {
+		assert_true(kernel->policy >= 0);
+		(half ? set_half : set_max)(size, count, -1, 1U << kernel->policy);
+	} else {
+		assert_string_equal(path + end, "");
+		(half ? set_half : set_max)(size, count, node, node < 0 ? ~0U : 1U << node);
+	}
+	return 0;
+}
+
+static inline int store_compact(const char *path)
+{
+	size_t node;
+
+	if (sscanf(path, "sys/devices/system/node/node%zu/compact", &node) != 1)
+		return -ENOENT;
+	node2m(node)->room += node2m(node)->scattered;
+	node2m(node)->scattered = 0;
+	kernel->compactions++;
+	return 0;
+}
+
+/* Return: 0 go on, -EIO this one fails; a killed process does not return */
+static inline int side_effect(void)
+{
+	unsigned long long op = ++kernel->ops;
+
+	if (op == kernel->kill_at && !kernel->half)
+		_exit(99);
+	return op == kernel->fail_at ? -EIO : 0;
+}
+
+int __wrap_attr_write(int rootfd, const char *path, const char *val)
+{
+	int failed = side_effect();
+	bool last = kernel->ops == kernel->kill_at;
+	int r = -ENOENT;
+
+	assert_int_equal(rootfd, host->rootfd);
+	if (failed == 0 || kernel->half)
+		r = kernel->deaf		       ? 0
+		    : strstr(path, "/compact") != NULL ? store_compact(path)
+						       : store_pages(path, strtoull(val, NULL, 10),
+								     last || failed);
+	render();
+	if (last)
+		_exit(99);
+	return failed ? failed : r;
+}
+
+int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len)
+{
+	int r = side_effect();
+
+	if (kernel->ops == kernel->kill_at)
+		_exit(99);
+	return r < 0 ? r : __real_state_write(dirfd, name, data, len);
+}
+
+int __wrap_state_remove(int dirfd, const char *name)
+{
+	int r = side_effect();
+
+	if (kernel->ops == kernel->kill_at)
+		_exit(99);
+	return r < 0 ? r : __real_state_remove(dirfd, name);
+}
+
+int __wrap_mempolicy_prefer(int node)
+{
+	if (kernel->no_policy)
+		return -EINVAL;
+	kernel->policy = node;
+	return 0;
+}
+
+void __wrap_mempolicy_default(void)
+{
+	kernel->policy = -1;
+}
+
+void __wrap_helper_say(const struct helper_ctx *ctx, const char *fmt, ...)
+{
+	size_t len = strlen(kernel->said);
+	va_list args;
+
+	(void)ctx;
+	va_start(args, fmt);
+	(void)vsnprintf(kernel->said + len, sizeof(kernel->said) - len, fmt, args);
+	va_end(args);
+}
+
+/* --- What processes do ---------------------------------------------------------------------- */
+
+static inline void fault(size_t node, unsigned long long nr_pages)
+{
+	assert_true(node2m(node)->free >= nr_pages);
+	node2m(node)->free -= nr_pages;
+	render();
+}
+
+static inline void exit_with(size_t node, unsigned long long nr_pages)
+{
+	struct fake_node *n = node2m(node);
+
+	assert_true(n->nr - n->free >= nr_pages);
+	while (nr_pages-- > 0) {
+		if (n->surplus) {
+			n->surplus--;
+			n->nr--;
+			n->room++;
+		} else {
+			n->free++;
+		}
+	}
+	render();
+}
+
+/* A mapping without a fault: a database that has started and not yet worked */
+static inline void reserve(unsigned long long nr_pages)
+{
+	size2m()->resv += nr_pages;
+	render();
+}
+
+/* It ends: surplus pages that are free go */
+static inline void unreserve(unsigned long long nr_pages)
+{
+	struct fake_size *size = size2m();
+
+	size->resv -= nr_pages;
+	for (size_t i = 0; i < kernel->nr_nodes; i++)
+		for (; nr_pages && size->nodes[i].surplus && size->nodes[i].free; nr_pages--) {
+			size->nodes[i].surplus--;
+			size->nodes[i].nr--;
+			size->nodes[i].free--;
+			size->nodes[i].room++;
+		}
+	render();
+}
+
+/* The admin writes a pool by hand */
+static inline void admin_sets(size_t node, unsigned long long count)
+{
+	set_max(size2m(), count, (int)node, 1U << node);
+	render();
+}
+
+/* --- Guests --------------------------------------------------------------------------------- */
+
+#define UUID_A "aaaaaaaa-0000-4000-8000-000000000001"
+#define UUID_B "bbbbbbbb-0000-4000-8000-000000000002"
+#define UUID_C "cccccccc-0000-4000-8000-000000000003"
+
+#define DAEMON_PID 100
+#define DEAD_PID   99
+
+static inline void put_process(int pid)
+{
+	char stat[256];
+
+	(void)snprintf(stat, sizeof(stat),
+		       "%d (libvirtd) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0\n", pid);
+	put(stat, "proc/%d/stat", pid);
+}
+
+/* QEMU of a guest, with @mapped pages of 2 MiB of which @faulted are faulted in */
+static inline void put_qemu(int pid, const char *uuid, unsigned long long mapped,
+			    unsigned long long faulted)
+{
+	char cmdline[256], smaps[1024], path[64];
+	int len = snprintf(cmdline, sizeof(cmdline), "qemu%c-uuid%c%s", 0, 0, uuid) + 1;
+
+	put_process(pid);
+	(void)snprintf(path, sizeof(path), "proc/%d/cmdline", pid);
+	tree_bytes(host, path, cmdline, (size_t)len);
+	(void)snprintf(smaps, sizeof(smaps),
+		       "55d0 r-xp 00000000 08:01 42 /usr/bin/qemu-system-x86_64\n"
+		       "Size:               6144 kB\nKernelPageSize:        4 kB\n"
+		       "Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\n"
+		       "VmFlags: rd ex mr mw me\n"
+		       "7f00 rw-s 00000000 00:0f 9 /dev/hugepages/libvirt/qemu/1-a/ram\n"
+		       "Size:           %8llu kB\nKernelPageSize:     2048 kB\n"
+		       "Shared_Hugetlb: %8llu kB\nPrivate_Hugetlb:       0 kB\n"
+		       "VmFlags: rd wr sh mr mw me ms de ht\n",
+		       mapped * 2048, faulted * 2048);
+	put(smaps, "proc/%d/smaps", pid);
+}
+
+static inline void remove_process(int pid)
+{
+	char dir[128];
+
+	(void)snprintf(dir, sizeof(dir), "%s/proc/%d", host->dir, pid);
+	assert_int_equal(nftw(dir, tree_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static const struct helper test_helper = {
+	.name = HUGEPAGES_SECTION,
+	.apply_timeout_ms = 4000,
+	.undo_timeout_ms = 2000,
+};
+
+struct guest {
+	struct helper_ctx ctx;
+};
+
+static inline void guest_state(struct guest *guest, enum claim_state state, int owner)
+{
+	struct process process = { .pid = owner, .start_time = 777 };
+
+	assert_int_equal(claim_set_state(guest->ctx.statefd, &guest->ctx.claim, state, &process),
+			 0);
+}
+
+/* @needs: lines as in the claim, separated by ';' */
+static inline void guest_make(struct guest *guest, const char *uuid, const char *name,
+			      const char *give_back, const char *needs)
+{
+	struct process daemon = { .pid = DAEMON_PID, .start_time = 777 };
+	_cleanup_strlist_ struct strlist lines = { 0 };
+	struct claim *claim = &guest->ctx.claim;
+
+	*guest = (struct guest){ .ctx = { .helper = &test_helper,
+					  .rootfd = host->rootfd,
+					  .dirfd = -1,
+					  .deadline = deadline_in(4000) } };
+	guest->ctx.statefd = state_open(host->rootfd, true);
+	assert_true(guest->ctx.statefd >= 0);
+	assert_int_equal(claim_init(claim, uuid, name, &daemon), 0);
+	assert_int_equal(inidoc_add(&claim->doc, HUGEPAGES_SECTION, "compact", "yes"), 0);
+	assert_int_equal(inidoc_add(&claim->doc, HUGEPAGES_SECTION, "give_back", give_back), 0);
+	assert_int_equal(text_split(needs, ";", &lines), 0);
+	for (size_t i = 0; i < lines.nr; i++)
+		assert_int_equal(
+			inidoc_add(&claim->doc, HUGEPAGES_SECTION, "need", lines.names[i]), 0);
+	assert_int_equal(claim_store(guest->ctx.statefd, claim), 0);
+	kernel->ops = 0;
+}
+
+static inline void guest_free(struct guest *guest)
+{
+	claim_free(&guest->ctx.claim);
+	cleanup_close(&guest->ctx.statefd);
+}
+#define _cleanup_guest_ _cleanup_(guest_free)
+
+static inline int apply(struct guest *guest)
+{
+	guest->ctx.deadline = deadline_in(4000);
+	return (int)hugepages_apply(&guest->ctx);
+}
+
+static inline int undo(struct guest *guest)
+{
+	return (int)hugepages_undo(&guest->ctx);
+}
+
+static inline int settle(struct guest *guest)
+{
+	return hugepages_settle(&guest->ctx, 0, NULL);
+}
+
+/* Its claim is removed, as after `release` */
+static inline void guest_remove(struct guest *guest)
+{
+	assert_int_equal(state_remove_dir(guest->ctx.statefd, guest->ctx.claim.uuid), 0);
+}
+
+/* --- Looking -------------------------------------------------------------------------------- */
+
+#define assert_pool(node, nr_, free_, surplus_)                                                    \
+	do {                                                                                       \
+		assert_int_equal(node2m(node)->nr, nr_);                                           \
+		assert_int_equal(node2m(node)->free, free_);                                       \
+		assert_int_equal(node2m(node)->surplus, surplus_);                                 \
+	} while (0)
+
+/* Nothing is noted, so nothing is left of any guest */
+static inline void assert_no_ledger(void)
+{
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages.ini"), 0);
+}
+
+#define assert_said(text) assert_non_null(strstr(kernel->said, text))
+
+/* --- Set-up --------------------------------------------------------------------------------- */
+
+/* Two nodes of 4 GiB; the pools of 2 MiB as given, 1000 pages to be got on each node */
+static inline void boot(enum kernel_version version, unsigned long long on_node0,
+			unsigned long long on_node1)
+{
+	*kernel = (struct fake_kernel){ .version = version, .nr_nodes = 2, .policy = -1 };
+	kernel->sizes[0].size_kib = SIZE_2M;
+	kernel->sizes[1].size_kib = SIZE_1G;
+	for (size_t i = 0; i < kernel->nr_nodes; i++) {
+		kernel->sizes[0].nodes[i].room = 1000;
+		kernel->sizes[1].nodes[i].room = 1;
+		put("Node N MemTotal:        4194304 kB\n",
+		    "sys/devices/system/node/node%zu/meminfo", i);
+	}
+	*node2m(0) = (struct fake_node){ .nr = on_node0, .free = on_node0, .room = 1000 };
+	*node2m(1) = (struct fake_node){ .nr = on_node1, .free = on_node1, .room = 1000 };
+	put("0-1\n", "sys/devices/system/node/has_memory");
+	put("MemTotal:        8388608 kB\nMemAvailable:    6291456 kB\n", "proc/meminfo");
+	put_process(DAEMON_PID);
+	render();
+}
+
+/* Thousands of small files are replaced: in memory where that is to be had */
+static inline int kernel_tree(void **state)
+{
+	struct tree *tree = calloc(1, sizeof(*tree));
+
+	if (!tree)
+		return -1;
+	(void)snprintf(tree->dir, sizeof(tree->dir), "/dev/shm/usher_unit_XXXXXX");
+	if (!mkdtemp(tree->dir)) {
+		free(tree);
+		return tree_setup(state);
+	}
+	tree->rootfd = root_open(tree->dir);
+	*state = tree;
+	return tree->rootfd < 0 ? -1 : 0;
+}
+
+static inline int kernel_setup(void **state)
+{
+	int r = kernel_tree(state);
+
+	host = *state;
+	kernel = mmap(NULL, sizeof(*kernel), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (r < 0 || kernel == MAP_FAILED)
+		return -1;
+	return 0;
+}
+
+static inline int kernel_teardown(void **state)
+{
+	(void)munmap(kernel, sizeof(*kernel));
+	return tree_teardown(state);
+}
+
+#define kernel_test(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
