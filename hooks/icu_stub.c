@@ -58,8 +58,8 @@ void ucnv_setFromUCallBack(UConverter *converter, UConverterFromUCallback action
 
 /* Only their addresses are taken */
 void UCNV_TO_U_CALLBACK_STOP(const void *context, UConverterToUnicodeArgs *args,
-			     const char *code_units, int32_t length, UConverterCallbackReason reason,
-			     UErrorCode *err)
+			     const char *code_units, int32_t length,
+			     UConverterCallbackReason reason, UErrorCode *err)
 {
 	(void)context, (void)args, (void)code_units, (void)length, (void)reason;
 	*err = U_UNSUPPORTED_ERROR;
