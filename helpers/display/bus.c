@@ -200,8 +200,8 @@ int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret)
 		list.nr += (size_t)r;
 	}
 	qsort(list.buses, list.nr, sizeof(*list.buses), compare_buses);
-	*ret = list;
-	list = (struct bus_list){ 0 };
+	ret->nr = list.nr;
+	ret->buses = TAKE_PTR(list.buses);
 	return 0;
 }
 

@@ -28,13 +28,11 @@ static const uint8_t header[] = { 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00
 /* Three letters of 5 bits; '?' for what is none */
 static void parse_manufacturer(const uint8_t *data, char ret[static 4])
 {
+	static const char letters[] = "?ABCDEFGHIJKLMNOPQRSTUVWXYZ?????";
 	unsigned int bits = (unsigned int)data[MANUFACTURER] << 8 | data[MANUFACTURER + 1];
 
-	for (int i = 0; i < 3; i++) {
-		unsigned int letter = bits >> (10 - 5 * i) & 0x1f;
-
-		ret[i] = letter >= 1 && letter <= 26 ? (char)('A' + letter - 1) : '?';
-	}
+	for (int i = 0; i < 3; i++)
+		ret[i] = letters[bits >> (10 - 5 * i) & 0x1f];
 	ret[3] = '\0';
 }
 
@@ -87,7 +85,7 @@ int edid_parse(const uint8_t *data, size_t len, struct edid *ret)
 int edid_read(int fd, struct edid *ret)
 {
 	static const uint8_t offset = 0;
-	uint8_t data[EDID_LEN];
+	uint8_t data[EDID_LEN] = { 0 };
 	int r = i2c_write_at(fd, EDID_ADDR, &offset, sizeof(offset));
 
 	if (r == 0)

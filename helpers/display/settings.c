@@ -145,7 +145,7 @@ int displays_read(const struct claim *claim, struct display_list *ret, struct di
 		r = add_section(claim, claim->doc.entries[i].section, &seen, &list, err);
 	if (r < 0)
 		return r;
-	*ret = list;
-	list = (struct display_list){ 0 };
+	ret->nr = list.nr;
+	ret->displays = TAKE_PTR(list.displays);
 	return 0;
 }

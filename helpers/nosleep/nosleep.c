@@ -8,6 +8,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/journal.h"
+#include "../../lib/self.h"
 #include "../../lib/spawn.h"
 #include "../../lib/state.h"
 #include "../../lib/sysbus.h"
@@ -86,15 +87,23 @@ static int start_unit(const char *unit, const char *description, const char *con
 }
 
 struct programs {
-	char self[PATH_MAX], usher[PATH_MAX];
+	char self[PATH_MAX];
+	char usher[PATH_MAX]; /* "" when it is not installed */
 	char root[PATH_MAX], claim[PATH_MAX];
 };
 
 static int programs_find(const struct helper_ctx *ctx, struct programs *ret)
 {
 	char dir[PATH_MAX];
-	int r = program_paths(ret->self, ret->usher, sizeof(ret->self));
+	int r = self_dir(dir, sizeof(dir));
 
+	ret->usher[0] = '\0';
+	if (r == 0)
+		r = path_format(ret->self, sizeof(ret->self), "%s/usher-nosleep", dir);
+	if (r == 0)
+		r = path_format(ret->usher, sizeof(ret->usher), "%s/usher", dir);
+	if (r == 0 && access(ret->usher, X_OK) < 0)
+		ret->usher[0] = '\0';
 	if (r == 0)
 		r = fd_path(ctx->rootfd, ret->root, sizeof(ret->root));
 	if (r == 0)

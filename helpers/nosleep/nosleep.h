@@ -75,17 +75,5 @@ int holder_wait(int dirfd, long long deadline, struct holder *ret) _must_check_;
  */
 int hold(struct helper_ctx *ctx);
 
-/**
- * program_paths() - this program and its neighbour `usher`, as they are installed
- * @ret_self:	absolute; a program that was replaced meanwhile is its successor's path
- * @ret_usher:	absolute; "" when there is no such program
- *
- * Works from build/ as from /usr/sbin. Read from the real /proc: this is about our own process,
- * not about the host below --root.
- *
- * Return: 0, -ENAMETOOLONG, else -errno of readlink(2)
- */
-int program_paths(char *ret_self, char *ret_usher, size_t size) _must_check_;
-
-/** fd_path() - the path of one of our own descriptors. Return: as program_paths() */
+/** fd_path() - the path of a descriptor. Return: 0, -ENAMETOOLONG, else -errno of readlink(2) */
 int fd_path(int fd, char *ret, size_t size) _must_check_;
