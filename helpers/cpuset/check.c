@@ -114,7 +114,13 @@ static int check_conflicts(struct cpuset_job *job)
 		       conflict.group, list);
 }
 
-/* Return: 0, 1 as one partition of the whole guest only, -EOPNOTSUPP, -EBUSY, else -errno */
+/* Lesser results than the best, in positive numbers; why is filled */
+enum {
+	CHECK_WHOLE = 1, /* one partition of the whole guest, because of its pins */
+	CHECK_OTHER_WAY, /* the host has no partitions, but another way */
+};
+
+/* Return: 0, CHECK_WHOLE, -EOPNOTSUPP, -EBUSY, else -errno */
 static int check_partition(struct cpuset_job *job)
 {
 	char note[WHY_MAX];
@@ -129,7 +135,7 @@ static int check_partition(struct cpuset_job *job)
 		r = partition_check_boot(job) < 0 ? -EBUSY : 0;
 	if (r == 0)
 		r = check_conflicts(job);
-	return r == 0 && *note ? job_why(job, 1, "%s", note) : r;
+	return r == 0 && *note ? job_why(job, CHECK_WHOLE, "%s", note) : r;
 }
 
 static int check_auto(struct cpuset_job *job)
@@ -141,7 +147,7 @@ static int check_auto(struct cpuset_job *job)
 		return r;
 	memcpy(why, job->why, sizeof(why));
 	/* Nothing works without cgroup v2; with it there is always another way */
-	return groups_mount(job) < 0 ? -EOPNOTSUPP : job_why(job, 1, "%s", why);
+	return groups_mount(job) < 0 ? -EOPNOTSUPP : job_why(job, CHECK_OTHER_WAY, "%s", why);
 }
 
 static int check_slices(struct cpuset_job *job)
@@ -200,6 +206,6 @@ enum helper_exit cpuset_check(struct helper_ctx *ctx)
 	if (r == 0)
 		return HELPER_DONE;
 	if (is_required(&ctx->claim))
-		return say(&job, r == -EBUSY || r == -EOPNOTSUPP);
+		return say(&job, r != CHECK_OTHER_WAY);
 	return say(&job, r < 0 && strcmp(method, "auto") != 0);
 }

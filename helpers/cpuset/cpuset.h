@@ -134,6 +134,9 @@ void pins_free(struct pins *pins);
  */
 int pins_parse(const struct claim *claim, struct pins *ret, char *why) _must_check_;
 
+/** pins_add_side() - one more group beside the vCPUs'. Return: 0, -ENOMEM */
+int pins_add_side(struct pins *pins, const struct side_pin *pin) _must_check_;
+
 /**
  * pins_layout() - how these pins can be partitioned
  * @why:	WHY_MAX bytes; what stands in the way of something better, "" when nothing does

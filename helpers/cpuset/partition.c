@@ -284,23 +284,68 @@ static int make(struct cpuset_job *job, const struct guest_groups *groups, enum 
 	return r;
 }
 
+static bool is_side(const char *name)
+{
+	return strcmp(name, "emulator") == 0 || strncmp(name, "iothread", strlen("iothread")) == 0;
+}
+
+/* Return: 0, also for a group that has gone, -ENOMEM */
+static int load_side(struct cpuset_job *job, const struct guest_groups *groups, const char *name)
+{
+	char group[PATH_MAX];
+	struct side_pin side;
+
+	if (path_format(side.group, sizeof(side.group), "%s", name) < 0 ||
+	    path_format(group, sizeof(group), "%s/%s", groups->base, name) < 0 ||
+	    groups_read_cpus(job, group, "cpuset.cpus", &side.cpus) < 0 ||
+	    cpulist_empty(&side.cpus))
+		return 0;
+	return pins_add_side(&job->pins, &side);
+}
+
+/* What libvirt has made of the XML: <vcpu cpuset=> pins the emulator, too, where nothing else does */
+static int load_sides(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/%s", job->mount, groups->base);
+
+	if (r == 0)
+		r = attr_list(job->ctx->rootfd, path, &names);
+	job->pins.nr_sides = 0;
+	for (size_t i = 0; r == 0 && i < names.nr; i++)
+		if (is_side(names.names[i]))
+			r = load_side(job, groups, names.names[i]);
+	return r < 0 ? job_why(job, r, "cannot list the guest's groups in /%s: %s", path,
+			       strerror(-r))
+		     : 0;
+}
+
+static int find_groups(struct cpuset_job *job, struct guest_groups *groups)
+{
+	int r = groups_mount(job);
+
+	if (r == 0)
+		r = groups_of_claim(job, &job->ctx->claim, groups);
+	if (r == 0)
+		r = check_kernel(job, groups);
+	return r < 0 ? r : load_sides(job, groups);
+}
+
 int partition_apply(struct cpuset_job *job)
 {
 	struct guest_groups groups;
 	char note[WHY_MAX];
-	enum layout layout = pins_layout(&job->pins, note);
-	int r = 0;
+	enum layout layout;
+	int r = find_groups(job, &groups);
 
+	if (r < 0)
+		return r;
+	layout = pins_layout(&job->pins, note);
 	if (layout == LAYOUT_NONE)
 		return job_why(job, -EOPNOTSUPP, "%s", note);
 	if (layout == LAYOUT_ROOT)
 		r = partition_check_boot(job);
-	if (r == 0)
-		r = groups_mount(job);
-	if (r == 0)
-		r = groups_of_claim(job, &job->ctx->claim, &groups);
-	if (r == 0)
-		r = check_kernel(job, &groups);
 	if (r == 0)
 		r = make(job, &groups, layout);
 	if (r == 0 && *note)

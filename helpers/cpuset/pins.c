@@ -45,7 +45,7 @@ static int add_vcpu(struct pins *pins, const struct vcpu_pin *pin)
 	return 0;
 }
 
-static int add_side(struct pins *pins, const struct side_pin *pin)
+int pins_add_side(struct pins *pins, const struct side_pin *pin)
 {
 	struct side_pin *grown = reallocarray(pins->sides, pins->nr_sides + 1, sizeof(*grown));
 
@@ -77,7 +77,7 @@ static int parse_emulator(struct pins *pins, const char *value)
 
 	if (cpulist_parse(value, &pin.cpus) < 0 || cpulist_empty(&pin.cpus))
 		return -EBADMSG;
-	return add_side(pins, &pin);
+	return pins_add_side(pins, &pin);
 }
 
 static int parse_iothread(struct pins *pins, const char *value)
@@ -88,7 +88,7 @@ static int parse_iothread(struct pins *pins, const char *value)
 
 	if (r == 0)
 		r = path_format(pin.group, sizeof(pin.group), "iothread%u", id);
-	return r < 0 ? r : add_side(pins, &pin);
+	return r < 0 ? r : pins_add_side(pins, &pin);
 }
 
 /* "cpus" first: the vCPUs' lists are checked against it */

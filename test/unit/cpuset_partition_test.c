@@ -81,6 +81,28 @@ static void an_emulator_on_a_vcpus_cpu_is_partitioned_along_with_a_warning(void 
 	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/emulator/cpuset.cpus.effective"), "3");
 }
 
+static void the_emulators_pins_are_those_of_its_group_not_the_claims(void **state)
+{
+	make_host(*state, true);
+	/* <vcpu cpuset='2-3'> */
+	make_guest(SCOPE_A, PID_A, vcpus_a, "2-3");
+	make_group(SCOPE_A "/libvirt/iothread1", "2", true);
+	make_claim(UUID_A, PID_A, "running", PARTITION "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("emulator is pinned to 2-3, where a vCPU is");
+	assert_string_equal(get(CG "/" SCOPE_A "/cpuset.cpus.partition"), "root");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	/* And one that the claim still has */
+	put("", CG "/" SCOPE_A "/libvirt/emulator/cpuset.cpus");
+	put("0", CG "/" SCOPE_A "/libvirt/iothread1/cpuset.cpus");
+	settle();
+	make_claim(UUID_A, PID_A, "running",
+		   PARTITION "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\nemulator = 3\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_isolated("2-3", "0-1,4-7");
+}
+
 static void a_libvirt_older_than_7_1_has_no_level_of_its_own(void **state)
 {
 	char *before;
@@ -341,9 +363,9 @@ static void an_invalid_partition_is_a_failure_with_the_kernels_reason(void **sta
 	char *before;
 
 	make_host(*state, true);
-	/* An emulator pin that the claim does not know of: set by hand after the start */
-	make_guest(SCOPE_A, PID_A, vcpus_a, "1-2");
-	make_claim(UUID_A, PID_A, "running", PARTITION "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n");
+	guest_a();
+	make_group(SCOPE_A "/libvirt/foreign", "1-2", true);
+	settle();
 	before = snapshot();
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
 	assert_said(
@@ -672,6 +694,7 @@ int main(void)
 		tree_test(pins_one_to_one_become_isolated_partitions),
 		tree_test(pins_that_share_cpus_become_one_balanced_partition),
 		tree_test(an_emulator_on_a_vcpus_cpu_is_partitioned_along_with_a_warning),
+		tree_test(the_emulators_pins_are_those_of_its_group_not_the_claims),
 		tree_test(a_libvirt_older_than_7_1_has_no_level_of_its_own),
 		tree_test(a_guest_in_a_partition_of_its_own_has_more_groups_above_it),
 		tree_test(a_vcpu_that_is_not_plugged_in_has_no_group),

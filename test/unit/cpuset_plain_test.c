@@ -4,6 +4,7 @@
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
  * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: hierarchy_is_ours hierarchy_store
  */
 #include "test/unit/cpuset_kernel.h"
 
@@ -15,11 +16,35 @@
 static const char *const vcpus_a[] = { "2", "3", NULL };
 static const char *const vcpus_b[] = { "5", NULL };
 
+static bool real_root; /* as if it were: then libcgroup writes */
+static int nr_stored;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_hierarchy_is_ours(const struct helper_ctx *ctx);
+int __wrap_hierarchy_is_ours(const struct helper_ctx *ctx)
+{
+	(void)ctx;
+	return real_root;
+}
+
+int __wrap_hierarchy_store(const char *group, const char *file, const char *value);
+int __wrap_hierarchy_store(const char *group, const char *file, const char *value)
+{
+	char path[PATH_MAX];
+
+	nr_stored++;
+	assert_string_not_equal(value, "");
+	fmt(path, CG "/%s/%s", group, file);
+	return __wrap_attr_write(host.tree->rootfd, path, value);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
 /* An init without systemd: each service a group at the top, libvirt's guests in /machine */
 static void host_with_two(void **state)
 {
 	static const char *const tops[] = { "init.scope", "system.slice", "user.slice", MACHINE };
 
+	real_root = false;
 	make_host(*state, false);
 	remove_tree("run/systemd");
 	for (size_t i = 0; i < ARRAY_SIZE(tops); i++) {
@@ -189,6 +214,25 @@ static void the_guests_own_group_is_known_by_its_process_only(void **state)
 	assert_int_equal(host.writes, 0);
 }
 
+static void on_the_real_root_libcgroup_writes(void **state)
+{
+	host_with_two(state);
+	real_root = true;
+	nr_stored = 0;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(nr_stored, 2);
+	assert_string_equal(get(CG "/" ETC "/cpuset.cpus"), "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(nr_stored, 4);
+	assert_silent();
+	assert_free();
+	host.fail_at = 4;
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_said("cannot set cpuset.cpus of elogind to 0-1: Input/output error");
+	host.fail_at = 0;
+	assert_free();
+}
+
 static void a_dry_run_prints_every_write(void **state)
 {
 	char *before;
@@ -216,6 +260,7 @@ int main(void)
 		tree_test(a_group_that_is_gone_has_nothing_to_get_back),
 		tree_test(where_all_runs_in_the_root_group_nothing_can_be_done),
 		tree_test(the_guests_own_group_is_known_by_its_process_only),
+		tree_test(on_the_real_root_libcgroup_writes),
 		tree_test(a_dry_run_prints_every_write),
 	};
 

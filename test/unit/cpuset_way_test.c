@@ -91,8 +91,9 @@ static void a_partition_that_the_kernel_refuses_gives_way_to_the_slices(void **s
 	char *before;
 
 	make_host(*state, true);
-	/* The emulator was pinned by hand, which the claim does not know */
-	guest_a(PINS_A, "3");
+	guest_a(PINS_A, "");
+	make_group(SCOPE_A "/libvirt/foreign", "3", true);
+	settle();
 	before = snapshot();
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_said(

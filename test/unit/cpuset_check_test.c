@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test/unit/cpuset_check_test.c - what is found before the guest runs
+ *
+ * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
+ * wraps: journal_add journal_remove baseline_keep baseline_forget
+ */
+#include "test/unit/cpuset_kernel.h"
+
+#define PINS "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
+
+static const char *const vcpus_b[] = { "4", "5", NULL };
+
+static void claim_a(const char *section)
+{
+	make_claim(UUID_A, 1, "preparing", section);
+}
+
+/* The policy says that the guest must have it */
+static void require(void)
+{
+	char text[2048];
+	char *list;
+
+	fmt(text, "%s", get("run/usher/" UUID_A "/claim.ini"));
+	list = strstr(text, "hugepages vfio seat");
+	assert_non_null(list);
+	memcpy(list, "cpuset    vfio seat", strlen("cpuset    vfio seat"));
+	put(text, "run/usher/" UUID_A "/claim.ini");
+}
+
+static int check_required(const char *section)
+{
+	claim_a(section);
+	require();
+	return check(UUID_A);
+}
+
+static int check_wanted(const char *section)
+{
+	claim_a(section);
+	return check(UUID_A);
+}
+
+static void a_host_that_can_do_it_says_nothing(void **state)
+{
+	char *before;
+
+	make_host(*state, true);
+	before = snapshot();
+	assert_int_equal(check_wanted(PINS "emulator = 0-1\n"), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(check_required(PINS "emulator = 0-1\n"), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(check_required("cpus = 2-3\nvcpu = 0 2-3\nvcpu = 1 2-3\n"), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(host.steps, 0);
+	assert_same(before);
+	free(before);
+}
+
+static void a_cpu_that_is_not_online_is_refused(void **state)
+{
+	make_host(*state, true);
+	put("0-2,4-7", "sys/devices/system/cpu/online");
+	assert_int_equal(check_wanted(PINS), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: CPUs 2-3 cannot be kept for it alone: CPU 3 is not "
+			    "online, only 0-2,4-7 are: change <vcpupin>\n");
+}
+
+static void the_host_keeps_at_least_one_cpu(void **state)
+{
+	make_host(*state, true);
+	assert_int_equal(check_wanted("cpus = 0-7\nvcpu = 0 0-7\n"), HELPER_FAILED);
+	assert_said("with CPUs 0-7 for this guest none would be left to the host: of 0-7 at least "
+		    "one must "
+		    "stay free");
+	assert_int_equal(check_wanted("cpus = 1-7\nvcpu = 0 1-7\n"), HELPER_DONE);
+	make_guest(SCOPE_B, PID_B, vcpus_b, "");
+	make_claim(UUID_B, PID_B, "running", "cpus = 4-7\nvcpu = 0 4\n");
+	assert_int_equal(check_wanted("cpus = 0-3\nvcpu = 0 0-3\n"), HELPER_FAILED);
+	assert_said("none would be left to the host: of 0-3 at least one must stay free");
+	/* A dead guest holds nothing */
+	end_guest(PID_B, SCOPE_B);
+	assert_int_equal(check_wanted("cpus = 0-3\nvcpu = 0 0-3\n"), HELPER_DONE);
+}
+
+/* Each: why the best is not to be had; said when it is merely wanted, refused when required */
+static void expect_downgrade(const char *section, const char *why)
+{
+	assert_int_equal(check_wanted(section), HELPER_DONE);
+	assert_said("usher: a: CPUs 2-3 will not be isolated one by one: ");
+	assert_said(why);
+	assert_int_equal(check_required(section), HELPER_FAILED);
+	assert_said("usher: a: CPUs 2-3 cannot be kept for it alone: ");
+	assert_said(why);
+}
+
+static void expect_nothing(const char *section)
+{
+	assert_int_equal(check_wanted(section), HELPER_DONE);
+	assert_silent();
+}
+
+static void pins_that_no_partition_suits_are_found(void **state)
+{
+	make_host(*state, true);
+	expect_downgrade("cpus = 2-3\nvcpu = 0 2-3\nemulator = 0\n",
+			 "the vCPUs share 2-3 and emulator is pinned outside, to 0");
+	expect_downgrade(PINS "emulator = 2\niothread = 1 0\n",
+			 "emulator is pinned to 2, where a vCPU is");
+	assert_int_equal(
+		check_wanted("method = partition\ncpus = 2-3\nvcpu = 0 2-3\nemulator = 0\n"),
+		HELPER_FAILED);
+}
+
+static void an_emulator_on_a_vcpus_cpu_is_found(void **state)
+{
+	make_host(*state, true);
+	expect_downgrade(PINS "emulator = 3\n",
+			 "emulator is pinned to 3, where a vCPU is: pin it to other "
+			 "CPUs");
+	/* As one partition it still works */
+	assert_int_equal(check_wanted("method = partition\n" PINS "emulator = 3\n"), HELPER_DONE);
+}
+
+static void cpus_isolated_at_boot_are_found_where_the_vcpus_share_them(void **state)
+{
+	make_host(*state, true);
+	put("2-3", "sys/devices/system/cpu/isolated");
+	expect_nothing(PINS);
+	expect_downgrade("cpus = 2-3\nvcpu = 0 2-3\n",
+			 "CPUs 2-3 are isolated by isolcpus= at boot");
+}
+
+static void a_slice_pinned_to_the_guests_cpus_is_found(void **state)
+{
+	make_host(*state, true);
+	make_group("other.slice", "1-3", true);
+	expect_nothing(PINS);
+	put("2-3", CG "/other.slice/cpuset.cpus");
+	expect_downgrade(PINS, "other.slice is pinned to 2-3: pin one of the two to other CPUs");
+}
+
+static void a_guest_without_a_policy_pinned_there_is_found(void **state)
+{
+	static const char *const vcpus[] = { "3-4", "6", NULL };
+
+	make_host(*state, true);
+	make_guest(MACHINE "/machine-qemu\\x2d7\\x2dfoe.scope", 700, vcpus, "");
+	expect_downgrade(PINS, "machine-qemu\\x2d7\\x2dfoe.scope/libvirt/vcpu0 is pinned to 3-4");
+}
+
+static void our_other_guests_are_no_conflict(void **state)
+{
+	make_host(*state, true);
+	make_guest(SCOPE_B, PID_B, vcpus_b, "2");
+	make_claim(UUID_B, PID_B, "running", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 2\n");
+	expect_nothing(PINS);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	expect_nothing(PINS);
+}
+
+static void a_container_in_the_systems_slices_gives_way(void **state)
+{
+	make_host(*state, true);
+	make_group("system.slice/docker-1.scope", "2-3", true);
+	make_group("user.slice/wide.scope", "0-7", true);
+	assert_int_equal(check_required(PINS), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: system.slice/docker-1.scope is pinned to 2-3 and will run "
+			    "on other CPUs meanwhile\n");
+}
+
+static void an_older_kernel_is_said_and_no_reason_to_refuse(void **state)
+{
+	make_host(*state, false);
+	assert_int_equal(check_wanted(PINS), HELPER_DONE);
+	assert_said("will not be isolated one by one: this kernel has no cpuset.cpus.exclusive");
+	assert_int_equal(check_required(PINS), HELPER_DONE);
+	assert_int_equal(check_required("method = slices\n" PINS), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(check_wanted("method = partition\n" PINS), HELPER_FAILED);
+	assert_said("cannot be kept for it alone: this kernel has no cpuset.cpus.exclusive");
+}
+
+static void cgroup_v1_is_said_and_refused_where_required(void **state)
+{
+	make_host(*state, false);
+	put("", CG "/cpuset/cpuset.cpus");
+	put("cpu io", CG "/cgroup.controllers");
+	expect_downgrade(PINS, "the cpuset controller is on cgroup v1: boot with "
+			       "systemd.unified_cgroup_hierarchy=1");
+	assert_int_equal(check_wanted("method = plain\n" PINS), HELPER_FAILED);
+}
+
+static void slices_need_systemd(void **state)
+{
+	make_host(*state, true);
+	assert_int_equal(check_wanted("method = slices\n" PINS), HELPER_DONE);
+	remove_tree("run/systemd");
+	assert_int_equal(check_wanted("method = slices\n" PINS), HELPER_FAILED);
+	assert_said("this host does not run systemd");
+	assert_int_equal(check_wanted("method = plain\n" PINS), HELPER_DONE);
+	assert_silent();
+}
+
+static void a_claim_that_is_not_understood_is_wrong_usage(void **state)
+{
+	make_host(*state, true);
+	assert_int_equal(check_wanted("cpus = 2\nvcpu = 0 3\n"), HELPER_USAGE);
+	assert_int_equal(check_wanted(PINS "method = magic\n"), HELPER_USAGE);
+}
+
+static void a_claim_by_hand_needs_no_state_directory(void **state)
+{
+	make_host(*state, true);
+	claim_a(PINS);
+	assert_int_equal(
+		renameat(host.tree->rootfd, "run/usher/" UUID_A, host.tree->rootfd, "run/" UUID_A),
+		0);
+	remove_tree("run/usher");
+	assert_int_equal(check("../" UUID_A), HELPER_USAGE);
+	tree_dir(host.tree, "run/usher");
+	assert_int_equal(check("../" UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(a_host_that_can_do_it_says_nothing),
+		tree_test(a_cpu_that_is_not_online_is_refused),
+		tree_test(the_host_keeps_at_least_one_cpu),
+		tree_test(pins_that_no_partition_suits_are_found),
+		tree_test(an_emulator_on_a_vcpus_cpu_is_found),
+		tree_test(cpus_isolated_at_boot_are_found_where_the_vcpus_share_them),
+		tree_test(a_slice_pinned_to_the_guests_cpus_is_found),
+		tree_test(a_guest_without_a_policy_pinned_there_is_found),
+		tree_test(our_other_guests_are_no_conflict),
+		tree_test(a_container_in_the_systems_slices_gives_way),
+		tree_test(an_older_kernel_is_said_and_no_reason_to_refuse),
+		tree_test(cgroup_v1_is_said_and_refused_where_required),
+		tree_test(slices_need_systemd),
+		tree_test(a_claim_that_is_not_understood_is_wrong_usage),
+		tree_test(a_claim_by_hand_needs_no_state_directory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
