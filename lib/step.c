@@ -23,7 +23,7 @@ const struct step steps[] = {
 	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000 },
 	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000 },
 	{ "display", STEP_STARTED, 0, 0, 1000, 2000 },
-	{ "nosleep", STEP_STARTED, 0, 0, 2000, 2000 },
+	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000 },
 };
 const size_t nr_steps = ARRAY_SIZE(steps);
 _Static_assert(ARRAY_SIZE(steps) <= STEPS_MAX, "steps_order() would overflow");

@@ -14,8 +14,8 @@
 #include "i2c.h"
 
 /* Monitors that sleep, or are busy with their menu, do not acknowledge at once */
-#define TRIES	   3
-#define TRY_GAP_MS 20
+#define TRIES	   5
+#define TRY_GAP_MS 10
 /* Between attempts to switch, doubled each time */
 #define SET_GAP_MIN_MS 50
 #define SET_GAP_MAX_MS 1000

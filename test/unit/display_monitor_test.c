@@ -73,7 +73,7 @@ static void one_that_does_not_answer_at_first_is_asked_again(void **state)
 	struct fake_monitor *monitor = fake_monitor_add(4, "DEL", 0xa0c4, "JK9X");
 
 	(void)state;
-	monitor->naks = 2;
+	monitor->naks = 4;
 	assert_int_equal(find("DEL:a0c4:JK9X", LONG_MS), 0);
 	monitor->naks = 100;
 	assert_int_equal(find("DEL:a0c4:JK9X", LONG_MS), -ENOENT);
@@ -126,7 +126,7 @@ static void the_input_is_the_low_byte_of_what_a_monitor_says(void **state)
 	probe = ask_input(1, DDC_SOURCE);
 	assert_int_equal(probe.input_error, 0);
 	assert_int_equal(probe.input, 15);
-	monitor->garbled = 2;
+	monitor->garbled = 4;
 	probe = ask_input(1, DDC_SOURCE);
 	assert_int_equal(probe.input_error, 0);
 	assert_int_equal(probe.input, 15);

@@ -523,6 +523,7 @@ static void a_logind_that_stays_away_is_given_up_at_the_deadline(void **state)
 	long long start = now_ms();
 
 	(void)state;
+	write_claim("running", SLEEP_BLOCK "timeout_ms = 1000\n");
 	inhibit_error = -EHOSTUNREACH;
 	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
 	assert_true(now_ms() - start < 10000);
@@ -554,6 +555,7 @@ static void a_holder_that_never_registers_is_stopped_by_its_unit(void **state)
 {
 	(void)state;
 	service_is_mute = true;
+	write_claim("running", SLEEP_BLOCK "timeout_ms = 500\n");
 	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
 	assert_int_equal(stops, 1);
 	assert_false(exists(HOME "/nosleep.journal"));
