@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# test/lab/guest/lib.bash - what the scenarios are written with
+#
+# A scenario file begins with "load ../guest/lib". Its setup() is common_setup, its teardown()
+# common_teardown, unless it says otherwise.
+
+bats_require_minimum_version 1.5.0
+here=$(dirname "${BASH_SOURCE[0]}")
+
+# The devices of test/lab/host.bash
+export GPU=0000:01:00.0 AUDIO=0000:01:00.1 NIC=0000:02:00.0 USB=0000:03:00.0 NVME=0000:04:00.0
+export GPU2=0000:05:00.0 AUDIO2=0000:05:00.1 SHARED_NIC=0000:07:01.0 SHARED_AUDIO=0000:07:02.0
+export HOST_GPU=0000:00:01.0
+
+readonly policies=/etc/usher/conf.d
+readonly hook_error_start="Hook script execution failed: internal error: Child process"
+
+common_setup() {
+	host_before
+}
+
+# A scenario that failed half-way must not fail the next ones.
+common_teardown() {
+	local guest
+	virsh list --all --name | while IFS= read -r guest; do
+		[[ -n $guest ]] || continue
+		guest_destroy "$guest" || true
+		virsh undefine --managed-save --domain "$guest" >/dev/null 2>&1 || true
+	done
+	find "$policies" -name '*.ini' -delete
+	monitors_remove
+}
+
+# --- Saying what is wrong ------------------------------------------------------------------------
+
+fail() {
+	printf '%s\n' "$@" >&2
+	return 1
+}
+
+assert_equal() {
+	[[ $1 == "$2" ]] || fail "expected: $2" "     got: $1"
+}
+
+# assert_contains TEXT PART
+assert_contains() {
+	[[ $1 == *"$2"* ]] || fail "expected to contain: $2" "                got: $1"
+}
+
+# wait_for SECONDS COMMAND... - until it succeeds; says what was waited for when it never does
+wait_for() {
+	local seconds=$1 end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || fail "waited $seconds s in vain for: $*" || return
+		sleep 0.2
+	done
+}
+
+not() {
+	! "$@"
+}
+
+# --- The host before and after -------------------------------------------------------------------
+
+host_before() {
+	"$here/snapshot" take "$BATS_TEST_TMPDIR/before"
+}
+
+same_as_before() {
+	"$here/snapshot" take "$BATS_TEST_TMPDIR/after"
+	"$here/snapshot" diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+}
+
+# What goes back without anybody waiting for it (monitors, udev's work) has until the deadline.
+host_unchanged() {
+	udevadm settle
+	wait_for "${1:-15}" same_as_before && return
+	fail "the host is not what it was:" "$(same_as_before)"
+}
+
+# --- Guests --------------------------------------------------------------------------------------
+
+xml_escape() {
+	local text=${1//&/&amp;}
+	text=${text//</&lt;}
+	printf '%s' "${text//\"/&quot;}"
+}
+
+# hostdev_xml ADDRESS MANAGED
+hostdev_xml() {
+	local domain bus slot function
+	IFS=:. read -r domain bus slot function <<<"$1"
+	printf "<hostdev mode='subsystem' type='pci' managed='%s'><source>" "$2"
+	printf "<address domain='0x%s' bus='0x%s' slot='0x%s' function='0x%s'/></source></hostdev>\n" \
+		"$domain" "$bus" "$slot" "$function"
+}
+
+# pins_xml CPU... - vCPU n on the n-th
+pins_xml() {
+	local vcpu=0 cpu
+	for cpu in "$@"; do
+		printf "<vcpupin vcpu='%d' cpuset='%s'/>" "$((vcpu++))" "$cpu"
+	done
+}
+
+pages_xml() {
+	[[ -z $1 ]] ||
+		echo "<memoryBacking><hugepages><page size='$1' unit='KiB'/></hugepages></memoryBacking>"
+}
+
+emulator_xml() {
+	[[ -z $1 ]] || echo "<emulatorpin cpuset='$1'/>"
+}
+
+# guest_xml NAME [key=value...] - a guest that QEMU emulates
+#	device=ADDRESS		a PCI device; managed=yes|no before it counts for it (default no)
+#	memory=MIB		(32)
+#	pages=KIB		huge pages of that size
+#	vcpus=N pins="2 3"	vCPU 0 on CPU 2, ...; emulator=CPUS
+#	uuid=UUID
+#	nvme=ADDRESS		an NVMe disk by its PCI device
+#	boot=FILE		a disk to boot from
+#	extra=XML		more devices
+guest_xml() {
+	local name=$1 managed=no memory=32 pages='' vcpus=1 pins='' emulator='' uuid='' devices=''
+	local word value
+	shift
+	for word in "$@"; do
+		value=${word#*=}
+		case $word in
+		device=*) devices+=$(hostdev_xml "$value" "$managed") ;;
+		nvme=*) devices+=$(nvme_xml "$value" "$managed") ;;
+		boot=*) devices+=$(boot_xml "$value") ;;
+		extra=*) devices+=$value ;;
+		managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
+			printf -v "${word%%=*}" '%s' "$value"
+			;;
+		*) fail "guest_xml: what is '$word'?" || return ;;
+		esac
+	done
+	cat <<-EOT
+		<domain type='qemu'>
+		<name>$(xml_escape "$name")</name>
+		${uuid:+<uuid>$uuid</uuid>}
+		<memory unit='MiB'>$memory</memory>
+		$(pages_xml "$pages")
+		<vcpu>$vcpus</vcpu>
+		<cputune>$(# shellcheck disable=SC2086 # a list of CPUs
+		pins_xml $pins; emulator_xml "$emulator")</cputune>
+		<os><type arch='x86_64' machine='q35'>hvm</type></os>
+		<features><acpi/></features>
+		<devices>
+		<controller type='usb' model='none'/><memballoon model='none'/>
+		$devices
+		</devices>
+		</domain>
+	EOT
+}
+
+nvme_xml() {
+	hostdev_xml "$1" "$2" |
+		sed "s/<hostdev[^>]*><source>/<disk type='nvme' device='disk'><driver name='qemu' type='raw'\/><source type='pci' managed='$2' namespace='1'>/;
+			s/<\/hostdev>/<target dev='vdn' bus='virtio'\/><\/disk>/"
+}
+
+boot_xml() {
+	printf "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='%s'/>" "$1"
+	printf "<target dev='vda' bus='virtio'/><readonly/><boot order='1'/></disk>\n"
+}
+
+# boot_image - print the path of a boot sector that waits for a key and powers the machine off:
+# int 16h (AH=0), then 0x2000 (S5) to port 0x604, PM1a_CNT where SeaBIOS puts it on a q35
+boot_image() {
+	local file=/var/lib/libvirt/images/poweroff.img
+	{
+		printf '\x31\xc0\xcd\x16\xba\x04\x06\xb8\x00\x20\xef\xf4\xeb\xfd'
+		head -c 496 /dev/zero
+		printf '\x55\xaa'
+	} >"$file"
+	echo "$file"
+}
+
+# guest_define NAME [key=value...] - as guest_xml
+guest_define() {
+	guest_xml "$@" >"$BATS_TEST_TMPDIR/guest.xml"
+	virsh define "$BATS_TEST_TMPDIR/guest.xml" >/dev/null
+}
+
+# policy NAME [LINE...] - its policy file; without lines an empty one, which is a complete policy
+policy() {
+	local name=$1
+	shift
+	mkdir -p "$policies"
+	if (($#)); then
+		printf '%s\n' "$@"
+	fi >"$policies/$name.ini"
+}
+
+guest_start() {
+	virsh start --domain "$1"
+}
+
+guest_running() {
+	[[ $(virsh domstate --domain "$1" 2>/dev/null) == running ]]
+}
+
+guest_off() {
+	[[ $(virsh domstate --domain "$1" 2>/dev/null) == "shut off" ]]
+}
+
+guest_destroy() {
+	guest_off "$1" || virsh destroy --domain "$1" >/dev/null
+}
+
+guest_uuid() {
+	virsh domuuid --domain "$1" | head -n 1
+}
+
+# guest_pid NAME - of its QEMU
+guest_pid() {
+	cat "/run/libvirt/qemu/$1.pid"
+}
+
+# guest_power_off NAME - from inside; a key that comes before the guest listens is lost
+guest_power_off() {
+	wait_for 60 guest_off_by_key "$1"
+}
+
+guest_off_by_key() {
+	virsh send-key --domain "$1" KEY_A >/dev/null 2>&1
+	guest_off "$1"
+}
+
+# start_refused NAME TEXT - and this is all that usher says, in one line
+start_refused() {
+	local output status=0 said
+	output=$(virsh start --domain "$1" 2>&1) || status=$?
+	((status != 0)) || fail "'$1' was started" || return
+	assert_contains "$output" "$hook_error_start" || return
+	said=$(sed -n 's/.*unexpected exit status [0-9]*: //p' <<<"$output")
+	assert_equal "$said" "$2"
+}
+
+# --- Devices, pools, monitors --------------------------------------------------------------------
+
+driver_of() {
+	local link
+	link=$(readlink "/sys/bus/pci/devices/$1/driver") && echo "${link##*/}"
+}
+
+# pool_size KIB - pages there are of that size
+pool_size() {
+	cat "/sys/kernel/mm/hugepages/hugepages-$1kB/nr_hugepages"
+}
+
+# monitor_add name=... cable=... - as test/lab/monitor/main.c says
+monitor_add() {
+	echo "$*" >/sys/kernel/debug/lab_monitor/add
+}
+
+monitors_remove() {
+	echo '*' >/sys/kernel/debug/lab_monitor/remove
+}
+
+# monitor_input NAME - in hex, as in its VCP feature 0x60
+monitor_input() {
+	printf '0x%02x\n' "$(cat "/sys/kernel/debug/lab_monitor/$1/input")"
+}

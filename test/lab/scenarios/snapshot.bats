@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/snapshot.bats - the comparison that all scenarios rest on sees every kind of state
+#
+# One planted difference per subtree of guest/snapshot: it must be reported under that subtree's
+# name, and be gone when it is taken back.
+
+load ../guest/lib
+
+setup() {
+	host_before
+}
+
+teardown() {
+	common_teardown
+	[[ -z ${holder-} ]] || kill "$holder" 2>/dev/null || true
+}
+
+# reported SUBTREE TEXT - the comparison shows it there
+reported() {
+	local differences
+	! differences=$(same_as_before) || fail "the snapshot sees no difference" || return
+	assert_contains "$(awk -v want="$1:" '/^[a-z]+:$/ { on = $0 == want } on' <<<"$differences")" "$2" ||
+		fail "all it says:" "$differences"
+}
+
+@test "an unchanged host compares equal" {
+	same_as_before
+}
+
+@test "pci: a driver override that was left behind is found" {
+	echo vfio-pci >"/sys/bus/pci/devices/$NIC/driver_override"
+	reported pci "$NIC/driver_override = vfio-pci"
+	echo >"/sys/bus/pci/devices/$NIC/driver_override"
+	host_unchanged
+}
+
+@test "pci: a device without its driver is found" {
+	echo "$USB" >/sys/bus/pci/drivers/xhci_hcd/unbind
+	reported pci "- /sys/bus/pci/devices/$USB/driver = "
+	echo "$USB" >/sys/bus/pci/drivers_probe
+	host_unchanged
+}
+
+@test "pci: another power control is found" {
+	echo auto >"/sys/bus/pci/devices/$NVME/power/control"
+	reported pci "$NVME/power/control = auto"
+	echo on >"/sys/bus/pci/devices/$NVME/power/control"
+	host_unchanged
+}
+
+@test "hugepages: one page too many on one node is found" {
+	local pool=/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+	echo 1 >$pool
+	reported hugepages "+ $pool = 1"
+	echo 0 >$pool
+	host_unchanged
+}
+
+@test "hugepages: another setting of transparent pages is found" {
+	local old
+	old=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/mm/transparent_hugepage/defrag)
+	echo never >/sys/kernel/mm/transparent_hugepage/defrag
+	reported hugepages "transparent_hugepage/defrag"
+	echo "$old" >/sys/kernel/mm/transparent_hugepage/defrag
+	host_unchanged
+}
+
+@test "cgroup: CPUs set in any group are found" {
+	echo +cpuset >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir /sys/fs/cgroup/planted
+	echo 1 >/sys/fs/cgroup/planted/cpuset.cpus
+	reported cgroup "+ /sys/fs/cgroup/planted/cpuset.cpus = 1"
+	rmdir /sys/fs/cgroup/planted
+	host_unchanged
+}
+
+@test "irq: an affinity that was left behind is found, and so is the default's" {
+	local action irq old default
+	for action in /proc/irq/*/xhci_hcd; do
+		irq=${action%/*}
+	done
+	old=$(cat "$irq/smp_affinity_list")
+	default=$(cat /proc/irq/default_smp_affinity)
+	echo 0 >"$irq/smp_affinity_list"
+	echo 3 >/proc/irq/default_smp_affinity
+	reported irq "+ xhci_hcd = 0"
+	reported irq "+ /proc/irq/default_smp_affinity = 3"
+	echo "$old" >"$irq/smp_affinity_list"
+	echo "$default" >/proc/irq/default_smp_affinity
+	host_unchanged
+}
+
+@test "cpu: a CPU that is off and a latency limit are found" {
+	local latency=/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us
+	echo 20 >$latency
+	reported cpu "+ $latency = 20"
+	echo 0 >$latency
+	host_unchanged
+}
+
+@test "workqueue: CPUs taken from unbound workqueues are found" {
+	local mask=/sys/devices/virtual/workqueue/cpumask old
+	old=$(cat $mask)
+	echo 3 >$mask
+	reported workqueue "+ $mask = 3"
+	echo "$old" >$mask
+	host_unchanged
+}
+
+@test "sysctl: a changed setting of the kernel is found" {
+	local old
+	old=$(cat /proc/sys/vm/stat_interval)
+	echo 10 >/proc/sys/vm/stat_interval
+	reported sysctl "+ /proc/sys/vm/stat_interval = 10"
+	echo "$old" >/proc/sys/vm/stat_interval
+	host_unchanged
+}
+
+@test "units: CPUs allowed to a slice, and a unit of usher, are found" {
+	systemctl set-property --runtime user.slice AllowedCPUs=0-1
+	reported units "user.slice AllowedCPUs = 0-1"
+	reported cgroup "+ /sys/fs/cgroup/user.slice/cpuset.cpus = 0-1"
+	systemctl revert user.slice
+	systemd-run --quiet --unit=usher-planted sleep 60
+	reported units "+ usher-planted.service"
+	systemctl stop usher-planted
+	host_unchanged
+}
+
+@test "inhibitors: a lock that was left behind is found" {
+	systemd-inhibit --what=sleep --who=planted --why=testing sleep 60 3>&- &
+	holder=$!
+	wait_for 10 reported inhibitors "testing (planted) = what=sleep mode=block"
+	kill "$holder"
+	wait "$holder" || true
+	host_unchanged
+}
+
+@test "mounts: a mount that was left behind is found" {
+	mkdir -p /run/planted
+	mount -t hugetlbfs none /run/planted
+	reported mounts "+ /run/planted"
+	umount /run/planted
+	host_unchanged
+}
+
+@test "net: an address, a link's state and a route that went are found" {
+	ip link set lo mtu 60000
+	ip address add 192.0.2.1/32 dev lo
+	reported net "mtu 60000"
+	reported net "+ address lo = inet 192.0.2.1/32"
+	ip address del 192.0.2.1/32 dev lo
+	ip link set lo mtu 65536
+	host_unchanged
+}
+
+@test "modules: a module that is not there any more is found" {
+	rmmod ac97_bus 2>/dev/null || modprobe -r snd_intel8x0
+	reported modules "- snd_intel8x0 = loaded"
+	modprobe snd_intel8x0
+	udevadm settle
+	host_unchanged
+}
+
+@test "nodes: a device node with another owner is found" {
+	chown nobody /dev/nvme0n1
+	reported nodes "+ /dev/nvme0n1 = brw-rw---- nobody disk"
+	chown root /dev/nvme0n1
+	host_unchanged
+}
+
+@test "console: a screen that lost its console is found" {
+	echo 0 >/sys/class/vtconsole/vtcon0/bind
+	reported console "+ /sys/class/vtconsole/vtcon0/bind = 0"
+	echo 1 >/sys/class/vtconsole/vtcon0/bind
+	host_unchanged
+}
+
+@test "monitors: an input that was left switched is found" {
+	monitor_add name=planted "cable=$HOST_GPU,0x0f"
+	host_before
+	echo 0x11 >/sys/kernel/debug/lab_monitor/planted/input
+	reported monitors "+ /sys/kernel/debug/lab_monitor/planted/input = 17"
+	echo 0x0f >/sys/kernel/debug/lab_monitor/planted/input
+	host_unchanged
+}
+
+@test "usher: a claim, its content and a lock that is held are found" {
+	mkdir -p /run/usher/planted
+	echo old >/run/usher/planted/claim.ini
+	reported usher "+ /run/usher/planted/claim.ini"
+	host_before
+	echo new >/run/usher/planted/claim.ini
+	reported usher "+ /run/usher/planted/claim.ini content = new"
+	rm -r /run/usher/planted
+	host_before
+	flock /run/usher/planted.lock sleep 60 3>&- &
+	holder=$!
+	wait_for 10 reported usher "+ lock = held"
+	kill "$holder"
+	wait "$holder" || true
+	rm -f /run/usher/planted.lock
+}
+
+@test "processes: a helper that was left behind is found, with what it holds open" {
+	cp /bin/sleep /run/usher-planted
+	/run/usher-planted 60 3>&- </dev/vcs &
+	holder=$!
+	reported processes "+ usher-planted = /run/usher-planted 60"
+	reported processes "+ usher-planted fd = /dev/vcs"
+	kill "$holder"
+	wait "$holder" || true
+	rm /run/usher-planted
+	host_unchanged
+}
