@@ -98,7 +98,7 @@ static int check_kernel(struct cpuset_job *job)
 
 static int check_conflicts(struct cpuset_job *job)
 {
-	struct conflict conflict;
+	struct conflict conflict = { .kind = CONFLICT_NONE };
 	char list[256];
 	int r = conflict_find(job, &conflict);
 

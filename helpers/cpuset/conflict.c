@@ -133,7 +133,7 @@ void conflict_name(struct cpuset_job *job)
 {
 	size_t len = strlen(job->why);
 	char list[ATTR_MAX];
-	struct conflict conflict;
+	struct conflict conflict = { .kind = CONFLICT_NONE };
 
 	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
 		return;

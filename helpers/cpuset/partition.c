@@ -179,7 +179,7 @@ static int reset_group(struct cpuset_job *job, const char *group)
 /* The first error counts, and the rest is done all the same */
 static void reset_or_note(struct cpuset_job *job, const char *group, int *error, char *why)
 {
-	int r = *group ? reset_group(job, group) : -ENAMETOOLONG;
+	int r = reset_group(job, group);
 
 	if (r >= 0 || r == -ENOENT || r == -ENODEV || *error < 0)
 		return;
@@ -187,32 +187,39 @@ static void reset_or_note(struct cpuset_job *job, const char *group, int *error,
 	memcpy(why, job->why, WHY_MAX);
 }
 
+/* The vCPUs' groups, then what is above them */
+static int reset_groups(struct cpuset_job *job, const struct guest_groups *groups,
+			const struct strlist *names)
+{
+	char group[PATH_MAX], why[WHY_MAX];
+	int error = 0;
+
+	for (size_t i = 0; i < names->nr; i++)
+		if (strncmp(names->names[i], "vcpu", strlen("vcpu")) == 0 &&
+		    path_format(group, sizeof(group), "%s/%s", groups->base, names->names[i]) == 0)
+			reset_or_note(job, group, &error, why);
+	if (strcmp(groups->guest, groups->base) != 0)
+		reset_or_note(job, groups->base, &error, why);
+	reset_or_note(job, groups->guest, &error, why);
+	return error < 0 ? job_why(job, error, "%s", why) : 0;
+}
+
 int partition_undo(struct cpuset_job *job, const char *base)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	char path[PATH_MAX], why[WHY_MAX] = "";
 	struct guest_groups groups;
-	int error = groups_mount(job);
+	char path[PATH_MAX];
+	int r = groups_mount(job);
 
-	if (error == 0 && groups_of_base(base, &groups) < 0)
-		error = job_why(job, -EBADMSG, "the journal's group '%s' is none", base);
-	if (error == 0)
-		error = path_format(path, sizeof(path), "%s/%s", job->mount, groups.base);
-	if (error < 0)
-		return error;
+	if (r < 0)
+		return r;
+	if (groups_of_base(base, &groups) < 0 ||
+	    path_format(path, sizeof(path), "%s/%s", job->mount, base) < 0)
+		return job_why(job, -EBADMSG, "the journal's group '%s' is none", base);
 	/* Gone already, or going: then there is nothing to do */
 	if (attr_list(job->ctx->rootfd, path, &names) < 0)
 		return 0;
-	for (size_t i = 0; i < names.nr; i++) {
-		if (strncmp(names.names[i], "vcpu", strlen("vcpu")) != 0 ||
-		    path_format(path, sizeof(path), "%s/%s", groups.base, names.names[i]) < 0)
-			continue;
-		reset_or_note(job, path, &error, why);
-	}
-	if (strcmp(groups.guest, groups.base) != 0)
-		reset_or_note(job, groups.base, &error, why);
-	reset_or_note(job, groups.guest, &error, why);
-	return error < 0 ? job_why(job, error, "%s", why) : 0;
+	return reset_groups(job, &groups, &names);
 }
 
 static int take_ancestors(struct cpuset_job *job, const struct guest_groups *groups)

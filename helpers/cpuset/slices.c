@@ -177,7 +177,7 @@ static int drop_in_give_back(struct cpuset_job *job, const struct unit *unit, bo
 
 	if (r == 0 && job->baseline.lockfd >= 0)
 		r = baseline_get(&job->baseline, path, &before);
-	if (r <= 0)
+	if (r <= 0 || !before)
 		return r;
 	if (ours && strcmp(before, "none") == 0) {
 		if (helper_would(job->ctx, "remove /%s", path))
@@ -226,17 +226,17 @@ int slices_apply(struct cpuset_job *job)
 	return r;
 }
 
-int slices_undo(struct cpuset_job *job, const char *name)
+int slices_undo(struct cpuset_job *job, const char *object)
 {
-	const struct unit *unit = find_unit(name);
+	const struct unit *unit = find_unit(object);
 	int r;
 
 	if (!unit)
-		return job_why(job, -EBADMSG, "the journal's unit '%s' is none of ours", name);
+		return job_why(job, -EBADMSG, "the journal's unit '%s' is none of ours", object);
 	r = groups_mount(job);
 	if (r == 0)
-		r = setting_give_back(job, &setting_slice, name);
-	if (r < 0 || setting_shared(job, &setting_slice, name))
+		r = setting_give_back(job, &setting_slice, object);
+	if (r < 0 || setting_shared(job, &setting_slice, object))
 		return r;
 	return drop_in_give_back(job, unit, r == 0);
 }

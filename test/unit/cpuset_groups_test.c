@@ -102,7 +102,7 @@ static void the_guests_topmost_group_is_above_libvirts_level(void **state)
 	};
 	static const char *const bad[] = { "",	 "/a",	 "a/",	 "a//b",  ".",
 					   "..", "a/..", "../a", "a/./b", "libvirt" };
-	struct guest_groups groups;
+	struct guest_groups groups = { .base = "" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -114,9 +114,9 @@ static inline void put_cpus(const struct cpulist *set, const char *group, const 
 /* --- The kernel -------------------------------------------------------------------------------- */
 
 struct group {
+	struct cpulist cpus, exclusive, granted, effective;
 	char path[256]; /* "" is the root group */
 	int parent;
-	struct cpulist cpus, exclusive, granted, effective;
 	bool partition, isolated, invalid;
 };
 

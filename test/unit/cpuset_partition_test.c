@@ -382,7 +382,7 @@ static void a_write_without_effect_is_noticed(void **state)
 					    "vcpu0/cpuset.cpus.exclusive",
 					    "libvirt/cpuset.cpus.exclusive",
 					    "scope/cpuset.cpus.exclusive",
-					    MACHINE "/cpuset.cpus.exclusive" };
+					    "machine.slice/cpuset.cpus.exclusive" };
 	char *before;
 
 	host_with_a(state);
