@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/check.c - what can never work, and what is there now */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,24 @@ enum helper_exit needs_read(const struct helper_ctx *ctx, struct needs *ret)
 	return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
 }
 
-/* "2048 1048576" -> "2 MiB, 1 GiB" */
+/* "hugepages-2048kB" */
+static int size_of_dir(const char *dir, unsigned long long *ret_kib)
+{
+	static const char prefix[] = "hugepages-";
+	size_t len = strlen(dir);
+	char number[32];
+
+	if (strncmp(dir, prefix, strlen(prefix)) != 0 || len < strlen(prefix) + 3)
+		return -EINVAL;
+	len -= strlen(prefix) + strlen("kB");
+	if (len >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, dir + strlen(prefix), len);
+	number[len] = '\0';
+	return parse_ull(number, 10, ULLONG_MAX, ret_kib);
+}
+
+/* "1 GiB, 2 MiB" */
 static void known_sizes(int rootfd, char *buf, size_t size)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
@@ -36,7 +54,7 @@ static void known_sizes(int rootfd, char *buf, size_t size)
 		char name[SIZE_NAME_MAX];
 		unsigned long long size_kib;
 
-		if (sscanf(names.names[i], "hugepages-%llukB", &size_kib) != 1)
+		if (size_of_dir(names.names[i], &size_kib) < 0)
 			continue;
 		size_name(size_kib, name, sizeof(name));
 		if (used + strlen(name) + 3 > size)

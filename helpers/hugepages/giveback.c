@@ -92,9 +92,7 @@ static int pay(struct payment *payment, size_t index)
 {
 	unsigned long long persistent = pool_persistent(&payment->pools.pools[index]);
 	unsigned long long amount = payable(payment, index);
-	unsigned long long due = owed(payment, index);
 	unsigned long long first = loose(payment, index);
-	int r;
 
 	if (first && !payment->absorbed && pools_surplus(&payment->pools, -1))
 		return absorb(payment);
@@ -102,16 +100,14 @@ static int pay(struct payment *payment, size_t index)
 		amount = first;
 	if (amount > persistent)
 		return -ERANGE;
-	r = ledger_change(payment->ctx, payment->ledger, &payment->pools, index,
-			  persistent - amount, "");
-	if (r < 0)
-		return r;
-	return owed(payment, index) < due ? 0 : -EIO;
+	return ledger_change(payment->ctx, payment->ledger, &payment->pools, index,
+			     persistent - amount, "");
 }
 
 static int pay_size(struct payment *payment)
 {
-	/* Surplus absorbed, loose pages of each pool, the rest of each pool */
+	/* Surplus absorbed, loose pages of each pool, the rest of each pool; more is a kernel that
+	 * does not do what it says */
 	size_t steps = 1 + 2 * payment->pools.nr;
 
 	for (;;) {

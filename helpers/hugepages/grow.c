@@ -26,11 +26,11 @@
  * process of 750 MB, although the first writes had got all there was
  */
 
-#define GROW_LOCK     "hugepages-grow.lock"
-#define STEP_KIB      (1024ULL * 1024)
-#define ROUNDS_MAX    4
-#define ROLLBACK_MS   2000
-#define HOST_DIR      "host"
+#define GROW_LOCK   "hugepages-grow.lock"
+#define STEP_KIB    (1024ULL * 1024)
+#define ROUNDS_MAX  4
+#define ROLLBACK_MS 2000
+#define HOST_DIR    "host"
 
 struct growth {
 	struct helper_ctx *ctx;
@@ -38,10 +38,10 @@ struct growth {
 	unsigned long long reserve_kib;
 	long long deadline;
 	bool compact;
-	size_t current;			/* the need that lacks pages */
-	struct cpulist spent;		/* its pools, by index, that gave less than asked for */
-	unsigned int rounds;		/* compactions for it */
-	unsigned long long gained;	/* pages since the last one */
+	size_t current;		   /* the need that lacks pages */
+	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
+	unsigned int rounds;	   /* compactions for it */
+	unsigned long long gained; /* pages since the last one */
 	struct shortage shortage;
 };
 
@@ -49,15 +49,15 @@ struct growth {
 enum step_result {
 	STEP_ALL_THERE,
 	STEP_GO_ON,
-	STEP_SPENT,		/* every pool that would do has given less than it was asked for */
-	STEP_NO_MEMORY,		/* more would touch what is kept for the host */
+	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
+	STEP_NO_MEMORY, /* more would touch what is kept for the host */
 };
 
 /* What one step looks at, all of one moment */
 struct view {
 	struct ledger ledger;
 	struct promises promises;
-	struct pools *sizes;	/* of every page size needed */
+	struct pools *sizes; /* of every page size needed */
 	size_t nr_sizes;
 };
 
@@ -338,7 +338,8 @@ static const char *error_cure(int error)
 	case -ETIMEDOUT:
 		return "another guest is being given its pages; start this one when that has ended";
 	case -EBADMSG:
-		return "/run/usher/host/hugepages.ini is damaged; remove it when no guest with huge "
+		return "/run/usher/host/hugepages.ini is damaged; remove it when no guest with "
+		       "huge "
 		       "pages runs";
 	case -EINVAL:
 		return "this kernel gives pages of that size only at boot; add hugepagesz= and "

@@ -50,7 +50,7 @@
 
 struct need {
 	unsigned long long size_kib;
-	bool any;			/* pages of any node will do; nodes is empty then */
+	bool any; /* pages of any node will do; nodes is empty then */
 	struct cpulist nodes;
 	unsigned long long nr_pages;
 };
@@ -101,17 +101,17 @@ bool gives_back_at_start(const struct claim *claim);
 #define POOL_DIR_MAX 128
 
 struct pool {
-	int node;			/* or POOL_NO_NODE */
-	char dir[POOL_DIR_MAX];		/* where its nr_hugepages is, below the root */
-	unsigned long long nr;		/* persistent and surplus */
-	unsigned long long free;	/* not faulted in; may be reserved by a mapping */
+	int node;		 /* or POOL_NO_NODE */
+	char dir[POOL_DIR_MAX];	 /* where its nr_hugepages is, below the root */
+	unsigned long long nr;	 /* persistent and surplus */
+	unsigned long long free; /* not faulted in; may be reserved by a mapping */
 	unsigned long long surplus;
 };
 
 struct pools {
 	unsigned long long size_kib;
-	unsigned long long reserved;	/* free pages that mappings will fault in: no node known */
-	struct pool *pools;		/* by node */
+	unsigned long long reserved; /* free pages that mappings will fault in: no node known */
+	struct pool *pools;	     /* by node */
 	size_t nr;
 };
 
@@ -188,15 +188,16 @@ int memory_reserve(const struct helper_ctx *ctx, unsigned long long *ret_kib) _m
 /* --- usage.c: what a process has of the pools ------------------------------------------------- */
 
 struct usage {
-	unsigned long long mapped;	/* pages: mapped, so faulted or reserved */
-	unsigned long long faulted;	/* pages in use */
+	unsigned long long mapped;  /* pages: faulted, or reserved by a mapping */
+	unsigned long long faulted; /* pages in use */
 };
 
 /**
  * usage_read() - huge pages of one size in a process's address space
  *
  * Return: 0, -ESRCH when it is gone, -EBADMSG, -ENOMEM, else as attr_read_all() (-EACCES)
- * ABI: Documentation/filesystems/proc.rst, proc/PID/smaps ("ht" in VmFlags since Linux 3.8)
+ * ABI: Documentation/filesystems/proc.rst, proc/PID/smaps, VmFlags "ht" (huge pages) and "nr" (no
+ * reservation); since Linux 3.8
  */
 int usage_read(int rootfd, pid_t pid, unsigned long long size_kib, struct usage *ret) _must_check_;
 
@@ -210,9 +211,9 @@ struct ledger_share {
 struct ledger_pool {
 	unsigned long long size_kib;
 	int node;
-	unsigned long long own;		/* not ours: what it had, and what others did since */
-	unsigned long long owed;	/* to be taken off again, for no guest in particular */
-	struct ledger_share *shares;	/* held by guests that have not settled */
+	unsigned long long own;	     /* not ours: what it had, and what others did since */
+	unsigned long long owed;     /* to be taken off again, for no guest in particular */
+	struct ledger_share *shares; /* held by guests that have not settled */
 	size_t nr_shares;
 };
 
@@ -221,17 +222,17 @@ struct ledger_change {
 	bool open;
 	unsigned long long size_kib;
 	int node;
-	char uuid[UUID_STRLEN];		/* whose account, "" for owed */
-	unsigned long long before;	/* persistent pages */
+	char uuid[UUID_STRLEN];	   /* whose account, "" for owed */
+	unsigned long long before; /* persistent pages */
 	unsigned long long target;
 };
 
 struct ledger {
 	int dirfd;
-	int lockfd;			/* held from open to close; -1 in a dry run */
+	int lockfd; /* held from open to close; -1 in a dry run */
 	struct ledger_pool *pools;
 	size_t nr;
-	struct strlist promised;	/* guests whose QEMU has not taken all it needs */
+	struct strlist promised; /* guests whose QEMU has not taken all it needs */
 	struct ledger_change change;
 };
 
@@ -311,8 +312,8 @@ int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct po
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 
 struct promises {
-	struct needs open;	/* needed and not faulted, of all guests */
-	struct needs mapped;	/* the part of it that the kernel has reserved; per page size */
+	struct needs open;   /* needed and not faulted, of all guests */
+	struct needs mapped; /* the part of it that the kernel has reserved; per page size */
 };
 
 void promises_free(struct promises *promises);
@@ -352,14 +353,14 @@ int hugepages_show(struct helper_ctx *ctx, int argc, char **argv);
 
 enum shortage_reason {
 	SHORT_NONE,
-	SHORT_MEMORY,		/* growing would take what is kept for the host */
-	SHORT_FRAGMENTED,	/* the kernel found no more */
-	SHORT_TIME,		/* the deadline came first */
+	SHORT_MEMORY,	  /* growing would take what is kept for the host */
+	SHORT_FRAGMENTED, /* the kernel found no more */
+	SHORT_TIME,	  /* the deadline came first */
 };
 
 struct shortage {
 	enum shortage_reason reason;
-	size_t need;		/* index of the need that was not met */
+	size_t need; /* index of the need that was not met */
 };
 
 /** shortage_say() - one line: how many are missing where, why, and the cure */

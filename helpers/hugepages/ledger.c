@@ -276,8 +276,8 @@ static int entry_parse(struct ledger *ledger, const struct inidoc_entry *entry)
 		size_t nr_words;
 		int (*parse)(struct ledger *ledger, char **words);
 	} keys[] = {
-		{ "own", 3, own_parse },	   { "held", 4, held_parse },
-		{ "owed", 3, owed_parse },	   { "promised", 1, promised_parse },
+		{ "own", 3, own_parse },       { "held", 4, held_parse },
+		{ "owed", 3, owed_parse },     { "promised", 1, promised_parse },
 		{ "change", 5, change_parse },
 	};
 	_cleanup_strlist_ struct strlist words = { 0 };
@@ -383,8 +383,8 @@ static bool pool_kept(const struct ledger *ledger, const struct ledger_pool *poo
 {
 	const struct ledger_change *change = &ledger->change;
 
-	return !pool_idle(pool) || (change->open && change->size_kib == pool->size_kib &&
-				    change->node == pool->node);
+	return !pool_idle(pool) ||
+	       (change->open && change->size_kib == pool->size_kib && change->node == pool->node);
 }
 
 static int format(const struct ledger *ledger, struct inidoc *doc)

@@ -8,7 +8,7 @@
 #include "../../lib/units.h"
 #include "hugepages.h"
 
-#define MEMINFO_MAX (64 * 1024)
+#define MEMINFO_MAX 65536
 
 #define RESERVE_SHARE	32
 #define RESERVE_MIN_KIB (128ULL * 1024)

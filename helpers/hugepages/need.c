@@ -77,8 +77,7 @@ int needs_load(const struct claim *claim, struct needs *ret)
 	const struct inidoc_entry *entry = NULL;
 	int r = 0;
 
-	while (r == 0 &&
-	       (entry = inidoc_next(&claim->doc, entry, HUGEPAGES_SECTION, "need"))) {
+	while (r == 0 && (entry = inidoc_next(&claim->doc, entry, HUGEPAGES_SECTION, "need"))) {
 		struct need need = { 0 };
 
 		r = need_parse(entry->value, &need);

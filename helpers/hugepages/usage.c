@@ -9,7 +9,7 @@
 #include "hugepages.h"
 
 /* QEMU with many devices has some 2000 mappings, each about 700 bytes of text */
-#define SMAPS_MAX (16 * 1024 * 1024)
+#define SMAPS_MAX 16777216
 
 struct mapping {
 	unsigned long long page_kib;
@@ -29,26 +29,21 @@ static int line_number(const char *text, unsigned long long *ret)
 	return 0;
 }
 
-static int flags_have(const char *text, const char *flag)
-{
-	_cleanup_strlist_ struct strlist words = { 0 };
-	int r = text_split(text, " ", &words);
-
-	return r < 0 ? r : strlist_has(&words, flag);
-}
-
-/* The flags are a mapping's last line */
-static int mapping_end(struct mapping *mapping, const char *flags, unsigned long long size_kib,
+/* The flags are a mapping's last line. Without a reservation (virtio-mem) only faults count */
+static int mapping_end(struct mapping *mapping, const char *text, unsigned long long size_kib,
 		       struct usage *usage)
 {
-	int r = flags_have(flags, "ht");
+	_cleanup_strlist_ struct strlist flags = { 0 };
+	int r = text_split(text, " ", &flags);
 
-	if (r > 0 && mapping->page_kib == size_kib) {
-		usage->mapped += mapping->size_kib / size_kib;
+	if (r == 0 && strlist_has(&flags, "ht") && size_kib && mapping->page_kib == size_kib) {
 		usage->faulted += mapping->faulted_kib / size_kib;
+		usage->mapped +=
+			(strlist_has(&flags, "nr") ? mapping->faulted_kib : mapping->size_kib) /
+			size_kib;
 	}
 	*mapping = (struct mapping){ 0 };
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int smaps_line(const char *line, struct mapping *mapping, unsigned long long size_kib,

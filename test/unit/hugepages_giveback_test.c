@@ -102,7 +102,7 @@ struct player {
 	struct guest guest;
 	size_t node;
 	unsigned long long nr_pages;
-	bool dies_early;		/* QEMU never runs */
+	bool dies_early; /* QEMU never runs */
 	int next;
 };
 
@@ -323,6 +323,33 @@ static void a_pool_the_admin_empties_stays_empty(void **state)
 	assert_no_ledger();
 }
 
+static void pages_the_guest_did_not_take_are_freed_on_every_node(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a;
+
+		boot((enum kernel_version)version, 0, 0);
+		kernel->nr_nodes = 3;
+		node2m(2)->room = 1000;
+		kernel->in_files = false;
+		render();
+		put("0-2\n", "sys/devices/system/node/has_memory");
+		put("Node 2 MemTotal: 4194304 kB\n", "sys/devices/system/node/node2/meminfo");
+		guest_make(&a, UUID_A, "a", "started", "2048 any 150");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		fault(0, 45);
+		fault(1, 48);
+		fault(2, 41);
+		started(&a);
+		assert_pool(0, 45, 0, 45);
+		assert_pool(1, 48, 0, 48);
+		assert_pool(2, 41, 0, 41);
+		assert_no_ledger();
+		guest_remove(&a);
+	}
+}
+
 static void a_database_keeps_the_pages_it_has_reserved(void **state)
 {
 	(void)state;
@@ -470,6 +497,7 @@ int main(void)
 		kernel_test(pages_the_admin_adds_meanwhile_stay),
 		kernel_test(a_pool_the_admin_lowers_is_not_lowered_again),
 		kernel_test(a_pool_the_admin_empties_stays_empty),
+		kernel_test(pages_the_guest_did_not_take_are_freed_on_every_node),
 		kernel_test(a_database_keeps_the_pages_it_has_reserved),
 		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),

@@ -312,6 +312,47 @@ static void a_guest_that_may_grow_keeps_its_free_pages_to_itself(void **state)
 	assert_no_ledger();
 }
 
+static void one_that_reserves_nothing_keeps_them_as_well(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	/* virtio-mem: no reservation, so as if only the faulted part were mapped */
+	put_qemu(200, UUID_A, 10, 10);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	fault(0, 10);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 80, 70, 0);
+}
+
+static void surplus_on_the_same_node_is_taken_back_in_the_one_write(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_RUNNING, DAEMON_PID);
+	assert_pool(0, 64, 0, 54);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 94, 30, 0);
+	/* Promised, announced, written, noted */
+	assert_int_equal(kernel->ops, 4);
+	assert_non_null(strstr(tree_read(host, "run/usher/host/hugepages.ini"),
+			       "held = 2048 0 " UUID_B " 84"));
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 64, 0, 54);
+}
+
 static void each_side_effect_that_fails_leaves_the_pools_as_before(void **state)
 {
 	(void)state;
@@ -457,11 +498,13 @@ static void a_dry_run_prints_the_writes_and_makes_none(void **state)
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host"), 0);
 	assert_string_equal(
 		text,
-		"write /sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages 1\n"
+		"write /sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages "
+		"1\n"
 		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 522\n"
 		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 512\n"
 		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 605\n"
-		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 595\n");
+		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages "
+		"595\n");
 }
 
 static void a_guest_waits_for_its_turn_no_longer_than_its_deadline(void **state)
@@ -534,6 +577,8 @@ int main(void)
 		kernel_test(a_dead_claim_counts_for_nothing),
 		kernel_test(a_refused_guest_counts_for_nothing_while_its_claim_still_stands),
 		kernel_test(a_guest_that_may_grow_keeps_its_free_pages_to_itself),
+		kernel_test(one_that_reserves_nothing_keeps_them_as_well),
+		kernel_test(surplus_on_the_same_node_is_taken_back_in_the_one_write),
 		kernel_test(each_side_effect_that_fails_leaves_the_pools_as_before),
 		kernel_test(a_kernel_that_says_yes_and_does_nothing_is_a_shortage),
 		kernel_test(pages_too_many_are_given_back_at_once),

@@ -204,6 +204,54 @@ static void a_kill_in_settle_is_made_good_at_the_end(void **state)
 	}
 }
 
+static void a_kill_costs_no_other_guest_a_page(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .version = LINUX_6_12, .half = n % 2 };
+
+		scene_open(&scene);
+		assert_int_equal(inidoc_set(&scene.c.ctx.claim.doc, HUGEPAGES_SECTION, "give_back",
+					    "release"),
+				 0);
+		guest_state(&scene.c, CLAIM_HANDED, DAEMON_PID);
+		assert_int_equal(apply(&scene.c), HELPER_DONE);
+		assert_pool(0, 20, 20, 0);
+		more = killed_at(&scene, &scene.b, apply, n);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_pool(0, 20, 20, 0);
+		assert_int_equal(undo(&scene.c), HELPER_DONE);
+		assert_as_before_b();
+		assert_back_after(&scene);
+		scene_close(&scene);
+	}
+}
+
+/* A second kill, in the undo after the first */
+static void two_kills_are_undone_exactly(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		bool again = true;
+
+		for (unsigned long long m = 1; again; m++) {
+			struct scene scene = { .version = LINUX_6_12, .half = (n + m) % 2 };
+
+			scene_open(&scene);
+			more = killed_at(&scene, &scene.b, apply, n);
+			again = killed_at(&scene, &scene.b, undo, m);
+			assert_int_equal(undo(&scene.b), HELPER_DONE);
+			assert_as_before_b();
+			assert_back_after(&scene);
+			scene_close(&scene);
+		}
+	}
+}
+
 /* The claim and its directory may be gone by the time somebody looks */
 static void a_kill_is_resolved_without_the_claim(void **state)
 {
@@ -231,6 +279,8 @@ int main(void)
 		kernel_test(a_kill_in_apply_is_completed_by_applying_again),
 		kernel_test(a_kill_in_undo_is_completed_by_undoing_again),
 		kernel_test(a_kill_in_settle_is_made_good_at_the_end),
+		kernel_test(a_kill_costs_no_other_guest_a_page),
+		kernel_test(two_kills_are_undone_exactly),
 		kernel_test(a_kill_is_resolved_without_the_claim),
 	};
 

@@ -109,8 +109,8 @@ static void an_empty_ledger_is_no_file(void **state)
 	(void)state;
 	boot(LINUX_6_12, 0, 0);
 	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
-	assert_int_equal(open_text(&a, "[ledger]\nown = 2048 0 5\npromised = " UUID_A "\n", &ledger),
-			 0);
+	assert_int_equal(
+		open_text(&a, "[ledger]\nown = 2048 0 5\npromised = " UUID_A "\n", &ledger), 0);
 	ledger_release(&ledger, UUID_A);
 	assert_int_equal(ledger_store(&ledger), 0);
 	assert_no_ledger();
@@ -138,6 +138,48 @@ static void who_took_pages_away_took_ours_first(void **state)
 	assert_int_equal(pool.own, 4);
 	assert_int_equal(ledger_expected(&pool), 4);
 	free(pool.shares);
+}
+
+/* How far a write came that nobody lived to note: @now pages, 40 of them c's, from @before */
+static void assert_resolved(unsigned long long before, unsigned long long target,
+			    unsigned long long now, const char *whose, unsigned long long held,
+			    unsigned long long owed)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a, c;
+	char text[512];
+
+	boot(LINUX_6_12, now, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&c, UUID_C, "c", "started", "2048 0 64");
+	(void)snprintf(text, sizeof(text),
+		       "[ledger]\nown = 2048 0 10\nheld = 2048 0 " UUID_C " 40\n"
+		       "owed = 2048 0 30\nchange = 2048 0 %s %llu %llu\n",
+		       whose, before, target);
+	assert_int_equal(open_text(&a, text, &ledger), 0);
+	assert_int_equal(ledger_sync(&a.ctx, &ledger), 0);
+	assert_false(ledger.change.open);
+	assert_int_equal(ledger_held(&ledger, 2048, 0, UUID_A), held);
+	assert_int_equal(ledger_held(&ledger, 2048, 0, UUID_C), 40);
+	assert_int_equal(ledger_find(&ledger, 2048, 0)->owed, owed);
+	assert_int_equal(ledger_expected(ledger_find(&ledger, 2048, 0)), now);
+	assert_null(strstr(tree_read(host, LEDGER), "change"));
+	guest_remove(&a);
+	guest_remove(&c);
+}
+
+static void a_write_cut_off_is_put_on_its_account_as_far_as_it_came(void **state)
+{
+	(void)state;
+	assert_resolved(80, 100, 80, UUID_A, 0, 30);
+	assert_resolved(80, 100, 93, UUID_A, 13, 30);
+	assert_resolved(80, 100, 100, UUID_A, 20, 30);
+	assert_resolved(80, 100, 130, UUID_A, 20, 30);
+	assert_resolved(80, 100, 93, "owed", 0, 43);
+	assert_resolved(80, 60, 80, "owed", 0, 30);
+	assert_resolved(80, 60, 65, "owed", 0, 15);
+	assert_resolved(80, 60, 60, "owed", 0, 10);
+	assert_resolved(80, 60, 85, "owed", 0, 30);
 }
 
 static void pools_are_read_node_by_node(void **state)
@@ -189,6 +231,7 @@ int main(void)
 		kernel_test(a_ledger_others_may_write_is_not_believed),
 		kernel_test(an_empty_ledger_is_no_file),
 		cmocka_unit_test(who_took_pages_away_took_ours_first),
+		kernel_test(a_write_cut_off_is_put_on_its_account_as_far_as_it_came),
 		kernel_test(pools_are_read_node_by_node),
 		kernel_test(a_node_without_memory_has_no_pool),
 	};

@@ -27,16 +27,16 @@
 #define SIZE_1G	  1048576ULL
 
 enum kernel_version {
-	LINUX_6_1,	/* a node's file counts other nodes' surplus, min_count counts it twice */
-	LINUX_6_12,	/* only the latter */
-	LINUX_6_18,	/* neither */
+	LINUX_6_1,  /* a node's file counts other nodes' surplus, min_count counts it twice */
+	LINUX_6_12, /* only the latter */
+	LINUX_6_18, /* neither */
 	NR_KERNELS,
 };
 
 struct fake_node {
 	unsigned long long nr, free, surplus;
-	unsigned long long room;	/* pages the buddy allocator still has in one piece */
-	unsigned long long scattered;	/* and that compaction makes */
+	unsigned long long room;      /* pages the buddy allocator still has in one piece */
+	unsigned long long scattered; /* and that compaction makes */
 };
 
 struct fake_size {
@@ -49,17 +49,17 @@ struct fake_kernel {
 	enum kernel_version version;
 	struct fake_size sizes[2];
 	size_t nr_nodes;
-	int policy;			/* preferred node of the process, -1 */
-	bool no_policy;			/* set_mempolicy() fails */
-	unsigned long long ops;		/* side effects so far */
-	unsigned long long fail_at;	/* this one fails with EIO, 0: none */
-	unsigned long long kill_at;	/* the process dies before this one */
-	bool half;			/* the one that fails or kills is half done by the kernel */
-	bool deaf;			/* writes succeed and do nothing */
-	unsigned long long extra;	/* a growing write allocates that many too many, once */
+	int policy;		    /* preferred node of the process, -1 */
+	bool no_policy;		    /* set_mempolicy() fails */
+	unsigned long long ops;	    /* side effects so far */
+	unsigned long long fail_at; /* this one fails with EIO, 0: none */
+	unsigned long long kill_at; /* the process dies before this one */
+	bool half;		    /* the one that fails or kills is half done by the kernel */
+	bool deaf;		    /* writes succeed and do nothing */
+	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
 	char said[4096];
-	struct fake_size rendered[2];	/* what the files say */
+	struct fake_size rendered[2]; /* what the files say */
 	bool in_files;
 };
 
@@ -74,12 +74,12 @@ int __real_state_remove(int dirfd, const char *name);
 int __wrap_state_remove(int dirfd, const char *name);
 int __wrap_mempolicy_prefer(int node);
 void __wrap_mempolicy_default(void);
-void __wrap_helper_say(const struct helper_ctx *ctx, const char *fmt, ...);
+void __wrap_helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* --- The files ------------------------------------------------------------------------------ */
 
-static inline void put(const char *value, const char *fmt, ...)
+_printf_(2, 3) static inline void put(const char *value, const char *fmt, ...)
 {
 	char path[256];
 	va_list args;
@@ -141,7 +141,8 @@ static inline void render_size(const struct fake_size *size, const struct fake_s
 			       size->size_kib);
 		render_node(dir, &size->nodes[i], &old->nodes[i]);
 	}
-	(void)snprintf(dir, sizeof(dir), "sys/kernel/mm/hugepages/hugepages-%llukB", size->size_kib);
+	(void)snprintf(dir, sizeof(dir), "sys/kernel/mm/hugepages/hugepages-%llukB",
+		       size->size_kib);
 	render_node(dir, &all, &all_old);
 	if (!kernel->in_files || size->resv != old->resv)
 		put_number(size->resv, dir, "resv");
@@ -278,8 +279,8 @@ static inline void set_max(struct fake_size *size, unsigned long long count, int
 static inline void set_half(struct fake_size *size, unsigned long long count, int node,
 			    unsigned int allowed)
 {
-	unsigned long long now = node < 0 ? persistent(size)
-					  : size->nodes[node].nr - size->nodes[node].surplus;
+	unsigned long long now =
+		node < 0 ? persistent(size) : size->nodes[node].nr - size->nodes[node].surplus;
 
 	set_max(size, count > now ? now + (count - now) / 2 : now - (now - count) / 2, node,
 		allowed);
@@ -339,10 +340,10 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 
 	assert_int_equal(rootfd, host->rootfd);
 	if (failed == 0 || kernel->half)
-		r = kernel->deaf		       ? 0
-		    : strstr(path, "/compact") != NULL ? store_compact(path)
-						       : store_pages(path, strtoull(val, NULL, 10),
-								     last || failed);
+		r = kernel->deaf ? 0
+		    : strstr(path, "/compact") != NULL
+			    ? store_compact(path)
+			    : store_pages(path, strtoull(val, NULL, 10), last || failed);
 	render();
 	if (last)
 		_exit(99);
@@ -533,8 +534,8 @@ static inline void guest_make(struct guest *guest, const char *uuid, const char 
 	assert_int_equal(inidoc_add(&claim->doc, HUGEPAGES_SECTION, "give_back", give_back), 0);
 	assert_int_equal(text_split(needs, ";", &lines), 0);
 	for (size_t i = 0; i < lines.nr; i++)
-		assert_int_equal(
-			inidoc_add(&claim->doc, HUGEPAGES_SECTION, "need", lines.names[i]), 0);
+		assert_int_equal(inidoc_add(&claim->doc, HUGEPAGES_SECTION, "need", lines.names[i]),
+				 0);
 	assert_int_equal(claim_store(guest->ctx.statefd, claim), 0);
 	kernel->ops = 0;
 }
