@@ -65,15 +65,24 @@ int policy_number(const struct policy *policy, const char *section, const char *
 	return policy_input(policy_value(policy, section, key));
 }
 
+/* The words of a list, empty for "none" however it is surrounded */
+static int split_list(const char *value, const char *ends, struct strlist *ret)
+{
+	int r = text_split(value, ends, ret);
+
+	if (r == 0 && ret->nr == 1 && strcmp(ret->names[0], "none") == 0) {
+		strlist_free(ret);
+		*ret = (struct strlist){ 0 };
+	}
+	return r;
+}
+
 int policy_words(const struct policy *policy, const char *section, const char *key,
 		 struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist words = { 0 }, list = { 0 };
-	const char *value = policy_value(policy, section, key);
-	int r = 0;
+	int r = split_list(policy_value(policy, section, key), POLICY_WORD_ENDS, &words);
 
-	if (strcmp(value, "none") != 0)
-		r = text_split(value, POLICY_WORD_ENDS, &words);
 	for (size_t i = 0; i < words.nr && r == 0; i++) {
 		if (!strlist_has(&list, words.names[i]))
 			r = strlist_add(&list, words.names[i]);
@@ -95,12 +104,11 @@ int policy_devices(const struct policy *policy, struct pciaddr_list *ret)
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_pciaddr_list_ struct pciaddr_list list = { 0 };
 	const char *value = policy_value(policy, "vfio", "devices");
-	int r = 0;
+	int r;
 
 	if (strcmp(value, "auto") == 0)
 		return 1;
-	if (strcmp(value, "none") != 0)
-		r = text_split(value, POLICY_BLANKS, &words);
+	r = split_list(value, POLICY_BLANKS, &words);
 	for (size_t i = 0; i < words.nr && r == 0; i++) {
 		struct pciaddr addr;
 

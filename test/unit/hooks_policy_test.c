@@ -485,7 +485,7 @@ static void devices_are_automatic_or_none(void **state)
 	set(tree, "[vfio]\ndevices = auto\n", &automatic);
 	assert_int_equal(policy_devices(&automatic, &list), 1);
 	assert_int_equal(list.nr, 77);
-	set(tree, "[vfio]\ndevices = none\n", &none);
+	set(tree, "[vfio]\ndevices = none,\n", &none);
 	assert_int_equal(policy_devices(&none, &list), 0);
 	assert_int_equal(list.nr, 0);
 	pciaddr_list_free(&list);
@@ -522,6 +522,7 @@ static void words_have_any_separator_and_none_is_there_twice(void **state)
 	} cases[] = {
 		{ "", 1, "sleep" },
 		{ "[nosleep]\ninhibit = none\n", 0, NULL },
+		{ "[nosleep]\ninhibit = ,none:\n", 0, NULL },
 		{ "[nosleep]\ninhibit = sleep:idle\n", 2, "idle" },
 		{ "[nosleep]\ninhibit = idle, sleep idle,shutdown\n", 3, "shutdown" },
 		{ "[nosleep]\ninhibit = handle-lid-switch:handle-power-key:handle-suspend-key:"
