@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "../../lib/units.h"
@@ -63,6 +65,27 @@ static int run_write(char **args)
 	return done(args[0], attr_write(fake_root(), args[0], args[1]));
 }
 
+/* The log daemon: each line that comes to dev/log is appended to a file, until killed */
+static int run_log(char **args)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	_cleanup_fclose_ FILE *f = fopen(args[0], "ae");
+	char line[8192];
+	ssize_t n;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/dev/log",
+		       fake_root());
+	if (fd < 0 || !f || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return fail(args[0], strerror(errno));
+	while ((n = recv(fd, line, sizeof(line) - 1, 0)) > 0) {
+		(void)fprintf(f, "%.*s\n", (int)n, line);
+		(void)fflush(f);
+	}
+	return 0;
+}
+
 /* What stands for QEMU: its command line holds the uuid, and it ends with who started it */
 static _Noreturn int run_qemu(char **args)
 {
@@ -78,6 +101,7 @@ static const struct verb verbs[] = {
 	{ "cleanup", 1, "GUEST", "libvirt removes its scope and status files", run_cleanup },
 	{ "settle", 1, "MS", "wait until no transient service runs", run_settle },
 	{ "write", 2, "PATH VALUE", "write one attribute, as root would", run_write },
+	{ "log", 1, "FILE", "be the log daemon until killed", run_log },
 	{ "qemu", 2, "-uuid UUID", "be a process until killed", run_qemu },
 };
 

@@ -1,0 +1,461 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# install.sh - install usher, take it off again, show it, test it
+set -euo pipefail
+umask 022
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+	cat <<'END'
+usage: ./install.sh VERB
+
+  demo [--break N]  play a guest's whole life on a sample host and show what changes and comes
+                    back; needs no special hardware and changes nothing on this host.
+                    --break N: the N-th write to the host fails
+  check             run every test there is (lint, unit tests, fuzzers, the lab's machines)
+  install           build and install; DESTDIR, prefix, sysconfdir as usual,
+                    BUILD_DIR=DIR for programs that are built already
+  uninstall         take off what install put there, and nothing else
+
+demo, check and install bring the packages they need (Debian; with root rights).
+END
+}
+
+say() {
+	echo "install.sh: $*"
+}
+
+warn() {
+	echo "install.sh: warning: $*" >&2
+}
+
+die() {
+	echo "install.sh: $*" >&2
+	exit 1
+}
+
+# --- Packages ----------------------------------------------------------------------------------
+# One row a need. The columns of Ubuntu, Fedora and Arch are not tested; "-" is in another package.
+#      for   Debian             Ubuntu             Fedora                Arch
+readonly package_table='
+	build  gcc                gcc                gcc                   gcc
+	build  libc6-dev          libc6-dev          glibc-static          glibc
+	build  make               make               make                  make
+	build  pkg-config         pkg-config         pkgconf-pkg-config    pkgconf
+	build  libxml2-dev        libxml2-dev        libxml2-static        libxml2
+	build  zlib1g-dev         zlib1g-dev         zlib-static           zlib
+	build  liblzma-dev        liblzma-dev        xz-static             xz
+	build  libicu-dev         libicu-dev         libicu-devel          icu
+	build  libinih-dev        libinih-dev        inih-devel            libinih
+	build  libpci-dev         libpci-dev         pciutils-devel        pciutils
+	build  libcgroup-dev      libcgroup-dev      libcgroup-devel       libcgroup
+	build  libsystemd-dev     libsystemd-dev     systemd-devel         systemd-libs
+	test   git                git                git                   git
+	test   clang              clang              clang                 clang
+	test   clang-tidy         clang-tidy         clang-tools-extra     -
+	test   clang-format       clang-format       -                     -
+	test   llvm               llvm               llvm                  llvm
+	test   cppcheck           cppcheck           cppcheck              cppcheck
+	test   shellcheck         shellcheck         ShellCheck            shellcheck
+	test   mandoc             mandoc             mandoc                mandoc
+	test   bats               bats               bats                  bats
+	test   libcmocka-dev      libcmocka-dev      libcmocka-devel       cmocka
+	test   dbus               dbus               dbus-daemon           dbus
+	test   diffutils          diffutils          diffutils             diffutils
+	test   procps             procps             procps-ng             procps-ng'
+
+declare -rA distro_column=([debian]=2 [ubuntu]=3 [fedora]=4 [arch]=5)
+
+# ID first, then what it is like: "linuxmint" is like "ubuntu debian"
+distro() {
+	local ID='' ID_LIKE='' name
+	# shellcheck source=/dev/null
+	[[ ! -r /etc/os-release ]] || . /etc/os-release
+	for name in $ID $ID_LIKE; do
+		if [[ -n ${distro_column[$name]-} ]]; then
+			echo "$name"
+			return
+		fi
+	done
+}
+
+packages_for() {
+	local name=$1
+	shift
+	awk -v purposes=" $* " -v column="${distro_column[$name]}" \
+		'index(purposes, " " $1 " ") && $column != "-" { print $column }' <<<"$package_table"
+}
+
+has_package() {
+	case $1 in
+	debian | ubuntu)
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$2" 2>/dev/null) == installed ]]
+		;;
+	fedora) rpm -q "$2" >/dev/null 2>&1 ;;
+	arch) pacman -Q "$2" >/dev/null 2>&1 ;;
+	esac
+}
+
+install_packages() {
+	local name=$1
+	shift
+	case $name in
+	debian | ubuntu)
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get -qq update &&
+			apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@"
+		;;
+	fedora) dnf install -y "$@" ;;
+	arch) pacman -S --needed --noconfirm "$@" ;;
+	esac
+}
+
+# Run something whose output matters only when it fails
+quietly() {
+	local what=$1 log
+	shift
+	log=$(mktemp)
+	if ! "$@" >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		rm -f "$log"
+		die "cannot $what"
+	fi
+	rm -f "$log"
+}
+
+# Nothing is asked of the network when all is there
+need() {
+	local name package missing=()
+	name=$(distro)
+	if [[ -z $name ]]; then
+		warn "this distribution is not known: see the packages in install.sh"
+		return
+	fi
+	for package in $(packages_for "$name" "$@"); do
+		has_package "$name" "$package" || missing+=("$package")
+	done
+	((${#missing[@]})) || return 0
+	((EUID == 0)) || die "run it as root once, or install these packages: ${missing[*]}"
+	[[ $name == debian ]] || warn "the package names for $name have not been tested"
+	say "installing ${missing[*]}"
+	quietly "install packages" install_packages "$name" "${missing[@]}"
+}
+
+# --- demo, check --------------------------------------------------------------------------------
+
+run_demo() {
+	local build=${BUILD_DIR:-build}
+	need build
+	if [[ -z ${BUILD_DIR-} ]]; then
+		say "building"
+		quietly build make -s -j2 O="$build" fake
+	fi
+	test/demo/play "$build/fake" "$@"
+}
+
+run_check() {
+	need build test
+	make -s test
+}
+
+# --- Where things go ----------------------------------------------------------------------------
+
+set_places() {
+	prefix=${prefix:-/usr}
+	sysconfdir=${sysconfdir:-/etc}
+	DESTDIR=${DESTDIR:-}
+	sbindir=${sbindir:-$prefix/sbin}
+	mandir=${mandir:-$prefix/share/man}
+	docdir=${docdir:-$prefix/share/doc/usher}
+	unitdir=${unitdir:-$prefix/lib/systemd/system}
+	manifest=$prefix/lib/usher/manifest
+	hooksdir=$sysconfdir/libvirt/hooks
+	confdir=$sysconfdir/usher
+	[[ -z $DESTDIR || -d $DESTDIR ]] || mkdir -p -- "$DESTDIR"
+}
+
+# Root's own system, not a package being made
+is_live() {
+	[[ -z $DESTDIR ]]
+}
+
+need_root() {
+	! is_live || ((EUID == 0)) || die "$1 writes below $prefix and $sysconfdir: run it as root"
+}
+
+# --- The manifest --------------------------------------------------------------------------------
+# Lines "KIND PATH WHAT": f file, its sha256; c file that is the admin's to change, the sha256 it came
+# with; l link, its target; d directory that was made. PATH is without DESTDIR.
+
+new_manifest=() old_manifest=()
+
+record() {
+	new_manifest+=("$*")
+}
+
+sum_of() {
+	local sum
+	sum=$(sha256sum <"$1")
+	echo "${sum%% *}"
+}
+
+make_dir() {
+	local dir=$1 mode=${2:-0755}
+	[[ ! -d $DESTDIR$dir ]] || return 0
+	[[ ${dir%/*} == "" ]] || make_dir "${dir%/*}"
+	mkdir -m "$mode" -- "$DESTDIR$dir"
+	record d "$dir"
+}
+
+# A running program's file is replaced, never written to
+put() {
+	local from=$1 to=$2 mode=$3
+	make_dir "${to%/*}"
+	install -m "$mode" -- "$from" "$DESTDIR$to.new"
+	mv -fT -- "$DESTDIR$to.new" "$DESTDIR$to"
+	record f "$to" "$(sum_of "$from")"
+}
+
+# What an earlier install recorded of a path: "KIND WHAT"
+recorded() {
+	local line kind path what
+	for line in "${old_manifest[@]}"; do
+		read -r kind path what <<<"$line"
+		[[ $path != "$1" ]] || echo "$kind $what"
+	done
+}
+
+# The admin's file stays as it is; one that nobody has touched follows the new version
+put_config() {
+	local from=$1 to=$2 kind what
+	read -r kind what <<<"$(recorded "$to")"
+	if [[ ! -e $DESTDIR$to ]] || is_ours "${kind:-none}" "$to" "$what"; then
+		put "$from" "$to" 0644
+		unset 'new_manifest[-1]'
+	else
+		cmp -s -- "$from" "$DESTDIR$to" || say "kept $to as it is"
+	fi
+	record c "$to" "$(sum_of "$from")"
+}
+
+put_link() {
+	local target=$1 to=$2
+	make_dir "${to%/*}"
+	ln -sfn -- "$target" "$DESTDIR$to.new"
+	mv -fT -- "$DESTDIR$to.new" "$DESTDIR$to"
+	record l "$to" "$target"
+}
+
+# Is what lies at PATH still what the manifest's line says
+is_ours() {
+	local kind=$1 path=$DESTDIR$2 what=${3-}
+	case $kind in
+	f | c) [[ -f $path && ! -L $path && $(sum_of "$path") == "$what" ]] ;;
+	l) [[ -L $path && $(readlink -- "$path") == "$what" ]] ;;
+	d) [[ -d $path && ! -L $path ]] ;;
+	*) return 1 ;;
+	esac
+}
+
+# Directories that other files have come into stay
+take_off() {
+	local kind=$1 path=$2 what=${3-}
+	[[ -e $DESTDIR$path || -L $DESTDIR$path ]] || return 0
+	if ! is_ours "$kind" "$path" "$what"; then
+		say "kept $path: it has been changed since it was installed"
+	elif [[ $kind == d ]]; then
+		rmdir -- "$DESTDIR$path" 2>/dev/null || true
+	else
+		rm -f -- "$DESTDIR$path"
+	fi
+}
+
+read_manifest() {
+	old_manifest=()
+	[[ ! -e $DESTDIR$manifest ]] || mapfile -t old_manifest <"$DESTDIR$manifest"
+}
+
+# What an older version had and this one has not. Directories stay on record.
+drop_obsolete() {
+	local line kind path what
+	for line in "${old_manifest[@]}"; do
+		read -r kind path what <<<"$line"
+		[[ " ${new_manifest[*]} " != *" $path "* ]] || continue
+		[[ $kind == d ]] || take_off "$kind" "$path" "$what"
+		[[ $kind != [dc] ]] || record "$line"
+	done
+}
+
+write_manifest() {
+	make_dir "${manifest%/*}"
+	printf '%s\n' "${new_manifest[@]}" >"$DESTDIR$manifest.new"
+	mv -fT -- "$DESTDIR$manifest.new" "$DESTDIR$manifest"
+}
+
+# --- install --------------------------------------------------------------------------------------
+
+build_programs() {
+	[[ -n ${BUILD_DIR-} ]] && return
+	need build
+	BUILD_DIR=build
+	say "building"
+	quietly build make -s -j2 O="$BUILD_DIR" prefix="$prefix" sbindir="$sbindir" \
+		sysconfdir="$sysconfdir" all
+}
+
+put_programs() {
+	local program nr=0
+	for program in "$BUILD_DIR"/usher "$BUILD_DIR"/usher-*; do
+		[[ -f $program && -x $program ]] || continue
+		put "$program" "$sbindir/${program##*/}" 0755
+		nr=$((nr + 1))
+	done
+	say "$nr programs in $sbindir"
+}
+
+put_pages() {
+	local page
+	while IFS= read -r page; do
+		put "$page" "$mandir/man${page##*.}/${page##*/}" 0644
+	done < <(find hooks helpers conf.d -name '*.[58]' | sort)
+}
+
+# libvirt's version as MAJOR.MINOR, "" when there is no daemon to ask
+libvirt_version() {
+	local daemon out
+	for daemon in virtqemud libvirtd; do
+		out=$("$daemon" --version 2>/dev/null) || continue
+		[[ $out =~ ([0-9]+)\.([0-9]+) ]] || continue
+		echo "${BASH_REMATCH[1]} ${BASH_REMATCH[2]}"
+		return
+	done
+}
+
+# Where the hook goes. Another hook keeps its place: libvirt 6.5 and later read qemu.d beside it
+find_hook_place() {
+	local kind what major minor
+	hook=$hooksdir/qemu
+	[[ -e $DESTDIR$hook || -L $DESTDIR$hook ]] || return 0
+	read -r kind what <<<"$(recorded "$hook")"
+	[[ $(readlink -- "$DESTDIR$hook") != "$sbindir/usher-hook" ]] || return 0
+	! is_ours "${kind:-none}" "$hook" "$what" || return 0
+	read -r major minor <<<"$(libvirt_version)" || true
+	if [[ -n $major ]] && ((major < 6 || (major == 6 && minor < 5))); then
+		die "$hook is another hook, and libvirt $major.$minor reads no qemu.d beside it:" \
+			"have that hook run $sbindir/usher-hook with its own arguments and input"
+	fi
+	hook=$hooksdir/qemu.d/usher
+	say "$hooksdir/qemu is another hook and stays: usher becomes $hook," \
+		"which libvirt runs after it"
+}
+
+put_unit() {
+	local daemon unit=usher-recover.service filled
+	filled=$(mktemp)
+	sed "s|/usr/sbin/|$sbindir/|" "helpers/usher/$unit" >"$filled"
+	put "$filled" "$unitdir/$unit" 0644
+	rm -f "$filled"
+	for daemon in libvirtd virtqemud; do
+		put_link "../$unit" "$unitdir/$daemon.service.wants/$unit"
+	done
+}
+
+put_configs() {
+	make_dir "$confdir"
+	make_dir "$confdir/conf.d"
+	put_config conf.d/usher.ini "$confdir/usher.ini"
+	put conf.d/example.ini "$docdir/example.ini" 0644
+}
+
+# Whether there is a hook at all is looked up at a daemon's start and reload
+reload_daemons() {
+	local daemon
+	is_live && [[ -d /run/systemd/system ]] || return 0
+	systemctl daemon-reload
+	for daemon in virtqemud libvirtd; do
+		systemctl -q is-active "$daemon.service" || continue
+		if systemctl reload "$daemon.service"; then
+			say "$daemon reloaded"
+		else
+			warn "cannot reload $daemon: restart it, or guests start without usher"
+		fi
+	done
+}
+
+# What may keep libvirt from running the hook
+check_confinement() {
+	[[ $sbindir == /usr/sbin || $sbindir == /usr/bin ]] ||
+		warn "AppArmor lets libvirt run nothing from $sbindir: guests will not start where it" \
+			"is enforced; use prefix=/usr"
+	is_live || return 0
+	[[ $(getenforce 2>/dev/null) == Enforcing ]] || return 0
+	restorecon -RF "$sbindir"/usher* "$hooksdir" "$confdir" 2>/dev/null || true
+	say "SELinux enforces: if a guest does not start, see ausearch -m avc -c rpc-virtqemud," \
+		"and setsebool -P virt_hooks_unconfined on"
+}
+
+do_install() {
+	set_places
+	need_root install
+	build_programs
+	[[ -x $BUILD_DIR/usher-hook ]] || die "no usher-hook in $BUILD_DIR: run make first"
+	read_manifest
+	find_hook_place
+	# What a failed install has put there can be taken off, too
+	trap write_manifest EXIT
+	put_programs
+	put_pages
+	put_unit
+	put_configs
+	put_link "$sbindir/usher-hook" "$hook"
+	drop_obsolete
+	write_manifest
+	trap - EXIT
+	reload_daemons
+	check_confinement
+	say "done: a guest is served once it has a file $confdir/conf.d/GUEST.ini (an empty one will do)"
+}
+
+# --- uninstall --------------------------------------------------------------------------------------
+
+warn_of_claims() {
+	local claim guest
+	for claim in "$DESTDIR"/run/usher/*/claim.ini; do
+		[[ -e $claim ]] || continue
+		guest=$(sed -n 's/^guest *= *//p' "$claim")
+		warn "guest $guest still holds what usher gave it: nothing will give it back at the" \
+			"guest's end; shut it down, install usher again and run usher recover, or reboot"
+	done
+}
+
+do_uninstall() {
+	local i kind path what
+	set_places
+	need_root uninstall
+	[[ -e $DESTDIR$manifest ]] || die "usher is not installed here: there is no $manifest"
+	warn_of_claims
+	read_manifest
+	for ((i = ${#old_manifest[@]} - 1; i >= 0; i--)); do
+		read -r kind path what <<<"${old_manifest[i]}"
+		[[ $kind == d ]] || take_off "$kind" "$path" "$what"
+	done
+	rm -f -- "$DESTDIR$manifest"
+	# The deepest first
+	while read -r kind path; do
+		take_off "$kind" "$path"
+	done < <(printf '%s\n' "${old_manifest[@]}" | grep '^d ' | sort -r)
+	reload_daemons
+	say "usher is off this host"
+}
+
+case ${1-} in
+demo) run_demo "${@:2}" ;;
+check) run_check ;;
+install) do_install ;;
+uninstall) do_uninstall ;;
+help | --help | -h) usage ;;
+*)
+	usage >&2
+	exit 64
+	;;
+esac

@@ -1,0 +1,350 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/demo/demo.bats - the demo, what its table notices, and install.sh
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	export BUILD_DIR=${BUILD_DIR:-build}
+	# Whatever a caller's make has said is not for this build
+	env -u MAKEFLAGS -u MAKELEVEL make -s -j2 O="$BUILD_DIR" all fake >&2
+	export RECORDINGS=$BATS_FILE_TMPDIR
+	test/demo/play "$BUILD_DIR/fake" --keep "$RECORDINGS" >"$RECORDINGS/out"
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	dest=$BATS_TEST_TMPDIR/dest
+}
+
+# --- the demo ----------------------------------------------------------------------------------
+
+@test "the demo shows each kind of setting change and come back" {
+	cat "$RECORDINGS/out"
+	for line in \
+		'0000:01:00.0 .*driver +nouveau +vfio-pci +nouveau' \
+		'0000:01:00.3 .*driver_override +none +vfio-pci +none' \
+		'/dev/dri/card1 .*there +- +there' \
+		'network interface enp4s0 +there +- +there' \
+		'in the pool +512 +4096 +512' \
+		'surplus +0 +3584 +0' \
+		'cpuset.cpus.isolated\) +none +4-7,12-15 +none' \
+		'unbound kernel work .*ffff +0f0f +ffff' \
+		'monitor left: input +15 \(DP-1\) +17 \(HDMI-1\) +15' \
+		'sleep inhibitor +- +block sleep:id.* -' \
+		'claim in /run/usher +- +held +-'; do
+		grep -qE "$line" "$RECORDINGS/out" || { echo "no line: $line"; false; }
+	done
+	grep -qE '^[0-9]+ entries changed, every one of the [0-9]+ is as it was before$' "$RECORDINGS/out"
+}
+
+@test "the demo's output fits 100 columns, also when something is broken" {
+	test/demo/play "$BUILD_DIR/fake" --break 33 >"$BATS_TEST_TMPDIR/out"
+	run awk 'length > 100 { print FILENAME ": " $0; bad = 1 } END { exit bad }' \
+		"$RECORDINGS/out" "$BATS_TEST_TMPDIR/out"
+	echo "$output"
+	((status == 0))
+}
+
+@test "the demo leaves no file and no process behind" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	test/demo/play "$BUILD_DIR/fake" >/dev/null
+	[[ -z $(ls -A "$TMPDIR") ]]
+	run pgrep -f "$TMPDIR"
+	((status == 1))
+}
+
+@test "a write that fails in prepare refuses the start, names it and undoes what was done" {
+	run test/demo/play "$BUILD_DIR/fake" --break 5
+	echo "$output"
+	((status == 0))
+	[[ $output == *"FAILED: EIO"* ]]
+	[[ $output == *"hook: prepare begin"*"exit status 1"*"usher: win11: "* ]]
+	[[ $output == *"start was refused (in prepare) and undone"* ]]
+	[[ $output == *"every one of the "*" entries is as it was before"* ]]
+}
+
+@test "a write that fails while the guest starts costs it only what could not be had" {
+	run test/demo/play "$BUILD_DIR/fake" --break 33
+	echo "$output"
+	((status == 0))
+	[[ $output == *"FAILED: EIO"* ]]
+	[[ $output == *"hook: started begin"*"log: win11: "* ]]
+	[[ $output == *"every one of the "*" is as it was before"* ]]
+}
+
+@test "a write that fails while the host is given back is made good by usher recover" {
+	run test/demo/play "$BUILD_DIR/fake" --break 90
+	echo "$output"
+	((status == 0))
+	[[ $output == *"FAILED: EIO"* ]]
+	[[ $output == *"usher recover tries"* ]]
+	[[ $output == *"every one of the "*" is as it was before"* ]]
+}
+
+@test "a number past the last write is said, not shown as a success" {
+	run test/demo/play "$BUILD_DIR/fake" --break 9999
+	((status == 1))
+	[[ $output == *"writes: none was broken"* ]]
+}
+
+@test "the demo goes without root rights" {
+	((EUID == 0)) || skip "not root, so all the others show it"
+	local as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	mkdir -m 0777 "$BATS_TEST_TMPDIR/nobody"
+	cp -r test "$BATS_TEST_TMPDIR/nobody/"
+	cp -r "$BUILD_DIR/fake" "$BATS_TEST_TMPDIR/nobody/fake"
+	chmod -R a+rX "$BATS_TEST_TMPDIR/nobody"
+	chmod a+x "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "$BATS_TEST_TMPDIR"
+	TMPDIR=$BATS_TEST_TMPDIR/nobody run "${as[@]}" \
+		"$BATS_TEST_TMPDIR/nobody/test/demo/play" "$BATS_TEST_TMPDIR/nobody/fake"
+	echo "$output"
+	((status == 0))
+}
+
+# --- what the comparison notices ------------------------------------------------------------------
+
+# plant PATH SED: the recording after, with one difference of this kind
+plant() {
+	sed -E "$2" "$RECORDINGS/after" >"$BATS_TEST_TMPDIR/after"
+	! cmp -s "$RECORDINGS/after" "$BATS_TEST_TMPDIR/after"
+	run test/demo/compare "$RECORDINGS/before" "$RECORDINGS/during" "$BATS_TEST_TMPDIR/after"
+	echo "$output"
+	((status == 1))
+	[[ $output == *"not back: /$1"* ]]
+	[[ $output == *"1 of "*" entries did not come back"* ]]
+}
+
+# add LINE: an entry that was not there before
+add() {
+	local path=${1#* }
+	plant "${path%% *}" "\$a $1"
+}
+
+@test "a driver that is not back is noticed" {
+	plant sys/devices/pci 's,^(s [^ ]*0000:01:00.0/driver) .*,\1 x/vfio-pci,'
+}
+
+@test "an override that is not back is noticed" {
+	plant sys/devices/pci 's,^(f [^ ]*0000:01:00.0/driver_override) .*,\1 vfio-pci,'
+}
+
+@test "a device node that is not back is noticed" {
+	plant dev/dri/card1 '/^f dev.dri.card1$/d'
+}
+
+@test "a pool that is not back is noticed" {
+	plant sys/devices/system/node 's,^(f [^ ]*node0/hugepages/hugepages-2048kB/nr_hugepages) .*,\1 513,'
+}
+
+@test "isolated CPUs that are not back are noticed" {
+	plant sys/fs/cgroup/cpuset.cpus.isolated 's,^r sys/fs/cgroup/cpuset.cpus.isolated,& 4,'
+}
+
+@test "a workqueue mask that is not back is noticed" {
+	plant sys/devices/virtual/workqueue 's,^(f [^ ]*workqueue/cpumask) .*,\1 0f0f,'
+}
+
+@test "an IRQ that is not back is noticed" {
+	plant proc/irq/129 's,^(f proc/irq/129/smp_affinity_list) .*,\1 3,'
+}
+
+@test "a governor that is not back is noticed" {
+	plant sys/devices/system/cpu 's,^(f [^ ]*policy4/scaling_governor) .*,\1 performance,'
+}
+
+@test "a sysctl that is not back is noticed" {
+	plant proc/sys/vm/stat_interval 's,^(f [^ ]*stat_interval) .*,\1 120,'
+}
+
+@test "a monitor that is not back is noticed" {
+	plant .fake/monitor/left/input 's,^(f .fake/monitor/left/input) .*,\1 17,'
+}
+
+@test "an inhibitor that is left is noticed" {
+	add "f .fake/inhibitors/77 block sleep usher"
+}
+
+@test "AllowedCPUs that are left are noticed" {
+	add "f .fake/properties/system.slice/AllowedCPUs 0-3"
+}
+
+@test "a cgroup setting that is left is noticed" {
+	add "f sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive 4-7"
+}
+
+@test "a claim that is left is noticed" {
+	add "f run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini [claim]"
+}
+
+@test "a baseline that is left is noticed" {
+	add "f run/usher/host/cpuset.ini [baseline]"
+}
+
+@test "a module that is gone is noticed" {
+	plant sys/module/igb '/^d sys.module.igb$/d'
+}
+
+@test "a guest that got nothing is noticed" {
+	run test/demo/compare "$RECORDINGS/before" "$RECORDINGS/before" "$RECORDINGS/before"
+	((status == 1))
+	[[ $output == *"nothing changed"* ]]
+}
+
+# --- recordings ------------------------------------------------------------------------------------
+
+@test "a recording that is unpacked and recorded again is the same" {
+	test/trees/unpack "$BATS_TEST_TMPDIR/a" test/trees/desktop.tree
+	test/trees/record "$BATS_TEST_TMPDIR/a" >"$BATS_TEST_TMPDIR/a.tree"
+	test/trees/unpack "$BATS_TEST_TMPDIR/b" "$BATS_TEST_TMPDIR/a.tree"
+	test/trees/record "$BATS_TEST_TMPDIR/b" | diff "$BATS_TEST_TMPDIR/a.tree" -
+	grep -q '^x .*/edid 00ffffffffffff00' "$BATS_TEST_TMPDIR/a.tree"
+}
+
+@test "a recording cannot lead out of its directory" {
+	printf 'f ../outside x\n' >"$BATS_TEST_TMPDIR/bad.tree"
+	run test/trees/unpack "$BATS_TEST_TMPDIR/c" "$BATS_TEST_TMPDIR/bad.tree"
+	((status == 1))
+	[[ ! -e $BATS_TEST_TMPDIR/outside ]]
+}
+
+# --- install.sh ------------------------------------------------------------------------------------
+
+install_into() {
+	DESTDIR=$dest run ./install.sh install
+	echo "$output"
+	((status == 0))
+}
+
+uninstall_from() {
+	DESTDIR=$dest run ./install.sh uninstall
+	echo "$output"
+	((status == 0))
+}
+
+@test "what is installed is on record, and uninstalling leaves nothing" {
+	install_into
+	[[ $(readlink "$dest/etc/libvirt/hooks/qemu") == /usr/sbin/usher-hook ]]
+	[[ $(stat -c %a "$dest/usr/sbin/usher-hook") == 755 ]]
+	[[ $(stat -c %a "$dest/etc/usher/conf.d") == 755 ]]
+	[[ -L $dest/usr/lib/systemd/system/libvirtd.service.wants/usher-recover.service ]]
+	[[ -L $dest/usr/lib/systemd/system/virtqemud.service.wants/usher-recover.service ]]
+	[[ -e $dest/usr/share/man/man8/usher-hook.8 ]]
+	uninstall_from
+	[[ -z $(ls -A "$dest") ]]
+}
+
+@test "every program the Makefile builds is installed" {
+	install_into
+	for program in usher usher-hook usher-vfio usher-hugepages usher-cpuset usher-display \
+		usher-nosleep usher-seat; do
+		cmp "$BUILD_DIR/$program" "$dest/usr/sbin/$program"
+	done
+}
+
+@test "prefix and sysconfdir are honoured" {
+	prefix=/opt/usher sysconfdir=/opt/etc install_into
+	[[ -x $dest/opt/usher/sbin/usher-hook && -e $dest/opt/etc/usher/usher.ini ]]
+	[[ $(readlink "$dest/opt/etc/libvirt/hooks/qemu") == /opt/usher/sbin/usher-hook ]]
+	grep -q '^ExecStart=/opt/usher/sbin/usher recover$' \
+		"$dest/opt/usher/lib/systemd/system/usher-recover.service"
+	prefix=/opt/usher sysconfdir=/opt/etc uninstall_from
+	[[ -z $(ls -A "$dest") ]]
+}
+
+@test "a program in use is replaced, not written to" {
+	install_into
+	inode=$(stat -c %i "$dest/usr/sbin/usher-hook")
+	exec 8<"$dest/usr/sbin/usher-hook"
+	install_into
+	[[ $(stat -c %i "$dest/usr/sbin/usher-hook") != "$inode" ]]
+	exec 8<&-
+}
+
+@test "another hook stays and usher goes beside it" {
+	mkdir -p "$dest/etc/libvirt/hooks"
+	echo '#!/bin/sh' >"$dest/etc/libvirt/hooks/qemu"
+	install_into
+	[[ $output == *"another hook and stays"*qemu.d/usher* ]]
+	[[ $(cat "$dest/etc/libvirt/hooks/qemu") == '#!/bin/sh' ]]
+	[[ $(readlink "$dest/etc/libvirt/hooks/qemu.d/usher") == /usr/sbin/usher-hook ]]
+	uninstall_from
+	[[ $(cd "$dest" && find . -type f -o -type l) == ./etc/libvirt/hooks/qemu ]]
+}
+
+@test "another hook with a libvirt that reads no qemu.d is an error, and nothing is installed" {
+	mkdir -p "$dest/etc/libvirt/hooks" "$BATS_TEST_TMPDIR/bin"
+	echo '#!/bin/sh' >"$dest/etc/libvirt/hooks/qemu"
+	printf '#!/bin/sh\necho "virtqemud (libvirt) 6.4.0"\n' >"$BATS_TEST_TMPDIR/bin/virtqemud"
+	chmod +x "$BATS_TEST_TMPDIR/bin/virtqemud"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH DESTDIR=$dest run ./install.sh install
+	((status == 1))
+	[[ $output == *"libvirt 6.4 reads no qemu.d"* ]]
+	[[ ! -e $dest/usr ]]
+}
+
+@test "a second install keeps the admin's file, and uninstalling keeps it too" {
+	install_into
+	echo '[nosleep]' >"$dest/etc/usher/usher.ini"
+	echo '[vfio]' >"$dest/etc/usher/conf.d/win11.ini"
+	install_into
+	[[ $(cat "$dest/etc/usher/usher.ini") == '[nosleep]' ]]
+	uninstall_from
+	[[ $(cd "$dest" && find . -type f | sort | paste -sd ' ') == \
+		"./etc/usher/conf.d/win11.ini ./etc/usher/usher.ini" ]]
+}
+
+@test "a file of an older version that this one lacks goes with the next install" {
+	install_into
+	echo old >"$dest/usr/sbin/usher-old"
+	echo "f /usr/sbin/usher-old $(sha256sum <"$dest/usr/sbin/usher-old" | cut -d ' ' -f 1)" \
+		>>"$dest/usr/lib/usher/manifest"
+	install_into
+	[[ ! -e $dest/usr/sbin/usher-old ]]
+	uninstall_from
+	[[ -z $(ls -A "$dest") ]]
+}
+
+@test "a configuration file nobody has touched follows the new version" {
+	install_into
+	echo '# old' >"$dest/etc/usher/usher.ini"
+	sed -i "s,^c /etc/usher/usher.ini .*,c /etc/usher/usher.ini $(sha256sum \
+		<"$dest/etc/usher/usher.ini" | cut -d ' ' -f 1)," "$dest/usr/lib/usher/manifest"
+	install_into
+	cmp conf.d/usher.ini "$dest/etc/usher/usher.ini"
+}
+
+@test "an installed file that somebody has changed is not removed" {
+	install_into
+	echo changed >>"$dest/usr/share/doc/usher/example.ini"
+	uninstall_from
+	[[ $output == *"kept /usr/share/doc/usher/example.ini"* ]]
+	[[ -e $dest/usr/share/doc/usher/example.ini ]]
+}
+
+@test "uninstalling warns of guests that still hold something" {
+	install_into
+	mkdir -p "$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809"
+	printf '[claim]\nguest = win11\n' \
+		>"$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini"
+	uninstall_from
+	[[ $output == *"guest win11 still holds"* ]]
+}
+
+@test "uninstalling what is not installed is an error" {
+	mkdir "$dest"
+	DESTDIR=$dest run ./install.sh uninstall
+	((status == 1))
+	[[ $output == *"not installed here"* ]]
+}
+
+@test "a place that AppArmor lets libvirt run nothing from is warned of" {
+	prefix=/usr/local install_into
+	[[ $output == *"AppArmor lets libvirt run nothing from /usr/local/sbin"* ]]
+}
+
+@test "an unknown verb is wrong usage" {
+	run ./install.sh reinstall
+	((status == 64))
+	[[ $output == *"usage: ./install.sh VERB"* ]]
+}
