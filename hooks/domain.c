@@ -24,20 +24,30 @@
 #include "domain_reader.h"
 
 struct input {
-	int fd;			/* -1: from memory */
+	int fd; /* -1: from memory */
 	const char *mem;
-	size_t left;		/* of the memory */
+	size_t left; /* of the memory */
 	size_t total;
 	struct guard guard;
 	int error;
-	char why[128];		/* with error */
+	char why[128]; /* with error */
 };
+
+/* libxml2 2.12 made its error constant */
+#if LIBXML_VERSION >= 21200
+#define ERROR_CONST const
+#else
+#define ERROR_CONST
+#endif
 
 struct stream {
 	struct domain_reader r;
-	const struct domain_row *rows[DOMAIN_DEPTH_MAX];	/* of the open elements */
-	int skip;		/* depth of the element that is skipped whole, -1 for none */
-	bool done;		/* </domain> was read */
+	int xml_code; /* of libxml2's first fatal error, 0 for none */
+	int xml_line;
+	char xml_why[160];
+	const struct domain_row *rows[DOMAIN_DEPTH_MAX]; /* of the open elements */
+	int skip;  /* depth of the element that is skipped whole, -1 for none */
+	bool done; /* </domain> was read */
 };
 
 static void pins_free(struct domain_pin *pins, size_t nr)
@@ -141,7 +151,7 @@ static int input_read(void *context, char *buf, int len)
 		return input_refuse(in, (int)n, "cannot be read: %s", strerror((int)-n));
 	in->total += (size_t)n;
 	if (in->total > DOMAIN_XML_MAX)
-		return input_refuse(in, -EFBIG, "larger than %d MiB", DOMAIN_XML_MAX >> 20);
+		return input_refuse(in, -EFBIG, "larger than %zu MiB", DOMAIN_XML_MAX >> 20);
 	why = guard_bytes(&in->guard, buf, (size_t)n, &used);
 	if (why)
 		return input_refuse(in, -EBADMSG, "line %u: %s", in->guard.line, why);
@@ -269,24 +279,35 @@ static int on_node(struct stream *s)
 
 /* --- The whole document ------------------------------------------------------------------------ */
 
+static void on_xml_error(void *context, ERROR_CONST xmlError *error)
+{
+	struct stream *s = context;
+	const char *why = error->message ? error->message : "unknown error";
+
+	if (error->level != XML_ERR_FATAL || s->xml_code)
+		return;
+	s->xml_code = error->code;
+	s->xml_line = error->line;
+	(void)snprintf(s->xml_why, sizeof(s->xml_why), "%.*s", (int)strcspn(why, "\n"), why);
+}
+
 /* Why xmlTextReaderRead() gave up before </domain> */
 static int refuse_stream(struct stream *s, const struct input *in)
 {
-	const xmlError *error = xmlGetLastError();
-	const char *why = error && error->message ? error->message : "unknown error";
 	struct domain_reader *r = &s->r;
 
 	if (in->error < 0) {
 		(void)snprintf(r->err->what, sizeof(r->err->what), "%s", in->why);
 		return in->error;
 	}
-	if (error && error->code == XML_ERR_NO_MEMORY)
+	/* Without memory libxml2 2.9 does not always say so, nor that anything is wrong */
+	if (s->xml_code == XML_ERR_NO_MEMORY)
 		return domain_no_memory(r);
-	r->line = error && error->line > 0 ? error->line : (int)in->guard.line;
-	/* Its words for that are "Extra content at the end of the document" */
-	if (error && error->code == XML_ERR_DOCUMENT_END)
+	r->line = s->xml_line > 0 ? s->xml_line : (int)in->guard.line;
+	if (!s->xml_code || s->xml_code == XML_ERR_DOCUMENT_END ||
+	    s->xml_code == XML_ERR_TAG_NOT_FINISHED)
 		return domain_refuse(r, "the XML ends before </domain>");
-	return domain_refuse(r, "no well-formed XML: %.*s", (int)strcspn(why, "\n"), why);
+	return domain_refuse(r, "no well-formed XML: %s", s->xml_why);
 }
 
 static int read_nodes(struct stream *s, const struct input *in)
@@ -392,7 +413,6 @@ static int stream_open(struct stream *s, struct input *in)
 {
 	struct domain_reader *r = &s->r;
 
-	xmlResetLastError();
 	/* Our stderr is one line for the user */
 	xmlSetGenericErrorFunc(NULL, say_nothing);
 	r->seen = calloc(domain_nr_rows, sizeof(*r->seen));
@@ -404,7 +424,10 @@ static int stream_open(struct stream *s, struct input *in)
 	r->xml = xmlReaderForIO(input_read, input_close, in, NULL, "UTF-8",
 				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
 					XML_PARSE_IGNORE_ENC);
-	return r->xml ? 0 : domain_no_memory(r);
+	if (!r->xml)
+		return domain_no_memory(r);
+	xmlTextReaderSetStructuredErrorHandler(r->xml, on_xml_error, s);
+	return 0;
 }
 
 static int read_domain(struct input *in, struct domain *ret, struct domain_error *err)

@@ -13,7 +13,7 @@
 
 /* Bounds on what libvirt (or who edited a save image) may send: past them the domain is refused.
  * A larger domain can be neither defined nor dumped: REMOTE_STRING_MAX in libvirt's RPC protocol */
-#define DOMAIN_XML_MAX	 (4 * 1024 * 1024)
+#define DOMAIN_XML_MAX	 ((size_t)4 << 20)
 #define DOMAIN_DEPTH_MAX 128
 /* Longest lists that are kept: pins, devices, cells, ... */
 #define DOMAIN_PINS_MAX	   4096
@@ -22,20 +22,20 @@
 #define DOMAIN_PAGES_MAX   64
 
 enum domain_pci_origin {
-	DOMAIN_PCI_HOSTDEV,	/* <hostdev mode='subsystem' type='pci'> */
-	DOMAIN_PCI_INTERFACE,	/* <interface type='hostdev'> */
-	DOMAIN_PCI_NVME,	/* <disk type='nvme'>, its backing chain or mirror */
+	DOMAIN_PCI_HOSTDEV,   /* <hostdev mode='subsystem' type='pci'> */
+	DOMAIN_PCI_INTERFACE, /* <interface type='hostdev'> */
+	DOMAIN_PCI_NVME,      /* <disk type='nvme'>, its backing chain or mirror */
 };
 
 struct domain_pci {
-	struct pciaddr addr;		/* on the host */
+	struct pciaddr addr; /* on the host */
 	enum domain_pci_origin origin;
 	bool managed;
 };
 
 struct domain_pin {
-	unsigned int id;		/* vCPU or iothread */
-	char *cpus;			/* kernel list form, never empty */
+	unsigned int id; /* vCPU or iothread */
+	char *cpus;	 /* kernel list form, never empty */
 };
 
 /* <cpu><numa><cell> */
@@ -46,20 +46,20 @@ struct domain_cell {
 
 /* <devices><memory> */
 struct domain_memory {
-	char *model;			/* dimm nvdimm virtio-mem virtio-pmem sgx-epc */
+	char *model; /* dimm nvdimm virtio-mem virtio-pmem sgx-epc */
 	unsigned long long size_kib;
-	unsigned long long requested_kib;	/* virtio-mem: plugged at start; else 0 */
-	unsigned long long block_kib;	/* virtio-mem; else 0 */
-	int node;			/* guest cell, -1 when none is named */
-	unsigned long long pagesize_kib;	/* its own <source><pagesize>; 0 when none */
-	char *nodes;			/* its own <source><nodemask>: host nodes; NULL when none */
-	bool file;			/* backed by a <path> or a host device, not by pages */
+	unsigned long long requested_kib; /* virtio-mem: plugged at start; else 0 */
+	unsigned long long block_kib;	  /* virtio-mem; else 0 */
+	int node;			  /* guest cell, -1 when none is named */
+	unsigned long long pagesize_kib;  /* its own <source><pagesize>; 0 when none */
+	char *nodes; /* its own <source><nodemask>: host nodes; NULL when none */
+	bool file;   /* backed by a <path> or a host device, not by pages */
 };
 
 /* <memoryBacking><hugepages><page> */
 struct domain_page {
 	unsigned long long size_kib;
-	char *cells;			/* guest cells, list form; NULL: all that no other names */
+	char *cells; /* guest cells, list form; NULL: all that no other names */
 };
 
 enum domain_numa_mode {
@@ -73,51 +73,51 @@ enum domain_numa_mode {
 struct domain_memnode {
 	unsigned int cell;
 	enum domain_numa_mode mode;
-	char *nodes;			/* host nodes, list form */
+	char *nodes; /* host nodes, list form */
 };
 
 /* A text that the XML does not have is NULL. CPU and node lists are in the kernel's list form. */
 struct domain {
-	char *name;			/* as libvirt gives it, entities decoded */
-	char uuid[UUID_STRLEN];		/* lower case */
+	char *name;		/* as libvirt gives it, entities decoded */
+	char uuid[UUID_STRLEN]; /* lower case */
 
-	struct domain_pci *pci;		/* no function twice; sorted by address */
+	struct domain_pci *pci; /* no function twice; sorted by address */
 	size_t nr_pci;
-	struct strlist block_disks;	/* <disk type='block'>: source dev, chain and mirror too */
-	struct strlist network_pools;	/* <interface type='network'>: source network */
+	struct strlist block_disks;   /* <disk type='block'>: source dev, chain and mirror too */
+	struct strlist network_pools; /* <interface type='network'>: source network */
 
 	unsigned int vcpus_max;
-	unsigned int vcpus_current;	/* online at start */
-	bool vcpu_auto;			/* placement='auto': numad chooses, after prepare */
-	char *vcpu_cpus;		/* <vcpu cpuset=>: where vCPUs without a pin may run */
-	struct domain_pin *vcpu_pins;	/* sorted by id */
+	unsigned int vcpus_current;   /* online at start */
+	bool vcpu_auto;		      /* placement='auto': numad chooses, after prepare */
+	char *vcpu_cpus;	      /* <vcpu cpuset=>: where vCPUs without a pin may run */
+	struct domain_pin *vcpu_pins; /* sorted by id */
 	size_t nr_vcpu_pins;
 	char *emulator_cpus;
 	unsigned int iothreads;
 	struct domain_pin *iothread_pins;
 	size_t nr_iothread_pins;
 
-	unsigned long long memory_kib;	/* <memory>: the total, memory devices included */
+	unsigned long long memory_kib; /* <memory>: the total, memory devices included */
 	struct domain_memory *memories;
 	size_t nr_memories;
-	struct domain_cell *cells;	/* guest cells, sorted by id */
+	struct domain_cell *cells; /* guest cells, sorted by id */
 	size_t nr_cells;
 
-	bool hugepages;			/* <hugepages/> is there */
-	struct domain_page *pages;	/* empty with hugepages: the host's default size */
+	bool hugepages;		   /* <hugepages/> is there */
+	struct domain_page *pages; /* empty with hugepages: the host's default size */
 	size_t nr_pages;
-	char *memory_source;		/* memfd file anonymous */
-	bool memory_balloon;		/* false only for <memballoon model='none'> */
+	char *memory_source; /* memfd file anonymous */
+	bool memory_balloon; /* false only for <memballoon model='none'> */
 
-	bool numa_auto;			/* <numatune><memory placement='auto'> */
+	bool numa_auto; /* <numatune><memory placement='auto'> */
 	enum domain_numa_mode numa_mode;
-	char *numa_nodes;		/* <numatune><memory nodeset=> */
+	char *numa_nodes; /* <numatune><memory nodeset=> */
 	struct domain_memnode *memnodes;
 	size_t nr_memnodes;
 
-	char *partition;		/* <resource><partition>: "/machine/foo" */
-	char *on_poweroff;		/* destroy restart preserve rename-restart */
-	char *launch_security;		/* sev sev-snp tdx s390-pv */
+	char *partition;       /* <resource><partition>: "/machine/foo" */
+	char *on_poweroff;     /* destroy restart preserve rename-restart */
+	char *launch_security; /* sev sev-snp tdx s390-pv */
 };
 
 void domain_free(struct domain *domain);
@@ -173,17 +173,17 @@ int domain_all_cpus(const struct domain *domain, struct cpulist *ret) _must_chec
 /* Pages of one size that QEMU will take from one set of host nodes */
 struct domain_need {
 	unsigned long long size_kib;
-	char *nodes;			/* host nodes, list form; "" is any */
-	bool strict;			/* false: other nodes will do (preferred, interleave) */
+	char *nodes; /* host nodes, list form; "" is any */
+	bool strict; /* false: other nodes will do (preferred, interleave) */
 	unsigned long long nr_pages;
 };
 
 struct domain_hugepages {
-	struct domain_need *needs;	/* one per size, nodes and strict; in order of the objects */
+	struct domain_need *needs; /* one per size, nodes and strict; in order of the objects */
 	size_t nr;
-	bool may_grow;			/* pages of the needs are faulted in while the guest runs:
+	bool may_grow; /* pages of the needs are faulted in while the guest runs:
 					 * virtio-mem, a balloon */
-	bool numad;			/* some pages go where numad says, after prepare */
+	bool numad;    /* some pages go where numad says, after prepare */
 };
 
 void domain_hugepages_free(struct domain_hugepages *hugepages);

@@ -14,21 +14,21 @@
 
 enum state {
 	IN_TEXT,
-	IN_MARKUP,		/* < */
-	IN_TAG,			/* <a, </a */
+	IN_MARKUP, /* < */
+	IN_TAG,	   /* <a, </a */
 	IN_DOUBLE_QUOTES,
 	IN_SINGLE_QUOTES,
-	IN_PI,			/* <? */
-	IN_PI_END,		/* <? ? */
-	IN_BANG,		/* <! */
-	IN_BANG_DASH,		/* <!- */
-	IN_COMMENT,		/* <!-- */
-	IN_COMMENT_DASH,	/* <!-- - */
-	IN_COMMENT_END,		/* <!-- -- */
-	IN_CDATA,		/* <![ */
-	IN_CDATA_BRACKET,	/* <![ ] */
-	IN_CDATA_END,		/* <![ ]] */
-	IN_DTD,			/* <!D */
+	IN_PI,		  /* <? */
+	IN_PI_END,	  /* <? ? */
+	IN_BANG,	  /* <! */
+	IN_BANG_DASH,	  /* <!- */
+	IN_COMMENT,	  /* <!-- */
+	IN_COMMENT_DASH,  /* <!-- - */
+	IN_COMMENT_END,	  /* <!-- -- */
+	IN_CDATA,	  /* <![ */
+	IN_CDATA_BRACKET, /* <![ ] */
+	IN_CDATA_END,	  /* <![ ]] */
+	IN_DTD,		  /* <!D */
 	NR_STATES,
 };
 

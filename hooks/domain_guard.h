@@ -9,19 +9,19 @@
 
 /* Bounds, because libxml2 2.9's time is the square of each of them. A cpuset of every second CPU has
  * 48 KiB; libvirt's largest tag has some 20 attributes */
-#define GUARD_TAG_MAX	 (128 * 1024)
+#define GUARD_TAG_MAX	 ((size_t)128 << 10)
 #define GUARD_ATTRS_MAX	 512
-#define GUARD_MARKUP_MAX (1024 * 1024)	/* comment, CDATA, processing instruction */
+#define GUARD_MARKUP_MAX ((size_t)1 << 20) /* comment, CDATA, processing instruction */
 
 struct guard {
-	int state;		/* begin with 0 */
-	unsigned int line;	/* begin with 1; then the line of the last byte */
-	size_t len;		/* of the tag, comment, ... that is open */
-	size_t nr_attrs;	/* of the tag that is open */
-	bool end_tag;		/* the tag that is open is </a> */
-	bool slash;		/* the last byte of a tag was '/' */
-	size_t depth;		/* elements that are open */
-	bool done;		/* the root element has ended */
+	int state;	   /* begin with 0 */
+	unsigned int line; /* begin with 1; then the line of the last byte */
+	size_t len;	   /* of the tag, comment, ... that is open */
+	size_t nr_attrs;   /* of the tag that is open */
+	bool end_tag;	   /* the tag that is open is </a> */
+	bool slash;	   /* the last byte of a tag was '/' */
+	size_t depth;	   /* elements that are open */
+	bool done;	   /* the root element has ended */
 };
 
 /**

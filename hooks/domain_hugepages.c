@@ -24,9 +24,9 @@
 /* What QEMU is told of one memory object */
 struct object {
 	unsigned long long size_kib;
-	unsigned long long pagesize_kib;	/* its own; 0 when it has none */
-	int cell;				/* -1 for none */
-	const char *nodes;			/* its own host nodes; NULL when it has none */
+	unsigned long long pagesize_kib; /* its own; 0 when it has none */
+	int cell;			 /* -1 for none */
+	const char *nodes;		 /* its own host nodes; NULL when it has none */
 };
 
 struct host {
@@ -139,8 +139,9 @@ static int add_need(struct domain_hugepages *list, unsigned long long size_kib, 
 
 		if (need->size_kib == size_kib && need->strict == strict &&
 		    strcmp(need->nodes, nodes) == 0)
-			return __builtin_add_overflow(need->nr_pages, nr_pages, &need->nr_pages) ?
-				       -EINVAL : 0;
+			return __builtin_add_overflow(need->nr_pages, nr_pages, &need->nr_pages)
+				       ? -EINVAL
+				       : 0;
 	}
 	needs = reallocarray(list->needs, list->nr + 1, sizeof(*needs));
 	if (!needs)
@@ -150,7 +151,10 @@ static int add_need(struct domain_hugepages *list, unsigned long long size_kib, 
 	if (!copy)
 		return -ENOMEM;
 	needs[list->nr++] = (struct domain_need){
-		.size_kib = size_kib, .nodes = copy, .strict = strict, .nr_pages = nr_pages,
+		.size_kib = size_kib,
+		.nodes = copy,
+		.strict = strict,
+		.nr_pages = nr_pages,
 	};
 	return 0;
 }
@@ -171,8 +175,8 @@ static int add_object(const struct domain *domain, const struct object *object,
 
 static int round_up(unsigned long long *size_kib, unsigned long long align_kib)
 {
-	return __builtin_mul_overflow(ceil_div(*size_kib, align_kib), align_kib, size_kib) ?
-		       -EINVAL : 0;
+	return __builtin_mul_overflow(ceil_div(*size_kib, align_kib), align_kib, size_kib) ? -EINVAL
+											   : 0;
 }
 
 static int add_cells(const struct domain *domain, const struct host *host,
@@ -249,8 +253,8 @@ int domain_hugepages(const struct domain *domain, unsigned long long default_kib
 	const struct host host = { default_kib, base_kib };
 	int e;
 
-	e = domain->nr_cells ? add_cells(domain, &host, &list) :
-			       add_base_memory(domain, &host, &list);
+	e = domain->nr_cells ? add_cells(domain, &host, &list)
+			     : add_base_memory(domain, &host, &list);
 	for (size_t i = 0; i < domain->nr_memories && e == 0; i++)
 		e = add_device(domain, &domain->memories[i], &host, &list);
 	if (e < 0)

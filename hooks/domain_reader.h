@@ -12,7 +12,7 @@
 /* Where an element stands: what its children are looked up under */
 enum domain_place {
 	PLACE_DOCUMENT,
-	PLACE_LEAF,		/* nothing in it is looked at */
+	PLACE_LEAF, /* nothing in it is looked at */
 	PLACE_DOMAIN,
 	PLACE_BACKING,
 	PLACE_HUGEPAGES,
@@ -22,9 +22,9 @@ enum domain_place {
 	PLACE_NUMA,
 	PLACE_RESOURCE,
 	PLACE_DEVICES,
-	PLACE_PCI_DEVICE,	/* hostdev or interface */
+	PLACE_PCI_DEVICE, /* hostdev or interface */
 	PLACE_PCI_SOURCE,
-	PLACE_DISK,		/* a disk, or one of its chain */
+	PLACE_DISK, /* a disk, or one of its chain */
 	PLACE_DISK_SOURCE,
 	PLACE_MEMORY,
 	PLACE_MEMORY_SOURCE,
@@ -33,33 +33,33 @@ enum domain_place {
 
 /* What the element being read needs to remember until its end */
 struct domain_draft {
-	bool pci;			/* a PCI function of the host is to come */
+	bool pci; /* a PCI function of the host is to come */
 	struct domain_pci device;
 	struct domain_memory *memory;
-	char unit[16];			/* of the number in the text */
+	char unit[16]; /* of the number in the text */
 };
 
 struct domain_reader {
 	xmlTextReader *xml;
-	struct domain domain;		/* what was read so far */
+	struct domain domain; /* what was read so far */
 	struct domain_error *err;
-	int error;			/* first -errno; what follows it is not reported */
-	int line;			/* of what is wrong; 0: of the current element */
-	bool *seen;			/* by row: elements of which libvirt takes the first */
+	int error;  /* first -errno; what follows it is not reported */
+	int line;   /* of what is wrong; 0: of the current element */
+	bool *seen; /* by row: elements of which libvirt takes the first */
 	struct domain_draft draft;
-	char *text;			/* of the current element, DOMAIN_TEXT_MAX */
+	char *text; /* of the current element, DOMAIN_TEXT_MAX */
 	size_t text_len;
-	char *list;			/* room for one formatted CPU list */
+	char *list; /* room for one formatted CPU list */
 };
 
 struct domain_row {
-	enum domain_place parent;
 	const char *name;
+	int (*start)(struct domain_reader *r); /* reads attributes; may be NULL */
+	int (*end)(struct domain_reader *r);   /* reads the text; may be NULL */
+	enum domain_place parent;
 	enum domain_place here;
-	int (*start)(struct domain_reader *r);	/* reads attributes; may be NULL */
-	int (*end)(struct domain_reader *r);	/* reads the text; may be NULL */
-	bool text;				/* the text is wanted */
-	bool once;				/* libvirt takes the first, and so do we */
+	bool text; /* the text is wanted */
+	bool once; /* libvirt takes the first, and so do we */
 };
 
 extern const struct domain_row domain_rows[];

@@ -375,8 +375,10 @@ static int read_address(struct domain_reader *r, struct pciaddr *addr)
 			return e;
 	}
 	if (addr->domain == 0 && addr->bus == 0 && addr->slot == 0)
-		return domain_refuse(r, "a host device has the address 0000:00:00.%u, which is "
-				     "the host bridge's", addr->function);
+		return domain_refuse(r,
+				     "a host device has the address 0000:00:00.%u, which is "
+				     "the host bridge's",
+				     addr->function);
 	return 0;
 }
 

@@ -52,14 +52,22 @@ int domain_no_memory(struct domain_reader *r)
 	return r->error;
 }
 
+/* Not by xmlTextReaderGetAttribute(): without memory that finds no attribute, and says nothing */
 int domain_attr(struct domain_reader *r, const char *name, char **ret)
 {
-	char *value = (char *)xmlTextReaderGetAttribute(r->xml, (const xmlChar *)name);
+	const xmlNode *node = xmlTextReaderCurrentNode(r->xml);
+	const xmlAttr *attr = node ? node->properties : NULL;
+	const xmlNode *text;
 
-	if (!value && xmlGetLastError() && xmlGetLastError()->code == XML_ERR_NO_MEMORY)
-		return domain_no_memory(r);
-	*ret = value;
-	return 0;
+	while (attr && (attr->ns || strcmp((const char *)attr->name, name) != 0))
+		attr = attr->next;
+	*ret = NULL;
+	if (!attr)
+		return 0;
+	/* One text: where no entity can be declared, there is no reference to one */
+	text = attr->children;
+	*ret = strdup(text && text->content ? (const char *)text->content : "");
+	return *ret ? 0 : domain_no_memory(r);
 }
 
 int domain_attr_is(struct domain_reader *r, const char *name, const char *value)

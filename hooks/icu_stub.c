@@ -29,6 +29,7 @@ void ucnv_close(UConverter *converter)
 	(void)converter;
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): ICU's prototype */
 void ucnv_convertEx(UConverter *to, UConverter *from, char **target, const char *target_limit,
 		    const char **source, const char *source_limit, UChar *pivot_start,
 		    UChar **pivot_source, UChar **pivot_target, const UChar *pivot_limit,
@@ -39,6 +40,7 @@ void ucnv_convertEx(UConverter *to, UConverter *from, char **target, const char 
 	(void)reset, (void)flush;
 	*err = U_UNSUPPORTED_ERROR;
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 void ucnv_setToUCallBack(UConverter *converter, UConverterToUCallback action, const void *context,
 			 UConverterToUCallback *old_action, const void **old_context,

@@ -118,8 +118,7 @@ static int load_below(int rootfd, const char *path, const char *name, struct ini
 }
 
 /* The host's file and the checks that need both */
-static int complete(int rootfd, struct policy *policy, struct policy *ret,
-		    struct policy_error *err)
+static int complete(int rootfd, struct policy *policy, struct policy *ret, struct policy_error *err)
 {
 	int r = load_below(rootfd, POLICY_HOST_FILE, "/" POLICY_HOST_FILE, &policy->host, err);
 

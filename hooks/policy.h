@@ -31,40 +31,40 @@
  */
 
 enum policy_type {
-	POLICY_BOOL,		/* yes no */
-	POLICY_WORD,		/* one of words */
-	POLICY_WORDS,		/* some of words, or "none"; blanks, commas or colons between */
-	POLICY_DURATION,	/* "1500ms", "2s"; a bare number is seconds; up to POLICY_TIMEOUT_MAX */
-	POLICY_TIMEOUT,		/* a duration over 0 */
-	POLICY_NAME,		/* a kernel module's name */
+	POLICY_BOOL,	 /* yes no */
+	POLICY_WORD,	 /* one of words */
+	POLICY_WORDS,	 /* some of words, or "none"; blanks, commas or colons between */
+	POLICY_DURATION, /* "1500ms", "2s"; a bare number is seconds; up to POLICY_TIMEOUT_MAX */
+	POLICY_TIMEOUT,	 /* a duration over 0 */
+	POLICY_NAME,	 /* a kernel module's name */
 	POLICY_UUID,
-	POLICY_DEVICES,		/* PCI addresses, or "none"; blanks or commas between */
-	POLICY_EXPECT,		/* ADDR=VENDOR:DEVICE[/SERIAL]; blanks or commas between */
-	POLICY_MONITOR,		/* MFG:PRODUCT[:SERIAL] or a connector; "none" */
-	POLICY_INPUT,		/* an input's name or its VCP 0x60 value */
-	POLICY_I2C_ADDRESS,	/* 0x00 to 0xff */
+	POLICY_DEVICES,	    /* PCI addresses, or "none"; blanks or commas between */
+	POLICY_EXPECT,	    /* ADDR=VENDOR:DEVICE[/SERIAL]; blanks or commas between */
+	POLICY_MONITOR,	    /* MFG:PRODUCT[:SERIAL] or a connector; "none" */
+	POLICY_INPUT,	    /* an input's name or its VCP 0x60 value */
+	POLICY_I2C_ADDRESS, /* 0x00 to 0xff */
 	POLICY_NR_TYPES,
 };
 
 struct policy_key {
 	const char *section;
 	const char *key;
+	const char *words; /* POLICY_WORD(S): blank-separated; else NULL */
+	const char *dflt;  /* what auto means; "auto": derived from the domain */
+	const char *unit;  /* what a value is, for people: "seconds", "yes or no" */
+	const char *help;  /* one line */
 	enum policy_type type;
-	const char *words;	/* POLICY_WORD(S): blank-separated */
-	const char *dflt;	/* what auto means; "auto": derived from the domain */
-	const char *unit;	/* what stands for the value in examples: "seconds", "yes or no" */
-	const char *help;	/* one line */
-	bool guest_only;	/* makes no sense for all guests: refused in usher.ini */
-	bool own;		/* [display NAME] does not take it from [display] */
+	bool guest_only; /* makes no sense for all guests: refused in usher.ini */
+	bool own;	 /* [display NAME] does not take it from [display] */
 };
 
 extern const struct policy_key policy_keys[];
 extern const size_t policy_nr_keys;
 
 struct policy {
-	char *file;		/* the guest's file as messages name it */
+	char *file; /* the guest's file as messages name it */
 	struct inidoc guest;
-	struct inidoc host;	/* empty when there is no usher.ini */
+	struct inidoc host; /* empty when there is no usher.ini */
 };
 
 void policy_free(struct policy *policy);
@@ -133,7 +133,7 @@ int policy_devices(const struct policy *policy, struct pciaddr_list *ret) _must_
 struct policy_expect {
 	struct pciaddr addr;
 	struct pciid id;
-	char *serial;		/* NULL when none is expected */
+	char *serial; /* NULL when none is expected */
 };
 
 struct policy_expects {

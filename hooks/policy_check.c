@@ -89,7 +89,8 @@ static int refuse_section(const struct source *source, const struct inidoc_entry
 	if (near)
 		return refuse(source, entry, err, "unknown section [%s]: did you mean [%s]?",
 			      entry->section, near);
-	return refuse(source, entry, err, "unknown section [%s]: known are [guest] [vfio] "
+	return refuse(source, entry, err,
+		      "unknown section [%s]: known are [guest] [vfio] "
 		      "[hugepages] [cpuset] [display] [display NAME] [nosleep] [seat]",
 		      entry->section);
 }
@@ -151,8 +152,8 @@ static int check_entry(const struct source *source, const struct inidoc_entry *e
 		return refuse(source, entry, err, "duplicate key '%s' in [%s]: line %u has it too",
 			      entry->key, entry->section, first->line);
 	if (row->guest_only && source->host)
-		return refuse(source, entry, err, "'%s' is of one guest: set it in conf.d/GUEST.ini",
-			      entry->key);
+		return refuse(source, entry, err,
+			      "'%s' is of one guest: set it in conf.d/GUEST.ini", entry->key);
 	r = policy_check_value(row, entry->value, &wrong);
 	if (r == -EINVAL)
 		return refuse(source, entry, err, "[%s] %s: %s", entry->section, entry->key,
@@ -182,13 +183,17 @@ static int check_display(const struct policy *policy, const struct source *sourc
 
 	if (is_monitor && strcmp(monitor, "none") != 0 &&
 	    policy_number(policy, entry->section, "guest_input") < 0)
-		return refuse(source, entry, err, "[%s] names a monitor, but no guest_input: add "
-			      "the input that the guest's GPU is wired to", entry->section);
+		return refuse(source, entry, err,
+			      "[%s] names a monitor, but no guest_input: add "
+			      "the input that the guest's GPU is wired to",
+			      entry->section);
 	if (!is_monitor && policy_row(entry->section, entry->key)->own &&
 	    !inidoc_get(&policy->guest, entry->section, "monitor") &&
 	    !inidoc_get(&policy->host, entry->section, "monitor"))
-		return refuse(source, entry, err, "[%s] has a %s, but no monitor: usher-display "
-			      "list prints what to set", entry->section, entry->key);
+		return refuse(source, entry, err,
+			      "[%s] has a %s, but no monitor: usher-display "
+			      "list prints what to set",
+			      entry->section, entry->key);
 	return 0;
 }
 

@@ -133,6 +133,20 @@ void policy_expects_free(struct policy_expects *list)
 	*list = (struct policy_expects){ 0 };
 }
 
+static int add_expect(struct policy_expects *list, const char *word)
+{
+	struct policy_expect *grown;
+	int r;
+
+	grown = reallocarray(list->expects, list->nr + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	list->expects = grown;
+	r = policy_expect_parse(word, &grown[list->nr]);
+	list->nr += r == 0;
+	return r;
+}
+
 int policy_expects(const struct policy *policy, struct policy_expects *ret)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
@@ -142,14 +156,8 @@ int policy_expects(const struct policy *policy, struct policy_expects *ret)
 
 	if (strcmp(value, "auto") != 0)
 		r = text_split(value, POLICY_BLANKS, &words);
-	if (r == 0 && words.nr > 0) {
-		list.expects = calloc(words.nr, sizeof(*list.expects));
-		r = list.expects ? 0 : -ENOMEM;
-	}
-	for (size_t i = 0; i < words.nr && r == 0; i++) {
-		r = policy_expect_parse(words.names[i], &list.expects[i]);
-		list.nr += r == 0;
-	}
+	for (size_t i = 0; i < words.nr && r == 0; i++)
+		r = add_expect(&list, words.names[i]);
 	if (r < 0)
 		return r;
 	*ret = list;

@@ -12,7 +12,7 @@
 #include "policy_check.h"
 
 /* ABI: EDID 1.4 section 3.10.3: a serial number descriptor has 13 bytes; each may be written %XX */
-#define EDID_SERIAL_MAX (3 * 13)
+#define EDID_SERIAL_MAX 39
 /* ABI: NVM Express base specification, Identify Controller: SN has 20 bytes; room for others */
 #define SERIAL_MAX 64
 /* ABI: include/linux/moduleparam.h MAX_PARAM_PREFIX_LEN on 64 bit, Linux 6.12 */
@@ -23,7 +23,7 @@ static const struct {
 	const char *name;
 	unsigned char value;
 } inputs[] = {
-	{ "vga1", 0x01 }, { "vga2", 0x02 }, { "dvi1", 0x03 },  { "dvi2", 0x04 },  { "dp1", 0x0f },
+	{ "vga1", 0x01 }, { "vga2", 0x02 },  { "dvi1", 0x03 },	{ "dvi2", 0x04 },  { "dp1", 0x0f },
 	{ "dp2", 0x10 },  { "hdmi1", 0x11 }, { "hdmi2", 0x12 }, { "usb-c", 0x1b },
 };
 
@@ -217,8 +217,8 @@ static int is_monitor(const struct policy_key *row, const char *value)
 
 static const struct grammar {
 	int (*is)(const struct policy_key *row, const char *value);
-	const char *ends;	/* of one word; NULL when the value is not a list */
-	const char *wrong;	/* "'foo' is ..."; NULL: "... is none of" the row's words */
+	const char *ends;  /* of one word; NULL when the value is not a list */
+	const char *wrong; /* "'foo' is ..."; NULL: "... is none of" the row's words */
 } grammars[POLICY_NR_TYPES] = {
 	[POLICY_BOOL] = { is_bool, NULL, "neither yes nor no" },
 	[POLICY_WORD] = { is_word, NULL, NULL },
@@ -253,8 +253,8 @@ static int say_wrong(const struct policy_key *row, const char *word, struct poli
 		return -ENOMEM;
 	near = text_nearest(word, (const char *const *)words.names, words.nr);
 	if (near)
-		(void)snprintf(err->what, sizeof(err->what), "'%s' is not known: did you mean '%s'?",
-			       word, near);
+		(void)snprintf(err->what, sizeof(err->what),
+			       "'%s' is not known: did you mean '%s'?", word, near);
 	else
 		(void)snprintf(err->what, sizeof(err->what), "'%s' is none of: auto %s", word,
 			       row->words);
@@ -286,7 +286,8 @@ int policy_check_value(const struct policy_key *row, const char *value, struct p
 	if (strcmp(value, "auto") == 0)
 		return 0;
 	if (!value[strspn(value, POLICY_WORD_ENDS)]) {
-		(void)snprintf(err->what, sizeof(err->what), "has no value: write 'auto' or leave the "
+		(void)snprintf(err->what, sizeof(err->what),
+			       "has no value: write 'auto' or leave the "
 			       "line out");
 		return -EINVAL;
 	}

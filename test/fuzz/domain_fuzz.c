@@ -107,7 +107,8 @@ static char *tree_name(const xmlNode *root)
 		size_t len;
 		FILE *f;
 
-		if (node->type != XML_ELEMENT_NODE || node->ns || strcmp((char *)node->name, "name"))
+		if (node->type != XML_ELEMENT_NODE || node->ns ||
+		    strcmp((char *)node->name, "name"))
 			continue;
 		f = open_memstream(&text, &len);
 		CHECK(f);

@@ -51,12 +51,16 @@ static void parse(const char *xml, struct domain *ret)
 		fail_msg("%s: %s", xml, err.what);
 }
 
+/* A @what that ends in ": " is a beginning: what follows are libxml2's words */
 static void refused(const char *xml, size_t len, int error, const char *what)
 {
 	struct domain_error err = { "" };
 	struct domain domain = { .vcpus_max = 77 };
+	size_t n = strlen(what);
 
 	assert_int_equal(domain_parse(xml, len, &domain, &err), error);
+	if (strcmp(what + n - 2, ": ") == 0 && strlen(err.what) > n)
+		err.what[n] = '\0';
 	assert_string_equal(err.what, what);
 	assert_int_equal(domain.vcpus_max, 77);
 	assert_null(domain.name);
@@ -169,12 +173,11 @@ static void cells_and_memory_devices_each_take_whole_pages_where_they_are_bound(
 	assert_string_equal(domain.on_poweroff, "restart");
 	assert_string_equal(domain.partition, "/machine/production");
 	/* Node 0: cell 0 of 4097 MiB, a DIMM of 513 MiB, virtio-mem's request */
-	assert_needs(&domain,
-		     "2048 [0] strict 2818;"
-		     "1048576 [1] 3;"
-		     "2048 [0-1] strict 1;"
-		     "1048576 [1] strict 1;"
-		     "grows;");
+	assert_needs(&domain, "2048 [0] strict 2818;"
+			      "1048576 [1] 3;"
+			      "2048 [0-1] strict 1;"
+			      "1048576 [1] strict 1;"
+			      "grows;");
 }
 
 static void nvme_disks_are_found_in_chain_and_mirror_and_their_functions_once(void **state)
@@ -294,6 +297,19 @@ static void blanks_at_the_ends_of_a_name_belong_to_it(void **state)
 	assert_string_equal(domain.name, " a b ");
 }
 
+static void references_in_attributes_and_texts_are_resolved(void **state)
+{
+	_cleanup_domain_ struct domain domain = { 0 };
+
+	(void)state;
+	parse(XML("<devices><disk><source dev='/dev/&lt;a&amp;b&#x43;&#100;&quot;e'/></disk>"
+		  "</devices><resource><partition>&#x2f;m&gt;<![CDATA[&lt;]]></partition></"
+		  "resource>"),
+	      &domain);
+	assert_string_equal(domain.block_disks.names[0], "/dev/<a&bCd\"e");
+	assert_string_equal(domain.partition, "/m>&lt;");
+}
+
 /* --- Values ------------------------------------------------------------------------------------ */
 
 #define HOSTDEV(address)                                                                           \
@@ -305,7 +321,8 @@ static void pci_numbers_are_hexadecimal_octal_or_decimal_by_their_prefix(void **
 	static const struct {
 		const char *xml, *addr;
 	} cases[] = {
-		{ HOSTDEV("domain='0x0000' bus='0x0a' slot='0x1f' function='0x7'"), "0000:0a:1f.7" },
+		{ HOSTDEV("domain='0x0000' bus='0x0a' slot='0x1f' function='0x7'"),
+		  "0000:0a:1f.7" },
 		{ HOSTDEV("domain='0' bus='10' slot='31' function='7'"), "0000:0a:1f.7" },
 		{ HOSTDEV("domain='00' bus='012' slot='037' function='07'"), "0000:0a:1f.7" },
 		{ HOSTDEV("bus='255'"), "0000:ff:00.0" },
@@ -363,7 +380,8 @@ static void each_wrong_value_is_refused_with_its_line_and_element(void **state)
 		{ XML("<iothreads>many</iothreads>"), "<iothreads> 'many' is not a number" },
 		{ CPUTUNE("<vcpupin vcpu='0'/>"), "a pin lacks its vcpu or its cpuset" },
 		{ CPUTUNE("<vcpupin cpuset='0'/>"), "a pin lacks its vcpu or its cpuset" },
-		{ CPUTUNE("<iothreadpin iothread='1'/>"), "a pin lacks its iothread or its cpuset" },
+		{ CPUTUNE("<iothreadpin iothread='1'/>"),
+		  "a pin lacks its iothread or its cpuset" },
 		{ CPUTUNE("<vcpupin vcpu='0' cpuset=''/>"),
 		  "<vcpupin cpuset=''> is not a list like 0-3,8" },
 		{ CPUTUNE("<vcpupin vcpu='0' cpuset='3,^3'/>"),
@@ -400,7 +418,8 @@ static void each_wrong_value_is_refused_with_its_line_and_element(void **state)
 		{ XML("<numatune><memnode mode='x' cellid='0' nodeset='0'/></numatune>"),
 		  "NUMA mode 'x' is not known" },
 		{ NUMA("<cell id='-1'/>"), "<cell id='-1'> is not a number from 0 to 2147483647" },
-		{ NUMA("<cell memory='lots'/>"), "<cell memory='lots'> is not an amount of memory" },
+		{ NUMA("<cell memory='lots'/>"),
+		  "<cell memory='lots'> is not an amount of memory" },
 		{ XML("<devices><memory/></devices>"), "<memory> in <devices> lacks its model" },
 		{ MEMDEV("<target><size>x</size></target>"),
 		  "<size> 'x' is not an amount of memory" },
@@ -456,9 +475,7 @@ static void the_line_is_that_of_the_element_and_a_long_value_is_cut(void **state
 		"line 4: <vcpupin cpuset='012345678901234567890123456789012345678901234567'> is "
 		"not a list like 0-3,8");
 	refused(element, strlen(element), -EBADMSG, "line 3: a host device has no source address");
-	refused(broken, strlen(broken), -EBADMSG,
-		"line 3: no well-formed XML: Opening and ending tag mismatch: title line 2 and "
-		"titel");
+	refused(broken, strlen(broken), -EBADMSG, "line 3: no well-formed XML: ");
 }
 
 static void elements_of_which_libvirt_takes_the_first_are_taken_once(void **state)
@@ -552,14 +569,11 @@ static void xml_that_is_not_well_formed_is_refused_with_its_line(void **state)
 		{ "", "line 1: the XML ends before </domain>" },
 		{ XML("") "x", NULL },
 		{ "<domain>\n" NAME_UUID, "line 2: the XML ends before </domain>" },
-		{ "win11", "line 1: no well-formed XML: Document is empty" },
-		{ "<domain>\n<title>&file;</title></domain>",
-		  "line 2: no well-formed XML: Entity 'file' not defined" },
-		{ "<domain>\n</name></domain>",
-		  "line 2: no well-formed XML: Opening and ending tag mismatch: domain line 1 and "
-		  "name" },
-		{ "<domain id='1' id='2'/>",
-		  "line 1: no well-formed XML: Attribute id redefined" },
+		{ "win11", "line 1: no well-formed XML: " },
+		{ "<domain>\n<title>&file;</title></domain>", "line 2: no well-formed XML: " },
+		{ "<domain>\n</name></domain>", "line 2: no well-formed XML: " },
+		{ "<domain>\n\n<title></domain>\n", "line 3: no well-formed XML: " },
+		{ "<domain id='1' id='2'/>", "line 1: no well-formed XML: " },
 	};
 
 	(void)state;
@@ -581,15 +595,13 @@ static void the_encoding_is_utf8_whatever_the_document_says(void **state)
 				    "</uuid></domain>";
 	static const char bytes[] = "<domain><name>\xe4</name></domain>";
 	_cleanup_domain_ struct domain domain = { 0 };
-	struct domain_error err;
 
 	(void)state;
 	parse(latin, &domain);
 	assert_string_equal(domain.name, "\xc3\xa4");
 	refused(utf16, sizeof(utf16) - 1, -EBADMSG, "line 1: a NUL byte");
 	refused(XML("\0"), sizeof(XML("\0")) - 1, -EBADMSG, "line 1: a NUL byte");
-	assert_int_equal(domain_parse(bytes, sizeof(bytes) - 1, &domain, &err), -EBADMSG);
-	assert_non_null(strstr(err.what, "no well-formed XML: Input is not proper UTF-8"));
+	refused(bytes, sizeof(bytes) - 1, -EBADMSG, "line 1: no well-formed XML: ");
 }
 
 struct text {
@@ -627,7 +639,7 @@ static void each_bound_holds_to_the_last_and_has_its_own_message(void **state)
 {
 	static const struct {
 		const char *head, *part, *tail;
-		size_t max;	/* parts that are still accepted */
+		size_t max; /* parts that are still accepted */
 		int error;
 		const char *what;
 	} cases[] = {
@@ -646,9 +658,8 @@ static void each_bound_holds_to_the_last_and_has_its_own_message(void **state)
 		  "<interface type='network'><source network='n#'/></interface>",
 		  "</devices></domain>", DOMAIN_DEVICES_MAX, -EBADMSG,
 		  "line 1: more than 1024 networks" },
-		{ "<domain>" NAME_UUID "<devices>", "<memory model='dimm'/>",
-		  "</devices></domain>", DOMAIN_DEVICES_MAX, -EBADMSG,
-		  "line 1: more than 1024 memory devices" },
+		{ "<domain>" NAME_UUID "<devices>", "<memory model='dimm'/>", "</devices></domain>",
+		  DOMAIN_DEVICES_MAX, -EBADMSG, "line 1: more than 1024 memory devices" },
 		{ "<domain>" NAME_UUID "<cpu><numa>", "<cell id='#'/>", "</numa></cpu></domain>",
 		  DOMAIN_CELLS_MAX, -EBADMSG, "line 1: more than 1024 NUMA cells" },
 		{ "<domain>" NAME_UUID "<numatune>", "<memnode cellid='#' nodeset='0'/>",
@@ -713,10 +724,9 @@ static void elements_may_be_nested_as_deep_as_the_bound_and_no_deeper(void **sta
 
 static void reading_stops_at_the_end_of_the_domain_though_the_pipe_stays_open(void **state)
 {
-	static const char xml[] = "<!-- </domain> --><?a </domain> ?>"
-				  XML("<title a='/domain>'><![CDATA[</domain>]]><domain/></title>"
-				      "<devices/>")
-				  "\nwhat is behind is not ours";
+	static const char xml[] = "<!-- </domain> --><?a </domain> ?>" XML(
+		"<title a='/domain>'><![CDATA[</domain>]]><domain/></title>"
+		"<devices/>") "\nwhat is behind is not ours";
 	_cleanup_domain_ struct domain domain = { 0 };
 	struct domain_error err;
 	int fds[2];
@@ -811,7 +821,8 @@ static void a_megabyte_of_xml_is_read_in_a_fraction_of_that(void **state)
 	static const char disk[] =
 		"<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
 		"<source file='/srv/#.img'/><target dev='vda' bus='virtio'/>"
-		"<address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/></disk>";
+		"<address type='pci' domain='0x0000' bus='0x04' slot='0x00' "
+		"function='0x0'/></disk>";
 	_cleanup_(text_free) struct text xml =
 		repeat("<domain>" NAME_UUID "<devices>", disk, (1 << 20) / sizeof(disk) + 1,
 		       "</devices></domain>");
@@ -827,8 +838,8 @@ static void a_megabyte_of_xml_is_read_in_a_fraction_of_that(void **state)
 	assert_true(xml.len > 1 << 20);
 	held = peak = 0;
 	assert_int_equal(xmlMemGet(&old_free, &old_malloc, &old_realloc, &old_strdup), 0);
-	assert_int_equal(xmlMemSetup(counting_free, counting_malloc, counting_realloc,
-				     counting_strdup), 0);
+	assert_int_equal(
+		xmlMemSetup(counting_free, counting_malloc, counting_realloc, counting_strdup), 0);
 	r = domain_parse(xml.text, xml.len, &domain, &err);
 	assert_int_equal(xmlMemSetup(old_free, old_malloc, old_realloc, old_strdup), 0);
 	assert_int_equal(r, 0);
@@ -887,7 +898,7 @@ static void without_memory_each_function_says_so_and_leaks_nothing(void **state)
 #define HUGE_(pages) "<memoryBacking><hugepages>" pages "</hugepages></memoryBacking>"
 #define GIB(n)	     "<memory unit='GiB'>" n "</memory>"
 #define NOBALLOON    "<devices><memballoon model='none'/></devices>"
-#define CELLS	                                                                                   \
+#define CELLS                                                                                      \
 	"<cpu><numa><cell id='0' memory='1048576'/><cell id='1' memory='1048576'/></numa></cpu>"
 #define DEVICE(model, source, size)                                                                \
 	"<devices><memory model='" model "'><source>" source "</source><target>"                   \
@@ -925,10 +936,12 @@ static void the_page_size_is_found_as_libvirt_finds_it(void **state)
 		{ XML(GIB("2") HUGE_("<page size='2048' nodeset='0,9'/>"
 				     "<page size='1048576' nodeset='0-1'/>") CELLS NOBALLOON),
 		  "2048 [] 512;1048576 [] 1;" },
-		{ XML(GIB("2") HUGE_("<page size='1048576' nodeset='1'/><page size='2048'/>") CELLS
-		      NOBALLOON), "2048 [] 512;1048576 [] 1;" },
-		{ XML(GIB("2") HUGE_("<page size='4' nodeset='1'/><page size='2048'/>") CELLS
-		      NOBALLOON), "2048 [] 512;" },
+		{ XML(GIB("2") HUGE_("<page size='1048576' nodeset='1'/><page size='2048'/>")
+			      CELLS NOBALLOON),
+		  "2048 [] 512;1048576 [] 1;" },
+		{ XML(GIB("2") HUGE_("<page size='4' nodeset='1'/><page size='2048'/>")
+			      CELLS NOBALLOON),
+		  "2048 [] 512;" },
 	};
 
 	(void)state;
@@ -942,11 +955,14 @@ static void each_memory_object_is_rounded_up_to_whole_pages_on_its_own(void **st
 		{ XML("<memory>1048577</memory>" HUGE_("") NOBALLOON), "2048 [] 513;" },
 		{ XML("<memory>2097153</memory>" HUGE_("<page size='64' unit='KiB'/>") NOBALLOON),
 		  "64 [] 32784;" },
-		{ XML(GIB("1") HUGE_("<page size='1' unit='G'/>")
-		      "<cpu><numa><cell memory='512' unit='MiB'/><cell memory='512' unit='MiB'/>"
-		      "</numa></cpu>" NOBALLOON), "1048576 [] 2;" },
+		{ XML(GIB("1") HUGE_(
+			  "<page size='1' unit='G'/>") "<cpu><numa><cell memory='512' "
+						       "unit='MiB'/><cell memory='512' unit='MiB'/>"
+						       "</numa></cpu>" NOBALLOON),
+		  "1048576 [] 2;" },
 		{ XML(GIB("2") HUGE_("") "<cpu><numa><cell id='1' memory='1025'/>"
-		      "<cell id='0' memory='1'/></numa></cpu>" NOBALLOON), "2048 [] 2;" },
+					 "<cell id='0' memory='1'/></numa></cpu>" NOBALLOON),
+		  "2048 [] 2;" },
 		{ XML("<memory>0</memory>" HUGE_("") NOBALLOON), "" },
 	};
 
@@ -960,12 +976,15 @@ static void memory_devices_are_part_of_the_total_and_have_their_own_pages(void *
 		{ XML(GIB("2") HUGE_("") DEVICE("dimm", "", "1024")), "2048 [] 1024;" },
 		{ XML(GIB("2") HUGE_("") DEVICE("dimm", "", "1023")), "2048 [] 1025;" },
 		{ XML(GIB("2") HUGE_("") CELLS DEVICE("dimm", "", "3")), "2048 [] 1026;" },
-		{ XML(GIB("2") DEVICE("dimm", "<pagesize unit='G'>1</pagesize>"
-				      "<nodemask>0-1,3</nodemask>", "1024")),
+		{ XML(GIB("2") DEVICE("dimm",
+				      "<pagesize unit='G'>1</pagesize>"
+				      "<nodemask>0-1,3</nodemask>",
+				      "1024")),
 		  "1048576 [0-1,3] strict 1;" },
 		{ XML(GIB("2") CELLS DEVICE("dimm", "<pagesize>4</pagesize>", "1024")), "" },
-		{ XML(GIB("2") HUGE_("<page size='4' nodeset='1'/><page size='2048'/>") CELLS
-		      DEVICE("dimm", "", "64")), "2048 [] 512;" },
+		{ XML(GIB("2") HUGE_("<page size='4' nodeset='1'/><page size='2048'/>")
+			      CELLS DEVICE("dimm", "", "64")),
+		  "2048 [] 512;" },
 		{ XML(GIB("2") HUGE_("") CELLS DEVICE("nvdimm", "<path>/x</path>", "64")),
 		  "2048 [] 1024;" },
 		{ XML(GIB("2") HUGE_("") CELLS DEVICE("virtio-pmem", "<path>/x</path>", "64")),
@@ -981,14 +1000,16 @@ static void memory_devices_are_part_of_the_total_and_have_their_own_pages(void *
 static void virtio_mem_takes_what_is_requested_and_more_later(void **state)
 {
 	static const struct pages_case cases[] = {
-		{ XML(GIB("4") HUGE_("") CELLS "<devices><memory model='virtio-mem'><target>"
+		{ XML(GIB("4") HUGE_("") CELLS
+		      "<devices><memory model='virtio-mem'><target>"
 		      "<size unit='GiB'>2</size><requested unit='MiB'>3</requested><node>1</node>"
 		      "</target></memory><memballoon model='none'/></devices>"),
 		  "2048 [] 1026;grows;" },
 		{ XML(GIB("4") HUGE_("<page size='2048' nodeset='0'/>") CELLS
 		      "<devices><memory model='virtio-mem'><target><size unit='GiB'>2</size>"
 		      "<requested>0</requested><node>1</node></target></memory>"
-		      "<memballoon model='none'/></devices>"), "2048 [] 512;" },
+		      "<memballoon model='none'/></devices>"),
+		  "2048 [] 512;" },
 	};
 
 	(void)state;
@@ -1002,8 +1023,9 @@ static void a_balloon_can_fault_pages_in_again_unless_vfio_switches_it_off(void 
 		  "2048 [] 512;grows;" },
 		{ XML(GIB("1") HUGE_("")), "2048 [] 512;grows;" },
 		{ XML(GIB("1")), "" },
-		{ XML(GIB("1") HUGE_("") "<devices><hostdev type='pci'><source><address bus='1'/>"
-		      "</source></hostdev><memballoon model='virtio'/></devices>"),
+		{ XML(GIB("1") HUGE_(
+			  "") "<devices><hostdev type='pci'><source><address bus='1'/>"
+			      "</source></hostdev><memballoon model='virtio'/></devices>"),
 		  "2048 [] 512;" },
 	};
 
@@ -1021,31 +1043,34 @@ static void host_nodes_are_memnodes_then_numatunes_then_any(void **state)
 		{ XML(GIB("1") HUGE_("") NUMATUNE("<memory nodeset='0-1'/>") NOBALLOON),
 		  "2048 [0-1] strict 512;" },
 		{ XML(GIB("1") HUGE_("") NUMATUNE("<memory mode='preferred' nodeset='1'/>")
-		      NOBALLOON), "2048 [1] 512;" },
+			      NOBALLOON),
+		  "2048 [1] 512;" },
 		{ XML(GIB("1") HUGE_("") NUMATUNE("<memory mode='interleave' nodeset='0,2'/>")
-		      NOBALLOON), "2048 [0,2] 512;" },
+			      NOBALLOON),
+		  "2048 [0,2] 512;" },
 		{ XML(GIB("1") HUGE_("") NUMATUNE("<memory mode='restrictive' nodeset='1'/>")
-		      NOBALLOON), "2048 [1] strict 512;" },
-		{ XML(GIB("2") HUGE_("") CELLS
-		      NUMATUNE("<memory mode='strict' nodeset='0-1'/>"
-			       "<memnode cellid='1' mode='strict' nodeset='1'/>") NOBALLOON),
+			      NOBALLOON),
+		  "2048 [1] strict 512;" },
+		{ XML(GIB("2") HUGE_("") CELLS NUMATUNE(
+			  "<memory mode='strict' nodeset='0-1'/>"
+			  "<memnode cellid='1' mode='strict' nodeset='1'/>") NOBALLOON),
 		  "2048 [0-1] strict 512;2048 [1] strict 512;" },
-		{ XML(GIB("2") HUGE_("") CELLS
-		      NUMATUNE("<memnode cellid='0' nodeset='0'/>"
-			       "<memnode cellid='1' mode='interleave' nodeset='0'/>") NOBALLOON),
+		{ XML(GIB("2") HUGE_("") CELLS NUMATUNE(
+			  "<memnode cellid='0' nodeset='0'/>"
+			  "<memnode cellid='1' mode='interleave' nodeset='0'/>") NOBALLOON),
 		  "2048 [0] strict 512;2048 [0] 512;" },
 		/* QEMU gets no policy: what binds is the cpuset, and that has <memory>'s nodes */
-		{ XML(GIB("2") HUGE_("") CELLS
-		      NUMATUNE("<memory mode='restrictive' nodeset='0-1'/>"
-			       "<memnode cellid='0' mode='restrictive' nodeset='0'/>") NOBALLOON),
+		{ XML(GIB("2") HUGE_("") CELLS NUMATUNE(
+			  "<memory mode='restrictive' nodeset='0-1'/>"
+			  "<memnode cellid='0' mode='restrictive' nodeset='0'/>") NOBALLOON),
 		  "2048 [0-1] strict 1024;" },
-		{ XML(GIB("2") HUGE_("") CELLS
-		      NUMATUNE("<memnode cellid='0' mode='restrictive' nodeset='0'/>") NOBALLOON),
+		{ XML(GIB("2") HUGE_("") CELLS NUMATUNE(
+			  "<memnode cellid='0' mode='restrictive' nodeset='0'/>") NOBALLOON),
 		  "2048 [] 1024;" },
 		/* A device's own nodes win over those of its cell */
-		{ XML(GIB("2") HUGE_("<page size='2048' nodeset='1'/>") CELLS
-		      NUMATUNE("<memnode cellid='1' nodeset='1'/>")
-		      DEVICE("dimm", "<nodemask>0</nodemask>", "2")),
+		{ XML(GIB("2") HUGE_("<page size='2048' nodeset='1'/>")
+			      CELLS NUMATUNE("<memnode cellid='1' nodeset='1'/>")
+				      DEVICE("dimm", "<nodemask>0</nodemask>", "2")),
 		  "2048 [1] strict 512;2048 [0] strict 1;" },
 	};
 
@@ -1057,11 +1082,13 @@ static void what_numad_will_choose_is_said_to_be_unknown(void **state)
 {
 	static const struct pages_case cases[] = {
 		{ XML(GIB("1") HUGE_("") NUMATUNE("<memory mode='strict' placement='auto'/>")
-		      NOBALLOON), "2048 [] 512;numad;" },
+			      NOBALLOON),
+		  "2048 [] 512;numad;" },
 		{ XML(GIB("1") HUGE_("") "<vcpu placement='auto'>2</vcpu>" NOBALLOON),
 		  "2048 [] 512;numad;" },
-		{ XML(GIB("1") HUGE_("") "<vcpu placement='auto'>2</vcpu>"
-		      NUMATUNE("<memory nodeset='1'/>") NOBALLOON), "2048 [1] strict 512;" },
+		{ XML(GIB("1") HUGE_("") "<vcpu placement='auto'>2</vcpu>" NUMATUNE(
+			  "<memory nodeset='1'/>") NOBALLOON),
+		  "2048 [1] strict 512;" },
 		{ XML(GIB("1") "<vcpu placement='auto'>2</vcpu>" NOBALLOON), "" },
 	};
 
@@ -1073,8 +1100,9 @@ static void sums_that_cannot_be_are_refused(void **state)
 {
 	struct domain_memory memory = { .size_kib = 2048, .node = -1 };
 	struct domain_cell cells[2] = { { 0, ULLONG_MAX }, { 1, ULLONG_MAX } };
-	struct domain domain = { .hugepages = true, .memory_kib = 1024, .memories = &memory,
-				 .nr_memories = 1 };
+	struct domain domain = {
+		.hugepages = true, .memory_kib = 1024, .memories = &memory, .nr_memories = 1
+	};
 	struct domain_hugepages pages = { .nr = 77 };
 
 	(void)state;
@@ -1107,14 +1135,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_gpu_guest_gives_its_devices_pins_and_pages),
-		cmocka_unit_test(cells_and_memory_devices_each_take_whole_pages_where_they_are_bound),
+		cmocka_unit_test(
+			cells_and_memory_devices_each_take_whole_pages_where_they_are_bound),
 		cmocka_unit_test(nvme_disks_are_found_in_chain_and_mirror_and_their_functions_once),
 		cmocka_unit_test(an_interface_gives_its_virtual_function_and_no_guest_address),
 		cmocka_unit_test(what_a_person_wrote_by_hand_is_read_as_libvirt_reads_it),
-		cmocka_unit_test(nothing_in_metadata_or_a_foreign_namespace_is_taken_for_the_domains),
+		cmocka_unit_test(
+			nothing_in_metadata_or_a_foreign_namespace_is_taken_for_the_domains),
 		cmocka_unit_test(missing_elements_have_libvirts_defaults),
 		cmocka_unit_test(a_uuid_has_libvirts_freedom_and_comes_out_in_one_form),
 		cmocka_unit_test(blanks_at_the_ends_of_a_name_belong_to_it),
+		cmocka_unit_test(references_in_attributes_and_texts_are_resolved),
 		cmocka_unit_test(pci_numbers_are_hexadecimal_octal_or_decimal_by_their_prefix),
 		cmocka_unit_test(each_wrong_value_is_refused_with_its_line_and_element),
 		cmocka_unit_test(the_line_is_that_of_the_element_and_a_long_value_is_cut),

@@ -15,9 +15,9 @@
 
 #include "hooks/policy.h"
 
-#define HOST	"etc/usher/usher.ini"
-#define WIN11	"etc/usher/conf.d/win11.ini"
-#define WHERE	"/etc/usher/conf.d/win11.ini"
+#define HOST  "etc/usher/usher.ini"
+#define WIN11 "etc/usher/conf.d/win11.ini"
+#define WHERE "/etc/usher/conf.d/win11.ini"
 
 static int load(const struct tree *tree, const char *guest, struct policy *ret)
 {
@@ -205,8 +205,9 @@ static void what_is_no_file_is_refused_with_the_reason(void **state)
 	assert_refused(tree, "gone", -EBADMSG,
 		       "/etc/usher/conf.d/gone.ini: is a symbolic link to nothing");
 	tree_link(tree, "etc/usher/conf.d/loop.ini", "loop.ini");
-	assert_refused(tree, "loop", -ELOOP, "/etc/usher/conf.d/loop.ini: cannot be opened: Too many "
-					     "levels of symbolic links");
+	assert_refused(tree, "loop", -ELOOP,
+		       "/etc/usher/conf.d/loop.ini: cannot be opened: Too many "
+		       "levels of symbolic links");
 	/* Nobody writes to it: opening must not wait */
 	assert_int_equal(mkfifoat(tree->rootfd, "etc/usher/conf.d/fifo.ini", 0600), 0);
 	assert_refused(tree, "fifo", -EBADMSG, "/etc/usher/conf.d/fifo.ini: is no regular file");
@@ -247,8 +248,9 @@ static void the_guests_file_wins_over_the_hosts_and_auto_takes_it_back(void **st
 	_cleanup_policy_ struct policy policy = { 0 };
 	char where[128];
 
-	tree_file(tree, HOST, "[vfio]\ndriver = host-driver\ntimeout = 1\n[cpuset]\nisolate = no\n"
-			      "[hugepages]\ncompact = no\n");
+	tree_file(tree, HOST,
+		  "[vfio]\ndriver = host-driver\ntimeout = 1\n[cpuset]\nisolate = no\n"
+		  "[hugepages]\ncompact = no\n");
 	set(tree, "[vfio]\ndriver = guest-driver\n[cpuset]\nisolate = auto\n", &policy);
 	assert_string_equal(policy_value(&policy, "vfio", "driver"), "guest-driver");
 	assert_int_equal(policy_ms(&policy, "vfio", "timeout"), 1000);
@@ -283,8 +285,9 @@ static void what_is_of_one_guest_is_refused_in_the_hosts_file(void **state)
 
 	tree_file(tree, WIN11, "");
 	tree_file(tree, HOST, "[guest]\nuuid = 1b4e28ba-2fa1-11d2-883f-0016d3cca427\n");
-	assert_refused(tree, "win11", -EBADMSG, "/etc/usher/usher.ini:2: 'uuid' is of one guest: "
-						"set it in conf.d/GUEST.ini");
+	assert_refused(tree, "win11", -EBADMSG,
+		       "/etc/usher/usher.ini:2: 'uuid' is of one guest: "
+		       "set it in conf.d/GUEST.ini");
 }
 
 /* --- What is wrong ----------------------------------------------------------------------------- */
@@ -296,8 +299,7 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 	} cases[] = {
 		{ "[vfio]\n\ndevcies = none\n",
 		  ":3: unknown key 'devcies' in [vfio]: did you mean 'devices'?" },
-		{ "[Vfio]\ndevices = none\n",
-		  ":2: unknown section [Vfio]: did you mean [vfio]?" },
+		{ "[Vfio]\ndevices = none\n", ":2: unknown section [Vfio]: did you mean [vfio]?" },
 		{ "[vfio]\nDevices = none\n",
 		  ":2: unknown key 'Devices' in [vfio]: did you mean 'devices'?" },
 		{ "[vfio]\nisolate = yes\n",
@@ -336,19 +338,19 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		  "0000:03:00.0=144d:a808/S4EWNX0R" },
 		{ "[vfio]\ndriver = ../x\n",
 		  ":2: [vfio] driver: '../x' is no name of a kernel module" },
-		{ "[vfio]\ntimeout = soon\n",
-		  ":2: [vfio] timeout: 'soon' is no time like 2s or 1500ms, over 0 and 10 minutes at "
-		  "most" },
+		{ "[vfio]\ntimeout = soon\n", ":2: [vfio] timeout: 'soon' is no time like 2s or "
+					      "1500ms, over 0 and 10 minutes at "
+					      "most" },
 		{ "[vfio]\ntimeout = 0\n",
 		  ":2: [vfio] timeout: '0' is no time like 2s or 1500ms, over 0 and 10 minutes at "
 		  "most" },
-		{ "[vfio]\ntimeout = 601\n",
-		  ":2: [vfio] timeout: '601' is no time like 2s or 1500ms, over 0 and 10 minutes at "
-		  "most" },
+		{ "[vfio]\ntimeout = 601\n", ":2: [vfio] timeout: '601' is no time like 2s or "
+					     "1500ms, over 0 and 10 minutes at "
+					     "most" },
 		{ "[display]\ndelay = -1\n",
 		  ":2: [display] delay: '-1' is no time like 2s or 1500ms, 10 minutes at most" },
-		{ "[guest]\nuuid = win11\n",
-		  ":2: [guest] uuid: 'win11' is no UUID like 1b4e28ba-2fa1-11d2-883f-0016d3cca427" },
+		{ "[guest]\nuuid = win11\n", ":2: [guest] uuid: 'win11' is no UUID like "
+					     "1b4e28ba-2fa1-11d2-883f-0016d3cca427" },
 		{ "[guest]\nuuid = 1b4e28ba2fa111d2883f0016d3cca427aaaaa\n",
 		  ":2: [guest] uuid: '1b4e28ba2fa111d2883f0016d3cca427aaaaa' is no UUID like "
 		  "1b4e28ba-2fa1-11d2-883f-0016d3cca427" },
@@ -356,13 +358,14 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		  ":2: [guest] enabled: 'perhaps' is neither yes nor no" },
 		{ "[guest]\nrequired = vfio hugepage\n",
 		  ":2: [guest] required: 'hugepage' is not known: did you mean 'hugepages'?" },
-		{ "[guest]\nrequired = vfio none\n",
-		  ":2: [guest] required: 'none' is none of: auto hugepages vfio seat cpuset display "
-		  "nosleep" },
+		{ "[guest]\nrequired = vfio none\n", ":2: [guest] required: 'none' is none of: "
+						     "auto hugepages vfio seat cpuset display "
+						     "nosleep" },
 		{ "[cpuset]\nmethod = magic\n",
 		  ":2: [cpuset] method: 'magic' is none of: auto partition slices plain" },
 		{ "[cpuset]\nmethod = partition slices\n",
-		  ":2: [cpuset] method: 'partition slices' is none of: auto partition slices plain" },
+		  ":2: [cpuset] method: 'partition slices' is none of: auto partition slices "
+		  "plain" },
 		{ "[cpuset]\nisolate = YES\n",
 		  ":2: [cpuset] isolate: 'YES' is not known: did you mean 'yes'?" },
 		{ "[nosleep]\ninhibit = sleep:handle-lid-swich\n",
@@ -377,13 +380,16 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		{ "[display]\nsource_address = 0x100\n",
 		  ":2: [display] source_address: '0x100' is no number from 0x00 to 0xff" },
 		{ "[display]\nmonitor = DEL:a0c4\nhost_input = dp1\n",
-		  ":2: [display] names a monitor, but no guest_input: add the input that the guest's "
+		  ":2: [display] names a monitor, but no guest_input: add the input that the "
+		  "guest's "
 		  "GPU is wired to" },
-		{ "[display left]\nmonitor = DEL:a0c4\n[display]\nmonitor = none\nguest_input = 1\n",
+		{ "[display left]\nmonitor = DEL:a0c4\n[display]\nmonitor = none\nguest_input = "
+		  "1\n",
 		  ":2: [display left] names a monitor, but no guest_input: add the input that the "
 		  "guest's GPU is wired to" },
 		{ "[display]\ndelay = 1\nhost_input = dp1\n",
-		  ":3: [display] has a host_input, but no monitor: usher-display list prints what to "
+		  ":3: [display] has a host_input, but no monitor: usher-display list prints what "
+		  "to "
 		  "set" },
 		{ "[vfio]\ndriver = a\033b\n",
 		  ":2: [vfio] driver: 'a\\x1bb' is no name of a kernel module" },
@@ -445,8 +451,10 @@ static void bom_crlf_indentation_and_comments_are_accepted(void **state)
 	const struct tree *tree = *state;
 	_cleanup_policy_ struct policy policy = { 0 };
 
-	set(tree, "\xef\xbb\xbf[vfio]\r\n\tdriver = my-driver ; not theirs\r\n\r\n# comment\r\n"
-		  "; comment\r\n  timeout=1.5s\r\n", &policy);
+	set(tree,
+	    "\xef\xbb\xbf[vfio]\r\n\tdriver = my-driver ; not theirs\r\n\r\n# comment\r\n"
+	    "; comment\r\n  timeout=1.5s\r\n",
+	    &policy);
 	assert_string_equal(policy_value(&policy, "vfio", "driver"), "my-driver");
 	assert_int_equal(policy_ms(&policy, "vfio", "timeout"), 1500);
 }
@@ -462,8 +470,8 @@ static void forty_addresses_on_one_line_are_read_whole_and_sorted(void **state)
 	char addr[PCIADDR_STRLEN];
 
 	for (int i = 39; i >= 0; i--)
-		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%04x:%02x:00.%d",
-			       i % 2 ? ", " : "\t", i / 10, i, i % 8);
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			       "%s%04x:%02x:00.%d", i % 2 ? ", " : "\t", i / 10, i, i % 8);
 	(void)strncat(text, " 01:00.1 0000:01:00.1\n", sizeof(text) - strlen(text) - 1);
 	assert_true(strlen(text) > 500);
 	set(tree, text, &policy);
@@ -526,7 +534,8 @@ static void words_have_any_separator_and_none_is_there_twice(void **state)
 		{ "[nosleep]\ninhibit = sleep:idle\n", 2, "idle" },
 		{ "[nosleep]\ninhibit = idle, sleep idle,shutdown\n", 3, "shutdown" },
 		{ "[nosleep]\ninhibit = handle-lid-switch:handle-power-key:handle-suspend-key:"
-		  "handle-hibernate-key\n", 4, "handle-hibernate-key" },
+		  "handle-hibernate-key\n",
+		  4, "handle-hibernate-key" },
 	};
 	const struct tree *tree = *state;
 
@@ -547,8 +556,10 @@ static void values_have_their_types_and_auto_the_rows_default(void **state)
 	const struct tree *tree = *state;
 	_cleanup_policy_ struct policy policy = { 0 };
 
-	set(tree, "[display]\nmonitor = card0-DP-1\nguest_input = hdmi1\nsource_address = 0x50\n"
-		  "delay = 0\n[hugepages]\ncompact = off\ntimeout = auto\n", &policy);
+	set(tree,
+	    "[display]\nmonitor = card0-DP-1\nguest_input = hdmi1\nsource_address = 0x50\n"
+	    "delay = 0\n[hugepages]\ncompact = off\ntimeout = auto\n",
+	    &policy);
 	assert_int_equal(policy_number(&policy, "display", "guest_input"), 0x11);
 	assert_int_equal(policy_number(&policy, "display", "host_input"), -EINVAL);
 	assert_int_equal(policy_number(&policy, "display", "source_address"), 0x50);
@@ -569,11 +580,11 @@ static void inputs_have_names_and_numbers(void **state)
 		const char *text;
 		int value;
 	} cases[] = {
-		{ "vga1", 0x01 }, { "vga2", 0x02 }, { "dvi1", 0x03 }, { "dvi2", 0x04 },
-		{ "dp1", 0x0f }, { "dp2", 0x10 }, { "hdmi1", 0x11 }, { "hdmi2", 0x12 },
-		{ "usb-c", 0x1b }, { "0x1B", 0x1b }, { "27", 27 }, { "010", 10 }, { "0", 0 },
-		{ "255", 255 }, { "256", -EINVAL }, { "0x", -EINVAL }, { "", -EINVAL },
-		{ "DP1", -EINVAL }, { "dp", -EINVAL }, { "-1", -EINVAL },
+		{ "vga1", 0x01 },  { "vga2", 0x02 },   { "dvi1", 0x03 },   { "dvi2", 0x04 },
+		{ "dp1", 0x0f },   { "dp2", 0x10 },    { "hdmi1", 0x11 },  { "hdmi2", 0x12 },
+		{ "usb-c", 0x1b }, { "0x1B", 0x1b },   { "27", 27 },	   { "010", 10 },
+		{ "0", 0 },	   { "255", 255 },     { "256", -EINVAL }, { "0x", -EINVAL },
+		{ "", -EINVAL },   { "DP1", -EINVAL }, { "dp", -EINVAL },  { "-1", -EINVAL },
 	};
 
 	(void)state;
@@ -624,14 +635,17 @@ static void each_named_monitor_takes_the_rest_from_the_unnamed_section(void **st
 	_cleanup_policy_ struct policy policy = { 0 };
 	_cleanup_strlist_ struct strlist displays = { 0 };
 
-	tree_file(tree, HOST, "[display]\ndelay = 9\ntimeout = 8\n"
-			      "[display wall]\nmonitor = card0-DP-9\nguest_input = 3\n"
-			      "[display off]\nmonitor = card0-DP-8\nguest_input = 3\n");
-	set(tree, "[display]\nsource_address = 0x50\n"
-		  "[display left]\nmonitor = DEL:a0c4\nguest_input = dp1\nhost_input = dp2\n"
-		  "timeout = 1\n"
-		  "[display right]\nmonitor = DEL:a0c5\nguest_input = 7\n"
-		  "[display off]\nmonitor = none\n", &policy);
+	tree_file(tree, HOST,
+		  "[display]\ndelay = 9\ntimeout = 8\n"
+		  "[display wall]\nmonitor = card0-DP-9\nguest_input = 3\n"
+		  "[display off]\nmonitor = card0-DP-8\nguest_input = 3\n");
+	set(tree,
+	    "[display]\nsource_address = 0x50\n"
+	    "[display left]\nmonitor = DEL:a0c4\nguest_input = dp1\nhost_input = dp2\n"
+	    "timeout = 1\n"
+	    "[display right]\nmonitor = DEL:a0c5\nguest_input = 7\n"
+	    "[display off]\nmonitor = none\n",
+	    &policy);
 	assert_int_equal(policy_displays(&policy, &displays), 0);
 	assert_int_equal(displays.nr, 3);
 	assert_string_equal(displays.names[0], "display left");
@@ -666,7 +680,8 @@ static void every_row_is_whole_and_its_default_in_its_own_grammar(void **state)
 		(void)snprintf(text, sizeof(text), "[%s]\n%s = %s\n%s", row->section, row->key,
 			       row->dflt,
 			       strcmp(row->section, "display") == 0 && strcmp(row->key, "monitor")
-				       ? "monitor = none\n" : "");
+				       ? "monitor = none\n"
+				       : "");
 		set(tree, text, &policy);
 		assert_string_equal(policy_get(&policy, row->section, row->key), row->dflt);
 	}
@@ -701,8 +716,9 @@ static void assert_example(const char *file, bool host)
 			continue;
 		expected++;
 		section = row->section;
-		(void)snprintf(block, sizeof(block), "\n# %s\n# Value: %s\n# Default: %s\n#%s = %s\n",
-			       row->help, row->unit, row->dflt, row->key, row->dflt);
+		(void)snprintf(block, sizeof(block),
+			       "\n# %s\n# Value: %s\n# Default: %s\n#%s = %s\n", row->help,
+			       row->unit, row->dflt, row->key, row->dflt);
 		(void)snprintf(block + strlen(block) + 1, sizeof(block) - strlen(block) - 1,
 			       "\n[%s]\n", section);
 		in = strstr(text, block + strlen(block) + 1);
