@@ -93,23 +93,30 @@ static enum helper_exit check_nodes(const struct helper_ctx *ctx, const struct n
 	return HELPER_DONE;
 }
 
-/* Memory, in KiB, of the nodes that a need may be met from */
+/*
+ * Memory, in KiB, of the nodes that a need may be met from. That of all nodes is asked for as a
+ * whole: where memory was plugged in later the nodes' own numbers can be too low.
+ * Seen on: Linux 6.18 in a virtual machine with hot-added memory, 12 GiB by node, 24 GiB in all
+ */
 static int memory_of(const struct helper_ctx *ctx, const struct need *need,
 		     const struct pools *pools, unsigned long long *ret_kib)
 {
-	*ret_kib = 0;
-	for (size_t i = 0; i < pools->nr; i++) {
-		unsigned long long kib;
-		int r;
+	unsigned long long sum = 0, kib;
+	bool all = true;
+	int r = 0;
 
-		if (!need_covers(need, pools->pools[i].node))
+	for (size_t i = 0; r == 0 && i < pools->nr; i++) {
+		if (!need_covers(need, pools->pools[i].node)) {
+			all = false;
 			continue;
+		}
 		r = memory_total(ctx->rootfd, pools->pools[i].node, &kib);
-		if (r < 0)
-			return r;
-		*ret_kib += kib;
+		sum += kib;
 	}
-	return 0;
+	if (r == 0 && all)
+		r = memory_total(ctx->rootfd, POOL_NO_NODE, &sum);
+	*ret_kib = sum;
+	return r;
 }
 
 static bool within(const struct need *inner, const struct need *outer)

@@ -208,6 +208,7 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 	if (r < 0)
 		return r;
 	after = pools->pools[index].nr;
+	growth->shortage.missing = missing(growth, view, growth->current);
 	growth->gained += after > before ? after - before : 0;
 	if (after < before + nr)
 		cpulist_add(&growth->spent, (unsigned int)index);
@@ -223,6 +224,7 @@ static int grow_once(struct growth *growth, struct view *view)
 
 	if (!pools)
 		return STEP_ALL_THERE;
+	growth->shortage.missing = missing(growth, view, growth->current);
 	r = memory_short(growth, view);
 	if (r != 0)
 		return r < 0 ? r : STEP_NO_MEMORY;
@@ -317,7 +319,8 @@ static int grow(struct growth *growth)
 		reason = SHORT_FRAGMENTED;
 	if (r == STEP_NO_MEMORY)
 		reason = SHORT_MEMORY;
-	growth->shortage = (struct shortage){ .reason = reason, .need = growth->current };
+	growth->shortage.reason = reason;
+	growth->shortage.need = growth->current;
 	return r < 0 ? r : reason != SHORT_NONE;
 }
 

@@ -360,7 +360,8 @@ enum shortage_reason {
 
 struct shortage {
 	enum shortage_reason reason;
-	size_t need; /* index of the need that was not met */
+	size_t need;		    /* index of the need that was not met */
+	unsigned long long missing; /* pages it lacked when no more were to be had */
 };
 
 /** shortage_say() - one line: how many are missing where, why, and the cure */

@@ -310,6 +310,8 @@ static int load(struct ledger *ledger)
 
 static int lock(const struct helper_ctx *ctx, int timeout_ms, bool create, struct ledger *ledger)
 {
+	if (ctx->statefd < 0)
+		return -ENOENT;
 	ledger->dirfd = state_dir(ctx->statefd, LEDGER_DIR, create);
 	if (ledger->dirfd < 0)
 		return ledger->dirfd;

@@ -111,9 +111,12 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 	size_name(need->size_kib, name, sizeof(name));
 	reason_text(ctx, shortage, reason, sizeof(reason));
 	stop_guest(ctx, need, stop, sizeof(stop));
-	helper_say(ctx,
-		   "cannot get %llu huge pages of %s %s: %llu are missing, %llu are free (%s): "
-		   "%slower the guest's memory, or boot with hugepagesz=%lluK hugepages=%llu",
-		   need->nr_pages, name, where, lacking, need->nr_pages - lacking, reason, stop,
-		   need->size_kib, boot_pages(&pools, lacking));
+	helper_say(
+		ctx,
+		"cannot get %llu huge pages of %s %s: %llu are missing beside %llu free ones and "
+		"%llu more that could be made (%s): %slower the guest's memory, or boot with "
+		"hugepagesz=%lluK hugepages=%llu",
+		need->nr_pages, name, where, shortage->missing, need->nr_pages - lacking,
+		lacking > shortage->missing ? lacking - shortage->missing : 0, reason, stop,
+		need->size_kib, boot_pages(&pools, lacking));
 }

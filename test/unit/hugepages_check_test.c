@@ -77,6 +77,20 @@ static void needs_of_one_node_are_added_up(void **state)
 		       "memory in all: lower the guest's memory");
 }
 
+static void needs_that_all_nodes_may_meet_go_by_the_memory_of_the_host(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_18, 0, 0);
+	put("Node 0 MemTotal: 1048576 kB\n", "sys/devices/system/node/node0/meminfo");
+	put("Node 1 MemTotal: 1048576 kB\n", "sys/devices/system/node/node1/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 any 2048");
+	guest_make(&b, UUID_B, "b", "started", "2048 0-1 2048");
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_int_equal(check(&b), HELPER_DONE);
+}
+
 static void a_host_without_huge_pages_is_refused(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -144,6 +158,7 @@ int main(void)
 		kernel_test(a_node_that_is_not_there_is_refused),
 		kernel_test(more_than_the_memory_of_the_node_is_refused),
 		kernel_test(needs_of_one_node_are_added_up),
+		kernel_test(needs_that_all_nodes_may_meet_go_by_the_memory_of_the_host),
 		kernel_test(a_host_without_huge_pages_is_refused),
 		kernel_test(a_claim_that_does_not_parse_is_wrong_usage),
 		kernel_test(unreadable_memory_is_said),

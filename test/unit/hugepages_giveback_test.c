@@ -76,6 +76,11 @@ static void undo_without_apply_does_nothing(void **state)
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_int_equal(settle(&a), HELPER_DONE);
 	assert_int_equal(kernel->ops, 0);
+	/* Nor on a host without any state of usher's */
+	cleanup_close(&a.ctx.statefd);
+	a.ctx.statefd = -1;
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_int_equal(undo(&a), HELPER_DONE);
 }
 
 static void a_guest_that_may_grow_keeps_its_pool_until_it_is_released(void **state)

@@ -167,9 +167,10 @@ static void a_shortage_is_rolled_back_exactly_and_told_in_one_line(void **state)
 	assert_no_ledger();
 	assert_string_equal(
 		kernel->said,
-		"cannot get 64 huge pages of 2 MiB on node 0: 54 are missing, 10 are free (the "
-		"kernel finds no more memory in one piece): stop guest web, which holds 7, lower "
-		"the guest's memory, or boot with hugepagesz=2048K hugepages=69");
+		"cannot get 64 huge pages of 2 MiB on node 0: 12 are missing beside 10 free ones "
+		"and 42 more that could be made (the kernel finds no more memory in one piece): "
+		"stop guest web, which holds 7, lower the guest's memory, or boot with "
+		"hugepagesz=2048K hugepages=69");
 }
 
 static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **state)
@@ -182,6 +183,7 @@ static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **st
 	guest_make(&a, UUID_A, "a", "started", "2048 0 150");
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
+	assert_said("150 are missing beside 0 free ones and 0 more that could be made");
 	assert_said("488 MiB of memory are available, 256 MiB of it kept for the host");
 	assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "reserve_kib", "1024"), 0);
 	assert_int_equal(apply(&a), HELPER_DONE);
