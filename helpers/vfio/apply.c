@@ -38,15 +38,15 @@ static int load_module(const struct helper_ctx *ctx, const char *driver)
 }
 
 /* A job for each device that is not with a vfio driver yet */
-static int make_jobs(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		     const struct vfio_jobs *open, struct vfio_jobs *jobs)
+static int make_jobs(const struct vfio_claim *claim, const struct vfio_jobs *open,
+		     struct vfio_jobs *jobs)
 {
 	for (size_t i = 0; i < claim->nr; i++) {
 		const struct vfio_device *device = &claim->devices[i];
 		const struct vfio_job *begun = jobs_find(open, device->name);
 		struct vfio_job *job;
 
-		if (device_on_vfio(ctx->rootfd, device->name, device->driver) > 0)
+		if (device->on_vfio)
 			continue;
 		job = jobs_add(jobs, &device->addr);
 		if (!job)
@@ -128,7 +128,7 @@ static enum helper_exit apply_jobs(const struct helper_ctx *ctx, const struct vf
 	if (r == 0)
 		r = jobs_from_journal(&journal, &open);
 	if (r == 0)
-		r = make_jobs(ctx, claim, &open, &jobs);
+		r = make_jobs(claim, &open, &jobs);
 	if (r < 0) {
 		helper_say(ctx, "cannot keep the journal in run/usher/%s: %s: see df /run",
 			   ctx->claim.uuid, strerror(-r));

@@ -193,43 +193,21 @@ static int look_group(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	return group_look(ctx, claim, device);
 }
 
-pid_t vfio_user(int rootfd, const struct pciaddr *addr)
-{
-	_cleanup_strlist_ struct strlist paths = { 0 };
-	int r = pcidev_vfio_nodes(rootfd, addr, &paths);
-
-	if (r < 0 || paths.nr == 0)
-		return r;
-	return process_find_open(rootfd, (const char *const *)paths.names, paths.nr);
-}
-
-/* Already with vfio: only this guest's own QEMU may have it (apply runs in `reconnect` too) */
-static int look_vfio_user(const struct helper_ctx *ctx, struct vfio_device *device)
-{
-	pid_t pid = vfio_user(ctx->rootfd, &device->addr);
-	char name[320], who[64];
-
-	if (pid < 0)
-		return say_errno(ctx, device, (int)pid);
-	if (pid == 0 || process_find_arg(ctx->rootfd, ctx->claim.uuid) == pid)
-		return 0;
-	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
-	process_describe(ctx->rootfd, pid, who, sizeof(who));
-	helper_say(ctx, "%s is in use by %s through vfio: end that guest first", name, who);
-	return 1;
-}
-
-static int look_user(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		     struct vfio_device *device)
+/* What the device itself says; who has its nodes open is asked once for all devices */
+static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		    struct vfio_device *device)
 {
 	char name[320], use[400];
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
 
 	(void)claim;
-	if (r > 0 && device_on_vfio(ctx->rootfd, device->name, device->driver) > 0)
-		return look_vfio_user(ctx, device);
+	strlist_free(&device->nodes);
 	if (r > 0)
-		r = holders_find(ctx->rootfd, device->name, use, sizeof(use));
+		device->on_vfio = device_on_vfio(ctx->rootfd, device->name, device->driver) > 0;
+	if (r > 0 && device->on_vfio)
+		r = pcidev_vfio_nodes(ctx->rootfd, &device->addr, &device->nodes);
+	else if (r > 0)
+		r = holders_find(ctx->rootfd, device->name, use, sizeof(use), &device->nodes);
 	if (r < 0)
 		return say_errno(ctx, device, r);
 	if (r == 0)
@@ -239,24 +217,73 @@ static int look_user(const struct helper_ctx *ctx, const struct vfio_claim *clai
 	return 1;
 }
 
+static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *device, pid_t pid)
+{
+	const char *what = device->nodes.names[0];
+	char name[320], who[64];
+
+	for (size_t i = 1; i < device->nodes.nr; i++) {
+		const char *const path[] = { device->nodes.names[i] };
+
+		if (process_find_open(ctx->rootfd, path, 1) == pid)
+			what = device->nodes.names[i];
+	}
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	process_describe(ctx->rootfd, pid, who, sizeof(who));
+	helper_say(ctx, "%s is in use by %s, which has %s open: %s first", name, who, what,
+		   device->on_vfio ? "end that guest" : "stop it");
+}
+
+/* Of a device with vfio already, this guest's own QEMU is no stranger: apply runs in `reconnect` */
+static int look_opener(const struct helper_ctx *ctx, const struct vfio_device *device)
+{
+	pid_t pid = nodes_user(ctx->rootfd, &device->nodes);
+
+	if (pid < 0)
+		return say_errno(ctx, device, (int)pid);
+	if (pid == 0)
+		return 0;
+	if (device->on_vfio && process_find_arg(ctx->rootfd, ctx->claim.uuid) == pid)
+		return 0;
+	say_opened(ctx, device, pid);
+	return 1;
+}
+
+/* One go through the processes is dear enough: device by device only when somebody is found */
+static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim)
+{
+	_cleanup_strlist_ struct strlist all = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < claim->nr; i++)
+		for (size_t j = 0; r == 0 && j < claim->devices[i].nodes.nr; j++)
+			r = strlist_add(&all, claim->devices[i].nodes.names[j]);
+	if (r == 0 && nodes_user(ctx->rootfd, &all) == 0)
+		return 0;
+	for (size_t i = 0; i < claim->nr; i++)
+		if (look_opener(ctx, &claim->devices[i]) != 0)
+			return 1;
+	return 0;
+}
+
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
 static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			    struct vfio_device *device) = {
 	look_stuck,  look_exists, look_ids,   look_serial,
-	look_bridge, look_iommu,  look_group, look_user,
+	look_bridge, look_iommu,  look_group, look_use,
 };
 
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		for (size_t j = 0; j < claim->nr; j++) {
-			if (looks[i] == look_user && before_seat && claim->devices[j].seat)
+			if (looks[i] == look_use && before_seat && claim->devices[j].seat)
 				continue;
 			if (looks[i](ctx, claim, &claim->devices[j]) != 0)
 				return 1;
 		}
 	}
-	return 0;
+	return look_openers(ctx, claim);
 }
 
 /* "/vfio-pci.ko" or "/vfio_pci.ko": files are named either way */

@@ -11,8 +11,10 @@
 
 void vfio_claim_free(struct vfio_claim *claim)
 {
-	for (size_t i = 0; i < claim->nr; i++)
+	for (size_t i = 0; i < claim->nr; i++) {
 		free(claim->devices[i].serial);
+		strlist_free(&claim->devices[i].nodes);
+	}
 	free(claim->devices);
 	*claim = (struct vfio_claim){ 0 };
 }

@@ -12,7 +12,7 @@
  * Looked at so far, all below the device at any depth:
  *	disks and partitions	mounted, or swap; also through md, LVM and dm-crypt on top of them
  *	network interfaces	that carry a default route; also through a bridge, bond or VLAN
- *	DRM and sound nodes	open in any process
+ *	DRM and sound nodes	their paths, for who looks through the processes
  */
 
 /* Longest of proc's tables: mounts of a host full of containers */
@@ -232,41 +232,9 @@ static int net_find(int rootfd, const struct tables *tables, const char *name, i
 	return r ? r : net_stack(rootfd, tables, name, depth, text, size);
 }
 
-/* --- Nodes that processes have open --------------------------------------------------------- */
+/* --- All ------------------------------------------------------------------------------------ */
 
-static int opener_describe(int rootfd, pid_t pid, const struct strlist *paths, char *text,
-			   size_t size)
-{
-	const char *what = paths->names[0];
-	char who[64];
-
-	process_describe(rootfd, pid, who, sizeof(who));
-	for (size_t i = 0; i < paths->nr; i++) {
-		const char *const path[] = { paths->names[i] };
-
-		if (process_find_open(rootfd, path, 1) == pid) {
-			what = paths->names[i];
-			break;
-		}
-	}
-	(void)snprintf(text, size, "is in use by %s, which has %s open: stop it first", who, what);
-	return 1;
-}
-
-/* All nodes in one go through the processes: it is the dear part of a look */
-static int opener_find(int rootfd, const struct strlist *paths, char *text, size_t size)
-{
-	pid_t pid;
-
-	if (paths->nr == 0)
-		return 0;
-	pid = process_find_open(rootfd, (const char *const *)paths->names, paths->nr);
-	if (pid <= 0)
-		return (int)pid;
-	return opener_describe(rootfd, pid, paths, text, size);
-}
-
-static int opener_add(const struct node *node, const char *dev, struct strlist *paths)
+static int add_path(const struct node *node, const char *dev, struct strlist *paths)
 {
 	char path[128];
 
@@ -295,22 +263,21 @@ static const struct look *look_for(const struct node *node)
 	return NULL;
 }
 
-int holders_find(int rootfd, const char *name, char *text, size_t size)
+int holders_find(int rootfd, const char *name, char *text, size_t size, struct strlist *nodes)
 {
 	_cleanup_(tables_free) struct tables tables = { 0 };
-	_cleanup_node_list_ struct node_list nodes = { 0 };
-	_cleanup_strlist_ struct strlist paths = { 0 };
-	int r = nodes_find(rootfd, name, &nodes);
+	_cleanup_node_list_ struct node_list found = { 0 };
+	int r = nodes_find(rootfd, name, &found);
 
-	if (r == 0 && nodes.nr > 0)
+	if (r == 0 && found.nr > 0)
 		r = tables_read(rootfd, &tables);
-	for (size_t i = 0; r == 0 && i < nodes.nr; i++) {
-		const struct look *look = look_for(&nodes.nodes[i]);
+	for (size_t i = 0; r == 0 && i < found.nr; i++) {
+		const struct look *look = look_for(&found.nodes[i]);
 
 		if (look && look->find)
-			r = look->find(rootfd, &tables, nodes.nodes[i].name, 0, text, size);
+			r = look->find(rootfd, &tables, found.nodes[i].name, 0, text, size);
 		else if (look)
-			r = opener_add(&nodes.nodes[i], look->dev, &paths);
+			r = add_path(&found.nodes[i], look->dev, nodes);
 	}
-	return r ? r : opener_find(rootfd, &paths, text, size);
+	return r;
 }

@@ -95,3 +95,10 @@ void process_describe(int rootfd, pid_t pid, char *buf, size_t size)
 	else
 		(void)snprintf(buf, size, "%s (pid %d)", comm, (int)pid);
 }
+
+pid_t nodes_user(int rootfd, const struct strlist *nodes)
+{
+	if (nodes->nr == 0)
+		return 0;
+	return process_find_open(rootfd, (const char *const *)nodes->names, nodes->nr);
+}

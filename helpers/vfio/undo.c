@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
+#include "../../lib/pcidev.h"
 #include "vfio.h"
 
 /* While somebody holds a device: how often we look whether only the file was closed */
@@ -44,9 +45,13 @@ static pid_t blocked_by_worker(const struct helper_ctx *ctx, struct vfio_job *jo
  */
 static pid_t blocked_by_user(const struct helper_ctx *ctx, struct vfio_job *job)
 {
-	pid_t pid = vfio_user(ctx->rootfd, &job->addr);
+	_cleanup_strlist_ struct strlist nodes = { 0 };
 	char who[64];
+	pid_t pid;
 
+	if (pcidev_vfio_nodes(ctx->rootfd, &job->addr, &nodes) < 0)
+		return 0;
+	pid = nodes_user(ctx->rootfd, &nodes);
 	if (pid <= 0)
 		return 0;
 	process_describe(ctx->rootfd, pid, who, sizeof(who));
@@ -69,9 +74,21 @@ static void unblocked(const struct helper_ctx *ctx, struct vfio_job *job)
 		(void)mark_remove(ctx->dirfd, job->name);
 }
 
+/* One go through the processes for all devices: as a rule it finds nobody */
+static bool any_user(const struct helper_ctx *ctx, const struct vfio_jobs *jobs)
+{
+	_cleanup_strlist_ struct strlist nodes = { 0 };
+
+	for (size_t i = 0; i < jobs->nr; i++)
+		if (pcidev_vfio_nodes(ctx->rootfd, &jobs->jobs[i].addr, &nodes) < 0)
+			return true;
+	return nodes_user(ctx->rootfd, &nodes) != 0;
+}
+
 /* A blocked job is JOB_LEFT for this round */
 static struct blockers sort_out(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
 {
+	bool used = any_user(ctx, jobs);
 	struct blockers blockers = { 0 };
 
 	for (size_t i = 0; i < jobs->nr; i++) {
@@ -81,7 +98,7 @@ static struct blockers sort_out(const struct helper_ctx *ctx, struct vfio_jobs *
 		if (job->state != JOB_WAITING && job->state != JOB_LEFT)
 			continue;
 		worker = blocked_by_worker(ctx, job);
-		if (!worker)
+		if (!worker && used)
 			user = blocked_by_user(ctx, job);
 		if (!worker && !user) {
 			unblocked(ctx, job);

@@ -60,6 +60,8 @@ struct vfio_device {
 	int group;		      /* IOMMU group, -1 until looked at */
 	char driver[DRIVER_NAME_MAX]; /* bound when looked at, "" for none */
 	bool seat;		      /* usher-seat sees to it that the host's screen is off it */
+	bool on_vfio;		      /* with a vfio driver already when looked at */
+	struct strlist nodes;	      /* files below /dev whose users use the device */
 };
 
 struct vfio_claim {
@@ -139,24 +141,26 @@ bool driver_is_vfio(const char *name);
 int device_on_vfio(int rootfd, const char *name, const char *driver) _must_check_;
 
 /**
- * vfio_user() - the process that has the device through vfio
+ * nodes_user() - a process that has one of these open
  *
  * Return: its pid > 0, 0 for nobody, else -errno
  */
-pid_t vfio_user(int rootfd, const struct pciaddr *addr) _must_check_;
+pid_t nodes_user(int rootfd, const struct strlist *nodes) _must_check_;
 
 /* --- holders.c ---------------------------------------------------------------------------- */
 
 /**
  * holders_find() - what the host itself does with a PCI device, at any depth below it
  * @name:	"0000:01:00.0"
- * @text:	filled when something is found: "holds /home (nvme0n1p2): unmount it first"
+ * @text:	filled when something is found: "holds nvme0n1p2, mounted on /home: unmount it first"
+ * @nodes:	the nodes are added of which nobody may have one open: "/dev/dri/card0"
  *
- * What is looked at: docstring of the table in holders.c.
+ * What is looked at: the head of holders.c.
  *
  * Return: 1 found, 0 nothing, -ENOMEM, else -errno
  */
-int holders_find(int rootfd, const char *name, char *text, size_t size) _must_check_;
+int holders_find(int rootfd, const char *name, char *text, size_t size, struct strlist *nodes)
+	_must_check_;
 
 /* --- nodes.c ------------------------------------------------------------------------------ */
 

@@ -179,8 +179,8 @@ static void device_in_another_guests_qemu_is_refused(void **state)
 	set_driver(NIC, "vfio-pci");
 	add_process("4242", "qemu-system-x86", "/dev/vfio/15");
 	assert_refused(NIC_LINE,
-		       "%s is in use by qemu-system-x86 (pid 4242) through vfio: end that guest "
-		       "first\n",
+		       "%s is in use by qemu-system-x86 (pid 4242), which has /dev/vfio/15 open: "
+		       "end that guest first\n",
 		       named(NIC, 0x8086, 0x10d3), "");
 	/* Not so when it is this guest's own: apply runs in `reconnect` too */
 	tree_bytes(host, "proc/4242/cmdline", "qemu\0-uuid\0" UUID, sizeof("qemu\0-uuid\0" UUID));
@@ -372,12 +372,13 @@ static void sound_function_that_a_process_has_open_is_refused(void **state)
 
 static void stack_without_an_end_is_refused_not_followed(void **state)
 {
+	_cleanup_strlist_ struct strlist nodes = { 0 };
 	char use[256];
 
 	(void)state;
 	add_nvme();
 	tree_link(host, "sys/class/block/nvme0n1/holders/nvme0n1", "../../nvme0n1");
-	assert_int_equal(holders_find(host->rootfd, NVME, use, sizeof(use)), -ELOOP);
+	assert_int_equal(holders_find(host->rootfd, NVME, use, sizeof(use), &nodes), -ELOOP);
 	write_claim(UUID, NVME_LINE);
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "cannot look at 0000:03:00.0: Too many levels"));
@@ -385,10 +386,12 @@ static void stack_without_an_end_is_refused_not_followed(void **state)
 
 static void device_that_is_not_there_has_no_holders(void **state)
 {
+	_cleanup_strlist_ struct strlist nodes = { 0 };
 	char use[256];
 
 	(void)state;
-	assert_int_equal(holders_find(host->rootfd, "0000:09:00.0", use, sizeof(use)), -ENOENT);
+	assert_int_equal(holders_find(host->rootfd, "0000:09:00.0", use, sizeof(use), &nodes),
+			 -ENOENT);
 }
 
 /* --- Names ---------------------------------------------------------------------------------------- */
