@@ -304,7 +304,7 @@ static int refuse_stream(struct stream *s, const struct input *in)
 	if (s->xml_code == XML_ERR_NO_MEMORY)
 		return domain_no_memory(r);
 	r->line = s->xml_line > 0 ? s->xml_line : (int)in->guard.line;
-	if (!s->xml_code || s->xml_code == XML_ERR_DOCUMENT_END ||
+	if (in->total == 0 || !s->xml_code || s->xml_code == XML_ERR_DOCUMENT_END ||
 	    s->xml_code == XML_ERR_TAG_NOT_FINISHED)
 		return domain_refuse(r, "the XML ends before </domain>");
 	return domain_refuse(r, "no well-formed XML: %s", s->xml_why);
@@ -422,8 +422,7 @@ static int stream_open(struct stream *s, struct input *in)
 		return domain_no_memory(r);
 	/* A converter for any other encoding would be loaded from the disk */
 	r->xml = xmlReaderForIO(input_read, input_close, in, NULL, "UTF-8",
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-					XML_PARSE_IGNORE_ENC);
+				XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_IGNORE_ENC);
 	if (!r->xml)
 		return domain_no_memory(r);
 	xmlTextReaderSetStructuredErrorHandler(r->xml, on_xml_error, s);
