@@ -60,7 +60,7 @@ setup() {
 	((status == 0))
 	[[ $output == *"FAILED: EIO"* ]]
 	[[ $output == *"hook: prepare begin"*"exit status 1"*"usher: win11: "* ]]
-	[[ $output == *"start was refused (in prepare) and undone"* ]]
+	[[ $output == *"start was refused (in prepare)."* ]]
 	[[ $output == *"every one of the "*" entries is as it was before"* ]]
 }
 

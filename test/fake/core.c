@@ -30,7 +30,8 @@
  *
  *	fail ERRNO	nothing happens
  *	lie		nothing happens, the result says it did
- *	short		half of the value arrives, -EIO
+ *	short		fewer bytes were taken than given: a file has half of them, an attribute
+ *			has stored the value all the same; -EIO
  *	hang		it happens, but the call returns only once .fake/release is there
  *	hang-before	the same, and it happens only then
  *	kill		SIGKILL before it happens
@@ -344,20 +345,26 @@ static void die(void)
 	abort();
 }
 
-static int run_short(const struct fake_effect *effect)
-{
-	char half[ATTR_MAX];
-
-	if (path_format(half, sizeof(half), "%.*s", (int)(strlen(effect->new_value) / 2),
-			effect->new_value) == 0 &&
-	    half[0])
-		(void)effect->run(effect, half);
-	return -EIO;
-}
-
 static int run_whole(const struct fake_effect *effect)
 {
 	return effect->run(effect, effect->new_value);
+}
+
+/* sysfs gives store() the whole buffer: it can only say that it took less */
+static int run_short(const struct fake_effect *effect)
+{
+	char half[ATTR_MAX];
+	size_t len = strlen(effect->new_value) / 2;
+	int r;
+
+	if (strcmp(effect->verb, "append") != 0)
+		r = run_whole(effect);
+	else if (len == 0 ||
+		 path_format(half, sizeof(half), "%.*s", (int)len, effect->new_value) < 0)
+		r = 0;
+	else
+		r = effect->run(effect, half);
+	return r < 0 ? r : -EIO;
 }
 
 /* Under the lock. Return: the result, FAKE_SLEEPS to be called again */

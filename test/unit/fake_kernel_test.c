@@ -31,8 +31,8 @@
 #define GUEST	 "win11"
 #define QEMU_PID 4300001
 
-static char base[] = "/dev/shm/usher-fake-XXXXXX";
-static char dir[64];
+static char base[64];
+static char dir[128];
 static int rootfd = -1;
 
 static void sh(const char *fmt, ...) _printf_(1, 2);
@@ -52,6 +52,9 @@ static void sh(const char *fmt, ...)
 static int group_setup(void **state)
 {
 	(void)state;
+	/* In memory a tree of two thousand small files is made ten times faster */
+	(void)snprintf(base, sizeof(base), "%s/usher-fake-XXXXXX",
+		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(base));
 	sh("test/trees/unpack %s/host test/trees/desktop.tree", base);
 	return 0;
@@ -709,12 +712,12 @@ static void a_lie_says_yes_and_does_nothing(void **state)
 	assert_attr(setting, "1");
 }
 
-static void a_short_write_leaves_half(void **state)
+static void a_short_write_of_an_attribute_is_stored_and_fails(void **state)
 {
 	(void)state;
 	faults("1 short");
 	assert_int_equal(attr_write(rootfd, setting, "2000"), -EIO);
-	assert_attr(setting, "20");
+	assert_attr(setting, "2000");
 }
 
 static void reading_fails_by_pattern(void **state)
@@ -801,7 +804,7 @@ static void a_journal_line_can_be_cut_off(void **state)
 	assert_int_equal(journal_open(statefd, "vfio", true, &journal), 0);
 	faults("*:append:* short");
 	assert_int_equal(journal_add(&journal, "driver", "x", "a", "b"), -EIO);
-	assert_true(tree_has("run/usher/vfio.journal"));
+	assert_attr("run/usher/vfio.journal", "1 driv");
 }
 
 static void every_effect_is_traced(void **state)
@@ -864,7 +867,7 @@ int main(void)
 		T(a_programs_own_nth_effect_can_be_meant),
 		T(a_pattern_strikes_as_often_as_it_is_told),
 		T(a_lie_says_yes_and_does_nothing),
-		T(a_short_write_leaves_half),
+		T(a_short_write_of_an_attribute_is_stored_and_fails),
 		T(reading_fails_by_pattern),
 		T(kill_comes_before_the_effect_and_kill_after_behind_it),
 		T(a_hang_lasts_until_it_is_released),
