@@ -179,6 +179,7 @@ boot_image() {
 		head -c 496 /dev/zero
 		printf '\x55\xaa'
 	} >"$file"
+	truncate -s 1M "$file"
 	echo "$file"
 }
 

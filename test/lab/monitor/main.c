@@ -30,7 +30,7 @@
 
 #define ADDR_EDID 0x50
 #define ADDR_DDC 0x37
-#define QUIET_AGAIN HZ		/* then nak and garble start over */
+#define QUIET_AGAIN (3 * HZ)	/* then nak and garble start over */
 
 static LIST_HEAD(monitors);
 static DEFINE_MUTEX(monitors_lock);

@@ -63,7 +63,7 @@ struct monitor {
 
 	/* Its character; all 0 is a good one */
 	unsigned int slow_ms;		/* each transfer takes so long, and a reply as long again */
-	unsigned int nak;		/* so many transfers fail after a second of quiet */
+	unsigned int nak;		/* so many transfers fail after 3 s of quiet */
 	unsigned int garble;		/* so many replies have a wrong checksum after the same */
 	unsigned int bounce_ms;		/* falls back so long after a switch without signal */
 	bool deaf;			/* DDC/CI only on the cable of the input shown */

@@ -27,7 +27,7 @@ bus_of() {
 }
 
 ddc() {
-	ddcutil --bus "$1" "${@:2}"
+	ddcutil --bus "$1" "${@:2}" 2>/dev/null
 }
 
 @test "ddcutil finds a monitor and reads who made it" {

@@ -1,0 +1,196 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/life.bats - a guest takes the host's hardware and gives it back, however it ends
+
+load ../guest/lib
+
+setup() {
+	monitor_add name=desk "cable=$HOST_GPU,0x0f" "cable=$GPU,0x11" mfg=DEL product=0xa0c4 serial=JK9X
+	common_setup
+}
+
+teardown() {
+	rm -f /etc/libvirt/hooks/qemu.d/50-slow-start
+	common_teardown
+}
+
+# win11 [key=value...] - the guest of the main job: GPU and audio, NIC, USB controller, pages, pins
+win11() {
+	guest_define win11 device="$GPU" device="$AUDIO" device="$NIC" device="$USB" \
+		memory=64 pages=2048 vcpus=2 pins="2 3" emulator=0-1 "$@"
+	policy win11 '[display]' 'monitor = DEL:a0c4:JK9X' 'guest_input = hdmi1' \
+		'host_input = dp1' 'delay = 0'
+}
+
+claim_of() {
+	echo "/run/usher/$(guest_uuid "$1")/claim.ini"
+}
+
+claim_says() {
+	grep -qx "$2" "$(claim_of "$1")"
+}
+
+inhibited_for() {
+	systemd-inhibit --list --no-legend --no-pager | grep -q "sleep *guest $1 is running *block"
+}
+
+monitor_shows() {
+	[[ $(monitor_input desk) == "$1" ]]
+}
+
+# All that win11 takes is taken
+win11_has_it_all() {
+	local device
+	for device in "$GPU" "$AUDIO" "$NIC" "$USB"; do
+		assert_equal "$device $(driver_of "$device")" "$device vfio-pci"
+	done
+	assert_equal "$(pool_size 2048)" 32
+	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	inhibited_for win11 || fail "no inhibitor: $(systemd-inhibit --list --no-pager)"
+	wait_for 30 monitor_shows 0x11
+	claim_says win11 "state = running" || fail "$(cat "$(claim_of win11)")"
+}
+
+@test "a guest takes GPU, NIC, USB, pages, CPUs and monitor, keeps the host awake, and gives all back" {
+	local bus
+	win11
+	guest_start win11
+	win11_has_it_all
+	# QEMU has the devices: it holds their groups open
+	assert_contains "$(ls -l "/proc/$(guest_pid win11)/fd")" "/dev/vfio/"
+	# The pool was grown by the need alone, and goes by itself: in use, beyond what is asked for
+	assert_equal "$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/surplus_hugepages)" 32
+	bus=$(grep -l -x "lab monitor desk input 0x0f" /sys/bus/i2c/devices/i2c-*/name | grep -o 'i2c-[0-9]*')
+	run -0 ddcutil --bus "${bus#i2c-}" --brief getvcp 60
+	assert_equal "$output" "VCP 60 SNC x11"
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "an empty policy is a complete one" {
+	guest_define win11 device="$GPU" device="$AUDIO" memory=64 pages=2048 vcpus=2 pins="2 3"
+	policy win11
+	guest_start win11
+	assert_equal "$(driver_of "$GPU")" vfio-pci
+	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "all comes back when the guest powers itself off" {
+	win11 boot="$(boot_image)"
+	guest_start win11
+	win11_has_it_all
+	guest_power_off win11
+	host_unchanged 30
+}
+
+@test "all comes back when QEMU is killed" {
+	win11
+	guest_start win11
+	win11_has_it_all
+	kill -9 "$(guest_pid win11)"
+	wait_for 60 guest_off win11
+	host_unchanged 30
+}
+
+@test "all comes back when QEMU itself refuses to start" {
+	local image=/var/lib/libvirt/images/not-a.qcow2
+	echo "this is no qcow2" >"$image"
+	win11 extra="<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='$image'/><target dev='vdb' bus='virtio'/></disk>"
+	run virsh start win11
+	((status != 0)) || fail "it was started: $output"
+	assert_contains "$output" qcow2
+	# It went as far as the devices
+	assert_contains "$(journalctl -t usher --since=-5min --no-pager)" "win11: vfio apply: done"
+	host_unchanged 30
+}
+
+@test "devices that libvirt manages are bound before it looks, and given back after it" {
+	guest_define win11 managed=yes device="$GPU" device="$AUDIO" device="$NIC" memory=32
+	policy win11
+	guest_start win11
+	assert_equal "$(driver_of "$GPU")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "a guest lives on, with all it has, when libvirtd is restarted" {
+	local pid
+	win11
+	guest_start win11
+	win11_has_it_all
+	pid=$(guest_pid win11)
+	systemctl restart libvirtd
+	wait_for 60 guest_running win11
+	assert_equal "$(guest_pid win11)" "$pid"
+	win11_has_it_all
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "a guest is saved and restored, and gives back what it has each time" {
+	guest_define win11 memory=64 pages=2048 vcpus=2 pins="2 3" emulator=0-1
+	policy win11
+	guest_start win11
+	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	virsh managedsave win11
+	wait_for 30 not inhibited_for win11
+	assert_equal "$(pool_size 2048)" 0
+	guest_start win11
+	guest_running win11
+	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	assert_equal "$(pool_size 2048)" 32
+	inhibited_for win11
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "a second guest that wants the same GPU is refused with the first one's name" {
+	local pid
+	win11
+	guest_start win11
+	pid=$(guest_pid win11)
+	guest_define games device="$GPU" device="$AUDIO"
+	policy games
+	start_refused games "usher: games: PCI device $GPU is held by guest win11: shut that guest down first, or take it out of this guest's XML"
+	# Without a policy too
+	rm "$policies/games.ini"
+	start_refused games "usher: games: PCI device $GPU belongs to guest win11 alone while it runs: shut that guest down first, or take it out of this guest's XML"
+	assert_equal "$(guest_pid win11)" "$pid"
+	win11_has_it_all
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "nothing is taken from a guest whose start takes long, whatever happens meanwhile" {
+	mkdir -p /etc/libvirt/hooks/qemu.d
+	printf '#!/bin/sh\n[ "$1 $2" != "win11 start" ] || sleep 20\n' >/etc/libvirt/hooks/qemu.d/50-slow-start
+	chmod +x /etc/libvirt/hooks/qemu.d/50-slow-start
+	win11
+	guest_define other memory=32 pages=2048
+	policy other
+	virsh start win11 >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
+	wait_for 60 claim_says win11 "state = handed"
+	guest_start other
+	systemctl restart libvirtd
+	wait || fail "$(cat "$BATS_TEST_TMPDIR/start")"
+	wait_for 60 guest_running win11
+	guest_destroy other
+	win11_has_it_all
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "a guest may be named like an option, a path, or in any script" {
+	local name
+	for name in --help -x .. 'two words' "quote's \"both\"" 'Größe' '*'; do
+		guest_define "$name" memory=32 pages=2048
+		policy "$name"
+		guest_start "$name"
+		assert_equal "$name: $(pool_size 2048)" "$name: 16"
+		guest_destroy "$name"
+		virsh undefine --domain "$name"
+	done
+	host_unchanged 30
+}
