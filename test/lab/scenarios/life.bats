@@ -165,7 +165,10 @@ win11_has_it_all() {
 
 @test "nothing is taken from a guest whose start takes long, whatever happens meanwhile" {
 	mkdir -p /etc/libvirt/hooks/qemu.d
-	printf '#!/bin/sh\n[ "$1 $2" != "win11 start" ] || sleep 20\n' >/etc/libvirt/hooks/qemu.d/50-slow-start
+	cat >/etc/libvirt/hooks/qemu.d/50-slow-start <<-'EOT'
+		#!/bin/sh
+		[ "$1 $2" != "win11 start" ] || sleep 20
+	EOT
 	chmod +x /etc/libvirt/hooks/qemu.d/50-slow-start
 	win11
 	guest_define other memory=32 pages=2048

@@ -12,14 +12,13 @@ teardown() {
 	common_teardown
 }
 
-# refused_for POLICY_TEXT MESSAGE - with FILE for the policy's path
+# refused_for POLICY_TEXT MESSAGE - escapes as printf has them; FILE stands for the policy's path
 refused_for() {
-	printf "$1" >"$policies/win11.ini"
+	printf '%b' "$1" >"$policies/win11.ini"
 	start_refused win11 "usher: win11: ${2//FILE/$policies/win11.ini}"
 }
 
 @test "a policy with a fault in it refuses its own guest, with file and line, and no other" {
-	local long
 	guest_define win11 memory=32
 	guest_define other memory=32
 	policy other
