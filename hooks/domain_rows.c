@@ -314,16 +314,13 @@ static int expect_pci(struct domain_reader *r, enum domain_pci_origin origin)
 	return 0;
 }
 
-/* mode may be left out, and is "subsystem" then */
+/* mode may be left out, and is "subsystem" then; "capabilities" has no type pci */
 static int start_hostdev(struct domain_reader *r)
 {
 	int pci = domain_attr_is(r, "type", "pci");
-	int other_mode = domain_attr_is(r, "mode", "capabilities");
 
 	r->draft.pci = false;
-	if (pci <= 0 || other_mode != 0)
-		return pci < 0 ? pci : other_mode < 0 ? other_mode : 0;
-	return expect_pci(r, DOMAIN_PCI_HOSTDEV);
+	return pci > 0 ? expect_pci(r, DOMAIN_PCI_HOSTDEV) : pci;
 }
 
 static int start_interface(struct domain_reader *r)

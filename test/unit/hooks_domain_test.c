@@ -190,10 +190,11 @@ static void nvme_disks_are_found_in_chain_and_mirror_and_their_functions_once(vo
 	assert_pci(&domain, 0, "0000:03:00.0", "nvme", true);
 	assert_pci(&domain, 1, "0000:04:00.0", "nvme", false);
 	assert_pci(&domain, 2, "10000:e1:00.0", "nvme", false);
-	assert_int_equal(domain.block_disks.nr, 3);
+	assert_int_equal(domain.block_disks.nr, 4);
 	assert_string_equal(domain.block_disks.names[0], "/dev/vg0/guest");
 	assert_string_equal(domain.block_disks.names[1], "/dev/vg0/base");
 	assert_string_equal(domain.block_disks.names[2], "/dev/sdz");
+	assert_string_equal(domain.block_disks.names[3], "/dev/vg0/data");
 }
 
 static void an_interface_gives_its_virtual_function_and_no_guest_address(void **state)
@@ -594,6 +595,15 @@ static void the_encoding_is_utf8_whatever_the_document_says(void **state)
 				    "\xc3\xa4</name><uuid>1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 				    "</uuid></domain>";
 	static const char bytes[] = "<domain><name>\xe4</name></domain>";
+	/* A whole domain that libxml2 would recognise by its first bytes, past the guard */
+	static const char ebcdic[] =
+		"\x4c\x6f\xa7\x94\x93\x40\xa5\x85\x99\xa2\x89\x96\x95\x7e\x7d\xf1\x4b\xf0"
+		"\x7d\x40\x85\x95\x83\x96\x84\x89\x95\x87\x7e\x7d\xc5\xc2\xc3\xc4\xc9\xc3"
+		"\x60\xc3\xd7\x60\xe4\xe2\x7d\x6f\x6e\x4c\x84\x96\x94\x81\x89\x95\x6e\x4c"
+		"\x95\x81\x94\x85\x6e\x87\x4c\x61\x95\x81\x94\x85\x6e\x4c\xa4\xa4\x89\x84"
+		"\x6e\xf1\x82\xf4\x85\xf2\xf8\x82\x81\x60\xf2\x86\x81\xf1\x60\xf1\xf1\x84"
+		"\xf2\x60\xf8\xf8\xf3\x86\x60\xf0\xf0\xf1\xf6\x84\xf3\x83\x83\x81\xf4\xf2"
+		"\xf7\x4c\x61\xa4\xa4\x89\x84\x6e\x4c\x61\x84\x96\x94\x81\x89\x95\x6e";
 	_cleanup_domain_ struct domain domain = { 0 };
 
 	(void)state;
@@ -602,6 +612,7 @@ static void the_encoding_is_utf8_whatever_the_document_says(void **state)
 	refused(utf16, sizeof(utf16) - 1, -EBADMSG, "line 1: a NUL byte");
 	refused(XML("\0"), sizeof(XML("\0")) - 1, -EBADMSG, "line 1: a NUL byte");
 	refused(bytes, sizeof(bytes) - 1, -EBADMSG, "line 1: no well-formed XML: ");
+	refused(ebcdic, sizeof(ebcdic) - 1, -EBADMSG, "line 1: no well-formed XML: ");
 }
 
 struct text {
@@ -976,6 +987,11 @@ static void memory_devices_are_part_of_the_total_and_have_their_own_pages(void *
 		{ XML(GIB("2") HUGE_("") DEVICE("dimm", "", "1024")), "2048 [] 1024;" },
 		{ XML(GIB("2") HUGE_("") DEVICE("dimm", "", "1023")), "2048 [] 1025;" },
 		{ XML(GIB("2") HUGE_("") CELLS DEVICE("dimm", "", "3")), "2048 [] 1026;" },
+		{ XML(GIB("2") CELLS DEVICE("dimm", "<pagesize>64</pagesize>", "3")), "64 [] 64;" },
+		{ XML(GIB("2") HUGE_("<page size='2048' nodeset='0'/>") CELLS
+		      "<devices><memory model='dimm'><target><size>2048</size></target>"
+		      "</memory><memballoon model='none'/></devices>"),
+		  "2048 [] 512;" },
 		{ XML(GIB("2") DEVICE("dimm",
 				      "<pagesize unit='G'>1</pagesize>"
 				      "<nodemask>0-1,3</nodemask>",
@@ -1005,6 +1021,11 @@ static void virtio_mem_takes_what_is_requested_and_more_later(void **state)
 		      "<size unit='GiB'>2</size><requested unit='MiB'>3</requested><node>1</node>"
 		      "</target></memory><memballoon model='none'/></devices>"),
 		  "2048 [] 1026;grows;" },
+		{ XML(GIB("4") CELLS
+		      "<devices><memory model='virtio-mem'><source><pagesize>64</pagesize></source>"
+		      "<target><size unit='GiB'>2</size><requested unit='MiB'>3</requested>"
+		      "<node>1</node></target></memory><memballoon model='none'/></devices>"),
+		  "64 [] 48;grows;" },
 		{ XML(GIB("4") HUGE_("<page size='2048' nodeset='0'/>") CELLS
 		      "<devices><memory model='virtio-mem'><target><size unit='GiB'>2</size>"
 		      "<requested>0</requested><node>1</node></target></memory>"

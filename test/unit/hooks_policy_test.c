@@ -15,9 +15,10 @@
 
 #include "hooks/policy.h"
 
-#define HOST  "etc/usher/usher.ini"
-#define WIN11 "etc/usher/conf.d/win11.ini"
-#define WHERE "/etc/usher/conf.d/win11.ini"
+#define HOST	  "etc/usher/usher.ini"
+#define WIN11	  "etc/usher/conf.d/win11.ini"
+#define SERIAL_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define WHERE	  "/etc/usher/conf.d/win11.ini"
 
 static int load(const struct tree *tree, const char *guest, struct policy *ret)
 {
@@ -333,6 +334,9 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		{ "[vfio]\nexpect = 01:00.0=10de:1b80/\n",
 		  ":2: [vfio] expect: '01:00.0=10de:1b80/' is not like 0000:01:00.0=10de:1b80 or "
 		  "0000:03:00.0=144d:a808/S4EWNX0R" },
+		{ "[vfio]\nexpect = 01:00.0=0001:0002/" SERIAL_64 "x\n",
+		  ":2: [vfio] expect: '01:00.0=0001:0002/" SERIAL_64 "x' is not like "
+		  "0000:01:00.0=10de:1b80 or 0000:03:00.0=144d:a808/S4EWNX0R" },
 		{ "[vfio]\nexpect = none\n",
 		  ":2: [vfio] expect: 'none' is not like 0000:01:00.0=10de:1b80 or "
 		  "0000:03:00.0=144d:a808/S4EWNX0R" },
@@ -505,10 +509,13 @@ static void expectations_have_ids_and_a_serial_or_none(void **state)
 	_cleanup_policy_ struct policy policy = { 0 }, empty = { 0 };
 	_cleanup_policy_expects_ struct policy_expects list = { 0 }, none = { 0 };
 
-	set(tree, "[vfio]\nexpect = 01:00.0=10de:1b80,0000:03:00.0=144d:a808/S4EW=NX0/R1\n",
+	set(tree,
+	    "[vfio]\nexpect = 01:00.0=10de:1b80,0000:03:00.0=144d:a808/S4EW=NX0/R1 "
+	    "02:00.0=0001:0002/" SERIAL_64 "\n",
 	    &policy);
 	assert_int_equal(policy_expects(&policy, &list), 0);
-	assert_int_equal(list.nr, 2);
+	assert_int_equal(list.nr, 3);
+	assert_string_equal(list.expects[2].serial, SERIAL_64);
 	assert_int_equal(list.expects[0].addr.bus, 1);
 	assert_int_equal(list.expects[0].id.vendor, 0x10de);
 	assert_int_equal(list.expects[0].id.device, 0x1b80);
