@@ -225,6 +225,9 @@ static void a_draft_may_be_anybodys_and_is_checked_all_the_same(void **state)
 	assert_int_equal(policy_load_file(tree->rootfd, file, &policy, &err), -ENOENT);
 	(void)snprintf(what, sizeof(what), "%s: cannot be opened: No such file or directory", file);
 	assert_string_equal(err.what, what);
+	/* Nothing is mapped at its beginning */
+	assert_int_equal(policy_load_file(tree->rootfd, "/proc/self/mem", &policy, &err), -EIO);
+	assert_string_equal(err.what, "/proc/self/mem: cannot be read: Input/output error");
 	tree_file(tree, "draft.ini", "[vfio]\n\ndevcies = none\n");
 	assert_int_equal(fchmodat(tree->rootfd, "draft.ini", 0666, 0), 0);
 	assert_int_equal(policy_load_file(tree->rootfd, file, &policy, &err), -EBADMSG);
