@@ -43,12 +43,14 @@ static bool is_foreign(int rootfd, uid_t owner)
 	return here.st_dev == host.st_dev && here.st_ino == host.st_ino;
 }
 
-static int check_owner(int rootfd, int fd, const char *name, struct policy_error *err)
+static int check_file(int rootfd, int fd, const char *name, struct policy_error *err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return fail(err, -errno, "%s: cannot be looked at: %s", name, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fail(err, -EBADMSG, "%s: is no regular file", name);
 	if (is_foreign(rootfd, st.st_uid))
 		return fail(err, -EPERM, "%s: belongs to user %u, not to root: chown root %s", name,
 			    st.st_uid, name);
@@ -79,14 +81,11 @@ static int parse_fd(int fd, const char *name, struct inidoc *ret, struct policy_
 	const size_t size = INI_FILE_MAX + 1;
 	_cleanup_free_ char *text = malloc(size);
 	struct ini_error ini = { 0 };
-	struct stat st;
 	size_t len = 0;
 	int r;
 
 	if (!text)
 		return fail(err, -ENOMEM, "%s: out of memory", name);
-	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-		return fail(err, -EBADMSG, "%s: is no regular file", name);
 	r = read_all(fd, text, size, &len);
 	if (r < 0)
 		return fail(err, r, "%s: cannot be read: %s", name, strerror(-r));
@@ -113,7 +112,7 @@ static int load_below(int rootfd, const char *path, const char *name, struct ini
 		return 1;
 	if (fd < 0)
 		return fail(err, fd, "%s: cannot be opened: %s", name, strerror(-fd));
-	r = check_owner(rootfd, fd, name, err);
+	r = check_file(rootfd, fd, name, err);
 	return r < 0 ? r : parse_fd(fd, name, ret, err);
 }
 
@@ -175,7 +174,7 @@ int policy_load_file(int rootfd, const char *file, struct policy *ret, struct po
 	err->what[0] = '\0';
 	if (text_printable(file, &policy.file) < 0)
 		return fail(err, -ENOMEM, "out of memory");
-	fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return fail(err, -errno, "%s: cannot be opened: %s", policy.file, strerror(errno));
 	r = parse_fd(fd, policy.file, &policy.guest, err);

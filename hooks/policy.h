@@ -93,7 +93,7 @@ int policy_load(int rootfd, const char *guest, struct policy *ret, struct policy
 /**
  * policy_load_file() - a draft in any place (usher plan --policy FILE) over the root's usher.ini
  *
- * The draft may be anybody's.
+ * The draft may be anybody's, and anything that can be read: /dev/null, /dev/stdin.
  *
  * Return: as policy_load(), but -ENOENT when there is no such file
  */

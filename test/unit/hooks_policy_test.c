@@ -234,6 +234,9 @@ static void a_draft_may_be_anybodys_and_is_checked_all_the_same(void **state)
 	(void)snprintf(what, sizeof(what),
 		       "%s:3: unknown key 'devcies' in [vfio]: did you mean 'devices'?", file);
 	assert_string_equal(err.what, what);
+	assert_int_equal(policy_load_file(tree->rootfd, tree->dir, &policy, &err), -EISDIR);
+	assert_int_equal(policy_load_file(tree->rootfd, "/dev/null", &policy, &err), 0);
+	policy_free(&policy);
 	tree_file(tree, "draft.ini", "[vfio]\ndriver = draft\n");
 	tree_file(tree, HOST, "[vfio]\ntimeout = 3\n");
 	assert_int_equal(policy_load_file(tree->rootfd, file, &policy, &err), 0);
