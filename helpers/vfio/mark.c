@@ -26,8 +26,8 @@ int mark_write(int dirfd, const char *name, const struct mark *mark)
 
 	if (r < 0)
 		return r;
-	r = asprintf(&line, "%s %d %llu %s\n", driver, (int)mark->worker.pid,
-		     mark->worker.start_time, mark->step);
+	r = asprintf(&line, "%s %d %llu %s %lld\n", driver, (int)mark->worker.pid,
+		     mark->worker.start_time, mark->step, mark->since_ms);
 	if (r < 0)
 		return -ENOMEM;
 	mark_file(name, file);
@@ -38,14 +38,17 @@ static int mark_parse(const struct strlist *words, struct mark *ret)
 {
 	_cleanup_free_ char *driver = NULL;
 	struct mark mark = { 0 };
+	unsigned long long since;
 	unsigned int pid;
 
-	if (words->nr != 4 || text_decode(words->names[0], &driver) < 0 ||
+	if (words->nr != 5 || text_decode(words->names[0], &driver) < 0 ||
 	    path_format(mark.driver, sizeof(mark.driver), "%s", driver) < 0 ||
 	    parse_uint(words->names[1], 10, INT_MAX, &pid) < 0 ||
 	    parse_ull(words->names[2], 10, ULLONG_MAX, &mark.worker.start_time) < 0 ||
-	    path_format(mark.step, sizeof(mark.step), "%s", words->names[3]) < 0)
+	    path_format(mark.step, sizeof(mark.step), "%s", words->names[3]) < 0 ||
+	    parse_ull(words->names[4], 10, LLONG_MAX, &since) < 0)
 		return -EBADMSG;
+	mark.since_ms = (long long)since;
 	mark.worker.pid = (pid_t)pid;
 	*ret = mark;
 	return 0;
@@ -115,21 +118,26 @@ int mark_find(int rootfd, const char *name, struct mark *ret)
 	return r;
 }
 
+/* Before and behind the name of the driver that was bound; and when there was none */
+static const struct {
+	const char *step, *before, *behind, *without;
+} texts[] = {
+	{ MARK_UNBIND, "driver ", " has not let go of it", "the kernel has not let go of it" },
+	{ MARK_PROBE, "it has left driver ", ", but the kernel has not finished giving it another",
+	  "the kernel has not finished giving it a driver" },
+	{ MARK_RETURNED, "it has left driver ", " at last, and its return has been due",
+	  "its return has been due" },
+	{ "", "driver ", " has let nobody look at it", "the kernel has let nobody look at it" },
+};
+
 void mark_describe(const struct mark *mark, char *buf, size_t size)
 {
-	const char *driver = *mark->driver ? mark->driver : "the kernel";
-	static const struct {
-		const char *step, *text;
-	} texts[] = {
-		{ MARK_UNBIND, "has not let go of it" },
-		{ MARK_PROBE, "has let go of it, but the kernel is not done finding it another" },
-		{ MARK_RETURNED, "has let go of it at last, and it is being given back" },
-	};
-	const char *text = "lets nobody look at it";
+	bool named = *mark->driver;
+	size_t i = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (strcmp(mark->step, texts[i].step) == 0)
-			text = texts[i].text;
-	(void)snprintf(buf, size, "%s%s %s (process %d)", *mark->driver ? "driver " : "", driver,
-		       text, (int)mark->worker.pid);
+	while (i < ARRAY_SIZE(texts) - 1 && strcmp(mark->step, texts[i].step) != 0)
+		i++;
+	(void)snprintf(buf, size, "%s%s%s for %lld s (process %d)", named ? texts[i].before : "",
+		       mark->driver, named ? texts[i].behind : texts[i].without,
+		       (now_ms() - mark->since_ms) / 1000, (int)mark->worker.pid);
 }

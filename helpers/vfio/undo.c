@@ -11,55 +11,54 @@
 /* While somebody holds a device: how often we look whether only the file was closed */
 #define LOOK_AGAIN_MS 50
 
-/* A worker that an earlier run gave up has had its time; one whose helper was killed may not */
-#define WORKER_WAIT_MS 1000
+/* A worker whose helper was killed may be at it still; one that was given up has had its time */
+#define WORKER_PATIENCE_MS 5000
 
 /* What keeps devices from being given back now */
-struct blockers {
-	pid_t pid; /* one to wait for, 0 when nothing is blocked */
-	bool held; /* at least one is only held by a process, which will end */
+struct blocker {
+	pid_t pid;	 /* 0 when nothing does */
+	long long until; /* how long it is worth waiting for */
 };
 
-/* A worker of an earlier run that has not come back from the kernel. Return: its pid, 0 for none */
-static pid_t blocked_by_worker(const struct helper_ctx *ctx, struct vfio_job *job)
+/* A worker of an earlier run that has not come back from the kernel */
+static struct blocker blocked_by_worker(const struct helper_ctx *ctx, struct vfio_job *job)
 {
 	struct mark mark;
 	char why[160];
 
 	if (mark_find(ctx->rootfd, job->name, &mark) <= 0 || strcmp(mark.step, MARK_RETURNED) == 0)
-		return 0;
+		return (struct blocker){ 0 };
 	mark_describe(&mark, why, sizeof(why));
 	(void)snprintf(job->text, sizeof(job->text),
 		       "%s cannot be given back: %s: it does so itself when the kernel returns; if "
 		       "it never does, only a reboot of the host frees it",
 		       job->name, why);
-	return mark.worker.pid;
+	return (struct blocker){ mark.worker.pid, mark.since_ms + WORKER_PATIENCE_MS };
 }
 
 /*
  * A process that still has the device through vfio, as QEMU may at `release`. Unbinding it from
  * vfio-pci would sleep in the kernel until that one lets go.
  *
- * Return: its pid, 0 for none
  * ABI: vfio_unregister_group_dev() waits for the last user; Linux 6.12
  */
-static pid_t blocked_by_user(const struct helper_ctx *ctx, struct vfio_job *job)
+static struct blocker blocked_by_user(const struct helper_ctx *ctx, struct vfio_job *job)
 {
 	_cleanup_strlist_ struct strlist nodes = { 0 };
 	char who[64];
 	pid_t pid;
 
 	if (pcidev_vfio_nodes(ctx->rootfd, &job->addr, &nodes) < 0)
-		return 0;
+		return (struct blocker){ 0 };
 	pid = nodes_user(ctx->rootfd, &nodes);
 	if (pid <= 0)
-		return 0;
+		return (struct blocker){ 0 };
 	process_describe(ctx->rootfd, pid, who, sizeof(who));
 	(void)snprintf(job->text, sizeof(job->text),
 		       "%s cannot be given back: %s still uses it: end that process, then run "
 		       "usher recover",
 		       job->name, who);
-	return pid;
+	return (struct blocker){ pid, ctx->deadline };
 }
 
 /*
@@ -85,30 +84,34 @@ static bool any_user(const struct helper_ctx *ctx, const struct vfio_jobs *jobs)
 	return nodes_user(ctx->rootfd, &nodes) != 0;
 }
 
-/* A blocked job is JOB_LEFT for this round */
-static struct blockers sort_out(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
+/*
+ * A blocked job is JOB_LEFT for this round.
+ *
+ * Return: who is worth waiting for longest
+ */
+static struct blocker sort_out(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
 {
 	bool used = any_user(ctx, jobs);
-	struct blockers blockers = { 0 };
+	struct blocker longest = { 0 };
 
 	for (size_t i = 0; i < jobs->nr; i++) {
 		struct vfio_job *job = &jobs->jobs[i];
-		pid_t worker, user = 0;
+		struct blocker blocker;
 
 		if (job->state != JOB_WAITING && job->state != JOB_LEFT)
 			continue;
-		worker = blocked_by_worker(ctx, job);
-		if (!worker && used)
-			user = blocked_by_user(ctx, job);
-		if (!worker && !user) {
+		blocker = blocked_by_worker(ctx, job);
+		if (!blocker.pid && used)
+			blocker = blocked_by_user(ctx, job);
+		if (!blocker.pid) {
 			unblocked(ctx, job);
 			continue;
 		}
 		job->state = JOB_LEFT;
-		blockers.pid = worker ? worker : user;
-		blockers.held |= user != 0;
+		if (!longest.pid || blocker.until > longest.until)
+			longest = blocker;
 	}
-	return blockers;
+	return longest;
 }
 
 /* Until the process has ended, or it is time to look again */
@@ -142,18 +145,14 @@ static size_t count_left(const struct helper_ctx *ctx, const struct vfio_jobs *j
 
 size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
 {
-	long long patience = deadline_in(WORKER_WAIT_MS);
-
 	for (;;) {
-		struct blockers blockers = sort_out(ctx, jobs);
-		long long until = ctx->deadline;
+		struct blocker blocker = sort_out(ctx, jobs);
+		long long until = blocker.until < ctx->deadline ? blocker.until : ctx->deadline;
 
 		crew_run(ctx, journal, jobs, &verb_give_back, ctx->deadline);
-		if (!blockers.held && patience < until)
-			until = patience;
-		if (!blockers.pid || ctx->dry_run || deadline_left(until) == 0)
+		if (!blocker.pid || ctx->dry_run || deadline_left(until) == 0)
 			return count_left(ctx, jobs);
-		wait_for(blockers.pid, until);
+		wait_for(blocker.pid, until);
 	}
 }
 

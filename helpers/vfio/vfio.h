@@ -202,6 +202,7 @@ struct mark {
 	char driver[DRIVER_NAME_MAX]; /* bound when it began, "" for none or not known yet */
 	struct process worker;
 	char step[16];
+	long long since_ms; /* when it began with that step: lib/deadline.h */
 };
 
 /**
@@ -236,7 +237,7 @@ int mark_find(int rootfd, const char *name, struct mark *ret) _must_check_;
  */
 int mark_devices(int dirfd, struct strlist *ret) _must_check_;
 
-/** mark_describe() - "driver e1000e has not let go of it: process 812 waits in the kernel" */
+/** mark_describe() - "driver e1000e has not let go of it for 12 s (process 812)" */
 void mark_describe(const struct mark *mark, char *buf, size_t size);
 
 /* --- job.c: one device on its way, there or back -------------------------------------------- */

@@ -39,6 +39,7 @@ static int ask(struct worker *worker, const struct worker_msg *msg)
 static int set_mark(struct worker *worker, const struct vfio_job *job, const char *step)
 {
 	(void)snprintf(worker->mark.step, sizeof(worker->mark.step), "%s", step);
+	worker->mark.since_ms = now_ms();
 	if (worker->ctx->dry_run)
 		return 0;
 	return mark_write(worker->ctx->dirfd, job->name, &worker->mark);
