@@ -391,13 +391,22 @@ static int hugepages_add(const struct plan *plan, const struct domain_hugepages 
 	return r;
 }
 
+/* A memory device may ask for pages of its own without <hugepages/> */
+static bool wants_pages(const struct domain *domain)
+{
+	for (size_t i = 0; i < domain->nr_memories; i++)
+		if (domain->memories[i].pagesize_kib)
+			return true;
+	return domain->hugepages;
+}
+
 static int plan_hugepages(const struct plan *plan)
 {
 	_cleanup_domain_hugepages_ struct domain_hugepages pages = { 0 };
 	unsigned long long default_kib = 0;
 	int r;
 
-	if (!plan->domain->hugepages ||
+	if (!wants_pages(plan->domain) ||
 	    strcmp(policy_value(plan->policy, "hugepages", "pages"), "none") == 0)
 		return 0;
 	r = default_page_kib(plan, &default_kib);

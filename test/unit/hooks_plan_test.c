@@ -251,6 +251,18 @@ static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
 	}
 }
 
+static void a_memory_device_with_pages_of_its_own_is_counted(void **state)
+{
+	_cleanup_planned_ struct planned planned = plan(
+		*state,
+		DOMAIN(DEVICES("<memory model='dimm'><source><pagesize unit='KiB'>2048</pagesize>"
+			       "</source><target><size unit='MiB'>256</size></target></memory>")),
+		"");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 128");
+}
+
 static void a_kernel_without_huge_pages_is_named(void **state)
 {
 	const struct tree *tree = *state;
@@ -358,6 +370,7 @@ int main(void)
 		host_test(the_card_that_shows_the_host_brings_the_seat_in),
 		host_test(monitors_and_times_come_from_the_policy),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
+		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(a_kernel_without_huge_pages_is_named),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_guests_own_claim_is_no_conflict),
