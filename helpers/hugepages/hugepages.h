@@ -149,8 +149,9 @@ unsigned long long pools_surplus(const struct pools *pools, int except);
  * which takes the number for the whole host, with a memory policy of this process that names the
  * node.
  *
- * Return: 0 when the kernel took it, which says nothing about how many pages there are now; else
- * as attr_write(), or -errno of set_mempolicy(2)
+ * Return: 0 when the kernel took it, which says nothing about how many pages there are now;
+ * -EACCES when this process may not use memory of that node; else as attr_write() (-EINVAL: pages
+ * of that size come at boot only)
  * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, "Interaction of Task Memory Policy with Huge
  * Page Allocation/Freeing"
  * Seen on: Linux 6.1 (mm/hugetlb.c, nid != NUMA_NO_NODE), right since 6.7
@@ -368,11 +369,44 @@ struct shortage {
 void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 		  const struct shortage *shortage);
 
-/* --- grow.c ----------------------------------------------------------------------------------- */
+/* --- step.c ----------------------------------------------------------------------------------- */
 
 /** needs_missing() - pages that need @index lacks, after what the needs before it take */
 unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
 				 const struct promises *promises);
+
+struct growth {
+	struct helper_ctx *ctx;
+	const struct needs *needs;
+	unsigned long long reserve_kib;
+	long long deadline;
+	bool compact;
+	size_t current;		   /* the need that lacks pages */
+	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
+	unsigned int rounds;	   /* compactions for it */
+	unsigned long long gained; /* pages since the last one */
+	struct shortage shortage;
+	bool begun; /* there may be something to give back */
+};
+
+/* What one step came to; below 0 an -errno */
+enum step_result {
+	STEP_ALL_THERE,
+	STEP_GO_ON,
+	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
+	STEP_NO_MEMORY, /* more would touch what is kept for the host */
+};
+
+/**
+ * grow_step() - add pages for the first need that lacks some to one pool, at most 512 MiB
+ *
+ * Under the ledger's lock, with all read anew. A dry run makes all its steps in one.
+ *
+ * Return: a step_result, else -errno
+ */
+int grow_step(struct growth *growth) _must_check_;
+
+/* --- grow.c ----------------------------------------------------------------------------------- */
 
 enum helper_exit hugepages_apply(struct helper_ctx *ctx);
 

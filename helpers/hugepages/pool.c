@@ -167,8 +167,9 @@ static int set_by_policy(const struct helper_ctx *ctx, const char *path, int nod
 {
 	int r = ctx->dry_run ? 0 : mempolicy_prefer(node);
 
+	/* Told apart from what the attribute itself may say */
 	if (r < 0)
-		return r;
+		return r == -EINVAL ? -EACCES : r;
 	r = write_number(ctx, path, all);
 	if (!ctx->dry_run)
 		mempolicy_default();

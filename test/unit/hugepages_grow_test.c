@@ -78,7 +78,7 @@ static void a_node_that_cannot_give_its_part_is_made_up_for_by_the_other(void **
 	assert_pool(1, 0, 0, 0);
 }
 
-static void large_needs_are_taken_in_steps_of_a_gib(void **state)
+static void large_needs_are_taken_in_steps(void **state)
 {
 	_cleanup_guest_ struct guest a;
 
@@ -87,8 +87,8 @@ static void large_needs_are_taken_in_steps_of_a_gib(void **state)
 	guest_make(&a, UUID_A, "a", "started", "2048 0 600");
 	assert_int_equal(apply(&a), HELPER_DONE);
 	assert_pool(0, 600, 600, 0);
-	/* The promise; then twice: announced, written, noted */
-	assert_int_equal(kernel->ops, 1 + 2 * 3);
+	/* The promise; then 256, 256 and 88 pages: announced, written, noted */
+	assert_int_equal(kernel->ops, 1 + 3 * 3);
 }
 
 static void several_needs_and_sizes_are_met_each_on_its_node(void **state)
@@ -458,6 +458,7 @@ static void a_process_kept_off_a_node_is_told_so_and_changes_nothing(void **stat
 	assert_int_equal(apply(&b), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
 	assert_pool(1, 100, 0, 100);
+	assert_said("memory of that node is closed to usher");
 }
 
 static void a_kernel_without_numa_has_one_pool(void **state)
@@ -502,6 +503,8 @@ static void a_dry_run_prints_the_writes_and_makes_none(void **state)
 		text,
 		"write /sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages "
 		"1\n"
+		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 266\n"
+		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 256\n"
 		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 522\n"
 		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 512\n"
 		"write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 605\n"
@@ -540,6 +543,20 @@ static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 	assert_no_ledger();
 }
 
+static void pages_that_come_at_boot_only_are_said_to_be_so(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->boot_only = true;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 1");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("cannot get huge pages: Invalid argument: this kernel gives pages of that size "
+		    "only at boot");
+	assert_no_ledger();
+}
+
 static void a_damaged_ledger_refuses_the_start_and_is_named(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -551,7 +568,7 @@ static void a_damaged_ledger_refuses_the_start_and_is_named(void **state)
 	dirfd = state_dir(a.ctx.statefd, "host", true);
 	assert_int_equal(state_write(dirfd, "hugepages.ini", "[ledger]\nheld = 2048 0 x 3\n", 27),
 			 0);
-	assert_int_equal(apply(&a), HELPER_DIRTY);
+	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
 	assert_said("/run/usher/host/hugepages.ini is damaged");
 	assert_int_equal(undo(&a), HELPER_DIRTY);
@@ -565,7 +582,7 @@ int main(void)
 		kernel_test(free_pages_of_the_admin_that_suffice_leave_the_pool_alone),
 		kernel_test(pages_of_any_node_are_spread_over_all),
 		kernel_test(a_node_that_cannot_give_its_part_is_made_up_for_by_the_other),
-		kernel_test(large_needs_are_taken_in_steps_of_a_gib),
+		kernel_test(large_needs_are_taken_in_steps),
 		kernel_test(several_needs_and_sizes_are_met_each_on_its_node),
 		kernel_test(compaction_brings_what_one_write_could_not),
 		kernel_test(compaction_is_left_out_when_the_policy_says_so),
@@ -590,6 +607,7 @@ int main(void)
 		kernel_test(a_dry_run_prints_the_writes_and_makes_none),
 		kernel_test(a_guest_waits_for_its_turn_no_longer_than_its_deadline),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
+		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),
 	};
 

@@ -58,6 +58,7 @@ struct fake_kernel {
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
+	bool boot_only; /* no pages are made at run time */
 	char said[4096];
 	struct fake_size rendered[2]; /* what the files say */
 	bool in_files;
@@ -300,6 +301,8 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 	size = size_of(size_kib);
 	if (!size || !end)
 		return -ENOENT;
+	if (kernel->boot_only)
+		return -EINVAL;
 	if (node < 0 && strcmp(path + end, "_mempolicy") == 0) {
 		assert_true(kernel->policy >= 0);
 		(half ? set_half : set_max)(size, count, -1, 1U << kernel->policy);
