@@ -86,6 +86,7 @@ vm_start() {
 	mkfifo "$vm/command.in" "$vm/command.out"
 	truncate -s 64M "$vm/nvme.img"
 	mapfile -t args < <(vm_memory_args "$nodes" && vm_device_args && vm_channel_args)
+	# shellcheck disable=SC2086 # LAB_QEMU: more arguments
 	qemu-system-x86_64 -name usher-lab -nodefaults -display none -no-reboot \
 		-machine q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max \
 		-device intel-iommu,intremap=on \
