@@ -27,15 +27,15 @@
  *    the difference to the old number, surplus included, is owed to the pool later.
  *
  * But the kernel frees free pages before it makes used ones surplus. A pool written down while
- * another guest's pages lie ready there loses those. So a guest's part of a pool is not written down
- * by that guest alone: `settle` and `undo` only make it owed, in the ledger (ledger.c), and what is
- * owed is paid as far as no free page that is promised to somebody goes (giveback.c). Every later
- * settle, undo and failed apply pays on. A promise is what a guest's QEMU has not yet faulted of its
- * need, from its apply to its `started` (promise.c).
+ * another guest's pages lie ready there loses those. So a guest's part of a pool is not written
+ * down by that guest alone: `settle` and `undo` only make it owed, in the ledger (ledger.c), and
+ * what is owed is paid as far as no free page that is promised to somebody goes (giveback.c).
+ * Every later settle, undo and failed apply pays on. A promise is what a guest's QEMU has not yet
+ * faulted of its need, from its apply to its `started` (promise.c).
  *
- * Two locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written;
- * hugepages-grow.lock, held by one apply at a time, also while it compacts: of two guests that start
- * together, one gets all it needs before the other begins.
+ * Two locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is
+ * written; hugepages-grow.lock, held by one apply at a time, also while it compacts: of two
+ * guests that start together, one gets all it needs before the other begins.
  *
  * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, mm/hugetlb.c set_max_huge_pages()
  * Seen on: Linux 6.1, 6.12, 6.18

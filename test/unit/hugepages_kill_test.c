@@ -5,7 +5,7 @@
 
 #define KILLED 99
 
-/* Guests at the start of each run: a runs and has settled on node 1, b is to start, c comes later */
+/* At the start of each run: a runs and has settled on node 1, b is to start, c comes later */
 struct scene {
 	struct guest a, b, c;
 	bool half;

@@ -6,9 +6,9 @@
  * wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say
  * (this file names them for the reader: only the head of the test itself counts)
  *
- * Follows mm/hugetlb.c set_max_huge_pages(), free_huge_folio() and hugetlb_acct_memory(). The kernel
- * lives in shared memory, so that it goes on when a process of the test is killed; what is read
- * lies in the tree.
+ * Follows mm/hugetlb.c set_max_huge_pages(), free_huge_folio() and hugetlb_acct_memory(). The
+ * kernel lives in shared memory, so that it goes on when a process of the test is killed; what is
+ * read lies in the tree.
  */
 #pragma once
 
