@@ -804,7 +804,7 @@ static void a_journal_line_can_be_cut_off(void **state)
 	assert_int_equal(journal_open(statefd, "vfio", true, &journal), 0);
 	faults("*:append:* short");
 	assert_int_equal(journal_add(&journal, "driver", "x", "a", "b"), -EIO);
-	assert_attr("run/usher/vfio.journal", "1 driv");
+	assert_attr("run/usher/vfio.journal", "1 drive");
 }
 
 static void every_effect_is_traced(void **state)
