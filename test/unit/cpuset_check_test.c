@@ -165,8 +165,10 @@ static void our_other_guests_are_no_conflict(void **state)
 static void a_container_in_the_systems_slices_gives_way(void **state)
 {
 	make_host(*state, true);
-	make_group("system.slice/docker-1.scope", "2-3", true);
 	make_group("user.slice/wide.scope", "0-7", true);
+	make_group("user.slice/beside.scope", "4-5", true);
+	expect_nothing(PINS);
+	make_group("system.slice/docker-1.scope", "2-3", true);
 	assert_int_equal(check_required(PINS), HELPER_DONE);
 	assert_string_equal(host.said,
 			    "usher: a: system.slice/docker-1.scope is pinned to 2-3 and will run "

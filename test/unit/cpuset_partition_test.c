@@ -493,6 +493,38 @@ static void a_dead_guests_share_does_not_count(void **state)
 	free(before);
 }
 
+static void a_dead_guest_does_not_keep_the_baseline(void **state)
+{
+	char *before;
+
+	make_host(*state, true);
+	before = snapshot();
+	guest_a();
+	guest_b();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	end_guest(PID_A, SCOPE_A);
+	end_guest(PID_B, SCOPE_B);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_same(before);
+	assert_false(has_state("run/usher/host/cpuset.ini"));
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void a_guest_that_may_be_alive_keeps_its_share(void **state)
+{
+	host_with_a(state);
+	guest_b();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("what the kernel never writes", "proc/%d/stat", PID_A);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "2-3,5");
+}
+
 static void the_admins_own_exclusive_cpus_stay(void **state)
 {
 	char *before;
@@ -688,6 +720,18 @@ static void a_journal_that_names_what_is_no_group_is_not_followed(void **state)
 	}
 }
 
+static void a_journal_that_does_not_parse_is_not_followed(void **state)
+{
+	host_with_a(state);
+	put("1 guest\n", "run/usher/" UUID_A "/cpuset.journal");
+	assert_int_equal(
+		fchmodat(host.tree->rootfd, "run/usher/" UUID_A "/cpuset.journal", 0600, 0), 0);
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_said("the CPU settings are not all back: cannot open the journal: Bad message");
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_int_equal(host.writes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -718,6 +762,8 @@ int main(void)
 		tree_test(a_pinned_slice_in_the_way_is_named),
 		tree_test(two_guests_end_exact_in_any_order),
 		tree_test(a_dead_guests_share_does_not_count),
+		tree_test(a_dead_guest_does_not_keep_the_baseline),
+		tree_test(a_guest_that_may_be_alive_keeps_its_share),
 		tree_test(the_admins_own_exclusive_cpus_stay),
 		tree_test(what_somebody_else_has_set_meanwhile_stays_and_is_said),
 		tree_test(what_somebody_else_has_set_between_two_guests_is_the_new_baseline),
@@ -730,6 +776,7 @@ int main(void)
 		tree_test(another_helper_at_work_is_waited_for_until_the_deadline),
 		tree_test(a_claim_that_is_not_understood_is_wrong_usage),
 		tree_test(a_journal_that_names_what_is_no_group_is_not_followed),
+		tree_test(a_journal_that_does_not_parse_is_not_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,18 @@ static void guests_of_different_ways_do_not_disturb_each_other(void **state)
 	}
 }
 
+static void for_a_guest_that_does_not_run_nothing_is_done(void **state)
+{
+	make_host(*state, true);
+	guest_a(PINS_A, "");
+	make_claim(UUID_A, PID_A, "handed", PINS_A);
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: its CPUs 2-3 cannot be kept free of others: the guest "
+			    "does not run (its claim is in state handed)\n");
+	assert_int_equal(host.writes, 0);
+}
+
 static void a_later_apply_finds_the_way_again(void **state)
 {
 	make_host(*state, false);
@@ -216,6 +228,7 @@ int main(void)
 		tree_test(when_every_way_fails_the_host_is_as_before),
 		tree_test(each_write_that_fails_ends_in_a_way_that_can_be_undone),
 		tree_test(guests_of_different_ways_do_not_disturb_each_other),
+		tree_test(for_a_guest_that_does_not_run_nothing_is_done),
 		tree_test(a_later_apply_finds_the_way_again),
 	};
 
