@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +15,7 @@
 #include "attr.h"
 #include "deadline.h"
 #include "openat.h"
+#include "units.h"
 
 #define STATE_DIR     "run/usher"
 #define RESOLVE_STATE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
@@ -143,13 +145,36 @@ static int write_whole(int fd, const char *data, size_t len)
 	return 0;
 }
 
+/*
+ * Temporary names of writers that were killed: ".NAME.PID" with nobody of that pid. (A pid that is
+ * somebody else's by now keeps its file until the next look.)
+ */
+static void sweep(int dirfd, const char *name)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	size_t len = strlen(name);
+
+	if (attr_list(dirfd, ".", &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		const char *entry = names.names[i];
+		unsigned int pid;
+
+		if (entry[0] == '.' && strncmp(entry + 1, name, len) == 0 &&
+		    entry[1 + len] == '.' && parse_uint(entry + len + 2, 10, INT_MAX, &pid) == 0 &&
+		    kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+			(void)unlinkat(dirfd, entry, 0);
+	}
+}
+
 int state_write(int dirfd, const char *name, const char *data, size_t len)
 {
 	_cleanup_close_ int fd = -1;
 	char tmp[NAME_MAX + 1];
 	int r;
 
-	/* The pid keeps two writers apart; a name left by a killed one is taken over */
+	/* The pid keeps two writers apart */
+	sweep(dirfd, name);
 	r = path_format(tmp, sizeof(tmp), ".%s.%d", name, (int)getpid());
 	if (r < 0)
 		return r;
@@ -179,6 +204,7 @@ int state_append(int dirfd, const char *name)
 
 int state_remove(int dirfd, const char *name)
 {
+	sweep(dirfd, name);
 	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return -errno;
 	return 0;

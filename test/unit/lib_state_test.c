@@ -108,6 +108,25 @@ static void a_failed_replacement_leaves_the_old_file_and_nothing_else(void **sta
 	assert_int_equal(names.nr, 1);
 }
 
+static void what_a_killed_writer_left_is_swept_away(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int fd = opened(tree);
+	char mine[64];
+
+	/* No pid is that high: PID_MAX_LIMIT is 4194304 */
+	tree_file(tree, "run/usher/.a.4194305", "half");
+	tree_file(tree, "run/usher/.ab.4194305", "of another file");
+	(void)snprintf(mine, sizeof(mine), "run/usher/.a.%d", (int)getppid());
+	tree_file(tree, mine, "of one who still writes");
+	assert_int_equal(state_write(fd, "a", "whole", 5), 0);
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/.a.4194305"), 0);
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/.ab.4194305"), 1);
+	assert_int_equal(attr_exists(tree->rootfd, mine), 1);
+	assert_int_equal(state_remove(fd, "ab"), 0);
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/.ab.4194305"), 0);
+}
+
 static void a_file_that_is_not_ours_alone_is_not_read(void **state)
 {
 	const struct tree *tree = *state;
@@ -391,6 +410,7 @@ int main(void)
 		state_test(a_state_directory_that_is_a_symlink_is_refused),
 		state_test(a_file_is_replaced_whole),
 		state_test(a_failed_replacement_leaves_the_old_file_and_nothing_else),
+		state_test(what_a_killed_writer_left_is_swept_away),
 		state_test(a_file_that_is_not_ours_alone_is_not_read),
 		state_test(a_file_past_the_limit_is_not_read),
 		state_test(a_directory_goes_with_its_files_but_not_with_directories),
