@@ -88,7 +88,7 @@ xml_escape() {
 	printf '%s' "${text//\"/&quot;}"
 }
 
-# hostdev_xml ADDRESS MANAGED
+# hostdev_xml ADDRESS MANAGED - without the device's ROM, which SeaBIOS would run before it boots
 hostdev_xml() {
 	local domain bus slot function
 	IFS=:. read -r domain bus slot function <<<"$1"
