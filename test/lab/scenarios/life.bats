@@ -61,8 +61,9 @@ win11_has_it_all() {
 	# The pool was grown by the need alone, and goes by itself: in use, beyond what is asked for
 	assert_equal "$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/surplus_hugepages)" 32
 	bus=$(grep -l -x "lab monitor desk input 0x0f" /sys/bus/i2c/devices/i2c-*/name | grep -o 'i2c-[0-9]*')
-	run -0 --separate-stderr ddcutil --bus "${bus#i2c-}" --brief getvcp 60
-	assert_equal "$output" "VCP 60 SNC x11"
+	# The lines before tell of its search for a connector, which a bus of the lab's has none of
+	run -0 ddcutil --bus "${bus#i2c-}" --brief getvcp 60
+	assert_equal "${lines[-1]}" "VCP 60 SNC x11"
 	guest_destroy win11
 	host_unchanged 30
 }
