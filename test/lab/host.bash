@@ -78,24 +78,42 @@ vm_channel_args() {
 	vm_share out "$vm"
 }
 
-# vm_start IMAGE_DIR NODES - boot it; its disk keeps nothing of what happens in it
-vm_start() {
-	local image=$1 nodes=$2 args=()
-	rm -rf "$vm/command.in" "$vm/command.out" "$vm/exec" "$vm/serial.log"
-	mkdir -p "$vm/exec"
-	mkfifo "$vm/command.in" "$vm/command.out"
-	truncate -s 64M "$vm/nvme.img"
-	mapfile -t args < <(vm_memory_args "$nodes" && vm_device_args && vm_channel_args)
-	# shellcheck disable=SC2086 # LAB_QEMU: more arguments
+# vm_qemu IMAGE_DIR ARG... - run the machine until it ends, and say how it did
+vm_qemu() {
+	local image=$1 status=0
+	shift
 	qemu-system-x86_64 -name usher-lab -nodefaults -display none -no-reboot \
 		-machine q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max \
 		-device intel-iommu,intremap=on \
 		-kernel "$image/vmlinuz" -initrd "$image/initrd" \
 		-append "${kernel_args[*]} ${LAB_APPEND-}" \
-		"${args[@]}" \
+		"$@" \
 		-drive "if=none,id=root,format=raw,snapshot=on,file=$image/disk.ext4" \
-		-device virtio-blk-pci,drive=root ${LAB_QEMU-} >"$vm/qemu.log" 2>&1 9>&- &
+		-device virtio-blk-pci,drive=root &
 	echo $! >"$vm/pid"
+	wait $! || status=$?
+	echo "QEMU ended with status $status"
+}
+
+wait_pid() {
+	local end=$((SECONDS + 10))
+	until [[ -s $vm/pid ]]; do
+		((SECONDS < end)) || return 1
+		sleep 0.05
+	done
+}
+
+# vm_start IMAGE_DIR NODES - boot it; its disk keeps nothing of what happens in it
+vm_start() {
+	local image=$1 nodes=$2 args=()
+	rm -rf "$vm/pid" "$vm/command.in" "$vm/command.out" "$vm/exec" "$vm/serial.log"
+	mkdir -p "$vm/exec"
+	mkfifo "$vm/command.in" "$vm/command.out"
+	truncate -s 64M "$vm/nvme.img"
+	mapfile -t args < <(vm_memory_args "$nodes" && vm_device_args && vm_channel_args)
+	# shellcheck disable=SC2086 # LAB_QEMU: more arguments
+	vm_qemu "$image" "${args[@]}" >"$vm/qemu.log" 2>&1 9>&- &
+	wait_pid || die "QEMU did not start: $(vm_last_words)"
 	vm_wait_line ready "$boot_deadline" >/dev/null ||
 		die "the machine did not come up within $boot_deadline s: $(vm_last_words)"
 }
