@@ -18,8 +18,9 @@
  * have it: all are read back after the last write.
  *
  * ABI: Documentation/admin-guide/cgroup-v2.rst, "Cpuset Interface Files", since Linux 6.7
- * Seen on: Linux 6.12.107 and 7.2.12. On 6.12 a partition that has become invalid keeps part of its
- * state, and only by way of "member" is it a valid one again.
+ * Seen on: Linux 6.12.107 and 7.2.12, 2026-11. A partition that has become invalid is a valid one
+ * again only by way of "member": one whose CPU went offline and came back, too (suspend and resume
+ * do that to all CPUs but the first).
  */
 
 #define EXCLUSIVE "cpuset.cpus.exclusive"
@@ -163,7 +164,13 @@ static int make_root(struct cpuset_job *job, const struct guest_groups *groups)
 	return r < 0 ? r : groups_write(job, groups->guest, PARTITION, layout_name(LAYOUT_ROOT));
 }
 
-/* Return: 0, -ENOENT or -ENODEV when the group is gone, else -errno with why */
+/*
+ * A plain member's exclusive CPUs isolate nothing and go with the group: while its CPU is offline
+ * the kernel does not take them out (-EBUSY), and that is no failure.
+ * Seen on: Linux 7.2.12
+ *
+ * Return: 0, -ENOENT or -ENODEV when the group is gone, else -errno with why
+ */
 static int reset_group(struct cpuset_job *job, const char *group)
 {
 	char state[ATTR_MAX];
@@ -171,9 +178,13 @@ static int reset_group(struct cpuset_job *job, const char *group)
 
 	if (r < 0)
 		return job_why(job, r, "cannot read " PARTITION " of %s: %s", group, strerror(-r));
-	if (strcmp(state, layout_name(LAYOUT_NONE)) != 0)
-		r = groups_write(job, group, PARTITION, layout_name(LAYOUT_NONE));
-	return r < 0 ? r : groups_write(job, group, EXCLUSIVE, "");
+	r = strcmp(state, layout_name(LAYOUT_NONE)) == 0
+		    ? 0
+		    : groups_write(job, group, PARTITION, layout_name(LAYOUT_NONE));
+	if (r < 0)
+		return r;
+	r = groups_write(job, group, EXCLUSIVE, "");
+	return r == -EBUSY ? 0 : r;
 }
 
 /* The first error counts, and the rest is done all the same */
@@ -339,6 +350,27 @@ static int find_groups(struct cpuset_job *job, struct guest_groups *groups)
 	return r < 0 ? r : load_sides(job, groups);
 }
 
+/* Return: 1 when a CPU is offline and what there is of the partitions is left, 0, else -errno */
+static int check_online(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	struct cpulist online, missing = job->pins.cpus;
+	char list[256];
+
+	if (job_host_cpus(job, "online", &online) < 0)
+		return 0;
+	cpulist_subtract(&missing, &online);
+	if (cpulist_empty(&missing))
+		return 0;
+	(void)job_cpus_text(&missing, list, sizeof(list));
+	if (!journal_find(&job->journal, "guest", groups->base))
+		return job_why(job, -ENODEV, "CPU %s is not online", list);
+	helper_say(job->ctx,
+		   "CPU %s is offline and not isolated: run usher-cpuset apply again when it "
+		   "is back",
+		   list);
+	return 1;
+}
+
 int partition_apply(struct cpuset_job *job)
 {
 	struct guest_groups groups;
@@ -346,8 +378,10 @@ int partition_apply(struct cpuset_job *job)
 	enum layout layout;
 	int r = find_groups(job, &groups);
 
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = check_online(job, &groups);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	layout = pins_layout(&job->pins, note);
 	if (layout == LAYOUT_NONE)
 		return job_why(job, -EOPNOTSUPP, "%s", note);

@@ -177,6 +177,7 @@ static inline bool overlaps_sibling(int self)
 static inline const char *why_invalid(int self)
 {
 	struct group *group = &groups[self];
+	struct cpulist cpus;
 
 	if (overlaps_sibling(self))
 		return "Cpu list in cpuset.cpus not exclusive";
@@ -189,6 +190,9 @@ static inline const char *why_invalid(int self)
 		group->granted = (struct cpulist){ 0 };
 		cpulist_add(&group->granted, first);
 	}
+	cpus = cpus_of(get("sys/devices/system/cpu/online"));
+	if (!cpulist_empty(&group->granted) && !cpulist_intersects(&group->granted, &cpus))
+		return "No cpu available due to hotplug";
 	/* A partition that has become invalid is one again only by way of "member" */
 	if (cpulist_empty(&group->granted) || group->invalid)
 		return "Invalid cpu list in cpuset.cpus.exclusive";
@@ -249,6 +253,8 @@ static inline void settle(void)
 /* The sibling rules of validate_change() */
 static inline int store_exclusive(int self, const struct cpulist *want)
 {
+	struct cpulist online = cpus_of(get("sys/devices/system/cpu/online"));
+
 	for (int i = 1; i < nr_groups; i++) {
 		const struct group *other = &groups[i];
 
@@ -259,6 +265,9 @@ static inline int store_exclusive(int self, const struct cpulist *want)
 		if (!cpulist_empty(&other->cpus) && cpulist_contains(want, &other->cpus))
 			return -EINVAL;
 	}
+	if (cpulist_empty(want) && !cpulist_empty(&groups[self].exclusive) &&
+	    !cpulist_intersects(&groups[self].exclusive, &online))
+		return -EBUSY;
 	put_cpus(want, groups[self].path, "cpuset.cpus.exclusive");
 	return 0;
 }

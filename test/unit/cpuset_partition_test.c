@@ -429,6 +429,50 @@ static void a_partition_that_became_invalid_is_made_anew(void **state)
 	assert_isolated("2-3", "0-1,4-7");
 }
 
+static void a_cpu_that_goes_offline_is_said_and_isolated_again_when_it_is_back(void **state)
+{
+	host_with_a(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("0-2,4-7", "sys/devices/system/cpu/online");
+	settle();
+	assert_isolated("2", "0-1,4-7");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: CPU 3 is offline and not isolated: run usher-cpuset apply "
+			    "again when it is back\n");
+	assert_int_equal(host.writes, 0);
+	put("0-7", "sys/devices/system/cpu/online");
+	settle();
+	assert_isolated("2", "0-1,3-7");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_isolated("2-3", "0-1,4-7");
+}
+
+static void an_offline_cpu_is_refused_before_anything_is_touched(void **state)
+{
+	host_with_a(state);
+	put("0-2,4-7", "sys/devices/system/cpu/online");
+	settle();
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_said("its CPUs 2-3 cannot be kept free of others: CPU 3 is not online");
+	assert_int_equal(host.writes, 0);
+	assert_no_state();
+}
+
+static void an_undo_while_a_cpu_is_offline_is_no_failure(void **state)
+{
+	host_with_a(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("0-2,4-7", "sys/devices/system/cpu/online");
+	settle();
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_isolated("", "0-2,4-7");
+	assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "");
+	assert_no_state();
+}
+
 static void a_pinned_slice_in_the_way_is_named(void **state)
 {
 	char *before;
@@ -759,6 +803,9 @@ int main(void)
 		tree_test(a_write_without_effect_is_noticed),
 		tree_test(a_partition_of_fewer_cpus_than_asked_for_is_noticed),
 		tree_test(a_partition_that_became_invalid_is_made_anew),
+		tree_test(a_cpu_that_goes_offline_is_said_and_isolated_again_when_it_is_back),
+		tree_test(an_offline_cpu_is_refused_before_anything_is_touched),
+		tree_test(an_undo_while_a_cpu_is_offline_is_no_failure),
 		tree_test(a_pinned_slice_in_the_way_is_named),
 		tree_test(two_guests_end_exact_in_any_order),
 		tree_test(a_dead_guests_share_does_not_count),
