@@ -25,7 +25,7 @@ refused_for() {
 	refused_for '[vfio]\ndevcies = none\n' \
 		"FILE:2: unknown key 'devcies' in [vfio]: did you mean 'devices'?"
 	refused_for '[vifo]\ndevices = none\n' \
-		"FILE:1: unknown section [vifo]: did you mean [vfio]?"
+		"FILE:2: unknown section [vifo]: did you mean [vfio]?"
 	guest_start other
 	guest_destroy other
 	host_unchanged
