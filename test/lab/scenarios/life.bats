@@ -10,6 +10,7 @@ setup() {
 }
 
 teardown() {
+	rm -f /etc/libvirt/hooks/qemu.d/50-slow-start
 	common_teardown
 }
 
@@ -158,6 +159,30 @@ win11_has_it_all() {
 	rm "$policies/games.ini"
 	start_refused games "usher: games: PCI device $GPU belongs to guest win11 alone while it runs: shut that guest down first, or take it out of this guest's XML"
 	assert_equal "$(guest_pid win11)" "$pid"
+	win11_has_it_all
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "nothing is taken from a guest whose start takes long, whatever happens meanwhile" {
+	local start
+	mkdir -p /etc/libvirt/hooks/qemu.d
+	cat >/etc/libvirt/hooks/qemu.d/50-slow-start <<-'EOT'
+		#!/bin/sh
+		[ "$1 $2" != "win11 start" ] || sleep 20
+	EOT
+	chmod +x /etc/libvirt/hooks/qemu.d/50-slow-start
+	win11
+	guest_define other memory=32 pages=2048
+	policy other
+	virsh start win11 >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
+	local starting=$!
+	wait_for 60 claim_says win11 "state = handed"
+	guest_start other
+	systemctl restart libvirtd
+	wait "$starting" || fail "$(cat "$BATS_TEST_TMPDIR/start")"
+	wait_for 60 guest_running win11
+	guest_destroy other
 	win11_has_it_all
 	guest_destroy win11
 	host_unchanged 30
