@@ -165,7 +165,6 @@ win11_has_it_all() {
 }
 
 @test "nothing is taken from a guest whose start takes long, whatever happens meanwhile" {
-	local start
 	mkdir -p /etc/libvirt/hooks/qemu.d
 	cat >/etc/libvirt/hooks/qemu.d/50-slow-start <<-'EOT'
 		#!/bin/sh
