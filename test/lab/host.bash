@@ -112,7 +112,7 @@ vm_start() {
 	truncate -s 64M "$vm/nvme.img"
 	mapfile -t args < <(vm_memory_args "$nodes" && vm_device_args && vm_channel_args)
 	# shellcheck disable=SC2086 # LAB_QEMU: more arguments
-	vm_qemu "$image" "${args[@]}" >"$vm/qemu.log" 2>&1 9>&- &
+	vm_qemu "$image" "${args[@]}" >"$vm/qemu.log" 2>&1 8>&- 9>&- &
 	wait_pid || die "QEMU did not start: $(vm_last_words)"
 	vm_wait_line ready "$boot_deadline" >/dev/null ||
 		die "the machine did not come up within $boot_deadline s: $(vm_last_words)"
