@@ -38,13 +38,14 @@ static void kernel_that_hangs_in_unbind_is_left_behind_in_time(void **state)
 	assert_int_equal(apply_timed(), HELPER_DIRTY);
 	assert_in_range(elapsed_ms, APPLY_MS / 2, APPLY_MS + 1000);
 	assert_int_equal(mark_find(host->rootfd, NIC, &mark), 1);
-	(void)snprintf(
-		line, sizeof(line),
-		"usher: win11: 0000:02:00.0 is stuck: driver e1000e has not let go of it "
-		"for 0 s (process %d): it is given back when the kernel returns; if it never does, "
-		"only a reboot of the host frees it\n",
-		(int)mark.worker.pid);
-	assert_string_equal(said, line);
+	assert_non_null(strstr(said,
+			       "usher: win11: 0000:02:00.0 is stuck: driver e1000e has not let "
+			       "go of it for "));
+	(void)snprintf(line, sizeof(line),
+		       " s (process %d): it is given back when the kernel returns; if it never "
+		       "does, only a reboot of the host frees it\n",
+		       (int)mark.worker.pid);
+	assert_non_null(strstr(said, line));
 }
 
 static void late_return_gives_the_device_back_without_anybody(void **state)
@@ -141,7 +142,7 @@ static void stuck_device_is_refused_by_name_without_being_read(void **state)
 	start = now_ms();
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "0000:02:00.0 is stuck since an earlier start: driver e1000e "
-				     "has not let go of it for 0 s (process "));
+				     "has not let go of it for "));
 	assert_int_equal(apply(), HELPER_FAILED);
 	assert_non_null(strstr(said, "is stuck since an earlier start"));
 	/* Another guest that wants it too: the mark is in a directory that is not its own */
