@@ -46,7 +46,7 @@ PROGRAMS := usher-hook usher $(HELPERS:%=usher-%)
 # A helper's libraries, by folder
 LIBS_vfio := -linih -lpci
 LIBS_hugepages := -linih
-LIBS_cpuset := -linih -lcgroup $(call pkg,libs,libsystemd)
+LIBS_cpuset := -linih
 LIBS_display := -linih
 LIBS_nosleep := -linih $(call pkg,libs,libsystemd)
 LIBS_seat := -linih

@@ -283,6 +283,21 @@ int groups_write_cpus(struct cpuset_job *job, const char *group, const char *fil
  */
 size_t groups_next_ancestor(const char *group, size_t prev, char *buf);
 
+/* --- library.c --- */
+
+/* One shared library; the first of its names that can be loaded is taken */
+struct library {
+	const char *sonames[4]; /* NULL at the end */
+	void *handle;
+};
+
+/**
+ * library_symbol() - a function of a library that is loaded when it is first asked for
+ *
+ * Return: NULL when there is no such library, or none with that name in it
+ */
+void *library_symbol(struct library *library, const char *name);
+
 /* --- hierarchy.c: libcgroup, which knows only the real root directory --- */
 
 /** hierarchy_is_ours() - is the root directory "/". Return: 1 or 0 */
@@ -291,7 +306,8 @@ int hierarchy_is_ours(const struct helper_ctx *ctx);
 /**
  * hierarchy_find() - where the cpuset controller is mounted, below the root: "sys/fs/cgroup"
  *
- * Return: 0, -ENOENT when it is mounted nowhere, -ENAMETOOLONG, else -errno
+ * Return: 0, -ENOENT when it is mounted nowhere, -EOPNOTSUPP without libcgroup, -ENAMETOOLONG, else
+ * -errno
  */
 int hierarchy_find(char *buf, size_t size) _must_check_;
 
@@ -300,7 +316,8 @@ int hierarchy_find(char *buf, size_t size) _must_check_;
  * @group:	relative to the mount
  * @value:	not empty: libcgroup 2.0.2 leaves an empty line out
  *
- * Return: 0, -ENOENT when there is no such group or file, else -errno of write(2)
+ * Return: 0, -ENOENT when there is no such group or file, -EOPNOTSUPP without libcgroup, -ENOMEM, else
+ * -errno of write(2)
  */
 int hierarchy_store(const char *group, const char *file, const char *value) _must_check_;
 

@@ -17,9 +17,35 @@
 
 #define CPUSET "cpuset"
 
+/* The same interface in all of them */
+static struct library libcgroup = { .sonames = { "libcgroup.so.3", "libcgroup.so.2",
+						 "libcgroup.so.1", NULL } };
+
+/* libcgroup's functions that are used here, by their own names */
+static struct {
+	__typeof__(cgroup_init) *init;
+	__typeof__(cgroup_set_logger) *set_logger;
+	__typeof__(cgroup_get_last_errno) *get_last_errno;
+	__typeof__(cgroup_get_subsys_mount_point) *get_subsys_mount_point;
+	__typeof__(cgroup_new_cgroup) *new_cgroup;
+	__typeof__(cgroup_free) *free;
+	__typeof__(cgroup_add_controller) *add_controller;
+	__typeof__(cgroup_add_value_string) *add_value_string;
+	__typeof__(cgroup_modify_cgroup) *modify_cgroup;
+} cg;
+
+#define SYMBOL(name) (cg.name = (__typeof__(cg.name))library_symbol(&libcgroup, "cgroup_" #name))
+
+static bool load(void)
+{
+	return SYMBOL(init) && SYMBOL(set_logger) && SYMBOL(get_last_errno) &&
+	       SYMBOL(get_subsys_mount_point) && SYMBOL(new_cgroup) && SYMBOL(free) &&
+	       SYMBOL(add_controller) && SYMBOL(add_value_string) && SYMBOL(modify_cgroup);
+}
+
 static void cleanup_cgroup(struct cgroup **cgroup)
 {
-	cgroup_free(cgroup);
+	cg.free(cgroup);
 }
 
 /* It prints on stdout by default */
@@ -28,18 +54,20 @@ static void be_silent(void *userdata, int level, const char *fmt, va_list args)
 	(void)userdata, (void)level, (void)fmt, (void)args;
 }
 
-/* Reads the mount table, once */
+/* Load it and have it read the mount table, once */
 static int start(void)
 {
 	static bool started;
-	int r;
 
 	if (started)
 		return 0;
-	cgroup_set_logger(be_silent, CGROUP_LOG_ERROR, NULL);
-	r = cgroup_init();
-	started = r == 0;
-	return r == 0 ? 0 : -ENOENT;
+	if (!load())
+		return -EOPNOTSUPP;
+	cg.set_logger(be_silent, CGROUP_LOG_ERROR, NULL);
+	if (cg.init() != 0)
+		return -ENOENT;
+	started = true;
+	return 0;
 }
 
 /* libcgroup's codes: those of the system calls are in its last errno */
@@ -49,7 +77,7 @@ static int to_errno(int error)
 	case 0:
 		return 0;
 	case ECGOTHER:
-		return cgroup_get_last_errno() > 0 ? -cgroup_get_last_errno() : -EIO;
+		return cg.get_last_errno() > 0 ? -cg.get_last_errno() : -EIO;
 	case ECGROUPVALUENOTEXIST:
 	case ECGROUPNOTEXIST:
 	case ECGROUPNOTMOUNTED:
@@ -76,7 +104,7 @@ int hierarchy_find(char *buf, size_t size)
 	int r = start();
 
 	if (r == 0)
-		r = to_errno(cgroup_get_subsys_mount_point(CPUSET, &mount));
+		r = to_errno(cg.get_subsys_mount_point(CPUSET, &mount));
 	return r < 0 ? r : path_format(buf, size, "%s", mount + strspn(mount, "/"));
 }
 
@@ -92,10 +120,10 @@ int hierarchy_store(const char *group, const char *file, const char *value)
 		r = path_format(name, sizeof(name), "/%s", group);
 	if (r < 0)
 		return r;
-	cgroup = cgroup_new_cgroup(name);
-	cpuset = cgroup ? cgroup_add_controller(cgroup, CPUSET) : NULL;
+	cgroup = cg.new_cgroup(name);
+	cpuset = cgroup ? cg.add_controller(cgroup, CPUSET) : NULL;
 	if (!cpuset)
 		return -ENOMEM;
-	r = cgroup_add_value_string(cpuset, file, value);
-	return to_errno(r ?: cgroup_modify_cgroup(cgroup));
+	r = cg.add_value_string(cpuset, file, value);
+	return to_errno(r ?: cg.modify_cgroup(cgroup));
 }

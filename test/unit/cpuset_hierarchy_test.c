@@ -2,8 +2,7 @@
 /*
  * test/unit/cpuset_hierarchy_test.c - what is asked of libcgroup, and what its answers mean
  *
- * wraps: cgroup_init cgroup_get_subsys_mount_point cgroup_modify_cgroup cgroup_get_last_errno
- * wraps: cgroup_new_cgroup
+ * wraps: library_symbol
  */
 #include "test/unit/tree.h"
 
@@ -15,25 +14,22 @@ static struct {
 	int init, find, modify, last_errno; /* what libcgroup returns */
 	const char *mount;
 	bool no_memory;
+	const char *missing; /* a function it does not have */
 	char name[PATH_MAX];
 	char *file, *value; /* what it was asked to write */
 } lib;
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-int __wrap_cgroup_init(void);
-int __wrap_cgroup_init(void)
+static int fake_init(void)
 {
 	return lib.init;
 }
 
-int __wrap_cgroup_get_last_errno(void);
-int __wrap_cgroup_get_last_errno(void)
+static int fake_get_last_errno(void)
 {
 	return lib.last_errno;
 }
 
-int __wrap_cgroup_get_subsys_mount_point(const char *controller, char **mount_point);
-int __wrap_cgroup_get_subsys_mount_point(const char *controller, char **mount_point)
+static int fake_get_subsys_mount_point(const char *controller, char **mount_point)
 {
 	assert_string_equal(controller, "cpuset");
 	if (lib.find)
@@ -42,26 +38,62 @@ int __wrap_cgroup_get_subsys_mount_point(const char *controller, char **mount_po
 	return 0;
 }
 
-struct cgroup *__real_cgroup_new_cgroup(const char *name);
-struct cgroup *__wrap_cgroup_new_cgroup(const char *name);
-struct cgroup *__wrap_cgroup_new_cgroup(const char *name)
+static __typeof__(cgroup_new_cgroup) *real_new_cgroup;
+static __typeof__(cgroup_get_controller) *get_controller;
+static __typeof__(cgroup_get_value_name_count) *get_value_name_count;
+static __typeof__(cgroup_get_value_name) *get_value_name;
+static __typeof__(cgroup_get_value_string) *get_value_string;
+
+static struct cgroup *fake_new_cgroup(const char *name)
 {
 	assert_int_equal(path_format(lib.name, sizeof(lib.name), "%s", name), 0);
-	return lib.no_memory ? NULL : __real_cgroup_new_cgroup(name);
+	return lib.no_memory ? NULL : real_new_cgroup(name);
 }
 
-int __wrap_cgroup_modify_cgroup(struct cgroup *cgroup);
-int __wrap_cgroup_modify_cgroup(struct cgroup *cgroup)
+static int fake_modify_cgroup(struct cgroup *cgroup)
 {
-	struct cgroup_controller *cpuset = cgroup_get_controller(cgroup, "cpuset");
+	struct cgroup_controller *cpuset = get_controller(cgroup, "cpuset");
 
 	assert_non_null(cpuset);
-	assert_int_equal(cgroup_get_value_name_count(cpuset), 1);
-	lib.file = strdup(cgroup_get_value_name(cpuset, 0));
-	assert_int_equal(cgroup_get_value_string(cpuset, lib.file, &lib.value), 0);
+	assert_int_equal(get_value_name_count(cpuset), 1);
+	lib.file = strdup(get_value_name(cpuset, 0));
+	assert_int_equal(get_value_string(cpuset, lib.file, &lib.value), 0);
 	return lib.modify;
 }
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+void *__real_library_symbol(struct library *library, const char *name);
+void *__wrap_library_symbol(struct library *library, const char *name);
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* The real library, but for what reads and writes the host's own hierarchy */
+void *__wrap_library_symbol(struct library *library, const char *name)
+{
+	static const struct {
+		const char *name;
+		void *fake;
+	} fakes[] = {
+		{ "cgroup_init", (void *)fake_init },
+		{ "cgroup_get_last_errno", (void *)fake_get_last_errno },
+		{ "cgroup_get_subsys_mount_point", (void *)fake_get_subsys_mount_point },
+		{ "cgroup_new_cgroup", (void *)fake_new_cgroup },
+		{ "cgroup_modify_cgroup", (void *)fake_modify_cgroup },
+	};
+	void *real = __real_library_symbol(library, name);
+
+	if (lib.missing && strcmp(name, lib.missing) == 0)
+		return NULL;
+	assert_non_null(real);
+	real_new_cgroup = __real_library_symbol(library, "cgroup_new_cgroup");
+	get_controller = __real_library_symbol(library, "cgroup_get_controller");
+	get_value_name_count = __real_library_symbol(library, "cgroup_get_value_name_count");
+	get_value_name = __real_library_symbol(library, "cgroup_get_value_name");
+	get_value_string = __real_library_symbol(library, "cgroup_get_value_string");
+	for (size_t i = 0; i < ARRAY_SIZE(fakes); i++)
+		if (strcmp(fakes[i].name, name) == 0)
+			return fakes[i].fake;
+	return real;
+}
 
 static int setup(void **state)
 {
@@ -78,7 +110,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* First of all: afterwards libcgroup is not started again */
+/* First of all, for once it is started it stays so */
+static void without_the_library_there_is_no_hierarchy(void **state)
+{
+	char buf[64];
+
+	(void)state;
+	lib.missing = "cgroup_modify_cgroup";
+	assert_int_equal(hierarchy_find(buf, sizeof(buf)), -EOPNOTSUPP);
+	assert_int_equal(hierarchy_store("a", "cpuset.cpus", "1"), -EOPNOTSUPP);
+}
+
 static void without_a_mount_table_there_is_no_hierarchy(void **state)
 {
 	char buf[64] = "untouched";
@@ -160,6 +202,8 @@ static void only_the_real_root_is_libcgroups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(without_the_library_there_is_no_hierarchy, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(without_a_mount_table_there_is_no_hierarchy, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_mount_point_is_below_the_root, setup, teardown),
