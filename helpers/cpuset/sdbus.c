@@ -29,10 +29,10 @@ FORWARD(int, sd_bus_call_async,
 	 void *userdata, uint64_t usec),
 	(bus, slot, m, callback, userdata, usec), -EOPNOTSUPP)
 FORWARD(int, sd_bus_match_signal_async,
-	(sd_bus * bus, sd_bus_slot **slot, const char *sender, const char *path,
+	(sd_bus * bus, sd_bus_slot **ret, const char *sender, const char *path,
 	 const char *interface, const char *member, sd_bus_message_handler_t match_callback,
 	 sd_bus_message_handler_t add_callback, void *userdata),
-	(bus, slot, sender, path, interface, member, match_callback, add_callback, userdata),
+	(bus, ret, sender, path, interface, member, match_callback, add_callback, userdata),
 	-EOPNOTSUPP)
 FORWARD(sd_bus_slot *, sd_bus_slot_unref, (sd_bus_slot * slot), (slot), NULL)
 FORWARD(int, sd_bus_path_encode, (const char *prefix, const char *id, char **ret_path),
