@@ -267,8 +267,9 @@ static int make_claim(const struct event *event, const struct host *host,
 		      const struct policy *policy, const struct domain *domain, struct claim *ret)
 {
 	struct plan_error err;
-	struct process self;
-	int r = phase_owner(host, getpid(), &self);
+	struct process self = { 0 };
+	/* A plan may be for another host's tree, where we are no process */
+	int r = event->plan ? 0 : phase_owner(host, getpid(), &self);
 
 	if (r < 0)
 		return refuse_errno(event, host, "find ourselves in /proc", r);

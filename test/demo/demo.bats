@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # test/demo/demo.bats - the demo, what its table notices, and install.sh
 
+bats_require_minimum_version 1.5.0
+
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
 	export BUILD_DIR=${BUILD_DIR:-build}
@@ -210,6 +212,24 @@ add() {
 	run test/trees/unpack "$BATS_TEST_TMPDIR/c" "$BATS_TEST_TMPDIR/bad.tree"
 	((status == 1))
 	[[ ! -e $BATS_TEST_TMPDIR/outside ]]
+}
+
+# --- planning by hand ------------------------------------------------------------------------------
+
+@test "a start is planned for another host's tree, without its processes, its libvirt or root" {
+	local tree=$BATS_TEST_TMPDIR/other
+	test/trees/unpack "$tree" test/trees/desktop.tree
+	find "$tree" | sort >"$BATS_TEST_TMPDIR/before"
+	: >"$BATS_TEST_TMPDIR/empty.ini"
+	run -0 "$BUILD_DIR/usher" plan --root "$tree" --policy "$BATS_TEST_TMPDIR/empty.ini" \
+		--xml test/trees/win11.xml
+	[[ $output == *"guest = win11"* && $output == *"device = 0000:01:00.0"* ]]
+	find "$tree" | sort | diff "$BATS_TEST_TMPDIR/before" -
+	# Not one of its own
+	printf '[vfio]\nbroken = yes\n' >"$BATS_TEST_TMPDIR/bad.ini"
+	run -1 "$BUILD_DIR/usher" plan --root "$tree" --policy "$BATS_TEST_TMPDIR/bad.ini" \
+		--xml test/trees/win11.xml
+	[[ $output == "usher: win11: $BATS_TEST_TMPDIR/bad.ini:2: unknown key 'broken' in [vfio]"* ]]
 }
 
 # --- install.sh ------------------------------------------------------------------------------------

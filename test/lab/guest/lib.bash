@@ -236,14 +236,26 @@ guest_off_by_key() {
 	guest_off "$1"
 }
 
-# start_refused NAME TEXT - and this is all that usher says, in one line
-start_refused() {
-	local output status=0 said
+# start_fails NAME - print all that usher says of it, one line if it is as it should be
+start_fails() {
+	local output status=0
 	output=$(virsh start --domain "$1" 2>&1) || status=$?
 	((status != 0)) || fail "'$1' was started" || return
 	assert_contains "$output" "$hook_error_start" || return
-	said=$(sed -n 's/.*unexpected exit status [0-9]*: //p' <<<"$output")
+	awk 'sub(/.*unexpected exit status [0-9]*: /, "") { on = 1 } on && NF' <<<"$output"
+}
+
+start_refused() {
+	local said
+	said=$(start_fails "$1") || return
 	assert_equal "$said" "$2"
+}
+
+# start_refused_like NAME PATTERN - an extended regular expression for the whole of it
+start_refused_like() {
+	local said
+	said=$(start_fails "$1") || return
+	[[ $said != *$'\n'* && $said =~ ^$2$ ]] || fail "expected to match: $2" "              got: $said"
 }
 
 # --- Devices, pools, monitors --------------------------------------------------------------------

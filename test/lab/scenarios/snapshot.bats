@@ -121,7 +121,9 @@ reported() {
 	systemctl set-property --runtime user.slice AllowedCPUs=0-1
 	reported units "user.slice AllowedCPUs = 0-1"
 	reported cgroup "+ /sys/fs/cgroup/user.slice/cpuset.cpus = 0-1"
+	# systemd takes the property back and leaves the group as it is
 	systemctl revert user.slice
+	echo >/sys/fs/cgroup/user.slice/cpuset.cpus
 	systemd-run --quiet --unit=usher-planted sleep 60
 	reported units "+ usher-planted.service"
 	systemctl stop usher-planted
@@ -170,10 +172,11 @@ reported() {
 	host_unchanged
 }
 
-@test "console: a screen that lost its console is found" {
-	echo 0 >/sys/class/vtconsole/vtcon0/bind
-	reported console "+ /sys/class/vtconsole/vtcon0/bind = 0"
-	echo 1 >/sys/class/vtconsole/vtcon0/bind
+@test "console: a card without its screen is found" {
+	echo "$GPU2" >/sys/bus/pci/drivers/bochs-drm/unbind
+	reported console "- card2-Virtual-3 = "
+	reported console "+ /proc/fb = "
+	echo "$GPU2" >/sys/bus/pci/drivers_probe
 	host_unchanged
 }
 
