@@ -82,13 +82,19 @@ refused_for() {
 	guest_define win11 device="$SHARED_NIC"
 	policy win11
 	group=$(basename "$(readlink "/sys/bus/pci/devices/$SHARED_NIC/iommu_group")")
-	start_refused_like win11 "usher: win11: $SHARED_AUDIO \(.*\) shares IOMMU group $group with $SHARED_NIC \(.*\), sits in another slot and is on the host's driver snd_intel8x0, so it cannot simply be passed along: put one of the two into another slot, switch on ACS in the firmware, or pass both to the guest"
+	start_refused_like win11 "usher: win11: $SHARED_AUDIO \(.*\) shares IOMMU group $group with $SHARED_NIC, sits in another slot and is on the host's driver snd_intel8x0, so it cannot simply be passed along: put one of the two into another slot, switch on ACS in the firmware, or pass both to the guest"
 	host_unchanged
+}
+
+memory_mib() {
+	awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo
 }
 
 @test "too few huge pages are counted" {
 	guest_define win11 memory=8192 pages=2048
 	policy win11 '[hugepages]' 'timeout = 5s'
-	start_refused_like win11 "usher: win11: cannot get 4096 huge pages of 2 MiB .*: [0-9]+ are missing beside [0-9]+ free ones and [0-9]+ more that could be made \(.*\): .*"
+	start_refused win11 "usher: win11: cannot get 8192 MiB of huge pages on this host, which has $(memory_mib) MiB of memory in all: lower the guest's memory"
+	guest_define win11 memory=3584 pages=2048
+	start_refused_like win11 "usher: win11: cannot get 1792 huge pages of 2 MiB .*[0-9]+ are missing beside [0-9]+ free ones .*: .*"
 	host_unchanged 30
 }

@@ -207,13 +207,13 @@ reported() {
 }
 
 @test "processes: a helper that was left behind is found, with what it holds open" {
-	cp /bin/sleep /run/usher-planted
-	/run/usher-planted 60 3>&- </dev/vcs &
+	local planted=$BATS_TEST_TMPDIR/usher-planted
+	cp /bin/sleep "$planted"
+	"$planted" 60 3>&- </dev/vcs &
 	holder=$!
-	reported processes "+ usher-planted = /run/usher-planted 60"
+	wait_for 10 reported processes "+ usher-planted = $planted 60"
 	reported processes "+ usher-planted fd = /dev/vcs"
 	kill "$holder"
 	wait "$holder" || true
-	rm /run/usher-planted
 	host_unchanged
 }
