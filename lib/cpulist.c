@@ -46,12 +46,9 @@ static int parse_leave_out(const char **p, struct cpulist *set)
 
 	(*p)++;
 	r = parse_cpu(p, &cpu);
-	if (r < 0)
-		return r;
-	if (!cpulist_has(set, cpu))
-		return -EINVAL;
-	cpulist_remove(set, cpu);
-	return 0;
+	if (r == 0)
+		cpulist_remove(set, cpu);
+	return r;
 }
 
 /* N or N-M */
@@ -92,8 +89,6 @@ int cpulist_parse(const char *text, struct cpulist *ret)
 		if (*p != ',')
 			return -EINVAL;
 		p = skip_blanks(p + 1);
-		if (!*p)
-			return -EINVAL;
 	}
 	*ret = set;
 	return 0;

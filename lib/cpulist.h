@@ -17,9 +17,11 @@ struct cpulist {
 /**
  * cpulist_parse() - the kernel's and libvirt's list form
  *
- * N, N-M, ^N (leave out, libvirt), commas, blanks around items. "" is the empty set.
+ * N, N-M, ^N (leave out, libvirt), commas, blanks around items. "" is the empty set. As libvirt, it
+ * lets a last comma and a ^N of what is not in pass: what starts a guest must not stop its planner.
  *
- * Return: 0, -EINVAL (syntax, N > M, ^N of what is not in yet), -ERANGE for N >= CPULIST_MAX
+ * Return: 0, -EINVAL (syntax, N > M), -ERANGE for N >= CPULIST_MAX
+ * ABI: virBitmapParseInternal() in libvirt's util/virbitmap.c, 9.0.0 to 11.3.0
  */
 int cpulist_parse(const char *text, struct cpulist *ret) _must_check_;
 
