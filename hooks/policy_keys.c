@@ -162,7 +162,7 @@ const struct policy_key policy_keys[] = {
 	  .words = "yes no",
 	  .dflt = "auto",
 	  .unit = "yes or no",
-	  .help = "end the host's desktop when a device of the guest shows it; no: refuse the "
-		  "start" },
+	  .help = "end the host's desktop when a device of the guest shows it; no: hand it over as "
+		  "any other" },
 };
 const size_t policy_nr_keys = ARRAY_SIZE(policy_keys);
