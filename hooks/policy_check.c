@@ -16,28 +16,31 @@ struct source {
 	bool host;
 };
 
-static int refuse(const struct source *source, const struct inidoc_entry *entry,
-		  struct policy_error *err, const char *fmt, ...) _printf_(4, 5);
-
-static int refuse(const struct source *source, const struct inidoc_entry *entry,
-		  struct policy_error *err, const char *fmt, ...)
+_printf_(4, 0) static int refuse_line(const struct source *source, unsigned int line,
+				      struct policy_error *err, const char *fmt, va_list args)
 {
 	_cleanup_free_ char *text = NULL, *printable = NULL;
-	va_list args;
-	int n;
 
-	va_start(args, fmt);
-	n = vasprintf(&text, fmt, args);
-	va_end(args);
-	if (n < 0) {
+	if (vasprintf(&text, fmt, args) < 0) {
 		text = NULL;
 		return -ENOMEM;
 	}
 	if (text_printable(text, &printable) < 0)
 		return -ENOMEM;
-	(void)snprintf(err->what, sizeof(err->what), "%s:%u: %s", source->file, entry->line,
-		       printable);
+	(void)snprintf(err->what, sizeof(err->what), "%s:%u: %s", source->file, line, printable);
 	return -EBADMSG;
+}
+
+_printf_(4, 5) static int refuse(const struct source *source, unsigned int line,
+				 struct policy_error *err, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = refuse_line(source, line, err, fmt, args);
+	va_end(args);
+	return r;
 }
 
 /* "display left": one blank, one word */
@@ -74,7 +77,7 @@ const struct policy_key *policy_row(const char *section, const char *key)
 	return NULL;
 }
 
-static int refuse_section(const struct source *source, const struct inidoc_entry *entry,
+static int refuse_section(const struct source *source, const struct inidoc_section *section,
 			  struct policy_error *err)
 {
 	const char *known[64] = { NULL };
@@ -85,14 +88,14 @@ static int refuse_section(const struct source *source, const struct inidoc_entry
 		if (nr == 0 || strcmp(known[nr - 1], policy_keys[i].section) != 0)
 			known[nr++] = policy_keys[i].section;
 	}
-	near = text_nearest(entry->section, known, nr);
+	near = text_nearest(section->name, known, nr);
 	if (near)
-		return refuse(source, entry, err, "unknown section [%s]: did you mean [%s]?",
-			      entry->section, near);
-	return refuse(source, entry, err,
+		return refuse(source, section->line, err,
+			      "unknown section [%s]: did you mean [%s]?", section->name, near);
+	return refuse(source, section->line, err,
 		      "unknown section [%s]: known are [guest] [vfio] "
 		      "[hugepages] [cpuset] [display] [display NAME] [nosleep] [seat]",
-		      entry->section);
+		      section->name);
 }
 
 /* Another section that has this key. Return: NULL when there is none, or more than one */
@@ -125,13 +128,16 @@ static int refuse_key(const struct source *source, const struct inidoc_entry *en
 	}
 	near = text_nearest(entry->key, known, nr);
 	if (other)
-		return refuse(source, entry, err, "unknown key '%s' in [%s]: it belongs into [%s]",
-			      entry->key, entry->section, other);
+		return refuse(source, entry->line, err,
+			      "unknown key '%s' in [%s]: it belongs into [%s]", entry->key,
+			      entry->section, other);
 	if (near)
-		return refuse(source, entry, err, "unknown key '%s' in [%s]: did you mean '%s'?",
-			      entry->key, entry->section, near);
-	return refuse(source, entry, err, "unknown key '%s' in [%s]: example.ini has all there are",
-		      entry->key, entry->section);
+		return refuse(source, entry->line, err,
+			      "unknown key '%s' in [%s]: did you mean '%s'?", entry->key,
+			      entry->section, near);
+	return refuse(source, entry->line, err,
+		      "unknown key '%s' in [%s]: example.ini has all there are", entry->key,
+		      entry->section);
 }
 
 static int check_entry(const struct source *source, const struct inidoc_entry *entry,
@@ -142,32 +148,42 @@ static int check_entry(const struct source *source, const struct inidoc_entry *e
 	struct policy_error wrong;
 	int r;
 
-	if (!policy_base(entry->section))
-		return refuse_section(source, entry, err);
 	row = policy_row(entry->section, entry->key);
 	if (!row)
 		return refuse_key(source, entry, err);
 	first = inidoc_next(source->doc, NULL, entry->section, entry->key);
 	if (first != entry)
-		return refuse(source, entry, err, "duplicate key '%s' in [%s]: line %u has it too",
-			      entry->key, entry->section, first->line);
+		return refuse(source, entry->line, err,
+			      "duplicate key '%s' in [%s]: line %u has it too", entry->key,
+			      entry->section, first->line);
 	if (row->guest_only && source->host)
-		return refuse(source, entry, err,
+		return refuse(source, entry->line, err,
 			      "'%s' is of one guest: set it in conf.d/GUEST.ini", entry->key);
 	r = policy_check_value(row, entry->value, &wrong);
 	if (r == -EINVAL)
-		return refuse(source, entry, err, "[%s] %s: %s", entry->section, entry->key,
+		return refuse(source, entry->line, err, "[%s] %s: %s", entry->section, entry->key,
 			      wrong.what);
 	return r;
+}
+
+/* One without a key is a mistake as well: its keys were meant to be somewhere */
+static int check_sections(const struct source *source, struct policy_error *err)
+{
+	for (size_t i = 0; i < source->doc->nr_sections; i++)
+		if (!policy_base(source->doc->sections[i].name))
+			return refuse_section(source, &source->doc->sections[i], err);
+	return 0;
 }
 
 /* A key beyond the last that is looked at: the duplicate check takes the square of their number */
 static int check_file(const struct source *source, struct policy_error *err)
 {
-	int r = 0;
+	int r = check_sections(source, err);
 
+	if (r < 0)
+		return r;
 	if (source->doc->nr > POLICY_KEYS_MAX)
-		return refuse(source, &source->doc->entries[POLICY_KEYS_MAX], err,
+		return refuse(source, source->doc->entries[POLICY_KEYS_MAX].line, err,
 			      "more than %d keys", POLICY_KEYS_MAX);
 	for (size_t i = 0; i < source->doc->nr && r == 0; i++)
 		r = check_entry(source, &source->doc->entries[i], err);
@@ -183,14 +199,14 @@ static int check_display(const struct policy *policy, const struct source *sourc
 
 	if (is_monitor && strcmp(monitor, "none") != 0 &&
 	    policy_number(policy, entry->section, "guest_input") < 0)
-		return refuse(source, entry, err,
+		return refuse(source, entry->line, err,
 			      "[%s] names a monitor, but no guest_input: add "
 			      "the input that the guest's GPU is wired to",
 			      entry->section);
 	if (!is_monitor && policy_row(entry->section, entry->key)->own &&
 	    !inidoc_get(&policy->guest, entry->section, "monitor") &&
 	    !inidoc_get(&policy->host, entry->section, "monitor"))
-		return refuse(source, entry, err,
+		return refuse(source, entry->line, err,
 			      "[%s] has a %s, but no monitor: usher-display "
 			      "list prints what to set",
 			      entry->section, entry->key);

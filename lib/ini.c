@@ -118,6 +118,9 @@ void inidoc_free(struct inidoc *doc)
 	for (size_t i = 0; i < doc->nr; i++)
 		entry_free(&doc->entries[i]);
 	free(doc->entries);
+	for (size_t i = 0; i < doc->nr_sections; i++)
+		free(doc->sections[i].name);
+	free(doc->sections);
 	*doc = (struct inidoc){ 0 };
 }
 
@@ -142,6 +145,27 @@ static int append_entry(struct inidoc *doc, const char *section, const char *key
 		return -ENOMEM;
 	}
 	doc->entries[doc->nr++] = entry;
+	return 0;
+}
+
+static int append_section(struct reader *rd, struct span name)
+{
+	struct inidoc *doc = &rd->doc;
+	struct inidoc_section *sections = doc->sections;
+	_cleanup_free_ char *copy = strndup(name.p, name.len);
+
+	/* Doubled as the entries are */
+	if ((doc->nr_sections & (doc->nr_sections - 1)) == 0)
+		sections = reallocarray(sections, doc->nr_sections ? doc->nr_sections * 2 : 1,
+					sizeof(*sections));
+	if (sections)
+		doc->sections = sections;
+	if (!sections || !copy) {
+		rd->r = -ENOMEM;
+		return rd->r;
+	}
+	sections[doc->nr_sections++] =
+		(struct inidoc_section){ .name = TAKE_PTR(copy), .line = rd->line };
 	return 0;
 }
 
@@ -193,7 +217,7 @@ static int put_section(struct reader *rd, char *buf, size_t size, struct span li
 		return refuse(rd, rd->line, "text behind ']': put it on a line of its own");
 	rd->in_section = true;
 	(void)snprintf(buf, size, "[%.*s]\n", (int)name.len, name.p);
-	return 0;
+	return append_section(rd, name);
 }
 
 static int put_entry(struct reader *rd, char *buf, size_t size, struct span line)

@@ -13,9 +13,17 @@ struct inidoc_entry {
 	unsigned int line; /* physical line in the file, from 1; 0 when added by code */
 };
 
+/* A "[section]" line of a file */
+struct inidoc_section {
+	char *name;
+	unsigned int line;
+};
+
 struct inidoc {
 	struct inidoc_entry *entries;
 	size_t nr;
+	struct inidoc_section *sections; /* as parsed, those without a key too */
+	size_t nr_sections;
 };
 
 struct ini_error {

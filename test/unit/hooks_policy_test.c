@@ -84,7 +84,7 @@ static void a_mistake_of_the_host_file_touches_no_guest_without_policy(void **st
 	assert_int_equal(load(tree, "other", &policy), 1);
 	tree_file(tree, WIN11, "");
 	assert_refused(tree, "win11", -EBADMSG,
-		       "/etc/usher/usher.ini:2: unknown section [vfoi]: did you mean [vfio]?");
+		       "/etc/usher/usher.ini:1: unknown section [vfoi]: did you mean [vfio]?");
 }
 
 static void a_name_that_can_be_no_files_has_no_policy(void **state)
@@ -306,7 +306,9 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 	} cases[] = {
 		{ "[vfio]\n\ndevcies = none\n",
 		  ":3: unknown key 'devcies' in [vfio]: did you mean 'devices'?" },
-		{ "[Vfio]\ndevices = none\n", ":2: unknown section [Vfio]: did you mean [vfio]?" },
+		{ "[Vfio]\ndevices = none\n", ":1: unknown section [Vfio]: did you mean [vfio]?" },
+		{ "[vfio]\n\n[hugepage]\n#pages = none\n",
+		  ":3: unknown section [hugepage]: did you mean [hugepages]?" },
 		{ "[vfio]\nDevices = none\n",
 		  ":2: unknown key 'Devices' in [vfio]: did you mean 'devices'?" },
 		{ "[vfio]\nisolate = yes\n",
@@ -314,13 +316,13 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		{ "[seat]\ntimeout = 1\n",
 		  ":2: unknown key 'timeout' in [seat]: example.ini has all there are" },
 		{ "[overclock]\nx = 1\n",
-		  ":2: unknown section [overclock]: known are [guest] [vfio] [hugepages] [cpuset] "
+		  ":1: unknown section [overclock]: known are [guest] [vfio] [hugepages] [cpuset] "
 		  "[display] [display NAME] [nosleep] [seat]" },
 		{ "[display left right]\nmonitor = none\n",
-		  ":2: unknown section [display left right]: known are [guest] [vfio] [hugepages] "
+		  ":1: unknown section [display left right]: known are [guest] [vfio] [hugepages] "
 		  "[cpuset] [display] [display NAME] [nosleep] [seat]" },
 		{ "[displayleft]\nmonitor = none\n",
-		  ":2: unknown section [displayleft]: known are [guest] [vfio] [hugepages] "
+		  ":1: unknown section [displayleft]: known are [guest] [vfio] [hugepages] "
 		  "[cpuset] [display] [display NAME] [nosleep] [seat]" },
 		{ "[vfio]\ndriver = a\n[seat]\nrelease = no\n[vfio]\ndriver = a\n",
 		  ":6: duplicate key 'driver' in [vfio]: line 2 has it too" },

@@ -25,7 +25,7 @@ refused_for() {
 	refused_for '[vfio]\ndevcies = none\n' \
 		"FILE:2: unknown key 'devcies' in [vfio]: did you mean 'devices'?"
 	refused_for '[vifo]\ndevices = none\n' \
-		"FILE:2: unknown section [vifo]: did you mean [vfio]?"
+		"FILE:1: unknown section [vifo]: did you mean [vfio]?"
 	refused_for '[hugepages]\ntimeout = soon\n' \
 		"FILE:2: [hugepages] timeout: 'soon' is no time like 2s or 1500ms, over 0 and 10 minutes at most"
 	refused_for '[hugepages]\ntimeout = 5s\n\ntimeout = 6s\n' \
