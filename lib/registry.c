@@ -43,6 +43,8 @@ int registry_load(int statefd, struct claims *ret)
 	_cleanup_strlist_ struct strlist names = { 0 };
 	int left_out = 0, r;
 
+	if (statefd < 0)
+		return 0;
 	r = attr_list(statefd, ".", &names);
 	if (r < 0)
 		return r;

@@ -22,6 +22,7 @@ int registry_lock(int statefd, int timeout_ms) _must_check_;
 
 /**
  * registry_load() - every claim in run/usher, sorted by uuid
+ * @statefd:	< 0: there is no such directory yet, and no claim
  *
  * A directory whose claim is missing, not ours or does not parse is left out and counted: it must
  * not stop other guests. (-ENOENT is the moment before the claim is written.)
