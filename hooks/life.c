@@ -74,6 +74,8 @@ static int find_claim(const struct event *event, struct host *host, struct claim
 		return 0;
 	*ret = *found;
 	*found = (struct claim){ 0 };
+	host->ours = true;
+	memcpy(host->uuid, ret->uuid, UUID_STRLEN);
 	return 1;
 }
 

@@ -20,7 +20,29 @@ void phase_say(const struct host *host, int priority, const char *guest, const c
 	if (text_printable(guest, &name) < 0)
 		name = NULL;
 	(void)fprintf(stderr, "usher: %s: %s\n", name ?: "?", text);
-	log_line(host->rootfd, priority, "%s: %s", name ?: "?", text);
+	/* By hand (plan, check) nothing is done that the log should tell */
+	if (!host->phase)
+		return;
+	log_event(host->rootfd, priority,
+		  &(struct log_about){
+			  .guest = name, .uuid = host->uuid, .phase = host->phase, .ms = -1 },
+		  "%s: %s", name ?: "?", text);
+}
+
+void phase_log(const struct host *host, const char *guest, int status, int elapsed_ms)
+{
+	_cleanup_free_ char *name = NULL;
+	const char *result = status ? "failed" : "done";
+
+	if (!host->ours || text_printable(guest, &name) < 0)
+		return;
+	log_event(host->rootfd, status ? LOG_ERR : LOG_INFO,
+		  &(struct log_about){ .guest = name,
+				       .uuid = host->uuid,
+				       .phase = host->phase,
+				       .result = result,
+				       .ms = elapsed_ms },
+		  "%s: %s: %s in %d ms", name, host->phase, result, elapsed_ms);
 }
 
 int phase_owner(const struct host *host, pid_t pid, struct process *ret)

@@ -22,6 +22,9 @@ int phase_prepare(const struct event *event, struct host *host);
 /** phase_plan() - by hand: print what prepare would do, and change nothing */
 int phase_plan(const struct event *event, struct host *host);
 
+/** phase_check() - by hand: does the policy parse; reads nothing else */
+int phase_check(const struct event *event, struct host *host);
+
 /** phase_started() - QEMU owns the claim now; steps that need its cgroups */
 int phase_started(const struct event *event, struct host *host);
 
@@ -46,6 +49,12 @@ int phase_reconnect(const struct event *event, struct host *host);
 /** phase_say() - one line on stderr and in the log: "usher: GUEST: ..." */
 void phase_say(const struct host *host, int priority, const char *guest, const char *fmt, ...)
 	_printf_(4, 5);
+
+/**
+ * phase_log() - the line that ends a phase of a guest that is ours, with its time
+ * @status:	the hook's exit code
+ */
+void phase_log(const struct host *host, const char *guest, int status, int elapsed_ms);
 
 /** phase_owner() - identify a process for a claim. Return: 0, else -errno */
 int phase_owner(const struct host *host, pid_t pid, struct process *ret) _must_check_;

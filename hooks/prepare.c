@@ -283,7 +283,10 @@ static int prepare_managed(const struct event *event, struct host *host,
 	_cleanup_domain_ struct domain domain = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
 
-	if (get_domain(event, host, &domain) || make_claim(event, host, policy, &domain, &claim))
+	if (get_domain(event, host, &domain))
+		return 1;
+	memcpy(host->uuid, domain.uuid, UUID_STRLEN);
+	if (make_claim(event, host, policy, &domain, &claim))
 		return 1;
 	host->statefd = state_open(host->rootfd, true);
 	if (host->statefd < 0)
@@ -302,6 +305,7 @@ int phase_prepare(const struct event *event, struct host *host)
 	r = policy_load(host->rootfd, event->guest, &policy, &err);
 	if (r == 1)
 		return prepare_unmanaged(event, host);
+	host->ours = true;
 	return r < 0 ? refuse(event, host, err.what) : prepare_managed(event, host, &policy);
 }
 
@@ -322,6 +326,23 @@ static int plan_conflict(const struct event *event, struct host *host, const str
 	return refuse_conflict(event, host, &conflict);
 }
 
+static int load_policy(const struct event *event, const struct host *host, const char *guest,
+		       struct policy *ret, struct policy_error *err)
+{
+	if (event->policy)
+		return policy_load_file(host->rootfd, event->policy, ret, err);
+	return policy_load(host->rootfd, guest, ret, err);
+}
+
+int phase_check(const struct event *event, struct host *host)
+{
+	_cleanup_policy_ struct policy policy = { 0 };
+	struct policy_error err;
+	int r = load_policy(event, host, event->guest, &policy, &err);
+
+	return r < 0 ? refuse(event, host, err.what) : 0;
+}
+
 int phase_plan(const struct event *event, struct host *host)
 {
 	_cleanup_policy_ struct policy policy = { 0 };
@@ -334,10 +355,7 @@ int phase_plan(const struct event *event, struct host *host)
 	if (get_domain(event, host, &domain))
 		return 1;
 	named.guest = domain.name;
-	if (event->policy)
-		r = policy_load_file(host->rootfd, event->policy, &policy, &err);
-	else
-		r = policy_load(host->rootfd, domain.name, &policy, &err);
+	r = load_policy(event, host, domain.name, &policy, &err);
 	if (r < 0)
 		return refuse(&named, host, err.what);
 	if (r == 1) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../lib/attr.h"
+#include "../lib/deadline.h"
 #include "event.h"
 #include "phase.h"
 
@@ -33,11 +34,22 @@ static int (*const phases[])(const struct event *event, struct host *host) = {
 /* A session daemon of an unprivileged user runs the same hook */
 static bool has_business(const struct event *event)
 {
-	if (event->plan)
+	if (event->plan || event->check)
 		return true;
 	if (event->op == EVENT_IGNORE || !*event->guest || strchr(event->guest, '/'))
 		return false;
 	return event->by_hand || geteuid() == 0;
+}
+
+static int run_phase(const struct event *event, struct host *host)
+{
+	long long start = now_ms();
+	int status;
+
+	host->phase = event->op_name;
+	status = phases[event->op](event, host);
+	phase_log(host, event->guest, status, (int)(now_ms() - start));
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -61,5 +73,7 @@ int main(int argc, char **argv)
 			      strerror(-host.rootfd));
 		return event.op == EVENT_RECONNECT ? 0 : 1;
 	}
-	return event.plan ? phase_plan(&event, &host) : phases[event.op](&event, &host);
+	if (event.check)
+		return phase_check(&event, &host);
+	return event.plan ? phase_plan(&event, &host) : run_phase(&event, &host);
 }

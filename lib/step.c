@@ -110,13 +110,25 @@ static int describe_silent(const struct step *step, const struct claim *claim,
 	return r < 0 ? -ENOMEM : 0;
 }
 
-static void log_lines(const struct host *host, int priority, char *text)
+static void log_lines(const struct host *host, int priority, const struct log_about *about,
+		      char *text)
 {
 	char *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		log_line(host->rootfd, priority, "%s",
-			 strncmp(line, "usher: ", 7) == 0 ? line + 7 : line);
+		log_event(host->rootfd, priority, about, "%s",
+			  strncmp(line, "usher: ", 7) == 0 ? line + 7 : line);
+}
+
+/* The line of one step; then @about is of what the step said */
+static void log_step(const struct host *host, const struct claim *claim, bool failed,
+		     struct log_about *about)
+{
+	about->result = failed ? "failed" : "done";
+	log_event(host->rootfd, failed ? LOG_ERR : LOG_INFO, about, "%s: %s %s: %s in %d ms",
+		  claim->guest, about->step, about->verb, about->result, about->ms);
+	about->result = NULL;
+	about->ms = -1;
 }
 
 static int report(const struct host *host, const struct claim *claim, const struct step *step,
@@ -124,6 +136,12 @@ static int report(const struct host *host, const struct claim *claim, const stru
 {
 	bool failed = job->error < 0 || job->timed_out || job->status != 0;
 	bool counts = failed && (step_required(step, claim) || strcmp(verb, "undo") == 0);
+	struct log_about about = { .guest = claim->guest,
+				   .uuid = claim->uuid,
+				   .phase = host->phase,
+				   .step = step->name,
+				   .verb = verb,
+				   .ms = job->elapsed_ms };
 	_cleanup_free_ char *text = NULL;
 	int r = 0;
 
@@ -135,13 +153,12 @@ static int report(const struct host *host, const struct claim *claim, const stru
 	}
 	if (r < 0)
 		return r;
-	log_line(host->rootfd, failed ? LOG_ERR : LOG_INFO, "%s: %s %s: %s in %d ms", claim->guest,
-		 step->name, verb, failed ? "failed" : "done", job->elapsed_ms);
+	log_step(host, claim, failed, &about);
 	result->dirty |= failed && (job->status == 2 || job->timed_out);
 	if (!text)
 		return counts;
 	r = text_append(counts ? &result->failures : &result->warnings, text);
-	log_lines(host, counts ? LOG_ERR : LOG_WARNING, text);
+	log_lines(host, counts ? LOG_ERR : LOG_WARNING, &about, text);
 	return r < 0 ? r : counts;
 }
 

@@ -45,6 +45,9 @@ struct host {
 	int statefd;	     /* run/usher, -1 when there is none */
 	const char *root;    /* as given with --root, "/" by default */
 	const char *helpers; /* directory of the programs */
+	const char *phase;   /* what they are run for, for the log: "prepare", "recover" */
+	bool ours;	     /* the phase is of a guest with a policy or a claim */
+	char uuid[UUID_STRLEN]; /* its uuid, "" when not known yet */
 };
 
 /* What came of one run of steps; lines end in '\n' and begin with "usher: " */
