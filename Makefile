@@ -51,7 +51,8 @@ LIBS_cpuset := -linih
 LIBS_display := -linih
 LIBS_nosleep := -linih $(call pkg,libs,libsystemd)
 LIBS_seat := -linih
-LIBS_usher := -linih
+# libvirt, its XML, the picture of the host and the journal are the admin's command's alone
+LIBS_usher := -linih -lpci $(call pkg,libs,libvirt libxml-2.0 hwloc libsystemd)
 XML_CFLAGS := $(call pkg,cflags,libxml-2.0)
 # The hook is static; hooks/icu_stub.c keeps 32 MB of ICU tables out of it
 LIBS_hook := -linih $(shell $(PKG_CONFIG) --static --libs libxml-2.0 | tr ' ' '\n' | grep -v -e '^-licu' -e '^-lstdc++')
@@ -72,6 +73,8 @@ $(O)/obj/%.o: %.c
 	$(CC) $(ALL_CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
 
 $(O)/obj/hooks/%.o: ALL_CFLAGS += $(XML_CFLAGS)
+$(O)/obj/helpers/usher/%.o: ALL_CFLAGS += $(XML_CFLAGS)
+$(O)/obj/test/unit/usher_%.o: ALL_CFLAGS += $(XML_CFLAGS)
 $(O)/obj/test/unit/hooks_%.o: ALL_CFLAGS += $(XML_CFLAGS)
 $(O)/obj/test/fuzz/%.o: ALL_CFLAGS += $(XML_CFLAGS)
 

@@ -37,6 +37,7 @@ static int parse_options(int argc, char **argv, struct event *event)
 		{ "xml", required_argument, NULL, 'x' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "plan", no_argument, NULL, 'n' },
+		{ "check", no_argument, NULL, 'c' },
 		{ 0 },
 	};
 	int c;
@@ -58,6 +59,9 @@ static int parse_options(int argc, char **argv, struct event *event)
 			break;
 		case 'n':
 			event->plan = true;
+			break;
+		case 'c':
+			event->check = true;
 			break;
 		default:
 			return -EINVAL;
@@ -90,6 +94,6 @@ int event_parse(int argc, char **argv, struct event *ret)
 const char *event_usage(void)
 {
 	return "usher: this is libvirt's hook for QEMU guests; by hand: usher-hook [--root DIR] "
-	       "[--helpers DIR] [--plan] [--xml FILE] [--policy FILE] GUEST OPERATION "
+	       "[--helpers DIR] [--plan | --check] [--xml FILE] [--policy FILE] GUEST OPERATION "
 	       "SUBOPERATION EXTRA; people want usher(8)\n";
 }

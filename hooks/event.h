@@ -27,6 +27,7 @@ struct event {
 	/* by hand only */
 	bool by_hand;
 	bool plan;	     /* say what prepare would do, and do nothing */
+	bool check;	     /* say what is wrong with the policy, and do nothing */
 	const char *root;    /* "/" */
 	const char *helpers; /* directory of the helper programs */
 	const char *xml;     /* read instead of stdin; NULL: stdin */

@@ -3,25 +3,63 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../../lib/attr.h"
 #include "../../lib/self.h"
+#include "../../lib/text.h"
 #include "usher.h"
 
-static const struct command *const commands[] = { &command_plan, &command_recover };
+static const struct command *const commands[] = {
+	&command_init,	 &command_edit,	   &command_check,  &command_plan,
+	&command_status, &command_recover, &command_groups, &command_log,
+};
 
 static const struct {
 	const char *name, *arg, *help;
-	char key;
+	size_t offset;	  /* of its field in struct request: a text, or for no argument a bool */
+	unsigned int bit; /* 0: every command takes it */
 } options[] = {
-	{ "root", "DIR", "the host's root directory (/)", 'r' },
-	{ "xml", "FILE", "the guest's domain XML", 'x' },
-	{ "policy", "FILE", "instead of /etc/usher/conf.d/GUEST.ini", 'p' },
-	{ "help", NULL, "this text", 'h' },
-	{ "version", NULL, "the version", 'V' },
+	{ "xml", "FILE", "the guest's domain XML, libvirt is not asked; for groups: to compare with",
+	  offsetof(struct request, xml), OPTION_XML },
+	{ "policy", "FILE", "instead of /etc/usher/conf.d/GUEST.ini",
+	  offsetof(struct request, policy), OPTION_POLICY },
+	{ "json", NULL, "for programs: the form is told in usher(8)",
+	  offsetof(struct request, json), OPTION_JSON },
+	{ "save", "FILE", "write the groups as XML", offsetof(struct request, save), OPTION_SAVE },
+	{ "force", NULL, "overwrite without asking", offsetof(struct request, force),
+	  OPTION_FORCE },
+	{ "root", "DIR", "the host's root directory (/)", offsetof(struct request, root), 0 },
 };
+
+/* What getopt_long() returns for an option of the table */
+#define OPTION_BASE 256
+
+void usher_say(const char *fmt, ...)
+{
+	_cleanup_free_ char *line = NULL, *printable = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&line, fmt, args) < 0)
+		line = NULL;
+	va_end(args);
+	if (line && text_printable(line, &printable) == 0)
+		(void)fprintf(stderr, "usher: %s\n", printable);
+}
+
+int usher_root(const struct request *request)
+{
+	int fd = root_open(request->root);
+
+	if (fd < 0)
+		usher_say("cannot open the root directory %s: %s", request->root, strerror(-fd));
+	return fd;
+}
 
 static int usage(FILE *to)
 {
@@ -33,46 +71,55 @@ static int usage(FILE *to)
 			      commands[i]->help);
 	(void)fputc('\n', to);
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		(void)fprintf(to, "  --%-8s %-5s %s\n", options[i].name, options[i].arg ?: "",
+		(void)fprintf(to, "  --%-6s %-4s  %s\n", options[i].name, options[i].arg ?: "",
 			      options[i].help);
+	(void)fputs("  --help         this text\n"
+		    "  --version      the version\n",
+		    to);
 	return to == stdout ? 0 : USHER_USAGE;
 }
 
 static void long_options(struct option *ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++)
 		ret[i] = (struct option){ .name = options[i].name,
 					  .has_arg =
 						  options[i].arg ? required_argument : no_argument,
-					  .val = options[i].key };
+					  .val = OPTION_BASE + (int)i };
+	ret[i++] = (struct option){ .name = "help", .val = 'h' };
+	ret[i] = (struct option){ .name = "version", .val = 'V' };
+}
+
+static void take_option(struct request *request, size_t index, unsigned int *bits)
+{
+	char *field = (char *)request + options[index].offset;
+
+	if (options[index].arg)
+		*(const char **)(void *)field = optarg;
+	else
+		*(bool *)field = true;
+	*bits |= options[index].bit;
 }
 
 /* Return: -1 to go on, else the exit code */
-static int parse(int argc, char **argv, struct request *request)
+static int parse(int argc, char **argv, struct request *request, unsigned int *bits)
 {
-	struct option table[ARRAY_SIZE(options) + 1] = { 0 };
+	struct option table[ARRAY_SIZE(options) + 3] = { 0 };
 	int c;
 
 	long_options(table);
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			request->root = optarg;
-			break;
-		case 'x':
-			request->xml = optarg;
-			break;
-		case 'p':
-			request->policy = optarg;
-			break;
-		case 'h':
+		if (c == 'h')
 			return usage(stdout);
-		case 'V':
+		if (c == 'V') {
 			(void)puts("usher " USHER_VERSION);
 			return 0;
-		default:
-			return USHER_USAGE;
 		}
+		if (c < OPTION_BASE)
+			return USHER_USAGE;
+		take_option(request, (size_t)(c - OPTION_BASE), bits);
 	}
 	return -1;
 }
@@ -82,31 +129,47 @@ static const struct command *find(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(commands[i]->name, name) == 0)
 			return commands[i];
+	usher_say("no command '%s': see usher --help", name);
 	return NULL;
+}
+
+/* Return: 0, USHER_USAGE (said) */
+static int fits(const struct command *command, unsigned int nr_args, unsigned int bits)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (!(options[i].bit & bits & ~command->options))
+			continue;
+		usher_say("%s takes no --%s: see usher --help", command->name, options[i].name);
+		return USHER_USAGE;
+	}
+	if (nr_args >= command->min_args && nr_args <= command->max_args)
+		return 0;
+	usher_say("it is: usher %s %s", command->name, command->args);
+	return USHER_USAGE;
 }
 
 int main(int argc, char **argv)
 {
 	struct request request = { .root = "/" };
 	const struct command *command;
+	unsigned int bits = 0;
 	char dir[PATH_MAX];
 	int r;
 
 	(void)umask(077);
-	r = parse(argc, argv, &request);
+	r = parse(argc, argv, &request, &bits);
 	if (r >= 0)
 		return r;
-	if (optind >= argc || optind + 2 < argc)
+	if (optind >= argc)
 		return usage(stderr);
 	command = find(argv[optind]);
-	if (!command) {
-		(void)fprintf(stderr, "usher: no command '%s': see usher --help\n", argv[optind]);
+	if (!command || fits(command, (unsigned int)(argc - optind - 1), bits) != 0)
 		return USHER_USAGE;
-	}
 	request.guest = argv[optind + 1];
+	request.phase = request.guest ? argv[optind + 2] : NULL;
 	r = self_dir(dir, sizeof(dir));
 	if (r < 0) {
-		(void)fprintf(stderr, "usher: cannot find its own directory: %s\n", strerror(-r));
+		usher_say("cannot find its own directory: %s", strerror(-r));
 		return 1;
 	}
 	request.dir = dir;

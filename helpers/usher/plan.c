@@ -1,60 +1,289 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/usher/plan.c - usher plan: what a start would do; asks the hook, which knows */
+/* helpers/usher/plan.c - usher plan: what a start would do, write by write; writes nothing */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../../lib/attr.h"
-#include "usher.h"
+#include "../../lib/step.h"
+#include "capture.h"
+#include "guest.h"
+#include "host.h"
+#include "json.h"
+#include "scratch.h"
 
-#define ARGS_MAX 16
+/*
+ * How it works
+ *
+ * The hook derives the claim (usher-hook --plan). It is put into a file of its own, and each helper
+ * runs on it: `check`, then `--dry-run apply`, in the order of a start. Nothing is said here that
+ * the programs of a start do not say themselves.
+ *
+ * What a guest's own cgroups, processes or journals decide can be told only while there are any:
+ * for a guest that holds a claim its own claim file is taken.
+ */
 
-/* The hook's by-hand form: options, then the four arguments of libvirt's */
-static void arguments(const struct request *request, const char *hook, const char **argv)
+#define STEP_MS 60000
+
+static const struct phase {
+	const char *name;
+	enum step_phase steps;
+	const char *verb;
+	bool live; /* works on what the guest holds now */
+	bool start; /* part of a start: shown when no phase is named */
+} phases[] = {
+	{ "prepare", STEP_PREPARE, "apply", false, true },
+	{ "started", STEP_STARTED, "apply", true, true },
+	{ "stopped", STEP_STARTED, "undo", true, false },
+	{ "release", STEP_PREPARE, "undo", true, false },
+};
+
+/* One program's run, and where its output goes */
+struct run {
+	const struct request *request;
+	const struct claim *claim;
+	const char *file; /* of that claim */
+	struct json *json;
+	bool failed; /* of a required step */
+};
+
+/* --- output ------------------------------------------------------------------------------------- */
+
+static void print_lines(const char *text, const char *indent)
 {
-	size_t n = 0;
+	while (*text) {
+		size_t len = strcspn(text, "\n");
 
-	argv[n++] = hook;
-	argv[n++] = "--plan";
-	argv[n++] = "--root";
-	argv[n++] = request->root;
-	argv[n++] = "--xml";
-	argv[n++] = request->xml;
-	if (request->policy) {
-		argv[n++] = "--policy";
-		argv[n++] = request->policy;
+		(void)printf("%s%.*s\n", indent, (int)len, text);
+		text += len + (text[len] == '\n');
 	}
-	argv[n++] = "--";
-	argv[n++] = request->guest ?: "";
-	argv[n++] = "prepare";
-	argv[n++] = "begin";
-	argv[n++] = "-";
-	argv[n] = NULL;
+}
+
+static void json_lines(struct json *json, const char *key, const char *text)
+{
+	_cleanup_strlist_ struct strlist lines = { 0 };
+
+	json_list(json, key);
+	if (text_split(text, "\n", &lines) == 0)
+		for (size_t i = 0; i < lines.nr; i++)
+			json_string(json, NULL, lines.names[i]);
+	json_close(json, ']');
+}
+
+static void show(const struct run *run, const struct phase *phase, const struct step *step,
+		 const char *verb, const struct capture *capture)
+{
+	bool required = step_required(step, run->claim);
+
+	if (run->json) {
+		json_object(run->json, NULL);
+		json_string(run->json, "phase", phase->name);
+		json_string(run->json, "step", step->name);
+		json_string(run->json, "verb", verb);
+		json_bool(run->json, "required", required);
+		json_number(run->json, "status", capture->status);
+		json_lines(run->json, "writes", capture->out);
+		json_lines(run->json, "messages", capture->err);
+		json_close(run->json, '}');
+		return;
+	}
+	/* Comments: the whole is a claim that helpers can be run on by hand */
+	(void)printf("# %s: usher-%s %s (%s)%s\n", phase->name, step->name, verb,
+		     required ? "required" : "best effort", capture->status ? ": fails" : "");
+	print_lines(capture->out, "#   ");
+	print_lines(capture->err, "#   ");
+}
+
+/* --- the helpers -------------------------------------------------------------------------------- */
+
+static int run_step(struct run *run, const struct phase *phase, const struct step *step,
+		    const char *verb)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	_cleanup_free_ char *program = NULL;
+	const char *argv[8] = { NULL };
+	size_t n = 0;
+	int r;
+
+	if (asprintf(&program, "%s/usher-%s", run->request->dir, step->name) < 0) {
+		program = NULL;
+		return -ENOMEM;
+	}
+	argv[n++] = program;
+	argv[n++] = "--root";
+	argv[n++] = run->request->root;
+	argv[n++] = "--dry-run";
+	argv[n++] = verb;
+	argv[n++] = run->file;
+	r = capture_run(argv, -1, STEP_MS, &capture);
+	if (r < 0) {
+		usher_say("%s %s: %s", program, verb, strerror(-r));
+		return r;
+	}
+	show(run, phase, step, verb, &capture);
+	run->failed |= capture.status != 0 && step_required(step, run->claim);
+	return 0;
+}
+
+static int run_steps(struct run *run, const struct phase *phase, int which, const char *verb)
+{
+	const struct step *order[STEPS_MAX];
+	size_t nr = steps_order(run->claim, which, strcmp(verb, "undo") == 0, order);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < nr; i++)
+		r = run_step(run, phase, order[i], verb);
+	return r;
+}
+
+/* The pool goes back down before anything else is done in `started` */
+static int run_settle(struct run *run, const struct phase *phase)
+{
+	const struct step *step = step_find("hugepages");
+
+	return step_wanted(step, run->claim) ? run_step(run, phase, step, "settle") : 0;
+}
+
+static void say_later(const struct run *run, const struct phase *phase)
+{
+	const struct step *order[STEPS_MAX];
+	size_t nr = steps_order(run->claim, (int)phase->steps, false, order);
+
+	if (run->json)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		(void)printf("# %s: usher-%s %s (%s): its writes can be told while the guest runs\n",
+			     phase->name, order[i]->name, phase->verb,
+			     step_required(order[i], run->claim) ? "required" : "best effort");
+}
+
+static int run_phase(struct run *run, const struct phase *phase, bool live)
+{
+	int r = 0;
+
+	if (!phase->live && strcmp(phase->verb, "apply") == 0)
+		r = run_steps(run, phase, STEP_BOTH, "check");
+	if (phase->live && !live) {
+		say_later(run, phase);
+		return 0;
+	}
+	if (r == 0 && strcmp(phase->name, "started") == 0)
+		r = run_settle(run, phase);
+	return r < 0 ? r : run_steps(run, phase, (int)phase->steps, phase->verb);
+}
+
+/* --- claims --------------------------------------------------------------------------------------- */
+
+/* What the guest holds now. Return: 1 with its claim and the claim's file, 0 nothing */
+static int live_claim(const struct request *request, const char *guest, struct claim *ret,
+		      char **ret_file)
+{
+	_cleanup_close_ int rootfd = usher_root(request);
+	_cleanup_claims_ struct claims claims = { 0 };
+
+	if (rootfd < 0 || host_claims(rootfd, &claims) < 0)
+		return 0;
+	for (size_t i = 0; i < claims.nr; i++) {
+		struct claim *claim = &claims.claims[i];
+
+		if (strcmp(claim->guest, guest) != 0)
+			continue;
+		if (asprintf(ret_file, "%s/run/usher/%s/" CLAIM_FILE, request->root,
+			     claim->uuid) < 0) {
+			*ret_file = NULL;
+			return 0;
+		}
+		*ret = *claim;
+		*claim = (struct claim){ 0 };
+		return 1;
+	}
+	return 0;
+}
+
+static bool is_asked(const struct request *request, const struct phase *phase)
+{
+	return request->phase ? strcmp(request->phase, phase->name) == 0 : phase->start;
+}
+
+static int run_phases(struct run *planned, struct run *live)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(phases); i++) {
+		bool is_live = phases[i].live && live->claim;
+
+		if (is_asked(planned->request, &phases[i]))
+			r = run_phase(is_live ? live : planned, &phases[i], is_live);
+	}
+	return r;
+}
+
+static int plan(const struct request *request, const char *guest, const struct claim *claim)
+{
+	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
+	_cleanup_free_ char *text = NULL, *live_file = NULL;
+	_cleanup_claim_ struct claim now = { 0 };
+	struct json json;
+	struct json *to = request->json ? &json : NULL;
+	struct run planned = { .request = request, .claim = claim, .file = scratch.file, .json = to };
+	struct run live = { .request = request, .json = to };
+	int r = scratch_write(&scratch, claim, &text);
+
+	if (r < 0) {
+		usher_say("cannot write a claim below /tmp: %s", strerror(-r));
+		return 1;
+	}
+	if (live_claim(request, guest, &now, &live_file)) {
+		live.claim = &now;
+		live.file = live_file;
+	}
+	if (to) {
+		json_begin(to, stdout, "plan");
+		json_string(to, "guest", guest);
+		json_string(to, "claim", text);
+		json_list(to, "steps");
+	} else if (!request->phase) {
+		(void)printf("%s\n", text);
+	}
+	r = run_phases(&planned, &live);
+	if (to) {
+		json_close(to, ']');
+		json_end(to);
+	}
+	return r < 0 || planned.failed || live.failed;
+}
+
+static int check_phase(const struct request *request)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
+		if (is_asked(request, &phases[i]))
+			return 0;
+	usher_say("no phase '%s': there are prepare, started, stopped and release", request->phase);
+	return USHER_USAGE;
 }
 
 static int run(const struct request *request)
 {
-	const char *argv[ARGS_MAX];
-	char *const env[] = { NULL };
-	char hook[PATH_MAX];
+	_cleanup_guest_ struct guest guest = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	int r = check_phase(request);
 
-	if (!request->xml) {
-		(void)fputs("usher: plan needs --xml FILE (virsh dumpxml GUEST > FILE)\n", stderr);
-		return USHER_USAGE;
+	if (r != 0)
+		return r;
+	r = guest_get(request, &guest);
+	if (r == 0)
+		r = guest_claim(request, &guest, request->policy, &claim, NULL);
+	if (r > 0) {
+		(void)printf("# guest %s has no policy: none of usher's business\n", guest.name);
+		return 0;
 	}
-	if (path_format(hook, sizeof(hook), "%s/usher-hook", request->dir) < 0)
-		return 1;
-	arguments(request, hook, argv);
-	(void)execve(hook, (char *const *)(void *)argv, env);
-	(void)fprintf(stderr, "usher: cannot run %s: %s: reinstall usher\n", hook, strerror(errno));
-	return 1;
+	return r < 0 ? 1 : plan(request, guest.name, &claim);
 }
 
 const struct command command_plan = {
 	.name = "plan",
-	.args = "--xml FILE [--policy FILE] [GUEST]",
-	.help = "print the claim and the steps of a start; changes nothing",
+	.args = "[--json] [--xml FILE] [--policy FILE] GUEST [PHASE]",
+	.help = "what a start would do, write by write; changes nothing",
+	.options = OPTION_JSON | OPTION_XML | OPTION_POLICY,
+	.max_args = 2,
 	.run = run,
 };

@@ -32,10 +32,8 @@ static int find_guest(const struct host *host, const char *guest, char ret[stati
 			continue;
 		pid = process_find_arg(host->rootfd, claims.claims[i].uuid);
 		if (pid > 0) {
-			(void)fprintf(stderr,
-				      "usher: %s: the guest runs (QEMU is pid %d): shut it down "
-				      "first\n",
-				      guest, (int)pid);
+			usher_say("%s: the guest runs (QEMU is pid %d): shut it down first", guest,
+				  (int)pid);
 			return 1;
 		}
 		memcpy(ret, claims.claims[i].uuid, UUID_STRLEN);
@@ -51,7 +49,7 @@ static int recover(const struct host *host, const char *guest)
 	int r = guest ? find_guest(host, guest, uuid) : 0;
 
 	if (r == -ENOENT) {
-		(void)fprintf(stderr, "usher: %s holds nothing\n", guest);
+		usher_say("%s holds nothing", guest);
 		return 0;
 	}
 	if (r == 0)
@@ -59,31 +57,28 @@ static int recover(const struct host *host, const char *guest)
 	if (result.failures)
 		(void)fputs(result.failures, stderr);
 	if (r < 0)
-		(void)fprintf(stderr, "usher: cannot give back: %s\n", strerror(-r));
+		usher_say("cannot give back: %s", strerror(-r));
 	return r != 0;
 }
 
 static int run(const struct request *request)
 {
 	_cleanup_(host_close) struct host host = {
-		.rootfd = root_open(request->root),
+		.rootfd = usher_root(request),
 		.statefd = -1,
 		.root = request->root,
 		.helpers = request->dir,
+		.phase = "recover",
 	};
 
-	if (host.rootfd < 0) {
-		(void)fprintf(stderr, "usher: cannot open the root directory %s: %s\n",
-			      request->root, strerror(-host.rootfd));
+	if (host.rootfd < 0)
 		return 1;
-	}
 	host.statefd = state_open(host.rootfd, false);
 	if (host.statefd == -ENOENT)
 		return 0;
 	if (host.statefd < 0) {
-		(void)fprintf(stderr,
-			      "usher: cannot use /run/usher: %s: recover is root's to run\n",
-			      strerror(-host.statefd));
+		usher_say("cannot use /run/usher: %s: recover is root's to run",
+			  strerror(-host.statefd));
 		return 1;
 	}
 	return recover(&host, request->guest);
@@ -92,6 +87,7 @@ static int run(const struct request *request)
 const struct command command_recover = {
 	.name = "recover",
 	.args = "[GUEST]",
+	.max_args = 1,
 	.help = "give back what dead claims hold; GUEST's in any case",
 	.run = run,
 };

@@ -2,6 +2,8 @@
 /* helpers/usher/usher.h - the admin's command: one file a subcommand */
 #pragma once
 
+#include <stdbool.h>
+
 #include "../../lib/cleanup.h"
 
 /* What the command line said */
@@ -9,18 +11,44 @@ struct request {
 	const char *root;   /* "/" */
 	const char *xml;    /* NULL when not given */
 	const char *policy; /* NULL when not given */
-	const char *guest;  /* NULL when not given */
-	const char *dir;    /* of our programs */
+	const char *save;   /* NULL when not given */
+	bool json;
+	bool force;
+	const char *guest; /* NULL when not given */
+	const char *phase; /* NULL when not given */
+	const char *dir;   /* of our programs */
+};
+
+enum option_bit {
+	OPTION_XML = 1 << 0,
+	OPTION_POLICY = 1 << 1,
+	OPTION_JSON = 1 << 2,
+	OPTION_SAVE = 1 << 3,
+	OPTION_FORCE = 1 << 4,
 };
 
 struct command {
 	const char *name;
 	const char *args; /* what --help shows behind the name */
 	const char *help;
+	unsigned int options; /* those it takes beside --root, --help, --version */
+	unsigned int min_args, max_args;
 	int (*run)(const struct request *request); /* Return: the exit code */
 };
 
 #define USHER_USAGE 64
 
+extern const struct command command_check;
+extern const struct command command_edit;
+extern const struct command command_groups;
+extern const struct command command_init;
+extern const struct command command_log;
 extern const struct command command_plan;
 extern const struct command command_recover;
+extern const struct command command_status;
+
+/** usher_say() - one line on stderr, "usher: ..." */
+void usher_say(const char *fmt, ...) _printf_(1, 2);
+
+/** usher_root() - the host's root directory, opened. Return: the fd, else -errno (said) */
+int usher_root(const struct request *request);

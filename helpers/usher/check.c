@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/check.c - usher check: everything that would make a start fail or run badly */
+#include "check.h"
+
+#include <errno.h>
+#include <libxml/parser.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/text.h"
+#include "../../lib/units.h"
+#include "json.h"
+#include "paint.h"
+
+/*
+ * How it works
+ *
+ * check_host.c and check_guest.c have a table each; a row looks at one thing and reports what it
+ * found, or nothing. What only the planner and the helpers can tell is asked of them (rows "policy"
+ * and "steps"), so that nothing is judged here by other rules than a start is.
+ */
+
+static const char *const level_names[] = { "ok", "warning", "error" };
+
+void found(struct check *check, enum level level, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	struct finding *grown;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return;
+	}
+	grown = reallocarray(check->findings, check->nr + 1, sizeof(*grown));
+	if (!grown)
+		return;
+	check->findings = grown;
+	grown[check->nr].level = level;
+	grown[check->nr].check = check->name;
+	grown[check->nr].text = NULL;
+	if (text_printable(text, &grown[check->nr].text) == 0)
+		check->nr++;
+}
+
+/* --- the guest's XML ------------------------------------------------------------------------------ */
+
+static xmlXPathObjectPtr eval(const struct check *check, const char *xpath)
+{
+	return xmlXPathEvalExpression((const xmlChar *)xpath, check->xpath);
+}
+
+bool guest_has(const struct check *check, const char *xpath)
+{
+	xmlXPathObjectPtr object = eval(check, xpath);
+	bool has = object && xmlXPathCastToBoolean(object);
+
+	xmlXPathFreeObject(object);
+	return has;
+}
+
+char *guest_text(const struct check *check, const char *xpath)
+{
+	xmlXPathObjectPtr object = eval(check, xpath);
+	xmlChar *text = object ? xmlXPathCastToString(object) : NULL;
+	char *copy = strdup(text ? (const char *)text : "");
+
+	xmlFree(text);
+	xmlXPathFreeObject(object);
+	return copy;
+}
+
+unsigned int guest_number(const struct check *check, const char *xpath)
+{
+	_cleanup_free_ char *text = guest_text(check, xpath);
+	unsigned int number = 0;
+
+	if (!text || parse_uint(text, 10, UINT32_MAX, &number) < 0)
+		return 0;
+	return number;
+}
+
+static void read_pins(struct check *check)
+{
+	unsigned int nr = 0;
+
+	while (guest_has(check, "/domain/cputune/vcpupin") && nr < CPULIST_MAX) {
+		char vcpu[64], cpus[64];
+		_cleanup_free_ char *list = NULL;
+		struct pin pin, *grown;
+
+		nr++;
+		(void)snprintf(vcpu, sizeof(vcpu), "/domain/cputune/vcpupin[%u]/@vcpu", nr);
+		(void)snprintf(cpus, sizeof(cpus), "/domain/cputune/vcpupin[%u]/@cpuset", nr);
+		if (!guest_has(check, vcpu))
+			return;
+		list = guest_text(check, cpus);
+		pin.vcpu = guest_number(check, vcpu);
+		if (!list || cpulist_parse(list, &pin.cpus) < 0)
+			continue;
+		grown = reallocarray(check->pins, check->nr_pins + 1, sizeof(*grown));
+		if (!grown)
+			return;
+		check->pins = grown;
+		grown[check->nr_pins++] = pin;
+		cpulist_union(&check->pinned, &pin.cpus);
+	}
+}
+
+/* The class of a passed device is the host's to tell */
+static void read_passed(struct check *check)
+{
+	for (size_t i = 0; i < check->devices.nr; i++) {
+		const struct host_device *device = &check->devices.devices[i];
+		const struct inidoc_entry *entry = NULL;
+
+		while ((entry = inidoc_next(&check->claim.doc, entry, "vfio", "device"))) {
+			struct claim_device claimed;
+
+			if (claim_device_parse(entry->value, &claimed) == 0 &&
+			    pciaddr_cmp(&claimed.addr, &device->addr) == 0 &&
+			    device->class >> 8 == 0x03)
+				check->has_gpu = true;
+		}
+	}
+	check->has_pci = guest_has(check, "/domain/devices/hostdev[@type='pci'] | "
+					  "/domain/devices/interface[@type='hostdev'] | "
+					  "/domain/devices/disk[@type='nvme']");
+}
+
+/* Return: 0, else -errno (said) */
+static int read_guest(struct check *check)
+{
+	const struct request *request = check->request;
+	int r = guest_get(request, &check->guest);
+
+	if (r < 0)
+		return r;
+	check->doc = xmlReadMemory(check->guest.xml, (int)strlen(check->guest.xml), "guest.xml",
+				   NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	check->xpath = check->doc ? xmlXPathNewContext(check->doc) : NULL;
+	if (!check->xpath) {
+		usher_say("%s: its XML cannot be read: see virsh dumpxml", check->guest.name);
+		return -EBADMSG;
+	}
+	r = guest_claim(request, &check->guest, request->policy, &check->claim, &check->refused);
+	if (r < 0 && r != -EINVAL)
+		return r;
+	read_pins(check);
+	read_passed(check);
+	return 0;
+}
+
+/* --- running, and telling ------------------------------------------------------------------------- */
+
+static void run_rows(struct check *check, const struct check_row *rows, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		size_t before = check->nr;
+
+		if (rows[i].guest && !check->guest.name)
+			continue;
+		check->name = rows[i].name;
+		rows[i].run(check);
+		if (check->nr == before)
+			found(check, LEVEL_OK, "%s", rows[i].good);
+	}
+}
+
+static enum level worst(const struct check *check)
+{
+	enum level level = LEVEL_OK;
+
+	for (size_t i = 0; i < check->nr; i++)
+		if (check->findings[i].level > level)
+			level = check->findings[i].level;
+	return level;
+}
+
+static void print_text(const struct check *check)
+{
+	static const enum paint colours[] = { PAINT_OK, PAINT_WARNING, PAINT_ERROR };
+
+	for (size_t i = 0; i < check->nr; i++) {
+		const struct finding *finding = &check->findings[i];
+
+		(void)printf("%s%-7s%s  %s: %s\n", paint(colours[finding->level]),
+			     level_names[finding->level], paint(PAINT_NONE), finding->check,
+			     finding->text);
+	}
+}
+
+static void print_json(const struct check *check)
+{
+	struct json json;
+
+	json_begin(&json, stdout, "check");
+	json_string(&json, "guest", check->guest.name);
+	json_string(&json, "worst", level_names[worst(check)]);
+	json_list(&json, "findings");
+	for (size_t i = 0; i < check->nr; i++) {
+		json_object(&json, NULL);
+		json_string(&json, "level", level_names[check->findings[i].level]);
+		json_string(&json, "check", check->findings[i].check);
+		json_string(&json, "text", check->findings[i].text);
+		json_close(&json, '}');
+	}
+	json_close(&json, ']');
+	json_end(&json);
+}
+
+static void check_free(struct check *check)
+{
+	for (size_t i = 0; i < check->nr; i++)
+		free(check->findings[i].text);
+	free(check->findings);
+	free(check->pins);
+	free(check->refused);
+	xmlXPathFreeContext(check->xpath);
+	xmlFreeDoc(check->doc);
+	guest_free(&check->guest);
+	claim_free(&check->claim);
+	topology_free(&check->topology);
+	host_devices_free(&check->devices);
+	cleanup_close(&check->rootfd);
+}
+
+static int run(const struct request *request)
+{
+	_cleanup_(check_free) struct check check = { .request = request,
+						     .rootfd = usher_root(request) };
+
+	if (check.rootfd < 0)
+		return (int)LEVEL_ERROR;
+	/* Without a topology the rows that want it find nothing wrong; status says what is */
+	if (topology_read(request->root, &check.topology) < 0)
+		usher_say("hwloc cannot tell the CPUs of this host: see lstopo");
+	if (host_devices_read(check.rootfd, &check.devices) < 0 ||
+	    host_cpus(check.rootfd, &check.online) < 0) {
+		usher_say("cannot read this host's CPUs and devices below %ssys", request->root);
+		return (int)LEVEL_ERROR;
+	}
+	if ((request->guest || request->xml) && read_guest(&check) < 0)
+		return (int)LEVEL_ERROR;
+	run_rows(&check, check_host_rows, check_nr_host_rows);
+	run_rows(&check, check_guest_rows, check_nr_guest_rows);
+	(request->json ? print_json : print_text)(&check);
+	return (int)worst(&check);
+}
+
+const struct command command_check = {
+	.name = "check",
+	.args = "[--json] [--xml FILE] [--policy FILE] [GUEST]",
+	.help = "what would make a start fail or run badly, and the cure",
+	.options = OPTION_JSON | OPTION_XML | OPTION_POLICY,
+	.max_args = 1,
+	.run = run,
+};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/check.h - what would make a start fail or run badly */
+#pragma once
+
+#include <libxml/xpath.h>
+#include <stdbool.h>
+
+#include "../../lib/claim.h"
+#include "../../lib/cpulist.h"
+#include "guest.h"
+#include "host.h"
+#include "usher.h"
+
+enum level {
+	LEVEL_OK,
+	LEVEL_WARNING,
+	LEVEL_ERROR,
+};
+
+struct finding {
+	enum level level;
+	const char *check; /* name of the row */
+	char *text;	   /* cause, then behind ": " the cure */
+};
+
+/* One <vcpupin> */
+struct pin {
+	unsigned int vcpu;
+	struct cpulist cpus;
+};
+
+struct check {
+	const struct request *request;
+	int rootfd;
+	const char *name; /* of the row at work */
+	struct finding *findings;
+	size_t nr;
+
+	struct host_devices devices;
+	struct topology topology;
+	struct cpulist online;
+
+	/* Only for a guest: guest.name is NULL without one */
+	struct guest guest;
+	xmlDocPtr doc;
+	xmlXPathContextPtr xpath;
+	struct claim claim; /* guest is NULL without a policy, or when it is refused */
+	char *refused;	    /* the line a start would be refused with */
+	struct pin *pins;
+	size_t nr_pins;
+	struct cpulist pinned; /* their union */
+	bool has_pci;	       /* host devices are passed */
+	bool has_gpu;
+};
+
+struct check_row {
+	const char *name;
+	const char *good; /* what is so when nothing was found */
+	bool guest;	  /* needs one */
+	void (*run)(struct check *check);
+};
+
+extern const struct check_row check_host_rows[];
+extern const size_t check_nr_host_rows;
+extern const struct check_row check_guest_rows[];
+extern const size_t check_nr_guest_rows;
+
+/** found() - one finding of the row at work: "CAUSE: CURE" */
+void found(struct check *check, enum level level, const char *fmt, ...) _printf_(3, 4);
+
+/** guest_has() - an XPath below /domain that is true, or selects something */
+bool guest_has(const struct check *check, const char *xpath);
+
+/** guest_text() - the first such node's text, "" when there is none. Return: NULL for no memory */
+char *guest_text(const struct check *check, const char *xpath);
+
+/** guest_number() - 0 when it is none */
+unsigned int guest_number(const struct check *check, const char *xpath);

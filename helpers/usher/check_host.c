@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/check_host.c - usher check: the host's rows */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-journal.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/process.h"
+#include "../../lib/step.h"
+#include "../../lib/units.h"
+#include "check.h"
+
+#define HOOK	  "etc/libvirt/hooks/qemu"
+#define HOOK_D	  "etc/libvirt/hooks/qemu.d"
+#define HOOK_D_US HOOK_D "/usher"
+#define PROGRAM	  "usher-hook"
+
+/* --- the IOMMU -------------------------------------------------------------------------------------- */
+
+/* A word of the kernel's command line that switches it off. Return: NULL when there is none */
+static const char *switched_off(int rootfd)
+{
+	static const char *const words[] = { "intel_iommu=off", "amd_iommu=off", "iommu=off" };
+	char line[ATTR_MAX];
+	_cleanup_strlist_ struct strlist args = { 0 };
+
+	if (attr_read(rootfd, "proc/cmdline", line, sizeof(line)) < 0 ||
+	    text_split(line, " ", &args) < 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strlist_has(&args, words[i]))
+			return words[i];
+	return NULL;
+}
+
+static bool firmware_has_iommu(int rootfd)
+{
+	return attr_exists(rootfd, "sys/firmware/acpi/tables/DMAR") > 0 ||
+	       attr_exists(rootfd, "sys/firmware/acpi/tables/IVRS") > 0;
+}
+
+static void check_iommu(struct check *check)
+{
+	enum level level = check->guest.name && !check->has_pci ? LEVEL_WARNING : LEVEL_ERROR;
+	const char *off = switched_off(check->rootfd);
+	_cleanup_strlist_ struct strlist groups = { 0 };
+
+	if (attr_list(check->rootfd, "sys/kernel/iommu_groups", &groups) == 0 && groups.nr > 0)
+		return;
+	if (off)
+		found(check, level,
+		      "the kernel was told %s, so no PCI device can be passed: take it off the "
+		      "kernel's command line (/etc/default/grub, then update-grub)",
+		      off);
+	else if (firmware_has_iommu(check->rootfd))
+		found(check, level,
+		      "the firmware has an IOMMU, but the kernel does not use it: add "
+		      "intel_iommu=on to the kernel's command line (/etc/default/grub, then "
+		      "update-grub)");
+	else
+		found(check, level,
+		      "the firmware offers no IOMMU, so no PCI device can be passed: switch on "
+		      "VT-d (Intel) or AMD-Vi/IOMMU (AMD) in the firmware's set-up");
+}
+
+/* --- the hook --------------------------------------------------------------------------------------- */
+
+/* Return: 1 it leads to usher-hook, 0 it is something else, -ENOENT there is none */
+static int is_ours(int rootfd, const char *path)
+{
+	char target[NAME_MAX + 1];
+	int r = attr_link(rootfd, path, target, sizeof(target));
+
+	if (r >= 0)
+		return strcmp(target, PROGRAM) == 0;
+	r = attr_exists(rootfd, path);
+	return r > 0 ? 0 : -ENOENT;
+}
+
+static bool can_run(int rootfd, const char *path)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, path, O_PATH);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+}
+
+static void check_file(struct check *check, const char *path)
+{
+	if (attr_exists(check->rootfd, path) <= 0)
+		found(check, LEVEL_ERROR,
+		      "/%s leads to nothing: guests start without usher: reinstall usher", path);
+	else if (!can_run(check->rootfd, path))
+		found(check, LEVEL_ERROR,
+		      "/%s cannot be executed: guests start without usher: chmod 755 it, then "
+		      "reload libvirtd",
+		      path);
+}
+
+static void check_hook(struct check *check)
+{
+	int first = is_ours(check->rootfd, HOOK), second = is_ours(check->rootfd, HOOK_D_US);
+
+	if (first > 0)
+		check_file(check, HOOK);
+	if (second > 0)
+		check_file(check, HOOK_D_US);
+	if (first > 0 && second > 0)
+		found(check, LEVEL_ERROR,
+		      "/" HOOK " and /" HOOK_D_US " both are usher, so every step runs twice: "
+		      "remove one of them, then reload libvirtd");
+	if (first <= 0 && second <= 0)
+		found(check, LEVEL_ERROR,
+		      first == 0 ? "/" HOOK " is another hook, and usher is not beside it: guests "
+				   "start without usher: run install.sh install"
+				 : "there is no /" HOOK ": guests start without usher: run "
+				   "install.sh install");
+	else if (first == 0)
+		found(check, LEVEL_WARNING,
+		      "/" HOOK " is another hook, which libvirt runs first: see that it does not "
+		      "do what usher does (drivers, huge pages, CPUs)");
+}
+
+/* --- has the daemon seen it -------------------------------------------------------------------------- */
+
+/* Seconds since the epoch. Return: 0, -ENOENT when no daemon runs */
+static int daemon_start(int rootfd, long long *ret, const char **ret_unit)
+{
+	static const char *const daemons[][2] = {
+		{ "run/virtqemud.pid", "virtqemud.service" },
+		{ "run/libvirtd.pid", "libvirtd.service" },
+	};
+	_cleanup_free_ char *stat = NULL;
+	const char *btime;
+	size_t len;
+
+	if (attr_read_all(rootfd, "proc/stat", 1 << 20, &stat, &len) < 0)
+		return -ENOENT;
+	btime = strstr(stat, "\nbtime ");
+	for (size_t i = 0; btime && i < ARRAY_SIZE(daemons); i++) {
+		struct process process;
+		unsigned long long pid;
+
+		if (attr_read_ull(rootfd, daemons[i][0], &pid) < 0 || pid > INT_MAX ||
+		    process_identify(rootfd, (pid_t)pid, &process) < 0)
+			continue;
+		*ret = strtoll(btime + 7, NULL, 10) +
+		       (long long)process.start_time / sysconf(_SC_CLK_TCK);
+		*ret_unit = daemons[i][1];
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static void journal_free(sd_journal **journal)
+{
+	sd_journal_close(*journal);
+}
+
+/* Has systemd reloaded the unit after this time. No journal: no */
+static bool reloaded_since(const char *unit, long long seconds)
+{
+	_cleanup_(journal_free) sd_journal *journal = NULL;
+	char match[64];
+	uint64_t usec = 0;
+
+	(void)snprintf(match, sizeof(match), "UNIT=%s", unit);
+	if (sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY) < 0 ||
+	    sd_journal_add_match(journal, match, 0) < 0 ||
+	    sd_journal_add_match(journal, "JOB_TYPE=reload", 0) < 0 ||
+	    sd_journal_add_match(journal, "JOB_RESULT=done", 0) < 0 ||
+	    sd_journal_seek_tail(journal) < 0 || sd_journal_previous(journal) <= 0 ||
+	    sd_journal_get_realtime_usec(journal, &usec) < 0)
+		return false;
+	return (long long)(usec / 1000000) >= seconds;
+}
+
+/* When the name appeared there: a link's own time, not its target's */
+static long long appeared(const struct check *check, const char *path)
+{
+	_cleanup_close_ int dirfd = -1;
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	struct stat st;
+
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	dirfd = attr_open(check->rootfd, dir, O_PATH | O_DIRECTORY);
+	if (dirfd < 0 || fstatat(dirfd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return st.st_ctim.tv_sec;
+}
+
+/* Whether there is a hook at all is looked up at the daemon's start and reload */
+static void check_reload(struct check *check)
+{
+	const char *path = is_ours(check->rootfd, HOOK) > 0 ? HOOK : HOOK_D_US, *unit;
+	long long start, hook = appeared(check, path);
+
+	if (is_ours(check->rootfd, path) <= 0 || daemon_start(check->rootfd, &start, &unit) < 0 ||
+	    hook <= start)
+		return;
+	if (strcmp(check->request->root, "/") == 0 && reloaded_since(unit, hook))
+		return;
+	found(check, LEVEL_WARNING,
+	      "/%s is newer than the start of %s, and no reload since is on record: guests may start "
+	      "without usher: systemctl reload %s",
+	      path, unit, unit);
+}
+
+/* --- what may keep it from working ------------------------------------------------------------------- */
+
+static bool apparmor_enforces(int rootfd)
+{
+	static const char *const profiles[] = { "libvirtd (enforce)", "virtqemud (enforce)" };
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text, &len) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++)
+		if (strstr(text, profiles[i]))
+			return true;
+	return false;
+}
+
+static void check_apparmor(struct check *check)
+{
+	static const char *const allowed[] = { "/usr/sbin", "/usr/bin" };
+
+	if (!apparmor_enforces(check->rootfd))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
+		if (strcmp(check->request->dir, allowed[i]) == 0)
+			return;
+	found(check, LEVEL_ERROR,
+	      "AppArmor enforces libvirt's profile, which lets it run nothing from %s: no guest will "
+	      "start: install with prefix=/usr",
+	      check->request->dir);
+}
+
+static void check_selinux(struct check *check)
+{
+	unsigned long long enforce = 0;
+	char boolean[32];
+
+	if (attr_read_ull(check->rootfd, "sys/fs/selinux/enforce", &enforce) < 0 || !enforce)
+		return;
+	if (attr_read(check->rootfd, "sys/fs/selinux/booleans/virt_hooks_unconfined", boolean,
+		      sizeof(boolean)) < 0)
+		found(check, LEVEL_WARNING,
+		      "SELinux enforces and its policy has no virt_hooks_unconfined: if a guest does "
+		      "not start, see ausearch -m avc -c rpc-virtqemud");
+	else if (*boolean != '1')
+		found(check, LEVEL_ERROR,
+		      "SELinux keeps libvirt's hooks confined, so usher can change nothing: "
+		      "setsebool -P virt_hooks_unconfined on");
+}
+
+static void check_lockdown(struct check *check)
+{
+	char text[128];
+
+	if (attr_read(check->rootfd, "sys/kernel/security/lockdown", text, sizeof(text)) < 0 ||
+	    !strchr(text, '[') || strstr(text, "[none]"))
+		return;
+	found(check, LEVEL_WARNING,
+	      "the kernel is locked down (%s), as with Secure Boot: it loads signed modules only: sign "
+	      "the modules you built yourself (mokutil), or switch Secure Boot off",
+	      text);
+}
+
+static const struct {
+	const char *comm, *what;
+} rivals[] = {
+	{ "irqbalance", "moves interrupts onto the guests' CPUs: stop it, or name those CPUs in "
+			"IRQBALANCE_BANNED_CPULIST of /etc/default/irqbalance" },
+	{ "tuned", "sets governors and CPU masks of its own: choose a profile without "
+		   "isolated_cores, or stop it while guests run" },
+	{ "numad", "moves guests' memory and threads: stop it" },
+	{ "auto-cpufreq", "sets governors while guests run: stop it" },
+	{ "ananicy-cpp", "moves processes between cgroups: leave QEMU out of its rules" },
+	{ "thermald", "caps the CPUs' clock: a guest may stutter; watch it" },
+};
+
+static void check_rival(struct check *check, const char *comm)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
+		if (strcmp(comm, rivals[i].comm) == 0)
+			found(check, LEVEL_WARNING, "%s runs and %s", comm, rivals[i].what);
+}
+
+static void check_rivals(struct check *check)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (attr_list(check->rootfd, "proc", &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		unsigned int pid;
+		char comm[64];
+
+		if (parse_uint(names.names[i], 10, INT_MAX, &pid) == 0 &&
+		    process_name(check->rootfd, (pid_t)pid, comm, sizeof(comm)) == 0)
+			check_rival(check, comm);
+	}
+}
+
+static void check_programs(struct check *check)
+{
+	for (size_t i = 0; i < nr_steps; i++) {
+		char path[PATH_MAX];
+
+		(void)snprintf(path, sizeof(path), "%s/usher-%s", check->request->dir,
+			       steps[i].name);
+		if (access(path, X_OK) < 0)
+			found(check, LEVEL_ERROR, "%s: %s: reinstall usher", path,
+			      strerror(errno));
+	}
+}
+
+/* With a guest, usher-cpuset says what its pins lose by it */
+static void check_partitions(struct check *check)
+{
+	char release[128] = "";
+
+	if (check->guest.name ||
+	    attr_exists(check->rootfd, "sys/fs/cgroup/cpuset.cpus.isolated") != 0)
+		return;
+	if (attr_read(check->rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
+		*release = '\0';
+	if (attr_exists(check->rootfd, "sys/fs/cgroup/cgroup.controllers") <= 0)
+		found(check, LEVEL_WARNING,
+		      "cgroup v2 is not mounted at /sys/fs/cgroup: no CPU can be kept for a guest "
+		      "alone: take systemd.unified_cgroup_hierarchy=0 off the kernel's command line");
+	else
+		found(check, LEVEL_WARNING,
+		      "Linux %s has no remote cpuset partitions (they came with 6.7): pinned CPUs "
+		      "are kept free by AllowedCPUs only: use a newer kernel",
+		      release);
+}
+
+static void check_left(struct check *check)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	int unreadable = host_claims(check->rootfd, &claims);
+
+	if (unreadable > 0)
+		found(check, LEVEL_WARNING,
+		      "%d claims in /run/usher cannot be read: what they hold stays taken: see "
+		      "journalctl -t usher",
+		      unreadable);
+	for (size_t i = 0; i < claims.nr; i++)
+		if (registry_alive(check->rootfd, &claims.claims[i]) == 0)
+			found(check, LEVEL_WARNING,
+			      "guest %s is gone, but what it held is not given back: usher recover",
+			      claims.claims[i].guest);
+}
+
+const struct check_row check_host_rows[] = {
+	{ "iommu", "the IOMMU is on", false, check_iommu },
+	{ "hook", "libvirt's hook is usher", false, check_hook },
+	{ "reload", "the daemon knows of the hook", false, check_reload },
+	{ "programs", "all of usher's programs are there", false, check_programs },
+	{ "apparmor", "AppArmor lets libvirt run them", false, check_apparmor },
+	{ "selinux", "SELinux is not in the way", false, check_selinux },
+	{ "lockdown", "the kernel is not locked down", false, check_lockdown },
+	{ "rivals", "no other program tunes CPUs or interrupts", false, check_rivals },
+	{ "partitions", "the kernel can keep CPUs for a guest alone", false, check_partitions },
+	{ "left", "nothing is left of guests that are gone", false, check_left },
+};
+const size_t check_nr_host_rows = ARRAY_SIZE(check_host_rows);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/edit.c - usher edit: as visudo, refuses to install what does not parse */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../../lib/text.h"
+#include "policyfile.h"
+
+/* Return: the words of the editor's command line */
+static int editor(struct strlist *ret)
+{
+	static const char *const names[] = { "SUDO_EDITOR", "VISUAL", "EDITOR" };
+	static const char *const defaults[] = { "/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			return text_split(value, " \t", ret);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
+		if (access(defaults[i], X_OK) == 0)
+			return strlist_add(ret, defaults[i]);
+	return -ENOENT;
+}
+
+/* The words and the file, as execvp(3) wants them */
+static char **command_line(const struct strlist *words, char *file)
+{
+	char **argv = calloc(words->nr + 2, sizeof(*argv));
+
+	for (size_t i = 0; argv && i < words->nr; i++)
+		argv[i] = words->names[i];
+	if (argv)
+		argv[words->nr] = file;
+	return argv;
+}
+
+/* Return: 0 it ended well, -ECANCELED it did not, else -errno */
+static int run_editor(char *file)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char **argv = NULL;
+	int r = editor(&words), status;
+	pid_t pid;
+
+	if (r == 0 && words.nr > 0)
+		argv = command_line(&words, file);
+	if (!argv)
+		return r < 0 ? r : -ENOMEM;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		(void)execvp(argv[0], argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
+}
+
+static int copy_old(const struct draft *draft, int fd)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = draft_old(draft, &text);
+	size_t len;
+
+	if (r < 0) {
+		usher_say("cannot read %s: %s", draft->real, strerror(-r));
+		return r;
+	}
+	len = strlen(text);
+	return write(fd, text, len) == (ssize_t)len ? r : -EIO;
+}
+
+static bool is_changed(const struct draft *draft)
+{
+	_cleanup_free_ char *old = NULL, *new = NULL;
+	struct draft self = *draft;
+
+	memcpy(self.name, draft->tmp, sizeof(self.name));
+	return draft_old(draft, &old) <= 0 || draft_old(&self, &new) < 0 || strcmp(old, new) != 0;
+}
+
+static int edit(const struct request *request, struct draft *draft)
+{
+	int r;
+
+	for (;;) {
+		r = run_editor(draft->path);
+		if (r < 0) {
+			usher_say("the editor failed (%s): %s is as it was: set EDITOR",
+				  strerror(-r), draft->real);
+			return r;
+		}
+		r = draft_check(request, request->guest, draft);
+		if (r == 0)
+			break;
+		if (ask("Edit again (e), or leave the file as it was (x)?") != 'e') {
+			usher_say("%s is as it was", draft->real);
+			return r;
+		}
+	}
+	if (!is_changed(draft)) {
+		(void)printf("%s: nothing has changed\n", draft->real);
+		return 0;
+	}
+	return draft_install(draft);
+}
+
+static int run(const struct request *request)
+{
+	_cleanup_draft_ struct draft draft = { .dirfd = -1 };
+	_cleanup_close_ int fd = draft_open(request, request->guest, &draft);
+
+	if (fd < 0 || copy_old(&draft, fd) < 0)
+		return 1;
+	return edit(request, &draft) < 0;
+}
+
+const struct command command_edit = {
+	.name = "edit",
+	.args = "GUEST",
+	.help = "edit its policy; one that does not parse is not installed",
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/guest.c - a guest as libvirt has it, and what usher would claim for it */
+#include "guest.h"
+
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <libxml/parser.h>
+#include <string.h>
+
+#include "capture.h"
+
+/* The hook serves the system's daemon, whatever LIBVIRT_DEFAULT_URI says */
+#define URI	"qemu:///system"
+#define PLAN_MS 30000
+/* A larger domain cannot be defined: REMOTE_STRING_MAX in libvirt's RPC protocol */
+#define XML_MAX ((size_t)4 << 20)
+
+void guest_free(struct guest *guest)
+{
+	free(guest->name);
+	free(guest->xml);
+	*guest = (struct guest){ 0 };
+}
+
+static void connect_close(virConnectPtr *connect)
+{
+	if (*connect)
+		(void)virConnectClose(*connect);
+}
+
+static void domain_close(virDomainPtr *domain)
+{
+	if (*domain)
+		(void)virDomainFree(*domain);
+}
+
+/* libvirt would print each error itself */
+static void be_quiet(void *data, virErrorPtr error)
+{
+	(void)data, (void)error;
+}
+
+static virConnectPtr connect_open(void)
+{
+	virSetErrorFunc(NULL, be_quiet);
+	return virConnectOpenReadOnly(URI);
+}
+
+static int fail_libvirt(const char *guest, const char *cure)
+{
+	usher_say("%s: libvirt: %s: %s", guest, virGetLastErrorMessage(), cure);
+	return -ENOENT;
+}
+
+static int get_xml(virDomainPtr domain, struct guest *ret)
+{
+	unsigned int flags = virDomainIsPersistent(domain) > 0 ? VIR_DOMAIN_XML_INACTIVE : 0;
+	int autostart = 0;
+
+	ret->xml = virDomainGetXMLDesc(domain, flags);
+	if (!ret->xml)
+		return fail_libvirt(virDomainGetName(domain), "see virsh dumpxml");
+	if (virDomainGetAutostart(domain, &autostart) == 0)
+		ret->autostart = autostart != 0;
+	return 0;
+}
+
+static int from_libvirt(const char *name, struct guest *ret)
+{
+	_cleanup_(connect_close) virConnectPtr connect = connect_open();
+	_cleanup_(domain_close) virDomainPtr domain = NULL;
+
+	if (!connect)
+		return fail_libvirt(name, "start libvirtd (or virtqemud), or give the guest's XML "
+					  "with --xml FILE");
+	domain = virDomainLookupByName(connect, name);
+	if (!domain)
+		return fail_libvirt(name, "virsh list --all has the guests there are");
+	return get_xml(domain, ret);
+}
+
+/* Any file that can be read: /dev/stdin too */
+static int read_file(const char *file, char **ret)
+{
+	_cleanup_fclose_ FILE *f = fopen(file, "re");
+	_cleanup_free_ char *text = malloc(XML_MAX + 1);
+	size_t len;
+
+	if (!f)
+		return -errno;
+	if (!text)
+		return -ENOMEM;
+	len = fread(text, 1, XML_MAX, f);
+	if (ferror(f))
+		return -EIO;
+	text[len] = '\0';
+	*ret = TAKE_PTR(text);
+	return 0;
+}
+
+static int from_file(const char *file, struct guest *ret)
+{
+	int r = read_file(file, &ret->xml);
+
+	if (r < 0)
+		usher_say("%s: %s: --xml wants what virsh dumpxml GUEST prints", file,
+			  strerror(-r));
+	return r;
+}
+
+static void doc_close(xmlDocPtr *doc)
+{
+	xmlFreeDoc(*doc);
+}
+
+/* The text of <domain><name> */
+static int name_from_xml(struct guest *guest)
+{
+	_cleanup_(doc_close) xmlDocPtr doc = xmlReadMemory(guest->xml, (int)strlen(guest->xml),
+							   "guest.xml", NULL,
+							   XML_PARSE_NONET | XML_PARSE_NOERROR |
+								   XML_PARSE_NOWARNING);
+	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
+
+	for (xmlNodePtr node = root ? root->children : NULL; node; node = node->next) {
+		xmlChar *text;
+
+		if (!xmlStrEqual(node->name, (const xmlChar *)"name"))
+			continue;
+		text = xmlNodeGetContent(node);
+		guest->name = text ? strdup((const char *)text) : NULL;
+		xmlFree(text);
+		return guest->name ? 0 : -ENOMEM;
+	}
+	usher_say("this is no domain XML with a <name>: --xml wants what virsh dumpxml GUEST "
+		  "prints");
+	return -EBADMSG;
+}
+
+int guest_get(const struct request *request, struct guest *ret)
+{
+	_cleanup_guest_ struct guest guest = { 0 };
+	int r;
+
+	if (!request->xml && !request->guest) {
+		usher_say("which guest? give its name, or its XML with --xml FILE");
+		return -EINVAL;
+	}
+	r = request->xml ? from_file(request->xml, &guest) : from_libvirt(request->guest, &guest);
+	if (r == 0)
+		r = name_from_xml(&guest);
+	if (r < 0)
+		return r;
+	if (request->guest && strcmp(request->guest, guest.name) != 0) {
+		usher_say("%s: the XML is of a guest named %s", request->guest, guest.name);
+		return -EINVAL;
+	}
+	*ret = guest;
+	guest = (struct guest){ 0 };
+	return 0;
+}
+
+int guest_autostarted(struct strlist *ret)
+{
+	_cleanup_(connect_close) virConnectPtr connect = connect_open();
+	virDomainPtr *domains = NULL;
+	int nr = connect ? virConnectListAllDomains(connect, &domains,
+						    VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+			 : 0;
+	int r = 0;
+
+	for (int i = 0; i < nr; i++) {
+		_cleanup_guest_ struct guest guest = { 0 };
+
+		if (r == 0 && get_xml(domains[i], &guest) == 0)
+			r = strlist_add(ret, guest.xml);
+		(void)virDomainFree(domains[i]);
+	}
+	free(domains);
+	return r;
+}
+
+/* --- the hook's own plan ------------------------------------------------------------------------ */
+
+static int refused(const struct capture *capture, char **why)
+{
+	char *newline = strchr(capture->err, '\n');
+
+	if (!why) {
+		(void)fputs(capture->err, stderr);
+		return -EINVAL;
+	}
+	if (newline)
+		*newline = '\0';
+	*why = strdup(strncmp(capture->err, "usher: ", 7) == 0 ? capture->err + 7 : capture->err);
+	return *why ? -EINVAL : -ENOMEM;
+}
+
+static int parse_plan(const struct capture *capture, struct claim *ret)
+{
+	struct ini_error err = { 0 };
+	int r;
+
+	/* "# guest NAME has no policy" */
+	if (!strchr(capture->out, '['))
+		return 1;
+	r = claim_parse(capture->out, strlen(capture->out), ret, &err);
+	if (r < 0)
+		usher_say("cannot read the hook's plan: %s: reinstall usher", err.what);
+	return r;
+}
+
+int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
+		struct claim *ret, char **why)
+{
+	_cleanup_close_ int xml = capture_memfd(guest->xml, strlen(guest->xml));
+	_cleanup_capture_ struct capture capture = { 0 };
+	_cleanup_free_ char *hook = NULL;
+	const char *argv[16] = { NULL };
+	size_t n = 0;
+	int r;
+
+	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {
+		hook = NULL;
+		return -ENOMEM;
+	}
+	argv[n++] = hook;
+	argv[n++] = "--plan";
+	argv[n++] = "--root";
+	argv[n++] = request->root;
+	if (policy) {
+		argv[n++] = "--policy";
+		argv[n++] = policy;
+	}
+	argv[n++] = "--";
+	argv[n++] = guest->name;
+	argv[n++] = "prepare";
+	argv[n++] = "begin";
+	argv[n++] = "-";
+	r = xml < 0 ? xml : capture_run(argv, xml, PLAN_MS, &capture);
+	if (r < 0) {
+		usher_say("%s: cannot ask %s: %s", guest->name, hook, strerror(-r));
+		return r;
+	}
+	return capture.status ? refused(&capture, why) : parse_plan(&capture, ret);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/guest.h - a guest as libvirt has it, and what usher would claim for it */
+#pragma once
+
+#include "../../lib/claim.h"
+#include "../../lib/text.h"
+#include "usher.h"
+
+struct guest {
+	char *name;
+	char *xml;
+	bool autostart;
+};
+
+void guest_free(struct guest *guest);
+#define _cleanup_guest_ _cleanup_(guest_free)
+
+/**
+ * guest_get() - from --xml FILE without libvirt, else from the daemon, read only
+ * @ret:	the XML is that of the next start; the name is the XML's own
+ *
+ * Return: 0, else -errno, with the reason said on stderr
+ */
+int guest_get(const struct request *request, struct guest *ret) _must_check_;
+
+/** guest_autostarted() - XMLs of the guests libvirt starts with the host; none without a daemon */
+int guest_autostarted(struct strlist *ret) _must_check_;
+
+/**
+ * guest_claim() - what the hook would claim for the guest now
+ * @policy:	instead of the guest's own file; NULL: that
+ * @why:	set to the line a start would be refused with; NULL to say it on stderr
+ *
+ * Return: 0, 1 the guest has no policy, -EINVAL refused, else -errno (said)
+ */
+int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
+		struct claim *ret, char **why) _must_check_;

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/init.c - usher init: a policy from the guest's XML and this host */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../lib/attr.h"
+#include "capture.h"
+#include "guest.h"
+#include "host.h"
+#include "policyfile.h"
+
+/*
+ * How it works
+ *
+ * What the hook would claim with an empty policy is written down as comments, and what ties
+ * the policy to this guest and these devices ([guest] uuid, [vfio] expect) as keys: a renumbered
+ * device is then noticed before it is taken. A tree of scripts in the way of VFIO-Tools goes on
+ * working ([scripts] run = yes); those that do what usher does are named.
+ */
+
+#define SCRIPTS	  "etc/libvirt/hooks/qemu.d"
+#define SCRIPT_MAX ((size_t)256 * 1024)
+
+static void put_devices(FILE *to, const struct host_devices *host, const struct claim *claim)
+{
+	const struct inidoc_entry *entry = NULL;
+	const char *blank = "";
+
+	(void)fputs("\n[vfio]\n", to);
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		const struct host_device *device;
+		struct claim_device claimed;
+		char addr[PCIADDR_STRLEN];
+
+		if (claim_device_parse(entry->value, &claimed) < 0)
+			continue;
+		device = host_device_find(host, &claimed.addr);
+		pciaddr_format(&claimed.addr, addr);
+		if (device)
+			(void)fprintf(to, "# %s %s, driver %s, IOMMU group %d\n", addr, device->name,
+				      *device->driver ? device->driver : "none", device->group);
+	}
+	(void)fputs("# refuse the start when the firmware has renumbered them\nexpect = ", to);
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		struct claim_device claimed;
+		char addr[PCIADDR_STRLEN];
+
+		if (claim_device_parse(entry->value, &claimed) < 0)
+			continue;
+		pciaddr_format(&claimed.addr, addr);
+		(void)fprintf(to, "%s%s=%04x:%04x", blank, addr, claimed.id.vendor,
+			      claimed.id.device);
+		blank = " ";
+	}
+	(void)fputc('\n', to);
+}
+
+static void put_pages(FILE *to, const struct claim *claim)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	(void)fputs("\n[hugepages]\n", to);
+	while ((entry = inidoc_next(&claim->doc, entry, "hugepages", "need")))
+		(void)fprintf(to, "# page size in KiB, host nodes, pages: %s\n", entry->value);
+	(void)fputs("#pages = auto\n", to);
+}
+
+static void put_cpus(FILE *to, int rootfd, const struct claim *claim)
+{
+	struct cpulist cpus, left;
+	char list[256] = "";
+
+	claim_cpus(claim, &cpus);
+	if (host_cpus(rootfd, &left) < 0)
+		left = (struct cpulist){ 0 };
+	cpulist_subtract(&left, &cpus);
+	if (cpulist_format(&left, list, sizeof(list)) < 0)
+		*list = '\0';
+	(void)fprintf(to, "\n[cpuset]\n# the guest alone runs on CPUs %s; left to the host: %s\n",
+		      inidoc_get(&claim->doc, "cpuset", "cpus"), list);
+	(void)fputs("#isolate = auto\n", to);
+}
+
+/* As usher-display list prints them */
+static void put_monitors(FILE *to, const struct request *request)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	_cleanup_strlist_ struct strlist lines = { 0 };
+	_cleanup_free_ char *program = NULL;
+	const char *argv[] = { NULL, "--root", request->root, "list", NULL };
+
+	if (asprintf(&program, "%s/usher-display", request->dir) < 0) {
+		program = NULL;
+		return;
+	}
+	argv[0] = program;
+	if (capture_run(argv, -1, 15000, &capture) < 0 || capture.status != 0 ||
+	    text_split(capture.out, "\n", &lines) < 0 || lines.nr == 0)
+		return;
+	(void)fputs("\n[display]\n# monitors of this host (usher-display list):\n", to);
+	for (size_t i = 0; i < lines.nr; i++)
+		(void)fprintf(to, "#   %s\n", lines.names[i]);
+	(void)fputs("# the monitor that shows the guest, and its input that the guest's GPU is "
+		    "wired to\n#monitor = \n#guest_input = hdmi1\n",
+		    to);
+}
+
+/* --- an older tree of scripts ------------------------------------------------------------------------ */
+
+/* What a script has in it that usher does by itself */
+static const struct {
+	const char *word, *what;
+} duties[] = {
+	{ "nr_hugepages", "huge pages" },     { "compact_memory", "huge pages" },
+	{ "driver_override", "PCI devices" }, { "nodedev-detach", "PCI devices" },
+	{ "vfio-pci", "PCI devices" },	      { "AllowedCPUs", "CPUs" },
+	{ "cpuset.cpus", "CPUs" },	      { "isolate", "CPUs" },
+	{ "ddcutil", "monitors" },	      { "systemd-inhibit", "sleep" },
+};
+
+static void put_script(FILE *to, int rootfd, const char *path)
+{
+	_cleanup_free_ char *text = NULL, *printable = NULL;
+	const char *what = NULL;
+	size_t len;
+
+	if (text_printable(path, &printable) < 0)
+		return;
+	if (attr_read_all(rootfd, path, SCRIPT_MAX, &text, &len) == 0)
+		for (size_t i = 0; i < ARRAY_SIZE(duties) && !what; i++)
+			if (strstr(text, duties[i].word))
+				what = duties[i].what;
+	(void)fprintf(to, "# /%s%s%s%s\n", printable, what ? ": it does " : "", what ?: "",
+		      what ? ", as usher does: take that out" : "");
+}
+
+/* Every file below qemu.d/GUEST, two levels down, or one that is a script itself */
+static size_t put_tree(FILE *to, int rootfd, const char *dir, int depth)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	size_t nr = 0;
+
+	if (attr_list(rootfd, dir, &names) < 0) {
+		if (depth == 0)
+			return 0;
+		put_script(to, rootfd, dir);
+		return 1;
+	}
+	for (size_t i = 0; i < names.nr && depth < 4; i++) {
+		char path[PATH_MAX];
+
+		if (path_format(path, sizeof(path), "%s/%s", dir, names.names[i]) == 0)
+			nr += put_tree(to, rootfd, path, depth + 1);
+	}
+	return nr;
+}
+
+static void put_scripts(FILE *to, int rootfd, const char *guest)
+{
+	_cleanup_free_ char *list = NULL;
+	size_t len = 0, nr = 0;
+	FILE *memory = open_memstream(&list, &len);
+	char path[PATH_MAX];
+
+	if (memory && path_format(path, sizeof(path), SCRIPTS "/%s", guest) == 0)
+		nr = put_tree(memory, rootfd, path, 0);
+	if (memory)
+		(void)fclose(memory);
+	if (nr > 0)
+		(void)fprintf(to, "\n[scripts]\n%srun = yes\n", list);
+}
+
+/* --- the whole ---------------------------------------------------------------------------------------- */
+
+static int put_policy(FILE *to, const struct request *request, const char *guest,
+		      const struct claim *claim)
+{
+	_cleanup_host_devices_ struct host_devices host = { 0 };
+	_cleanup_close_ int rootfd = usher_root(request);
+	_cleanup_free_ char *name = NULL;
+	int r = rootfd < 0 ? rootfd : host_devices_read(rootfd, &host);
+
+	if (r == 0)
+		r = text_printable(guest, &name);
+	if (r < 0)
+		return r;
+	(void)fprintf(to,
+		      "# What usher does for the guest %s, written by usher init.\n"
+		      "#\n"
+		      "# An empty file would do: all is derived from the guest's XML. usher.ini(5) "
+		      "has every key.\n"
+		      "# usher check says what is wrong, usher plan what a start would do.\n\n"
+		      "[guest]\n# this guest, and no other of its name\nuuid = %s\n",
+		      name, claim->uuid);
+	if (inidoc_has_section(&claim->doc, "vfio"))
+		put_devices(to, &host, claim);
+	if (inidoc_has_section(&claim->doc, "hugepages"))
+		put_pages(to, claim);
+	if (inidoc_has_section(&claim->doc, "cpuset"))
+		put_cpus(to, rootfd, claim);
+	if (inidoc_has_section(&claim->doc, "vfio"))
+		put_monitors(to, request);
+	put_scripts(to, rootfd, guest);
+	return 0;
+}
+
+static bool may_overwrite(const struct request *request, const struct draft *draft)
+{
+	_cleanup_free_ char *old = NULL;
+
+	if (draft_old(draft, &old) == 0 || request->force)
+		return true;
+	(void)fprintf(stderr, "usher: there is a policy already: %s\n", draft->real);
+	if (ask("Overwrite it (y/N)?") == 'y')
+		return true;
+	usher_say("%s is as it was: usher edit changes it, --force overwrites it", draft->real);
+	return false;
+}
+
+static int write_policy(const struct request *request, const struct guest *guest,
+			const struct claim *claim)
+{
+	_cleanup_draft_ struct draft draft = { .dirfd = -1 };
+	int fd = draft_open(request, guest->name, &draft);
+	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
+	int r;
+
+	if (!to)
+		return 1;
+	r = put_policy(to, request, guest->name, claim);
+	if (fclose(to) != 0 && r == 0)
+		r = -EIO;
+	if (r < 0) {
+		usher_say("cannot write %s: %s", draft.real, strerror(-r));
+		return 1;
+	}
+	if (!may_overwrite(request, &draft) || draft_check(request, guest->name, &draft) < 0 ||
+	    draft_install(&draft) < 0)
+		return 1;
+	(void)printf("%s is written: usher check %s\n", draft.real, guest->name);
+	return 0;
+}
+
+static int run(const struct request *request)
+{
+	_cleanup_guest_ struct guest guest = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	if (guest_get(request, &guest) < 0 ||
+	    guest_claim(request, &guest, "/dev/null", &claim, NULL) < 0)
+		return 1;
+	if (!claim.guest) {
+		usher_say("usher.ini says enabled = no for every guest: take that line out first");
+		return 1;
+	}
+	return write_policy(request, &guest, &claim);
+}
+
+const struct command command_init = {
+	.name = "init",
+	.args = "[--force] [--xml FILE] GUEST",
+	.help = "write a policy from its XML and this host",
+	.options = OPTION_XML | OPTION_FORCE,
+	.max_args = 1,
+	.run = run,
+};

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/policyfile.c - write etc/usher/conf.d/GUEST.ini, never one that does not parse */
+#include "policyfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/state.h"
+#include "capture.h"
+
+#define CONF_D	 "etc/usher/conf.d"
+#define CHECK_MS 10000
+
+void draft_close(struct draft *draft)
+{
+	if (draft->dirfd >= 0 && *draft->tmp)
+		(void)unlinkat(draft->dirfd, draft->tmp, 0);
+	cleanup_close(&draft->dirfd);
+}
+
+/* Return: the directory's fd, else -errno */
+static int make_dirs(int rootfd)
+{
+	static const char *const dirs[] = { "etc/usher", CONF_D };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (mkdirat(rootfd, dirs[i], 0755) < 0) {
+			if (errno != EEXIST)
+				return -errno;
+			continue;
+		}
+		/* The umask is for state files */
+		if (fchmodat(rootfd, dirs[i], 0755, 0) < 0)
+			return -errno;
+	}
+	return attr_open(rootfd, CONF_D, O_RDONLY | O_DIRECTORY);
+}
+
+static int make_names(const struct request *request, const char *guest, struct draft *ret)
+{
+	const char *slash = strcmp(request->root, "/") == 0 ? "" : request->root;
+	int r;
+
+	if (!*guest || strchr(guest, '/'))
+		return -EINVAL;
+	r = path_format(ret->name, sizeof(ret->name), "%s.ini", guest);
+	if (r == 0)
+		r = path_format(ret->tmp, sizeof(ret->tmp), ".%d.draft", (int)getpid());
+	if (r == 0)
+		r = path_format(ret->path, sizeof(ret->path), "%s/" CONF_D "/%s", slash, ret->tmp);
+	if (r == 0)
+		r = path_format(ret->real, sizeof(ret->real), "%s/" CONF_D "/%s", slash, ret->name);
+	return r;
+}
+
+int draft_open(const struct request *request, const char *guest, struct draft *ret)
+{
+	_cleanup_close_ int rootfd = usher_root(request);
+	int r = make_names(request, guest, ret), fd;
+
+	ret->dirfd = -1;
+	if (rootfd < 0)
+		return rootfd;
+	if (r < 0) {
+		usher_say("%s: no file can have that guest's name: %s", guest, strerror(-r));
+		return r;
+	}
+	ret->dirfd = make_dirs(rootfd);
+	fd = ret->dirfd < 0 ? ret->dirfd
+			    : openat(ret->dirfd, ret->tmp,
+				     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		r = ret->dirfd < 0 ? ret->dirfd : -errno;
+		*ret->tmp = '\0';
+		usher_say("cannot write in /" CONF_D ": %s: it is root's to write", strerror(-r));
+		return r;
+	}
+	return fd;
+}
+
+int draft_old(const struct draft *draft, char **ret)
+{
+	size_t len;
+	int r = state_read(draft->dirfd, draft->name, ret, &len);
+
+	if (r != -ENOENT)
+		return r < 0 ? r : 1;
+	*ret = strdup("");
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* "usher: GUEST: DRAFT:3: ..." with the file's own name */
+static void say_wrong(const struct draft *draft, const char *text)
+{
+	const char *at = strstr(text, draft->path);
+	size_t before = at ? (size_t)(at - text) : 0;
+
+	if (at)
+		(void)fprintf(stderr, "%.*s%s%s", (int)before, text, draft->real,
+			      at + strlen(draft->path));
+	else
+		(void)fputs(text, stderr);
+}
+
+int draft_check(const struct request *request, const char *guest, const struct draft *draft)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	_cleanup_free_ char *hook = NULL;
+	const char *argv[] = { NULL,	 "--check", "--root", request->root, "--policy", draft->path,
+			       "--",	 guest,	    "prepare", "begin",	     "-",	 NULL };
+	int r;
+
+	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {
+		hook = NULL;
+		return -ENOMEM;
+	}
+	argv[0] = hook;
+	r = capture_run(argv, -1, CHECK_MS, &capture);
+	if (r < 0) {
+		usher_say("cannot run %s: %s: reinstall usher", hook, strerror(-r));
+		return r;
+	}
+	if (capture.status == 0)
+		return 0;
+	say_wrong(draft, capture.err);
+	return -EBADMSG;
+}
+
+int draft_install(struct draft *draft)
+{
+	if (fchmodat(draft->dirfd, draft->tmp, 0644, 0) < 0 ||
+	    renameat(draft->dirfd, draft->tmp, draft->dirfd, draft->name) < 0) {
+		int r = -errno;
+
+		usher_say("cannot write %s: %s", draft->real, strerror(-r));
+		return r;
+	}
+	*draft->tmp = '\0';
+	return 0;
+}
+
+char ask(const char *question)
+{
+	char line[64];
+
+	if (!isatty(STDIN_FILENO))
+		return '\0';
+	(void)printf("%s ", question);
+	(void)fflush(stdout);
+	return fgets(line, sizeof(line), stdin) ? line[0] : '\0';
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/policyfile.h - write etc/usher/conf.d/GUEST.ini, never one that does not parse */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "usher.h"
+
+/* A new text beside the file that it may replace */
+struct draft {
+	int dirfd;		 /* etc/usher/conf.d */
+	char name[NAME_MAX + 1]; /* GUEST.ini */
+	char tmp[NAME_MAX + 1];	 /* "" when there is none */
+	char path[PATH_MAX];	 /* of tmp, for programs */
+	char real[PATH_MAX];	 /* of name, for messages */
+};
+
+/** draft_close() - a draft that was not installed is removed */
+void draft_close(struct draft *draft);
+#define _cleanup_draft_ _cleanup_(draft_close)
+
+/**
+ * draft_open() - conf.d is made when missing
+ *
+ * Return: the draft's fd, open for writing; else -errno (said)
+ */
+int draft_open(const struct request *request, const char *guest, struct draft *ret) _must_check_;
+
+/** draft_old() - the file as it is, "" when there is none. Return: 1 there is one, 0 none, -errno */
+int draft_old(const struct draft *draft, char **ret) _must_check_;
+
+/**
+ * draft_check() - does it parse; what is wrong is said with the real file's name
+ *
+ * Return: 0, -EBADMSG (said), else -errno (said)
+ */
+int draft_check(const struct request *request, const char *guest, const struct draft *draft)
+	_must_check_;
+
+/** draft_install() - rename it over the file. Return: 0, else -errno (said) */
+int draft_install(struct draft *draft) _must_check_;
+
+/** ask() - one key on the terminal. Return: it, '\0' when there is nobody to ask */
+char ask(const char *question);

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/status.c - usher status: who holds what, and a picture of the host */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/deadline.h"
+#include "../../lib/state.h"
+#include "../../lib/units.h"
+#include "host.h"
+#include "json.h"
+#include "paint.h"
+
+#define MARK_PREFIX "vfio.worker."
+
+/* All that is looked at, once */
+struct picture {
+	int rootfd;
+	struct claims claims;
+	int unreadable; /* claims that are left out */
+	struct topology topology;
+	struct host_devices devices;
+	struct cpulist online, housekeeping;
+	const char *guest; /* of this one alone; NULL: of all */
+};
+
+static void picture_free(struct picture *picture)
+{
+	claims_free(&picture->claims);
+	topology_free(&picture->topology);
+	host_devices_free(&picture->devices);
+	cleanup_close(&picture->rootfd);
+}
+
+static int picture_take(const struct request *request, struct picture *ret)
+{
+	int r = host_claims(ret->rootfd, &ret->claims);
+
+	if (r < 0) {
+		usher_say("cannot read /run/usher: %s: it is root's to read", strerror(-r));
+		return r;
+	}
+	ret->unreadable = r;
+	ret->guest = request->guest;
+	if (topology_read(request->root, &ret->topology) < 0)
+		usher_say("hwloc cannot tell the CPUs of this host: see lstopo");
+	r = host_devices_read(ret->rootfd, &ret->devices);
+	if (r < 0)
+		usher_say("cannot read the PCI devices: %s: see lspci -D", strerror(-r));
+	if (host_cpus(ret->rootfd, &ret->online) < 0)
+		ret->online = (struct cpulist){ 0 };
+	ret->housekeeping = ret->online;
+	for (size_t i = 0; i < ret->claims.nr; i++) {
+		struct cpulist cpus;
+
+		claim_cpus(&ret->claims.claims[i], &cpus);
+		cpulist_subtract(&ret->housekeeping, &cpus);
+	}
+	return r;
+}
+
+static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
+{
+	return cpulist_format(cpus, buf, size) < 0 ? "(many)" : *buf ? buf : "none";
+}
+
+static const char *cpu_holder(const struct claims *claims, unsigned int cpu)
+{
+	for (size_t i = 0; i < claims->nr; i++) {
+		struct cpulist cpus;
+
+		claim_cpus(&claims->claims[i], &cpus);
+		if (cpulist_has(&cpus, cpu))
+			return claims->claims[i].guest;
+	}
+	return NULL;
+}
+
+/* --- what is stuck ---------------------------------------------------------------------------- */
+
+/* usher-vfio marks a device whose worker is inside the kernel: "DRIVER PID START STEP SINCE" */
+struct stuck {
+	char device[PCIADDR_STRLEN];
+	char driver[64];
+	long long pid, seconds;
+};
+
+/* Return: 1, 0 no mark, or its worker is back */
+static int stuck_read(int rootfd, int dirfd, const char *file, struct stuck *ret)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char *text = NULL, *driver = NULL;
+	struct process worker;
+	unsigned long long since;
+	unsigned int pid;
+	size_t len;
+
+	if (state_read(dirfd, file, &text, &len) < 0 || text_split(text, " \n", &words) < 0 ||
+	    words.nr != 5 || text_decode(words.names[0], &driver) < 0 ||
+	    parse_uint(words.names[1], 10, INT_MAX, &pid) < 0 ||
+	    parse_ull(words.names[2], 10, ULLONG_MAX, &worker.start_time) < 0 ||
+	    parse_ull(words.names[4], 10, LLONG_MAX, &since) < 0)
+		return 0;
+	worker.pid = (pid_t)pid;
+	if (process_alive(rootfd, &worker) <= 0)
+		return 0;
+	*ret = (struct stuck){ .pid = pid, .seconds = (now_ms() - (long long)since) / 1000 };
+	(void)snprintf(ret->device, sizeof(ret->device), "%.19s", file + strlen(MARK_PREFIX));
+	(void)snprintf(ret->driver, sizeof(ret->driver), "%.63s", driver);
+	return 1;
+}
+
+/* Every mark of a claim, one call each */
+static void stuck_each(const struct picture *picture, const struct claim *claim,
+		       void (*each)(void *data, const struct stuck *stuck), void *data)
+{
+	_cleanup_close_ int statefd = state_open(picture->rootfd, false);
+	_cleanup_close_ int dirfd = statefd < 0 ? -1 : state_dir(statefd, claim->uuid, false);
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (dirfd < 0 || attr_list(dirfd, ".", &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		struct stuck stuck;
+
+		if (strncmp(names.names[i], MARK_PREFIX, strlen(MARK_PREFIX)) == 0 &&
+		    stuck_read(picture->rootfd, dirfd, names.names[i], &stuck) > 0)
+			each(data, &stuck);
+	}
+}
+
+/* --- the claims as text ----------------------------------------------------------------------- */
+
+static void print_device(const struct picture *picture, const char *value)
+{
+	const struct host_device *device;
+	struct claim_device claimed;
+	char addr[PCIADDR_STRLEN];
+
+	if (claim_device_parse(value, &claimed) < 0)
+		return;
+	pciaddr_format(&claimed.addr, addr);
+	device = host_device_find(&picture->devices, &claimed.addr);
+	(void)printf("  device      %s %s, driver %s\n", addr, device ? device->name : "is gone",
+		     device && *device->driver ? device->driver : "none");
+}
+
+static void print_need(const char *value)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	const char *nodes;
+	unsigned long long kib;
+
+	if (text_split(value, " ", &words) < 0 || words.nr < 3 ||
+	    parse_ull(words.names[0], 10, ULLONG_MAX, &kib) < 0)
+		return;
+	nodes = strcmp(words.names[1], "any") == 0 ? NULL : words.names[1];
+	(void)printf("  huge pages  %s of %llu %s%s%s\n", words.names[2],
+		     kib % 1048576 ? kib / 1024 : kib / 1048576, kib % 1048576 ? "MiB" : "GiB",
+		     nodes ? " on node " : "", nodes ?: "");
+}
+
+static void print_values(const struct claim *claim, const char *section, const char *key,
+			 const char *label)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&claim->doc, entry, section, key)))
+		(void)printf("  %-11s %s\n", label, entry->value);
+}
+
+static void print_stuck(void *data, const struct stuck *stuck)
+{
+	(void)data;
+	(void)printf("  %sstuck%s       %s: driver %s has not let go of it for %lld s (process "
+		     "%lld): only a reboot frees it if it never does\n",
+		     paint(PAINT_ERROR), paint(PAINT_NONE), stuck->device,
+		     *stuck->driver ? stuck->driver : "none", stuck->seconds, stuck->pid);
+}
+
+static void print_claim(const struct picture *picture, const struct claim *claim)
+{
+	_cleanup_free_ char *guest = NULL;
+	const struct inidoc_entry *entry = NULL;
+	bool alive = registry_alive(picture->rootfd, claim) != 0;
+
+	if (text_printable(claim->guest, &guest) < 0)
+		return;
+	(void)printf("%s%s%s (%s): %s%s%s", paint(PAINT_GUEST), guest, paint(PAINT_NONE),
+		     claim->uuid, paint(alive ? PAINT_OK : PAINT_ERROR),
+		     alive ? claim_state_name(claim->state) : "dead", paint(PAINT_NONE));
+	if (alive)
+		(void)printf(", kept by process %d\n", (int)claim->owner.pid);
+	else
+		(void)printf(": usher recover gives back what it holds\n");
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device")))
+		print_device(picture, entry->value);
+	print_values(claim, "cpuset", "cpus", "CPUs");
+	while ((entry = inidoc_next(&claim->doc, entry, "hugepages", "need")))
+		print_need(entry->value);
+	for (size_t i = 0; i < claim->doc.nr; i++)
+		if (strcmp(claim->doc.entries[i].key, "monitor") == 0)
+			(void)printf("  monitor     %s\n", claim->doc.entries[i].value);
+	print_values(claim, "nosleep", "inhibit", "inhibits");
+	stuck_each(picture, claim, print_stuck, NULL);
+}
+
+/* --- the host as text --------------------------------------------------------------------------- */
+
+static void print_place(const struct host_cpu *cpu, const struct host_cpu *last)
+{
+	if (!last || cpu->package != last->package)
+		(void)printf("  package %d\n", cpu->package);
+	if (!last || cpu->node != last->node)
+		(void)printf("    node %d, %llu MiB\n", cpu->os_node, cpu->node_mib);
+	if (cpu->l3 >= 0 && (!last || cpu->l3 != last->l3))
+		(void)printf("      L3 cache %d, %llu KiB\n", cpu->l3, cpu->l3_kib);
+}
+
+/* One line a core: "core 2   CPUs 4,5   win11" */
+static size_t print_core(const struct picture *picture, size_t i)
+{
+	const struct host_cpu *cpu = &picture->topology.cpus[i];
+	const char *holder = cpu_holder(&picture->claims, cpu->cpu);
+	struct cpulist siblings;
+	size_t next = i + 1;
+	char list[256];
+
+	topology_siblings(&picture->topology, cpu, &siblings);
+	while (cpu->core >= 0 && next < picture->topology.nr &&
+	       picture->topology.cpus[next].core == cpu->core)
+		next++;
+	(void)printf("        core %-3d CPU %-8s", cpu->core,
+		     cpus_text(&siblings, list, sizeof(list)));
+	for (size_t j = i; j < next; j++) {
+		const char *other = cpu_holder(&picture->claims, picture->topology.cpus[j].cpu);
+
+		if (j == i || other != holder)
+			(void)printf(" %s%s%s", paint(other ? PAINT_GUEST : PAINT_DIM),
+				     other ?: "host", paint(PAINT_NONE));
+		holder = other;
+	}
+	(void)putchar('\n');
+	return next;
+}
+
+static void print_cpus(const struct picture *picture)
+{
+	const struct host_cpu *last = NULL;
+	char list[256], all[256];
+
+	(void)printf("host: housekeeping CPUs %s of %s\n",
+		     cpus_text(&picture->housekeeping, list, sizeof(list)),
+		     cpus_text(&picture->online, all, sizeof(all)));
+	for (size_t i = 0; i < picture->topology.nr;) {
+		print_place(&picture->topology.cpus[i], last);
+		last = &picture->topology.cpus[i];
+		i = print_core(picture, i);
+	}
+}
+
+static void print_groups(const struct picture *picture)
+{
+	int last = -1;
+
+	if (picture->devices.nr == 0 || picture->devices.devices[0].group < 0) {
+		(void)printf("IOMMU groups: none: usher check says why\n");
+		return;
+	}
+	(void)printf("IOMMU groups\n");
+	for (size_t i = 0; i < picture->devices.nr; i++) {
+		const struct host_device *device = &picture->devices.devices[i];
+		const char *holder = host_device_holder(&picture->claims, &device->addr);
+		char addr[PCIADDR_STRLEN], group[16] = "";
+
+		if (device->group < 0)
+			continue;
+		pciaddr_format(&device->addr, addr);
+		if (device->group != last)
+			(void)snprintf(group, sizeof(group), "%d", device->group);
+		last = device->group;
+		(void)printf("  %4s  %s %-40.40s %-14s%s%s%s\n", group, addr, device->name,
+			     *device->driver ? device->driver : "-",
+			     paint(holder ? PAINT_GUEST : PAINT_DIM), holder ?: "host",
+			     paint(PAINT_NONE));
+	}
+}
+
+static bool is_asked(const struct picture *picture, const struct claim *claim)
+{
+	return !picture->guest || strcmp(picture->guest, claim->guest) == 0;
+}
+
+static void print_text(const struct picture *picture)
+{
+	size_t shown = 0;
+
+	for (size_t i = 0; i < picture->claims.nr; i++) {
+		if (!is_asked(picture, &picture->claims.claims[i]))
+			continue;
+		print_claim(picture, &picture->claims.claims[i]);
+		shown++;
+	}
+	if (shown == 0)
+		(void)printf("%s holds %s\n", picture->guest ?: "no guest",
+			     picture->guest ? "nothing" : "anything");
+	if (picture->unreadable)
+		(void)printf("%d claims in /run/usher cannot be read: run usher as root\n",
+			     picture->unreadable);
+	if (picture->guest)
+		return;
+	print_cpus(picture);
+	print_groups(picture);
+}
+
+/* --- the same for programs ---------------------------------------------------------------------- */
+
+static void json_devices_of(struct json *json, const struct picture *picture,
+			    const struct claim *claim)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	json_list(json, "devices");
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		const struct host_device *device;
+		struct claim_device claimed;
+		char addr[PCIADDR_STRLEN];
+
+		if (claim_device_parse(entry->value, &claimed) < 0)
+			continue;
+		pciaddr_format(&claimed.addr, addr);
+		device = host_device_find(&picture->devices, &claimed.addr);
+		json_object(json, NULL);
+		json_string(json, "address", addr);
+		json_string(json, "driver", device && *device->driver ? device->driver : NULL);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void json_pages_of(struct json *json, const struct claim *claim)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	json_list(json, "hugepages");
+	while ((entry = inidoc_next(&claim->doc, entry, "hugepages", "need"))) {
+		_cleanup_strlist_ struct strlist words = { 0 };
+		unsigned long long kib = 0, pages = 0;
+
+		if (text_split(entry->value, " ", &words) < 0 || words.nr < 3 ||
+		    parse_ull(words.names[0], 10, LLONG_MAX, &kib) < 0 ||
+		    parse_ull(words.names[2], 10, LLONG_MAX, &pages) < 0)
+			continue;
+		json_object(json, NULL);
+		json_number(json, "size_kib", (long long)kib);
+		json_string(json, "nodes", words.names[1]);
+		json_number(json, "pages", (long long)pages);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void json_stuck(void *data, const struct stuck *stuck)
+{
+	struct json *json = data;
+
+	json_object(json, NULL);
+	json_string(json, "address", stuck->device);
+	json_string(json, "driver", stuck->driver);
+	json_number(json, "pid", stuck->pid);
+	json_number(json, "seconds", stuck->seconds);
+	json_close(json, '}');
+}
+
+static void json_claim(struct json *json, const struct picture *picture, const struct claim *claim)
+{
+	json_object(json, NULL);
+	json_string(json, "guest", claim->guest);
+	json_string(json, "uuid", claim->uuid);
+	json_string(json, "state", claim_state_name(claim->state));
+	json_bool(json, "alive", registry_alive(picture->rootfd, claim) != 0);
+	json_number(json, "owner", claim->owner.pid);
+	json_devices_of(json, picture, claim);
+	json_string(json, "cpus", inidoc_get(&claim->doc, "cpuset", "cpus"));
+	json_pages_of(json, claim);
+	json_list(json, "monitors");
+	for (size_t i = 0; i < claim->doc.nr; i++)
+		if (strcmp(claim->doc.entries[i].key, "monitor") == 0)
+			json_string(json, NULL, claim->doc.entries[i].value);
+	json_close(json, ']');
+	json_string(json, "inhibits", inidoc_get(&claim->doc, "nosleep", "inhibit"));
+	json_list(json, "stuck");
+	stuck_each(picture, claim, json_stuck, json);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void json_cpus(struct json *json, const struct picture *picture)
+{
+	char list[4096];
+
+	json_string(json, "online", cpus_text(&picture->online, list, sizeof(list)));
+	json_string(json, "housekeeping", cpus_text(&picture->housekeeping, list, sizeof(list)));
+	json_list(json, "cpus");
+	for (size_t i = 0; i < picture->topology.nr; i++) {
+		const struct host_cpu *cpu = &picture->topology.cpus[i];
+
+		json_object(json, NULL);
+		json_number(json, "cpu", cpu->cpu);
+		json_number(json, "core", cpu->core);
+		json_number(json, "l3", cpu->l3);
+		json_number(json, "node", cpu->os_node);
+		json_number(json, "package", cpu->package);
+		json_string(json, "guest", cpu_holder(&picture->claims, cpu->cpu));
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void json_devices(struct json *json, const struct picture *picture)
+{
+	json_list(json, "devices");
+	for (size_t i = 0; i < picture->devices.nr; i++) {
+		const struct host_device *device = &picture->devices.devices[i];
+		char addr[PCIADDR_STRLEN];
+
+		pciaddr_format(&device->addr, addr);
+		json_object(json, NULL);
+		json_string(json, "address", addr);
+		json_number(json, "group", device->group);
+		json_string(json, "name", device->name);
+		json_string(json, "driver", *device->driver ? device->driver : NULL);
+		json_string(json, "guest", host_device_holder(&picture->claims, &device->addr));
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void print_json(const struct picture *picture)
+{
+	struct json json;
+
+	json_begin(&json, stdout, "status");
+	json_list(&json, "guests");
+	for (size_t i = 0; i < picture->claims.nr; i++)
+		if (is_asked(picture, &picture->claims.claims[i]))
+			json_claim(&json, picture, &picture->claims.claims[i]);
+	json_close(&json, ']');
+	json_number(&json, "unreadable", picture->unreadable);
+	json_cpus(&json, picture);
+	json_devices(&json, picture);
+	json_end(&json);
+}
+
+static int run(const struct request *request)
+{
+	_cleanup_(picture_free) struct picture picture = { .rootfd = usher_root(request) };
+
+	if (picture.rootfd < 0 || picture_take(request, &picture) < 0)
+		return 1;
+	(request->json ? print_json : print_text)(&picture);
+	return 0;
+}
+
+const struct command command_status = {
+	.name = "status",
+	.args = "[--json] [GUEST]",
+	.help = "who holds what: guests, CPUs, PCI devices",
+	.options = OPTION_JSON,
+	.max_args = 1,
+	.run = run,
+};
