@@ -16,9 +16,9 @@ static const struct {
 	const char *name, *sub;
 	enum event_op op;
 } operations[] = {
-	{ "prepare", "begin", EVENT_PREPARE },	   { "started", "begin", EVENT_STARTED },
-	{ "stopped", "end", EVENT_STOPPED },	   { "release", "end", EVENT_RELEASE },
-	{ "reconnect", "begin", EVENT_RECONNECT },
+	{ "prepare", "begin", EVENT_PREPARE }, { "start", "begin", EVENT_START },
+	{ "started", "begin", EVENT_STARTED }, { "stopped", "end", EVENT_STOPPED },
+	{ "release", "end", EVENT_RELEASE },   { "reconnect", "begin", EVENT_RECONNECT },
 };
 
 static enum event_op operation(const char *name, const char *sub)

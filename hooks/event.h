@@ -11,8 +11,9 @@
  */
 
 enum event_op {
-	EVENT_IGNORE, /* start, restore, migrate, attach, and what a later libvirt may add */
+	EVENT_IGNORE, /* restore, migrate, attach, and what a later libvirt may add */
 	EVENT_PREPARE,
+	EVENT_START,
 	EVENT_STARTED,
 	EVENT_STOPPED,
 	EVENT_RELEASE,

@@ -18,6 +18,7 @@
 #include "../lib/state.h"
 #include "domain.h"
 #include "phase.h"
+#include "scripts.h"
 
 /*
  * How it works
@@ -122,6 +123,26 @@ static int apply_started(const struct host *host, const struct claim *claim,
 	return steps_run(host, claim, "apply", STEP_STARTED, 0, result);
 }
 
+/* Those of the operation that may still refuse. Return: 0, 1 one failed (said) */
+static int run_scripts(const struct event *event, const struct host *host,
+		       const struct claim *claim)
+{
+	_cleanup_free_ char *why = NULL;
+	int r = scripts_run(host, claim, event->op_name, "begin", event->extra, true, &why);
+
+	if (r == 0)
+		return 0;
+	phase_say(host, LOG_ERR, event->guest, "%s", why ?: "out of memory");
+	return 1;
+}
+
+int phase_start(const struct event *event, struct host *host)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	return find_claim(event, host, &claim) == 0 ? 0 : run_scripts(event, host, &claim);
+}
+
 int phase_started(const struct event *event, struct host *host)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
@@ -137,26 +158,7 @@ int phase_started(const struct event *event, struct host *host)
 	r = apply_started(host, &claim, &result);
 	if (r > 0 && result.failures)
 		(void)fputs(result.failures, stderr);
-	return r > 0;
-}
-
-int phase_stopped(const struct event *event, struct host *host)
-{
-	_cleanup_step_result_ struct step_result result = { 0 };
-	_cleanup_claim_ struct claim claim = { 0 };
-	_cleanup_close_ int lock = -1;
-	struct process daemon;
-
-	if (find_claim(event, host, &claim) == 0)
-		return 0;
-	lock = giveback_lock(host, claim.uuid, LOCK_MS);
-	/* A hook of this guest is still at work: release waits for it, and undoes these too */
-	if (lock < 0)
-		return 0;
-	if (phase_owner(host, getppid(), &daemon) == 0)
-		(void)claim_set_state(host->statefd, &claim, CLAIM_ENDING, &daemon);
-	(void)steps_run(host, &claim, "undo", STEP_STARTED, STOPPED_MS, &result);
-	return 0;
+	return r > 0 ? 1 : run_scripts(event, host, &claim);
 }
 
 /* Return: the worker's exit code, -ETIMEDOUT when it goes on alone, else -errno */
@@ -196,6 +198,51 @@ static int run_apart(const struct event *event, struct host *host, struct claim 
 	return pid < 0 ? work(event, host, claim) : wait_worker(pid, budget_ms);
 }
 
+/* The guest is gone: what fails is in the log */
+static void scripts_after(const struct event *event, const struct host *host,
+			  const struct claim *claim)
+{
+	_cleanup_free_ char *why = NULL;
+	const char *sub = strcmp(event->op_name, "reconnect") == 0 ? "begin" : "end";
+
+	if (scripts_run(host, claim, event->op_name, sub, event->extra, false, &why) > 0)
+		log_line(host->rootfd, LOG_ERR, "%s: %s", claim->guest, why);
+}
+
+static int stopped_work(const struct event *event, struct host *host, struct claim *claim)
+{
+	_cleanup_close_ int lock = giveback_lock(host, claim->uuid, LOCK_MS);
+
+	if (lock >= 0)
+		scripts_after(event, host, claim);
+	return 0;
+}
+
+int phase_stopped(const struct event *event, struct host *host)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_close_ int lock = -1;
+	struct process daemon;
+
+	if (find_claim(event, host, &claim) == 0)
+		return 0;
+	lock = giveback_lock(host, claim.uuid, LOCK_MS);
+	/* A hook of this guest is still at work: release waits for it, and undoes these too */
+	if (lock < 0)
+		return 0;
+	if (phase_owner(host, getppid(), &daemon) == 0)
+		(void)claim_set_state(host->statefd, &claim, CLAIM_ENDING, &daemon);
+	(void)steps_run(host, &claim, "undo", STEP_STARTED, STOPPED_MS, &result);
+	if (!scripts_wanted(&claim))
+		return 0;
+	/* release waits for its lock when it needs longer */
+	cleanup_close(&lock);
+	lock = -1;
+	(void)run_apart(event, host, &claim, stopped_work, STOPPED_MS);
+	return 0;
+}
+
 static int release_work(const struct event *event, struct host *host, struct claim *claim)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
@@ -203,7 +250,6 @@ static int release_work(const struct event *event, struct host *host, struct cla
 	struct process self;
 	int r;
 
-	(void)event;
 	r = phase_owner(host, getpid(), &self);
 	if (r == 0)
 		r = claim_set_state(host->statefd, claim, CLAIM_RETURNING, &self);
@@ -217,6 +263,7 @@ static int release_work(const struct event *event, struct host *host, struct cla
 			 strerror(-lock));
 		return lock == -ENOENT ? 0 : 1;
 	}
+	scripts_after(event, host, claim);
 	return giveback_claim(host, claim, &result) != 0;
 }
 
@@ -247,8 +294,10 @@ static int reconnect_work(const struct event *event, struct host *host, struct c
 	_cleanup_step_result_ struct step_result result = { 0 };
 	_cleanup_close_ int lock = giveback_lock(host, claim->uuid, LOCK_MS);
 
-	if (lock >= 0 && make_running(event, host, claim) == 0)
+	if (lock >= 0 && make_running(event, host, claim) == 0) {
 		(void)apply_started(host, claim, &result);
+		scripts_after(event, host, claim);
+	}
 	(void)giveback_dead(host, NULL, 0, &result);
 	return 0;
 }

@@ -25,6 +25,9 @@ int phase_plan(const struct event *event, struct host *host);
 /** phase_check() - by hand: does the policy parse; reads nothing else */
 int phase_check(const struct event *event, struct host *host);
 
+/** phase_start() - nothing but the guest's own scripts */
+int phase_start(const struct event *event, struct host *host);
+
 /** phase_started() - QEMU owns the claim now; steps that need its cgroups */
 int phase_started(const struct event *event, struct host *host);
 

@@ -547,9 +547,22 @@ static int plan_nosleep(const struct plan *plan)
 	return r;
 }
 
+/* --- [scripts] -------------------------------------------------------------------------------- */
+
+static int plan_scripts(const struct plan *plan)
+{
+	int r;
+
+	if (policy_bool(plan->policy, "scripts", "run") <= 0)
+		return 0;
+	r = add(plan, "scripts", "run", "yes");
+	return r < 0 ? r : add_timeout(plan, "scripts");
+}
+
 /* The seat looks at the devices planned before it */
 static int (*const parts[])(const struct plan *plan) = {
-	plan_guest, plan_hugepages, plan_vfio, plan_seat, plan_cpuset, plan_display, plan_nosleep,
+	plan_guest,  plan_hugepages, plan_vfio,	   plan_seat,
+	plan_cpuset, plan_display,   plan_nosleep, plan_scripts,
 };
 
 int plan_claim(int rootfd, const struct domain *domain, const struct policy *policy,

@@ -94,7 +94,7 @@ static int refuse_section(const struct source *source, const struct inidoc_secti
 			      "unknown section [%s]: did you mean [%s]?", section->name, near);
 	return refuse(source, section->line, err,
 		      "unknown section [%s]: known are [guest] [vfio] "
-		      "[hugepages] [cpuset] [display] [display NAME] [nosleep] [seat]",
+		      "[hugepages] [cpuset] [display] [display NAME] [nosleep] [seat] [scripts]",
 		      section->name);
 }
 

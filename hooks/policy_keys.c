@@ -164,5 +164,18 @@ const struct policy_key policy_keys[] = {
 	  .unit = "yes or no",
 	  .help = "end the host's desktop when a device of the guest shows it; no: hand it over as "
 		  "any other" },
+
+	{ .section = "scripts",
+	  .key = "run",
+	  .type = POLICY_BOOL,
+	  .dflt = "no",
+	  .unit = "yes or no",
+	  .help = "run the scripts in /etc/libvirt/hooks/qemu.d/GUEST/OPERATION/SUBOPERATION too" },
+	{ .section = "scripts",
+	  .key = "timeout",
+	  .type = POLICY_TIMEOUT,
+	  .dflt = "30s",
+	  .unit = "seconds",
+	  .help = "longest time for each of them" },
 };
 const size_t policy_nr_keys = ARRAY_SIZE(policy_keys);

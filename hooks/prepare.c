@@ -16,6 +16,7 @@
 #include "phase.h"
 #include "plan.h"
 #include "policy.h"
+#include "scripts.h"
 
 /*
  * How it works
@@ -211,6 +212,21 @@ static int undo_prepare(const struct event *event, const struct host *host,
 	return 1;
 }
 
+/* The guest's own scripts come last; as with libvirt, a failed start has its release too */
+static int run_scripts(const struct event *event, const struct host *host,
+		       const struct claim *claim)
+{
+	_cleanup_free_ char *why = NULL, *later = NULL;
+	int r = scripts_run(host, claim, "prepare", "begin", event->extra, true, &why);
+
+	if (r == 0)
+		return 0;
+	phase_say(host, LOG_ERR, event->guest, "%s", why ?: "out of memory");
+	if (scripts_run(host, claim, "release", "end", "failed", false, &later) > 0)
+		phase_say(host, LOG_WARNING, event->guest, "%s", later);
+	return undo_prepare(event, host, claim);
+}
+
 /* Return: 0, 1 refused (said) and all is back */
 static int run_steps(const struct event *event, const struct host *host, const struct claim *claim)
 {
@@ -226,7 +242,7 @@ static int run_steps(const struct event *event, const struct host *host, const s
 	}
 	r = steps_run(host, claim, "apply", STEP_PREPARE, 0, &applied);
 	if (r == 0)
-		return 0;
+		return run_scripts(event, host, claim);
 	(void)refuse_lines(&applied);
 	if (r < 0)
 		(void)refuse_errno(event, host, "run the steps", r);

@@ -26,9 +26,13 @@
  */
 
 static int (*const phases[])(const struct event *event, struct host *host) = {
-	[EVENT_IGNORE] = NULL,		 [EVENT_PREPARE] = phase_prepare,
-	[EVENT_STARTED] = phase_started, [EVENT_STOPPED] = phase_stopped,
-	[EVENT_RELEASE] = phase_release, [EVENT_RECONNECT] = phase_reconnect,
+	[EVENT_IGNORE] = NULL,
+	[EVENT_PREPARE] = phase_prepare,
+	[EVENT_START] = phase_start,
+	[EVENT_STARTED] = phase_started,
+	[EVENT_STOPPED] = phase_stopped,
+	[EVENT_RELEASE] = phase_release,
+	[EVENT_RECONNECT] = phase_reconnect,
 };
 
 /* A session daemon of an unprivileged user runs the same hook */

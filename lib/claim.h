@@ -50,6 +50,9 @@
  *	[nosleep]
  *	inhibit = sleep			logind's words, colon-separated
  *	mode = block			block delay
+ *	[scripts]			only when they are to be run
+ *	run = yes
+ *	timeout_ms = 30000		each
  *	[seat]				only when a device the host shows its screen on is claimed
  *	release = auto			auto yes no
  *	device = 0000:01:00.0		repeated

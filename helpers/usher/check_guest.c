@@ -101,7 +101,8 @@ static void check_pins(struct check *check)
 	cpulist_subtract(&offline, &check->online);
 	if (check->nr_pins == 0 && check->has_pci)
 		found(check, LEVEL_WARNING,
-		      "no vCPU is pinned: vCPUs move between all CPUs of the host, and none is kept "
+		      "no vCPU is pinned: vCPUs move between all CPUs of the host, and none is "
+		      "kept "
 		      "free: add a <vcpupin> for each in <cputune>");
 	else if (check->nr_pins > 0 && check->nr_pins < vcpus)
 		found(check, LEVEL_WARNING,
@@ -109,7 +110,8 @@ static void check_pins(struct check *check)
 		      "<vcpupin> for each",
 		      check->nr_pins, vcpus);
 	if (!cpulist_empty(&offline))
-		found(check, LEVEL_ERROR, "vCPUs are pinned to CPU %s, not online: correct <vcpupin>",
+		found(check, LEVEL_ERROR,
+		      "vCPUs are pinned to CPU %s, not online: correct <vcpupin>",
 		      cpus_text(&offline, list, sizeof(list)));
 	for (size_t i = 0; i < check->nr_pins; i++) {
 		if (cpulist_count(&check->pins[i].cpus) == 1 &&
@@ -140,7 +142,8 @@ static void check_siblings(struct check *check)
 	if (cpulist_empty(&split))
 		return;
 	found(check, LEVEL_WARNING,
-	      "CPU %s shares a core with a pinned CPU, and the host uses it: pin whole cores (usher "
+	      "CPU %s shares a core with a pinned CPU, and the host uses it: pin whole cores "
+	      "(usher "
 	      "status shows them)",
 	      cpus_text(&split, list, sizeof(list)));
 }
@@ -185,7 +188,8 @@ static void check_threads(struct check *check, unsigned int threads)
 		if (core < 0 || first < 0 || core == first)
 			continue;
 		found(check, LEVEL_WARNING,
-		      "the guest takes vCPU %u and %u for threads of one core, but they are pinned to "
+		      "the guest takes vCPU %u and %u for threads of one core, but they are pinned "
+		      "to "
 		      "two cores: pin them to siblings, or set threads='1' in <topology>",
 		      vcpu - vcpu % threads, vcpu);
 		return;
@@ -200,7 +204,8 @@ static void check_topology(struct check *check)
 		check_threads(check, threads);
 	else if (pins_share_cores(check))
 		found(check, LEVEL_WARNING,
-		      "vCPUs are pinned to threads of the same core, but the guest does not know: add "
+		      "vCPUs are pinned to threads of the same core, but the guest does not know: "
+		      "add "
 		      "<topology ... threads='2'/> to <cpu>, so that it schedules accordingly");
 }
 
@@ -223,7 +228,8 @@ static void check_nodes(struct check *check)
 	(void)cpus_text(&nodes, list, sizeof(list));
 	if (cpulist_count(&nodes) > 1 && !guest_has(check, "/domain/cpu/numa/cell"))
 		found(check, LEVEL_WARNING,
-		      "vCPUs are pinned across the NUMA nodes %s, which the guest does not know: pin "
+		      "vCPUs are pinned across the NUMA nodes %s, which the guest does not know: "
+		      "pin "
 		      "them to one node, or give the guest <numa> cells",
 		      list);
 	else if (cpulist_count(&nodes) == 1 &&
@@ -244,7 +250,8 @@ static void check_machine(struct check *check)
 	    (strncmp(machine, "pc-i440fx", 9) != 0 && strcmp(machine, "pc") != 0))
 		return;
 	found(check, LEVEL_WARNING,
-	      "the guest is an old PC (%s), in which a PCI Express device is a plain PCI one: make it "
+	      "the guest is an old PC (%s), in which a PCI Express device is a plain PCI one: make "
+	      "it "
 	      "machine='q35'",
 	      machine);
 }
@@ -277,7 +284,9 @@ static void check_disks(struct check *check)
 	for (unsigned int i = 1; i < 256; i++) {
 		_cleanup_free_ char *xpath = NULL, *dev = NULL, *stable = NULL;
 
-		if (asprintf(&xpath, "string((/domain/devices/disk[@type='block'])[%u]/source/@dev)", i) < 0) {
+		if (asprintf(&xpath,
+			     "string((/domain/devices/disk[@type='block'])[%u]/source/@dev)",
+			     i) < 0) {
 			xpath = NULL;
 			return;
 		}
@@ -299,8 +308,9 @@ static void check_disks(struct check *check)
 
 static void check_virtio(struct check *check)
 {
-	if (guest_has(check, "/domain/devices/disk[not(@device) or @device='disk'][target/@bus='ide' "
-			     "or target/@bus='sata']"))
+	if (guest_has(check,
+		      "/domain/devices/disk[not(@device) or @device='disk'][target/@bus='ide' "
+		      "or target/@bus='sata']"))
 		found(check, LEVEL_WARNING,
 		      "a disk is on an emulated controller: give it bus='virtio' (install the "
 		      "virtio drivers in a Windows guest first)");
@@ -315,7 +325,8 @@ static void check_video(struct check *check)
 {
 	if (check->has_gpu && guest_has(check, "/domain/devices/video/model[@type!='none']"))
 		found(check, LEVEL_WARNING,
-		      "an emulated video device stands beside the passed GPU: the guest may show its "
+		      "an emulated video device stands beside the passed GPU: the guest may show "
+		      "its "
 		      "desktop there: remove Video and Display in virt-manager once the GPU works");
 }
 
@@ -323,7 +334,8 @@ static void check_balloon(struct check *check)
 {
 	if (check->has_pci && guest_has(check, "/domain/devices/memballoon[@model!='none']"))
 		found(check, LEVEL_WARNING,
-		      "the memory balloon is of no use with a passed device, whose guest's memory is "
+		      "the memory balloon is of no use with a passed device, whose guest's memory "
+		      "is "
 		      "locked: set <memballoon model='none'/>");
 }
 
@@ -359,12 +371,12 @@ static void compare_autostart(struct check *check, const char *xml)
 		struct claim_device device;
 		char addr[PCIADDR_STRLEN];
 
-		if (claim_device_parse(entry->value, &device) < 0 ||
-		    !has_device(xml, &device.addr))
+		if (claim_device_parse(entry->value, &device) < 0 || !has_device(xml, &device.addr))
 			continue;
 		pciaddr_format(&device.addr, addr);
 		found(check, LEVEL_ERROR,
-		      "another guest that starts with the host has %s too, and which one gets it is "
+		      "another guest that starts with the host has %s too, and which one gets it "
+		      "is "
 		      "chance: virsh autostart --disable one of them",
 		      addr);
 		return;
@@ -387,7 +399,7 @@ static void check_autostart(struct check *check)
 static void check_scripts(struct check *check)
 {
 	char path[PATH_MAX];
-	bool run = inidoc_get(&check->claim.doc, "scripts", "timeout_ms");
+	bool run = inidoc_has_section(&check->claim.doc, "scripts");
 
 	if (strchr(check->guest.name, '/') ||
 	    path_format(path, sizeof(path), "etc/libvirt/hooks/qemu.d/%s", check->guest.name) < 0 ||
@@ -395,13 +407,15 @@ static void check_scripts(struct check *check)
 		return;
 	if (!run)
 		found(check, LEVEL_WARNING,
-		      "/%s has scripts that nobody runs: set run = yes in [scripts] of the policy, or "
+		      "/%s has scripts that nobody runs: set run = yes in [scripts] of the policy, "
+		      "or "
 		      "remove them",
 		      path);
 	else if (attr_exists(check->rootfd, "etc/libvirt/hooks/qemu") > 0 &&
 		 attr_exists(check->rootfd, "etc/libvirt/hooks/qemu.d/usher") > 0)
 		found(check, LEVEL_WARNING,
-		      "/%s may be run twice, by usher and by the hook beside it: remove that hook, or "
+		      "/%s may be run twice, by usher and by the hook beside it: remove that hook, "
+		      "or "
 		      "run = yes",
 		      path);
 }

@@ -206,7 +206,8 @@ static void check_reload(struct check *check)
 	if (strcmp(check->request->root, "/") == 0 && reloaded_since(unit, hook))
 		return;
 	found(check, LEVEL_WARNING,
-	      "/%s is newer than the start of %s, and no reload since is on record: guests may start "
+	      "/%s is newer than the start of %s, and no reload since is on record: guests may "
+	      "start "
 	      "without usher: systemctl reload %s",
 	      path, unit, unit);
 }
@@ -219,7 +220,8 @@ static bool apparmor_enforces(int rootfd)
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 
-	if (attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text, &len) < 0)
+	if (attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text, &len) <
+	    0)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++)
 		if (strstr(text, profiles[i]))
@@ -237,7 +239,8 @@ static void check_apparmor(struct check *check)
 		if (strcmp(check->request->dir, allowed[i]) == 0)
 			return;
 	found(check, LEVEL_ERROR,
-	      "AppArmor enforces libvirt's profile, which lets it run nothing from %s: no guest will "
+	      "AppArmor enforces libvirt's profile, which lets it run nothing from %s: no guest "
+	      "will "
 	      "start: install with prefix=/usr",
 	      check->request->dir);
 }
@@ -252,7 +255,8 @@ static void check_selinux(struct check *check)
 	if (attr_read(check->rootfd, "sys/fs/selinux/booleans/virt_hooks_unconfined", boolean,
 		      sizeof(boolean)) < 0)
 		found(check, LEVEL_WARNING,
-		      "SELinux enforces and its policy has no virt_hooks_unconfined: if a guest does "
+		      "SELinux enforces and its policy has no virt_hooks_unconfined: if a guest "
+		      "does "
 		      "not start, see ausearch -m avc -c rpc-virtqemud");
 	else if (*boolean != '1')
 		found(check, LEVEL_ERROR,
@@ -268,7 +272,8 @@ static void check_lockdown(struct check *check)
 	    !strchr(text, '[') || strstr(text, "[none]"))
 		return;
 	found(check, LEVEL_WARNING,
-	      "the kernel is locked down (%s), as with Secure Boot: it loads signed modules only: sign "
+	      "the kernel is locked down (%s), as with Secure Boot: it loads signed modules only: "
+	      "sign "
 	      "the modules you built yourself (mokutil), or switch Secure Boot off",
 	      text);
 }
@@ -317,8 +322,7 @@ static void check_programs(struct check *check)
 		(void)snprintf(path, sizeof(path), "%s/usher-%s", check->request->dir,
 			       steps[i].name);
 		if (access(path, X_OK) < 0)
-			found(check, LEVEL_ERROR, "%s: %s: reinstall usher", path,
-			      strerror(errno));
+			found(check, LEVEL_ERROR, "%s: %s: reinstall usher", path, strerror(errno));
 	}
 }
 
@@ -335,7 +339,8 @@ static void check_partitions(struct check *check)
 	if (attr_exists(check->rootfd, "sys/fs/cgroup/cgroup.controllers") <= 0)
 		found(check, LEVEL_WARNING,
 		      "cgroup v2 is not mounted at /sys/fs/cgroup: no CPU can be kept for a guest "
-		      "alone: take systemd.unified_cgroup_hierarchy=0 off the kernel's command line");
+		      "alone: take systemd.unified_cgroup_hierarchy=0 off the kernel's command "
+		      "line");
 	else
 		found(check, LEVEL_WARNING,
 		      "Linux %s has no remote cpuset partitions (they came with 6.7): pinned CPUs "

@@ -59,8 +59,7 @@ static void name_device(struct pci_access *names, struct host_device *device)
 
 	(void)snprintf(device->name, sizeof(device->name), "%04x:%04x", device->id.vendor,
 		       device->id.device);
-	(void)snprintf(device->class_name, sizeof(device->class_name), "class %04x",
-		       device->class);
+	(void)snprintf(device->class_name, sizeof(device->class_name), "class %04x", device->class);
 	if (setjmp(damaged))
 		return;
 	v = pci_lookup_name(names, vendor, sizeof(vendor), LOOKUP_FLAGS | PCI_LOOKUP_VENDOR,
@@ -104,8 +103,7 @@ static unsigned long long read_number(int rootfd, const char *addr, const char *
 /* Return: 1, 0 it has gone meanwhile, -ENOMEM */
 static int read_device(int rootfd, const char *name, struct host_device *ret)
 {
-	if (pciaddr_parse(name, &ret->addr) < 0 ||
-	    pcidev_id(rootfd, &ret->addr, &ret->id) < 0)
+	if (pciaddr_parse(name, &ret->addr) < 0 || pcidev_id(rootfd, &ret->addr, &ret->id) < 0)
 		return 0;
 	ret->group = pcidev_group(rootfd, &ret->addr);
 	if (ret->group < 0)

@@ -96,9 +96,12 @@ static int xml_device(xmlNodePtr group, const struct host_device *device)
 	xmlNodePtr node = xmlNewChild(group, NULL, (const xmlChar *)"device", NULL);
 	char addr[PCIADDR_STRLEN], id[16];
 	const char *const attributes[][2] = {
-		{ "address", addr },	       { "id", id },
-		{ "name", device->name },      { "class", device->class_name },
-		{ "driver", device->driver },  { "reset", device->reset },
+		{ "address", addr },
+		{ "id", id },
+		{ "name", device->name },
+		{ "class", device->class_name },
+		{ "driver", device->driver },
+		{ "reset", device->reset },
 		{ "boot_vga", device->boot_vga ? "yes" : "no" },
 		{ "bridge", device->bridge ? "yes" : "no" },
 	};
@@ -199,8 +202,8 @@ static int load_group(xmlNodePtr group, struct host_devices *list)
 
 static int load(const char *file, struct host_devices *ret)
 {
-	_cleanup_(doc_close) xmlDocPtr doc = xmlReadFile(
-		file, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	_cleanup_(doc_close) xmlDocPtr doc =
+		xmlReadFile(file, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
 	int r = root && xmlStrEqual(root->name, (const xmlChar *)"usher-groups") ? 0 : -EBADMSG;
 

@@ -117,10 +117,9 @@ static void doc_close(xmlDocPtr *doc)
 /* The text of <domain><name> */
 static int name_from_xml(struct guest *guest)
 {
-	_cleanup_(doc_close) xmlDocPtr doc = xmlReadMemory(guest->xml, (int)strlen(guest->xml),
-							   "guest.xml", NULL,
-							   XML_PARSE_NONET | XML_PARSE_NOERROR |
-								   XML_PARSE_NOWARNING);
+	_cleanup_(doc_close) xmlDocPtr doc =
+		xmlReadMemory(guest->xml, (int)strlen(guest->xml), "guest.xml", NULL,
+			      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
 
 	for (xmlNodePtr node = root ? root->children : NULL; node; node = node->next) {

@@ -22,7 +22,7 @@
  * working ([scripts] run = yes); those that do what usher does are named.
  */
 
-#define SCRIPTS	  "etc/libvirt/hooks/qemu.d"
+#define SCRIPTS	   "etc/libvirt/hooks/qemu.d"
 #define SCRIPT_MAX ((size_t)256 * 1024)
 
 static void put_devices(FILE *to, const struct host_devices *host, const struct claim *claim)
@@ -41,8 +41,9 @@ static void put_devices(FILE *to, const struct host_devices *host, const struct 
 		device = host_device_find(host, &claimed.addr);
 		pciaddr_format(&claimed.addr, addr);
 		if (device)
-			(void)fprintf(to, "# %s %s, driver %s, IOMMU group %d\n", addr, device->name,
-				      *device->driver ? device->driver : "none", device->group);
+			(void)fprintf(to, "# %s %s, driver %s, IOMMU group %d\n", addr,
+				      device->name, *device->driver ? device->driver : "none",
+				      device->group);
 	}
 	(void)fputs("# refuse the start when the firmware has renumbered them\nexpect = ", to);
 	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
@@ -115,11 +116,16 @@ static void put_monitors(FILE *to, const struct request *request)
 static const struct {
 	const char *word, *what;
 } duties[] = {
-	{ "nr_hugepages", "huge pages" },     { "compact_memory", "huge pages" },
-	{ "driver_override", "PCI devices" }, { "nodedev-detach", "PCI devices" },
-	{ "vfio-pci", "PCI devices" },	      { "AllowedCPUs", "CPUs" },
-	{ "cpuset.cpus", "CPUs" },	      { "isolate", "CPUs" },
-	{ "ddcutil", "monitors" },	      { "systemd-inhibit", "sleep" },
+	{ "nr_hugepages", "huge pages" },
+	{ "compact_memory", "huge pages" },
+	{ "driver_override", "PCI devices" },
+	{ "nodedev-detach", "PCI devices" },
+	{ "vfio-pci", "PCI devices" },
+	{ "AllowedCPUs", "CPUs" },
+	{ "cpuset.cpus", "CPUs" },
+	{ "isolate", "CPUs" },
+	{ "ddcutil", "monitors" },
+	{ "systemd-inhibit", "sleep" },
 };
 
 static void put_script(FILE *to, int rootfd, const char *path)

@@ -17,7 +17,9 @@ static void put_char(struct json *json, unsigned char c)
 /* Bytes of the UTF-8 character here, 0 when it is none */
 static size_t utf8_length(const unsigned char *p)
 {
-	size_t len = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3
+	size_t len = *p < 0x80		       ? 1
+		     : *p >= 0xc2 && *p < 0xe0 ? 2
+		     : *p >= 0xe0 && *p < 0xf0 ? 3
 		     : *p >= 0xf0 && *p < 0xf5 ? 4
 					       : 0;
 

@@ -24,7 +24,8 @@ static const struct {
 	size_t offset;	  /* of its field in struct request: a text, or for no argument a bool */
 	unsigned int bit; /* 0: every command takes it */
 } options[] = {
-	{ "xml", "FILE", "the guest's domain XML, libvirt is not asked; for groups: to compare with",
+	{ "xml", "FILE",
+	  "the guest's domain XML, libvirt is not asked; for groups: to compare with",
 	  offsetof(struct request, xml), OPTION_XML },
 	{ "policy", "FILE", "instead of /etc/usher/conf.d/GUEST.ini",
 	  offsetof(struct request, policy), OPTION_POLICY },

@@ -8,8 +8,9 @@
 const char *paint(enum paint paint)
 {
 	static const char *const codes[] = {
-		[PAINT_NONE] = "\033[0m",    [PAINT_OK] = "\033[32m",	 [PAINT_WARNING] = "\033[33m",
-		[PAINT_ERROR] = "\033[31m", [PAINT_GUEST] = "\033[1;36m", [PAINT_DIM] = "\033[2m",
+		[PAINT_NONE] = "\033[0m",     [PAINT_OK] = "\033[32m",
+		[PAINT_WARNING] = "\033[33m", [PAINT_ERROR] = "\033[31m",
+		[PAINT_GUEST] = "\033[1;36m", [PAINT_DIM] = "\033[2m",
 	};
 
 	return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") ? codes[paint] : "";

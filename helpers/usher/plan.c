@@ -28,7 +28,7 @@ static const struct phase {
 	const char *name;
 	enum step_phase steps;
 	const char *verb;
-	bool live; /* works on what the guest holds now */
+	bool live;  /* works on what the guest holds now */
 	bool start; /* part of a start: shown when no phase is named */
 } phases[] = {
 	{ "prepare", STEP_PREPARE, "apply", false, true },
@@ -151,9 +151,10 @@ static void say_later(const struct run *run, const struct phase *phase)
 	if (run->json)
 		return;
 	for (size_t i = 0; i < nr; i++)
-		(void)printf("# %s: usher-%s %s (%s): its writes can be told while the guest runs\n",
-			     phase->name, order[i]->name, phase->verb,
-			     step_required(order[i], run->claim) ? "required" : "best effort");
+		(void)printf(
+			"# %s: usher-%s %s (%s): its writes can be told while the guest runs\n",
+			phase->name, order[i]->name, phase->verb,
+			step_required(order[i], run->claim) ? "required" : "best effort");
 }
 
 static int run_phase(struct run *run, const struct phase *phase, bool live)
@@ -187,8 +188,8 @@ static int live_claim(const struct request *request, const char *guest, struct c
 
 		if (strcmp(claim->guest, guest) != 0)
 			continue;
-		if (asprintf(ret_file, "%s/run/usher/%s/" CLAIM_FILE, request->root,
-			     claim->uuid) < 0) {
+		if (asprintf(ret_file, "%s/run/usher/%s/" CLAIM_FILE, request->root, claim->uuid) <
+		    0) {
 			*ret_file = NULL;
 			return 0;
 		}
@@ -224,7 +225,9 @@ static int plan(const struct request *request, const char *guest, const struct c
 	_cleanup_claim_ struct claim now = { 0 };
 	struct json json;
 	struct json *to = request->json ? &json : NULL;
-	struct run planned = { .request = request, .claim = claim, .file = scratch.file, .json = to };
+	struct run planned = {
+		.request = request, .claim = claim, .file = scratch.file, .json = to
+	};
 	struct run live = { .request = request, .json = to };
 	int r = scratch_write(&scratch, claim, &text);
 

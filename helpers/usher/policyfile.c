@@ -110,8 +110,8 @@ int draft_check(const struct request *request, const char *guest, const struct d
 {
 	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_free_ char *hook = NULL;
-	const char *argv[] = { NULL,	 "--check", "--root", request->root, "--policy", draft->path,
-			       "--",	 guest,	    "prepare", "begin",	     "-",	 NULL };
+	const char *argv[] = { NULL, "--check", "--root",  request->root, "--policy", draft->path,
+			       "--", guest,	"prepare", "begin",	  "-",	      NULL };
 	int r;
 
 	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {

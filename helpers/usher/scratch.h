@@ -19,5 +19,4 @@ void scratch_remove(struct scratch *scratch);
  *
  * Return: 0, -ENOMEM, else -errno of mkdtemp(3) or as state_write()
  */
-int scratch_write(struct scratch *scratch, const struct claim *claim, char **ret_text)
-	_must_check_;
+int scratch_write(struct scratch *scratch, const struct claim *claim, char **ret_text) _must_check_;

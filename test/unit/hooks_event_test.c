@@ -30,7 +30,7 @@ static void every_operation_of_libvirts_is_known(void **state)
 		enum event_op want;
 	} operations[] = {
 		{ "prepare", "begin", EVENT_PREPARE },
-		{ "start", "begin", EVENT_IGNORE },
+		{ "start", "begin", EVENT_START },
 		{ "started", "begin", EVENT_STARTED },
 		{ "stopped", "end", EVENT_STOPPED },
 		{ "release", "end", EVENT_RELEASE },

@@ -317,13 +317,13 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		  ":2: unknown key 'timeout' in [seat]: example.ini has all there are" },
 		{ "[overclock]\nx = 1\n",
 		  ":1: unknown section [overclock]: known are [guest] [vfio] [hugepages] [cpuset] "
-		  "[display] [display NAME] [nosleep] [seat]" },
+		  "[display] [display NAME] [nosleep] [seat] [scripts]" },
 		{ "[display left right]\nmonitor = none\n",
 		  ":1: unknown section [display left right]: known are [guest] [vfio] [hugepages] "
-		  "[cpuset] [display] [display NAME] [nosleep] [seat]" },
+		  "[cpuset] [display] [display NAME] [nosleep] [seat] [scripts]" },
 		{ "[displayleft]\nmonitor = none\n",
 		  ":1: unknown section [displayleft]: known are [guest] [vfio] [hugepages] "
-		  "[cpuset] [display] [display NAME] [nosleep] [seat]" },
+		  "[cpuset] [display] [display NAME] [nosleep] [seat] [scripts]" },
 		{ "[vfio]\ndriver = a\n[seat]\nrelease = no\n[vfio]\ndriver = a\n",
 		  ":6: duplicate key 'driver' in [vfio]: line 2 has it too" },
 		{ "[display left]\nmonitor = none\nmonitor = none\n",
