@@ -22,15 +22,11 @@ int giveback_lock(const struct host *host, const char *uuid, int timeout_ms)
 
 int giveback_claim(const struct host *host, const struct claim *claim, struct step_result *result)
 {
-	int started, prepared;
+	int r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
 
-	started = steps_run(host, claim, "undo", STEP_STARTED, 0, result);
-	if (started < 0)
-		return started;
-	prepared = steps_run(host, claim, "undo", STEP_PREPARE, 0, result);
-	if (prepared < 0)
-		return prepared;
-	if (started || prepared) {
+	if (r < 0)
+		return r;
+	if (r > 0) {
 		log_line(host->rootfd, LOG_ERR,
 			 "%s: not everything could be given back: see the lines above; usher "
 			 "recover tries again",

@@ -14,7 +14,7 @@
 int giveback_lock(const struct host *host, const char *uuid, int timeout_ms) _must_check_;
 
 /**
- * giveback_claim() - undo every step, in reverse, and forget the claim when all is back
+ * giveback_claim() - undo every step (STEP_RELEASE), and forget the claim when all is back
  *
  * The caller holds giveback_lock() or has just made the claim. What could not be undone stays in
  * the claim's directory for the next try.

@@ -15,15 +15,18 @@
 /* A helper keeps its own deadline; this much later it is killed */
 #define OVERTIME_MS 1000
 
-#define MAX_RANK 2
+/* Within a phase; in a release, STEP_PREPARE's stay between those that come first and last */
+#define PHASE_RANKS 3
+#define LAST_RANK   (-1)
+#define MAX_RANK    PHASE_RANKS
 
 const struct step steps[] = {
-	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000 },
-	{ "vfio", STEP_PREPARE, 0, 2, 10000, 60000 },
-	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000 },
-	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000 },
-	{ "display", STEP_STARTED, 0, 0, 1000, 2000 },
-	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000 },
+	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000, false },
+	{ "vfio", STEP_PREPARE, 0, 2, 10000, 60000, false },
+	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000, false },
+	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000, false },
+	{ "display", STEP_STARTED, 0, 0, 1000, 2000, true },
+	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000, false },
 };
 const size_t nr_steps = ARRAY_SIZE(steps);
 _Static_assert(ARRAY_SIZE(steps) <= STEPS_MAX, "steps_order() would overflow");
@@ -67,8 +70,13 @@ bool step_required(const struct step *step, const struct claim *claim)
 	       strlist_has(&words, step->name);
 }
 
-static int step_rank(const struct step *step, const struct claim *claim)
+/* Undo goes from the highest rank to LAST_RANK */
+static int step_rank(const struct step *step, const struct claim *claim, int phase)
 {
+	if (phase == STEP_RELEASE && step->undo_last)
+		return LAST_RANK;
+	if (phase == STEP_RELEASE && step->phase == STEP_STARTED)
+		return MAX_RANK;
 	return step_wanted(step_find("seat"), claim) ? step->rank_with_seat : step->rank;
 }
 
@@ -233,23 +241,25 @@ size_t steps_order(const struct claim *claim, int phase, bool backwards,
 {
 	size_t nr = 0;
 
-	for (int i = 0; i <= MAX_RANK; i++) {
-		int rank = backwards ? MAX_RANK - i : i;
+	for (int i = LAST_RANK; i <= MAX_RANK; i++) {
+		int rank = backwards ? MAX_RANK + LAST_RANK - i : i;
 
 		for (size_t j = 0; j < nr_steps; j++)
-			if ((phase == STEP_BOTH || (int)steps[j].phase == phase) &&
-			    step_wanted(&steps[j], claim) && step_rank(&steps[j], claim) == rank)
+			if ((phase < 0 || (int)steps[j].phase == phase) &&
+			    step_wanted(&steps[j], claim) &&
+			    step_rank(&steps[j], claim, phase) == rank)
 				ret[nr++] = &steps[j];
 	}
 	return nr;
 }
 
 /* How many steps from the first one on run side by side */
-static size_t same_rank(const struct claim *claim, const struct step *const *order, size_t nr)
+static size_t same_rank(const struct claim *claim, int phase, const struct step *const *order,
+			size_t nr)
 {
 	size_t n = 0;
 
-	while (n < nr && step_rank(order[n], claim) == step_rank(order[0], claim))
+	while (n < nr && step_rank(order[n], claim, phase) == step_rank(order[0], claim, phase))
 		n++;
 	return n;
 }
@@ -279,7 +289,7 @@ int steps_run(const struct host *host, const struct claim *claim, const char *ve
 		int r;
 
 		/* A check changes nothing: all at once */
-		n = check ? nr : same_rank(claim, order + i, nr - i);
+		n = check ? nr : same_rank(claim, phase, order + i, nr - i);
 		r = rank_run(host, claim, verb, order + i, n, budget_ms, result);
 		if (r < 0)
 			return r;

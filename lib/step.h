@@ -14,6 +14,10 @@
  * Those of `prepare` are applied in the order of regret: huge pages beside the devices nobody
  * looks at; then the seat; then, when a seat is taken, its GPU. A user's session is not ended
  * for a start that then lacks 12 pages. Undo goes through the ranks backwards.
+ *
+ * In release, and whenever a claim is given back whole, the steps of `started` are undone first,
+ * then those of `prepare`, and at the very end those that may need what has come back by then: the
+ * way back to a monitor can be a bus of the GPU that the guest had.
  */
 
 enum step_phase {
@@ -28,6 +32,7 @@ struct step {
 	int rank_with_seat;
 	int apply_ms; /* when the claim's section has no timeout_ms */
 	int undo_ms;
+	bool undo_last; /* in release: when the devices are back */
 };
 
 /* steps_order() fills at most this many */
@@ -35,6 +40,8 @@ struct step {
 
 /* Both phases at once */
 #define STEP_BOTH (-1)
+/* Both, in the order in which a claim is given back; for undo alone */
+#define STEP_RELEASE (-2)
 
 extern const struct step steps[];
 extern const size_t nr_steps;
@@ -71,7 +78,7 @@ bool step_required(const struct step *step, const struct claim *claim);
 
 /**
  * steps_order() - the wanted steps of a phase in the order they are run
- * @phase:	a step_phase or STEP_BOTH
+ * @phase:	a step_phase, STEP_BOTH or STEP_RELEASE
  *
  * Return: how many of @ret were set
  */
@@ -81,7 +88,7 @@ size_t steps_order(const struct claim *claim, int phase, bool backwards,
 /**
  * steps_run() - run one verb of every wanted step of a phase, rank after rank
  * @verb:	"check", "apply", "settle"; "undo" goes backwards through the ranks
- * @phase:	a step_phase, or STEP_BOTH for a check
+ * @phase:	a step_phase, STEP_BOTH for a check, or STEP_RELEASE for an undo
  * @budget_ms:	each step gets its own time but no more than this; 0 for no bound but its own
  *
  * "check" and "undo" go through all ranks whatever fails; "apply" stops after the rank in which a

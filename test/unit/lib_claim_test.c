@@ -576,6 +576,18 @@ static void all_that_is_given_back_is_forgotten(void **state)
 	assert_int_equal(attr_exists(tree->rootfd, "run/usher/" UUID_A), 0);
 }
 
+static void a_monitor_comes_back_when_the_devices_are_back(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_(rig_drop) struct rig rig;
+
+	rig_make(tree, &rig);
+	assert_int_equal(giveback_claim(&rig.host, &rig.claim, &result), 0);
+	assert_string_equal(tree_read(tree, "calls"),
+			    "cpuset undo\nvfio undo\nseat undo\nhugepages undo\ndisplay undo\n");
+}
+
 static void what_could_not_be_given_back_is_tried_again(void **state)
 {
 	const struct tree *tree = *state;
@@ -656,6 +668,7 @@ int main(void)
 		tree_test(a_step_that_says_nothing_is_described),
 		tree_test(a_helper_that_hangs_is_killed_and_named),
 		tree_test(all_that_is_given_back_is_forgotten),
+		tree_test(a_monitor_comes_back_when_the_devices_are_back),
 		tree_test(what_could_not_be_given_back_is_tried_again),
 		tree_test(a_living_claim_is_left_alone_unless_it_is_named),
 		tree_test(a_claim_somebody_works_on_is_left_to_him),
