@@ -512,6 +512,8 @@ static int display_add(const struct plan *plan, const char *section)
 		r = add_number(plan, section, "source_address");
 	if (r == 0 && delay >= 0)
 		r = add_int(plan, section, "delay_ms", delay);
+	if (r == 0 && policy_bool(plan->policy, section, "shared") == 0)
+		r = add(plan, section, "shared", "no");
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "../lib/claim.h"
+#include "../lib/input.h"
 #include "../lib/units.h"
 #include "policy_check.h"
 
@@ -17,15 +18,6 @@
 #define SERIAL_MAX 64
 /* ABI: include/linux/moduleparam.h MAX_PARAM_PREFIX_LEN on 64 bit, Linux 6.12 */
 #define MODULE_NAME_LEN 56
-
-/* ABI: VESA MCCS 2.2a, VCP code 0x60. Seen on: USB-C as 0x1b, DELL U-series and LG, 2018 to 2024 */
-static const struct {
-	const char *name;
-	unsigned char value;
-} inputs[] = {
-	{ "vga1", 0x01 }, { "vga2", 0x02 },  { "dvi1", 0x03 },	{ "dvi2", 0x04 },  { "dp1", 0x0f },
-	{ "dp2", 0x10 },  { "hdmi1", 0x11 }, { "hdmi2", 0x12 }, { "usb-c", 0x1b },
-};
 
 int policy_byte(const char *text)
 {
@@ -40,11 +32,9 @@ int policy_byte(const char *text)
 
 int policy_input(const char *text)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
-		if (strcmp(inputs[i].name, text) == 0)
-			return inputs[i].value;
-	}
-	return policy_byte(text);
+	int value = input_value(text);
+
+	return value < 0 ? policy_byte(text) : value;
 }
 
 static bool only(const char *text, size_t len, int (*is)(int))

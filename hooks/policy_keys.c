@@ -122,6 +122,13 @@ const struct policy_key policy_keys[] = {
 	  .help = "its input that the host's GPU is wired to; auto: what it shows at start",
 	  .own = true },
 	{ .section = "display",
+	  .key = "shared",
+	  .type = POLICY_BOOL,
+	  .dflt = "yes",
+	  .unit = "yes or no",
+	  .help = "no: leave it to a running guest that has it; with display required, refuse the "
+		  "start" },
+	{ .section = "display",
 	  .key = "source_address",
 	  .type = POLICY_I2C_ADDRESS,
 	  .dflt = "0x51",

@@ -47,6 +47,7 @@
  *	source_address = 81		decimal, 0x51 by the standard
  *	delay_ms = 2000
  *	timeout_ms = 15000
+ *	shared = no			only when the policy says so
  *	[nosleep]
  *	inhibit = sleep			logind's words, colon-separated
  *	mode = block			block delay

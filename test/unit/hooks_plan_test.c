@@ -193,7 +193,7 @@ static void monitors_and_times_come_from_the_policy(void **state)
 		plan(*state, DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))),
 		     "[vfio]\ntimeout = 3s\n[display]\nmonitor = DEL:a0c4\nguest_input = hdmi1\n"
 		     "host_input = dp1\ndelay = 500ms\n[display left]\nmonitor = card0-DP-1\n"
-		     "guest_input = 0x90\n[nosleep]\ninhibit = sleep idle\nmode = delay\n");
+		     "guest_input = 0x90\nshared = no\n[nosleep]\ninhibit = sleep idle\nmode = delay\n");
 	const struct claim *claim = &planned.claim;
 
 	assert_int_equal(planned.r, 0);
@@ -204,6 +204,8 @@ static void monitors_and_times_come_from_the_policy(void **state)
 	assert_string_equal(nth(claim, "display", "delay_ms", 0), "500");
 	assert_string_equal(nth(claim, "display left", "monitor", 0), "card0-DP-1");
 	assert_string_equal(nth(claim, "display left", "guest_input", 0), "144");
+	assert_string_equal(nth(claim, "display left", "shared", 0), "no");
+	assert_null(inidoc_get(&claim->doc, "display", "shared"));
 	assert_string_equal(nth(claim, "nosleep", "inhibit", 0), "sleep:idle");
 	assert_string_equal(nth(claim, "nosleep", "mode", 0), "delay");
 }
