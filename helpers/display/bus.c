@@ -145,14 +145,16 @@ static bool is_claimed(const struct claim *claim, const struct pciaddr *addr)
 }
 
 /* Return: 1 with @ret filled, 0 no bus for a monitor, else -errno */
-static int look_at(int rootfd, const struct claim *claim, unsigned int number, struct bus *ret)
+static int look_at(int rootfd, const struct claim *claim, bool claimed, unsigned int number,
+		   struct bus *ret)
 {
 	struct place place;
 	int r = bus_place(rootfd, number, &place);
 
 	if (r < 0)
 		return r == -ENOENT || r == -EINVAL ? 0 : r;
-	if (has_foreign_name(rootfd, number) || (place.on_pci && is_claimed(claim, &place.addr)))
+	if (has_foreign_name(rootfd, number) ||
+	    (place.on_pci && is_claimed(claim, &place.addr)) != claimed)
 		return 0;
 	*ret = (struct bus){ .number = number };
 	memcpy(ret->connector, place.connector, sizeof(ret->connector));
@@ -167,7 +169,7 @@ int bus_is_display(int rootfd, unsigned int number)
 {
 	struct bus bus;
 
-	return look_at(rootfd, NULL, number, &bus);
+	return look_at(rootfd, NULL, false, number, &bus);
 }
 
 static int compare_buses(const void *a, const void *b)
@@ -177,7 +179,7 @@ static int compare_buses(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret)
+static int find(int rootfd, const struct claim *claim, bool claimed, struct bus_list *ret)
 {
 	_cleanup_bus_list_ struct bus_list list = { 0 };
 	_cleanup_strlist_ struct strlist names = { 0 };
@@ -194,7 +196,7 @@ int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret)
 		if (strncmp(names.names[i], "i2c-", 4) != 0 ||
 		    parse_uint(names.names[i] + 4, 10, UINT_MAX, &number) < 0)
 			continue;
-		r = look_at(rootfd, claim, number, &list.buses[list.nr]);
+		r = look_at(rootfd, claim, claimed, number, &list.buses[list.nr]);
 		if (r < 0)
 			return r;
 		list.nr += (size_t)r;
@@ -203,6 +205,16 @@ int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret)
 	ret->nr = list.nr;
 	ret->buses = TAKE_PTR(list.buses);
 	return 0;
+}
+
+int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret)
+{
+	return find(rootfd, claim, false, ret);
+}
+
+int buses_find_claimed(int rootfd, const struct claim *claim, struct bus_list *ret)
+{
+	return find(rootfd, claim, true, ret);
 }
 
 int buses_are_ready(int rootfd)

@@ -37,6 +37,16 @@ void bus_list_free(struct bus_list *list);
  */
 int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret) _must_check_;
 
+/**
+ * buses_find_claimed() - those that buses_find() leaves out: of the devices that @claim takes
+ *
+ * They are there before the devices are handed over and after they are back. Whoever has one open
+ * in between keeps the driver from letting go: never in a start.
+ *
+ * Return: as buses_find()
+ */
+int buses_find_claimed(int rootfd, const struct claim *claim, struct bus_list *ret) _must_check_;
+
 /** bus_is_display() - buses_find() for one: numbers are reused. Return: 1, 0, else -errno */
 int bus_is_display(int rootfd, unsigned int number) _must_check_;
 

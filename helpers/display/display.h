@@ -22,7 +22,9 @@
  *	2. waits until the guest can show something (delay_ms), QEMU's end ending it;
  *	3. finds the monitor's bus, all buses being asked side by side;
  *	4. records bus, host's input and guest's input, under the lock again;
- *	5. switches, again with growing gaps, until timeout_ms has passed.
+ *	5. switches, again with growing gaps, until timeout_ms has passed;
+ *	6. looks now and then, for the rest of that time, whether the monitor has fallen back by
+ *	   itself, as those do that find no signal, or is deaf to the host's cable now.
  *
  * undo ends the switchers, and writes the host's input to every bus that was recorded: blind,
  * because many monitors answer on their active input only. Buses are written side by side, each
@@ -32,13 +34,16 @@
  * to the last of those that still run, and to the host only when there is none. Each reads the
  * other's journal for that; there is no state they share.
  *
- * A monitor that does not take its input back is tried once more at `release`, then let go: it
- * has a button, and the guest's next start must not wait for it.
+ * A monitor that does not take its input back is tried once more at `release`, when the guest's
+ * GPU is the host's again: also over that GPU's cable, which is the one that a monitor listens on
+ * that answers on its active input only. So it is with a monitor that no other bus leads to. Then
+ * it is let go: it has a button, and the guest's next start must not wait for it.
  *
  * The journal:
  *	want SECTION QEMU-START GUEST-INPUT
  *	switcher SECTION PID START
  *	switch BUS:SOURCE-ADDRESS:SECTION HOST-INPUT GUEST-INPUT
+ *	late SECTION HOST-INPUT GUEST-INPUT	no bus of the host's leads to it
  */
 
 #define DISPLAY_NAME "display"
@@ -56,6 +61,7 @@ struct display {
 	int host_input;		/* -1: what the monitor says before the switch */
 	uint8_t source_address; /* 0x51 by the standard */
 	int delay_ms, timeout_ms;
+	bool shared; /* false: not taken from another guest */
 };
 
 struct display_list {
@@ -84,6 +90,7 @@ int displays_read(const struct claim *claim, struct display_list *ret, struct di
 #define VERB_WANT     "want"
 #define VERB_SWITCHER "switcher"
 #define VERB_SWITCH   "switch"
+#define VERB_LATE     "late"
 
 struct switch_record {
 	unsigned int bus;
@@ -102,6 +109,12 @@ int record_switch(struct journal *journal, const struct switch_record *record) _
 /** record_parse_switch() - Return: 0, -EBADMSG */
 int record_parse_switch(const struct journal_record *record, struct switch_record *ret)
 	_must_check_;
+
+/** record_late() - announce a way back over the guest's GPU alone. Return: as journal_add() */
+int record_late(struct journal *journal, const struct display *display) _must_check_;
+
+/** record_parse_late() - Return: 0 with the inputs and the section filled, -EBADMSG */
+int record_parse_late(const struct journal_record *record, struct switch_record *ret) _must_check_;
 
 /** record_want() - announce that a section's monitor is to be switched. Return: as journal_add() */
 int record_want(struct journal *journal, const struct display *display,
@@ -132,6 +145,7 @@ struct rival {
 	uint8_t host_input; /* as its record has it */
 	uint8_t guest_input;
 	bool later; /* it started after us */
+	char guest[64];
 };
 
 /**
@@ -143,7 +157,59 @@ struct rival {
 int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long long qemu_start,
 	       struct rival *ret) _must_check_;
 
-/* --- switcher.c, giveback.c, list.c ------------------------------------------------------------- */
+/** rival_wants() - does another running guest's claim name this monitor. Return: 1, 0, else -errno */
+int rival_wants(const struct helper_ctx *ctx, const struct edid *edid) _must_check_;
+
+/* --- survey.c: a look at all buses ----------------------------------------------------------------- */
+
+struct survey {
+	struct bus_list list;
+	struct probe *probes;
+	struct probe_ask *asks; /* for a second round: room for one each, none asked */
+};
+
+void survey_free(struct survey *survey);
+
+/**
+ * survey_take() - find buses and ask who is there
+ * @claimed:	those of the claim's devices alone, else all but those
+ *
+ * Return: 0, else as buses_find() or monitors_identify()
+ */
+int survey_take(const struct helper_ctx *ctx, bool claimed, int timeout_ms, struct survey *ret)
+	_must_check_;
+
+/* --- detour.c: over the guest's devices ---------------------------------------------------------- */
+
+/* One input to be written, by a process of its own */
+struct giveback {
+	struct switch_record record;
+	bool late; /* no bus was recorded */
+	uint8_t input;
+	int timeout_ms;
+	int error;
+};
+
+struct giveback_list {
+	struct giveback *entries;
+	size_t nr;
+};
+
+void giveback_list_free(struct giveback_list *list);
+
+/** giveback_write() - to all recorded buses at once; errors are each entry's. Return: 0, -ENOMEM */
+int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int timeout_ms)
+	_must_check_;
+
+/**
+ * detour_write() - what was not taken so far, over the buses of the devices that are back
+ *
+ * Return: 0, the entries that were taken without error now; else as buses_find()
+ */
+int detour_write(const struct helper_ctx *ctx, struct giveback_list *list, int timeout_ms)
+	_must_check_;
+
+/* --- switcher.c, giveback.c, list.c, check.c ------------------------------------------------------------- */
 
 /** switcher_start() - fork it. Return: 0, else -errno of fork(2) */
 int switcher_start(struct helper_ctx *ctx, const struct display *display) _must_check_;
@@ -151,7 +217,7 @@ int switcher_start(struct helper_ctx *ctx, const struct display *display) _must_
 /** display_undo() - the helper's undo */
 enum helper_exit display_undo(struct helper_ctx *ctx);
 
-/** display_list() - print every monitor found: bus, connector, identity, name, input */
+/** display_list() - print every monitor found: bus, connector, identity, name, input, inputs */
 int display_list(struct helper_ctx *ctx, int argc, char **argv);
 
 /** display_check() - the helper's check: does each configured monitor answer */

@@ -3,29 +3,31 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../lib/attr.h"
+#include "../../lib/log.h"
 #include "../../lib/watch.h"
 #include "display.h"
 #include "fanout.h"
+
+/*
+ * How it works
+ *
+ * In `stopped`, and whenever it is run by hand, undo writes to the buses that were recorded. What a
+ * monitor does not take stays in the journal. When the claim is given back, the devices of the
+ * guest come before us (lib/step.c): what is left then, and what no bus of the host's leads to, is
+ * tried over the buses of those devices too, by the monitor's identity or connector, and after that
+ * it is let go.
+ */
 
 /* A switcher that hangs on its bus: what it may still write comes before what we write */
 #define END_MS 200
 /* Kept back for the journal and the answer */
 #define SPARE_MS 100
 
-/* One input to be written, by a process of its own */
-struct giveback {
-	struct switch_record record;
-	uint8_t input;
-	int timeout_ms;
-	int error;
-};
+/* In a release: for the recorded buses; the rest is for those of the devices that are back */
+#define RECORDED_MS 600
 
-struct giveback_list {
-	struct giveback *entries;
-	size_t nr;
-};
-
-static void giveback_list_free(struct giveback_list *list)
+void giveback_list_free(struct giveback_list *list)
 {
 	free(list->entries);
 }
@@ -43,6 +45,8 @@ static int check_record(const struct journal_record *record)
 		return record_parse_switcher(record, &process);
 	if (strcmp(record->verb, VERB_SWITCH) == 0)
 		return record_parse_switch(record, &parsed);
+	if (strcmp(record->verb, VERB_LATE) == 0)
+		return record_parse_late(record, &parsed);
 	return -EBADMSG;
 }
 
@@ -75,10 +79,12 @@ static int end_switchers(const struct helper_ctx *ctx, struct journal *journal)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < journal->nr; i++) {
-		if (journal->records[i].undone ||
-		    strcmp(journal->records[i].verb, VERB_SWITCH) == 0)
+		const char *verb = journal->records[i].verb;
+
+		if (journal->records[i].undone || strcmp(verb, VERB_SWITCH) == 0 ||
+		    strcmp(verb, VERB_LATE) == 0)
 			continue;
-		if (strcmp(journal->records[i].verb, VERB_SWITCHER) == 0)
+		if (strcmp(verb, VERB_SWITCHER) == 0)
 			end_switcher(ctx, &journal->records[i]);
 		r = journal_undone(journal, i);
 	}
@@ -100,7 +106,15 @@ static unsigned long long qemu_start(const struct journal *journal)
 static bool is_listed(const struct giveback_list *list, unsigned int bus)
 {
 	for (size_t i = 0; i < list->nr; i++)
-		if (list->entries[i].record.bus == bus)
+		if (!list->entries[i].late && list->entries[i].record.bus == bus)
+			return true;
+	return false;
+}
+
+static bool has_section(const struct giveback_list *list, const char *section)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (strcmp(list->entries[i].record.section, section) == 0)
 			return true;
 	return false;
 }
@@ -143,6 +157,30 @@ static int plan(const struct helper_ctx *ctx, const struct journal *journal,
 	return 0;
 }
 
+/* The claim is given back, and nothing of its devices is left with the guest */
+static bool devices_are_back(const struct helper_ctx *ctx)
+{
+	return ctx->claim.state == CLAIM_RETURNING &&
+	       faccessat(ctx->dirfd, "vfio.journal", F_OK, 0) < 0;
+}
+
+/* After plan(): a monitor that was found on a bus after all is not on the list twice */
+static void plan_late(const struct journal *journal, struct giveback_list *list)
+{
+	struct switch_record record;
+
+	for (size_t i = 0; i < journal->nr; i++) {
+		if (journal->records[i].undone ||
+		    strcmp(journal->records[i].verb, VERB_LATE) != 0 ||
+		    record_parse_late(&journal->records[i], &record) < 0 ||
+		    has_section(list, record.section))
+			continue;
+		list->entries[list->nr++] = (struct giveback){
+			.record = record, .late = true, .input = record.host_input, .error = -ENODEV
+		};
+	}
+}
+
 /* Runs in a process of its own: see fanout.h */
 static void write_back(int rootfd, const void *arg, void *result)
 {
@@ -159,26 +197,51 @@ static void write_back(int rootfd, const void *arg, void *result)
 				   entry->input, deadline_in(entry->timeout_ms), -1);
 }
 
-static int write_all(const struct helper_ctx *ctx, struct giveback_list *list)
+int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int timeout_ms)
 {
 	_cleanup_free_ struct fanout_job *jobs = calloc(list->nr + 1, sizeof(*jobs));
-	int left = deadline_left(ctx->deadline) - SPARE_MS;
+	size_t nr = 0;
 
 	if (!jobs)
 		return -ENOMEM;
+	for (size_t i = 0; i < list->nr; i++) {
+		struct giveback *entry = &list->entries[i];
+
+		if (entry->late)
+			continue;
+		/* So that its last answer is in before it is given up */
+		entry->timeout_ms = timeout_ms / 2;
+		jobs[nr++] = (struct fanout_job){ .arg = entry, .result = &entry->error };
+	}
+	fanout_run(jobs, nr, sizeof(int), ctx->rootfd, write_back, timeout_ms);
+	for (size_t i = 0, job = 0; i < list->nr; i++) {
+		if (list->entries[i].late)
+			continue;
+		if (jobs[job].error < 0)
+			list->entries[i].error = jobs[job].error;
+		job++;
+	}
+	return 0;
+}
+
+static bool all_written(const struct giveback_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->entries[i].error < 0)
+			return false;
+	return true;
+}
+
+static int write_back_all(const struct helper_ctx *ctx, struct giveback_list *list, bool back)
+{
+	int left = deadline_left(ctx->deadline) - SPARE_MS, r;
+
 	if (left < SPARE_MS)
 		left = SPARE_MS;
-	for (size_t i = 0; i < list->nr; i++) {
-		/* So that its last answer is in before it is given up */
-		list->entries[i].timeout_ms = left / 2;
-		jobs[i] = (struct fanout_job){ .arg = &list->entries[i],
-					       .result = &list->entries[i].error };
-	}
-	fanout_run(jobs, list->nr, sizeof(int), ctx->rootfd, write_back, left);
-	for (size_t i = 0; i < list->nr; i++)
-		if (jobs[i].error < 0)
-			list->entries[i].error = jobs[i].error;
-	return 0;
+	r = giveback_write(ctx, list, back && left > RECORDED_MS ? RECORDED_MS : left);
+	return r < 0 || !back || all_written(list)
+		       ? r
+		       : detour_write(ctx, list, deadline_left(ctx->deadline) - SPARE_MS);
 }
 
 /* All its records: a run before this one may have left some */
@@ -195,38 +258,77 @@ static int forget_bus(struct journal *journal, unsigned int bus)
 	return r;
 }
 
-/* Return: 1 when the record stays for another try, 0 not, else -errno */
-static int settle(const struct helper_ctx *ctx, struct journal *journal,
-		  const struct giveback *entry)
+static int forget_late(struct journal *journal, const char *section)
 {
-	bool last_try = ctx->claim.state == CLAIM_RETURNING;
+	const struct journal_record *record;
+	int r = 0;
 
-	if (entry->error < 0)
+	while (r == 0 && (record = journal_find(journal, VERB_LATE, section)))
+		r = journal_undone(journal, (size_t)(record - journal->records));
+	return r;
+}
+
+static int forget(struct journal *journal, const struct giveback *entry)
+{
+	int r = entry->late ? 0 : forget_bus(journal, entry->record.bus);
+
+	return r < 0 ? r : forget_late(journal, entry->record.section);
+}
+
+static void complain(const struct helper_ctx *ctx, const struct giveback *entry, bool last)
+{
+	if (entry->late)
+		helper_say(
+			ctx,
+			"[%s] no bus leads to the monitor, to give it input %u back: use its own "
+			"buttons",
+			entry->record.section, entry->input);
+	else
 		helper_say(ctx, "[%s] the monitor on i2c-%u did not take input %u back: %s: %s",
 			   entry->record.section, entry->record.bus, entry->input,
 			   strerror(-entry->error),
-			   last_try ? "use its own buttons" : "it is tried once more at release");
-	if (entry->error < 0 && !last_try)
+			   last ? "use its own buttons" : "it is tried once more at release");
+}
+
+/* Return: 1 when the record stays for another try, 0 not, else -errno */
+static int settle(const struct helper_ctx *ctx, struct journal *journal,
+		  const struct giveback *entry, bool last)
+{
+	if (entry->error < 0)
+		complain(ctx, entry, last);
+	if (entry->error < 0 && !last)
 		return 1;
-	return forget_bus(journal, entry->record.bus);
+	return forget(journal, entry);
+}
+
+/* Those that wait for the guest's devices are no failure. Return: 1 or 0 */
+static int any_late(const struct journal *journal)
+{
+	for (size_t i = 0; i < journal->nr; i++)
+		if (!journal->records[i].undone && strcmp(journal->records[i].verb, VERB_LATE) == 0)
+			return 1;
+	return 0;
 }
 
 static int give_back(struct helper_ctx *ctx, struct journal *journal)
 {
 	_cleanup_(giveback_list_free) struct giveback_list list = { 0 };
+	bool back = devices_are_back(ctx);
 	int kept = 0, r = end_switchers(ctx, journal);
 
 	if (r == 0)
 		r = plan(ctx, journal, &list);
+	if (r == 0 && back)
+		plan_late(journal, &list);
 	if (r == 0)
-		r = write_all(ctx, &list);
+		r = write_back_all(ctx, &list, back);
 	for (size_t i = 0; r >= 0 && i < list.nr; i++) {
-		r = settle(ctx, journal, &list.entries[i]);
+		r = settle(ctx, journal, &list.entries[i], back);
 		kept += r > 0;
 	}
 	if (r < 0 || kept > 0)
 		return r < 0 ? r : 1;
-	return journal_remove(ctx->dirfd, DISPLAY_NAME);
+	return any_late(journal) ? 0 : journal_remove(ctx->dirfd, DISPLAY_NAME);
 }
 
 static void print_plan(const struct helper_ctx *ctx, const struct journal *journal)

@@ -20,6 +20,12 @@
 #define SET_GAP_MIN_MS 50
 #define SET_GAP_MAX_MS 1000
 
+int probe_is_heard(const struct probe *probe)
+{
+	return probe->input_error == 0 || probe->input_error == -ENOMSG ||
+	       probe->input_error == -EBADMSG || probe->input_error == -EOPNOTSUPP;
+}
+
 struct question {
 	unsigned int bus;
 	struct probe_ask ask;
@@ -63,6 +69,15 @@ static int ask_input(int fd, uint8_t source_address, uint8_t *ret)
 	return 0;
 }
 
+static void ask_offers(int fd, uint8_t source_address, struct caps_inputs *ret)
+{
+	char text[DDC_CAPS_MAX];
+	int len = ddc_get_caps(fd, source_address, text);
+
+	if (len < 0 || caps_parse_inputs(text, (size_t)len, ret) < 0)
+		ret->nr = 0;
+}
+
 /* Runs in a process of its own: see fanout.h */
 static void ask_bus(int rootfd, const void *arg, void *result)
 {
@@ -81,6 +96,8 @@ static void ask_bus(int rootfd, const void *arg, void *result)
 		probe->input_error = probe->error;
 	else if (question->ask.input)
 		probe->input_error = ask_input(fd, question->ask.source_address, &probe->input);
+	if (question->ask.offers && probe_is_heard(probe))
+		ask_offers(fd, question->ask.source_address, &probe->offers);
 }
 
 static void take_answer(const struct question *question, const struct probe *answer,
@@ -93,6 +110,7 @@ static void take_answer(const struct question *question, const struct probe *ans
 	if (question->ask.input) {
 		probe->input_error = answer->input_error;
 		probe->input = answer->input;
+		probe->offers = answer->offers;
 	}
 }
 
@@ -187,17 +205,19 @@ int monitor_valid(const char *monitor)
 	return monitor[i] == '\0' || (monitor[i] == ':' && monitor[i + 1]);
 }
 
+int monitor_is_on(const struct bus *bus, const struct probe *probe, const char *monitor)
+{
+	if (monitor_is_connector(monitor))
+		return strcmp(bus->connector, monitor) == 0;
+	return probe->error == 0 && edid_matches(&probe->edid, monitor);
+}
+
 int monitor_find(const struct bus_list *list, const struct probe *probes, const char *monitor)
 {
-	bool connector = monitor_is_connector(monitor);
 	int found = -ENOENT;
 
 	for (size_t i = 0; i < list->nr; i++) {
-		bool same =
-			connector ? strcmp(list->buses[i].connector, monitor) == 0
-				  : probes[i].error == 0 && edid_matches(&probes[i].edid, monitor);
-
-		if (!same)
+		if (!monitor_is_on(&list->buses[i], &probes[i], monitor))
 			continue;
 		if (found >= 0)
 			return -ENOTUNIQ;

@@ -7,13 +7,15 @@
 
 #include "../../lib/cleanup.h"
 #include "bus.h"
+#include "caps.h"
 #include "edid.h"
 
 /* What one bus is asked */
 struct probe_ask {
 	bool edid;
 	bool input;
-	uint8_t source_address; /* for input */
+	bool offers;		/* which inputs it has: 100 ms for each 32 bytes of a string */
+	uint8_t source_address; /* for both */
 };
 
 /* What it answered; -ENODATA for what it was not asked */
@@ -22,7 +24,11 @@ struct probe {
 	struct edid edid;
 	int input_error; /* of reading the input source */
 	uint8_t input;
+	struct caps_inputs offers; /* empty when it does not say */
 };
+
+/** probe_is_heard() - did the monitor answer over DDC/CI, be it nonsense. Return: 1 or 0 */
+int probe_is_heard(const struct probe *probe);
 
 /**
  * monitors_ask() - ask several buses at once
@@ -54,6 +60,9 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
  */
 int monitor_find(const struct bus_list *list, const struct probe *probes, const char *monitor)
 	_must_check_;
+
+/** monitor_is_on() - is a bus's monitor the one that is meant. Return: 1 or 0 */
+int monitor_is_on(const struct bus *bus, const struct probe *probe, const char *monitor);
 
 /** monitor_is_connector() - "card0-DP-1", not an EDID identity. Return: 1 or 0 */
 int monitor_is_connector(const char *monitor);

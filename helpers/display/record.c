@@ -74,6 +74,25 @@ int record_parse_switch(const struct journal_record *record, struct switch_recor
 	return 0;
 }
 
+int record_late(struct journal *journal, const struct display *display)
+{
+	return add_numbers(journal, VERB_LATE, display->section,
+			   (unsigned long long)display->host_input,
+			   (unsigned long long)display->guest_input);
+}
+
+int record_parse_late(const struct journal_record *record, struct switch_record *ret)
+{
+	unsigned long long host, guest;
+
+	if (parse_numbers(record, UINT8_MAX, UINT8_MAX, &host, &guest) < 0)
+		return -EBADMSG;
+	*ret = (struct switch_record){ .host_input = (uint8_t)host,
+				       .guest_input = (uint8_t)guest,
+				       .section = record->object };
+	return 0;
+}
+
 int record_want(struct journal *journal, const struct display *display,
 		unsigned long long qemu_start)
 {

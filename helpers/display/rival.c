@@ -5,6 +5,7 @@
 
 #include "../../lib/registry.h"
 #include "../../lib/state.h"
+#include "../../lib/text.h"
 #include "display.h"
 
 /* Return: 1 this claim's guest has switched the bus, 0 not, else -errno */
@@ -31,6 +32,21 @@ static int has_switched(const struct helper_ctx *ctx, const struct claim *claim,
 	return 0;
 }
 
+static bool is_other_running(const struct helper_ctx *ctx, const struct claim *claim)
+{
+	return strcmp(claim->uuid, ctx->claim.uuid) != 0 && claim->state == CLAIM_RUNNING &&
+	       process_alive(ctx->rootfd, &claim->owner) > 0;
+}
+
+static void name_guest(const struct claim *claim, struct rival *rival)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (text_printable(claim->guest, &name) < 0)
+		name = NULL;
+	(void)snprintf(rival->guest, sizeof(rival->guest), "%s", name ?: "?");
+}
+
 int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long long qemu_start,
 	       struct rival *ret)
 {
@@ -45,15 +61,41 @@ int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long lon
 		const struct claim *claim = &claims.claims[i];
 
 		/* One whose journal cannot be read has no say */
-		if (strcmp(claim->uuid, ctx->claim.uuid) == 0 || claim->state != CLAIM_RUNNING ||
-		    claim->owner.start_time < last ||
-		    process_alive(ctx->rootfd, &claim->owner) <= 0 ||
+		if (claim->owner.start_time < last || !is_other_running(ctx, claim) ||
 		    has_switched(ctx, claim, bus, &rival) <= 0)
 			continue;
 		last = claim->owner.start_time;
 		*ret = rival;
+		name_guest(claim, ret);
 		ret->later = last > qemu_start;
 		found = 1;
 	}
 	return found;
+}
+
+static bool claim_names(const struct claim *claim, const struct edid *edid)
+{
+	_cleanup_display_list_ struct display_list list = { 0 };
+	struct display_error err;
+
+	if (displays_read(claim, &list, &err) < 0)
+		return false;
+	for (size_t i = 0; i < list.nr; i++)
+		if (edid_matches(edid, list.displays[i].monitor))
+			return true;
+	return false;
+}
+
+int rival_wants(const struct helper_ctx *ctx, const struct edid *edid)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	int r = registry_load(ctx->statefd, &claims);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < claims.nr; i++)
+		if (is_other_running(ctx, &claims.claims[i]) &&
+		    claim_names(&claims.claims[i], edid))
+			return 1;
+	return 0;
 }

@@ -79,6 +79,19 @@ static int read_numbers(const struct claim *claim, struct display *display,
 	return r;
 }
 
+static int read_shared(const struct claim *claim, struct display *display,
+		       struct display_error *err)
+{
+	const char *text = inidoc_get(&claim->doc, display->section, "shared") ?: "yes";
+	int shared = parse_bool(text);
+
+	if (shared < 0)
+		return invalid(err, "[%.60s] shared is '%.40s': expected yes or no",
+			       display->section, text);
+	display->shared = shared;
+	return 0;
+}
+
 static int display_read(const struct claim *claim, const char *section, struct display *ret,
 			struct display_error *err)
 {
@@ -96,6 +109,8 @@ static int display_read(const struct claim *claim, const char *section, struct d
 			       "connector as card0-DP-1; usher-display list prints both",
 			       section, display.monitor);
 	r = read_numbers(claim, &display, err);
+	if (r == 0)
+		r = read_shared(claim, &display, err);
 	if (r == 0 && display.guest_input < 0)
 		return invalid(err,
 			       "[%.60s] has no guest_input: set it to the input the guest's cable "

@@ -17,6 +17,10 @@
 /* Between two looks for the monitor, doubled each time */
 #define LOOK_MIN_MS 200
 #define LOOK_MAX_MS 2000
+/* Between two looks at a monitor that has been switched; one that falls back does it in seconds */
+#define WATCH_GAP_MS 2000
+/* As often it is switched again: a user at its buttons has the last word */
+#define SWITCH_AGAIN 3
 
 struct switcher {
 	struct helper_ctx *ctx;
@@ -106,10 +110,31 @@ static int look_once(struct switcher *switcher)
 	return r < 0 ? r : monitor_find(&switcher->buses, probes, switcher->display->monitor);
 }
 
+/*
+ * No bus of the host's leads to it, as far as one can see; then one of the guest's devices may, as
+ * soon as they are back. A monitor that is found later has a better way, and this one is not used.
+ */
+static int note_late(const struct switcher *switcher)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int lock = -1;
+	int r;
+
+	if (switcher->display->host_input < 0 ||
+	    !inidoc_has_section(&switcher->ctx->claim.doc, "vfio"))
+		return 0;
+	lock = journal_lock(switcher, &journal);
+	if (lock < 0)
+		return lock;
+	r = record_late(&journal, switcher->display);
+	return r < 0 ? r : 0;
+}
+
 /* Until it is found: a monitor that sleeps, or has just lost its signal, needs a while */
 static int look(struct switcher *switcher)
 {
 	int gap = LOOK_MIN_MS, left, r;
+	bool noted = false;
 
 	r = buses_ready(switcher->ctx->rootfd, MODULE_MS);
 	if (r == 0)
@@ -120,7 +145,10 @@ static int look(struct switcher *switcher)
 		left = deadline_left(switcher->deadline);
 		if (left == 0)
 			return -ENODEV;
-		r = wait_ms(switcher, left < gap ? left : gap);
+		r = noted ? 0 : note_late(switcher);
+		noted = true;
+		if (r == 0)
+			r = wait_ms(switcher, left < gap ? left : gap);
 		if (r < 0)
 			return r;
 		gap = gap * 2 < LOOK_MAX_MS ? gap * 2 : LOOK_MAX_MS;
@@ -128,8 +156,8 @@ static int look(struct switcher *switcher)
 	return r;
 }
 
-/* Return: what the monitor shows now, -ENODATA when it does not say */
-static int ask_input(struct switcher *switcher, size_t index)
+/* Which input it shows now. Return: 0 with @ret filled as far as it answers, -ENOMEM */
+static int ask(struct switcher *switcher, size_t index, struct probe *ret)
 {
 	_cleanup_free_ struct probe_ask *asks = calloc(switcher->buses.nr, sizeof(*asks));
 	_cleanup_free_ struct probe *probes = calloc(switcher->buses.nr, sizeof(*probes));
@@ -139,10 +167,11 @@ static int ask_input(struct switcher *switcher, size_t index)
 		return -ENOMEM;
 	asks[index].input = true;
 	asks[index].source_address = switcher->display->source_address;
+	/* So it stays for a bus that hangs, and is not asked */
+	probes[index].input_error = -ETIMEDOUT;
 	r = monitors_ask(switcher->ctx->rootfd, &switcher->buses, asks, PROBE_MS, probes);
-	if (r < 0)
-		return r;
-	return probes[index].input_error == 0 ? probes[index].input : -ENODATA;
+	*ret = probes[index];
+	return r;
 }
 
 /* Return: the host's input, -ENODATA when nobody knows it */
@@ -150,6 +179,7 @@ static int host_input(struct switcher *switcher, size_t index)
 {
 	unsigned int bus = switcher->buses.buses[index].number;
 	struct rival rival;
+	struct probe probe;
 	int r;
 
 	if (switcher->display->host_input >= 0)
@@ -158,7 +188,24 @@ static int host_input(struct switcher *switcher, size_t index)
 	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
 	if (r != 0)
 		return r < 0 ? r : rival.host_input;
-	return ask_input(switcher, index);
+	r = ask(switcher, index, &probe);
+	if (r < 0)
+		return r;
+	return probe.input_error == 0 ? probe.input : -ENODATA;
+}
+
+/* Return: 1 somebody else has it and keeps it, 0 not, else -errno */
+static int is_taken(const struct switcher *switcher, unsigned int bus)
+{
+	struct rival rival;
+	int r;
+
+	if (switcher->display->shared)
+		return 0;
+	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
+	if (r > 0)
+		report(switcher, LOG_INFO, "left to guest %s, as shared = no has it", rival.guest);
+	return r;
 }
 
 static int announce(const struct switcher *switcher, unsigned int bus, int host)
@@ -180,19 +227,97 @@ static int announce(const struct switcher *switcher, unsigned int bus, int host)
 	return r < 0 ? r : 0;
 }
 
+static int write_guest_input(const struct switcher *switcher, unsigned int bus)
+{
+	const struct display *display = switcher->display;
+
+	return monitor_set_input(switcher->ctx->rootfd, bus, display->source_address,
+				 (uint8_t)display->guest_input, switcher->deadline, switcher->qemu);
+}
+
 static int switch_over(const struct switcher *switcher, unsigned int bus, int host)
 {
 	const struct display *display = switcher->display;
 	int r = announce(switcher, bus, host);
 
 	if (r == 0)
-		r = monitor_set_input(switcher->ctx->rootfd, bus, display->source_address,
-				      (uint8_t)display->guest_input, switcher->deadline,
-				      switcher->qemu);
+		r = write_guest_input(switcher, bus);
 	if (r == 0)
 		report(switcher, LOG_INFO, "input %d, on i2c-%u; the host's is %d",
 		       display->guest_input, bus, host);
 	return r;
+}
+
+/* What became of a monitor that has been switched */
+struct aftermath {
+	bool heard;  /* it has answered since, on the host's cable */
+	bool fallen; /* it showed the host's input when it was looked at last */
+	int again;
+};
+
+static void describe(const struct switcher *switcher, unsigned int bus,
+		     const struct aftermath *after)
+{
+	if (!after->heard)
+		report(switcher, LOG_WARNING,
+		       "it answers on its active input only: since it shows the guest, i2c-%u is "
+		       "deaf; the way back may have to wait for the guest's GPU, or for its "
+		       "buttons",
+		       bus);
+	else if (after->fallen)
+		report(switcher, LOG_WARNING,
+		       "it falls back by itself: the guest's input has no signal; raise delay, or "
+		       "see that the guest's cable is in input %d",
+		       switcher->display->guest_input);
+}
+
+/* Return: 0 to look on, 1 it is somebody else's now, else -errno */
+static int look_after(struct switcher *switcher, size_t index, int host, struct aftermath *after)
+{
+	unsigned int bus = switcher->buses.buses[index].number;
+	struct rival rival;
+	struct probe probe;
+	int r = ask(switcher, index, &probe);
+
+	if (r < 0)
+		return r;
+	after->heard |= probe_is_heard(&probe);
+	after->fallen = probe.input_error == 0 && probe.input == host;
+	if (probe.input_error < 0 || probe.input == switcher->display->guest_input)
+		return 0;
+	/* Neither ours nor the host's: another guest's, or the user's */
+	if (!after->fallen)
+		return 1;
+	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
+	if (r < 0 || (r > 0 && rival.later))
+		return r < 0 ? r : 1;
+	if (after->again == SWITCH_AGAIN)
+		return 0;
+	after->again++;
+	report(switcher, LOG_INFO, "it has fallen back to input %d: switched again", host);
+	return write_guest_input(switcher, bus);
+}
+
+/* It has been switched; nothing that goes wrong from here on is an error */
+static void watch_over(struct switcher *switcher, size_t index, int host)
+{
+	struct aftermath after = { 0 };
+	int left;
+
+	while ((left = deadline_left(switcher->deadline)) > 0) {
+		if (wait_ms(switcher, left < WATCH_GAP_MS ? left : WATCH_GAP_MS) < 0 ||
+		    look_after(switcher, index, host, &after) != 0)
+			return;
+	}
+	describe(switcher, switcher->buses.buses[index].number, &after);
+}
+
+static bool any_hung(const struct bus_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->buses[i].hung)
+			return true;
+	return false;
 }
 
 static void complain(const struct switcher *switcher, int error)
@@ -216,6 +341,9 @@ static void complain(const struct switcher *switcher, int error)
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
 		if (causes[i].error == error)
 			what = causes[i].what;
+	if (error == -ENODEV && any_hung(&switcher->buses))
+		what = "a bus did not return, and no other one answers with this identity: unplug "
+		       "the monitor there and plug it in again";
 	report(switcher, LOG_WARNING, "not switched to input %d: %s",
 	       switcher->display->guest_input, what);
 }
@@ -224,6 +352,7 @@ static int work(struct switcher *switcher)
 {
 	const struct display *display = switcher->display;
 	long long due = deadline_in(display->delay_ms);
+	unsigned int bus;
 	int index, host, r = enroll(switcher);
 
 	switcher->deadline = due + display->timeout_ms;
@@ -233,11 +362,19 @@ static int work(struct switcher *switcher)
 	index = look(switcher);
 	if (index < 0)
 		return index;
+	bus = switcher->buses.buses[index].number;
+	r = is_taken(switcher, bus);
+	if (r != 0)
+		return r;
 	host = host_input(switcher, (size_t)index);
 	if (host < 0)
 		return host;
 	r = wait_ms(switcher, deadline_left(due));
-	return r < 0 ? r : switch_over(switcher, switcher->buses.buses[index].number, host);
+	if (r == 0)
+		r = switch_over(switcher, bus, host);
+	if (r == 0)
+		watch_over(switcher, (size_t)index, host);
+	return r;
 }
 
 static _Noreturn void switcher_main(struct helper_ctx *ctx, const struct display *display)

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/display/check.c - does each configured monitor answer, and will it when the guest runs */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/text.h"
+#include "display.h"
+
+/*
+ * In prepare the start waits for check: an EDID that is read in the normal time (13 ms at 100 kHz)
+ * is in by then; a bus that hangs is not waited for, and DDC/CI with its pauses not tried.
+ */
+#define PREPARE_MS 40
+
+static bool is_required(const struct claim *claim)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	const char *required = inidoc_get(&claim->doc, "claim", "required");
+
+	return required && text_split(required, " ", &words) == 0 &&
+	       strlist_has(&words, DISPLAY_NAME);
+}
+
+/* A hook waits for us; a claim that somebody has printed to look at has no living owner */
+static bool starts(const struct helper_ctx *ctx)
+{
+	return ctx->claim.state == CLAIM_PREPARING &&
+	       process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
+}
+
+/* What check looks at */
+struct look {
+	const struct helper_ctx *ctx;
+	bool hurried;		   /* a start waits for it */
+	struct survey host, guest; /* the host's buses, and those of the guest's devices */
+	struct journal journal;
+};
+
+static void look_close(struct look *look)
+{
+	survey_free(&look->host);
+	survey_free(&look->guest);
+	journal_close(&look->journal);
+}
+
+/*
+ * Have we switched the monitor on this bus in this run of the guest. On some monitors, on their
+ * active input alone, nobody listens then.
+ */
+static bool is_switched(const struct look *look, unsigned int bus)
+{
+	struct switch_record record;
+
+	for (size_t i = 0; i < look->journal.nr; i++)
+		if (!look->journal.records[i].undone &&
+		    strcmp(look->journal.records[i].verb, VERB_SWITCH) == 0 &&
+		    record_parse_switch(&look->journal.records[i], &record) == 0 &&
+		    record.bus == bus)
+			return true;
+	return false;
+}
+
+/* The guest's cable to the same monitor. Return: its index, -1 when there is none to be seen */
+static int find_twin(const struct look *look, const struct display *display, size_t index)
+{
+	const struct probe *probe = &look->host.probes[index];
+	const struct survey *guest = &look->guest;
+	char identity[EDID_IDENTITY];
+
+	if (probe->error < 0 || edid_identity(&probe->edid, identity) < 0)
+		return -1;
+	for (size_t i = 0; i < guest->list.nr; i++) {
+		const struct bus *bus = &guest->list.buses[i];
+
+		if (monitor_is_on(bus, &guest->probes[i], identity) ||
+		    (!monitor_is_connector(display->monitor) &&
+		     monitor_is_on(bus, &guest->probes[i], display->monitor)))
+			return (int)i;
+	}
+	return -1;
+}
+
+static int tell_deaf(const struct look *look, const struct display *display, unsigned int heard,
+		     unsigned int deaf)
+{
+	helper_say(look->ctx,
+		   "[%s] monitor %s answers on its active input only (i2c-%u, not i2c-%u): once it "
+		   "shows the guest, it hears the host no more; usher switches it back when the "
+		   "guest's GPU is back, until then there are its own buttons",
+		   display->section, display->monitor, heard, deaf);
+	return -EIO;
+}
+
+/* Return: 0, -EIO (said) when only one of a monitor's two cables is listened to */
+static int check_twin(const struct look *look, const struct display *display, size_t index)
+{
+	const struct probe *probe = &look->host.probes[index];
+	unsigned int bus = look->host.list.buses[index].number;
+	int twin = find_twin(look, display, index);
+	bool heard;
+
+	if (twin < 0 || look->guest.probes[twin].input_error == -ENODATA)
+		return 0;
+	heard = probe_is_heard(&look->guest.probes[twin]);
+	if (heard == probe_is_heard(probe))
+		return 0;
+	return heard ? tell_deaf(look, display, look->guest.list.buses[twin].number, bus)
+		     : tell_deaf(look, display, bus, look->guest.list.buses[twin].number);
+}
+
+static int tell_silent_found(const struct look *look, const struct display *display, size_t index)
+{
+	const struct probe *probe = &look->host.probes[index];
+	const struct helper_ctx *ctx = look->ctx;
+	unsigned int bus = look->host.list.buses[index].number;
+
+	if (probe->input_error == -EBUSY)
+		helper_say(ctx,
+			   "[%s] monitor %s on i2c-%u: a kernel driver holds its DDC address: "
+			   "unload ddcci",
+			   display->section, display->monitor, bus);
+	else if (!probe_is_heard(probe) && is_switched(look, bus))
+		helper_say(ctx,
+			   "[%s] monitor %s answers on its active input only: since it shows the "
+			   "guest, i2c-%u is deaf; usher switches it back when the guest's GPU is "
+			   "back, until then there are its own buttons",
+			   display->section, display->monitor, bus);
+	else if (display->host_input < 0)
+		helper_say(ctx,
+			   "[%s] monitor %s on i2c-%u does not say which input the host is on: %s: "
+			   "set host_input",
+			   display->section, display->monitor, bus, strerror(-probe->input_error));
+	else
+		helper_say(ctx,
+			   "[%s] monitor %s on i2c-%u has an EDID but does not answer to DDC/CI: "
+			   "%s: switch DDC/CI on in its menu; if it answers only on its active "
+			   "input, switching back may be impossible",
+			   display->section, display->monitor, bus, strerror(-probe->input_error));
+	return -EIO;
+}
+
+static int check_shared(const struct look *look, const struct display *display, unsigned int bus)
+{
+	struct rival rival;
+
+	if (display->shared || rival_find(look->ctx, bus, 0, &rival) <= 0)
+		return 0;
+	helper_say(
+		look->ctx,
+		"[%s] monitor %s shows guest %s: shut that guest down first, or set shared = yes",
+		display->section, display->monitor, rival.guest);
+	return -EBUSY;
+}
+
+static int check_found(const struct look *look, const struct display *display, size_t index)
+{
+	const struct probe *probe = &look->host.probes[index];
+	int r = check_shared(look, display, look->host.list.buses[index].number);
+
+	if (r == 0)
+		r = check_twin(look, display, index);
+	/* -ENODATA: not asked, or a connector whose monitor was not there for EDID */
+	if (r < 0 || probe->input_error == 0 || probe->input_error == -ENODATA)
+		return r;
+	return tell_silent_found(look, display, index);
+}
+
+/* A bus that did not answer in the short time of prepare is no reason to complain */
+static bool any_hung(const struct survey *survey)
+{
+	for (size_t i = 0; i < survey->list.nr; i++)
+		if (survey->list.buses[i].hung)
+			return true;
+	return false;
+}
+
+static void tell_missing(const struct look *look, const struct display *display)
+{
+	int twin = monitor_find(&look->guest.list, look->guest.probes, display->monitor);
+
+	if (twin >= 0)
+		helper_say(look->ctx,
+			   "[%s] only i2c-%u leads to monitor %s, and the guest takes that device: "
+			   "usher cannot switch it to the guest, and back only when the device is "
+			   "back, to host_input",
+			   display->section, look->guest.list.buses[twin].number, display->monitor);
+	else
+		helper_say(
+			look->ctx,
+			"[%s] no monitor %s on any of %zu buses: plug it in and switch it on, or "
+			"set monitor to what usher-display list prints",
+			display->section, display->monitor, look->host.list.nr);
+}
+
+static int check_one(const struct look *look, const struct display *display)
+{
+	int index = monitor_find(&look->host.list, look->host.probes, display->monitor);
+
+	if (index >= 0)
+		return check_found(look, display, (size_t)index);
+	if (look->hurried && any_hung(&look->host))
+		return 0;
+	if (index == -ENOTUNIQ)
+		helper_say(look->ctx,
+			   "[%s] several monitors answer to %s: add the serial, or name the "
+			   "connector (usher-display list prints both)",
+			   display->section, display->monitor);
+	else
+		tell_missing(look, display);
+	return index;
+}
+
+/* Only those that are configured, each with its own source address */
+static int ask_inputs(const struct helper_ctx *ctx, const struct display_list *list,
+		      struct survey *survey)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		for (size_t j = 0; j < survey->list.nr; j++)
+			if (monitor_is_on(&survey->list.buses[j], &survey->probes[j],
+					  list->displays[i].monitor))
+				survey->asks[j] = (struct probe_ask){
+					.input = true,
+					.source_address = list->displays[i].source_address,
+				};
+	return monitors_ask(ctx->rootfd, &survey->list, survey->asks, PROBE_MS, survey->probes);
+}
+
+/* Whoever is on the guest's devices, while they are the host's: a connector does not tell */
+static int ask_guest_inputs(const struct helper_ctx *ctx, const struct display_list *list,
+			    struct survey *survey)
+{
+	for (size_t i = 0; i < survey->list.nr; i++)
+		survey->asks[i] = (struct probe_ask){
+			.input = survey->probes[i].error == 0,
+			.source_address = list->displays[0].source_address,
+		};
+	return monitors_ask(ctx->rootfd, &survey->list, survey->asks, PROBE_MS, survey->probes);
+}
+
+static int look_around(const struct helper_ctx *ctx, const struct display_list *list,
+		       struct look *look)
+{
+	int r = survey_take(ctx, false, look->hurried ? PREPARE_MS : PROBE_MS, &look->host);
+
+	if (r < 0 || look->hurried)
+		return r;
+	r = ask_inputs(ctx, list, &look->host);
+	/* In a start, required or not, whoever has them open is in the way of their drivers */
+	if (r == 0 && !starts(ctx))
+		r = survey_take(ctx, true, PROBE_MS, &look->guest);
+	if (r == 0 && look->guest.list.nr > 0)
+		r = ask_guest_inputs(ctx, list, &look->guest);
+	if (r == 0)
+		r = journal_open(ctx->dirfd, DISPLAY_NAME, false, &look->journal);
+	return r;
+}
+
+static enum helper_exit check_all(const struct helper_ctx *ctx, const struct display_list *list)
+{
+	_cleanup_(look_close) struct look look = { .ctx = ctx,
+						   .hurried =
+							   starts(ctx) && !is_required(&ctx->claim),
+						   .journal = { .fd = -1 } };
+	int failed = 0, r = look_around(ctx, list, &look);
+
+	if (r < 0) {
+		helper_say(ctx, "cannot look for monitors: %s", strerror(-r));
+		return HELPER_FAILED;
+	}
+	for (size_t i = 0; i < list->nr; i++)
+		failed += check_one(&look, &list->displays[i]) < 0;
+	return failed ? HELPER_FAILED : HELPER_DONE;
+}
+
+enum helper_exit display_check(struct helper_ctx *ctx)
+{
+	_cleanup_display_list_ struct display_list list = { 0 };
+	struct display_error err;
+	int r = displays_read(&ctx->claim, &list, &err);
+
+	if (r < 0) {
+		helper_say(ctx, "%s", r == -EINVAL ? err.what : strerror(-r));
+		return HELPER_FAILED;
+	}
+	if (buses_are_ready(ctx->rootfd))
+		return check_all(ctx, &list);
+	/* apply loads it; check changes nothing */
+	if (!starts(ctx))
+		helper_say(ctx,
+			   "the monitors cannot be looked at before i2c-dev is loaded: modprobe "
+			   "i2c-dev");
+	return HELPER_DONE;
+}
