@@ -172,6 +172,112 @@ int sysbus_inhibit(const char *what, const char *who, const char *why, const cha
 	return fd < 0 ? -errno : fd;
 }
 
+/* --- The host's sleep ---------------------------------------------------------------------------- */
+
+struct sysbus_sleep {
+	sd_bus *bus;
+	enum sysbus_sleep_event event; /* the last one that has come, not yet handed out */
+};
+
+static int on_prepare_for_sleep(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+	struct sysbus_sleep *sleep = userdata;
+	int begins, r = sd_bus_message_read(signal, "b", &begins);
+
+	(void)error;
+	if (r < 0)
+		return r;
+	sleep->event = begins ? SYSBUS_SLEEP_BEGINS : SYSBUS_SLEEP_ENDED;
+	return 1;
+}
+
+void sysbus_sleep_close(struct sysbus_sleep *sleep)
+{
+	if (!sleep)
+		return;
+	cleanup_bus(&sleep->bus);
+	free(sleep);
+}
+
+static void cleanup_sleep(struct sysbus_sleep **sleep)
+{
+	sysbus_sleep_close(*sleep);
+}
+
+int sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret)
+{
+	_cleanup_(cleanup_sleep) struct sysbus_sleep *sleep = calloc(1, sizeof(*sleep));
+	_cleanup_message_ sd_bus_message *call = NULL;
+	long long deadline = deadline_in(timeout_ms);
+	int r = sleep ? bus_open(&sleep->bus) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	r = sd_bus_match_signal_async(sleep->bus, NULL, LOGIND, LOGIND_PATH, LOGIND_MGR,
+				      "PrepareForSleep", on_prepare_for_sleep, NULL, sleep);
+	/* The bus answers in order: after this one the match is in force */
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(sleep->bus, &call, "org.freedesktop.DBus",
+						   "/org/freedesktop/DBus", "org.freedesktop.DBus",
+						   "GetId");
+	if (r >= 0)
+		r = bus_call(sleep->bus, call, deadline, NULL);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(sleep);
+	return 0;
+}
+
+int sysbus_sleep_fd(const struct sysbus_sleep *sleep)
+{
+	return sd_bus_get_fd(sleep->bus);
+}
+
+int sysbus_sleep_next(struct sysbus_sleep *sleep)
+{
+	enum sysbus_sleep_event event;
+	int r = 1;
+
+	while (r > 0 && !sleep->event)
+		r = sd_bus_process(sleep->bus, NULL);
+	if (r < 0)
+		return r;
+	/* sd-bus deals with the end of the connection as with any other message */
+	if (sd_bus_is_open(sleep->bus) <= 0)
+		return -ENOTCONN;
+	event = sleep->event;
+	sleep->event = SYSBUS_SLEEP_NONE;
+	return event;
+}
+
+/* "257.13-1~deb13u1" */
+int sysbus_systemd_version(int timeout_ms)
+{
+	_cleanup_message_ sd_bus_message *call = NULL, *reply = NULL;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	long long deadline = deadline_in(timeout_ms);
+	const char *version;
+	unsigned int number = 0;
+	int r = bus_open(&bus);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_call(bus, &call, SYSTEMD, SYSTEMD_PATH, DBUS_PROPS, "Get");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ss", SYSTEMD_MGR, "Version");
+	if (r >= 0)
+		r = bus_call(bus, call, deadline, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "v", "s", &version);
+	if (r < 0)
+		return r;
+	while (*version >= '0' && *version <= '9' && number < 100000)
+		number = number * 10 + (unsigned int)(*version++ - '0');
+	return number ? (int)number : -EBADMSG;
+}
+
+/* --- Services ------------------------------------------------------------------------------------ */
+
 /* The jobs that have ended: path, result, path, result, ... */
 static int on_job_removed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {

@@ -25,6 +25,41 @@
 int sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
 		   int timeout_ms) _must_check_;
 
+/* Whether the host goes to sleep: a connection of its own, kept */
+struct sysbus_sleep;
+
+enum sysbus_sleep_event {
+	SYSBUS_SLEEP_NONE = 0,
+	SYSBUS_SLEEP_BEGINS, /* logind is about to suspend or hibernate the host */
+	SYSBUS_SLEEP_ENDED,  /* it is awake again, or could not be put to sleep */
+};
+
+/**
+ * sysbus_sleep_open() - subscribe to logind's PrepareForSleep
+ *
+ * A logind that is not there yet, or comes back, is heard as soon as it is.
+ *
+ * Return: 0, else -errno
+ * ABI: org.freedesktop.login1(5), signals
+ */
+int sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret) _must_check_;
+
+/** sysbus_sleep_fd() - becomes readable when there is something for sysbus_sleep_next() */
+int sysbus_sleep_fd(const struct sysbus_sleep *sleep);
+
+/**
+ * sysbus_sleep_next() - the next event there is already; never waits
+ *
+ * Return: a sysbus_sleep_event, else -errno when the bus has gone: to be opened anew
+ */
+int sysbus_sleep_next(struct sysbus_sleep *sleep) _must_check_;
+
+/** sysbus_sleep_close() - NULL is fine */
+void sysbus_sleep_close(struct sysbus_sleep *sleep);
+
+/** sysbus_systemd_version() - 257. Return: that, -EBADMSG when it is no number, else -errno */
+int sysbus_systemd_version(int timeout_ms) _must_check_;
+
 /**
  * sysbus_start_service() - run a program as a transient service of its own
  * @unit:	"usher-nosleep-UUID.service"

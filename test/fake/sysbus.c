@@ -266,6 +266,11 @@ static int do_set_cpus(const struct fake_effect *effect, const char *value)
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
 			  int timeout_ms);
+int __wrap_sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret);
+int __wrap_sysbus_sleep_fd(const struct sysbus_sleep *sleep);
+int __wrap_sysbus_sleep_next(struct sysbus_sleep *sleep);
+void __wrap_sysbus_sleep_close(struct sysbus_sleep *sleep);
+int __wrap_sysbus_systemd_version(int timeout_ms);
 int __wrap_sysbus_start_service(const char *unit, const char *description, const char *const *argv,
 				const char *const *stop_argv, int timeout_ms);
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms);
@@ -297,6 +302,38 @@ int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, co
 	if (r == 0 && inhibit.fd < 0)
 		r = -EIO;
 	return r < 0 ? r : inhibit.fd;
+}
+
+/* This host never sleeps: nobody tells */
+int __wrap_sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret)
+{
+	(void)timeout_ms, (void)ret;
+	return -EOPNOTSUPP;
+}
+
+int __wrap_sysbus_sleep_fd(const struct sysbus_sleep *sleep)
+{
+	(void)sleep;
+	return -1;
+}
+
+int __wrap_sysbus_sleep_next(struct sysbus_sleep *sleep)
+{
+	(void)sleep;
+	return SYSBUS_SLEEP_NONE;
+}
+
+void __wrap_sysbus_sleep_close(struct sysbus_sleep *sleep)
+{
+	(void)sleep;
+}
+
+int __wrap_sysbus_systemd_version(int timeout_ms)
+{
+	int r = bus_fault();
+
+	(void)timeout_ms;
+	return r < 0 ? r : 257;
 }
 
 int __wrap_sysbus_start_service(const char *unit, const char *description, const char *const *argv,

@@ -218,6 +218,15 @@ static int on_inhibit(sd_bus_message *call, void *userdata, sd_bus_error *error)
 		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "no");
 	if (!strcmp(what, "silent"))
 		return 1;
+	/* Who asks for it is told that the host sleeps and wakes */
+	if (!strcmp(what, "nap")) {
+		for (int begins = 1; r >= 0 && begins >= 0; begins--)
+			r = sd_bus_emit_signal(sd_bus_message_get_bus(call), "/org/freedesktop/login1",
+					       "org.freedesktop.login1.Manager", "PrepareForSleep",
+					       "b", begins);
+		if (r < 0)
+			return r;
+	}
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	r = sd_bus_reply_method_return(call, "h", fds[1]);
@@ -236,8 +245,16 @@ static int get_cpus(sd_bus *bus, const char *path, const char *interface, const 
 					   strstr(path, "empty") ? 0 : sizeof(bytes));
 }
 
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	(void)bus, (void)path, (void)interface, (void)property, (void)userdata, (void)error;
+	return sd_bus_message_append(reply, "s", "257.13-1~deb13u1");
+}
+
 static const sd_bus_vtable systemd_vtable[] = {
 	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("Version", "s", get_version, 0, 0),
 	SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("StartTransientUnit", "ssa(sv)a(sa(sv))", "o", on_start,
 		      SD_BUS_VTABLE_UNPRIVILEGED),
@@ -517,14 +534,70 @@ static void a_logind_that_never_answers_ends_at_the_deadline(void **state)
 	assert_true(now_ms() - start < LONG_MS);
 }
 
+static enum sysbus_sleep_event await_sleep_event(struct sysbus_sleep *sleep)
+{
+	struct pollfd p = { .fd = sysbus_sleep_fd(sleep), .events = POLLIN };
+	int r;
+
+	while ((r = sysbus_sleep_next(sleep)) == SYSBUS_SLEEP_NONE)
+		assert_int_equal(poll(&p, 1, LONG_MS), 1);
+	return (enum sysbus_sleep_event)r;
+}
+
+static void the_hosts_sleep_is_heard_begin_and_end(void **state)
+{
+	struct sysbus_sleep *sleep = NULL;
+	int fd;
+
+	(void)state;
+	assert_int_equal(sysbus_sleep_open(LONG_MS, &sleep), 0);
+	assert_int_equal(sysbus_sleep_next(sleep), SYSBUS_SLEEP_NONE);
+	fd = sysbus_inhibit("nap", "usher", "why", "block", LONG_MS);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(await_sleep_event(sleep), SYSBUS_SLEEP_BEGINS);
+	assert_int_equal(await_sleep_event(sleep), SYSBUS_SLEEP_ENDED);
+	assert_int_equal(sysbus_sleep_next(sleep), SYSBUS_SLEEP_NONE);
+	sysbus_sleep_close(sleep);
+	sysbus_sleep_close(NULL);
+}
+
+static void a_bus_that_goes_is_no_longer_listened_to(void **state)
+{
+	struct sysbus_sleep *sleep = NULL;
+	struct pollfd p;
+	int r;
+
+	(void)state;
+	assert_int_equal(sysbus_sleep_open(LONG_MS, &sleep), 0);
+	stop(service_pid);
+	stop(daemon_pid);
+	p = (struct pollfd){ .fd = sysbus_sleep_fd(sleep), .events = POLLIN };
+	while ((r = sysbus_sleep_next(sleep)) == SYSBUS_SLEEP_NONE)
+		assert_int_equal(poll(&p, 1, LONG_MS), 1);
+	assert_true(r < 0);
+	sysbus_sleep_close(sleep);
+	daemon_pid = start_daemon();
+	service_pid = start_service();
+}
+
+static void systemds_version_is_a_number(void **state)
+{
+	(void)state;
+	assert_int_equal(sysbus_systemd_version(LONG_MS), 257);
+}
+
 static void a_missing_bus_is_enoent_for_every_call(void **state)
 {
+	struct sysbus_sleep *sleep = NULL;
 	struct cpulist cpus = { 0 };
 
 	(void)state;
 	use_socket("missing");
 	assert_int_equal(sysbus_inhibit("sleep", "usher", "why", "block", LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_start_service("a.service", "a", argv_hold, NULL, LONG_MS), -ENOENT);
+	assert_int_equal(sysbus_sleep_open(LONG_MS, &sleep), -ENOENT);
+	assert_int_equal(sysbus_systemd_version(LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_stop_unit("a.service", LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_get_allowed_cpus("system.slice", &cpus, LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_set_allowed_cpus("system.slice", &cpus, LONG_MS), -ENOENT);
@@ -691,6 +764,9 @@ int main(void)
 		cmocka_unit_test_setup(an_inhibitor_is_a_descriptor_that_survives_the_call, setup),
 		cmocka_unit_test_setup(a_refused_inhibitor_is_eacces, setup),
 		cmocka_unit_test_setup(a_logind_that_never_answers_ends_at_the_deadline, setup),
+		cmocka_unit_test_setup(the_hosts_sleep_is_heard_begin_and_end, setup),
+		cmocka_unit_test_setup(a_bus_that_goes_is_no_longer_listened_to, setup),
+		cmocka_unit_test_setup(systemds_version_is_a_number, setup),
 		cmocka_unit_test_setup(a_missing_bus_is_enoent_for_every_call, setup),
 		cmocka_unit_test_setup(a_socket_nobody_listens_on_is_econnrefused, setup),
 		cmocka_unit_test_setup(a_bus_that_accepts_and_stays_silent_ends_at_the_deadline,
