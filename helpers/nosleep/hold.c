@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../lib/log.h"
 #include "../../lib/sysbus.h"
@@ -15,8 +16,12 @@
 /* Between attempts, doubled each time */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+/* Between attempts to hear of the host's sleep: nobody waits for it */
+#define LISTEN_GAP_MS 2000
+#define LISTEN_MS     1000
 
 struct hold {
+	const struct helper_ctx *ctx;
 	int rootfd;
 	const char *guest; /* printable */
 	struct nosleep_wish wish;
@@ -24,12 +29,17 @@ struct hold {
 	int qemu;      /* pidfd */
 	int inhibitor; /* -1 when lost */
 	int backoff_ms;
+	struct sysbus_sleep *sleep; /* NULL while there is no bus */
+	long long listen_at;	    /* as deadline_in() */
+	struct slept slept;
+	long long asleep_since; /* boot time in ms, 0 when awake */
 };
 
 static void hold_close(struct hold *hold)
 {
 	cleanup_close(&hold->inhibitor);
 	cleanup_close(&hold->qemu);
+	sysbus_sleep_close(hold->sleep);
 	free(hold->why);
 }
 
@@ -80,6 +90,97 @@ static void lose(struct hold *hold)
 	hold->backoff_ms = BACKOFF_MIN_MS;
 }
 
+/* --- sleep that comes all the same --------------------------------------------------------------- */
+
+static long long clock_ms(clockid_t clock)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(clock, &ts);
+	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void fall_asleep(struct hold *hold)
+{
+	hold->asleep_since = clock_ms(CLOCK_BOOTTIME);
+	hold->slept.since = clock_ms(CLOCK_REALTIME) / 1000;
+	log_line(hold->rootfd, LOG_WARNING, "%s: the host goes to sleep under the running guest",
+		 hold->guest);
+}
+
+static void wake_up(struct hold *hold)
+{
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	/* It began before we listened */
+	if (!hold->asleep_since)
+		return;
+	hold->slept.times++;
+	/* The boot time goes on while the host sleeps */
+	hold->slept.seconds =
+		(unsigned int)((clock_ms(CLOCK_BOOTTIME) - hold->asleep_since) / 1000);
+	hold->asleep_since = 0;
+	r = slept_store(hold->ctx->dirfd, &hold->slept);
+	if (r == 0)
+		r = slept_describe(&hold->ctx->claim, &hold->slept, &text);
+	log_line(hold->rootfd, LOG_WARNING, "%s: %s", hold->guest,
+		 r < 0 ? "the host has slept under the running guest" : text);
+}
+
+/* Return: ms until the next attempt, -1 when it is listened to */
+static int listen_for_sleep(struct hold *hold)
+{
+	if (hold->sleep)
+		return -1;
+	if (deadline_left(hold->listen_at) == 0) {
+		hold->listen_at = deadline_in(LISTEN_GAP_MS);
+		if (sysbus_sleep_open(LISTEN_MS, &hold->sleep) == 0)
+			return -1;
+	}
+	return deadline_left(hold->listen_at);
+}
+
+static void hear(struct hold *hold)
+{
+	int r;
+
+	while ((r = sysbus_sleep_next(hold->sleep)) > 0) {
+		if (r == SYSBUS_SLEEP_BEGINS)
+			fall_asleep(hold);
+		else
+			wake_up(hold);
+	}
+	if (r == 0)
+		return;
+	sysbus_sleep_close(hold->sleep);
+	hold->sleep = NULL;
+	hold->listen_at = deadline_in(LISTEN_GAP_MS);
+}
+
+/* --- as long as QEMU lives ------------------------------------------------------------------------ */
+
+static int shorter(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
+/* Return: 0, -EINTR, else -errno of poll(2) */
+static int wait_for_news(struct hold *hold, struct pollfd p[static 3])
+{
+	int listen = listen_for_sleep(hold);
+	int timeout = shorter(listen, hold->inhibitor < 0 ? hold->backoff_ms : -1);
+
+	/* A negative fd is passed over */
+	p[0] = (struct pollfd){ .fd = hold->qemu, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = hold->inhibitor };
+	p[2] = (struct pollfd){ .fd = hold->sleep ? sysbus_sleep_fd(hold->sleep) : -1,
+				.events = POLLIN };
+	return poll(p, 3, timeout) < 0 ? -errno : 0;
+}
+
 /*
  * Wait for the end of QEMU, or of logind: the other end of the inhibitor's FIFO is closed then.
  * A logind that comes back quickly finds the FIFO again; a second inhibitor is taken all the
@@ -90,18 +191,19 @@ static void lose(struct hold *hold)
  */
 static int keep(struct hold *hold)
 {
-	struct pollfd p[2] = { { .fd = hold->qemu, .events = POLLIN } };
+	struct pollfd p[3];
 
 	for (;;) {
-		/* A negative fd is passed over */
-		p[1] = (struct pollfd){ .fd = hold->inhibitor };
-		if (poll(p, 2, hold->inhibitor < 0 ? hold->backoff_ms : -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
+		int r = wait_for_news(hold, p);
+
+		if (r == -EINTR)
+			continue;
+		if (r < 0)
+			return r;
 		if (p[0].revents)
 			return 0;
+		if (p[2].revents)
+			hear(hold);
 		if (p[1].revents && take(hold, INHIBIT_MS) < 0)
 			lose(hold);
 		else if (hold->inhibitor < 0 && take(hold, INHIBIT_MS) == 0)
@@ -137,7 +239,8 @@ static int hold_open(const struct helper_ctx *ctx, struct hold *hold)
 
 static int hold_guest(struct helper_ctx *ctx, const char *guest)
 {
-	_cleanup_(hold_close) struct hold hold = { .rootfd = ctx->rootfd,
+	_cleanup_(hold_close) struct hold hold = { .ctx = ctx,
+						   .rootfd = ctx->rootfd,
 						   .guest = guest,
 						   .qemu = -1,
 						   .inhibitor = -1,

@@ -62,9 +62,65 @@ static int check_wish(const struct helper_ctx *ctx)
 	return r;
 }
 
+/* The first systemd in which root cannot pass over a lock that blocks */
+#define SYSTEMD_BLOCKS_ROOT 257
+#define VERSION_MS	    1000
+
+static void say_who_may(const struct helper_ctx *ctx, char *buf, size_t size)
+{
+	int version = sysbus_systemd_version(VERSION_MS);
+	struct nosleep_wish wish;
+	char err[200];
+
+	if (wish_read(&ctx->claim, &wish, err, sizeof(err)) == 0 &&
+	    (strcmp(wish.mode, "delay") == 0 || !strstr(wish.what, "sleep")))
+		(void)snprintf(buf, size, "anybody (so [nosleep] has it)");
+	else if (version > 0 && version < SYSTEMD_BLOCKS_ROOT)
+		(void)snprintf(buf, size, "root (systemd %d lets it: systemctl suspend)", version);
+	else
+		(void)snprintf(buf, size, "root (systemctl suspend -i, or /sys/power/state)");
+}
+
+/* By hand alone: it is no news at each start */
+static void tell_of_sleep(const struct helper_ctx *ctx)
+{
+	_cleanup_free_ char *text = NULL;
+	struct slept slept;
+	char who[80];
+
+	if (slept_load(ctx->dirfd, &slept) == 0 && slept_describe(&ctx->claim, &slept, &text) == 0)
+		helper_say(ctx, "%s", text);
+	if (!claim_has_devices(&ctx->claim))
+		return;
+	say_who_may(ctx, who, sizeof(who));
+	helper_say(
+		ctx,
+		"%s can put the host to sleep all the same: the guest's devices would lose their "
+		"power without its drivers being told, and most do not work then until the guest "
+		"is shut down and started again: shut it down, or suspend it, first",
+		who);
+}
+
+static bool starts(const struct helper_ctx *ctx)
+{
+	return ctx->claim.state == CLAIM_PREPARING &&
+	       process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
+}
+
+static int check_all(const struct helper_ctx *ctx)
+{
+	int r = check_wish(ctx);
+
+	return r < 0 ? r : check_needs(ctx);
+}
+
 static enum helper_exit check(struct helper_ctx *ctx)
 {
-	return check_wish(ctx) < 0 || check_needs(ctx) < 0 ? HELPER_FAILED : HELPER_DONE;
+	if (check_all(ctx) < 0)
+		return HELPER_FAILED;
+	if (!starts(ctx))
+		tell_of_sleep(ctx);
+	return HELPER_DONE;
 }
 
 /* --- The holder as a service, or as a detached process ---------------------------------------- */
@@ -263,6 +319,8 @@ static int end_holder(struct helper_ctx *ctx)
 	if (r == 0)
 		r = state_remove(ctx->dirfd, HOLDER_FILE);
 	if (r == 0)
+		r = state_remove(ctx->dirfd, SLEPT_FILE);
+	if (r == 0)
 		r = journal_remove(ctx->dirfd, NOSLEEP_NAME);
 	return r;
 }
@@ -298,7 +356,7 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 	}
 	if (already_held(ctx))
 		return HELPER_DONE;
-	if (check(ctx) != HELPER_DONE)
+	if (check_all(ctx) < 0)
 		return HELPER_FAILED;
 	if (helper_would(ctx, "start usher-nosleep-%s.service until process %d ends",
 			 ctx->claim.uuid, (int)ctx->claim.owner.pid))

@@ -13,6 +13,8 @@
  * (nosleep.holder, for which apply waits), and watches two descriptors: QEMU's pidfd, whose end
  * is its own end and with it the inhibitor's, and the inhibitor, whose error means that logind
  * has gone and that it must be taken again. When the service ends, systemd runs `usher recover`.
+ * A third descriptor is for sleep that comes all the same, as root can have it: it is logged, and
+ * noted in the claim's directory (nosleep.slept), for check to say.
  *
  * Nothing has to be given back but in `undo`, and only because QEMU may outlive `stopped`.
  * Where systemd is not PID 1, the holder is a detached process instead.
@@ -20,6 +22,7 @@
 
 #define NOSLEEP_NAME "nosleep"
 #define HOLDER_FILE  "nosleep.holder"
+#define SLEPT_FILE   "nosleep.slept"
 
 extern const struct helper nosleep_helper;
 
@@ -66,6 +69,30 @@ int holder_load(int dirfd, struct holder *ret) _must_check_;
  * Return: 0 with @ret filled, -ETIMEDOUT, else as holder_load() or -errno of inotify_add_watch(2)
  */
 int holder_wait(int dirfd, long long deadline, struct holder *ret) _must_check_;
+
+/* What nosleep.slept says: "TIMES SECONDS SINCE" */
+struct slept {
+	unsigned int times;
+	unsigned int seconds; /* the last time */
+	long long since;      /* the last time: seconds since the epoch */
+};
+
+/** slept_store() - Return: as state_write() */
+int slept_store(int dirfd, const struct slept *slept) _must_check_;
+
+/** slept_load() - Return: 0, -ENOENT when the host has not slept, -EBADMSG, else as state_read() */
+int slept_load(int dirfd, struct slept *ret) _must_check_;
+
+/**
+ * slept_describe() - what the last sleep has done to the guest, as one line
+ * @ret:	allocated
+ *
+ * Return: 0, -ENOMEM
+ */
+int slept_describe(const struct claim *claim, const struct slept *slept, char **ret) _must_check_;
+
+/** claim_has_devices() - does the guest hold devices of the host. Return: 1 or 0 */
+int claim_has_devices(const struct claim *claim);
 
 /**
  * hold() - take the inhibitor and keep it until QEMU ends

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/nosleep_apply_test.c - usher-nosleep against a logind that can go, refuse or stay silent */
 /* wraps: process_alive process_identify sysbus_inhibit sysbus_start_service sysbus_stop_unit */
+/* wraps: sysbus_sleep_open sysbus_sleep_fd sysbus_sleep_next sysbus_sleep_close */
+/* wraps: sysbus_systemd_version log_line */
 #include "tree.h"
 
 #include <fcntl.h>
@@ -11,6 +13,7 @@
 
 #include "helpers/nosleep/nosleep.h"
 #include "lib/deadline.h"
+#include "lib/log.h"
 #include "lib/state.h"
 #include "lib/sysbus.h"
 #include "lib/watch.h"
@@ -18,6 +21,7 @@
 /*
  * The inhibitor is the writing end of a FIFO in the tree, as logind's is; the test holds the
  * reading end. No writer: no inhibitor. What was asked for is written into it as text.
+ * The host's sleep is told through another FIFO: '1' begins, '2' ended, and its end is the bus's.
  * The "service" is a child of the test that runs what systemd would: usher-nosleep hold CLAIM.
  */
 
@@ -28,13 +32,14 @@
 #define LONG_MS 20000
 
 static struct tree *tree;
-static int real_root = -1, logind = -1;
+static int real_root = -1, logind = -1, sleep_bus = -1;
 static struct process qemu;
 static int start_results[4], stop_result;
 static unsigned int starts, stops;
 static int inhibit_error;
 static bool service_is_mute;
 static pid_t mute_service;
+static int systemd_version;
 static char started_description[256], started_argv[1024];
 
 static int run(const char *verb)
@@ -89,6 +94,74 @@ int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, co
 		return -EHOSTUNREACH;
 	(void)dprintf(fd, "%s|%s|%s|%s\n", what, who, why, mode);
 	return fd;
+}
+
+int __wrap_sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret);
+int __wrap_sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret)
+{
+	char path[128];
+	struct pollfd p = { .events = POLLIN };
+	int *fd;
+
+	assert_true(timeout_ms > 0);
+	(void)snprintf(path, sizeof(path), "%s/sleep", tree->dir);
+	p.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* Nobody writes: there is no bus */
+	if (p.fd < 0 || (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))) {
+		(void)close(p.fd);
+		return -ENOENT;
+	}
+	fd = malloc(sizeof(*fd));
+	assert_non_null(fd);
+	*fd = p.fd;
+	*ret = (struct sysbus_sleep *)fd;
+	return 0;
+}
+
+int __wrap_sysbus_sleep_fd(const struct sysbus_sleep *sleep);
+int __wrap_sysbus_sleep_fd(const struct sysbus_sleep *sleep)
+{
+	return *(const int *)sleep;
+}
+
+int __wrap_sysbus_sleep_next(struct sysbus_sleep *sleep);
+int __wrap_sysbus_sleep_next(struct sysbus_sleep *sleep)
+{
+	char event;
+	ssize_t n = read(*(int *)sleep, &event, 1);
+
+	if (n < 0)
+		return errno == EAGAIN ? SYSBUS_SLEEP_NONE : -errno;
+	return n == 0 ? -ENOTCONN : event - '0';
+}
+
+void __wrap_sysbus_sleep_close(struct sysbus_sleep *sleep);
+void __wrap_sysbus_sleep_close(struct sysbus_sleep *sleep)
+{
+	if (sleep)
+		(void)close(*(int *)sleep);
+	free(sleep);
+}
+
+int __wrap_sysbus_systemd_version(int timeout_ms);
+int __wrap_sysbus_systemd_version(int timeout_ms)
+{
+	assert_true(timeout_ms > 0);
+	return systemd_version;
+}
+
+void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
+void __wrap_log_line(int rootfd, int priority, const char *fmt, ...)
+{
+	_cleanup_close_ int fd =
+		openat(rootfd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	va_list args;
+
+	(void)priority;
+	va_start(args, fmt);
+	(void)vdprintf(fd, fmt, args);
+	va_end(args);
+	(void)dprintf(fd, "\n");
 }
 
 static pid_t run_service(void)
@@ -280,10 +353,15 @@ static int setup(void **state)
 	starts = stops = 0;
 	memset(start_results, 0, sizeof(start_results));
 	stop_result = inhibit_error = 0;
+	systemd_version = 257;
 	service_is_mute = false;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
 	if (mkfifo(path, 0600) < 0)
 		return -1;
+	(void)snprintf(path, sizeof(path), "%s/sleep", tree->dir);
+	if (mkfifo(path, 0600) < 0)
+		return -1;
+	sleep_bus = open(path, O_RDWR | O_CLOEXEC);
 	start_logind();
 	qemu = start_qemu();
 	tree_file(tree, "run/dbus/system_bus_socket", "");
@@ -303,6 +381,7 @@ static int teardown(void **state)
 		;
 	if (logind >= 0)
 		stop_logind();
+	(void)close(sleep_bus);
 	(void)close(real_root);
 	return tree_teardown(state);
 }
@@ -694,6 +773,144 @@ static void a_descriptor_has_a_path(void **state)
 	assert_int_equal(fd_path(9999, path, sizeof(path)), -ENOENT);
 }
 
+/* --- Sleep that comes all the same -------------------------------------------------------------- */
+
+#define SLEPT	HOME "/nosleep.slept"
+#define DEVICES "[vfio]\ndriver = vfio-pci\ndevice = 0000:01:00.0 10de:1b80 hostdev unmanaged\n"
+
+static void sleep_event(char event)
+{
+	assert_int_equal(write(sleep_bus, &event, 1), 1);
+}
+
+static bool wait_log(const char *text)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	while (deadline_left(deadline) > 0) {
+		if (exists("log") && strstr(tree_read(tree, "log"), text))
+			return true;
+		(void)poll(NULL, 0, 5);
+	}
+	return false;
+}
+
+static void sleep_under_the_guest_is_logged_and_said_by_check(void **state)
+{
+	(void)state;
+	write_claim("running", SLEEP_BLOCK DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('1');
+	assert_true(wait_log("win11: the host goes to sleep under the running guest\n"));
+	assert_false(exists(SLEPT));
+	sleep_event('2');
+	assert_true(wait_log("win11: the host slept for 0 s under the running guest, from 20"));
+	assert_true(wait_log("(1 time): its devices lost their power and its drivers were not told: "
+			     "shut the guest down and start it again if they do not work\n"));
+	(void)asked();
+	assert_true(held());
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	assert_non_null(strstr(said, "usher: win11: the host slept for 0 s under the running guest"));
+	sleep_event('1');
+	sleep_event('2');
+	assert_true(wait_log("(2 times)"));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_false(exists(SLEPT));
+}
+
+static void a_guest_without_devices_only_has_a_late_clock(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('1');
+	sleep_event('2');
+	assert_true(wait_log("(1 time): its clock may be late\n"));
+}
+
+static void waking_up_without_having_slept_is_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('2');
+	sleep_event('1');
+	assert_true(wait_log("goes to sleep"));
+	assert_null(strstr(tree_read(tree, "log"), "slept"));
+	assert_false(exists(SLEPT));
+}
+
+static void the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back(void **state)
+{
+	char path[128];
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)asked();
+	sleep_event('1');
+	assert_true(wait_log("goes to sleep"));
+	(void)close(sleep_bus);
+	(void)poll(NULL, 0, 300);
+	assert_true(held());
+	(void)snprintf(path, sizeof(path), "%s/sleep", tree->dir);
+	sleep_bus = open(path, O_RDWR | O_CLOEXEC);
+	sleep_event('2');
+	assert_true(wait_log("the host slept for "));
+	kill_qemu();
+	assert_released();
+}
+
+static void check_says_who_may_and_what_it_would_do_to_the_devices(void **state)
+{
+	static const struct {
+		const char *nosleep;
+		int version;
+		const char *expected;
+	} cases[] = {
+		{ SLEEP_BLOCK DEVICES, 252,
+		  "root (systemd 252 lets it: systemctl suspend) can put the host to sleep all the "
+		  "same: the guest's devices would lose their power" },
+		{ SLEEP_BLOCK DEVICES, 257,
+		  "root (systemctl suspend -i, or /sys/power/state) can put the host to sleep" },
+		{ SLEEP_BLOCK DEVICES, -ETIMEDOUT,
+		  "root (systemctl suspend -i, or /sys/power/state) can put the host to sleep" },
+		{ "inhibit = sleep\nmode = delay\n" DEVICES, 257,
+		  "anybody (so [nosleep] has it) can put the host to sleep" },
+		{ "inhibit = idle\nmode = block\n" DEVICES, 257,
+		  "anybody (so [nosleep] has it) can put the host to sleep" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		systemd_version = cases[i].version;
+		write_claim("running", cases[i].nosleep);
+		assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+		if (!strstr(said, cases[i].expected))
+			fail_msg("case %zu: %s", i, said);
+	}
+	/* A start is no time for it: the owner lives, and is the hook */
+	write_claim("preparing", SLEEP_BLOCK DEVICES);
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
+static void the_note_of_a_sleep_is_read_strictly(void **state)
+{
+	static const char *const bad[] = { "", "1 2", "1 2 x", "1 2 3 4", "-1 2 3", "4294967296 0 0" };
+	const struct slept slept = { .times = 2, .seconds = 61, .since = 1700000000 };
+	_cleanup_close_ int dirfd = openat(tree->rootfd, HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct slept now = { 0 };
+
+	(void)state;
+	assert_true(dirfd >= 0);
+	assert_int_equal(slept_load(dirfd, &now), -ENOENT);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		tree_file(tree, SLEPT, bad[i]);
+		assert_int_equal(slept_load(dirfd, &now), -EBADMSG);
+	}
+	assert_int_equal(slept_store(dirfd, &slept), 0);
+	assert_int_equal(slept_load(dirfd, &now), 0);
+	assert_memory_equal(&now, &slept, sizeof(now));
+}
+
 #define nosleep_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -728,6 +945,12 @@ int main(void)
 		nosleep_test(words_logind_does_not_know_are_refused_by_name),
 		nosleep_test(the_holder_file_is_read_strictly),
 		nosleep_test(a_descriptor_has_a_path),
+		nosleep_test(sleep_under_the_guest_is_logged_and_said_by_check),
+		nosleep_test(a_guest_without_devices_only_has_a_late_clock),
+		nosleep_test(waking_up_without_having_slept_is_nothing),
+		nosleep_test(the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back),
+		nosleep_test(check_says_who_may_and_what_it_would_do_to_the_devices),
+		nosleep_test(the_note_of_a_sleep_is_read_strictly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
