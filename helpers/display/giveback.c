@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "../../lib/attr.h"
 #include "../../lib/log.h"
 #include "../../lib/watch.h"
 #include "display.h"
@@ -277,12 +276,11 @@ static int forget(struct journal *journal, const struct giveback *entry)
 
 static void complain(const struct helper_ctx *ctx, const struct giveback *entry, bool last)
 {
+	/* Nor did we switch it; whether it is there at all, nobody knows */
 	if (entry->late)
-		helper_say(
-			ctx,
-			"[%s] no bus leads to the monitor, to give it input %u back: use its own "
-			"buttons",
-			entry->record.section, entry->input);
+		log_line(ctx->rootfd, LOG_INFO,
+			 "%s: [%s] no bus leads to the monitor, to give it input %u back",
+			 ctx->claim.guest, entry->record.section, entry->input);
 	else
 		helper_say(ctx, "[%s] the monitor on i2c-%u did not take input %u back: %s: %s",
 			   entry->record.section, entry->record.bus, entry->input,

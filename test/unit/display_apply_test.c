@@ -23,6 +23,7 @@
 static struct tree *tree;
 static struct process qemu;
 static struct fake_monitor *monitor;
+static const char *required = "";
 
 /* --- What is wrapped ---------------------------------------------------------------------------- */
 
@@ -129,8 +130,8 @@ static void write_claim_of(const char *uuid, const char *guest, const char *stat
 	(void)snprintf(path, sizeof(path), "run/usher/%s/claim.ini", uuid);
 	(void)snprintf(text, sizeof(text),
 		       "[claim]\nformat = 1\nguest = %s\nuuid = %s\nstate = %s\nowner = %d %llu\n"
-		       "required =\n%s",
-		       guest, uuid, state, (int)owner->pid, owner->start_time, display);
+		       "required = %s\n%s",
+		       guest, uuid, state, (int)owner->pid, owner->start_time, required, display);
 	tree_file(tree, path, text);
 }
 
@@ -665,6 +666,223 @@ static void a_dead_guest_has_no_say(void **state)
 	assert_int_equal(monitor->input, 15);
 }
 
+static void a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND "shared = no\n");
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run_for(UUID2, "check", false)), HELPER_FAILED);
+	assert_string_equal(said, "usher: linux: [display] monitor DEL shows guest win11: shut that "
+				  "guest down first, or set shared = yes\n");
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	assert_true(wait_log("linux: monitor DEL: left to guest win11, as shared = no has it\n"));
+	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
+	assert_int_equal(monitor->input, 17);
+	assert_int_equal(monitor->sets, 1);
+	end_second();
+}
+
+/* --- After the switch ------------------------------------------------------------------------------ */
+
+static void a_monitor_that_falls_back_is_switched_again(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 8500\n");
+	monitor->falls_back = 1;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("monitor DEL: it has fallen back to input 15: switched again\n"));
+	kill(qemu.pid, SIGKILL);
+	wait_switchers();
+	assert_int_equal(monitor->sets, 2);
+	assert_int_equal(monitor->input, 17);
+}
+
+static void one_that_falls_back_for_good_is_told_of(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 4100\n");
+	monitor->falls_back = 100;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("monitor DEL: it falls back by itself: the guest's input has no signal; "
+			     "raise delay, or see that the guest's cable is in input 17\n"));
+}
+
+static void what_the_user_chose_after_the_switch_is_left_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	monitor->input = 3;
+	while (__atomic_load_n(&monitor->gets, __ATOMIC_SEQ_CST) == 0)
+		(void)poll(NULL, 0, 5);
+	/* It does not look again */
+	while (waitpid(-1, NULL, WNOHANG) == 0)
+		(void)poll(NULL, 0, 5);
+	assert_int_equal(monitor->input, 3);
+	assert_int_equal(monitor->sets, 1);
+	assert_null(strstr(log_text(), "fall"));
+}
+
+/* --- Over the guest's GPU ------------------------------------------------------------------------- */
+
+#define GUEST_GPU "0000:01:00.0"
+#define DEVICES                                                                                    \
+	"[vfio]\ndriver = vfio-pci\ndevice = " GUEST_GPU " 10de:1b80 hostdev unmanaged\n"
+
+static struct fake_monitor *twin;
+
+/* The same monitor's other cable, on a bus of the guest's GPU, which is still, or again, the host's */
+static void add_twin(void)
+{
+	if (attr_exists(tree->rootfd, "sys/bus/i2c/devices/i2c-9") != 1) {
+		i2c_tree_pci(tree, GUEST_GPU, "0x030000\n");
+		i2c_tree_bus(tree, "pci0000:00/" GUEST_GPU, 9, "nvkm-0000:01:00.0-bus-0002\n");
+	}
+	twin = fake_monitor_add(9, "DEL", 0xa0c4, "JK9X");
+	twin->cable = 17;
+	twin->panel = monitor;
+}
+
+static void a_deaf_monitor_comes_back_over_the_guests_gpu(void **state)
+{
+	(void)state;
+	monitor->deaf = true;
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 0\ntimeout_ms = 2100\n" DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_true(wait_log("it answers on its active input only: since it shows the guest, i2c-5 is "
+			     "deaf"));
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "[display left] monitor DEL:a0c4:JK9X answers on its active "
+				     "input only: since it shows the guest, i2c-5 is deaf"));
+	write_claim("ending", LEFT DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_int_equal(monitor->input, 17);
+	/* The device is not back yet */
+	write_claim("returning", LEFT DEVICES);
+	tree_file(tree, HOME "/vfio.journal", "");
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_true(exists(JOURNAL));
+	assert_int_equal(unlinkat(tree->rootfd, HOME "/vfio.journal", 0), 0);
+	add_twin();
+	twin->deaf = true;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(twin->sets, 1);
+	assert_true(wait_log("[display left] input 15 written back on i2c-9, of the guest's device"));
+	assert_false(exists(JOURNAL));
+}
+
+static void one_that_only_the_guests_gpu_leads_to_comes_back_with_it(void **state)
+{
+	(void)state;
+	monitor->there = false;
+	write_claim("running", LEFT DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	while (!strstr(tree_read(tree, JOURNAL), "late display%20left 15 17\n"))
+		(void)poll(NULL, 0, 5);
+	write_claim("ending", LEFT DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_true(exists(JOURNAL));
+	write_claim("returning", LEFT DEVICES);
+	add_twin();
+	monitor->input = 17;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_false(exists(JOURNAL));
+}
+
+static void one_that_another_guest_names_is_not_taken_from_it(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL, "1 late display%20left 15 17\n");
+	write_claim("returning", LEFT DEVICES);
+	monitor->there = false;
+	add_twin();
+	monitor->input = 18;
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 18);
+	assert_false(exists(JOURNAL));
+	end_second();
+}
+
+static void one_that_is_nowhere_is_let_go(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL, "1 late display%20left 15 17\n");
+	write_claim("returning", LEFT DEVICES);
+	monitor->there = false;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_non_null(strstr(log_text(), "no bus leads to the monitor, to give it input 15 back"));
+	assert_false(exists(JOURNAL));
+}
+
+static void a_host_bus_that_takes_it_needs_no_detour(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL,
+		  "1 late display%20left 15 17\n2 switch 5:81:display%20left 15 17\n");
+	write_claim("returning", LEFT DEVICES);
+	add_twin();
+	monitor->input = 17;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(monitor->sets, 1);
+	assert_int_equal(twin->edids, 0);
+	assert_false(exists(JOURNAL));
+}
+
+static void check_tells_from_both_cables_who_answers_on_the_active_input_only(void **state)
+{
+	(void)state;
+	add_twin();
+	/* As somebody has printed it: who made it is gone */
+	write_claim_of(UUID, "win11", "preparing", &(struct process){ .pid = qemu.pid, .start_time = 1 },
+		       LEFT DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+	monitor->deaf = twin->deaf = true;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_string_equal(said,
+			    "usher: win11: [display left] monitor DEL:a0c4:JK9X answers on its active "
+			    "input only (i2c-5, not i2c-9): once it shows the guest, it hears the host "
+			    "no more; usher switches it back when the guest's GPU is back, until then "
+			    "there are its own buttons\n");
+	monitor->input = 17;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "answers on its active input only (i2c-9, not i2c-5)"));
+	monitor->there = false;
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "[display left] only i2c-9 leads to monitor DEL:a0c4:JK9X, and the "
+				     "guest takes that device"));
+}
+
+static void a_start_never_opens_the_buses_of_the_devices_it_takes(void **state)
+{
+	(void)state;
+	add_twin();
+	write_claim("preparing", LEFT DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	/* Nor when the step is required, and all the time is there */
+	required = "display";
+	write_claim("preparing", LEFT DEVICES);
+	required = "";
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_int_equal(monitor->edids, 2);
+	assert_int_equal(twin->edids, 0);
+}
+
 /* --- check and list -------------------------------------------------------------------------------- */
 
 static void check_is_content_with_a_monitor_that_answers(void **state)
@@ -751,11 +969,13 @@ static void list_prints_what_to_paste(void **state)
 	(void)state;
 	right->silent = true;
 	hung->hangs = true;
+	monitor->caps = "(prot(monitor)vcp(10 60(0F 11 1B 90)))";
 	assert_int_equal(RUN_SAYING(STDOUT_FILENO, run_list()), HELPER_DONE);
 	assert_string_equal(
 		said,
 		"BUS      CONNECTOR        MONITOR                    NAME           INPUT\n"
-		"i2c-5    card0-DP-1       DEL:a0c4:JK9X              FAKE           15 (0x0f)\n"
+		"i2c-5    card0-DP-1       DEL:a0c4:JK9X              FAKE           15 (0x0f); "
+		"offers dp1 hdmi1 usb-c 0x90\n"
 		"i2c-6                     GSM:5bd3:A%20B             FAKE           no DDC/CI: No "
 		"such device or address\n");
 }
@@ -807,6 +1027,17 @@ int main(void)
 		display_test(at_the_end_of_the_last_it_goes_to_whoever_still_runs),
 		display_test(another_guests_input_is_not_taken_for_the_hosts),
 		display_test(a_dead_guest_has_no_say),
+		display_test(a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it),
+		display_test(a_monitor_that_falls_back_is_switched_again),
+		display_test(one_that_falls_back_for_good_is_told_of),
+		display_test(what_the_user_chose_after_the_switch_is_left_alone),
+		display_test(a_deaf_monitor_comes_back_over_the_guests_gpu),
+		display_test(one_that_only_the_guests_gpu_leads_to_comes_back_with_it),
+		display_test(one_that_another_guest_names_is_not_taken_from_it),
+		display_test(one_that_is_nowhere_is_let_go),
+		display_test(a_host_bus_that_takes_it_needs_no_detour),
+		display_test(check_tells_from_both_cables_who_answers_on_the_active_input_only),
+		display_test(a_start_never_opens_the_buses_of_the_devices_it_takes),
 		display_test(check_is_content_with_a_monitor_that_answers),
 		display_test(check_names_what_is_wrong_and_the_cure),
 		display_test(a_start_does_not_wait_for_check),

@@ -89,6 +89,7 @@ static void buses_of_claimed_devices_are_left_out(void **state)
 {
 	_cleanup_claim_ struct claim claim = { 0 };
 	const struct process owner = { .pid = 1, .start_time = 1 };
+	_cleanup_bus_list_ struct bus_list list = { 0 };
 	struct tree *tree = *state;
 
 	i2c_tree_gpu(tree, 4, 1);
@@ -101,6 +102,12 @@ static void buses_of_claimed_devices_are_left_out(void **state)
 			 0);
 	assert_buses(tree, &claim, "4");
 	assert_buses(tree, NULL, "4 6");
+	assert_int_equal(buses_find_claimed(tree->rootfd, &claim, &list), 0);
+	assert_int_equal(list.nr, 1);
+	assert_int_equal(list.buses[0].number, 6);
+	bus_list_free(&list);
+	assert_int_equal(buses_find_claimed(tree->rootfd, NULL, &list), 0);
+	assert_int_equal(list.nr, 0);
 }
 
 static void no_i2c_at_all_is_an_empty_list(void **state)

@@ -168,6 +168,59 @@ static void what_goes_wrong_on_the_wire_is_told(void **state)
 	assert_int_equal(monitor->input, 15);
 }
 
+static void a_capabilities_request_is_the_six_bytes_of_the_standard(void **state)
+{
+	static const uint8_t expected[] = { 0x51, 0x83, 0xf3, 0x01, 0x20, 0x6e ^ 0x51 ^ 0x83 ^ 0xf3 ^ 0x21 };
+	uint8_t packet[DDC_ASK_CAPS_LEN];
+
+	(void)state;
+	ddc_encode_ask_caps(0x51, 0x120, packet);
+	assert_memory_equal(packet, expected, sizeof(expected));
+}
+
+static void a_part_of_the_capabilities_is_told_from_what_is_none(void **state)
+{
+	uint8_t reply[] = { 0x6e, 0x85, 0xe3, 0x00, 0x20, 'a', 'b', 0 };
+	const char *text = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(reply) - 1; i++)
+		reply[7] ^= reply[i];
+	reply[7] ^= 0x50;
+	assert_int_equal(ddc_decode_caps(reply, sizeof(reply), 0x20, &text), 2);
+	assert_memory_equal(text, "ab", 2);
+	assert_int_equal(ddc_decode_caps(reply, sizeof(reply), 0x40, &text), -EBADMSG);
+	for (size_t len = 0; len < sizeof(reply); len++)
+		assert_int_equal(ddc_decode_caps(reply, len, 0x20, &text), -EBADMSG);
+	for (size_t bit = 0; bit < sizeof(reply) * 8; bit++) {
+		uint8_t flipped[sizeof(reply)];
+
+		memcpy(flipped, reply, sizeof(flipped));
+		flipped[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(ddc_decode_caps(flipped, sizeof(flipped), 0x20, &text), -EBADMSG);
+	}
+	assert_int_equal(ddc_decode_caps((const uint8_t *)"\x6e\x80\xbe", 3, 0, &text), -ENOMSG);
+}
+
+static void the_capabilities_are_read_part_by_part(void **state)
+{
+	static const char caps[] = "(prot(monitor)type(lcd)model(A long name)cmds(01 02 03 07 0C E3 F3)"
+				   "vcp(10 60(0F 11 12) D6(01 04) DF)mccs_ver(2.2))";
+	char text[DDC_CAPS_MAX];
+
+	(void)state;
+	monitor->caps = caps;
+	monitor->naks = 1;
+	assert_int_equal(ddc_get_caps(fd, 0x51, text), sizeof(caps) - 1);
+	assert_memory_equal(text, caps, sizeof(caps) - 1);
+	monitor->silent = true;
+	assert_int_equal(ddc_get_caps(fd, 0x51, text), -ENXIO);
+	monitor->silent = false;
+	monitor->caps = NULL;
+	monitor->null_reply = true;
+	assert_int_equal(ddc_get_caps(fd, 0x51, text), -ENOMSG);
+}
+
 #define monitor_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -183,6 +236,9 @@ int main(void)
 		monitor_test(a_feature_is_set_and_the_monitor_left_in_peace),
 		monitor_test(a_feature_is_read_after_the_pause),
 		monitor_test(what_goes_wrong_on_the_wire_is_told),
+		cmocka_unit_test(a_capabilities_request_is_the_six_bytes_of_the_standard),
+		cmocka_unit_test(a_part_of_the_capabilities_is_told_from_what_is_none),
+		monitor_test(the_capabilities_are_read_part_by_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

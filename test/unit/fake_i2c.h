@@ -39,9 +39,16 @@ struct fake_monitor {
 	int garbled; /* replies whose checksum is still wrong */
 	int slow_ms;
 	int busy;	/* a kernel driver holds 0x37 */
+	struct fake_monitor *panel; /* another cable's, which shows the same; NULL for itself */
+	const char *caps;	    /* its capabilities string */
+	int falls_back; /* so many sets last until the input is asked for the second time */
 	uint8_t source; /* listens to this source address only; 0 for any */
 	/* what happened */
 	uint8_t asked; /* feature of the last get */
+	bool asked_caps;
+	unsigned int caps_offset;
+	uint8_t before;
+	int gets_since;
 	unsigned int sets, gets, edids;
 	uint8_t last_set[DDC_SET_LEN];
 };
@@ -131,6 +138,11 @@ static inline struct fake_monitor *fake_monitor_on(int fd)
 	return NULL;
 }
 
+static inline struct fake_monitor *fake_panel(struct fake_monitor *monitor)
+{
+	return monitor->panel ? monitor->panel : monitor;
+}
+
 /* Common to both directions. Return: 0, -errno */
 static inline int fake_transfer(struct fake_monitor *monitor, unsigned int addr)
 {
@@ -148,9 +160,41 @@ static inline int fake_transfer(struct fake_monitor *monitor, unsigned int addr)
 		return -EREMOTEIO;
 	}
 	if (addr == DDC_ADDR &&
-	    (monitor->silent || (monitor->deaf && monitor->input != monitor->cable)))
+	    (monitor->silent ||
+	     (monitor->deaf && fake_panel(monitor)->input != monitor->cable)))
 		return -ENXIO;
 	return 0;
+}
+
+static inline void fake_caps_reply(const struct fake_monitor *monitor, uint8_t *data, size_t len)
+{
+	uint8_t reply[DDC_CAPS_REPLY_LEN] = { 0x6e, 0x83, 0xe3,
+					      (uint8_t)(monitor->caps_offset >> 8),
+					      (uint8_t)monitor->caps_offset };
+	size_t whole = strlen(monitor->caps), part = 0;
+	uint8_t sum = 0x50;
+
+	if (monitor->caps_offset < whole)
+		part = whole - monitor->caps_offset;
+	if (part > DDC_CAPS_PART)
+		part = DDC_CAPS_PART;
+	memcpy(reply + 5, monitor->caps + monitor->caps_offset, part);
+	reply[1] = (uint8_t)(0x80 | (3 + part));
+	for (size_t i = 0; i < 5 + part; i++)
+		sum ^= reply[i];
+	reply[5 + part] = sum;
+	memcpy(data, reply, len < sizeof(reply) ? len : sizeof(reply));
+}
+
+/* One that finds no signal shows what it showed before, some time after the switch */
+static inline void fake_fall_back(struct fake_monitor *monitor)
+{
+	struct fake_monitor *panel = fake_panel(monitor);
+
+	if (panel->falls_back == 0 || panel->sets == 0 || ++panel->gets_since < 2)
+		return;
+	panel->falls_back--;
+	panel->input = panel->before;
 }
 
 static inline void fake_reply(struct fake_monitor *monitor, uint8_t *data, size_t len)
@@ -166,7 +210,8 @@ static inline void fake_reply(struct fake_monitor *monitor, uint8_t *data, size_
 	reply[3] = monitor->unsupported;
 	/* Rubbish in the high byte, as some have it */
 	reply[8] = 0x0f;
-	reply[9] = monitor->input;
+	fake_fall_back(monitor);
+	reply[9] = fake_panel(monitor)->input;
 	for (int i = 0; i < DDC_REPLY_LEN - 1; i++)
 		sum ^= reply[i];
 	reply[10] = sum;
@@ -189,11 +234,18 @@ static inline int fake_write_ddc(struct fake_monitor *monitor, const uint8_t *da
 	if (len == DDC_SET_LEN && data[2] == 0x03) {
 		memcpy(monitor->last_set, data, len);
 		monitor->sets++;
-		if (data[3] == DDC_INPUT_SOURCE)
-			monitor->input = data[5];
+		if (data[3] == DDC_INPUT_SOURCE) {
+			fake_panel(monitor)->before = fake_panel(monitor)->input;
+			fake_panel(monitor)->gets_since = 0;
+			fake_panel(monitor)->input = data[5];
+		}
 	} else if (len == DDC_GET_LEN && data[2] == 0x01) {
 		monitor->gets++;
 		monitor->asked = data[3];
+		monitor->asked_caps = false;
+	} else if (len == DDC_ASK_CAPS_LEN && data[2] == 0xf3) {
+		monitor->asked_caps = true;
+		monitor->caps_offset = (unsigned int)data[3] << 8 | data[4];
 	}
 	return 0;
 }
@@ -230,7 +282,9 @@ int __wrap_i2c_read_at(int fd, unsigned int addr, uint8_t *data, size_t len)
 
 	if (r < 0)
 		return r;
-	if (addr == DDC_ADDR) {
+	if (addr == DDC_ADDR && monitor->asked_caps && monitor->caps) {
+		fake_caps_reply(monitor, data, len);
+	} else if (addr == DDC_ADDR) {
 		fake_reply(monitor, data, len);
 	} else {
 		monitor->edids++;

@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/nosleep.bats - the host does not sleep under a running guest, and only then
+#
+# A suspend here goes as far as freezing all processes, for a second: the kernel's pm_test. Root may
+# pass over inhibitors before systemd 257, so it is a user who tries, whom polkit lets suspend.
+
+load ../guest/lib
+
+readonly rules=/etc/polkit-1/rules.d/50-lab.rules
+
+setup_file() {
+	echo 1 >/sys/module/suspend/parameters/pm_test_delay
+	cat >"$rules" <<-'EOT'
+		polkit.addRule(function(action, subject) {
+			if (subject.user == "nobody" && (action.id == "org.freedesktop.login1.suspend" ||
+			    action.id == "org.freedesktop.login1.suspend-multiple-sessions"))
+				return polkit.Result.YES;
+		});
+	EOT
+	systemctl restart polkit
+}
+
+teardown_file() {
+	rm -f "$rules"
+	systemctl restart polkit
+	echo 5 >/sys/module/suspend/parameters/pm_test_delay
+}
+
+setup() {
+	since=$(date '+%F %T')
+	echo freezer >/sys/power/pm_test
+	common_setup
+}
+
+teardown() {
+	echo none >/sys/power/pm_test
+	common_teardown
+}
+
+log() {
+	journalctl -t usher --since "$since" --no-pager -o cat
+}
+
+log_has() {
+	log | grep -q -- "$1"
+}
+
+inhibitors() {
+	systemd-inhibit --list --no-legend --no-pager | grep -c ' usher-nosleep '
+}
+
+# held_for GUEST
+held_for() {
+	[[ $(systemd-inhibit --list --no-legend --no-pager |
+		grep -c "usher .* usher-nosleep *sleep .*guest $1 is running *block") == 1 ]]
+}
+
+nobody_holds() {
+	! inhibitors
+}
+
+user_suspends() {
+	runuser -u nobody -- systemctl --check-inhibitors=yes suspend
+}
+
+suspends_so_far() {
+	journalctl -k --since "$since" --no-pager -o cat | grep -c 'PM: suspend entry'
+}
+
+has_slept() {
+	(($(suspends_so_far) > $1))
+}
+
+refused() {
+	local output before
+	before=$(suspends_so_far)
+	output=$(user_suspends 2>&1) && fail "the host went to sleep under guest $1"
+	assert_contains "$output" "guest $1 is running" || return
+	sleep 1
+	assert_equal "$(suspends_so_far)" "$before"
+}
+
+# The host may sleep again, and does
+allowed() {
+	local before
+	wait_for 20 nobody_holds
+	before=$(suspends_so_far)
+	user_suspends
+	wait_for 20 has_slept "$before"
+	wait_for 20 systemctl --quiet is-active multi-user.target
+	host_unchanged
+}
+
+@test "the host does not sleep under a guest, and may when the guest has been destroyed" {
+	guest_define awake
+	policy awake
+	guest_start awake
+	held_for awake
+	refused awake
+	guest_destroy awake
+	allowed
+}
+
+@test "the host may sleep again when QEMU has been killed" {
+	guest_define awake
+	policy awake
+	guest_start awake
+	held_for awake
+	kill -9 "$(guest_pid awake)"
+	wait_for 20 guest_off awake
+	allowed
+}
+
+@test "the host may sleep again when the guest has powered itself off" {
+	guest_define awake "boot=$(boot_image)"
+	policy awake
+	guest_start awake
+	held_for awake
+	guest_power_off awake
+	allowed
+}
+
+@test "the host may sleep again when a guest has ended whose libvirtd had been killed" {
+	guest_define awake
+	policy awake
+	guest_start awake
+	systemctl kill -s KILL libvirtd
+	held_for awake
+	refused awake
+	kill -9 "$(guest_pid awake)"
+	wait_for 20 nobody_holds
+	systemctl restart libvirtd
+	wait_for 20 guest_off awake
+	allowed
+}
+
+@test "two guests keep it awake each by itself, whatever is restarted" {
+	local pid
+	guest_define one
+	policy one
+	guest_define two
+	policy two '[nosleep]' 'inhibit = sleep idle'
+	guest_start one
+	guest_start two
+	assert_equal "$(inhibitors)" 2
+	pid=$(systemctl show -P MainPID "usher-nosleep-$(guest_uuid one)")
+	systemctl restart libvirtd
+	systemctl restart systemd-logind
+	wait_for 5 held_for one
+	systemctl kill -s KILL systemd-logind
+	wait_for 10 held_for one
+	assert_equal "$(inhibitors)" 2
+	assert_equal "$(systemctl show -P MainPID "usher-nosleep-$(guest_uuid one)")" "$pid"
+	guest_destroy two
+	refused one
+	guest_destroy one
+	allowed
+}
+
+@test "sleep that comes all the same is logged, and said by check" {
+	guest_define drowsy
+	policy drowsy '[nosleep]' 'mode = delay'
+	guest_start drowsy
+	user_suspends
+	wait_for 20 log_has 'drowsy: the host goes to sleep under the running guest'
+	wait_for 20 log_has 'drowsy: the host slept for [0-9]* s under the running guest, from .* (1 time): its clock may be late'
+	run -0 usher-nosleep check "/run/usher/$(guest_uuid drowsy)/claim.ini"
+	assert_contains "$output" "usher: drowsy: the host slept for"
+	guest_destroy drowsy
+	host_unchanged
+}
