@@ -320,28 +320,48 @@ static bool shows_host(int rootfd, const char *addr)
 	return boot_vga == 1;
 }
 
+/*
+ * The planned device at or after entry *@at, and where to go on from. By number: what is added to
+ * the claim between two calls moves its entries.
+ *
+ * Return: 1, 0 when there is no more, -EBADMSG
+ */
+static int next_device(const struct plan *plan, size_t *at, char addr[static PCIADDR_STRLEN])
+{
+	const struct inidoc *doc = &plan->claim->doc;
+	struct claim_device device;
+	int r;
+
+	while (*at < doc->nr && (strcmp(doc->entries[*at].section, "vfio") != 0 ||
+				 strcmp(doc->entries[*at].key, "device") != 0))
+		++*at;
+	if (*at == doc->nr)
+		return 0;
+	r = claim_device_parse(doc->entries[(*at)++].value, &device);
+	if (r < 0)
+		return r;
+	pciaddr_format(&device.addr, addr);
+	return 1;
+}
+
 static int plan_seat(const struct plan *plan)
 {
-	const struct inidoc_entry *entry = NULL;
+	char addr[PCIADDR_STRLEN];
 	bool first = true;
-	int r = 0;
+	size_t at = 0;
+	int r;
 
-	while (r == 0 && (entry = inidoc_next(&plan->claim->doc, entry, "vfio", "device"))) {
-		struct claim_device device;
-		char addr[PCIADDR_STRLEN];
-
-		r = claim_device_parse(entry->value, &device);
-		if (r < 0)
-			break;
-		pciaddr_format(&device.addr, addr);
+	while ((r = next_device(plan, &at, addr)) > 0) {
 		if (!shows_host(plan->rootfd, addr))
 			continue;
-		if (first)
-			r = add(plan, "seat", "release",
-				policy_value(plan->policy, "seat", "release"));
+		r = first ? add(plan, "seat", "release",
+				policy_value(plan->policy, "seat", "release"))
+			  : 0;
 		first = false;
 		if (r == 0)
 			r = add(plan, "seat", "device", addr);
+		if (r < 0)
+			break;
 	}
 	return r;
 }
