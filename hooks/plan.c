@@ -392,19 +392,61 @@ static int default_page_kib(const struct plan *plan, unsigned long long *ret)
 	return 0;
 }
 
+#define HUGEPAGES "hugepages"
+
+/* How the helper may get what is missing */
+static int hugepages_add_ways(const struct plan *plan)
+{
+	static const char *const words[] = { "compact", "reclaim", "move", "arc" };
+	int r = add_timeout(plan, HUGEPAGES);
+	int kib = policy_kib(plan->policy, HUGEPAGES, "reserve");
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(words); i++) {
+		int yes = policy_bool(plan->policy, HUGEPAGES, words[i]);
+
+		r = add(plan, HUGEPAGES, words[i],
+			yes < 0 ? policy_value(plan->policy, HUGEPAGES, words[i])
+			: yes	? "yes"
+				: "no");
+	}
+	return r < 0 || kib < 0 ? r : add_int(plan, HUGEPAGES, "reserve_kib", kib);
+}
+
+/*
+ * All but memfd goes through a mounted hugetlbfs.
+ * ABI: libvirt 9.0.0 to 11.3.0, qemu_command.c qemuBuildMemoryBackendProps()
+ */
+static int hugepages_add_mounts(const struct plan *plan, const struct domain_hugepages *pages)
+{
+	const char *source = plan->domain->memory_source;
+	int r = 0;
+
+	if (source && strcmp(source, "memfd") == 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < pages->nr; i++) {
+		bool seen = false;
+
+		for (size_t j = 0; j < i; j++)
+			seen |= pages->needs[j].size_kib == pages->needs[i].size_kib;
+		if (!seen)
+			r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "mount", "%llu",
+					pages->needs[i].size_kib);
+	}
+	return r;
+}
+
 static int hugepages_add(const struct plan *plan, const struct domain_hugepages *pages)
 {
-	int r = add_timeout(plan, "hugepages");
+	int r = hugepages_add_ways(plan);
 
 	if (r == 0)
-		r = add(plan, "hugepages", "compact",
-			policy_bool(plan->policy, "hugepages", "compact") == 0 ? "no" : "yes");
+		r = add(plan, HUGEPAGES, "give_back", pages->may_grow ? "release" : "started");
 	if (r == 0)
-		r = add(plan, "hugepages", "give_back", pages->may_grow ? "release" : "started");
+		r = hugepages_add_mounts(plan, pages);
 	for (size_t i = 0; r == 0 && i < pages->nr; i++) {
 		const struct domain_need *need = &pages->needs[i];
 
-		r = inidoc_addf(&plan->claim->doc, "hugepages", "need", "%llu %s %llu",
+		r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "need", "%llu %s %llu",
 				need->size_kib, need->strict && *need->nodes ? need->nodes : "any",
 				need->nr_pages);
 	}
@@ -420,14 +462,31 @@ static bool wants_pages(const struct domain *domain)
 	return domain->hugepages;
 }
 
-static int plan_hugepages(const struct plan *plan)
+static int plan_thp(const struct plan *plan)
+{
+	char where[PATH_MAX];
+	int r;
+
+	if (wants_pages(plan->domain)) {
+		policy_where(plan->policy, HUGEPAGES, "pages", where, sizeof(where));
+		return refuse(plan->err,
+			      "%s says pages = thp, but the guest's XML has huge pages of its own: "
+			      "remove <hugepages/> from the XML, or that line",
+			      where);
+	}
+	r = hugepages_add_ways(plan);
+	return r < 0 ? r
+		     : inidoc_addf(&plan->claim->doc, HUGEPAGES, "thp_kib", "%llu",
+				   plan->domain->memory_kib);
+}
+
+static int plan_pool(const struct plan *plan)
 {
 	_cleanup_domain_hugepages_ struct domain_hugepages pages = { 0 };
 	unsigned long long default_kib = 0;
 	int r;
 
-	if (!wants_pages(plan->domain) ||
-	    strcmp(policy_value(plan->policy, "hugepages", "pages"), "none") == 0)
+	if (!wants_pages(plan->domain))
 		return 0;
 	r = default_page_kib(plan, &default_kib);
 	if (r < 0)
@@ -441,6 +500,73 @@ static int plan_hugepages(const struct plan *plan)
 	if (r < 0)
 		return r;
 	return pages.nr ? hugepages_add(plan, &pages) : 0;
+}
+
+static int join_nodes(struct cpulist *set, const char *list)
+{
+	struct cpulist more;
+
+	if (!list)
+		return 0;
+	if (cpulist_parse(list, &more) < 0)
+		return -EINVAL;
+	cpulist_union(set, &more);
+	return 0;
+}
+
+/* Host nodes that the XML names for memory. Where a cell has none of its own, <memory>'s hold */
+static int memory_nodes(const struct domain *domain, struct cpulist *ret)
+{
+	int r = join_nodes(ret, domain->numa_nodes);
+
+	for (size_t i = 0; r == 0 && i < domain->nr_memnodes; i++)
+		r = join_nodes(ret, domain->memnodes[i].nodes);
+	return r;
+}
+
+static int add_list(const struct plan *plan, const char *key, const struct cpulist *set)
+{
+	char list[ATTR_MAX];
+
+	if (cpulist_empty(set))
+		return 0;
+	if (cpulist_format(set, list, sizeof(list)) < 0)
+		return -EINVAL;
+	return add(plan, HUGEPAGES, key, list);
+}
+
+/* So that the helper can say what of the guest is far from its memory */
+static int plan_numa(const struct plan *plan)
+{
+	struct cpulist nodes = { 0 }, cpus = { 0 };
+	char addr[PCIADDR_STRLEN];
+	size_t at = 0;
+	int r = memory_nodes(plan->domain, &nodes);
+
+	if (r < 0 || cpulist_empty(&nodes))
+		return r;
+	r = domain_pinned_cpus(plan->domain, &cpus);
+	if (r == 0 && cpulist_empty(&cpus))
+		r = join_nodes(&cpus, plan->domain->vcpu_cpus);
+	if (r == 0)
+		r = add_list(plan, "nodes", &nodes);
+	if (r == 0)
+		r = add_list(plan, "cpus", &cpus);
+	while (r == 0 && (r = next_device(plan, &at, addr)) > 0)
+		r = add(plan, HUGEPAGES, "device", addr);
+	return r;
+}
+
+/* The devices are planned before */
+static int plan_hugepages(const struct plan *plan)
+{
+	const char *pages = policy_value(plan->policy, HUGEPAGES, "pages");
+	int r;
+
+	if (strcmp(pages, "none") == 0)
+		return 0;
+	r = strcmp(pages, "thp") == 0 ? plan_thp(plan) : plan_pool(plan);
+	return r < 0 ? r : plan_numa(plan);
 }
 
 /* --- [cpuset] --------------------------------------------------------------------------------- */
@@ -581,10 +707,10 @@ static int plan_scripts(const struct plan *plan)
 	return r < 0 ? r : add_timeout(plan, "scripts");
 }
 
-/* The seat looks at the devices planned before it */
+/* Huge pages and the seat look at the devices planned before them */
 static int (*const parts[])(const struct plan *plan) = {
-	plan_guest,  plan_hugepages, plan_vfio,	   plan_seat,
-	plan_cpuset, plan_display,   plan_nosleep, plan_scripts,
+	plan_guest,  plan_vfio,	   plan_hugepages, plan_seat,
+	plan_cpuset, plan_display, plan_nosleep,   plan_scripts,
 };
 
 int plan_claim(int rootfd, const struct domain *domain, const struct policy *policy,

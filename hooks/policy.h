@@ -18,6 +18,9 @@
 #define POLICY_KEYS_MAX	   4096
 #define POLICY_TIMEOUT_MAX (10 * 60 * 1000)
 
+/* 1 TiB: as many KiB fit into an int */
+#define POLICY_SIZE_MAX_KIB (1ULL << 30)
+
 /*
  * How it works
  *
@@ -43,6 +46,7 @@ enum policy_type {
 	POLICY_MONITOR,	    /* MFG:PRODUCT[:SERIAL] or a connector; "none" */
 	POLICY_INPUT,	    /* an input's name or its VCP 0x60 value */
 	POLICY_I2C_ADDRESS, /* 0x00 to 0xff */
+	POLICY_SIZE,	    /* "512M", "2 GiB"; a bare number is KiB; up to POLICY_SIZE_MAX_KIB */
 	POLICY_NR_TYPES,
 };
 
@@ -111,6 +115,9 @@ int policy_bool(const struct policy *policy, const char *section, const char *ke
 
 /** policy_ms() - a duration key. Return: milliseconds, -EINVAL when the value is "auto" */
 int policy_ms(const struct policy *policy, const char *section, const char *key);
+
+/** policy_kib() - a size key. Return: KiB, -EINVAL when the value is "auto" */
+int policy_kib(const struct policy *policy, const char *section, const char *key);
 
 /** policy_number() - an input or I2C address key. Return: 0 to 255, -EINVAL for "auto" */
 int policy_number(const struct policy *policy, const char *section, const char *key);

@@ -60,6 +60,15 @@ int policy_ms(const struct policy *policy, const char *section, const char *key)
 	return ms;
 }
 
+int policy_kib(const struct policy *policy, const char *section, const char *key)
+{
+	unsigned long long kib;
+
+	if (parse_size_kib(policy_value(policy, section, key), &kib) < 0)
+		return -EINVAL;
+	return (int)kib;
+}
+
 int policy_number(const struct policy *policy, const char *section, const char *key)
 {
 	return policy_input(policy_value(policy, section, key));

@@ -159,6 +159,14 @@ static int is_byte(const struct policy_key *row, const char *value)
 	return policy_byte(value) < 0 ? -EINVAL : 0;
 }
 
+static int is_size(const struct policy_key *row, const char *value)
+{
+	unsigned long long kib;
+
+	(void)row;
+	return parse_size_kib(value, &kib) < 0 || kib > POLICY_SIZE_MAX_KIB ? -EINVAL : 0;
+}
+
 static int is_connector_char(int c)
 {
 	return isalnum(c) || c == '-';
@@ -226,6 +234,7 @@ static const struct grammar {
 	[POLICY_INPUT] = { is_input, NULL,
 			   "no input like dp1, hdmi2 or usb-c, and no number from 0 to 255" },
 	[POLICY_I2C_ADDRESS] = { is_byte, NULL, "no number from 0x00 to 0xff" },
+	[POLICY_SIZE] = { is_size, NULL, "no size like 512M or 2G, 1 TiB at most" },
 };
 
 /* Return: -EINVAL, -ENOMEM */

@@ -30,6 +30,15 @@
  *	[hugepages]			only when the guest has pages
  *	timeout_ms = 30000
  *	compact = yes
+ *	reclaim = caches		none memory caches
+ *	move = no
+ *	arc = keep			keep shrink
+ *	reserve_kib = 524288		when the policy says so
+ *	mount = 2048			page size that QEMU takes through a hugetlbfs; repeated
+ *	thp_kib = 4194304		memory that transparent huge pages are to back
+ *	nodes = 0			host nodes its memory is bound to, with:
+ *	cpus = 2-3			CPUs its vCPUs are bound to
+ *	device = 0000:01:00.0		repeated
  *	need = 2048 any 512		page size KiB, host node list or any, pages; repeated
  *	give_back = started | release	when the pool goes back down
  *	[cpuset]			only when vCPUs are pinned

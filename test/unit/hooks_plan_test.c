@@ -265,6 +265,86 @@ static void a_memory_device_with_pages_of_its_own_is_counted(void **state)
 	assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 128");
 }
 
+static void the_policy_says_how_pages_may_be_got(void **state)
+{
+	static const char xml[] = DOMAIN("<memoryBacking><hugepages/></memoryBacking>");
+	_cleanup_planned_ struct planned plain = plan(*state, xml, "");
+	_cleanup_planned_ struct planned planned =
+		plan(*state, xml,
+		     "[hugepages]\ncompact = no\nreclaim = memory\nmove = yes\narc = shrink\n"
+		     "reserve = 2G\n");
+
+	assert_int_equal(plain.r, 0);
+	assert_string_equal(nth(&plain.claim, "hugepages", "compact", 0), "yes");
+	assert_string_equal(nth(&plain.claim, "hugepages", "reclaim", 0), "caches");
+	assert_string_equal(nth(&plain.claim, "hugepages", "move", 0), "no");
+	assert_string_equal(nth(&plain.claim, "hugepages", "arc", 0), "keep");
+	assert_null(nth(&plain.claim, "hugepages", "reserve_kib", 0));
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "hugepages", "compact", 0), "no");
+	assert_string_equal(nth(&planned.claim, "hugepages", "reclaim", 0), "memory");
+	assert_string_equal(nth(&planned.claim, "hugepages", "move", 0), "yes");
+	assert_string_equal(nth(&planned.claim, "hugepages", "arc", 0), "shrink");
+	assert_string_equal(nth(&planned.claim, "hugepages", "reserve_kib", 0), "2097152");
+}
+
+static void a_mount_is_needed_for_each_size_but_not_with_memfd(void **state)
+{
+	_cleanup_planned_ struct planned mounted =
+		plan(*state,
+		     DOMAIN("<memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
+			    "</memoryBacking>" DEVICES(
+				    "<memory model='dimm'><source><pagesize unit='KiB'>2048"
+				    "</pagesize></source><target><size unit='MiB'>256</size>"
+				    "</target></memory>")),
+		     "");
+	_cleanup_planned_ struct planned memfd = plan(
+		*state, DOMAIN("<memoryBacking><hugepages/><source type='memfd'/></memoryBacking>"),
+		"");
+
+	assert_int_equal(mounted.r, 0);
+	assert_string_equal(nth(&mounted.claim, "hugepages", "mount", 0), "1048576");
+	assert_string_equal(nth(&mounted.claim, "hugepages", "mount", 1), "2048");
+	assert_null(nth(&mounted.claim, "hugepages", "mount", 2));
+	assert_int_equal(memfd.r, 0);
+	assert_non_null(nth(&memfd.claim, "hugepages", "need", 0));
+	assert_null(nth(&memfd.claim, "hugepages", "mount", 0));
+}
+
+static void transparent_pages_are_for_guests_without_others(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(""), "[hugepages]\npages = thp\n");
+	_cleanup_planned_ struct planned both =
+		plan(*state, DOMAIN("<memoryBacking><hugepages/></memoryBacking>"),
+		     "\n[hugepages]\npages = thp\n");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "hugepages", "thp_kib", 0), "4194304");
+	assert_null(nth(&planned.claim, "hugepages", "need", 0));
+	assert_int_equal(both.r, -EINVAL);
+	assert_non_null(strstr(both.err.what,
+			       ":3 says pages = thp, but the guest's XML has huge pages of "
+			       "its own: remove <hugepages/> from the XML, or that "
+			       "line"));
+}
+
+static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state,
+		     DOMAIN("<numatune><memory mode='strict' nodeset='1'/></numatune>" PINS DEVICES(
+			     HOSTDEV("0x01", "0x0") HOSTDEV("0x01", "0x1") HOSTDEV("0x03", "0x0"))),
+		     "");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "hugepages", "nodes", 0), "1");
+	assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), "2-3");
+	assert_string_equal(nth(&planned.claim, "hugepages", "device", 0), "0000:01:00.0");
+	assert_string_equal(nth(&planned.claim, "hugepages", "device", 2), "0000:03:00.0");
+	assert_null(nth(&planned.claim, "hugepages", "need", 0));
+}
+
 static void a_kernel_without_huge_pages_is_named(void **state)
 {
 	const struct tree *tree = *state;
@@ -373,6 +453,10 @@ int main(void)
 		host_test(monitors_and_times_come_from_the_policy),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
+		host_test(the_policy_says_how_pages_may_be_got),
+		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
+		host_test(transparent_pages_are_for_guests_without_others),
+		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_guests_own_claim_is_no_conflict),
