@@ -14,10 +14,9 @@
  *
  * Step by step, each under the ledger's lock with everything read anew: the first need that lacks
  * pages, the node of it that has been given least so far, at most 512 MiB. A node that gives less
- * than it was asked for is left out until memory has been compacted, without the lock. It ends
- * when all is there; when memory runs into what is kept for the host; when compacting brought
- * nothing, or has been done ROUNDS_MAX times; or early enough before the deadline to give
- * everything back.
+ * than it was asked for is left out until something has been done about it (lever.c), without the
+ * lock. It ends when all is there; when memory runs into what is kept for the host; when nothing
+ * that may be done brings more; or early enough before the deadline to give everything back.
  *
  * The kernel's own attempts reclaim memory as hard as any allocation. They do not call the OOM
  * killer, but they leave others so little that it comes: so little is asked for again, and never
@@ -26,41 +25,7 @@
  * process of 750 MB, although the first writes had got all there was
  */
 
-#define GROW_LOCK   "hugepages-grow.lock"
-#define ROUNDS_MAX  4
 #define ROLLBACK_MS 2000
-#define HOST_DIR    "host"
-
-static int compact_node(const struct helper_ctx *ctx, int node)
-{
-	char path[POOL_DIR_MAX];
-	int r;
-
-	if (node == POOL_NO_NODE)
-		return helper_write(ctx, "proc/sys/vm/compact_memory", "1");
-	r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/compact", node);
-	return r < 0 ? r : helper_write(ctx, path, "1");
-}
-
-/* Return: 1 when it is worth another try, 0 */
-static int compact(struct growth *growth)
-{
-	const struct need *need = &growth->needs->needs[growth->current];
-	_cleanup_pools_ struct pools pools = { 0 };
-	bool stuck = growth->rounds > 0 && growth->gained == 0;
-
-	if (!growth->compact || growth->rounds == ROUNDS_MAX || stuck ||
-	    pools_read(growth->ctx->rootfd, need->size_kib, &pools) < 0)
-		return 0;
-	for (size_t i = 0; i < pools.nr; i++)
-		if (need_covers(need, pools.pools[i].node) &&
-		    compact_node(growth->ctx, pools.pools[i].node) < 0)
-			return 0;
-	growth->rounds++;
-	growth->gained = 0;
-	growth->spent = (struct cpulist){ 0 };
-	return 1;
-}
 
 /* Return: 0 all is there, 1 shortage, else -errno */
 static int grow(struct growth *growth)
@@ -70,7 +35,10 @@ static int grow(struct growth *growth)
 
 	while (r == STEP_GO_ON && reason == SHORT_NONE) {
 		r = grow_step(growth);
-		if (r == STEP_SPENT && compact(growth))
+		if (r == STEP_AHEAD)
+			lever_ahead(growth);
+		if (r == STEP_AHEAD ||
+		    ((r == STEP_SPENT || r == STEP_NO_MEMORY) && lever_pull(growth, r)))
 			r = STEP_GO_ON;
 		if (r == STEP_GO_ON && deadline_left(growth->deadline) == 0)
 			reason = SHORT_TIME;
@@ -141,10 +109,9 @@ static enum helper_exit fail(const struct growth *growth, int error)
 
 static int growth_init(struct growth *growth)
 {
-	const char *value = inidoc_get(&growth->ctx->claim.doc, HUGEPAGES_SECTION, "compact");
 	long long margin = deadline_left(growth->ctx->deadline) / 4;
 
-	growth->compact = !value || parse_bool(value) != 0;
+	growth->zfs_guard = zfs_forbids_compaction(growth->ctx->rootfd);
 	growth->deadline = growth->ctx->deadline - (margin < ROLLBACK_MS ? margin : ROLLBACK_MS);
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
@@ -167,6 +134,11 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 		r = turn < 0 && !ctx->dry_run ? turn : 0;
 	}
 	if (r == 0)
+		r = arc_restore(ctx);
+	if (r == 0)
 		r = grow(&growth);
-	return r == 0 ? HELPER_DONE : fail(&growth, r);
+	if (r != 0)
+		return fail(&growth, r);
+	numa_say(ctx);
+	return HELPER_DONE;
 }

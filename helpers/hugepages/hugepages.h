@@ -43,6 +43,11 @@
 
 #define HUGEPAGES_SECTION "hugepages"
 
+/* In run/usher */
+#define HOST_DIR "host"
+/* Held by one apply at a time, also while it compacts */
+#define GROW_LOCK "hugepages-grow.lock"
+
 /* A kernel without NUMA has one pool a page size */
 #define POOL_NO_NODE (-1)
 
@@ -78,6 +83,15 @@ void needs_sort(struct needs *needs);
 
 /** need_covers() - may it be met from this node */
 bool need_covers(const struct need *need, int node);
+
+/**
+ * need_nodes() - the nodes with memory it may be met from
+ * @ret_all:	all nodes with memory
+ *
+ * Return: 0, -ENOENT on a kernel without NUMA, else as attr_read()
+ */
+int need_nodes(int rootfd, const struct need *need, struct cpulist *ret, struct cpulist *ret_all)
+	_must_check_;
 
 /** need_meets() - is there a node that both may be met from, and the same page size */
 bool need_meets(const struct need *a, const struct need *b);
@@ -166,6 +180,9 @@ int mempolicy_prefer(int node) _must_check_;
 
 void mempolicy_default(void);
 
+/** mempolicy_move() - migrate_pages(2) of all it can. Return: 0, -errno (-ESRCH, -EPERM) */
+int mempolicy_move(pid_t pid, const struct cpulist *from, const struct cpulist *to) _must_check_;
+
 /* --- memory.c: how much there is ------------------------------------------------------------- */
 
 /**
@@ -178,6 +195,18 @@ int memory_available(int rootfd, unsigned long long *ret_kib) _must_check_;
 /** memory_total() - memory of one node, or of the host for POOL_NO_NODE. Return: as above */
 int memory_total(int rootfd, int node, unsigned long long *ret_kib) _must_check_;
 
+/** memory_field() - "Shmem:" of meminfo, in KiB. Return: as memory_available() */
+int memory_field(int rootfd, const char *name, unsigned long long *ret_kib) _must_check_;
+
+/**
+ * memory_spare() - about as much as one node could give
+ * @reserve_kib:	of the host; the node keeps its part of it, by its size
+ *
+ * Return: 0, else as memory_total()
+ */
+int memory_spare(const struct helper_ctx *ctx, int node, unsigned long long reserve_kib,
+		 unsigned long long *ret_kib) _must_check_;
+
 /**
  * memory_reserve() - what growing must leave to the host: reserve_kib of the claim, else a 32nd of
  * its memory, at least 128 MiB and at most 1 GiB
@@ -185,6 +214,63 @@ int memory_total(int rootfd, int node, unsigned long long *ret_kib) _must_check_
  * Return: 0, else as memory_total()
  */
 int memory_reserve(const struct helper_ctx *ctx, unsigned long long *ret_kib) _must_check_;
+
+/* --- room.c: the pieces that free memory lies in ---------------------------------------------- */
+
+#define ROOM_ORDERS 12
+/* "3 MiB of 4 KiB, ..." */
+#define ROOM_SAY_MAX 512
+
+struct room {
+	unsigned long long kib[ROOM_ORDERS]; /* free, in pieces of 1, 2, 4, ... base pages */
+	unsigned long long blocks;	     /* all there are; 0: not known */
+	unsigned long long unmovable; /* of these the kernel's own, that stay where they are */
+};
+
+/**
+ * room_read() - the free memory of some nodes
+ *
+ * Return: 0, -ENOENT, -EBADMSG, -ENOMEM, else as attr_read_all()
+ * ABI: Documentation/filesystems/proc.rst, buddyinfo and pagetypeinfo
+ */
+int room_read(int rootfd, const struct cpulist *nodes, struct room *ret) _must_check_;
+
+/** room_free() - all of it, in KiB */
+unsigned long long room_free(const struct room *room);
+
+/** room_pieces() - what of it lies in pieces of @size_kib or more, in KiB */
+unsigned long long room_pieces(const struct room *room, unsigned long long size_kib);
+
+/** room_has_size() - can a page of that size be one of the allocator's pieces */
+bool room_has_size(unsigned long long size_kib);
+
+void room_say(const struct room *room, char *buf, size_t size);
+
+/* --- holders.c: who has the memory ------------------------------------------------------------ */
+
+#define HOLDERS_MAX 16
+
+struct holder {
+	char name[64];
+	pid_t pid; /* 0: not a process */
+	unsigned long long kib;
+};
+
+struct holders {
+	struct holder holders[HOLDERS_MAX]; /* the largest first */
+	size_t nr;
+};
+
+/** holders_read() - processes, tmpfs, the kernel's objects, ZFS's ARC: what can be read of them */
+void holders_read(int rootfd, struct holders *ret);
+
+/** holders_say() - "java (pid 812) 4096 MiB, tmpfs and shared memory 512 MiB" */
+void holders_say(const struct holders *holders, size_t most, char *buf, size_t size);
+
+/* --- numa.c ----------------------------------------------------------------------------------- */
+
+/** numa_say() - one line when CPUs or devices of the guest are not where its memory is bound to */
+void numa_say(const struct helper_ctx *ctx);
 
 /* --- usage.c: what a process has of the pools ------------------------------------------------- */
 
@@ -347,6 +433,17 @@ enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *n
 
 enum helper_exit hugepages_check(struct helper_ctx *ctx);
 
+/* --- mount.c ---------------------------------------------------------------------------------- */
+
+/**
+ * mounts_check() - is there a hugetlbfs, seen by libvirt, for each `mount` of the claim
+ *
+ * Return: HELPER_DONE, HELPER_FAILED after one line, HELPER_USAGE
+ */
+enum helper_exit mounts_check(const struct helper_ctx *ctx) _must_check_;
+
+/* --- show.c ----------------------------------------------------------------------------------- */
+
 /** hugepages_show() - "show CLAIM": needed, free and missing pages. Return: exit code */
 int hugepages_show(struct helper_ctx *ctx, int argc, char **argv);
 
@@ -380,10 +477,12 @@ struct growth {
 	const struct needs *needs;
 	unsigned long long reserve_kib;
 	long long deadline;
-	bool compact;
+	bool zfs_guard;		   /* neither compact nor drop caches */
 	size_t current;		   /* the need that lacks pages */
 	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
-	unsigned int rounds;	   /* compactions for it */
+	bool ahead;		   /* memory has been looked at before its first page */
+	size_t lever;		   /* the next one to pull for it */
+	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
 	struct shortage shortage;
 	bool begun; /* there may be something to give back */
@@ -393,6 +492,7 @@ struct growth {
 enum step_result {
 	STEP_ALL_THERE,
 	STEP_GO_ON,
+	STEP_AHEAD,	/* nothing yet: a need is begun, lever_ahead() comes first */
 	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
 	STEP_NO_MEMORY, /* more would touch what is kept for the host */
 };
@@ -405,6 +505,55 @@ enum step_result {
  * Return: a step_result, else -errno
  */
 int grow_step(struct growth *growth) _must_check_;
+
+/* --- lever.c ---------------------------------------------------------------------------------- */
+
+/** lever_ahead() - before the first page of a need: room for all that is missing in one go */
+void lever_ahead(struct growth *growth);
+
+/**
+ * lever_pull() - do the next thing that could bring pages
+ * @what:	STEP_SPENT or STEP_NO_MEMORY
+ *
+ * Return: 1 when it is worth another try, 0 when nothing is left to do
+ */
+int lever_pull(struct growth *growth, int what);
+
+/* --- move.c ----------------------------------------------------------------------------------- */
+
+/** move_away() - of @kib on the current need's nodes. Return: 1 something was moved, 0 */
+int move_away(const struct growth *growth, unsigned long long kib);
+
+/* --- zfs.c ------------------------------------------------------------------------------------ */
+
+struct arc_size {
+	unsigned long long size;  /* bytes */
+	unsigned long long least; /* it cannot be made smaller */
+};
+
+/** arc_read() - Return: 0, -ENOENT without ZFS, -EBADMSG, else as attr_read_all() */
+int arc_read(int rootfd, struct arc_size *ret) _must_check_;
+
+/**
+ * arc_shrink() - lower zfs_arc_max until the ARC has become smaller by @kib, and set it back
+ *
+ * Return: 1 when it did, or the deadline came; 0 when there was nothing to be had
+ */
+int arc_shrink(const struct growth *growth, unsigned long long kib);
+
+/**
+ * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; under hugepages-grow.lock
+ *
+ * Return: 0 (also when there is nothing to do), else -errno
+ */
+int arc_restore(const struct helper_ctx *ctx) _must_check_;
+
+/**
+ * zfs_forbids_compaction() - is this a kernel that dies of compaction or dropped caches
+ *
+ * Seen on: Linux 6.3.1 to 6.7.4 with the zfs module: openzfs issue 15140
+ */
+bool zfs_forbids_compaction(int rootfd);
 
 /* --- grow.c ----------------------------------------------------------------------------------- */
 

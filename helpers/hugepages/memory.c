@@ -45,6 +45,54 @@ int memory_available(int rootfd, unsigned long long *ret_kib)
 	return meminfo_read(rootfd, "proc/meminfo", "MemAvailable:", ret_kib);
 }
 
+int memory_field(int rootfd, const char *name, unsigned long long *ret_kib)
+{
+	return meminfo_read(rootfd, "proc/meminfo", name, ret_kib);
+}
+
+/*
+ * Free memory and all that holds a file's pages or could be shrunk. The kernel has no number of
+ * what is available on one node; this one is never too low but for dirty corners of the slab.
+ */
+static int node_available(int rootfd, int node, unsigned long long *ret_kib)
+{
+	static const char *const fields[] = { "MemFree:", "Active(file):", "Inactive(file):",
+					      "SReclaimable:" };
+	_cleanup_free_ char *text = NULL;
+	unsigned long long sum = 0, kib = 0;
+	char path[POOL_DIR_MAX];
+	size_t len;
+	int r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/meminfo", node);
+
+	if (r == 0)
+		r = attr_read_all(rootfd, path, MEMINFO_MAX, &text, &len);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fields); i++) {
+		r = meminfo_value(text, fields[i], &kib);
+		sum += kib;
+	}
+	if (r == 0)
+		*ret_kib = sum;
+	return r;
+}
+
+int memory_spare(const struct helper_ctx *ctx, int node, unsigned long long reserve_kib,
+		 unsigned long long *ret_kib)
+{
+	unsigned long long available = 0, total = 0, all = 0;
+	int r = node_available(ctx->rootfd, node, &available);
+
+	if (r == 0)
+		r = memory_total(ctx->rootfd, node, &total);
+	if (r == 0)
+		r = memory_total(ctx->rootfd, POOL_NO_NODE, &all);
+	if (r < 0)
+		return r;
+	/* The node's part of the reserve: of KiB no product of two overflows */
+	reserve_kib = all ? reserve_kib * total / all : 0;
+	*ret_kib = available > reserve_kib ? available - reserve_kib : 0;
+	return 0;
+}
+
 int memory_total(int rootfd, int node, unsigned long long *ret_kib)
 {
 	char path[POOL_DIR_MAX];

@@ -17,6 +17,14 @@ int mempolicy_prefer(int node)
 	return 0;
 }
 
+int mempolicy_move(pid_t pid, const struct cpulist *from, const struct cpulist *to)
+{
+	long left =
+		syscall(SYS_migrate_pages, pid, (unsigned long)CPULIST_MAX, from->bits, to->bits);
+
+	return left < 0 ? -errno : 0;
+}
+
 void mempolicy_default(void)
 {
 	(void)syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0UL);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/attr.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
@@ -112,6 +113,22 @@ void needs_sort(struct needs *needs)
 bool need_covers(const struct need *need, int node)
 {
 	return need->any || node == POOL_NO_NODE || cpulist_has(&need->nodes, (unsigned int)node);
+}
+
+int need_nodes(int rootfd, const struct need *need, struct cpulist *ret, struct cpulist *ret_all)
+{
+	char list[ATTR_MAX];
+	int r = attr_read(rootfd, "sys/devices/system/node/has_memory", list, sizeof(list));
+
+	if (r < 0)
+		return r;
+	r = cpulist_parse(list, ret_all);
+	if (r < 0)
+		return r;
+	*ret = *ret_all;
+	if (!need->any)
+		cpulist_intersect(ret, &need->nodes);
+	return 0;
 }
 
 bool need_meets(const struct need *a, const struct need *b)

@@ -8,17 +8,20 @@
 
 #define TEXT_MAX 512
 
+/* Of those who hold memory, in a line of text */
+#define HOLDERS_SAID 3
+
 /* For a line of text */
 #define LOCK_MS 1000
 
 /* Who holds most of what this need could be met from, by the claims */
-struct holder {
+struct largest {
 	const char *guest;
 	unsigned long long nr_pages;
 };
 
 static void look_at(const struct helper_ctx *ctx, const struct need *need,
-		    const struct claim *claim, struct holder *best)
+		    const struct claim *claim, struct largest *best)
 {
 	_cleanup_needs_ struct needs needs = { 0 };
 	unsigned long long nr_pages = 0;
@@ -30,7 +33,7 @@ static void look_at(const struct helper_ctx *ctx, const struct need *need,
 			nr_pages += needs.needs[i].nr_pages;
 	if (nr_pages <= best->nr_pages || registry_alive(ctx->rootfd, claim) == 0)
 		return;
-	*best = (struct holder){ .guest = claim->guest, .nr_pages = nr_pages };
+	*best = (struct largest){ .guest = claim->guest, .nr_pages = nr_pages };
 }
 
 static void stop_guest(const struct helper_ctx *ctx, const struct need *need, char *buf,
@@ -38,7 +41,7 @@ static void stop_guest(const struct helper_ctx *ctx, const struct need *need, ch
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	_cleanup_free_ char *guest = NULL;
-	struct holder best = { 0 };
+	struct largest best = { 0 };
 
 	*buf = '\0';
 	if (registry_load(ctx->statefd, &claims) < 0)
@@ -50,22 +53,54 @@ static void stop_guest(const struct helper_ctx *ctx, const struct need *need, ch
 			       best.nr_pages);
 }
 
-/* Why there are no more */
-static void reason_text(const struct helper_ctx *ctx, const struct shortage *shortage, char *buf,
-			size_t size)
+/* Return: 1 when the nodes of a need have too little and the host has not, *@ret_kib what they have */
+static int nodes_are_full(const struct helper_ctx *ctx, const struct need *need,
+			  unsigned long long reserve, unsigned long long *ret_kib)
 {
-	unsigned long long available = 0, reserve = 0;
+	struct cpulist nodes = { 0 }, all = { 0 };
+	unsigned long long sum = 0, kib;
 
+	if (need->any || need_nodes(ctx->rootfd, need, &nodes, &all) < 0 ||
+	    cpulist_equal(&nodes, &all))
+		return 0;
+	for (int node = cpulist_next(&nodes, 0); node >= 0;
+	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
+		if (memory_spare(ctx, node, reserve, &kib) < 0)
+			return 0;
+		sum += kib;
+	}
+	*ret_kib = sum;
+	return 1;
+}
+
+static void memory_text(const struct helper_ctx *ctx, const struct need *need,
+			const struct shortage *shortage, char *buf, size_t size)
+{
+	unsigned long long available, reserve, spare;
+	char where[NEED_WHERE_MAX];
+
+	if (memory_available(ctx->rootfd, &available) < 0 || memory_reserve(ctx, &reserve) < 0) {
+		(void)snprintf(buf, size, "memory is short");
+		return;
+	}
+	need_where(need, where, sizeof(where));
+	if (available >= reserve + shortage->missing * need->size_kib &&
+	    nodes_are_full(ctx, need, reserve, &spare))
+		(void)snprintf(buf, size, "%s %llu MiB could be had beside the host's part", where,
+			       spare / 1024);
+	else
+		(void)snprintf(buf, size,
+			       "%llu MiB of memory are available, %llu MiB of it kept for the host",
+			       available / 1024, reserve / 1024);
+}
+
+/* Why there are no more */
+static void reason_text(const struct helper_ctx *ctx, const struct need *need,
+			const struct shortage *shortage, char *buf, size_t size)
+{
 	switch (shortage->reason) {
 	case SHORT_MEMORY:
-		if (memory_available(ctx->rootfd, &available) == 0 &&
-		    memory_reserve(ctx, &reserve) == 0)
-			(void)snprintf(buf, size,
-				       "%llu MiB of memory are available, %llu MiB of it kept for "
-				       "the host",
-				       available / 1024, reserve / 1024);
-		else
-			(void)snprintf(buf, size, "memory is short");
+		memory_text(ctx, need, shortage, buf, size);
 		break;
 	case SHORT_TIME:
 		(void)snprintf(buf, size, "the time for it ran out");
@@ -74,6 +109,111 @@ static void reason_text(const struct helper_ctx *ctx, const struct shortage *sho
 		(void)snprintf(buf, size, "the kernel finds no more memory in one piece");
 		break;
 	}
+}
+
+/* What the memory of these nodes looks like: ", 612 MiB free, of that 4 MiB in pieces of 2 MiB" */
+static void room_text(const struct helper_ctx *ctx, const struct need *need, char *buf, size_t size)
+{
+	struct cpulist nodes = { 0 }, all = { 0 };
+	char name[SIZE_NAME_MAX];
+	struct room room;
+	size_t used;
+
+	*buf = '\0';
+	if (need_nodes(ctx->rootfd, need, &nodes, &all) < 0 ||
+	    room_read(ctx->rootfd, &nodes, &room) < 0)
+		return;
+	size_name(need->size_kib, name, sizeof(name));
+	used = (size_t)snprintf(buf, size, "; %llu MiB free", room_free(&room) / 1024);
+	if (room_has_size(need->size_kib))
+		used += (size_t)snprintf(buf + used, size - used,
+					 ", of that %llu MiB in pieces of %s",
+					 room_pieces(&room, need->size_kib) / 1024, name);
+	if (room.blocks && used < size)
+		(void)snprintf(buf + used, size - used,
+			       "; %llu of %llu blocks are the kernel's own and cannot be moved",
+			       room.unmovable, room.blocks);
+}
+
+static void holders_text(const struct helper_ctx *ctx, char *buf, size_t size)
+{
+	struct holders holders;
+	size_t used;
+
+	*buf = '\0';
+	holders_read(ctx->rootfd, &holders);
+	if (holders.nr == 0)
+		return;
+	used = (size_t)snprintf(buf, size, "; most memory is held by ");
+	holders_say(&holders, HOLDERS_SAID, buf + used, size - used);
+}
+
+/* --- The levers that are not pulled --------------------------------------------------------- */
+
+static bool claim_says(const struct helper_ctx *ctx, const char *key, const char *word)
+{
+	const char *value = inidoc_get(&ctx->claim.doc, HUGEPAGES_SECTION, key);
+
+	return value && strcmp(value, word) == 0;
+}
+
+/* Would all fit if nothing were kept for the host */
+static bool reserve_in_the_way(const struct helper_ctx *ctx, const struct shortage *shortage,
+			       unsigned long long kib)
+{
+	unsigned long long available, reserve;
+
+	return shortage->reason == SHORT_MEMORY && memory_available(ctx->rootfd, &available) == 0 &&
+	       memory_reserve(ctx, &reserve) == 0 && available >= kib && available < kib + reserve;
+}
+
+static bool arc_would_do(const struct helper_ctx *ctx, unsigned long long kib)
+{
+	struct arc_size arc;
+
+	return claim_says(ctx, "arc", "keep") && arc_read(ctx->rootfd, &arc) == 0 &&
+	       arc.size > arc.least && (arc.size - arc.least) / 1024 >= kib;
+}
+
+/* The nodes of the need are full, the host is not */
+static bool move_would_do(const struct helper_ctx *ctx, const struct need *need,
+			  unsigned long long kib)
+{
+	unsigned long long available, reserve;
+
+	return !need->any && claim_says(ctx, "move", "no") &&
+	       memory_available(ctx->rootfd, &available) == 0 &&
+	       memory_reserve(ctx, &reserve) == 0 && available >= kib + reserve;
+}
+
+/* "set move = yes, " for what the policy forbids and would help, in usher's own words */
+static void policy_text(const struct helper_ctx *ctx, const struct need *need,
+			const struct shortage *shortage, char *buf, size_t size)
+{
+	unsigned long long kib = shortage->missing * need->size_kib;
+	bool fragmented = shortage->reason == SHORT_FRAGMENTED;
+	const struct {
+		bool helps;
+		const char *text;
+	} rows[] = {
+		{ fragmented && zfs_forbids_compaction(ctx->rootfd),
+		  "update kernel or ZFS (this pair dies of compaction, so memory was not "
+		  "compacted), " },
+		{ fragmented && claim_says(ctx, "compact", "no"), "set compact = yes, " },
+		{ fragmented && (claim_says(ctx, "reclaim", "none") ||
+				 claim_says(ctx, "reclaim", "memory")),
+		  "set reclaim = caches, " },
+		{ arc_would_do(ctx, kib), "set arc = shrink, " },
+		{ move_would_do(ctx, need, kib), "set move = yes, " },
+		{ reserve_in_the_way(ctx, shortage, kib), "lower the reserve, " },
+		{ shortage->reason == SHORT_TIME, "raise the timeout, " },
+	};
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && used < size; i++)
+		if (rows[i].helps)
+			used += (size_t)snprintf(buf + used, size - used, "%s", rows[i].text);
 }
 
 /* All persistent pages of that size there would have to be, for the kernel's command line */
@@ -97,11 +237,27 @@ static unsigned long long missing_now(const struct helper_ctx *ctx, const struct
 	return needs_missing(needs, index, pools, &promises);
 }
 
+/* What only a boot can give: CMA keeps the memory usable for others until then */
+static void boot_text(const struct need *need, unsigned long long pages, char *buf, size_t size)
+{
+	if (room_has_size(need->size_kib))
+		(void)snprintf(buf, size, "boot with hugepagesz=%lluK hugepages=%llu",
+			       need->size_kib, pages);
+	else
+		(void)snprintf(buf, size,
+			       "boot with hugetlb_cma=%lluM or hugepagesz=%lluK hugepages=%llu (a "
+			       "running host has pages of that size by luck only), or take smaller "
+			       "ones",
+			       pages * (need->size_kib / 1024), need->size_kib, pages);
+}
+
 void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 		  const struct shortage *shortage)
 {
 	const struct need *need = &needs->needs[shortage->need];
-	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX], reason[TEXT_MAX], stop[TEXT_MAX];
+	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX];
+	char reason[TEXT_MAX], room[TEXT_MAX], holders[TEXT_MAX];
+	char stop[TEXT_MAX], policy[TEXT_MAX], boot[TEXT_MAX];
 	_cleanup_pools_ struct pools pools = { 0 };
 	unsigned long long lacking = need->nr_pages;
 
@@ -109,14 +265,18 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 		lacking = missing_now(ctx, needs, shortage->need, &pools);
 	need_where(need, where, sizeof(where));
 	size_name(need->size_kib, name, sizeof(name));
-	reason_text(ctx, shortage, reason, sizeof(reason));
+	reason_text(ctx, need, shortage, reason, sizeof(reason));
+	room_text(ctx, need, room, sizeof(room));
+	holders_text(ctx, holders, sizeof(holders));
 	stop_guest(ctx, need, stop, sizeof(stop));
+	policy_text(ctx, need, shortage, policy, sizeof(policy));
+	boot_text(need, boot_pages(&pools, lacking), boot, sizeof(boot));
 	helper_say(
 		ctx,
 		"cannot get %llu huge pages of %s %s: %llu are missing beside %llu free ones and "
-		"%llu more that could be made (%s): %slower the guest's memory, or boot with "
-		"hugepagesz=%lluK hugepages=%llu",
+		"%llu more that could be made (%s%s%s): %s%slower the guest's memory by %llu MiB, "
+		"or %s",
 		need->nr_pages, name, where, shortage->missing, need->nr_pages - lacking,
-		lacking > shortage->missing ? lacking - shortage->missing : 0, reason, stop,
-		need->size_kib, boot_pages(&pools, lacking));
+		lacking > shortage->missing ? lacking - shortage->missing : 0, reason, room,
+		holders, stop, policy, shortage->missing * (need->size_kib / 1024 ?: 1), boot);
 }

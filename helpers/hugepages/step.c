@@ -77,6 +77,26 @@ static unsigned long long missing(const struct growth *growth, const struct view
 	return needs_missing(growth->needs, index, pools, &view->promises);
 }
 
+/* Return: 1 when what the need lacks does not fit on its nodes, 0 (also when that is not known) */
+static int nodes_short(const struct growth *growth, const struct view *view)
+{
+	const struct need *need = &growth->needs->needs[growth->current];
+	unsigned long long wanted = missing(growth, view, growth->current) * need->size_kib;
+	unsigned long long sum = 0, kib;
+	struct cpulist nodes, all;
+
+	/* The host's own number is the better one where all nodes will do */
+	if (need->any || need_nodes(growth->ctx->rootfd, need, &nodes, &all) < 0)
+		return 0;
+	for (int node = cpulist_next(&nodes, 0); node >= 0;
+	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
+		if (memory_spare(growth->ctx, node, growth->reserve_kib, &kib) < 0)
+			return 0;
+		sum += kib;
+	}
+	return wanted > sum;
+}
+
 /* Return: 1 when all that is missing does not fit beside what the host keeps, 0, else -errno */
 static int memory_short(const struct growth *growth, const struct view *view)
 {
@@ -85,7 +105,9 @@ static int memory_short(const struct growth *growth, const struct view *view)
 
 	for (size_t i = growth->current; i < growth->needs->nr; i++)
 		wanted += missing(growth, view, i) * growth->needs->needs[i].size_kib;
-	return r < 0 ? r : wanted > available;
+	if (r < 0 || wanted > available)
+		return r < 0 ? r : 1;
+	return nodes_short(growth, view);
 }
 
 /* Return: the pools of the first need that lacks pages, growth->current set; NULL for none */
@@ -97,7 +119,9 @@ static struct pools *first_missing(struct growth *growth, const struct view *vie
 		if (i != growth->current) {
 			growth->current = i;
 			growth->spent = (struct cpulist){ 0 };
-			growth->rounds = 0;
+			growth->ahead = false;
+			growth->lever = 0;
+			growth->pulls = 0;
 			growth->gained = 0;
 		}
 		return view_find(view, growth->needs->needs[i].size_kib);
@@ -183,6 +207,10 @@ static int grow_once(struct growth *growth, struct view *view)
 	r = memory_short(growth, view);
 	if (r != 0)
 		return r < 0 ? r : STEP_NO_MEMORY;
+	if (!growth->ahead) {
+		growth->ahead = true;
+		return STEP_AHEAD;
+	}
 	nr = pick(growth, view, pools, &index);
 	return nr ? step(growth, view, pools, index, nr) : STEP_SPENT;
 }
@@ -222,7 +250,7 @@ int grow_step(struct growth *growth)
 	if (r == 0)
 		r = grow_once(growth, &view);
 	/* What a dry run pretends is in this view only */
-	while (r == STEP_GO_ON && growth->ctx->dry_run)
+	while ((r == STEP_GO_ON || r == STEP_AHEAD) && growth->ctx->dry_run)
 		r = grow_once(growth, &view);
 	return r;
 }

@@ -3,7 +3,7 @@
  * test/unit/hugetlb.h - a kernel's pools of huge pages, for the tests of usher-hugepages
  *
  * The test's head says, in one line:
- * wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default helper_say
+ * wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say
  * (this file names them for the reader: only the head of the test itself counts)
  *
  * Follows mm/hugetlb.c set_max_huge_pages(), free_huge_folio() and hugetlb_acct_memory(). The
@@ -37,6 +37,7 @@ struct fake_node {
 	unsigned long long nr, free, surplus;
 	unsigned long long room;      /* pages the buddy allocator still has in one piece */
 	unsigned long long scattered; /* and that compaction makes */
+	unsigned long long cached;    /* and that are free once page cache is reclaimed */
 };
 
 struct fake_size {
@@ -58,6 +59,15 @@ struct fake_kernel {
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
+	unsigned long long reclaimed; /* pages of 2 MiB asked for */
+	unsigned long long drops;
+	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
+	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
+	bool no_swappiness; /* and takes nothing but a number: before Linux 6.9 */
+	unsigned long long arc, arc_min, arc_max; /* bytes */
+	unsigned long long movable; /* pages of 2 MiB that mempolicy_move() frees on node 0 */
+	int moved;		    /* pid, the last one */
+	unsigned long long moves;
 	bool boot_only; /* no pages are made at run time */
 	char said[4096];
 	struct fake_size rendered[2]; /* what the files say */
@@ -75,6 +85,7 @@ int __real_state_remove(int dirfd, const char *name);
 int __wrap_state_remove(int dirfd, const char *name);
 int __wrap_mempolicy_prefer(int node);
 void __wrap_mempolicy_default(void);
+int __wrap_mempolicy_move(pid_t pid, const struct cpulist *from, const struct cpulist *to);
 void __wrap_helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
@@ -325,6 +336,91 @@ static inline int store_compact(const char *path)
 	return 0;
 }
 
+static inline void uncache(struct fake_node *node, unsigned long long nr_pages)
+{
+	nr_pages = nr_pages < node->cached ? nr_pages : node->cached;
+	node->cached -= nr_pages;
+	node->room += nr_pages;
+}
+
+/* "65536K swappiness=0" */
+static inline int store_reclaim(const char *path, const char *val)
+{
+	size_t node, first = 0, last = kernel->nr_nodes - 1;
+	unsigned long long kib;
+	int end = 0;
+
+	if (sscanf(path, "sys/devices/system/node/node%zu/reclaim", &node) == 1) {
+		if (!kernel->reclaim_nodes)
+			return -ENOENT;
+		first = last = node;
+	} else if (!kernel->reclaim_group) {
+		return -ENOENT;
+	}
+	assert_int_equal(sscanf(val, "%lluK%n", &kib, &end), 1);
+	assert_true(end > 0);
+	if (val[end] && kernel->no_swappiness)
+		return -EINVAL;
+	assert_true(!val[end] || strcmp(val + end, " swappiness=0") == 0);
+	kernel->reclaimed += kib / 2048;
+	for (size_t i = first; i <= last; i++)
+		uncache(node2m(i), kib / 2048 / (last - first + 1));
+	return 0;
+}
+
+static inline int store_drop(const char *val)
+{
+	assert_string_equal(val, "3");
+	kernel->drops++;
+	for (size_t i = 0; i < kernel->nr_nodes; i++)
+		uncache(node2m(i), node2m(i)->cached);
+	return 0;
+}
+
+static inline void put_arc(void)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "9 1 0x01 147 39984 4821 38232\nname type data\nhits 4 12\n"
+		       "c_min                           4    %llu\n"
+		       "size                            4    %llu\n",
+		       kernel->arc_min, kernel->arc);
+	put(text, "proc/spl/kstat/zfs/arcstats");
+	(void)snprintf(text, sizeof(text), "%llu\n", kernel->arc_max);
+	put(text, "sys/module/zfs/parameters/zfs_arc_max");
+}
+
+/* What the ARC lets go lies in one piece on node 0 */
+static inline int store_arc(const char *val)
+{
+	kernel->arc_max = strtoull(val, NULL, 10);
+	if (kernel->arc_max && kernel->arc > kernel->arc_max) {
+		char text[128];
+
+		node2m(0)->room += (kernel->arc - kernel->arc_max) / 2097152;
+		kernel->arc = kernel->arc_max;
+		(void)snprintf(text, sizeof(text),
+			       "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n");
+		put(text, "proc/meminfo");
+	}
+	put_arc();
+	return 0;
+}
+
+static inline int store(const char *path, const char *val, bool half)
+{
+	if (strstr(path, "/compact"))
+		return store_compact(path);
+	if (strstr(path, "reclaim"))
+		return store_reclaim(path, val);
+	if (strcmp(path, "proc/sys/vm/drop_caches") == 0)
+		return store_drop(val);
+	if (strcmp(path, "sys/module/zfs/parameters/zfs_arc_max") == 0)
+		return store_arc(val);
+	return store_pages(path, strtoull(val, NULL, 10), half);
+}
+
 /* Return: 0 go on, -EIO this one fails; a killed process does not return */
 static inline int side_effect(void)
 {
@@ -343,10 +439,7 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 
 	assert_int_equal(rootfd, host->rootfd);
 	if (failed == 0 || kernel->half)
-		r = kernel->deaf ? 0
-		    : strstr(path, "/compact") != NULL
-			    ? store_compact(path)
-			    : store_pages(path, strtoull(val, NULL, 10), last || failed);
+		r = kernel->deaf ? 0 : store(path, val, last || failed);
 	render();
 	if (last)
 		_exit(99);
@@ -382,6 +475,20 @@ int __wrap_mempolicy_prefer(int node)
 void __wrap_mempolicy_default(void)
 {
 	kernel->policy = -1;
+}
+
+int __wrap_mempolicy_move(pid_t pid, const struct cpulist *from, const struct cpulist *to)
+{
+	assert_true(cpulist_has(from, 0) && !cpulist_has(from, 1));
+	assert_true(cpulist_has(to, 1) && !cpulist_has(to, 0));
+	kernel->moved = pid;
+	kernel->moves++;
+	node2m(0)->room += kernel->movable;
+	kernel->movable = 0;
+	put("Node 0 MemTotal: 4194304 kB\nNode 0 MemFree: 1000000 kB\nNode 0 Active(file): 0 kB\n"
+	    "Node 0 Inactive(file): 0 kB\nNode 0 SReclaimable: 0 kB\n",
+	    "sys/devices/system/node/node0/meminfo");
+	return 0;
 }
 
 void __wrap_helper_say(const struct helper_ctx *ctx, const char *fmt, ...)

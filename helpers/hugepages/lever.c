@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/lever.c - what can be done when the kernel gives fewer pages than asked for */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../lib/attr.h"
+#include "hugepages.h"
+
+/*
+ * How it works
+ *
+ * The levers are a table, the gentlest first. One is pulled, then pages are asked for again; one
+ * that brought pages is followed by the first of the table, one that brought none by the next. It
+ * ends after the last, or after PULLS_MAX of them.
+ *
+ * Before the first page of a need is asked for there is one look at the free memory. When it is
+ * too little, or in pieces too small, as much as is missing is reclaimed in one go, and the nodes
+ * compacted: the kernel's own attempts do the same for each page anew, which takes several times
+ * as long.
+ * Seen on: Linux 6.12, page cache in all of the memory
+ */
+
+#define PULLS_MAX 12
+#define PAUSE_MS  300
+
+/* Reclaimed beyond what is missing: compaction moves things into free pages */
+#define MARGIN_SHARE 8
+
+static bool policy_says(const struct growth *growth, const char *key, const char *word)
+{
+	const char *value = inidoc_get(&growth->ctx->claim.doc, HUGEPAGES_SECTION, key);
+
+	return value && strcmp(value, word) == 0;
+}
+
+static const struct need *current(const struct growth *growth)
+{
+	return &growth->needs->needs[growth->current];
+}
+
+static int compact_node(const struct helper_ctx *ctx, int node)
+{
+	char path[POOL_DIR_MAX];
+	int r;
+
+	if (node == POOL_NO_NODE)
+		return helper_write(ctx, "proc/sys/vm/compact_memory", "1");
+	r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/compact", node);
+	return r < 0 ? r : helper_write(ctx, path, "1");
+}
+
+static int compact(struct growth *growth)
+{
+	_cleanup_pools_ struct pools pools = { 0 };
+	const struct need *need = current(growth);
+
+	if (policy_says(growth, "compact", "no") || growth->zfs_guard ||
+	    pools_read(growth->ctx->rootfd, need->size_kib, &pools) < 0)
+		return 0;
+	for (size_t i = 0; i < pools.nr; i++)
+		if (need_covers(need, pools.pools[i].node) &&
+		    (deadline_left(growth->deadline) == 0 ||
+		     compact_node(growth->ctx, pools.pools[i].node) < 0))
+			return 0;
+	return 1;
+}
+
+/* A kernel without the keyword takes the bare number, and may swap then as in any shortage */
+static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigned long long kib)
+{
+	char value[64];
+	int r;
+
+	(void)snprintf(value, sizeof(value), "%lluK swappiness=0", kib);
+	r = helper_write(ctx, path, value);
+	if (r != -EINVAL)
+		return r;
+	(void)snprintf(value, sizeof(value), "%lluK", kib);
+	return helper_write(ctx, path, value);
+}
+
+/*
+ * Return: -EAGAIN when less was reclaimed than asked for, else as helper_write()
+ * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
+ * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
+ */
+static int reclaim_kib(struct growth *growth, unsigned long long kib)
+{
+	struct cpulist nodes = { 0 }, all = { 0 };
+	char path[POOL_DIR_MAX];
+	int r = need_nodes(growth->ctx->rootfd, current(growth), &nodes, &all);
+	unsigned long long of = cpulist_count(&nodes);
+
+	if (r < 0 || of == 0)
+		return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib);
+	for (int node = cpulist_next(&nodes, 0); node >= 0;
+	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
+		r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/reclaim", node);
+		if (r == 0)
+			r = write_reclaim(growth->ctx, path, kib / of);
+		if (r == -ENOENT)
+			break;
+	}
+	if (r != -ENOENT)
+		return r;
+	/* It takes from all nodes alike */
+	return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim",
+			     kib * cpulist_count(&all) / of);
+}
+
+static unsigned long long missing_kib(const struct growth *growth)
+{
+	return growth->shortage.missing * current(growth)->size_kib;
+}
+
+static int reclaim(struct growth *growth)
+{
+	int r;
+
+	if (policy_says(growth, "reclaim", "none"))
+		return 0;
+	r = reclaim_kib(growth, missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE);
+	if (r < 0 && r != -EAGAIN)
+		return 0;
+	(void)compact(growth);
+	return 1;
+}
+
+/* All of the page cache, and what dentries and inodes can go: it costs the host its caches */
+static int drop_caches(struct growth *growth)
+{
+	if (!policy_says(growth, "reclaim", "caches") || growth->zfs_guard ||
+	    helper_write(growth->ctx, "proc/sys/vm/drop_caches", "3") < 0)
+		return 0;
+	(void)compact(growth);
+	return 1;
+}
+
+static int shrink_arc(struct growth *growth)
+{
+	if (!policy_says(growth, "arc", "shrink") ||
+	    arc_shrink(growth, missing_kib(growth) + growth->reserve_kib) == 0)
+		return 0;
+	(void)compact(growth);
+	return 1;
+}
+
+static int move(struct growth *growth)
+{
+	if (!policy_says(growth, "move", "yes") || current(growth)->any ||
+	    move_away(growth, missing_kib(growth)) == 0)
+		return 0;
+	(void)compact(growth);
+	return 1;
+}
+
+/* For what others are about to give back: a process that ends, writeback */
+static int wait_a_moment(struct growth *growth)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+
+	if (deadline_left(growth->deadline) < PAUSE_MS)
+		return 0;
+	(void)nanosleep(&pause, NULL);
+	return compact(growth);
+}
+
+static const struct lever {
+	int (*pull)(struct growth *growth); /* Return: 1 pulled, 0 not allowed, or not there */
+	bool fragmented;		    /* when the kernel gave less than asked for */
+	bool no_memory;			    /* when there is too little memory */
+} levers[] = {
+	{ compact, true, false }, { reclaim, true, false },   { drop_caches, true, false },
+	{ move, true, true },	  { shrink_arc, true, true }, { wait_a_moment, true, false },
+};
+
+int lever_pull(struct growth *growth, int what)
+{
+	if (growth->gained)
+		growth->lever = 0;
+	growth->gained = 0;
+	while (growth->lever < ARRAY_SIZE(levers) && growth->pulls < PULLS_MAX &&
+	       deadline_left(growth->deadline) > 0) {
+		const struct lever *lever = &levers[growth->lever++];
+
+		if (!(what == STEP_NO_MEMORY ? lever->no_memory : lever->fragmented) ||
+		    lever->pull(growth) == 0)
+			continue;
+		growth->pulls++;
+		growth->spent = (struct cpulist){ 0 };
+		return 1;
+	}
+	return 0;
+}
+
+void lever_ahead(struct growth *growth)
+{
+	unsigned long long wanted = missing_kib(growth), has;
+	const struct need *need = current(growth);
+	struct cpulist nodes = { 0 }, all = { 0 };
+	struct room room;
+
+	if (!room_has_size(need->size_kib) ||
+	    need_nodes(growth->ctx->rootfd, need, &nodes, &all) < 0 ||
+	    room_read(growth->ctx->rootfd, &nodes, &room) < 0 ||
+	    room_pieces(&room, need->size_kib) >= wanted)
+		return;
+	wanted += wanted / MARGIN_SHARE;
+	has = room_free(&room);
+	if (has < wanted && !policy_says(growth, "reclaim", "none"))
+		(void)reclaim_kib(growth, wanted - has);
+	(void)compact(growth);
+}

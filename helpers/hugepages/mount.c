@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/mount.c - the hugetlbfs through which QEMU takes its pages */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "hugepages.h"
+
+/*
+ * How it works
+ *
+ * libvirt looks for mounts of hugetlbfs once, when its daemon starts, and makes MOUNT/libvirt/qemu
+ * in each. So a mount without that directory is one that it has not seen.
+ * ABI: libvirt 9.0.0 to 12.0.0, qemu_driver.c qemuStateInitialize()
+ */
+
+#define MOUNTS_MAX 4194304
+#define SEEN_DIR   "libvirt/qemu"
+
+enum mount_state {
+	MOUNT_NONE,
+	MOUNT_UNSEEN,
+	MOUNT_SEEN,
+};
+
+/* "rw,relatime,pagesize=1024M" */
+static int option_kib(const char *options, unsigned long long *ret_kib)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	int r = text_split(options, ",", &words);
+
+	for (size_t i = 0; r == 0 && i < words.nr; i++)
+		if (strncmp(words.names[i], "pagesize=", 9) == 0)
+			return parse_size_kib(words.names[i] + 9, ret_kib);
+	return r < 0 ? r : -ENOENT;
+}
+
+/* "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0" */
+static int look_at(int rootfd, char *line, unsigned long long size_kib, char *where, size_t size,
+		   enum mount_state *state)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	unsigned long long kib;
+	char path[PATH_MAX];
+	int r = text_split(line, " ", &words);
+
+	if (r < 0)
+		return r;
+	if (words.nr < 4 || strcmp(words.names[2], "hugetlbfs") != 0 ||
+	    option_kib(words.names[3], &kib) < 0 || kib != size_kib || *state == MOUNT_SEEN)
+		return 0;
+	(void)snprintf(where, size, "%s", words.names[1]);
+	r = path_format(path, sizeof(path), "%s/" SEEN_DIR, words.names[1] + 1);
+	*state = r == 0 && attr_exists(rootfd, path) > 0 ? MOUNT_SEEN : MOUNT_UNSEEN;
+	return r;
+}
+
+static int find(int rootfd, unsigned long long size_kib, char *where, size_t size,
+		enum mount_state *ret)
+{
+	enum mount_state state = MOUNT_NONE;
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+	size_t len;
+	int r = attr_read_all(rootfd, "proc/self/mounts", MOUNTS_MAX, &text, &len);
+
+	for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &save); r == 0 && line;
+	     line = strtok_r(NULL, "\n", &save))
+		r = look_at(rootfd, line, size_kib, where, size, &state);
+	if (r == 0)
+		*ret = state;
+	return r;
+}
+
+static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long size_kib)
+{
+	char name[SIZE_NAME_MAX], where[PATH_MAX] = "";
+	enum mount_state state = MOUNT_NONE;
+	int r = find(ctx->rootfd, size_kib, where, sizeof(where), &state);
+
+	size_name(size_kib, name, sizeof(name));
+	if (r < 0)
+		helper_say(ctx, "cannot read /proc/self/mounts: %s: is /proc mounted?",
+			   strerror(-r));
+	else if (state == MOUNT_NONE)
+		helper_say(ctx,
+			   "QEMU could not take huge pages of %s: no hugetlbfs of that size is "
+			   "mounted: mount -t hugetlbfs -o pagesize=%lluK DIR and restart libvirtd "
+			   "(guests live on), or put <source type='memfd'/> into the guest's "
+			   "<memoryBacking>",
+			   name, size_kib);
+	else if (state == MOUNT_UNSEEN)
+		helper_say(ctx,
+			   "QEMU could not take huge pages of %s: libvirt has not seen %s, which "
+			   "was mounted after it started: restart libvirtd (guests live on), or "
+			   "put <source type='memfd'/> into the guest's <memoryBacking>",
+			   name, where);
+	return r == 0 && state == MOUNT_SEEN ? HELPER_DONE : HELPER_FAILED;
+}
+
+enum helper_exit mounts_check(const struct helper_ctx *ctx)
+{
+	const struct inidoc_entry *entry = NULL;
+	enum helper_exit e = HELPER_DONE;
+
+	while (e == HELPER_DONE &&
+	       (entry = inidoc_next(&ctx->claim.doc, entry, HUGEPAGES_SECTION, "mount"))) {
+		unsigned long long size_kib;
+
+		if (parse_ull(entry->value, 10, ULLONG_MAX, &size_kib) < 0) {
+			helper_say(ctx, "cannot read the claim's huge pages: a 'mount' in "
+					"[hugepages] is no number: start the guest again");
+			return HELPER_USAGE;
+		}
+		e = check(ctx, size_kib);
+	}
+	return e;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/move.c - memory of other processes, from the guest's node to another */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "hugepages.h"
+
+#define STATUS_MAX 65536
+
+/* "Mems_allowed_list:	0-1" */
+static int status_line(const char *text, const char *name, char *buf, size_t size)
+{
+	const char *line = strstr(text, name);
+
+	if (!line)
+		return -EBADMSG;
+	line += strlen(name);
+	line += strspn(line, " \t");
+	(void)snprintf(buf, size, "%.*s", (int)strcspn(line, "\n"), line);
+	return 0;
+}
+
+/* One that may use any node, and has locked none of its memory, does not care where it is */
+static bool may_move(int rootfd, pid_t pid, const struct cpulist *all)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64], value[ATTR_MAX];
+	struct cpulist allowed;
+	size_t len;
+
+	if (path_format(path, sizeof(path), "proc/%d/status", (int)pid) < 0 ||
+	    attr_read_all(rootfd, path, STATUS_MAX, &text, &len) < 0 ||
+	    status_line(text, "Mems_allowed_list:", value, sizeof(value)) < 0 ||
+	    cpulist_parse(value, &allowed) < 0 || !cpulist_contains(&allowed, all))
+		return false;
+	return status_line(text, "VmLck:", value, sizeof(value)) == 0 &&
+	       strtoull(value, NULL, 10) == 0;
+}
+
+/* libvirt gives a guest's memory a place; a QEMU is never moved */
+static bool is_guest(int rootfd, pid_t pid)
+{
+	char path[64], group[ATTR_MAX];
+
+	return path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid) < 0 ||
+	       attr_read(rootfd, path, group, sizeof(group)) < 0 ||
+	       strstr(group, "/machine.slice/") != NULL;
+}
+
+/* What the other nodes can take beyond what each keeps */
+static unsigned long long room_elsewhere(const struct growth *growth, const struct cpulist *others)
+{
+	unsigned long long sum = 0;
+
+	for (int node = cpulist_next(others, 0); node >= 0;
+	     node = cpulist_next(others, (unsigned int)node + 1)) {
+		unsigned long long kib;
+
+		if (memory_spare(growth->ctx, node, growth->reserve_kib, &kib) == 0)
+			sum += kib;
+	}
+	return sum;
+}
+
+int move_away(const struct growth *growth, unsigned long long kib)
+{
+	const struct need *need = &growth->needs->needs[growth->current];
+	struct cpulist nodes = { 0 }, all = { 0 }, others;
+	int rootfd = growth->ctx->rootfd, moved = 0;
+	unsigned long long left, room;
+	struct holders holders;
+
+	if (need_nodes(rootfd, need, &nodes, &all) < 0)
+		return 0;
+	others = all;
+	cpulist_subtract(&others, &nodes);
+	room = room_elsewhere(growth, &others);
+	left = kib;
+	holders_read(rootfd, &holders);
+	for (size_t i = 0; i < holders.nr && left > 0; i++) {
+		const struct holder *holder = &holders.holders[i];
+
+		if (holder->pid <= 1 || holder->kib > room || is_guest(rootfd, holder->pid) ||
+		    !may_move(rootfd, holder->pid, &all) || deadline_left(growth->deadline) == 0 ||
+		    helper_would(growth->ctx, "move process %d from its nodes", holder->pid) ||
+		    mempolicy_move(holder->pid, &nodes, &others) < 0)
+			continue;
+		room -= holder->kib;
+		left -= holder->kib < left ? holder->kib : left;
+		moved = 1;
+	}
+	return moved;
+}

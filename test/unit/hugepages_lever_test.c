@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_lever_test.c - what is done, and what not, when pages do not come */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+#include "hugetlb.h"
+
+#include "lib/attr.h"
+
+static void set(struct guest *guest, const char *key, const char *value)
+{
+	assert_int_equal(inidoc_set(&guest->ctx.claim.doc, HUGEPAGES_SECTION, key, value), 0);
+}
+
+/* 40 pages at once, 10 by compaction, 10 by reclaim; 64 wanted */
+static void short_host(struct guest *guest, const char *reclaim)
+{
+	boot(LINUX_6_12, 0, 0);
+	kernel->reclaim_group = true;
+	node2m(0)->room = 40;
+	node2m(0)->scattered = 10;
+	node2m(0)->cached = 20;
+	guest_make(guest, UUID_A, "a", "started", "2048 0 64");
+	set(guest, "reclaim", reclaim);
+}
+
+static void reclaim_brings_what_compaction_could_not(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	/* 14 were missing when it was asked for, an eighth more, of both nodes alike */
+	assert_int_equal(kernel->reclaimed, 31);
+	assert_int_equal(kernel->drops, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+}
+
+static void a_kernel_that_cannot_swappiness_is_asked_plainly(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	kernel->no_swappiness = true;
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->reclaimed, 31);
+}
+
+static void a_node_that_can_reclaim_is_asked_itself(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	kernel->reclaim_nodes = true;
+	node2m(1)->cached = 20;
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->reclaimed, 15);
+	assert_int_equal(node2m(1)->cached, 20);
+}
+
+static void nothing_is_reclaimed_against_the_policy(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "none");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->reclaimed, 0);
+	assert_int_equal(kernel->drops, 0);
+	/* It brought 10, and was done again; and after a moment's wait */
+	assert_int_equal(kernel->compactions, 3);
+	assert_said("set reclaim = caches, ");
+	assert_pool(0, 0, 0, 0);
+}
+
+static void caches_are_dropped_last_and_only_if_they_may(void **state)
+{
+	static const char *const policies[] = { "memory", "caches" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		_cleanup_guest_ struct guest a;
+
+		short_host(&a, policies[i]);
+		kernel->reclaim_group = false;
+		assert_int_equal(apply(&a), i ? HELPER_DONE : HELPER_FAILED);
+		assert_int_equal(kernel->drops, i);
+		guest_remove(&a);
+	}
+}
+
+static void put_buddyinfo(unsigned long long small, unsigned long long large)
+{
+	char text[512];
+
+	/* Pieces of 4 KiB and of 2 MiB */
+	(void)snprintf(text, sizeof(text),
+		       "Node 0, zone      DMA      0 0 0 0 0 0 0 0 0 0 0\n"
+		       "Node 0, zone   Normal   %llu 0 0 0 0 0 0 0 0 %llu 0\n"
+		       "Node 1, zone   Normal      0 0 0 0 0 0 0 0 0 1000 0\n",
+		       small, large);
+	put(text, "proc/buddyinfo");
+}
+
+static void room_is_made_in_one_go_before_the_first_page(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	/* 40 pages of 2 MiB in one piece, as much in pieces of 4 KiB */
+	put_buddyinfo(5 * 512, 40);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	/* 64 and an eighth, less the 45 that are free; twice, for it takes from two nodes alike */
+	assert_int_equal(kernel->reclaimed, 54);
+	assert_int_equal(kernel->compactions, 1);
+	/* Promised, reclaimed (by node: no such file), compacted; announced, written, noted */
+	assert_int_equal(kernel->ops, 1 + 2 + 1 + 3);
+}
+
+static void memory_that_lies_ready_is_left_alone(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "caches");
+	node2m(0)->room = 64;
+	put_buddyinfo(0, 64);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->reclaimed, 0);
+	assert_int_equal(kernel->compactions, 0);
+	assert_int_equal(kernel->drops, 0);
+}
+
+static void zfs_on_some_kernels_is_neither_compacted_nor_dropped(void **state)
+{
+	static const struct {
+		const char *release;
+		bool guarded;
+	} cases[] = {
+		{ "6.3.0-1\n", false },	      { "6.3.1-1\n", true },
+		{ "6.5.13-5-pve\n", true },   { "6.7.4-generic\n", true },
+		{ "6.7.5-generic\n", false }, { "6.12.107\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+		bool guarded = cases[i].guarded;
+
+		short_host(&a, "caches");
+		kernel->reclaim_group = false;
+		put("2.2.2-1\n", "sys/module/zfs/version");
+		put(cases[i].release, "proc/sys/kernel/osrelease");
+		assert_int_equal(apply(&a), guarded ? HELPER_FAILED : HELPER_DONE);
+		assert_int_equal(kernel->compactions == 0, guarded);
+		assert_int_equal(kernel->drops, guarded ? 0 : 1);
+		if (guarded)
+			assert_said("update kernel or ZFS (this pair dies of compaction");
+		guest_remove(&a);
+	}
+	/* Without ZFS such a kernel is one like any other */
+	assert_int_equal(unlinkat(host->rootfd, "sys/module/zfs/version", 0), 0);
+	assert_int_equal(unlinkat(host->rootfd, "sys/module/zfs", AT_REMOVEDIR), 0);
+	put("6.5.0\n", "proc/sys/kernel/osrelease");
+	assert_false(zfs_forbids_compaction(host->rootfd));
+}
+
+/* Nearly all of the memory is the ARC's, which MemAvailable does not count */
+static void zfs_host(struct guest *guest, const char *arc)
+{
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	kernel->arc = 4ULL << 30;
+	kernel->arc_min = 1ULL << 30;
+	kernel->arc_max = 0;
+	put_arc();
+	put("MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n", "proc/meminfo");
+	guest_make(guest, UUID_A, "a", "started", "2048 0 64");
+	set(guest, "arc", arc);
+}
+
+static void the_arc_makes_room_and_keeps_its_limit(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	/* 128 MiB of pages and 256 MiB for the host */
+	assert_int_equal(kernel->arc >> 20, 4096 - 128 - 256);
+	assert_int_equal(kernel->arc_max, 0);
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+}
+
+static void the_arc_is_named_where_it_may_not_be_touched(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	zfs_host(&a, "keep");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->arc, 4ULL << 30);
+	assert_said("most memory is held by ZFS's ARC 4096 MiB");
+	assert_said("set arc = shrink, ");
+}
+
+static void a_kill_while_the_arc_is_limited_is_made_good(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		_cleanup_guest_ struct guest a;
+		int status = 0;
+		pid_t pid;
+
+		zfs_host(&a, "shrink");
+		kernel->kill_at = n;
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(apply(&a));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		kernel->kill_at = 0;
+		more = WEXITSTATUS(status) == 99;
+		assert_true(more || n > 6);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_int_equal(kernel->arc_max, 0);
+		assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+		assert_pool(0, 0, 0, 0);
+		assert_no_ledger();
+		guest_remove(&a);
+	}
+}
+
+static void a_limit_that_an_admin_has_set_meanwhile_stays(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	_cleanup_close_ int dirfd = -1;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	dirfd = state_dir(a.ctx.statefd, "host", true);
+	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 5000000\n", 10), 0);
+	kernel->arc_max = 7000000;
+	put_arc();
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(kernel->arc_max, 7000000);
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+}
+
+static void put_user(int pid, const char *name, unsigned long long mib, const char *group,
+		     const char *mems, int locked)
+{
+	char text[256];
+
+	put_process(pid);
+	(void)snprintf(text, sizeof(text), "%llu %llu 0 0 0 0 0\n", mib * 300, mib * 256);
+	put(text, "proc/%d/statm", pid);
+	put(name, "proc/%d/comm", pid);
+	(void)snprintf(text, sizeof(text), "Name:\tx\nVmLck:\t%8d kB\nMems_allowed_list:\t%s\n",
+		       locked, mems);
+	put(text, "proc/%d/status", pid);
+	(void)snprintf(text, sizeof(text), "0::%s\n", group);
+	put(text, "proc/%d/cgroup", pid);
+}
+
+static void put_node(size_t node, unsigned long long free_kib)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "Node %zu MemTotal:       4194304 kB\nNode %zu MemFree:        %llu kB\n"
+		       "Node %zu Active(file):   1024 kB\nNode %zu Inactive(file): 1024 kB\n"
+		       "Node %zu SReclaimable:   2048 kB\n",
+		       node, node, free_kib, node, node, node);
+	put(text, "sys/devices/system/node/node%zu/meminfo", node);
+}
+
+/* Node 0 is full of other processes' memory, node 1 is empty */
+static void full_node(struct guest *guest, const char *move)
+{
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 10;
+	kernel->movable = 200;
+	put_node(0, 500000);
+	put_node(1, 4000000);
+	put_user(301, "java\n", 800, "/system.slice/java.service", "0-1", 0);
+	put_user(302, "qemu\n", 900, "/machine.slice/machine-qemu.scope", "0-1", 0);
+	put_user(303, "bound\n", 850, "/system.slice/bound.service", "0", 0);
+	put_user(304, "dpdk\n", 870, "/system.slice/dpdk.service", "0-1", 4096);
+	put_user(305, "bash\n", 9, "/user.slice", "0-1", 0);
+	guest_make(guest, UUID_A, "a", "started", "2048 0 200");
+	set(guest, "move", move);
+	set(guest, "reserve_kib", "262144");
+}
+
+static void remove_users(void)
+{
+	for (int pid = 301; pid <= 305; pid++)
+		remove_process(pid);
+}
+
+static void what_may_be_anywhere_is_moved_off_the_node(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "yes");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 200, 200, 0);
+	assert_int_equal(kernel->moves, 1);
+	assert_int_equal(kernel->moved, 301);
+	remove_users();
+}
+
+static void nothing_is_moved_unasked_and_the_message_says_that_it_would_help(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "no");
+	put_node(0, 200000);
+	put("Page block order: 9\n\n"
+	    "Number of blocks type     Unmovable      Movable  Reclaimable\n"
+	    "Node 0, zone      DMA            3            5            0\n"
+	    "Node 0, zone   Normal           60          900           32\n"
+	    "Node 1, zone   Normal            7          993            0\n",
+	    "proc/pagetypeinfo");
+	put_buddyinfo(512ULL * 80, 10);
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->moves, 0);
+	assert_string_equal(kernel->said, "cannot get 200 huge pages of 2 MiB on node 0: 200 are "
+					  "missing beside 0 free ones and 0 "
+					  "more that could be made (on node 0 71 MiB could be had "
+					  "beside the host's part; 180 MiB "
+					  "free, of that 20 MiB in pieces of 2 MiB; 63 of 1000 "
+					  "blocks are the kernel's own and "
+					  "cannot be moved; most memory is held by qemu (pid 302) "
+					  "900 MiB, dpdk (pid 304) 870 "
+					  "MiB, bound (pid 303) 850 MiB): set move = yes, lower "
+					  "the guest's memory by 400 MiB, or "
+					  "boot with hugepagesz=2048K hugepages=200");
+	remove_users();
+	assert_int_equal(unlinkat(host->rootfd, "proc/pagetypeinfo", 0), 0);
+}
+
+static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("1 are missing beside 0 free ones and 1 more that could be made");
+	assert_said(
+		"boot with hugetlb_cma=2048M or hugepagesz=1048576K hugepages=2 (a running host "
+		"has pages of that size by luck only), or take smaller ones");
+	assert_int_equal(size1g()->nodes[0].nr, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(reclaim_brings_what_compaction_could_not),
+		kernel_test(a_kernel_that_cannot_swappiness_is_asked_plainly),
+		kernel_test(a_node_that_can_reclaim_is_asked_itself),
+		kernel_test(nothing_is_reclaimed_against_the_policy),
+		kernel_test(caches_are_dropped_last_and_only_if_they_may),
+		kernel_test(room_is_made_in_one_go_before_the_first_page),
+		kernel_test(memory_that_lies_ready_is_left_alone),
+		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
+		kernel_test(the_arc_makes_room_and_keeps_its_limit),
+		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
+		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
+		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
+		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
+		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
+		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
