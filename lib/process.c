@@ -136,6 +136,11 @@ static int cmdline_has(int rootfd, pid_t pid, const void *what)
 	return 0;
 }
 
+int process_has_arg(int rootfd, pid_t pid, const char *arg)
+{
+	return cmdline_has(rootfd, pid, arg);
+}
+
 pid_t process_find_arg(int rootfd, const char *arg)
 {
 	return lowest_pid(rootfd, cmdline_has, arg);

@@ -36,6 +36,9 @@ int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
  */
 pid_t process_find_arg(int rootfd, const char *arg) _must_check_;
 
+/** process_has_arg() - is @arg one whole word of its command line. Return: 1 or 0, else -errno */
+int process_has_arg(int rootfd, pid_t pid, const char *arg) _must_check_;
+
 /**
  * process_find_open() - a process that holds one of these files open
  * @paths:	absolute, as proc/PID/fd/N shows them: "/dev/vfio/12"
