@@ -192,7 +192,7 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 
 int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
 {
-	int r = hugepages_give_back(ctx, gives_back_at_start(&ctx->claim));
+	int r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim));
 
 	(void)argc, (void)argv;
 	if (r == 0)

@@ -107,9 +107,6 @@ void pool_where(int node, char *buf, size_t size);
 #define SIZE_NAME_MAX 24
 void size_name(unsigned long long size_kib, char *buf, size_t size);
 
-/** gives_back_at_start() - does the pool go back down in `started` (give_back = started) */
-bool gives_back_at_start(const struct claim *claim);
-
 /* --- pool.c: the kernel's pools of one page size -------------------------------------------- */
 
 #define POOL_DIR_MAX 128
@@ -414,6 +411,16 @@ void promises_free(struct promises *promises);
  */
 int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, const char *except,
 		  struct promises *ret) _must_check_;
+
+/**
+ * gives_back_at_start() - does the pool go back down in `started` (give_back = started)
+ *
+ * Not of a QEMU that waits for a migration: in postcopy it gives pages back and faults them in anew
+ * while the guest runs, and a page that was surplus would be missing then. A guest restored from a
+ * file looks the same.
+ * ABI: QEMU 7.2 to 10.0, migration/postcopy-ram.c; libvirt passes -incoming for both
+ */
+bool gives_back_at_start(int rootfd, const struct claim *claim);
 
 /** promises_available() - free pages for @need that nobody else counts on */
 unsigned long long promises_available(const struct promises *promises, const struct pools *pools,

@@ -169,10 +169,3 @@ void size_name(unsigned long long size_kib, char *buf, size_t size)
 	}
 	(void)snprintf(buf, size, "%llu %s", size_kib, units[unit]);
 }
-
-bool gives_back_at_start(const struct claim *claim)
-{
-	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, "give_back");
-
-	return value && strcmp(value, "started") == 0;
-}

@@ -12,12 +12,23 @@ void promises_free(struct promises *promises)
 	needs_free(&promises->mapped);
 }
 
+bool gives_back_at_start(int rootfd, const struct claim *claim)
+{
+	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, "give_back");
+	pid_t qemu;
+
+	if (!value || strcmp(value, "started") != 0)
+		return false;
+	qemu = process_find_arg(rootfd, claim->uuid);
+	return qemu <= 0 || process_has_arg(rootfd, qemu, "-incoming") <= 0;
+}
+
 /* A guest that has settled is no longer promised; one that may grow is until its end */
 static bool still_takes(const struct helper_ctx *ctx, const struct claim *claim)
 {
 	if (claim->state == CLAIM_ENDING || claim->state == CLAIM_RETURNING)
 		return false;
-	if (claim->state == CLAIM_RUNNING && gives_back_at_start(claim))
+	if (claim->state == CLAIM_RUNNING && gives_back_at_start(ctx->rootfd, claim))
 		return false;
 	/* Not known is not dead */
 	return registry_alive(ctx->rootfd, claim) != 0;

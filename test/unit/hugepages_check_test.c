@@ -150,6 +150,131 @@ static void show_tells_need_free_and_missing(void **state)
 	assert_int_equal(kernel->ops, 0);
 }
 
+/* --- The mount -------------------------------------------------------------------------------- */
+
+static void guest_with_mount(struct guest *guest, const char *needs, const char *size_kib)
+{
+	guest_make(guest, UUID_A, "a", "started", needs);
+	assert_int_equal(inidoc_add(&guest->ctx.claim.doc, HUGEPAGES_SECTION, "mount", size_kib),
+			 0);
+}
+
+#define MOUNTS                                                                                     \
+	"/dev/vda / ext4 rw,relatime 0 0\n"                                                        \
+	"hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n"
+
+static void a_size_without_a_mount_is_refused_with_both_cures(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put(MOUNTS, "proc/self/mounts");
+	put("", "dev/hugepages/libvirt/qemu/x");
+	guest_with_mount(&a, "1048576 0 1", "1048576");
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_string_equal(kernel->said,
+			    "QEMU could not take huge pages of 1 GiB: no hugetlbfs of that size is "
+			    "mounted: mount -t hugetlbfs -o pagesize=1048576K DIR and restart "
+			    "libvirtd (guests live on), or put <source type='memfd'/> into the "
+			    "guest's <memoryBacking>");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->ops, 0);
+}
+
+static void a_mount_that_libvirt_has_not_seen_is_refused_by_name(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put(MOUNTS "none /mnt/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n", "proc/self/mounts");
+	put("", "dev/hugepages/libvirt/qemu/x");
+	guest_with_mount(&a, "1048576 0 1", "1048576");
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_string_equal(kernel->said,
+			    "QEMU could not take huge pages of 1 GiB: libvirt has not seen "
+			    "/mnt/huge, which was mounted after it started: restart libvirtd "
+			    "(guests live on), or put <source type='memfd'/> into the guest's "
+			    "<memoryBacking>");
+	/* Another mount of that size that it has seen will do */
+	put(MOUNTS "none /mnt/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n"
+		   "none /mnt/seen hugetlbfs rw,relatime,pagesize=1024M 0 0\n",
+	    "proc/self/mounts");
+	put("", "mnt/seen/libvirt/qemu/x");
+	assert_int_equal(check(&a), HELPER_DONE);
+}
+
+static void a_mount_that_libvirt_has_seen_is_enough(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put(MOUNTS, "proc/self/mounts");
+	put("", "dev/hugepages/libvirt/qemu/x");
+	guest_with_mount(&a, "2048 0 10", "2048");
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+}
+
+static void mounts_that_cannot_be_read_are_no_start(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_with_mount(&a, "2048 0 10", "2048");
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_said("cannot read /proc/self/mounts");
+	guest_with_mount(&b, "2048 0 10", "two");
+	assert_int_equal(check(&b), HELPER_USAGE);
+}
+
+/* --- What is on another node ------------------------------------------------------------------ */
+
+static void devices_and_cpus_on_another_node_are_told(void **state)
+{
+	static const struct {
+		const char *nodes, *cpus, *device_node, *said;
+	} cases[] = {
+		{ "0", "2-3", "1\n",
+		  "the guest's memory is on node 0, but not device 0000:01:00.0 (node 1), CPUs "
+		  "2-3: "
+		  "access to memory is slower from there: change <numatune>, or what is not on the "
+		  "node, in the guest's XML" },
+		{ "0", "1-2", "0\n",
+		  "the guest's memory is on node 0, but not CPUs 2: access to memory is slower "
+		  "from "
+		  "there: change <numatune>, or what is not on the node, in the guest's XML" },
+		{ "0", "0-1", "-1\n", "" },
+		{ "0-1", "0-3", "1\n", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 0, 0);
+		put("0-1\n", "sys/devices/system/node/node0/cpulist");
+		put("2-3\n", "sys/devices/system/node/node1/cpulist");
+		put(cases[i].device_node, "sys/bus/pci/devices/0000:01:00.0/numa_node");
+		guest_make(&a, UUID_A, "a", "started", "2048 0 10");
+		assert_int_equal(
+			inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "nodes", cases[i].nodes),
+			0);
+		assert_int_equal(
+			inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "cpus", cases[i].cpus), 0);
+		assert_int_equal(
+			inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "device", "0000:01:00.0"),
+			0);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_string_equal(kernel->said, cases[i].said);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		guest_remove(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +288,11 @@ int main(void)
 		kernel_test(a_claim_that_does_not_parse_is_wrong_usage),
 		kernel_test(unreadable_memory_is_said),
 		kernel_test(show_tells_need_free_and_missing),
+		kernel_test(a_size_without_a_mount_is_refused_with_both_cures),
+		kernel_test(a_mount_that_libvirt_has_not_seen_is_refused_by_name),
+		kernel_test(a_mount_that_libvirt_has_seen_is_enough),
+		kernel_test(mounts_that_cannot_be_read_are_no_start),
+		kernel_test(devices_and_cpus_on_another_node_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -486,6 +486,36 @@ static void an_undo_in_a_dry_run_prints_what_it_would_write(void **state)
 		"write /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages 0\n");
 }
 
+static void a_guest_that_comes_by_migration_keeps_its_pages_until_its_end(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	put_incoming_qemu(200, UUID_A, 40);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	fault(0, 40);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 40, 0, 0);
+	/* Postcopy: it gives 10 back for a while, and nobody may count on them */
+	node2m(0)->free += 10;
+	put_incoming_qemu(200, UUID_A, 30);
+	render();
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 80, 50, 0);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 40, 10, 0);
+	fault(0, 10);
+	exit_with(0, 40);
+	remove_process(200);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +540,7 @@ int main(void)
 		kernel_test(a_page_that_goes_bad_is_not_owed),
 		kernel_test(a_node_that_is_taken_out_does_not_stop_the_others),
 		kernel_test(an_undo_in_a_dry_run_prints_what_it_would_write),
+		kernel_test(a_guest_that_comes_by_migration_keeps_its_pages_until_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -599,6 +599,19 @@ static inline void put_qemu(int pid, const char *uuid, unsigned long long mapped
 	put(smaps, "proc/%d/smaps", pid);
 }
 
+/* As put_qemu(), waiting for a migration */
+static inline void put_incoming_qemu(int pid, const char *uuid, unsigned long long mapped)
+{
+	char cmdline[256], path[64];
+	int len = snprintf(cmdline, sizeof(cmdline), "qemu%c-uuid%c%s%c-incoming%cdefer", 0, 0,
+			   uuid, 0, 0) +
+		  1;
+
+	put_qemu(pid, uuid, mapped, mapped);
+	(void)snprintf(path, sizeof(path), "proc/%d/cmdline", pid);
+	tree_bytes(host, path, cmdline, (size_t)len);
+}
+
 static inline void remove_process(int pid)
 {
 	char dir[128];
