@@ -183,7 +183,9 @@ enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *n
 
 	for (size_t i = 0; e == HELPER_DONE && i < needs->nr; i++)
 		e = check_need(ctx, needs, &needs->needs[i]);
-	return e == HELPER_DONE ? mounts_check(ctx) : e;
+	if (e == HELPER_DONE)
+		e = mounts_check(ctx);
+	return e == HELPER_DONE ? thp_check(ctx) : e;
 }
 
 enum helper_exit hugepages_check(struct helper_ctx *ctx)

@@ -177,12 +177,13 @@ static int restore_arc(const struct helper_ctx *ctx)
 
 enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 {
+	enum helper_exit thp = thp_undo(ctx);
 	int r = hugepages_give_back(ctx, true);
 
 	if (r == 0)
 		r = restore_arc(ctx);
 	if (r == 0)
-		return HELPER_DONE;
+		return thp;
 	helper_say(ctx,
 		   "not all huge pages could be given back: %s: what is left stands in "
 		   "/run/usher/host/hugepages.ini; run usher recover",

@@ -116,19 +116,12 @@ static int growth_init(struct growth *growth)
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
 
-enum helper_exit hugepages_apply(struct helper_ctx *ctx)
+static enum helper_exit apply_needs(struct helper_ctx *ctx, const struct needs *needs)
 {
-	_cleanup_needs_ struct needs needs = { 0 };
-	struct growth growth = { .ctx = ctx, .needs = &needs };
+	struct growth growth = { .ctx = ctx, .needs = needs };
 	_cleanup_close_ int turn = -1;
-	enum helper_exit e = needs_read(ctx, &needs);
-	int r;
+	int r = growth_init(&growth);
 
-	if (e == HELPER_DONE)
-		e = needs_check(ctx, &needs);
-	if (e != HELPER_DONE)
-		return e;
-	r = growth_init(&growth);
 	if (r == 0) {
 		turn = take_turn(ctx, growth.deadline);
 		r = turn < 0 && !ctx->dry_run ? turn : 0;
@@ -137,8 +130,21 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 		r = arc_restore(ctx);
 	if (r == 0)
 		r = grow(&growth);
-	if (r != 0)
-		return fail(&growth, r);
-	numa_say(ctx);
-	return HELPER_DONE;
+	return r == 0 ? HELPER_DONE : fail(&growth, r);
+}
+
+enum helper_exit hugepages_apply(struct helper_ctx *ctx)
+{
+	_cleanup_needs_ struct needs needs = { 0 };
+	enum helper_exit e = needs_read(ctx, &needs);
+
+	if (e == HELPER_DONE)
+		e = needs_check(ctx, &needs);
+	if (e == HELPER_DONE && needs.nr)
+		e = apply_needs(ctx, &needs);
+	if (e == HELPER_DONE)
+		e = thp_apply(ctx);
+	if (e == HELPER_DONE)
+		numa_say(ctx);
+	return e;
 }

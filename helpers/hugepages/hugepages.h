@@ -526,6 +526,17 @@ void lever_ahead(struct growth *growth);
  */
 int lever_pull(struct growth *growth, int what);
 
+/* --- thp.c: transparent huge pages, for a claim with thp_kib ------------------------------------ */
+
+/** thp_check() - Return: HELPER_DONE, HELPER_FAILED when the kernel has none */
+enum helper_exit thp_check(const struct helper_ctx *ctx) _must_check_;
+
+/** thp_apply() - let the kernel hear QEMU's request, and make room. Return: exit code */
+enum helper_exit thp_apply(struct helper_ctx *ctx) _must_check_;
+
+/** thp_undo() - the settings are what they were, with the last guest. Return: exit code */
+enum helper_exit thp_undo(struct helper_ctx *ctx) _must_check_;
+
 /* --- move.c ----------------------------------------------------------------------------------- */
 
 /** move_away() - of @kib on the current need's nodes. Return: 1 something was moved, 0 */

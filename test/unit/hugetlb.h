@@ -408,8 +408,31 @@ static inline int store_arc(const char *val)
 	return 0;
 }
 
+#define THP "sys/kernel/mm/transparent_hugepage/"
+
+static inline void put_thp(const char *name, const char *chosen)
+{
+	static const char *const enabled[] = { "always", "madvise", "never", NULL };
+	static const char *const defrag[] = { "always",	 "defer", "defer+madvise",
+					      "madvise", "never", NULL };
+	const char *const *words = strcmp(name, "enabled") == 0 ? enabled : defrag;
+	char text[128] = "";
+
+	for (; *words; words++) {
+		bool is = strcmp(*words, chosen) == 0;
+
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s%s",
+			       *text ? " " : "", is ? "[" : "", *words, is ? "]" : "");
+	}
+	put(text, THP "%s", name);
+}
+
 static inline int store(const char *path, const char *val, bool half)
 {
+	if (strncmp(path, THP, strlen(THP)) == 0) {
+		put_thp(path + strlen(THP), val);
+		return 0;
+	}
 	if (strstr(path, "/compact"))
 		return store_compact(path);
 	if (strstr(path, "reclaim"))

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_thp_test.c - transparent huge pages for the life of a guest */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+#include "hugetlb.h"
+
+#include "lib/attr.h"
+
+static void assert_thp(const char *enabled, const char *defrag)
+{
+	char want[64];
+
+	(void)snprintf(want, sizeof(want), "[%s]", enabled);
+	assert_non_null(strstr(tree_read(host, THP "enabled"), want));
+	(void)snprintf(want, sizeof(want), "[%s]", defrag);
+	assert_non_null(strstr(tree_read(host, THP "defrag"), want));
+}
+
+static void assert_no_state(void)
+{
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/thp.ini"), 0);
+}
+
+static void thp_guest(struct guest *guest, const char *uuid, const char *name)
+{
+	guest_make(guest, uuid, name, "started", "");
+	assert_int_equal(inidoc_add(&guest->ctx.claim.doc, HUGEPAGES_SECTION, "thp_kib", "131072"),
+			 0);
+	assert_int_equal(claim_store(guest->ctx.statefd, &guest->ctx.claim), 0);
+	kernel->ops = 0;
+}
+
+static void thp_boot(const char *enabled, const char *defrag)
+{
+	boot(LINUX_6_12, 0, 0);
+	put_thp("enabled", enabled);
+	put_thp("defrag", defrag);
+}
+
+static void what_makes_the_guests_request_come_to_nothing_is_changed_for_its_life(void **state)
+{
+	static const struct {
+		const char *enabled, *defrag, *enabled_then, *defrag_then;
+	} cases[] = {
+		{ "never", "never", "madvise", "madvise" },
+		{ "madvise", "defer", "madvise", "defer+madvise" },
+		{ "never", "madvise", "madvise", "madvise" },
+		{ "always", "always", "always", "always" },
+		{ "madvise", "defer+madvise", "madvise", "defer+madvise" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		thp_boot(cases[i].enabled, cases[i].defrag);
+		thp_guest(&a, UUID_A, "a");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_thp(cases[i].enabled_then, cases[i].defrag_then);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_int_equal(settle(&a), HELPER_DONE);
+		assert_thp(cases[i].enabled_then, cases[i].defrag_then);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_thp(cases[i].enabled, cases[i].defrag);
+		assert_no_state();
+		assert_no_ledger();
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_thp(cases[i].enabled, cases[i].defrag);
+		guest_remove(&a);
+	}
+}
+
+static void the_last_of_two_guests_sets_it_back(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	thp_boot("never", "never");
+	thp_guest(&a, UUID_A, "a");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	thp_guest(&b, UUID_B, "b");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	guest_remove(&a);
+	assert_thp("madvise", "madvise");
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_thp("never", "never");
+	assert_no_state();
+}
+
+static void a_dead_guest_does_not_hold_it(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	thp_boot("never", "never");
+	thp_guest(&a, UUID_A, "a");
+	thp_guest(&b, UUID_B, "b");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DEAD_PID);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_thp("never", "never");
+}
+
+static void what_an_admin_has_set_meanwhile_stays(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	thp_boot("never", "never");
+	thp_guest(&a, UUID_A, "a");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	put_thp("enabled", "always");
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_thp("always", "never");
+	assert_no_state();
+}
+
+static void room_is_made_before_the_start_as_far_as_the_policy_goes(void **state)
+{
+	static const char *const reclaim[] = { "none", "memory" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		_cleanup_guest_ struct guest a;
+
+		thp_boot("madvise", "madvise");
+		kernel->reclaim_group = true;
+		/* 40 pieces of 2 MiB where 64 would do */
+		put("Node 0, zone Normal 0 0 0 0 0 0 0 0 0 40 0\n", "proc/buddyinfo");
+		thp_guest(&a, UUID_A, "a");
+		assert_int_equal(
+			inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "reclaim", reclaim[i]), 0);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		/* One for each node */
+		assert_int_equal(kernel->compactions, 2);
+		assert_int_equal(kernel->reclaimed, i ? 64 + 8 - 40 : 0);
+		assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "compact", "no"),
+				 0);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_int_equal(kernel->compactions, 2);
+		guest_remove(&a);
+	}
+}
+
+static void a_kernel_without_them_is_refused(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	thp_guest(&a, UUID_A, "a");
+	assert_int_equal(hugepages_check(&a.ctx), HELPER_FAILED);
+	assert_said("this kernel has no transparent huge pages");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->ops, 0);
+}
+
+static void a_kernel_that_says_yes_and_does_no_is_noticed(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	thp_boot("never", "never");
+	thp_guest(&a, UUID_A, "a");
+	kernel->deaf = true;
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("cannot set how transparent huge pages are made: Input/output error");
+	assert_thp("never", "never");
+	assert_no_state();
+}
+
+static void each_side_effect_that_fails_leaves_the_settings_as_before(void **state)
+{
+	bool failed = true;
+
+	(void)state;
+	for (unsigned long long n = 1; failed; n++) {
+		_cleanup_guest_ struct guest a;
+
+		thp_boot("never", "defer");
+		thp_guest(&a, UUID_A, "a");
+		kernel->fail_at = n;
+		failed = apply(&a) != HELPER_DONE;
+		kernel->fail_at = 0;
+		assert_true(failed || n > 4);
+		if (failed)
+			assert_thp("never", "defer");
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_thp("never", "defer");
+		assert_no_state();
+		guest_remove(&a);
+	}
+}
+
+static void a_kill_at_any_point_is_undone(void **state)
+{
+	int (*const verbs[])(struct guest *) = { apply, undo };
+
+	(void)state;
+	for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
+		bool more = true;
+
+		for (unsigned long long n = 1; more; n++) {
+			_cleanup_guest_ struct guest a;
+			int status = 0;
+			pid_t pid;
+
+			thp_boot("never", "defer");
+			thp_guest(&a, UUID_A, "a");
+			if (verbs[v] == undo)
+				assert_int_equal(apply(&a), HELPER_DONE);
+			kernel->ops = 0;
+			kernel->kill_at = n;
+			pid = fork();
+			assert_true(pid >= 0);
+			if (pid == 0)
+				_exit(verbs[v](&a));
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			kernel->kill_at = 0;
+			more = WEXITSTATUS(status) == 99;
+			assert_true(more || n > 4);
+			assert_int_equal(undo(&a), HELPER_DONE);
+			assert_thp("never", "defer");
+			assert_no_state();
+			guest_remove(&a);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(what_makes_the_guests_request_come_to_nothing_is_changed_for_its_life),
+		kernel_test(the_last_of_two_guests_sets_it_back),
+		kernel_test(a_dead_guest_does_not_hold_it),
+		kernel_test(what_an_admin_has_set_meanwhile_stays),
+		kernel_test(room_is_made_before_the_start_as_far_as_the_policy_goes),
+		kernel_test(a_kernel_without_them_is_refused),
+		kernel_test(a_kernel_that_says_yes_and_does_no_is_noticed),
+		kernel_test(each_side_effect_that_fails_leaves_the_settings_as_before),
+		kernel_test(a_kill_at_any_point_is_undone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
