@@ -109,7 +109,11 @@ pins_xml() {
 
 pages_xml() {
 	[[ -z $1 ]] ||
-		echo "<memoryBacking><hugepages><page size='$1' unit='KiB'/></hugepages></memoryBacking>"
+		echo "<memoryBacking><hugepages><page size='$1' unit='KiB'/></hugepages>$2</memoryBacking>"
+}
+
+nodes_xml() {
+	[[ -z $1 ]] || echo "<numatune><memory mode='strict' nodeset='$1'/></numatune>"
 }
 
 emulator_xml() {
@@ -119,7 +123,9 @@ emulator_xml() {
 # guest_xml NAME [key=value...] - a guest that QEMU emulates
 #	device=ADDRESS		a PCI device; managed=yes|no before it counts for it (default no)
 #	memory=MIB		(32)
-#	pages=KIB		huge pages of that size
+#	pages=KIB		huge pages of that size; source=TYPE: how QEMU gets them (memfd)
+#	nodes=LIST		host nodes that its memory is bound to
+#	balloon=MODEL		(none)
 #	vcpus=N pins="2 3"	vCPU 0 on CPU 2, ...; emulator=CPUS
 #	uuid=UUID
 #	nvme=ADDRESS		an NVMe disk by its PCI device
@@ -127,6 +133,7 @@ emulator_xml() {
 #	extra=XML		more devices
 guest_xml() {
 	local name=$1 managed=no memory=32 pages='' vcpus=1 pins='' emulator='' uuid='' devices=''
+	local nodes='' source='' balloon=none
 	local word value
 	shift
 	for word in "$@"; do
@@ -136,7 +143,7 @@ guest_xml() {
 		nvme=*) devices+=$(nvme_xml "$value" "$managed") ;;
 		boot=*) devices+=$(boot_xml "$value") ;;
 		extra=*) devices+=$value ;;
-		managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
+		nodes=* | source=* | balloon=* | managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
 			printf -v "${word%%=*}" '%s' "$value"
 			;;
 		*) fail "guest_xml: what is '$word'?" || return ;;
@@ -147,14 +154,15 @@ guest_xml() {
 		<name>$(xml_escape "$name")</name>
 		${uuid:+<uuid>$uuid</uuid>}
 		<memory unit='MiB'>$memory</memory>
-		$(pages_xml "$pages")
+		$(pages_xml "$pages" "${source:+<source type='$source'/>}")
+		$(nodes_xml "$nodes")
 		<vcpu>$vcpus</vcpu>
 		<cputune>$(# shellcheck disable=SC2086 # a list of CPUs
 		pins_xml $pins; emulator_xml "$emulator")</cputune>
 		<os><type arch='x86_64' machine='q35'>hvm</type></os>
 		<features><acpi/></features>
 		<devices>
-		<controller type='usb' model='none'/><memballoon model='none'/>
+		<controller type='usb' model='none'/><memballoon model='$balloon'/>
 		$devices
 		</devices>
 		</domain>
