@@ -1,0 +1,296 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/hugepages.bats - pages on two nodes: got, refused, shared and given back exactly
+
+load ../guest/lib
+
+readonly thp=/sys/kernel/mm/transparent_hugepage
+
+setup() {
+	common_setup
+}
+
+teardown() {
+	[[ -z ${eater-} ]] || kill "$eater" 2>/dev/null || true
+	rm -f /dev/shm/eater
+	common_teardown
+	umount /run/huge1g 2>/dev/null || true
+}
+
+pool() {
+	cat "/sys/devices/system/node/node$1/hugepages/hugepages-2048kB/${2:-nr}_hugepages"
+}
+
+# pools NR0 NR1 - all pages, in use or not, of each node
+assert_pools() {
+	assert_equal "$(pool 0) $(pool 1)" "$1 $2"
+}
+
+pools_are() {
+	[[ "$(pool 0) $(pool 1)" == "$1 $2" ]]
+}
+
+# The admin's own: 5 pages on node 0, 3 on node 1
+admin_pool() {
+	echo 5 >/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages
+	echo 3 >/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+	host_before
+}
+
+admin_pool_gone() {
+	local node
+	for node in 0 1; do
+		echo 0 >/sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages
+	done
+}
+
+# Pages of 2 MiB that QEMU has on a node
+pages_of() {
+	awk -v node="N$2" '/huge/ { for (i = 3; i <= NF; i++) { split($i, at, "=");
+		if (at[1] == node) sum += at[2] } } END { print sum + 0 }' \
+		"/proc/$(guest_pid "$1")/numa_maps"
+}
+
+said_since() {
+	journalctl -t usher --since="@$1" --no-pager -o cat
+}
+
+@test "pages are on the node that the XML says, and what is elsewhere is told" {
+	local from=$EPOCHSECONDS
+	guest_define near memory=64 pages=2048 nodes=1 vcpus=2 pins="0 2" emulator=0-1
+	policy near
+	guest_start near
+	assert_pools 0 32
+	assert_equal "$(pool 1 surplus)" 32
+	assert_equal "$(pages_of near 1)" 32
+	assert_contains "$(said_since "$from")" \
+		"the guest's memory is on node 1, but not CPUs 0: access to memory is slower from there"
+	guest_destroy near
+	host_unchanged
+}
+
+@test "a node that has too little is named, with who holds memory and what would help" {
+	head -c 400M /dev/zero >/dev/shm/eater
+	host_before
+	guest_define big memory=1900 pages=2048 nodes=1
+	policy big
+	run virsh start big
+	((status != 0)) || fail "it was started"
+	assert_contains "$output" "cannot get 950 huge pages of 2 MiB on node 1: "
+	assert_contains "$output" "are missing beside 0 free ones"
+	assert_contains "$output" "blocks are the kernel's own and cannot be moved"
+	assert_contains "$output" "tmpfs and shared memory 4"
+	assert_contains "$output" "set move = yes"
+	assert_contains "$output" "lower the guest's memory by "
+	assert_equal "$(grep -c . <<<"$(sed -n 's/.*unexpected exit status//p' <<<"$output")")" 1
+	host_unchanged
+}
+
+@test "memory of others is moved off the node when the policy says so" {
+	local before
+	{ head -c 1000M /dev/zero; sleep 300; } | numactl --preferred=1 tail -c 1000M >/dev/null 3>&- &
+	eater=$!
+	wait_for 60 eater_is_full
+	before=$(meminfo_of 1 MemFree)
+	((before < 1000000)) || fail "node 1 has $before KiB free"
+	guest_define mover memory=800 pages=2048 nodes=1
+	policy mover
+	run virsh start mover
+	((status != 0)) || fail "it was started"
+	assert_contains "$output" "set move = yes"
+	policy mover '[hugepages]' 'move = yes'
+	guest_start mover
+	assert_pools 0 400
+	kill -0 "$eater"
+	guest_destroy mover
+	wait_for 10 pools_are 0 0
+	kill "$eater"
+	host_unchanged
+}
+
+eater_is_full() {
+	(($(awk '{ print $2 }' "/proc/$eater/statm") > 250000))
+}
+
+meminfo_of() {
+	awk -v name="$2:" '$3 == name { print $4 }' "/sys/devices/system/node/node$1/meminfo"
+}
+
+@test "two guests that start together each get their own pages" {
+	admin_pool
+	guest_define one memory=64 pages=2048 nodes=0
+	guest_define two memory=96 pages=2048 nodes=0
+	policy one
+	policy two
+	virsh start one >"$BATS_TEST_TMPDIR/one" 2>&1 3>&- &
+	local first=$!
+	virsh start two >"$BATS_TEST_TMPDIR/two" 2>&1 3>&- &
+	wait "$first" || fail "$(cat "$BATS_TEST_TMPDIR/one")"
+	wait $! || fail "$(cat "$BATS_TEST_TMPDIR/two")"
+	# The admin's 5 serve as well, and are there again when both have settled
+	wait_for 10 pools_are 80 3
+	assert_equal "$(pages_of one 0) $(pages_of two 0)" "32 48"
+	guest_destroy one
+	wait_for 10 pools_are 48 3
+	guest_destroy two
+	wait_for 10 pools_are 5 3
+	host_unchanged
+	admin_pool_gone
+}
+
+@test "of two guests that do not fit together one is refused, never both" {
+	local status=0 running mib
+	mib=$(($(meminfo_of 1 MemFree) / 1024 * 6 / 10))
+	guest_define one memory="$mib" pages=2048 nodes=1
+	guest_define two memory="$mib" pages=2048 nodes=1
+	policy one
+	policy two
+	virsh start one >"$BATS_TEST_TMPDIR/one" 2>&1 3>&- &
+	local first=$!
+	virsh start two >"$BATS_TEST_TMPDIR/two" 2>&1 3>&- &
+	wait "$first" || status=$((status + 1))
+	wait $! || status=$((status + 1))
+	running=$(virsh list --name | grep -c .)
+	assert_equal "$running running, $status refused" "1 running, 1 refused"
+	assert_contains "$(cat "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two")" \
+		"huge pages of 2 MiB on node 1: "
+	guest_destroy one
+	guest_destroy two
+	host_unchanged
+}
+
+@test "guests end in either order, and the pool is what the admin made it" {
+	local order
+	admin_pool
+	guest_define one memory=64 pages=2048 nodes=0
+	guest_define two memory=64 pages=2048
+	policy one
+	policy two
+	for order in "one two" "two one"; do
+		guest_start one
+		guest_start two
+		assert_equal "$(($(pool 0) + $(pool 1)))" $((32 + 32 + $(pool 0 free) + $(pool 1 free)))
+		guest_destroy "${order% *}"
+		kill -9 "$(guest_pid "${order#* }")"
+		wait_for 30 guest_off "${order#* }"
+		wait_for 10 pools_are 5 3
+	done
+	host_unchanged
+	admin_pool_gone
+}
+
+@test "a saved guest gives its pages back and gets new ones when it is restored" {
+	guest_define saved memory=64 pages=2048 nodes=1
+	policy saved
+	guest_start saved
+	virsh save saved "$BATS_TEST_TMPDIR/image" >/dev/null
+	wait_for 10 pools_are 0 0
+	virsh restore "$BATS_TEST_TMPDIR/image" >/dev/null
+	assert_pools 0 32
+	assert_equal "$(pages_of saved 1)" 32
+	# It might have come by postcopy: its pages are its own until its end
+	assert_equal "$(pool 1 surplus)" 0
+	kill -9 "$(guest_pid saved)"
+	wait_for 30 guest_off saved
+	wait_for 10 pools_are 0 0
+	host_unchanged
+}
+
+@test "a guest whose balloon may grow keeps its pages in the pool" {
+	guest_define balloon memory=64 pages=2048 nodes=0 balloon=virtio
+	policy balloon
+	guest_start balloon
+	assert_pools 32 0
+	assert_equal "$(pool 0 surplus)" 0
+	guest_destroy balloon
+	wait_for 10 pools_are 0 0
+	host_unchanged
+}
+
+@test "killed at any moment, the next one brings the pool back to its exact value" {
+	local uuid=aaaaaaaa-0000-4000-8000-00000000dead i dir
+	admin_pool
+	dir=/run/usher/$uuid
+	mkdir -p "$dir"
+	chmod 0700 "$dir"
+	cat >"$dir/claim.ini" <<-EOT
+		[claim]
+		format = 1
+		guest = hand
+		uuid = $uuid
+		state = preparing
+		owner = $$ $(awk '{ print $22 }' /proc/$$/stat)
+		required = hugepages
+
+		[hugepages]
+		timeout_ms = 20000
+		compact = yes
+		reclaim = none
+		give_back = started
+		need = 2048 0 150
+		need = 2048 any 200
+	EOT
+	for i in 1 2 3 5 8 13 21 34 55 89 144; do
+		usher-hugepages apply "$dir/claim.ini" 3>&- &
+		sleep "0.$(printf '%03d' "$((i * 3))")"
+		kill -9 $! 2>/dev/null || true
+		wait $! 2>/dev/null || true
+		usher-hugepages undo "$dir/claim.ini" 3>&- &
+		sleep "0.$(printf '%03d' "$i")"
+		kill -9 $! 2>/dev/null || true
+		wait $! 2>/dev/null || true
+		usher-hugepages undo "$dir/claim.ini"
+		assert_pools 5 3
+		[[ ! -e /run/usher/host/hugepages.ini ]] || fail "$(cat /run/usher/host/hugepages.ini)"
+	done
+	rm -rf "$dir"
+	host_unchanged
+	admin_pool_gone
+}
+
+@test "pages whose hugetlbfs libvirt has not seen are refused with the cure" {
+	guest_define large memory=1024 pages=1048576
+	policy large
+	start_refused large "usher: large: QEMU could not take huge pages of 1 GiB: no hugetlbfs of that size is mounted: mount -t hugetlbfs -o pagesize=1048576K DIR and restart libvirtd (guests live on), or put <source type='memfd'/> into the guest's <memoryBacking>"
+	host_unchanged
+	mkdir -p /run/huge1g
+	mount -t hugetlbfs -o pagesize=1G none /run/huge1g
+	start_refused large "usher: large: QEMU could not take huge pages of 1 GiB: libvirt has not seen /run/huge1g, which was mounted after it started: restart libvirtd (guests live on), or put <source type='memfd'/> into the guest's <memoryBacking>"
+	systemctl restart libvirtd
+	# Now it is a matter of memory, and mostly there is no GiB in one piece
+	if run virsh start large; [[ $status == 0 ]]; then
+		assert_equal "$(pool_size 1048576)" 1
+		guest_destroy large
+	else
+		assert_contains "$output" "cannot get 1 huge pages of 1 GiB on this host: "
+		assert_contains "$output" "boot with hugetlb_cma="
+	fi
+	umount /run/huge1g
+	rmdir /run/huge1g
+	systemctl restart libvirtd
+	wait_for 30 virsh list
+	guest_define large memory=1024 pages=1048576 source=memfd
+	run virsh start large
+	[[ $output != *"could not take"* ]] || fail "$output"
+	guest_destroy large
+	host_unchanged
+}
+
+@test "transparent pages are switched on for the life of a guest" {
+	local before
+	before=$(sed 's/.*\[\(.*\)\].*/\1/' "$thp/enabled" "$thp/defrag" | paste -s -d ' ')
+	echo never >"$thp/enabled"
+	echo never >"$thp/defrag"
+	host_before
+	guest_define soft memory=64
+	policy soft '[hugepages]' 'pages = thp'
+	guest_start soft
+	assert_contains "$(cat "$thp/enabled")" "[madvise]"
+	assert_contains "$(cat "$thp/defrag")" "[madvise]"
+	(($(awk '/AnonHugePages/ { sum += $2 } END { print sum }' "/proc/$(guest_pid soft)/smaps") > 0)) ||
+		fail "QEMU has none"
+	guest_destroy soft
+	host_unchanged
+	echo "${before% *}" >"$thp/enabled"
+	echo "${before#* }" >"$thp/defrag"
+}
