@@ -202,6 +202,11 @@ lab-all:
 .PHONY: bench
 bench: all
 	test/bench/run $(O)
+# Memory in pieces, in the lab: CASES of cache checkerboard slab
+CASES ?= cache checkerboard slab
+.PHONY: bench-hugepages
+bench-hugepages:
+	test/lab/measure IMAGE=$(IMAGE) hugepages $(CASES)
 
 # --- The sample host ------------------------------------------------------------------------------
 .PHONY: demo
@@ -226,6 +231,6 @@ clean:
 .PHONY: help
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
-	@echo 'Targets: all check check-all fuzz lint lab lab-all bench demo test install uninstall clean'
+	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages demo test install uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

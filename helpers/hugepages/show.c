@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/show.c - what there is now, for a person */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../../lib/attr.h"
 #include "hugepages.h"
 
 static int show_need(const struct helper_ctx *ctx, const struct needs *needs, size_t index,
@@ -21,6 +21,44 @@ static int show_need(const struct helper_ctx *ctx, const struct needs *needs, si
 	(void)printf("%s %s: need %llu, free %llu, missing %llu\n", name, where, need->nr_pages,
 		     pools_free_of(&pools, need), needs_missing(needs, index, &pools, promises));
 	return 0;
+}
+
+/* The pieces of free memory, node by node */
+static int show_rooms(int rootfd)
+{
+	const struct need anywhere = { .any = true };
+	struct cpulist nodes = { 0 }, all = { 0 };
+	int r = need_nodes(rootfd, &anywhere, &nodes, &all);
+
+	for (int node = cpulist_next(&nodes, 0); r == 0 && node >= 0;
+	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
+		struct cpulist one = { 0 };
+		char pieces[ROOM_SAY_MAX];
+		struct room room;
+
+		cpulist_add(&one, (unsigned int)node);
+		r = room_read(rootfd, &one, &room);
+		if (r < 0)
+			break;
+		room_say(&room, pieces, sizeof(pieces));
+		(void)printf("node %d: %llu MiB free: %s\n", node, room_free(&room) / 1024, pieces);
+		if (room.blocks)
+			(void)printf("node %d: %llu of %llu blocks are the kernel's own and cannot "
+				     "be moved\n",
+				     node, room.unmovable, room.blocks);
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static void show_holders(int rootfd)
+{
+	struct holders holders;
+	char text[1024];
+
+	holders_read(rootfd, &holders);
+	holders_say(&holders, HOLDERS_MAX, text, sizeof(text));
+	if (*text)
+		(void)printf("held by: %s\n", text);
 }
 
 int hugepages_show(struct helper_ctx *ctx, int argc, char **argv)
@@ -43,6 +81,10 @@ int hugepages_show(struct helper_ctx *ctx, int argc, char **argv)
 		r = promises_load(ctx, &ledger, ctx->claim.uuid, &promises);
 	for (size_t i = 0; r == 0 && i < needs.nr; i++)
 		r = show_need(ctx, &needs, i, &promises);
+	if (r == 0)
+		r = show_rooms(ctx->rootfd);
+	if (r == 0)
+		show_holders(ctx->rootfd);
 	if (r < 0)
 		helper_say(ctx, "cannot read the pools of huge pages: %s", strerror(-r));
 	return r < 0 ? HELPER_FAILED : HELPER_DONE;

@@ -131,11 +131,17 @@ static void unreadable_memory_is_said(void **state)
 static void show_tells_need_free_and_missing(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
-	char text[256] = "";
+	char text[1024] = "";
 	FILE *out = tmpfile(), *old = stdout;
 
 	(void)state;
 	boot(LINUX_6_12, 100, 0);
+	put("Node 0, zone Normal 512 0 3 0 0 0 0 0 0 40 2\nNode 1, zone Normal 256 0 0\n",
+	    "proc/buddyinfo");
+	put("Number of blocks type Unmovable Movable\nNode 0, zone Normal 60 900\n",
+	    "proc/pagetypeinfo");
+	put("900 262144 0 0 0 0 0\n", "proc/%d/statm", DAEMON_PID);
+	put("libvirtd\n", "proc/%d/comm", DAEMON_PID);
 	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
 	assert_int_equal(apply(&b), HELPER_DONE);
 	guest_make(&a, UUID_A, "a", "started", "2048 any 100;2048 0 64");
@@ -145,8 +151,14 @@ static void show_tells_need_free_and_missing(void **state)
 	rewind(out);
 	assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
 	assert_int_equal(fclose(out), 0);
-	assert_string_equal(text, "2 MiB on node 0: need 64, free 100, missing 0\n"
-				  "2 MiB on this host: need 100, free 100, missing 94\n");
+	assert_string_equal(
+		text, "2 MiB on node 0: need 64, free 100, missing 0\n"
+		      "2 MiB on this host: need 100, free 100, missing 94\n"
+		      "node 0: 90 MiB free: 2 MiB of 4 KiB, 0 MiB of 16 KiB, 80 MiB of 2 MiB, "
+		      "8 MiB of 4 MiB\n"
+		      "node 0: 60 of 960 blocks are the kernel's own and cannot be moved\n"
+		      "node 1: 1 MiB free: 1 MiB of 4 KiB\n"
+		      "held by: libvirtd (pid 100) 1024 MiB\n");
 	assert_int_equal(kernel->ops, 0);
 }
 
