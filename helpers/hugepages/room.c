@@ -17,66 +17,80 @@ static unsigned long long base_kib(void)
 	return (unsigned long long)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-/* "Node 0, zone   Normal": is it one that @nodes has. Return: what follows, NULL */
-static char *zone_line(char *line, const struct cpulist *nodes)
-{
-	unsigned int node;
-	int end = 0;
+/* "Node 0, zone   Normal   3   1 ...": words before the numbers */
+#define ZONE_WORDS 4
 
-	if (sscanf(line, "Node %u, zone %*s%n", &node, &end) != 1 || end == 0)
-		return NULL;
-	return cpulist_has(nodes, node) ? line + end : NULL;
+/* Return: 1 with the words of a line about a zone of @nodes, 0 for another line, -ENOMEM */
+static int zone_line(const char *line, const struct cpulist *nodes, struct strlist *ret)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	unsigned int node;
+	int r = text_split(line, " ,", &words);
+
+	if (r < 0)
+		return r;
+	if (words.nr < ZONE_WORDS || strcmp(words.names[0], "Node") != 0 ||
+	    strcmp(words.names[2], "zone") != 0 ||
+	    parse_uint(words.names[1], 10, CPULIST_MAX - 1, &node) < 0 || !cpulist_has(nodes, node))
+		return 0;
+	*ret = words;
+	words = (struct strlist){ 0 };
+	return 1;
 }
 
 /* Numbers of pieces, by order: "    3      1      0 ..." */
-static int add_orders(const char *text, struct room *room)
+static int add_orders(const struct strlist *words, struct room *room)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
-	int r = text_split(text, " ", &words);
-
-	for (size_t order = 0; r == 0 && order < words.nr && order < ROOM_ORDERS; order++) {
+	for (size_t order = 0; order < ROOM_ORDERS && ZONE_WORDS + order < words->nr; order++) {
 		unsigned long long pieces;
 
-		if (parse_ull(words.names[order], 10, LLONG_MAX, &pieces) < 0)
+		if (parse_ull(words->names[ZONE_WORDS + order], 10, LLONG_MAX, &pieces) < 0)
 			return -EBADMSG;
 		room->kib[order] += pieces * (base_kib() << order);
 	}
-	return r;
+	return 0;
 }
 
-/* "Node 0, zone   Normal          67          945           12 ..." below the line of names */
-static int add_blocks(const char *text, const struct strlist *types, struct room *room)
+/* "        67          945           12 ..." below the line of names */
+static int add_blocks(const struct strlist *words, const struct strlist *types, struct room *room)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
-	int r = text_split(text, " ", &words);
-
-	for (size_t i = 0; r == 0 && i < words.nr && i < types->nr; i++) {
+	for (size_t i = 0; i < types->nr && ZONE_WORDS + i < words->nr; i++) {
 		unsigned long long blocks;
 
-		if (parse_ull(words.names[i], 10, LLONG_MAX, &blocks) < 0)
+		if (parse_ull(words->names[ZONE_WORDS + i], 10, LLONG_MAX, &blocks) < 0)
 			return -EBADMSG;
 		room->blocks += blocks;
 		if (strcmp(types->names[i], "Unmovable") == 0)
 			room->unmovable += blocks;
 	}
-	return r;
+	return 0;
+}
+
+/* @types: NULL for the table of pieces, else the names above the table of blocks */
+static int read_zones(char *text, const struct cpulist *nodes, const struct strlist *types,
+		      struct room *room)
+{
+	char *save = NULL;
+	int r = 0;
+
+	for (char *line = strtok_r(text, "\n", &save); r >= 0 && line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		_cleanup_strlist_ struct strlist words = { 0 };
+
+		r = zone_line(line, nodes, &words);
+		if (r > 0)
+			r = types ? add_blocks(&words, types, room) : add_orders(&words, room);
+	}
+	return r < 0 ? r : 0;
 }
 
 static int read_orders(int rootfd, const struct cpulist *nodes, struct room *room)
 {
 	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
 	size_t len;
 	int r = attr_read_all(rootfd, "proc/buddyinfo", TABLE_MAX, &text, &len);
 
-	for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &save); r == 0 && line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		const char *orders = zone_line(line, nodes);
-
-		if (orders)
-			r = add_orders(orders, room);
-	}
-	return r;
+	return r < 0 ? r : read_zones(text, nodes, NULL, room);
 }
 
 /* The table of blocks is the file's second one; what comes before goes by without a look */
@@ -85,24 +99,19 @@ static int read_blocks(int rootfd, const struct cpulist *nodes, struct room *roo
 	static const char head[] = "Number of blocks type";
 	_cleanup_strlist_ struct strlist types = { 0 };
 	_cleanup_free_ char *text = NULL;
-	char *save = NULL, *line;
+	char *line, *end;
 	size_t len;
 	int r = attr_read_all(rootfd, "proc/pagetypeinfo", TABLE_MAX, &text, &len);
 
 	if (r < 0)
 		return r;
 	line = strstr(text, head);
-	line = line ? strtok_r(line, "\n", &save) : NULL;
-	if (!line)
+	end = line ? strchr(line, '\n') : NULL;
+	if (!end)
 		return -EBADMSG;
+	*end = '\0';
 	r = text_split(line + strlen(head), " ", &types);
-	while (r == 0 && (line = strtok_r(NULL, "\n", &save))) {
-		const char *blocks = zone_line(line, nodes);
-
-		if (blocks)
-			r = add_blocks(blocks, &types, room);
-	}
-	return r;
+	return r < 0 ? r : read_zones(end + 1, nodes, &types, room);
 }
 
 int room_read(int rootfd, const struct cpulist *nodes, struct room *ret)

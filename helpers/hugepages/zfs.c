@@ -39,7 +39,7 @@ static int stat_value(const char *text, const char *name, unsigned long long *re
 int arc_read(int rootfd, struct arc_size *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	struct arc_size arc;
+	struct arc_size arc = { 0 };
 	size_t len;
 	int r = attr_read_all(rootfd, ARC_STATS, STATS_MAX, &text, &len);
 
@@ -143,7 +143,7 @@ static int shrink(const struct growth *growth, unsigned long long target)
 int arc_shrink(const struct growth *growth, unsigned long long kib)
 {
 	unsigned long long bytes = kib * 1024;
-	struct arc_size arc;
+	struct arc_size arc = { 0 };
 
 	if (arc_read(growth->ctx->rootfd, &arc) < 0 || arc.size <= arc.least)
 		return 0;
@@ -155,11 +155,15 @@ int arc_shrink(const struct growth *growth, unsigned long long kib)
 /* "6.5.13-1-pve" as 6005013 */
 static unsigned long long kernel_version(const char *release)
 {
-	unsigned int major = 0, minor = 0, patch = 0;
+	_cleanup_strlist_ struct strlist words = { 0 };
+	unsigned int parts[3] = { 0 };
 
-	if (sscanf(release, "%u.%u.%u", &major, &minor, &patch) < 2)
+	if (text_split(release, ".-+_~", &words) < 0)
 		return 0;
-	return major * 1000000ULL + minor * 1000ULL + patch;
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && i < words.nr; i++)
+		if (parse_uint(words.names[i], 10, 999, &parts[i]) < 0)
+			break;
+	return parts[0] * 1000000ULL + parts[1] * 1000ULL + parts[2];
 }
 
 bool zfs_forbids_compaction(int rootfd)

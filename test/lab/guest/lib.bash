@@ -109,7 +109,11 @@ pins_xml() {
 
 pages_xml() {
 	[[ -z $1 ]] ||
-		echo "<memoryBacking><hugepages><page size='$1' unit='KiB'/></hugepages>$2</memoryBacking>"
+		echo "<memoryBacking><hugepages><page size='$1' unit='KiB'/></hugepages>$(source_xml "$2")</memoryBacking>"
+}
+
+source_xml() {
+	[[ -z $1 ]] || echo "<source type='$1'/>"
 }
 
 nodes_xml() {
@@ -154,7 +158,7 @@ guest_xml() {
 		<name>$(xml_escape "$name")</name>
 		${uuid:+<uuid>$uuid</uuid>}
 		<memory unit='MiB'>$memory</memory>
-		$(pages_xml "$pages" "${source:+<source type='$source'/>}")
+		$(pages_xml "$pages" "$source")
 		$(nodes_xml "$nodes")
 		<vcpu>$vcpus</vcpu>
 		<cputune>$(# shellcheck disable=SC2086 # a list of CPUs

@@ -140,7 +140,7 @@ meminfo_of() {
 
 @test "of two guests that do not fit together one is refused, never both" {
 	local status=0 running mib
-	mib=$(($(meminfo_of 1 MemFree) / 1024 * 6 / 10))
+	mib=$(($(meminfo_of 1 MemFree) * 6 / 10 / 1024))
 	guest_define one memory="$mib" pages=2048 nodes=1
 	guest_define two memory="$mib" pages=2048 nodes=1
 	policy one
@@ -212,7 +212,7 @@ meminfo_of() {
 	admin_pool
 	dir=/run/usher/$uuid
 	mkdir -p "$dir"
-	chmod 0700 "$dir"
+	chmod 0700 /run/usher "$dir"
 	cat >"$dir/claim.ini" <<-EOT
 		[claim]
 		format = 1
