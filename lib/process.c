@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attr.h"
@@ -149,7 +150,16 @@ pid_t process_find_arg(int rootfd, const char *arg)
 struct open_search {
 	const char *const *paths;
 	size_t nr;
+	bool for_writing;
 };
+
+/* proc shows how a file was opened in the mode of its link */
+static bool fd_writes(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IWUSR);
+}
 
 static bool fd_matches(int dirfd, const char *name, const struct open_search *search)
 {
@@ -161,7 +171,7 @@ static bool fd_matches(int dirfd, const char *name, const struct open_search *se
 	target[n] = '\0';
 	for (size_t i = 0; i < search->nr; i++)
 		if (strcmp(target, search->paths[i]) == 0)
-			return true;
+			return !search->for_writing || fd_writes(dirfd, name);
 	return false;
 }
 
@@ -195,6 +205,13 @@ static int holds_open(int rootfd, pid_t pid, const void *what)
 pid_t process_find_open(int rootfd, const char *const *paths, size_t nr)
 {
 	const struct open_search search = { .paths = paths, .nr = nr };
+
+	return lowest_pid(rootfd, holds_open, &search);
+}
+
+pid_t process_find_writer(int rootfd, const char *const *paths, size_t nr)
+{
+	const struct open_search search = { .paths = paths, .nr = nr, .for_writing = true };
 
 	return lowest_pid(rootfd, holds_open, &search);
 }

@@ -48,3 +48,10 @@ int process_has_arg(int rootfd, pid_t pid, const char *arg) _must_check_;
  * Return: the lowest such pid > 0, 0 when there is none, else -errno
  */
 pid_t process_find_open(int rootfd, const char *const *paths, size_t nr) _must_check_;
+
+/**
+ * process_find_writer() - process_find_open(), but only who has one open for writing
+ *
+ * ABI: proc_pid_fd(5): the owner's write bit of the link tells
+ */
+pid_t process_find_writer(int rootfd, const char *const *paths, size_t nr) _must_check_;
