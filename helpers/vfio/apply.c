@@ -145,6 +145,8 @@ enum helper_exit vfio_apply(struct helper_ctx *ctx)
 		return HELPER_USAGE;
 	if (vfio_look(ctx, &claim, false) != 0)
 		return HELPER_FAILED;
+	if (claim.nr == 0)
+		return HELPER_DONE;
 	if (load_module(ctx, claim.driver) < 0)
 		return HELPER_FAILED;
 	return apply_jobs(ctx, &claim);

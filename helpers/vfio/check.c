@@ -200,14 +200,14 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 	char name[320], use[400];
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
 
-	(void)claim;
 	strlist_free(&device->nodes);
 	if (r > 0)
 		device->on_vfio = device_on_vfio(ctx->rootfd, device->name, device->driver) > 0;
 	if (r > 0 && device->on_vfio)
 		r = pcidev_vfio_nodes(ctx->rootfd, &device->addr, &device->nodes);
 	else if (r > 0)
-		r = holders_find(ctx->rootfd, device->name, use, sizeof(use), &device->nodes);
+		r = holders_find(ctx->rootfd, device->name, claim->in_use == IN_USE_FORCE, use,
+				 sizeof(use), &device->nodes);
 	if (r < 0)
 		return say_errno(ctx, device, r);
 	if (r == 0)
@@ -235,10 +235,13 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 }
 
 /* Of a device with vfio already, this guest's own QEMU is no stranger: apply runs in `reconnect` */
-static int look_opener(const struct helper_ctx *ctx, const struct vfio_device *device)
+static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       const struct vfio_device *device)
 {
-	pid_t pid = nodes_user(ctx->rootfd, &device->nodes);
+	pid_t pid = 0;
 
+	if (device->on_vfio || claim->in_use != IN_USE_FORCE)
+		pid = nodes_user(ctx->rootfd, &device->nodes);
 	if (pid < 0)
 		return say_errno(ctx, device, (int)pid);
 	if (pid == 0)
@@ -261,7 +264,7 @@ static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *c
 	if (r == 0 && nodes_user(ctx->rootfd, &all) == 0)
 		return 0;
 	for (size_t i = 0; i < claim->nr; i++)
-		if (look_opener(ctx, &claim->devices[i]) != 0)
+		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
 			return 1;
 	return 0;
 }
@@ -283,7 +286,9 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 				return 1;
 		}
 	}
-	return look_openers(ctx, claim);
+	if (look_openers(ctx, claim) != 0)
+		return 1;
+	return guest_disks_look(ctx, claim);
 }
 
 /* "/vfio-pci.ko" or "/vfio_pci.ko": files are named either way */
@@ -341,7 +346,9 @@ enum helper_exit vfio_check(struct helper_ctx *ctx)
 
 	if (vfio_claim_load(ctx, &claim) < 0)
 		return HELPER_USAGE;
-	if (vfio_look(ctx, &claim, true) != 0 || look_driver(ctx, claim.driver) != 0)
+	if (vfio_look(ctx, &claim, true) != 0)
+		return HELPER_FAILED;
+	if (claim.nr > 0 && look_driver(ctx, claim.driver) != 0)
 		return HELPER_FAILED;
 	return HELPER_DONE;
 }

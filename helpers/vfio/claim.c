@@ -15,7 +15,12 @@ void vfio_claim_free(struct vfio_claim *claim)
 		free(claim->devices[i].serial);
 		strlist_free(&claim->devices[i].nodes);
 	}
+	for (size_t i = 0; i < claim->nr_disks; i++) {
+		free(claim->disks[i].path);
+		strlist_free(&claim->disks[i].nodes);
+	}
 	free(claim->devices);
+	free(claim->disks);
 	*claim = (struct vfio_claim){ 0 };
 }
 
@@ -107,6 +112,93 @@ static int add_device(const struct helper_ctx *ctx, struct vfio_claim *claim, co
 	return 0;
 }
 
+static const struct {
+	const char *word;
+	bool writes, shareable;
+} disk_modes[] = {
+	{ "rw", true, false },
+	{ "ro", false, false },
+	{ "shared", true, true },
+};
+
+/* Mode and path */
+static int parse_disk(const struct strlist *words, struct vfio_disk *ret)
+{
+	if (words->nr != 2)
+		return -EBADMSG;
+	for (size_t i = 0; i < ARRAY_SIZE(disk_modes); i++) {
+		if (strcmp(words->names[0], disk_modes[i].word) != 0)
+			continue;
+		ret->writes = disk_modes[i].writes;
+		ret->shareable = disk_modes[i].shareable;
+		return text_decode(words->names[1], &ret->path);
+	}
+	return -EBADMSG;
+}
+
+static int add_disk(struct vfio_claim *claim, const char *value)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	struct vfio_disk *grown;
+	int r = text_split(value, " ", &words);
+
+	if (r < 0)
+		return r;
+	grown = reallocarray(claim->disks, claim->nr_disks + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	claim->disks = grown;
+	grown[claim->nr_disks] = (struct vfio_disk){ 0 };
+	r = parse_disk(&words, &grown[claim->nr_disks]);
+	claim->nr_disks += r == 0;
+	return r;
+}
+
+static int load_disks(const struct helper_ctx *ctx, struct vfio_claim *claim)
+{
+	const struct inidoc_entry *entry = NULL;
+	int r = 0;
+
+	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "disk"))) {
+		r = add_disk(claim, entry->value);
+		if (r == -EBADMSG)
+			helper_say(ctx,
+				   "the claim's line 'disk = %s' is malformed: nothing was touched; "
+				   "start the guest anew",
+				   entry->value);
+	}
+	return r;
+}
+
+/* Index of a word among those that the claim may have there, the first by default */
+static int load_word(const struct helper_ctx *ctx, const char *key, const char *const *words,
+		     size_t nr)
+{
+	const char *value = inidoc_get(&ctx->claim.doc, "vfio", key) ?: words[0];
+
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(value, words[i]) == 0)
+			return (int)i;
+	helper_say(ctx,
+		   "the claim's %s = %s in [vfio] is no word of that key: nothing was touched; "
+		   "start the guest anew",
+		   key, value);
+	return -EBADMSG;
+}
+
+static int load_words(const struct helper_ctx *ctx, struct vfio_claim *claim)
+{
+	static const char *const in_use[] = { [IN_USE_REFUSE] = "refuse",
+					      [IN_USE_STOP_SEAT] = "stop-seat",
+					      [IN_USE_FORCE] = "force" };
+	int r = load_word(ctx, "in_use", in_use, ARRAY_SIZE(in_use));
+
+	if (r < 0)
+		return r;
+	claim->in_use = (enum in_use)r;
+	return 0;
+}
+
 static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)
 {
 	const char *driver = inidoc_get(&ctx->claim.doc, "vfio", "driver") ?: DEFAULT_DRIVER;
@@ -126,6 +218,10 @@ int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
 	const struct inidoc_entry *entry = NULL;
 	int r = load_driver(ctx, &claim);
 
+	if (r == 0)
+		r = load_words(ctx, &claim);
+	if (r == 0)
+		r = load_disks(ctx, &claim);
 	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
 		r = add_device(ctx, &claim, entry->value);
 		if (r == -EBADMSG)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/vfio/nodes.c - block, net, drm and sound devices anywhere below a PCI device */
+/* helpers/vfio/nodes.c - devices that the host can use, anywhere below a PCI device */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,6 @@
 
 /* pci, usb1, 1-1, 1-1.2, 1-1.2:1.0, host6, target6:0:0, 6:0:0:0, block, sdb, sdb1; twice that */
 #define DEPTH_MAX 24
-
-static const char *const subsystems[] = { "block", "net", "drm", "sound" };
 
 /* Directories of plain attributes: many, and never a device in them */
 static const char *const barren[] = { "power", "statistics", "queues", "msi_irqs", "mq" };
@@ -40,10 +38,7 @@ static const char *subsystem_of(int rootfd, const char *dir)
 	if (path_format(path, sizeof(path), "%s/subsystem", dir) < 0 ||
 	    attr_link(rootfd, path, name, sizeof(name)) < 0)
 		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(subsystems); i++)
-		if (strcmp(name, subsystems[i]) == 0)
-			return subsystems[i];
-	return NULL;
+	return holders_subsystem(name);
 }
 
 static int add_node(const char *dir, const char *subsystem, struct node_list *list)

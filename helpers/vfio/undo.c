@@ -11,14 +11,26 @@
 /* While somebody holds a device: how often we look whether only the file was closed */
 #define LOOK_AGAIN_MS 50
 
-/* A worker whose helper was killed may be at it still; one that was given up has had its time */
-#define WORKER_PATIENCE_MS 5000
+/*
+ * A worker whose helper was killed may be at it still. One that was given up has had its time,
+ * which the policy sets: a start that is refused in time must not wait for it here once more.
+ */
+#define WORKER_PATIENCE_MS   5000
+#define WORKER_PATIENCE_PART 2
 
 /* What keeps devices from being given back now */
 struct blocker {
 	pid_t pid;	 /* 0 when nothing does */
 	long long until; /* how long it is worth waiting for */
 };
+
+static int worker_patience_ms(const struct helper_ctx *ctx)
+{
+	int ms = claim_int(&ctx->claim, "vfio", "timeout_ms", ctx->helper->apply_timeout_ms) /
+		 WORKER_PATIENCE_PART;
+
+	return ms < WORKER_PATIENCE_MS ? ms : WORKER_PATIENCE_MS;
+}
 
 /* A worker of an earlier run that has not come back from the kernel */
 static struct blocker blocked_by_worker(const struct helper_ctx *ctx, struct vfio_job *job)
@@ -33,7 +45,7 @@ static struct blocker blocked_by_worker(const struct helper_ctx *ctx, struct vfi
 		       "%s cannot be given back: %s: it does so itself when the kernel returns; if "
 		       "it never does, only a reboot of the host frees it",
 		       job->name, why);
-	return (struct blocker){ mark.worker.pid, mark.since_ms + WORKER_PATIENCE_MS };
+	return (struct blocker){ mark.worker.pid, mark.since_ms + worker_patience_ms(ctx) };
 }
 
 /*

@@ -64,10 +64,27 @@ struct vfio_device {
 	struct strlist nodes;	      /* files below /dev whose users use the device */
 };
 
+/* A disk of the host that the guest gets without PCI: <disk type='block'> */
+struct vfio_disk {
+	char *path; /* "/dev/disk/by-id/..." */
+	bool writes;
+	bool shareable;	      /* libvirt's word for a disk that others write too */
+	struct strlist nodes; /* files below /dev whose writers write to it */
+};
+
+enum in_use {
+	IN_USE_REFUSE,
+	IN_USE_STOP_SEAT, /* usher-seat ends what shows something: for us as refuse */
+	IN_USE_FORCE,
+};
+
 struct vfio_claim {
 	struct vfio_device *devices;
 	size_t nr;
+	struct vfio_disk *disks;
+	size_t nr_disks;
 	char driver[DRIVER_NAME_MAX]; /* that takes them: "vfio-pci" */
+	enum in_use in_use;
 };
 
 void vfio_claim_free(struct vfio_claim *claim);
@@ -152,6 +169,7 @@ pid_t nodes_user(int rootfd, const struct strlist *nodes) _must_check_;
 /**
  * holders_find() - what the host itself does with a PCI device, at any depth below it
  * @name:	"0000:01:00.0"
+ * @force:	leave out what costs the host neither data nor its network
  * @text:	filled when something is found: "holds nvme0n1p2, mounted on /home: unmount it first"
  * @nodes:	the nodes are added of which nobody may have one open: "/dev/dri/card0"
  *
@@ -159,14 +177,35 @@ pid_t nodes_user(int rootfd, const struct strlist *nodes) _must_check_;
  *
  * Return: 1 found, 0 nothing, -ENOMEM, else -errno
  */
-int holders_find(int rootfd, const char *name, char *text, size_t size, struct strlist *nodes)
+int holders_find(int rootfd, const char *name, bool force, char *text, size_t size,
+		 struct strlist *nodes) _must_check_;
+
+/**
+ * holders_find_disk() - what the host does with a disk or partition that a guest is to write
+ * @name:	the kernel's, "sdb", "dm-3"
+ *
+ * Return: as holders_find()
+ */
+int holders_find_disk(int rootfd, const char *name, char *text, size_t size, struct strlist *nodes)
 	_must_check_;
+
+/** holders_subsystem() - a subsystem that counts, by its name. Return: a constant, NULL for none */
+const char *holders_subsystem(const char *name);
+
+/* --- guestdisks.c ------------------------------------------------------------------------- */
+
+/**
+ * guest_disks_look() - may the guest write to the claim's disks
+ *
+ * Return: 0, 1 refused and said so
+ */
+int guest_disks_look(const struct helper_ctx *ctx, struct vfio_claim *claim) _must_check_;
 
 /* --- nodes.c ------------------------------------------------------------------------------ */
 
 /* One device of a class that sits somewhere below a PCI device */
 struct node {
-	const char *subsystem; /* "block", "net", "drm", "sound" */
+	const char *subsystem; /* "block", "net", "drm", ...: holders_subsystem() */
 	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
 };
 
@@ -179,7 +218,7 @@ void node_list_free(struct node_list *list);
 #define _cleanup_node_list_ _cleanup_(node_list_free)
 
 /**
- * nodes_find() - the block, net, drm and sound devices below a PCI device, whatever is between
+ * nodes_find() - the devices of those subsystems below a PCI device, whatever is between
  *
  * A disk behind a claimed USB controller is found, so are partitions, and the multipath head of an
  * NVMe disk, which lives elsewhere in sysfs. No attribute is read: links and names alone cannot

@@ -300,8 +300,7 @@ static void nic_with_the_default_route_is_refused(void **state)
 	add_node(NIC, "net/eth0", "net", "");
 	tree_file(host, "proc/net/route",
 		  "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
-		  "eth1\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
-		  "eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n");
+		  "eth1\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
 	write_claim(UUID, NIC_LINE);
 	assert_int_equal(check(), HELPER_DONE);
 	tree_file(host, "proc/net/route",
@@ -378,7 +377,7 @@ static void stack_without_an_end_is_refused_not_followed(void **state)
 	(void)state;
 	add_nvme();
 	tree_link(host, "sys/class/block/nvme0n1/holders/nvme0n1", "../../nvme0n1");
-	assert_int_equal(holders_find(host->rootfd, NVME, use, sizeof(use), &nodes), -ELOOP);
+	assert_int_equal(holders_find(host->rootfd, NVME, false, use, sizeof(use), &nodes), -ELOOP);
 	write_claim(UUID, NVME_LINE);
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "cannot look at 0000:03:00.0: Too many levels"));
@@ -390,7 +389,7 @@ static void device_that_is_not_there_has_no_holders(void **state)
 	char use[256];
 
 	(void)state;
-	assert_int_equal(holders_find(host->rootfd, "0000:09:00.0", use, sizeof(use), &nodes),
+	assert_int_equal(holders_find(host->rootfd, "0000:09:00.0", false, use, sizeof(use), &nodes),
 			 -ENOENT);
 }
 

@@ -203,6 +203,8 @@ static void undo_does_not_wait_for_a_device_that_has_been_stuck_long(void **stat
 /* It is out of the kernel, and waits for the lock that the undo holds */
 static void undo_takes_over_from_a_worker_that_has_returned(void **state)
 {
+	_cleanup_close_ int dirfd = -1;
+	struct mark mark;
 	char before[512];
 
 	(void)state;
@@ -215,9 +217,15 @@ static void undo_takes_over_from_a_worker_that_has_returned(void **state)
 		kernel->release = 0;
 		kernel->hang_at = n;
 		assert_int_equal(apply(), HELPER_DIRTY);
+		/* As if it had begun just now: one that was given up is not waited for */
+		assert_int_equal(mark_find(host->rootfd, NIC, &mark), 1);
+		mark.since_ms = now_ms();
+		cleanup_close(&dirfd);
+		dirfd = openat(host->rootfd, CLAIM_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_int_equal(mark_write(dirfd, NIC, &mark), 0);
 		pid = fork();
 		if (pid == 0) {
-			(void)poll(NULL, 0, 200);
+			(void)poll(NULL, 0, 100);
 			__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
 			_exit(0);
 		}

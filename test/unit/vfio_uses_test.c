@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/vfio_uses_test.c - what the host does with disks and interfaces, and who may have them */
+/* wraps: attr_write module_load process_identify process_alive blockdev_claimed */
+/* wraps: journal_add journal_undone state_write state_remove */
+#include "vfio_host.h"
+
+#include "lib/blockdev.h"
+
+#define ADDED_UUID "0b1f2f9e-6c1c-4e0a-9d3e-5d2a3b0a7c11"
+
+/* The disk that the kernel says it keeps for itself, NULL for none */
+static const char *claimed;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_blockdev_claimed(int rootfd, const char *name);
+
+int __wrap_blockdev_claimed(int rootfd, const char *name)
+{
+	(void)rootfd;
+	return claimed && strcmp(claimed, name) == 0;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+static int uses_setup(void **state)
+{
+	claimed = NULL;
+	return host_setup(state);
+}
+
+#define uses_test(fn) cmocka_unit_test_setup_teardown(fn, uses_setup, host_teardown)
+
+/* check and apply say this behind the device's name, and nothing is written */
+static void assert_refused(const char *claim, const char *text)
+{
+	write_claim(UUID, claim);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, text));
+	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said, text));
+	assert_int_equal(kernel->writes, 0);
+}
+
+static void assert_passes(const char *claim)
+{
+	write_claim(UUID, claim);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
+static void add_child(const char *addr, const char *below, const char *subsystem)
+{
+	char path[256], text[128];
+
+	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/subsystem", addr, below);
+	(void)snprintf(text, sizeof(text), "../../../../class/%s", subsystem);
+	tree_link(host, path, text);
+}
+
+/* --- Disks ---------------------------------------------------------------------------------- */
+
+/* sdb with sdb1 and sdb2 behind the USB controller, with nodes, as udev and the kernel have them */
+static void add_disk(void)
+{
+	set_driver(USB, "xhci_hcd");
+	add_child(USB, "usb1/host6/block/sdb", "block");
+	add_child(USB, "usb1/host6/block/sdb/sdb1", "block");
+	add_child(USB, "usb1/host6/block/sdb/sdb2", "block");
+	tree_link(host, "sys/class/block/sdb", "../../bus/pci/devices/" USB "/usb1/host6/block/sdb");
+	tree_link(host, "sys/class/block/sdb1",
+		  "../../bus/pci/devices/" USB "/usb1/host6/block/sdb/sdb1");
+	tree_link(host, "sys/class/block/sdb2",
+		  "../../bus/pci/devices/" USB "/usb1/host6/block/sdb/sdb2");
+	tree_file(host, "sys/class/block/sdb/dev", "8:16\n");
+	tree_file(host, "sys/class/block/sdb1/dev", "8:17\n");
+	tree_file(host, "sys/class/block/sdb1/partition", "1\n");
+	tree_file(host, "sys/class/block/sdb2/dev", "8:18\n");
+	tree_file(host, "sys/class/block/sdb2/partition", "2\n");
+	tree_file(host, "dev/sdb", "");
+	tree_file(host, "dev/sdb1", "");
+	tree_file(host, "dev/sdb2", "");
+	tree_link(host, "dev/disk/by-id/usb-Stick", "../../sdb");
+	tree_link(host, "dev/disk/by-id/usb-Stick-part1", "../../sdb1");
+}
+
+static void stack_on(const char *disk, const char *above, const char *uuid, const char *name)
+{
+	char path[128], target[64];
+
+	(void)snprintf(path, sizeof(path), "sys/class/block/%s/holders/%s", disk, above);
+	(void)snprintf(target, sizeof(target), "../../%s", above);
+	tree_link(host, path, target);
+	(void)snprintf(path, sizeof(path), "sys/class/block/%s/dm/uuid", above);
+	if (uuid)
+		tree_file(host, path, uuid);
+	(void)snprintf(path, sizeof(path), "sys/class/block/%s/dm/name", above);
+	if (name)
+		tree_file(host, path, name);
+}
+
+#define USB_DISK "device = " USB " 1033:0194 policy unmanaged\n"
+#define KEEPS	 "; give_back = vfio in [vfio] keeps the host from taking it again\n"
+
+static void member_of_a_stopped_stack_is_refused_with_what_takes_it_apart(void **state)
+{
+	static const struct {
+		const char *above, *uuid, *name, *text;
+	} rows[] = {
+		{ "dm-3", "LVM-abc", "vg--0-my--data",
+		  " holds sdb1, part of LVM's vg--0-my--data: vgchange -an vg-0 first" KEEPS },
+		{ "dm-4", "CRYPT-LUKS2-1-x", "secret",
+		  " holds sdb1, part of the encrypted secret: cryptsetup close secret first" KEEPS },
+		{ "dm-5", "mpath-1", "mpatha",
+		  " holds sdb1, part of multipath's mpatha: multipath -f mpatha first" KEEPS },
+		{ "dm-6", "mine", "linear",
+		  " holds sdb1, part of device-mapper's linear: dmsetup remove linear first" KEEPS },
+		{ "md0", NULL, NULL, " holds sdb1, part of md0: mdadm --stop /dev/md0 first" KEEPS },
+		{ "bcache0", NULL, NULL, " holds sdb1, part of bcache0: stop that first" KEEPS },
+	};
+
+	(void)state;
+	add_disk();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char path[128];
+
+		stack_on("sdb1", rows[i].above, rows[i].uuid, rows[i].name);
+		assert_refused(USB_DISK, rows[i].text);
+		(void)snprintf(path, sizeof(path), "sys/class/block/sdb1/holders/%s",
+			       rows[i].above);
+		assert_int_equal(unlinkat(host->rootfd, path, 0), 0);
+	}
+	assert_passes(USB_DISK);
+}
+
+static void second_device_of_a_mounted_btrfs_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	tree_file(host, "proc/self/mountinfo", "22 1 0:31 / /home rw - btrfs /dev/sda3 rw\n");
+	tree_dir(host, "sys/fs/btrfs/features");
+	tree_dir(host, "sys/fs/btrfs/" ADDED_UUID "/devices/sda3");
+	tree_dir(host, "sys/fs/btrfs/" ADDED_UUID "/devices/sdb2");
+	assert_refused(USB_DISK,
+		       " holds sdb2, a member of the btrfs mounted on /home: unmount it first\n");
+}
+
+static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	claimed = "sdb2";
+	assert_refused(USB_DISK, " holds sdb2, which the kernel keeps for another use, ZFS perhaps: "
+				 "export the pool or stop what has it first (lsblk -f /dev/sdb2)\n");
+	assert_refused(USB_DISK "in_use = force\n", " holds sdb2, which the kernel keeps");
+}
+
+static void disk_that_a_process_has_open_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	add_process("4242", "qemu-system-x86", "/dev/sdb");
+	assert_refused(USB_DISK,
+		       "is in use by qemu-system-x86 (pid 4242), which has /dev/sdb open: stop it "
+		       "first\n");
+}
+
+/* --- Disks without PCI ------------------------------------------------------------------------ */
+
+#define WHOLE "disk = rw /dev/disk/by-id/usb-Stick\n"
+#define PART  "disk = rw /dev/disk/by-id/usb-Stick-part1\n"
+
+static void disk_of_the_guest_that_the_host_uses_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	assert_passes(WHOLE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+	tree_file(host, "proc/self/mountinfo", "22 1 8:18 / /mnt rw - ext4 /dev/sdb2 rw\n");
+	assert_refused(WHOLE, "usher: win11: disk /dev/disk/by-id/usb-Stick of the guest's XML holds "
+			      "sdb2, mounted on /mnt: unmount it first: both would write to it\n");
+	/* The partition beside the mounted one is free */
+	assert_passes(PART);
+	tree_file(host, "proc/swaps",
+		  "Filename Type Size Used Priority\n/dev/sdb1 partition 8 0 -2\n");
+	assert_refused(PART, " holds sdb1, swap of the host: swapoff /dev/sdb1 first: ");
+	tree_file(host, "proc/swaps", "");
+	stack_on("sdb", "dm-5", "mpath-1", "mpatha");
+	assert_refused(PART, " holds sdb, part of multipath's mpatha");
+}
+
+static void disk_of_the_guest_that_only_the_kernel_knows_of_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	claimed = "sdb1";
+	assert_refused(WHOLE, " holds sdb1, which the kernel keeps for another use");
+	assert_refused(PART, " holds sdb1, which the kernel keeps for another use");
+	claimed = "sdb";
+	/* Its whole disk is kept when a partition beside it is mounted: that is no use of this one */
+	assert_passes(PART);
+}
+
+static void disk_that_another_guest_writes_is_refused(void **state)
+{
+	static const char *const nodes[] = { "/dev/sdb", "/dev/sdb1" };
+
+	(void)state;
+	add_disk();
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		add_process("4242", "qemu-system-x86", nodes[i]);
+		assert_refused(WHOLE, "disk /dev/disk/by-id/usb-Stick of the guest's XML is written "
+				      "by qemu-system-x86 (pid 4242): both would write to it; end "
+				      "that guest or program first\n");
+		assert_refused(PART, "is written by qemu-system-x86 (pid 4242)");
+		remove_process_fd("4242");
+	}
+	add_process("4242", "qemu-system-x86", "/dev/sdb2");
+	assert_passes(PART);
+	/* What others may write too, and what the guest only reads */
+	assert_passes("disk = shared /dev/disk/by-id/usb-Stick\n");
+	assert_passes("disk = ro /dev/disk/by-id/usb-Stick\n");
+	/* In `reconnect` the writer is this guest itself */
+	tree_bytes(host, "proc/4242/cmdline", "qemu\0-uuid\0" UUID, sizeof("qemu\0-uuid\0" UUID));
+	assert_passes(WHOLE);
+}
+
+static void disk_that_is_not_there_is_libvirts_to_refuse(void **state)
+{
+	(void)state;
+	assert_passes("disk = rw /dev/disk/by-id/gone\n");
+	tree_file(host, "dev/plain", "");
+	assert_passes("disk = rw /dev/plain\n");
+}
+
+static void malformed_disk_lines_are_refused(void **state)
+{
+	static const char *const lines[] = { "disk = rw\n", "disk = wr /dev/sdb\n",
+					     "disk = rw /dev/s%6\n", "disk = rw /dev/sdb more\n",
+					     "in_use = perhaps\n" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		write_claim(UUID, lines[i]);
+		assert_int_equal(check(), HELPER_USAGE);
+		assert_non_null(strstr(said, ": nothing was touched; start the guest anew\n"));
+	}
+}
+
+/* --- Network ------------------------------------------------------------------------------------ */
+
+#define ADDRESS_ROUTE                                                                              \
+	"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"                       \
+	"eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
+
+static void add_nic(void)
+{
+	add_child(NIC, "net/eth0", "net");
+	tree_file(host, "sys/class/net/eth0/ifindex", "3\n");
+}
+
+static void nic_with_addresses_that_nobody_manages_is_refused(void **state)
+{
+	(void)state;
+	add_nic();
+	assert_passes(NIC_LINE);
+	tree_file(host, "proc/net/route", ADDRESS_ROUTE);
+	assert_refused(NIC_LINE,
+		       " has eth0 up with addresses that nobody would bring back: ip address flush "
+		       "dev eth0 first, or have systemd-networkd or NetworkManager manage it\n");
+	assert_passes(NIC_LINE "in_use = force\n");
+	tree_file(host, "proc/net/route", "");
+	tree_file(host, "proc/net/if_inet6",
+		  "fe80000000000000505400fffe000001 03 40 20 80     eth0\n");
+	assert_passes(NIC_LINE);
+	tree_file(host, "proc/net/if_inet6",
+		  "20010db8000000000000000000000001 03 40 00 80     eth0\n");
+	assert_refused(NIC_LINE, " has eth0 up with addresses");
+}
+
+static void nic_in_a_bridge_that_nobody_manages_is_refused(void **state)
+{
+	(void)state;
+	add_nic();
+	tree_link(host, "sys/class/net/eth0/upper_br0", "../br0");
+	assert_refused(NIC_LINE,
+		       " is part of br0 through eth0, and nobody would put it back: take eth0 out "
+		       "of it first, or have systemd-networkd or NetworkManager manage it\n");
+	assert_passes(NIC_LINE "in_use = force\n");
+}
+
+static void nic_that_a_network_manager_configures_passes(void **state)
+{
+	static const struct {
+		const char *file, *text;
+		bool manages;
+	} rows[] = {
+		{ "run/systemd/netif/links/3",
+		  "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/lan.network\n", true },
+		{ "run/systemd/netif/links/3", "ADMIN_STATE=unmanaged\n", false },
+		{ "run/systemd/netif/links/33", "NETWORK_FILE=/x\n", false },
+		{ "run/NetworkManager/devices/3", "[device]\nmanaged=true\nconnection-uuid=1\n",
+		  true },
+		{ "run/NetworkManager/devices/3", "[device]\nmanaged=false\n", false },
+	};
+
+	(void)state;
+	add_nic();
+	tree_file(host, "proc/net/route", ADDRESS_ROUTE);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tree_file(host, rows[i].file, rows[i].text);
+		if (rows[i].manages)
+			assert_passes(NIC_LINE);
+		else
+			assert_refused(NIC_LINE, " has eth0 up with addresses");
+		assert_int_equal(unlinkat(host->rootfd, rows[i].file, 0), 0);
+	}
+}
+
+/* A network manager brings an interface back, but the host is without it meanwhile */
+static void default_route_is_refused_whoever_manages_it_and_by_force_too(void **state)
+{
+	(void)state;
+	add_nic();
+	tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+	tree_file(host, "proc/net/route",
+		  "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
+		  "eth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
+	assert_refused(NIC_LINE "in_use = force\n", " carries the host's default route on eth0: ");
+}
+
+static void card_with_virtual_functions_is_refused(void **state)
+{
+	(void)state;
+	tree_file(host, DEVICES NIC "/sriov_numvfs", "0\n");
+	assert_passes(NIC_LINE);
+	tree_file(host, DEVICES NIC "/sriov_numvfs", "2\n");
+	assert_refused(NIC_LINE, " has 2 virtual functions, which would go with it: echo 0 >/" DEVICES
+				 NIC "/sriov_numvfs first\n");
+}
+
+/* --- Nodes ------------------------------------------------------------------------------------- */
+
+static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
+{
+	static const struct {
+		const char *below, *subsystem, *node;
+	} rows[] = {
+		{ "drm/card1", "drm", "/dev/dri/card1" },
+		{ "graphics/fb1", "graphics", "/dev/fb1" },
+		{ "usb1/1-1/0003:046D:C52B.0001/hidraw/hidraw3", "hidraw", "/dev/hidraw3" },
+		{ "usb1/1-2/ttyUSB0", "tty", "/dev/ttyUSB0" },
+		{ "usb1/1-3/video4linux/video0", "video4linux", "/dev/video0" },
+		{ "usb1/1-4/sound/card2/pcmC2D0p", "sound", "/dev/snd/pcmC2D0p" },
+		{ "nvme/nvme3", "nvme", "/dev/nvme3" },
+	};
+	char line[128];
+
+	(void)state;
+	set_driver(USB, "xhci_hcd");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		add_child(USB, rows[i].below, rows[i].subsystem);
+		add_process("77", "holder", rows[i].node);
+		(void)snprintf(line, sizeof(line),
+			       "is in use by holder (pid 77), which has %s open: stop it first\n",
+			       rows[i].node);
+		assert_refused(USB_DISK, line);
+		assert_refused(USB_DISK "in_use = stop-seat\n", line);
+		assert_passes(USB_DISK "in_use = force\n");
+		remove_process_fd("77");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		uses_test(member_of_a_stopped_stack_is_refused_with_what_takes_it_apart),
+		uses_test(second_device_of_a_mounted_btrfs_is_refused),
+		uses_test(disk_that_only_the_kernel_knows_of_is_refused),
+		uses_test(disk_that_a_process_has_open_is_refused),
+		uses_test(disk_of_the_guest_that_the_host_uses_is_refused),
+		uses_test(disk_of_the_guest_that_only_the_kernel_knows_of_is_refused),
+		uses_test(disk_that_another_guest_writes_is_refused),
+		uses_test(disk_that_is_not_there_is_libvirts_to_refuse),
+		uses_test(malformed_disk_lines_are_refused),
+		uses_test(nic_with_addresses_that_nobody_manages_is_refused),
+		uses_test(nic_in_a_bridge_that_nobody_manages_is_refused),
+		uses_test(nic_that_a_network_manager_configures_passes),
+		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
+		uses_test(card_with_virtual_functions_is_refused),
+		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
+	};
+
+	return cmocka_run_group_tests_name("vfio/uses", tests, NULL, NULL);
+}
