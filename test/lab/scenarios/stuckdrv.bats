@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# test/lab/scenarios/stuckdrv.bats - the lab's driver that does not let go really does not
+# test/lab/scenarios/stuckdrv.bats - a driver that does not let go hangs neither libvirt nor usher
 
 load ../guest/lib
 
@@ -14,6 +14,7 @@ setup() {
 teardown() {
 	echo 0 >"$parameters/seconds"
 	echo 1 >"$parameters/release"
+	wait_for 30 not worker_pid
 	give_to ""
 	common_teardown
 }
@@ -33,6 +34,90 @@ stuck_is() {
 unbind_nic() {
 	bash -c "echo $NIC >/sys/bus/pci/drivers/lab_stuckdrv/unbind" 3>&- &
 	unbinder=$!
+}
+
+# worker_pid - of the process that usher has left behind in the kernel, from its mark
+worker_pid() {
+	cat /run/usher/*/"vfio.worker.$NIC" 2>/dev/null | cut -d ' ' -f 2 | grep .
+}
+
+# milliseconds COMMAND... - how long it takes, whatever it says and however it ends
+milliseconds() {
+	local start=${EPOCHREALTIME/./}
+	"$@" >"$BATS_TEST_TMPDIR/said" 2>&1 || true
+	echo $(((${EPOCHREALTIME/./} - start) / 1000))
+}
+
+# refusal_ms - what libvirt and the hook take here for a start that is refused at once
+refusal_ms() {
+	guest_define gone device=0000:09:00.0 memory=32
+	policy gone
+	milliseconds virsh start gone
+	virsh undefine gone >/dev/null
+}
+
+# stuck_guest SECONDS - a guest that wants the NIC, whose driver sleeps so long, is refused in time
+stuck_guest() {
+	local took base
+	host_before
+	base=$(refusal_ms)
+	guest_define win11 device="$NIC" memory=32
+	policy win11 '[vfio]' 'timeout = 4s'
+	echo "$1" >"$parameters/seconds"
+	took=$(milliseconds virsh start win11)
+	stuck_is 1
+	echo "# refused after $took ms, a refusal at once takes $base ms" >&3
+	((took - base < 5000)) || fail "virsh start took $took ms, $base ms without a wait"
+	# shellcheck disable=SC2154 # of lib.bash
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" "$hook_error_start"
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" "usher: win11: $NIC is stuck: driver lab_stuckdrv has not let go of it for "
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" " s (process $(worker_pid)): it is given back when the kernel returns; if it never does, only a reboot of the host frees it"
+}
+
+# It cannot be killed, and so must hold nothing that another waits for
+survivor_holds_nothing() {
+	local pid fd target
+	pid=$(worker_pid)
+	grep -q '^State:.*D' "/proc/$pid/status"
+	for fd in "/proc/$pid/fd/"*; do
+		target=$(readlink "$fd")
+		case ${fd##*/} in
+		0 | 1 | 2) assert_equal "$fd $target" "$fd /dev/null" ;;
+		esac
+		[[ $target != pipe:* && $target != socket:* && $target != *.lock ]] ||
+			fail "process $pid holds $target"
+	done
+	! grep -q -w "$pid" /proc/locks || fail "process $pid holds a lock: $(grep -w "$pid" /proc/locks)"
+	assert_equal "$(ps -o sid= -p "$pid" | tr -d ' ')" "$pid"
+	# And nobody else of usher's is left
+	assert_equal "$(pgrep -f '^/usr/sbin/usher-(hook|vfio)' | tr '\n' ' ')" "$pid "
+}
+
+# Nothing that asks for the device, or for anything else, waits for it
+all_answer_in_time() {
+	local took
+	took=$(milliseconds virsh list --all)
+	((took < 2000)) || fail "virsh list took $took ms"
+	took=$(milliseconds virsh nodedev-list)
+	((took < 3000)) || fail "virsh nodedev-list took $took ms"
+	took=$(milliseconds usher status)
+	((took < 3000)) || fail "usher status took $took ms"
+	took=$(milliseconds usher check win11)
+	((took < 5000)) || fail "usher check took $took ms"
+	virsh dumpxml win11 >"$BATS_TEST_TMPDIR/win11.xml"
+	took=$(milliseconds usher plan --xml "$BATS_TEST_TMPDIR/win11.xml")
+	((took < 5000)) || fail "usher plan took $took ms"
+	took=$(milliseconds usher recover)
+	((took < 10000)) || fail "usher recover took $took ms"
+}
+
+second_start_is_refused() {
+	local took
+	took=$(milliseconds virsh start win11)
+	((took < 8000)) || fail "the second start took $took ms"
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" "$NIC"
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" "driver lab_stuckdrv has not let go of it for "
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" " s (process $(worker_pid)): "
 }
 
 @test "an unbind sleeps for ever, cannot be killed, and ends when it is let go" {
@@ -58,4 +143,46 @@ unbind_nic() {
 	wait "$unbinder"
 	((SECONDS - start >= 1 && SECONDS - start < 30))
 	run -1 driver_of "$NIC"
+}
+
+@test "a driver that takes longer than the deadline: refused in time, and the host is whole by itself" {
+	stuck_guest 8
+	host_unchanged 30
+	assert_equal "$(driver_of "$NIC")" lab_stuckdrv
+	assert_contains "$(journalctl -t usher --since=-1min --no-pager)" "win11: $NIC has been given back at last"
+}
+
+@test "a driver that takes a minute: nothing waits for it, and the host is whole by itself" {
+	stuck_guest 60
+	survivor_holds_nothing
+	all_answer_in_time
+	second_start_is_refused
+	# Another guest is none of its business
+	guest_define other memory=32
+	policy other
+	guest_start other
+	guest_destroy other
+	host_unchanged 60
+	assert_equal "$(driver_of "$NIC")" lab_stuckdrv
+	echo 0 >"$parameters/seconds"
+	guest_start win11
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "a driver that never returns: refused by name until somebody frees it" {
+	stuck_guest -1
+	survivor_holds_nothing
+	kill -9 "$(worker_pid)"
+	second_start_is_refused
+	systemctl restart libvirtd
+	second_start_is_refused
+	echo 1 >"$parameters/release"
+	# The process was killed in the kernel: nobody is there to finish, but the next start does
+	wait_for 10 stuck_is 0
+	wait_for 30 not test -e "/proc/$(worker_pid)/exe"
+	echo 0 >"$parameters/seconds"
+	usher recover
+	host_unchanged 30
 }
