@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* hooks/conflict.c - guests cannot rob each other of a device or a CPU */
+/* hooks/conflict.c - guests cannot rob each other of a device, a disk or a CPU */
 #include "conflict.h"
 
 #include <errno.h>
@@ -33,6 +33,64 @@ static int device_conflict(const struct claim *other, const struct pciaddr *addr
 	(void)snprintf(ret->what, sizeof(ret->what), "PCI device %s", text);
 	return 1;
 }
+
+/* --- Disks ------------------------------------------------------------------------------------ */
+
+/* Two paths can lead to one disk: the kernel's name tells. A domain without a claim has none. */
+static bool same_disk(const struct claim_disk *a, const struct claim_disk *b)
+{
+	if (*a->name && strcmp(a->name, b->name) == 0)
+		return true;
+	return strcmp(a->path, b->path) == 0;
+}
+
+static bool disks_clash(const struct claim_disk *a, const struct claim_disk *b)
+{
+	return same_disk(a, b) && (a->writes || b->writes) && !(a->shareable && b->shareable);
+}
+
+static int disk_conflict(const struct claim *other, const struct claim_disk *disk,
+			 struct conflict *ret)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&other->doc, entry, "vfio", "disk"))) {
+		_cleanup_claim_disk_ struct claim_disk theirs = { 0 };
+		_cleanup_free_ char *path = NULL;
+
+		if (claim_disk_parse(entry->value, &theirs) < 0 || !disks_clash(disk, &theirs))
+			continue;
+		if (text_printable(disk->path, &path) < 0)
+			return -ENOMEM;
+		(void)snprintf(ret->what, sizeof(ret->what), "disk %s", path);
+		return 1;
+	}
+	return 0;
+}
+
+static int disks_conflict(const struct domain *domain, const struct claim *mine,
+			  const struct claim *other, struct conflict *ret)
+{
+	const struct inidoc_entry *entry = NULL;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < domain->nr_disks; i++) {
+		const struct claim_disk disk = { .path = domain->disks[i].path,
+						 .writes = domain->disks[i].writes,
+						 .shareable = domain->disks[i].shareable };
+
+		r = disk_conflict(other, &disk, ret);
+	}
+	while (r == 0 && mine && (entry = inidoc_next(&mine->doc, entry, "vfio", "disk"))) {
+		_cleanup_claim_disk_ struct claim_disk disk = { 0 };
+
+		if (claim_disk_parse(entry->value, &disk) == 0)
+			r = disk_conflict(other, &disk, ret);
+	}
+	return r;
+}
+
+/* --- PCI devices ------------------------------------------------------------------------------ */
 
 /* What the claim has, and what the domain has beside it (a policy may list fewer) */
 static int devices_conflict(const struct domain *domain, const struct claim *mine,
@@ -126,6 +184,8 @@ int conflict_find(const struct domain *domain, const struct claim *mine,
 		if (strcmp(other->uuid, domain->uuid) == 0)
 			continue;
 		r = devices_conflict(domain, mine, other, ret);
+		if (r == 0)
+			r = disks_conflict(domain, mine, other, ret);
 		if (r == 0)
 			r = cpus_conflict(domain, mine, other, ret);
 		if (r != 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* hooks/conflict.h - guests cannot rob each other of a device or a CPU */
+/* hooks/conflict.h - guests cannot rob each other of a device, a disk or a CPU */
 #pragma once
 
 #include "../lib/claim.h"
@@ -18,7 +18,8 @@ struct conflict {
  * @mine:	its claim, NULL when it has no policy
  * @others:	the claims of all guests; that of @domain's own uuid is passed over
  *
- * Devices: a function that another claim has. CPUs: one that both claims want for themselves
+ * Devices: a function that another claim has. Disks: one that either writes, unless both say it is
+ * shareable. CPUs: one that both claims want for themselves
  * alone, or a pin (vCPU, emulator, iothread) all of whose CPUs another guest holds: libvirt would
  * fail it with "Invalid argument". Huge pages are usher-hugepages' affair.
  *

@@ -79,7 +79,9 @@ void domain_free(struct domain *domain)
 {
 	free(domain->name);
 	free(domain->pci);
-	strlist_free(&domain->block_disks);
+	for (size_t i = 0; i < domain->nr_disks; i++)
+		free(domain->disks[i].path);
+	free(domain->disks);
 	strlist_free(&domain->network_pools);
 	free(domain->vcpu_cpus);
 	pins_free(domain->vcpu_pins, domain->nr_vcpu_pins);

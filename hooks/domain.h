@@ -33,6 +33,13 @@ struct domain_pci {
 	bool managed;
 };
 
+/* A disk of the host without PCI: <disk type='block'>, or a file that is a device node */
+struct domain_disk {
+	char *path;
+	bool writes;	/* no <readonly/>, and no backing store: that is only read */
+	bool shareable; /* <shareable/>: others may write too */
+};
+
 struct domain_pin {
 	unsigned int id; /* vCPU or iothread */
 	char *cpus;	 /* kernel list form, never empty */
@@ -83,7 +90,8 @@ struct domain {
 
 	struct domain_pci *pci; /* no function twice; sorted by address */
 	size_t nr_pci;
-	struct strlist block_disks;   /* <disk type='block'>: source dev, chain and mirror too */
+	struct domain_disk *disks; /* no path twice; chain and mirror too */
+	size_t nr_disks;
 	struct strlist network_pools; /* <interface type='network'>: source network */
 
 	unsigned int vcpus_max;

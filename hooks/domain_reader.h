@@ -36,6 +36,9 @@ struct domain_draft {
 	bool pci; /* a PCI function of the host is to come */
 	struct domain_pci device;
 	struct domain_memory *memory;
+	size_t disks_before; /* how many there were when the <disk> began */
+	int backing;	     /* in how many <backingStore> we are */
+	bool readonly, shareable;
 	char unit[16]; /* of the number in the text */
 };
 

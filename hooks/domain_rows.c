@@ -425,6 +425,72 @@ static int end_pci_device(struct domain_reader *r)
 
 /* --- Disks ------------------------------------------------------------------------------------- */
 
+static int start_disk(struct domain_reader *r)
+{
+	r->draft.disks_before = r->domain.nr_disks;
+	r->draft.backing = 0;
+	return 0;
+}
+
+static int start_backing_store(struct domain_reader *r)
+{
+	r->draft.backing++;
+	return 0;
+}
+
+static int end_backing_store(struct domain_reader *r)
+{
+	r->draft.backing--;
+	return 0;
+}
+
+/* It may stand before the source and behind it: said of all that the disk has */
+static int end_disk(struct domain_reader *r)
+{
+	for (size_t i = r->draft.disks_before; i < r->domain.nr_disks; i++) {
+		r->domain.disks[i].writes &= !r->draft.readonly;
+		r->domain.disks[i].shareable |= r->draft.shareable;
+	}
+	r->draft.readonly = r->draft.shareable = false;
+	return 0;
+}
+
+static int start_readonly(struct domain_reader *r)
+{
+	r->draft.readonly |= r->draft.backing == 0;
+	return 0;
+}
+
+static int start_shareable(struct domain_reader *r)
+{
+	r->draft.shareable |= r->draft.backing == 0;
+	return 0;
+}
+
+static int add_disk(struct domain_reader *r, char *path)
+{
+	struct domain *domain = &r->domain;
+	bool writes = r->draft.backing == 0;
+	int e;
+
+	for (size_t i = 0; i < domain->nr_disks; i++) {
+		if (strcmp(domain->disks[i].path, path) == 0) {
+			domain->disks[i].writes |= writes;
+			free(path);
+			return 0;
+		}
+	}
+	e = domain_list_grow(r, &domain->disks, &domain->nr_disks, sizeof(*domain->disks),
+			     DOMAIN_DEVICES_MAX, "block devices");
+	if (e < 0) {
+		free(path);
+		return e;
+	}
+	domain->disks[domain->nr_disks - 1] =
+		(struct domain_disk){ .path = path, .writes = writes };
+	return 0;
+}
+
 /* A file that is a device node is as good as type='block' */
 static int start_disk_source(struct domain_reader *r)
 {
@@ -441,7 +507,7 @@ static int start_disk_source(struct domain_reader *r)
 	r->draft.pci = false;
 	if (pci)
 		return expect_pci(r, DOMAIN_PCI_NVME);
-	return dev ? add_text(r, &r->domain.block_disks, dev, "block devices") : 0;
+	return dev ? add_disk(r, TAKE_PTR(dev)) : 0;
 }
 
 /* --- The table --------------------------------------------------------------------------------- */
@@ -493,8 +559,10 @@ const struct domain_row domain_rows[] = {
 	ROW(PCI_DEVICE, "source", PCI_SOURCE, START(start_pci_source)),
 	ROW(PCI_SOURCE, "address", LEAF, START(start_pci_address)),
 
-	ROW(DEVICES, "disk", DISK),
-	ROW(DISK, "backingStore", DISK),
+	ROW(DEVICES, "disk", DISK, START(start_disk), END(end_disk)),
+	ROW(DISK, "readonly", LEAF, START(start_readonly)),
+	ROW(DISK, "shareable", LEAF, START(start_shareable)),
+	ROW(DISK, "backingStore", DISK, START(start_backing_store), END(end_backing_store)),
 	ROW(DISK, "mirror", DISK),
 	ROW(DISK, "source", DISK_SOURCE, START(start_disk_source), END(end_pci_device)),
 	ROW(DISK_SOURCE, "address", LEAF, START(start_pci_address)),

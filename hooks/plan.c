@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/attr.h"
+#include "../lib/blockdev.h"
 #include "../lib/pcidev.h"
 #include "../lib/step.h"
 #include "../lib/text.h"
@@ -267,19 +268,59 @@ static int expects_used(const struct plan *plan, const struct planned_devices *d
 	return 0;
 }
 
+/* Words the helper has a default for itself: only another one is written down */
+static int add_words(const struct plan *plan)
+{
+	static const struct {
+		const char *key, *dflt;
+	} keys[] = { { "in_use", "refuse" }, { "give_back", "host" }, { "reset", "auto" } };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++) {
+		const char *value = policy_value(plan->policy, "vfio", keys[i].key);
+
+		if (strcmp(value, keys[i].dflt) != 0 && strcmp(value, "auto") != 0)
+			r = add(plan, "vfio", keys[i].key, value);
+	}
+	return r;
+}
+
+/* The kernel's name tells it from another path to the same disk; one that is not there has none */
+static int disk_add(const struct plan *plan, const struct domain_disk *disk)
+{
+	const char *mode = !disk->writes ? "ro" : disk->shareable ? "shared" : "rw";
+	_cleanup_free_ char *path = NULL, *name = NULL;
+	char kernel[64] = "";
+	int r = text_encode(disk->path, &path);
+
+	if (r == 0 && blockdev_name(plan->rootfd, disk->path, kernel, sizeof(kernel)) < 0)
+		kernel[0] = '\0';
+	if (r == 0)
+		r = text_encode(kernel, &name);
+	if (r < 0)
+		return r;
+	return inidoc_addf(&plan->claim->doc, "vfio", "disk", "%s %s%s%s", mode, path,
+			   *kernel ? " " : "", *kernel ? name : "");
+}
+
 static int vfio_add(const struct plan *plan, const struct planned_devices *devices,
 		    const struct policy_expects *expects)
 {
 	const char *driver = policy_value(plan->policy, "vfio", "driver");
+	const struct domain *domain = plan->domain;
 	int r = expects_used(plan, devices, expects);
 
-	if (r < 0 || devices->nr == 0)
+	if (r < 0 || (devices->nr == 0 && domain->nr_disks == 0))
 		return r;
 	r = add_timeout(plan, "vfio");
-	if (r == 0)
+	if (r == 0 && devices->nr > 0)
 		r = add(plan, "vfio", "driver", strcmp(driver, "auto") == 0 ? "vfio-pci" : driver);
+	if (r == 0)
+		r = add_words(plan);
 	for (size_t i = 0; r == 0 && i < devices->nr; i++)
 		r = device_add(plan, &devices->devices[i], expects);
+	for (size_t i = 0; r == 0 && i < domain->nr_disks; i++)
+		r = disk_add(plan, &domain->disks[i]);
 	return r;
 }
 

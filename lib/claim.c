@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attr.h"
 #include "state.h"
 #include "text.h"
 #include "units.h"
@@ -246,4 +247,56 @@ int claim_int(const struct claim *claim, const char *section, const char *key, i
 	if (!value || parse_uint(value, 10, INT_MAX, &number) < 0)
 		return fallback;
 	return (int)number;
+}
+
+void claim_disk_free(struct claim_disk *disk)
+{
+	free(disk->path);
+	*disk = (struct claim_disk){ 0 };
+}
+
+static const struct {
+	const char *word;
+	bool writes, shareable;
+} disk_modes[] = {
+	{ "rw", true, false },
+	{ "ro", false, false },
+	{ "shared", true, true },
+};
+
+static int disk_mode(const char *word, struct claim_disk *disk)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(disk_modes); i++) {
+		if (strcmp(word, disk_modes[i].word) != 0)
+			continue;
+		disk->writes = disk_modes[i].writes;
+		disk->shareable = disk_modes[i].shareable;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+int claim_disk_parse(const char *value, struct claim_disk *ret)
+{
+	_cleanup_claim_disk_ struct claim_disk disk = { 0 };
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char *name = NULL;
+	int r = text_split(value, " ", &words);
+
+	if (r < 0)
+		return r;
+	if (words.nr < 2 || words.nr > 3)
+		return -EBADMSG;
+	r = disk_mode(words.names[0], &disk);
+	if (r == 0)
+		r = text_decode(words.names[1], &disk.path);
+	if (r == 0 && words.nr == 3)
+		r = text_decode(words.names[2], &name);
+	if (r == 0 && name && path_format(disk.name, sizeof(disk.name), "%s", name) < 0)
+		r = -EBADMSG;
+	if (r < 0)
+		return r;
+	*ret = disk;
+	disk = (struct claim_disk){ 0 };
+	return 0;
 }

@@ -27,6 +27,10 @@
  *	device = 0000:01:00.0 10de:1b80 hostdev unmanaged
  *					address, ids, origin (hostdev interface nvme policy slot),
  *					managed | unmanaged as libvirt sees it; repeated
+ *	in_use = force			refuse (when missing) stop-seat force
+ *	give_back = vfio		host (when missing) vfio render
+ *	reset = flr			auto (when missing) flr bus pm device_specific none
+ *	disk = rw /dev/disk/by-id/x sdb	ro rw shared, path, the kernel's name when it is there; repeated
  *	[hugepages]			only when the guest has pages
  *	timeout_ms = 30000
  *	compact = yes
@@ -150,6 +154,24 @@ struct claim_device {
  * Return: 0, -EBADMSG
  */
 int claim_device_parse(const char *value, struct claim_device *ret) _must_check_;
+
+/* A disk of the host that the guest gets without PCI */
+struct claim_disk {
+	char *path;
+	char name[64]; /* the kernel's, "" when it was not there */
+	bool writes;
+	bool shareable; /* others may write too */
+};
+
+void claim_disk_free(struct claim_disk *disk);
+#define _cleanup_claim_disk_ _cleanup_(claim_disk_free)
+
+/**
+ * claim_disk_parse() - one [vfio] disk value
+ *
+ * Return: 0, -EBADMSG, -ENOMEM
+ */
+int claim_disk_parse(const char *value, struct claim_disk *ret) _must_check_;
 
 /** claim_int() - a decimal number of a section, @fallback when it is missing or no number */
 int claim_int(const struct claim *claim, const char *section, const char *key, int fallback);

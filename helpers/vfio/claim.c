@@ -16,7 +16,7 @@ void vfio_claim_free(struct vfio_claim *claim)
 		strlist_free(&claim->devices[i].nodes);
 	}
 	for (size_t i = 0; i < claim->nr_disks; i++) {
-		free(claim->disks[i].path);
+		claim_disk_free(&claim->disks[i].of);
 		strlist_free(&claim->disks[i].nodes);
 	}
 	free(claim->devices);
@@ -112,44 +112,17 @@ static int add_device(const struct helper_ctx *ctx, struct vfio_claim *claim, co
 	return 0;
 }
 
-static const struct {
-	const char *word;
-	bool writes, shareable;
-} disk_modes[] = {
-	{ "rw", true, false },
-	{ "ro", false, false },
-	{ "shared", true, true },
-};
-
-/* Mode and path */
-static int parse_disk(const struct strlist *words, struct vfio_disk *ret)
-{
-	if (words->nr != 2)
-		return -EBADMSG;
-	for (size_t i = 0; i < ARRAY_SIZE(disk_modes); i++) {
-		if (strcmp(words->names[0], disk_modes[i].word) != 0)
-			continue;
-		ret->writes = disk_modes[i].writes;
-		ret->shareable = disk_modes[i].shareable;
-		return text_decode(words->names[1], &ret->path);
-	}
-	return -EBADMSG;
-}
-
 static int add_disk(struct vfio_claim *claim, const char *value)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
-	struct vfio_disk *grown;
-	int r = text_split(value, " ", &words);
+	struct vfio_disk *grown =
+		reallocarray(claim->disks, claim->nr_disks + 1, sizeof(*grown));
+	int r;
 
-	if (r < 0)
-		return r;
-	grown = reallocarray(claim->disks, claim->nr_disks + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	claim->disks = grown;
 	grown[claim->nr_disks] = (struct vfio_disk){ 0 };
-	r = parse_disk(&words, &grown[claim->nr_disks]);
+	r = claim_disk_parse(value, &grown[claim->nr_disks].of);
 	claim->nr_disks += r == 0;
 	return r;
 }

@@ -13,7 +13,7 @@
 
 static int say_errno(const struct helper_ctx *ctx, const struct vfio_disk *disk, int error)
 {
-	helper_say(ctx, "cannot look at what is on disk %s: %s: see lsblk", disk->path,
+	helper_say(ctx, "cannot look at what is on disk %s: %s: see lsblk", disk->of.path,
 		   strerror(-error));
 	return 1;
 }
@@ -22,7 +22,7 @@ static int say_errno(const struct helper_ctx *ctx, const struct vfio_disk *disk,
 static int look_host(const struct helper_ctx *ctx, struct vfio_disk *disk)
 {
 	char name[64], use[600];
-	int r = blockdev_name(ctx->rootfd, disk->path, name, sizeof(name));
+	int r = blockdev_name(ctx->rootfd, disk->of.path, name, sizeof(name));
 
 	strlist_free(&disk->nodes);
 	if (r == -ENOENT || r == -ENOTBLK)
@@ -33,7 +33,7 @@ static int look_host(const struct helper_ctx *ctx, struct vfio_disk *disk)
 		return say_errno(ctx, disk, r);
 	if (r == 0)
 		return 0;
-	helper_say(ctx, "disk %s of the guest's XML %s: both would write to it", disk->path, use);
+	helper_say(ctx, "disk %s of the guest's XML %s: both would write to it", disk->of.path, use);
 	return 1;
 }
 
@@ -44,7 +44,7 @@ static int look_writer(const struct helper_ctx *ctx, const struct vfio_disk *dis
 	char who[64];
 	pid_t pid;
 
-	if (disk->shareable || disk->nodes.nr == 0)
+	if (disk->of.shareable || disk->nodes.nr == 0)
 		return 0;
 	pid = process_find_writer(ctx->rootfd, nodes, disk->nodes.nr);
 	if (pid < 0)
@@ -55,7 +55,7 @@ static int look_writer(const struct helper_ctx *ctx, const struct vfio_disk *dis
 	helper_say(ctx,
 		   "disk %s of the guest's XML is written by %s: both would write to it; end that "
 		   "guest or program first",
-		   disk->path, who);
+		   disk->of.path, who);
 	return 1;
 }
 
@@ -64,7 +64,7 @@ int guest_disks_look(const struct helper_ctx *ctx, struct vfio_claim *claim)
 	for (size_t i = 0; i < claim->nr_disks; i++) {
 		struct vfio_disk *disk = &claim->disks[i];
 
-		if (disk->writes && (look_host(ctx, disk) != 0 || look_writer(ctx, disk) != 0))
+		if (disk->of.writes && (look_host(ctx, disk) != 0 || look_writer(ctx, disk) != 0))
 			return 1;
 	}
 	return 0;

@@ -66,9 +66,7 @@ struct vfio_device {
 
 /* A disk of the host that the guest gets without PCI: <disk type='block'> */
 struct vfio_disk {
-	char *path; /* "/dev/disk/by-id/..." */
-	bool writes;
-	bool shareable;	      /* libvirt's word for a disk that others write too */
+	struct claim_disk of;
 	struct strlist nodes; /* files below /dev whose writers write to it */
 };
 

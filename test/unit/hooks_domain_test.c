@@ -143,8 +143,8 @@ static void a_gpu_guest_gives_its_devices_pins_and_pages(void **state)
 	assert_false(domain.memory_balloon);
 	assert_string_equal(domain.partition, "/machine");
 	assert_string_equal(domain.on_poweroff, "destroy");
-	assert_int_equal(domain.block_disks.nr, 1);
-	assert_string_equal(domain.block_disks.names[0],
+	assert_int_equal(domain.nr_disks, 1);
+	assert_string_equal(domain.disks[0].path,
 			    "/dev/disk/by-id/ata-Example_SSD_870_S5Y1NX0R123456");
 	assert_int_equal(domain.network_pools.nr, 1);
 	assert_string_equal(domain.network_pools.names[0], "default");
@@ -190,11 +190,48 @@ static void nvme_disks_are_found_in_chain_and_mirror_and_their_functions_once(vo
 	assert_pci(&domain, 0, "0000:03:00.0", "nvme", true);
 	assert_pci(&domain, 1, "0000:04:00.0", "nvme", false);
 	assert_pci(&domain, 2, "10000:e1:00.0", "nvme", false);
-	assert_int_equal(domain.block_disks.nr, 4);
-	assert_string_equal(domain.block_disks.names[0], "/dev/vg0/guest");
-	assert_string_equal(domain.block_disks.names[1], "/dev/vg0/base");
-	assert_string_equal(domain.block_disks.names[2], "/dev/sdz");
-	assert_string_equal(domain.block_disks.names[3], "/dev/vg0/data");
+	assert_int_equal(domain.nr_disks, 4);
+	assert_string_equal(domain.disks[0].path, "/dev/vg0/guest");
+	assert_string_equal(domain.disks[1].path, "/dev/vg0/base");
+	assert_string_equal(domain.disks[2].path, "/dev/sdz");
+	assert_string_equal(domain.disks[3].path, "/dev/vg0/data");
+}
+
+static void disks_say_whether_the_guest_writes_to_them(void **state)
+{
+	static const char xml[] = XML(
+		"<devices>"
+		"<disk type='block'><source dev='/dev/a'><dataStore type='block'>"
+		"<source dev='/dev/a-data'/></dataStore></source>"
+		"<backingStore type='block'><source dev='/dev/a-base'/><backingStore/>"
+		"</backingStore></disk>"
+		"<disk type='block'><readonly/><source dev='/dev/b'/></disk>"
+		"<disk type='block'><source dev='/dev/c'/><shareable/></disk>"
+		"<disk type='file'><source file='/dev/d'/><mirror type='block'>"
+		"<source dev='/dev/d-copy'/></mirror></disk>"
+		"<disk type='block'><source dev='/dev/b'/></disk>"
+		"<disk type='file'><source file='/srv/e.img'/></disk>"
+		"</devices>");
+	static const struct domain_disk wanted[] = {
+		{ (char *)(uintptr_t)"/dev/a", true, false },
+		{ (char *)(uintptr_t)"/dev/a-data", true, false },
+		{ (char *)(uintptr_t)"/dev/a-base", false, false },
+		{ (char *)(uintptr_t)"/dev/b", true, false },
+		{ (char *)(uintptr_t)"/dev/c", true, true },
+		{ (char *)(uintptr_t)"/dev/d", true, false },
+		{ (char *)(uintptr_t)"/dev/d-copy", true, false },
+	};
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct domain_error err;
+
+	(void)state;
+	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
+	assert_int_equal(domain.nr_disks, ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		assert_string_equal(domain.disks[i].path, wanted[i].path);
+		assert_int_equal(domain.disks[i].writes, wanted[i].writes);
+		assert_int_equal(domain.disks[i].shareable, wanted[i].shareable);
+	}
 }
 
 static void an_interface_gives_its_virtual_function_and_no_guest_address(void **state)
@@ -307,7 +344,7 @@ static void references_in_attributes_and_texts_are_resolved(void **state)
 		  "</devices><resource><partition>&#x2f;m&gt;<![CDATA[&lt;]]></partition></"
 		  "resource>"),
 	      &domain);
-	assert_string_equal(domain.block_disks.names[0], "/dev/<a&bCd\"e");
+	assert_string_equal(domain.disks[0].path, "/dev/<a&bCd\"e");
 	assert_string_equal(domain.partition, "/m>&lt;");
 }
 
@@ -1159,6 +1196,7 @@ int main(void)
 		cmocka_unit_test(
 			cells_and_memory_devices_each_take_whole_pages_where_they_are_bound),
 		cmocka_unit_test(nvme_disks_are_found_in_chain_and_mirror_and_their_functions_once),
+		cmocka_unit_test(disks_say_whether_the_guest_writes_to_them),
 		cmocka_unit_test(an_interface_gives_its_virtual_function_and_no_guest_address),
 		cmocka_unit_test(what_a_person_wrote_by_hand_is_read_as_libvirt_reads_it),
 		cmocka_unit_test(

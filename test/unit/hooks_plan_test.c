@@ -14,6 +14,10 @@
 #define DOMAIN(body)                                                                               \
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
 	"<memory unit='KiB'>4194304</memory><vcpu>4</vcpu>" body "</domain>"
+#define DOMAIN_HEAD                                                                                \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
+	"<memory unit='KiB'>4194304</memory><vcpu>4</vcpu><devices>"
+#define DOMAIN_TAIL "</devices></domain>"
 #define HOSTDEV(bus, function)                                                                     \
 	"<hostdev mode='subsystem' type='pci' managed='yes'><source>"                              \
 	"<address domain='0x0000' bus='" bus "' slot='0x00' function='" function "'/>"             \
@@ -429,6 +433,75 @@ static void what_another_guest_holds_is_a_conflict(void **state)
 	}
 }
 
+#define BLOCK(dev, more) "<disk type='block'><source dev='" dev "'/>" more "</disk>"
+
+static void disks_are_claimed_by_path_and_by_the_kernels_name(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "dev/sdb", "");
+	tree_dir(tree, "sys/class/block/sdb");
+	tree_link(tree, "dev/disk/by-id/x y", "../../sdb");
+	{
+		_cleanup_planned_ struct planned planned =
+			plan(tree,
+			     DOMAIN(DEVICES(BLOCK("/dev/disk/by-id/x y", "")
+						    BLOCK("/dev/gone", "<readonly/>")
+							    BLOCK("/dev/s", "<shareable/>"))),
+			     "[vfio]\nin_use = force\n");
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "vfio", "disk", 0),
+				    "rw /dev/disk/by-id/x%20y sdb");
+		assert_string_equal(nth(&planned.claim, "vfio", "disk", 1), "ro /dev/gone");
+		assert_string_equal(nth(&planned.claim, "vfio", "disk", 2), "shared /dev/s");
+		assert_string_equal(nth(&planned.claim, "vfio", "in_use", 0), "force");
+		assert_null(nth(&planned.claim, "vfio", "driver", 0));
+	}
+}
+
+static void disk_that_another_guest_writes_is_a_conflict(void **state)
+{
+	const struct tree *tree = *state;
+	static const struct {
+		const char *mine, *theirs, *what;
+	} cases[] = {
+		{ BLOCK("/dev/sdb", ""), BLOCK("/dev/sdb", ""), "disk /dev/sdb" },
+		{ BLOCK("/dev/disk/by-id/x", ""), BLOCK("/dev/sdb", ""),
+		  "disk /dev/disk/by-id/x" },
+		{ BLOCK("/dev/sdb", "<readonly/>"), BLOCK("/dev/sdb", ""), "disk /dev/sdb" },
+		{ BLOCK("/dev/sdb", "<readonly/>"), BLOCK("/dev/sdb", "<readonly/>"), NULL },
+		{ BLOCK("/dev/sdb", "<shareable/>"), BLOCK("/dev/sdb", "<shareable/>"), NULL },
+		{ BLOCK("/dev/sdb", "<shareable/>"), BLOCK("/dev/sdb", ""), "disk /dev/sdb" },
+		{ BLOCK("/dev/sdc", ""), BLOCK("/dev/sdb", ""), NULL },
+	};
+
+	tree_file(tree, "dev/sdb", "");
+	tree_dir(tree, "sys/class/block/sdb");
+	tree_link(tree, "dev/disk/by-id/x", "../../sdb");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char mine[1024], theirs[1024];
+		_cleanup_planned_ struct planned a = { 0 }, b = { 0 };
+		_cleanup_domain_ struct domain domain = { 0 };
+		struct conflict conflict = { 0 };
+		struct claims claims;
+		struct domain_error err;
+
+		(void)snprintf(mine, sizeof(mine), "%s%s%s", DOMAIN_HEAD, cases[i].mine, DOMAIN_TAIL);
+		(void)snprintf(theirs, sizeof(theirs), "%s%s%s", DOMAIN_HEAD, cases[i].theirs,
+			       DOMAIN_TAIL);
+		a = plan(tree, mine, "");
+		b = plan(tree, theirs, "");
+		(void)snprintf(b.claim.uuid, sizeof(b.claim.uuid), "%s", OTHER);
+		claims = (struct claims){ .claims = &b.claim, .nr = 1 };
+		assert_int_equal(domain_parse(mine, strlen(mine), &domain, &err), 0);
+		assert_int_equal(conflict_find(&domain, &a.claim, &claims, &conflict),
+				 cases[i].what ? 1 : 0);
+		if (cases[i].what)
+			assert_string_equal(conflict.what, cases[i].what);
+	}
+}
+
 static void a_guests_own_claim_is_no_conflict(void **state)
 {
 	static const char xml[] = DOMAIN(DEVICES(HOSTDEV("0x01", "0x0")));
@@ -459,6 +532,8 @@ int main(void)
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
 		host_test(what_another_guest_holds_is_a_conflict),
+		host_test(disks_are_claimed_by_path_and_by_the_kernels_name),
+		host_test(disk_that_another_guest_writes_is_a_conflict),
 		host_test(a_guests_own_claim_is_no_conflict),
 	};
 

@@ -236,7 +236,7 @@ static void disk_that_is_not_there_is_libvirts_to_refuse(void **state)
 static void malformed_disk_lines_are_refused(void **state)
 {
 	static const char *const lines[] = { "disk = rw\n", "disk = wr /dev/sdb\n",
-					     "disk = rw /dev/s%6\n", "disk = rw /dev/sdb more\n",
+					     "disk = rw /dev/s%6\n", "disk = rw /dev/sdb sdb more\n",
 					     "in_use = perhaps\n" };
 
 	(void)state;
