@@ -121,6 +121,18 @@ int pcidev_is_bridge(int rootfd, const struct pciaddr *addr)
 	return class >> 16 == BASE_CLASS_BRIDGE;
 }
 
+int pcidev_forwards(int rootfd, const struct pciaddr *addr)
+{
+	static const unsigned int classes[] = { 0x0604, 0x0607, 0x0609 };
+	unsigned int class;
+	int r = read_number(rootfd, addr, "class", 0xffffff, &class);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(classes); i++)
+		if (class >> 8 == classes[i])
+			return 1;
+	return r;
+}
+
 int pcidev_group(int rootfd, const struct pciaddr *addr)
 {
 	char path[PATH_LEN], name[16];

@@ -35,12 +35,23 @@ int pcidev_id(int rootfd, const struct pciaddr *addr, struct pciid *ret) _must_c
 int pcidev_driver(int rootfd, const struct pciaddr *addr, char *buf, size_t size) _must_check_;
 
 /**
- * pcidev_is_bridge() - PCI bridges stay with the host: vfio passes their groups by
+ * pcidev_is_bridge() - host, ISA and PCI bridges stay with the host
  *
- * Return: 1 yes (class 0x06 bridges and 0x0604 in particular), 0 no, else -errno
- * ABI: drivers/vfio/pci/vfio_pci_core.c takes header type 0 only; Linux 6.12
+ * Return: 1 yes (base class 0x06), 0 no, else -errno
  */
 int pcidev_is_bridge(int rootfd, const struct pciaddr *addr) _must_check_;
+
+/**
+ * pcidev_forwards() - a bridge to another bus, which does no DMA of its own
+ *
+ * An IOMMU group is viable beside it, whatever driver it has. A host or LPC bridge is a device
+ * like any other there: what counts is its driver.
+ *
+ * Return: 1 yes (PCI, CardBus and semi-transparent bridges), 0 no, else -errno
+ * ABI: vfio_dev_driver_allowed(), header types 1 and 2, before Linux 5.19; since then
+ * driver_managed_dma of pcieport
+ */
+int pcidev_forwards(int rootfd, const struct pciaddr *addr) _must_check_;
 
 /**
  * pcidev_group() - number of the device's IOMMU group

@@ -77,8 +77,9 @@ static int write_override(struct worker *worker, struct vfio_job *job, const cha
 	device_attr(job, "driver_override", path);
 	r = worker_step(worker, job, MARK_OVERRIDE, path, driver);
 	if (r < 0)
-		return fail(job, r, "cannot set driver_override of %s to '%s': %s", job->name,
-			    driver, strerror(-r));
+		return fail(job, r, "cannot set driver_override of %s to '%s': %s: see dmesg, and "
+			    "whether lspci -vs %s still answers",
+			    job->name, driver, strerror(-r), job->name);
 	return 0;
 }
 
@@ -144,8 +145,8 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	int r = read_override(worker, job, job->old_override);
 
 	if (r < 0)
-		return fail(job, r, "cannot read driver_override of %s: %s", job->name,
-			    strerror(-r));
+		return fail(job, r, "cannot read driver_override of %s: %s: see lspci -vs %s",
+			    job->name, strerror(-r), job->name);
 	(void)snprintf(job->old_driver, sizeof(job->old_driver), "%s", driver);
 	r = worker_announce(worker, job);
 	if (r < 0)

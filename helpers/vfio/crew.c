@@ -26,6 +26,7 @@ struct crew {
 	long long deadline;
 	struct hand *hands;
 	size_t nr;
+	bool without_process; /* said already that none can be started */
 };
 
 static bool unit_waits(const struct vfio_jobs *jobs, size_t unit)
@@ -217,8 +218,33 @@ static void crew_serve(struct crew *crew, const struct pollfd *fds)
 	}
 }
 
+/* Said once, for whatever it keeps from being done */
+static void crew_cannot_start(struct crew *crew, size_t unit, int error)
+{
+	const char *text = "";
+	char why[160];
+
+	if (!crew->without_process) {
+		(void)snprintf(why, sizeof(why),
+			       "no process can be started for the host's drivers: %s: see ulimit -u",
+			       strerror(-error));
+		text = why;
+	}
+	crew->without_process = true;
+	for (size_t i = 0; i < crew->jobs->nr; i++) {
+		struct vfio_job *job = &crew->jobs->jobs[i];
+
+		if (job->unit != unit || job->state != JOB_WAITING)
+			continue;
+		job_end(crew, job, JOB_FAILED, text);
+		text = "";
+	}
+}
+
 static void crew_start(struct crew *crew)
 {
+	int r;
+
 	for (size_t unit = 0; unit < crew->jobs->nr; unit++) {
 		struct hand *hand = &crew->hands[crew->nr];
 
@@ -226,9 +252,9 @@ static void crew_start(struct crew *crew)
 			continue;
 		*hand = (struct hand){ .unit = unit, .sock = -1 };
 		crew->nr++;
-		if (hand_start(crew, hand) < 0)
-			unit_end(crew, unit, JOB_FAILED,
-				 "no process can be started for the host's drivers: see ulimit -u");
+		r = hand_start(crew, hand);
+		if (r < 0)
+			crew_cannot_start(crew, unit, r);
 	}
 }
 

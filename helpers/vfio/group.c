@@ -45,7 +45,13 @@ static void say_in_the_way(const struct helper_ctx *ctx, const struct vfio_devic
 	char name[320];
 
 	device_describe(ctx->rootfd, member, NULL, name, sizeof(name));
-	if (pciaddr_same_slot(&device->addr, member))
+	if (pcidev_is_bridge(ctx->rootfd, member) > 0)
+		helper_say(ctx,
+			   "%s shares IOMMU group %d with %s and is on the host's driver %s, and a "
+			   "bridge must stay with the host: put %s into another slot, or switch on "
+			   "ACS in the firmware",
+			   name, device->group, device->name, driver, device->name);
+	else if (pciaddr_same_slot(&device->addr, member))
 		helper_say(ctx,
 			   "%s shares IOMMU group %d with %s, of the same slot, and is on the "
 			   "host's driver %s: pass it to the guest as well",
@@ -68,7 +74,7 @@ static int look_member(const struct helper_ctx *ctx, const struct vfio_claim *cl
 
 	if (is_claimed(claim, member))
 		return 0;
-	r = pcidev_is_bridge(ctx->rootfd, member);
+	r = pcidev_forwards(ctx->rootfd, member);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = pcidev_driver(ctx->rootfd, member, driver, sizeof(driver));

@@ -133,6 +133,21 @@ static void group_member_of_another_slot_is_named_with_its_cure(void **state)
 		       named("0000:02:01.0", 0x8086, 0x10d3), "");
 }
 
+/* An LPC bridge is no bridge to another bus: its driver counts */
+static void lpc_bridge_with_a_driver_is_in_the_way(void **state)
+{
+	(void)state;
+	add_device("0000:02:00.7", "8086:9d84", "0x060100", 15);
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	set_driver("0000:02:00.7", "lpc_ich");
+	assert_refused(NIC_LINE,
+		       "%s shares IOMMU group 15 with 0000:02:00.0 and is on the host's driver "
+		       "lpc_ich, and a bridge must stay with the host: put 0000:02:00.0 into another "
+		       "slot, or switch on ACS in the firmware\n",
+		       named("0000:02:00.7", 0x8086, 0x9d84), "");
+}
+
 static void group_members_that_do_no_dma_are_no_matter(void **state)
 {
 	static const char *const drivers[] = { "", "vfio-pci", "pci-stub" };
@@ -439,6 +454,7 @@ int main(void)
 		host_test(iommu_that_is_off_is_refused_with_its_cure),
 		host_test(group_member_of_the_same_slot_that_is_not_claimed_is_named),
 		host_test(group_member_of_another_slot_is_named_with_its_cure),
+		host_test(lpc_bridge_with_a_driver_is_in_the_way),
 		host_test(group_members_that_do_no_dma_are_no_matter),
 		host_test(kernel_without_vfio_pci_is_refused_by_check),
 		host_test(device_in_another_guests_qemu_is_refused),
