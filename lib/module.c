@@ -3,8 +3,11 @@
 #include "module.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "attr.h"
 #include "spawn.h"
@@ -60,4 +63,23 @@ int module_load(int rootfd, const char *name, int timeout_ms)
 		r = modprobe_error(&job);
 	spawn_job_free(&job);
 	return r;
+}
+
+int module_unload(int rootfd, const char *name)
+{
+	char plain[64];
+	int r = module_loaded(rootfd, name);
+
+	if (r <= 0)
+		return r;
+	r = path_format(plain, sizeof(plain), "%s", name);
+	for (char *c = plain; r == 0 && *c; c++)
+		if (*c == '-')
+			*c = '_';
+	if (r < 0)
+		return r;
+	/* Not O_TRUNC: that would take it from under its users */
+	if (syscall(SYS_delete_module, plain, O_NONBLOCK) == 0 || errno == ENOENT)
+		return 0;
+	return errno == EAGAIN ? -EBUSY : -errno;
 }

@@ -22,3 +22,13 @@ int module_loaded(int rootfd, const char *name) _must_check_;
  * when the kernel refuses it (lockdown, signature), -EIO for any other failure
  */
 int module_load(int rootfd, const char *name, int timeout_ms) _must_check_;
+
+/**
+ * module_unload() - take one module out of the kernel, unless somebody uses it
+ *
+ * Made by the caller itself: the module's exit can sleep in the kernel for ever.
+ *
+ * Return: 0 (also when it is not loaded), -EBUSY while it is in use, else -errno
+ * ABI: delete_module(2) with O_NONBLOCK
+ */
+int module_unload(int rootfd, const char *name) _must_check_;

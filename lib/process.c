@@ -151,6 +151,7 @@ struct open_search {
 	const char *const *paths;
 	size_t nr;
 	bool for_writing;
+	pid_t after;
 };
 
 /* proc shows how a file was opened in the mode of its link */
@@ -177,12 +178,13 @@ static bool fd_matches(int dirfd, const char *name, const struct open_search *se
 
 static int holds_open(int rootfd, pid_t pid, const void *what)
 {
+	const struct open_search *search = what;
 	_cleanup_closedir_ DIR *dir = NULL;
 	const struct dirent *entry;
 	char path[64];
 	int fd, r;
 
-	if (pid == getpid())
+	if (pid == getpid() || pid <= search->after)
 		return 0;
 	r = path_format(path, sizeof(path), "proc/%d/fd", (int)pid);
 	if (r < 0)
@@ -197,7 +199,7 @@ static int holds_open(int rootfd, pid_t pid, const void *what)
 		return r;
 	}
 	while ((entry = readdir(dir)))
-		if (fd_matches(dirfd(dir), entry->d_name, what))
+		if (fd_matches(dirfd(dir), entry->d_name, search))
 			return 1;
 	return 0;
 }
@@ -212,6 +214,13 @@ pid_t process_find_open(int rootfd, const char *const *paths, size_t nr)
 pid_t process_find_writer(int rootfd, const char *const *paths, size_t nr)
 {
 	const struct open_search search = { .paths = paths, .nr = nr, .for_writing = true };
+
+	return lowest_pid(rootfd, holds_open, &search);
+}
+
+pid_t process_find_open_after(int rootfd, const char *const *paths, size_t nr, pid_t pid)
+{
+	const struct open_search search = { .paths = paths, .nr = nr, .after = pid };
 
 	return lowest_pid(rootfd, holds_open, &search);
 }

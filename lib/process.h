@@ -55,3 +55,7 @@ pid_t process_find_open(int rootfd, const char *const *paths, size_t nr) _must_c
  * ABI: proc_pid_fd(5): the owner's write bit of the link tells
  */
 pid_t process_find_writer(int rootfd, const char *const *paths, size_t nr) _must_check_;
+
+/** process_find_open_after() - process_find_open() among those with a pid above @pid */
+pid_t process_find_open_after(int rootfd, const char *const *paths, size_t nr, pid_t pid)
+	_must_check_;

@@ -68,6 +68,7 @@ static const struct name_errno bus_errors[] = {
 	{ SD_BUS_ERROR_PROPERTY_READ_ONLY, EOPNOTSUPP },
 	{ SYSTEMD ".UnitExists", EEXIST },
 	{ SYSTEMD ".NoSuchUnit", ENOENT },
+	{ LOGIND ".NoSuchSession", ENOENT },
 };
 
 static const struct name_errno job_results[] = {
@@ -429,6 +430,97 @@ int sysbus_stop_unit(const char *unit, int timeout_ms)
 		return r;
 	r = job_run(bus, call, deadline);
 	/* bus_open() is past, so this is systemd's NoSuchUnit */
+	return r == -ENOENT ? 0 : r;
+}
+
+/* A unit that is not there, or has not failed, is none of our business here */
+static int reset_failed(sd_bus *bus, const char *unit, long long deadline)
+{
+	_cleanup_message_ sd_bus_message *call = NULL;
+	int r = sd_bus_message_new_method_call(bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MGR,
+					       "ResetFailedUnit");
+
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", unit);
+	if (r >= 0)
+		r = bus_call(bus, call, deadline, NULL);
+	return r == -ETIMEDOUT ? r : 0;
+}
+
+int sysbus_start_unit(const char *unit, int timeout_ms)
+{
+	_cleanup_message_ sd_bus_message *call = NULL;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	long long deadline = deadline_in(timeout_ms);
+	int r = bus_open(&bus);
+
+	if (r >= 0)
+		r = reset_failed(bus, unit, deadline);
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MGR,
+						   "StartUnit");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ss", unit, "replace");
+	return r < 0 ? r : job_run(bus, call, deadline);
+}
+
+static int read_active(sd_bus_message *reply)
+{
+	const char *state;
+	int r = sd_bus_message_enter_container(reply, 'v', "s");
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "s", &state);
+	if (r < 0)
+		return r == -ENXIO ? -EOPNOTSUPP : r;
+	return strcmp(state, "active") == 0 || strcmp(state, "activating") == 0 ||
+	       strcmp(state, "reloading") == 0;
+}
+
+/* GetUnit finds what is loaded, by any of its names */
+int sysbus_unit_active(const char *unit, int timeout_ms)
+{
+	_cleanup_message_ sd_bus_message *find = NULL, *found = NULL, *call = NULL, *reply = NULL;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	long long deadline = deadline_in(timeout_ms);
+	const char *path;
+	int r = bus_open(&bus);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_call(bus, &find, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MGR,
+					   "GetUnit");
+	if (r >= 0)
+		r = sd_bus_message_append(find, "s", unit);
+	if (r >= 0)
+		r = bus_call(bus, find, deadline, &found);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = sd_bus_message_read(found, "o", &path);
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(bus, &call, SYSTEMD, path, DBUS_PROPS, "Get");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "ss", SYSTEMD ".Unit", "ActiveState");
+	if (r >= 0)
+		r = bus_call(bus, call, deadline, &reply);
+	return r < 0 ? r : read_active(reply);
+}
+
+int sysbus_end_session(const char *session, int timeout_ms)
+{
+	_cleanup_message_ sd_bus_message *call = NULL;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	long long deadline = deadline_in(timeout_ms);
+	int r = bus_open(&bus);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_call(bus, &call, LOGIND, LOGIND_PATH, LOGIND_MGR,
+					   "TerminateSession");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", session);
+	if (r >= 0)
+		r = bus_call(bus, call, deadline, NULL);
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -84,6 +84,33 @@ int sysbus_start_service(const char *unit, const char *description, const char *
 int sysbus_stop_unit(const char *unit, int timeout_ms) _must_check_;
 
 /**
+ * sysbus_start_unit() - start an installed unit and wait for the job
+ *
+ * A unit that has failed too often of late is started all the same.
+ *
+ * Return: 0 (also when it is active already), -ENOENT when there is no such unit, -EIO when it
+ * failed, else -errno
+ */
+int sysbus_start_unit(const char *unit, int timeout_ms) _must_check_;
+
+/**
+ * sysbus_unit_active() - is a unit active, or about to be; an alias is as good as the unit's name
+ *
+ * Return: 1, 0 (also when there is no such unit), else -errno
+ */
+int sysbus_unit_active(const char *unit, int timeout_ms) _must_check_;
+
+/**
+ * sysbus_end_session() - logind's TerminateSession: the session's processes are ended
+ * @session:	logind's id, "c2"
+ *
+ * Returns when logind has begun with it.
+ *
+ * Return: 0 (also when there is none), else -errno
+ */
+int sysbus_end_session(const char *session, int timeout_ms) _must_check_;
+
+/**
  * sysbus_get_allowed_cpus() - a unit's AllowedCPUs as systemd has it, empty when unset
  * @unit:	a .slice, .scope or .service
  *

@@ -19,15 +19,21 @@
  */
 static int load_module(const struct helper_ctx *ctx, const char *driver)
 {
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+	char path[PATH_MAX], name[DRIVER_NAME_MAX];
+	int r;
 
+	variant_driver(ctx->rootfd, driver, name, sizeof(name));
+	r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", name);
 	if (r == 0 && attr_exists(ctx->rootfd, path) > 0)
 		return 0;
 	if (helper_would(ctx, "modprobe %s", driver))
 		return 0;
 	if (r == 0)
 		r = module_load(ctx->rootfd, driver, deadline_left(ctx->deadline));
+	if (r == 0) {
+		variant_driver(ctx->rootfd, driver, name, sizeof(name));
+		r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", name);
+	}
 	if (r == 0 && attr_exists(ctx->rootfd, path) <= 0)
 		r = -ENXIO;
 	if (r == 0)
@@ -37,8 +43,17 @@ static int load_module(const struct helper_ctx *ctx, const char *driver)
 	return -1;
 }
 
+/* Those that are with a vfio driver already need none */
+static int load_modules(const struct helper_ctx *ctx, const struct vfio_claim *claim)
+{
+	for (size_t i = 0; i < claim->nr; i++)
+		if (!claim->devices[i].on_vfio && load_module(ctx, claim->devices[i].module) < 0)
+			return -1;
+	return 0;
+}
+
 /* A job for each device that is not with a vfio driver yet */
-static int make_jobs(const struct vfio_claim *claim, const struct vfio_jobs *open,
+static int make_jobs(const struct helper_ctx *ctx, const struct vfio_claim *claim, const struct vfio_jobs *open,
 		     struct vfio_jobs *jobs)
 {
 	for (size_t i = 0; i < claim->nr; i++) {
@@ -53,7 +68,8 @@ static int make_jobs(const struct vfio_claim *claim, const struct vfio_jobs *ope
 			return -ENOMEM;
 		if (begun)
 			*job = *begun;
-		memcpy(job->target, claim->driver, sizeof(job->target));
+		variant_driver(ctx->rootfd, device->module, job->target, sizeof(job->target));
+		memcpy(job->reset, claim->reset, sizeof(job->reset));
 	}
 	return 0;
 }
@@ -128,7 +144,7 @@ static enum helper_exit apply_jobs(const struct helper_ctx *ctx, const struct vf
 	if (r == 0)
 		r = jobs_from_journal(&journal, &open);
 	if (r == 0)
-		r = make_jobs(claim, &open, &jobs);
+		r = make_jobs(ctx, claim, &open, &jobs);
 	if (r < 0) {
 		helper_say(ctx, "cannot keep the journal in run/usher/%s: %s: see df /run",
 			   ctx->claim.uuid, strerror(-r));
@@ -147,7 +163,7 @@ enum helper_exit vfio_apply(struct helper_ctx *ctx)
 		return HELPER_FAILED;
 	if (claim.nr == 0)
 		return HELPER_DONE;
-	if (load_module(ctx, claim.driver) < 0)
+	if (load_modules(ctx, &claim) < 0 || render_rules(ctx, &claim) != 0)
 		return HELPER_FAILED;
 	return apply_jobs(ctx, &claim);
 }

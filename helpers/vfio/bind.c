@@ -2,7 +2,6 @@
 /* helpers/vfio/bind.c - one device to its vfio driver, and back to the one it had */
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,19 +30,6 @@
 static void device_attr(const struct vfio_job *job, const char *attr, char buf[static PATH_MAX])
 {
 	(void)snprintf(buf, PATH_MAX, "sys/bus/pci/devices/%s/%s", job->name, attr);
-}
-
-/* Return: @error, for "return fail(...)" */
-_printf_(3, 4) static int fail(struct vfio_job *job, int error, const char *fmt, ...)
-{
-	va_list args;
-
-	if (error == -ECANCELED)
-		return error;
-	va_start(args, fmt);
-	(void)vsnprintf(job->text, sizeof(job->text), fmt, args);
-	va_end(args);
-	return error;
 }
 
 /*
@@ -77,7 +63,7 @@ static int write_override(struct worker *worker, struct vfio_job *job, const cha
 	device_attr(job, "driver_override", path);
 	r = worker_step(worker, job, MARK_OVERRIDE, path, driver);
 	if (r < 0)
-		return fail(job, r, "cannot set driver_override of %s to '%s': %s: see dmesg, and "
+		return job_fail(job, r, "cannot set driver_override of %s to '%s': %s: see dmesg, and "
 			    "whether lspci -vs %s still answers",
 			    job->name, driver, strerror(-r), job->name);
 	return 0;
@@ -101,7 +87,7 @@ static int unbind(struct worker *worker, struct vfio_job *job, const char *drive
 	if (r == -ENOENT || r == -ENODEV)
 		return 0;
 	if (r < 0)
-		return fail(job, r, "cannot take %s from driver %s: %s: see dmesg", job->name,
+		return job_fail(job, r, "cannot take %s from driver %s: %s: see dmesg", job->name,
 			    driver, strerror(-r));
 	return 0;
 }
@@ -119,24 +105,46 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 	int r = worker_step(worker, job, MARK_PROBE, PROBE_FILE, job->name);
 
 	if (r < 0)
-		return fail(job, r, "cannot bind %s to driver %s: %s: see dmesg", job->name, driver,
+		return job_fail(job, r, "cannot bind %s to driver %s: %s: see dmesg", job->name, driver,
 			    strerror(-r));
 	if (worker->ctx->dry_run)
 		return 0;
 	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r < 0)
-		return fail(job, r, "cannot read which driver %s has: %s", job->name, strerror(-r));
+		return job_fail(job, r, "cannot read which driver %s has: %s", job->name, strerror(-r));
 	if (r == 0)
-		return fail(job, -ENXIO,
+		return job_fail(job, -ENXIO,
 			    "driver %s did not take %s, though the kernel reported no error: see "
 			    "dmesg",
 			    driver, job->name);
 	if (strcmp(now, driver) != 0)
-		return fail(job, -EBUSY,
+		return job_fail(job, -EBUSY,
 			    "%s was to have driver %s, but it has %s: see which program binds it "
 			    "(driverctl, a udev rule)",
 			    job->name, driver, now);
 	return 0;
+}
+
+/* Modules are unloaded only where no other device needs them */
+static int remember_family(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	const struct driver_rule *rule = rule_find(driver);
+	int r;
+
+	if (!rule || !rule->modules)
+		return 0;
+	r = rule_alone(worker->ctx, driver);
+	return r > 0 ? family_look(worker, job, rule) : r;
+}
+
+/* The driver's own way of letting go, else as any does */
+static int let_go(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	int r = family_unload(worker, job, driver);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return unbind(worker, job, driver);
 }
 
 /* What is to be remembered of the host, from the device itself */
@@ -145,12 +153,18 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	int r = read_override(worker, job, job->old_override);
 
 	if (r < 0)
-		return fail(job, r, "cannot read driver_override of %s: %s: see lspci -vs %s",
+		return job_fail(job, r, "cannot read driver_override of %s: %s: see lspci -vs %s",
 			    job->name, strerror(-r), job->name);
 	(void)snprintf(job->old_driver, sizeof(job->old_driver), "%s", driver);
+	r = saved_read(worker, job);
+	if (r == 0)
+		r = remember_family(worker, job, driver);
+	if (r < 0)
+		return job_fail(job, r, "cannot look at %s: %s: see lspci -vs %s", job->name,
+				strerror(-r), job->name);
 	r = worker_announce(worker, job);
 	if (r < 0)
-		return fail(job, r, "cannot note in run/usher what driver %s has: %s: see df /run",
+		return job_fail(job, r, "cannot note in run/usher what driver %s has: %s: see df /run",
 			    job->name, strerror(-r));
 	job->journaled = true;
 	return 0;
@@ -169,15 +183,17 @@ static int bind_act(struct worker *worker, struct vfio_job *job)
 	int r = worker_begin(worker, job);
 
 	if (r < 0)
-		return fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
 	if (strcmp(driver, job->target) == 0)
 		return 0;
 	if (!job->journaled)
 		r = remember(worker, job, driver);
 	if (r >= 0)
+		r = saved_set_reset(worker, job);
+	if (r >= 0)
 		r = write_override(worker, job, job->target);
 	if (r >= 0 && *driver)
-		r = unbind(worker, job, driver);
+		r = let_go(worker, job, driver);
 	return r < 0 ? r : probe(worker, job, job->target);
 }
 
@@ -188,13 +204,23 @@ static int restore_override(struct worker *worker, struct vfio_job *job)
 	int r = read_override(worker, job, now);
 
 	if (r < 0)
-		return fail(job, r, "cannot read driver_override of %s: %s", job->name,
+		return job_fail(job, r, "cannot read driver_override of %s: %s", job->name,
 			    strerror(-r));
 	if (strcmp(now, job->old_override) == 0)
 		return 0;
 	if (strcmp(now, job->target) != 0 && strcmp(now, job->old_driver) != 0)
 		return 0;
 	return write_override(worker, job, job->old_override);
+}
+
+/* Back on the driver it had: the rest of what the host had, and the override last */
+static int restore_rest(struct worker *worker, struct vfio_job *job)
+{
+	int r = family_load(worker, job);
+
+	if (r >= 0)
+		r = saved_restore(worker, job);
+	return r < 0 ? r : restore_override(worker, job);
 }
 
 /* Its module may have been unloaded while it had no device */
@@ -211,7 +237,7 @@ static int load_driver(struct worker *worker, struct vfio_job *job)
 		return 0;
 	r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
 	if (r < 0)
-		return fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
+		return job_fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
 			    job->name, job->old_driver, strerror(-r));
 	return 0;
 }
@@ -246,20 +272,20 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 	int r = worker_begin(worker, job);
 
 	if (r == -ENODEV) {
-		(void)fail(job, 0, "%s is not there any more: nothing to give back", job->name);
+		(void)job_fail(job, 0, "%s is not there any more: nothing to give back", job->name);
 		return 0;
 	}
 	if (r < 0)
-		return fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
 	if (strcmp(driver, job->old_driver) == 0)
-		return restore_override(worker, job);
+		return restore_rest(worker, job);
 	if (*driver && strcmp(driver, job->target) != 0) {
-		(void)fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",
+		(void)job_fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",
 			   job->name, driver);
 		return restore_override(worker, job);
 	}
 	r = send_home(worker, job, driver);
-	return r < 0 ? r : restore_override(worker, job);
+	return r < 0 ? r : restore_rest(worker, job);
 }
 
 const struct vfio_verb verb_bind = { .act = bind_act, .stops = true };

@@ -187,10 +187,74 @@ static int look_iommu(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	return 1;
 }
 
+/* The vfio driver that takes it: the policy's, or the best there is for its model */
+static int look_variant(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			struct vfio_device *device)
+{
+	int r = 0;
+
+	if (strcmp(claim->driver, "auto") == 0)
+		r = variant_module(ctx->rootfd, device->name, device->module,
+				   sizeof(device->module));
+	else
+		memcpy(device->module, claim->driver, sizeof(device->module));
+	return r < 0 ? say_errno(ctx, device, r) : 0;
+}
+
+/* Return: 1 the method is among the device's, 0 not, -ENOENT the kernel gives no choice, -errno */
+static int has_reset(int rootfd, const struct vfio_claim *claim, const struct vfio_device *device)
+{
+	_cleanup_strlist_ struct strlist methods = { 0 };
+	char path[PATH_MAX], text[256];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/reset_method",
+			    device->name);
+
+	if (r == 0)
+		r = attr_read(rootfd, path, text, sizeof(text));
+	if (r >= 0)
+		r = text_split(text, " ", &methods);
+	if (r < 0)
+		return r;
+	return strcmp(claim->reset, "none") == 0 || strlist_has(&methods, claim->reset);
+}
+
+/* One function of a slot that has it is enough: a sound function's list is not its card's */
+static int look_reset(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device)
+{
+	for (size_t i = 0; *claim->reset && i < claim->nr; i++) {
+		int r = has_reset(ctx->rootfd, claim, &claim->devices[i]);
+
+		if (r > 0)
+			return 0;
+		if (r < 0 && r != -ENOENT)
+			return say_errno(ctx, device, r);
+	}
+	if (!*claim->reset)
+		return 0;
+	helper_say(ctx,
+		   "no device of the guest can be reset by '%s': cat /sys/bus/pci/devices/%s/"
+		   "reset_method for what it offers, and set reset in [vfio] of the policy to one "
+		   "of these or to auto",
+		   claim->reset, device->name);
+	return 1;
+}
+
 static int look_group(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		      struct vfio_device *device)
 {
 	return group_look(ctx, claim, device);
+}
+
+/* Return: 1, for look_use() to go on, -errno */
+static int look_driver_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
+{
+	const struct driver_rule *rule = rule_find(device->driver);
+	int r = rule ? rule_alone(ctx, device->driver) : 0;
+
+	if (rule && r >= 0)
+		r = rule_nodes(ctx->rootfd, rule, device->name, r > 0, &device->nodes);
+	return r < 0 ? r : 1;
 }
 
 /* What the device itself says; who has its nodes open is asked once for all devices */
@@ -206,6 +270,8 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 	if (r > 0 && device->on_vfio)
 		r = pcidev_vfio_nodes(ctx->rootfd, &device->addr, &device->nodes);
 	else if (r > 0)
+		r = look_driver_nodes(ctx, device);
+	if (r > 0 && !device->on_vfio)
 		r = holders_find(ctx->rootfd, device->name, claim->in_use == IN_USE_FORCE, use,
 				 sizeof(use), &device->nodes);
 	if (r < 0)
@@ -231,7 +297,20 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
 	process_describe(ctx->rootfd, pid, who, sizeof(who));
 	helper_say(ctx, "%s is in use by %s, which has %s open: %s first", name, who, what,
-		   device->on_vfio ? "end that guest" : "stop it");
+		   device->on_vfio ? "end that guest" : rule_cure(device->driver));
+}
+
+/* A user that is none of the services which go before the driver does */
+static pid_t nodes_stranger(int rootfd, const struct vfio_device *device)
+{
+	const char *const *nodes = (const char *const *)device->nodes.names;
+	pid_t pid = nodes_user(rootfd, &device->nodes);
+	char comm[32];
+
+	while (pid > 0 && process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
+	       rule_ignores(device->driver, comm))
+		pid = process_find_open_after(rootfd, nodes, device->nodes.nr, pid);
+	return pid;
 }
 
 /* Of a device with vfio already, this guest's own QEMU is no stranger: apply runs in `reconnect` */
@@ -241,7 +320,7 @@ static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *cl
 	pid_t pid = 0;
 
 	if (device->on_vfio || claim->in_use != IN_USE_FORCE)
-		pid = nodes_user(ctx->rootfd, &device->nodes);
+		pid = nodes_stranger(ctx->rootfd, device);
 	if (pid < 0)
 		return say_errno(ctx, device, (int)pid);
 	if (pid == 0)
@@ -272,8 +351,8 @@ static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *c
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
 static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			    struct vfio_device *device) = {
-	look_stuck,  look_exists, look_ids,   look_serial,
-	look_bridge, look_iommu,  look_group, look_use,
+	look_stuck, look_exists, look_ids,     look_serial, look_bridge,
+	look_iommu, look_group,	 look_variant, look_reset,  look_use,
 };
 
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
@@ -348,7 +427,8 @@ enum helper_exit vfio_check(struct helper_ctx *ctx)
 		return HELPER_USAGE;
 	if (vfio_look(ctx, &claim, true) != 0)
 		return HELPER_FAILED;
-	if (claim.nr > 0 && look_driver(ctx, claim.driver) != 0)
-		return HELPER_FAILED;
+	for (size_t i = 0; i < claim.nr; i++)
+		if (look_driver(ctx, claim.devices[i].module) != 0)
+			return HELPER_FAILED;
 	return HELPER_DONE;
 }

@@ -164,12 +164,21 @@ static int load_words(const struct helper_ctx *ctx, struct vfio_claim *claim)
 	static const char *const in_use[] = { [IN_USE_REFUSE] = "refuse",
 					      [IN_USE_STOP_SEAT] = "stop-seat",
 					      [IN_USE_FORCE] = "force" };
+	static const char *const give_back[] = { [GIVE_BACK_HOST] = "host",
+						 [GIVE_BACK_VFIO] = "vfio",
+						 [GIVE_BACK_RENDER] = "render" };
+	static const char *const reset[] = { "", "flr", "bus", "pm", "device_specific", "none" };
 	int r = load_word(ctx, "in_use", in_use, ARRAY_SIZE(in_use));
 
 	if (r < 0)
 		return r;
 	claim->in_use = (enum in_use)r;
-	return 0;
+	r = load_word(ctx, "give_back", give_back, ARRAY_SIZE(give_back));
+	if (r < 0)
+		return r;
+	claim->give_back = (enum give_back)r;
+	r = load_word(ctx, "reset", reset, ARRAY_SIZE(reset));
+	return r < 0 ? r : path_format(claim->reset, sizeof(claim->reset), "%s", reset[r]);
 }
 
 static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)

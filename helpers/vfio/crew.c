@@ -85,6 +85,7 @@ static int take_announcement(const struct crew *crew, struct vfio_job *job,
 {
 	memcpy(job->old_driver, msg->driver, sizeof(job->old_driver));
 	memcpy(job->old_override, msg->override, sizeof(job->old_override));
+	memcpy(job->saved, msg->saved, sizeof(job->saved));
 	job->journaled = true;
 	return job_announce(crew->journal, job);
 }

@@ -74,9 +74,13 @@ static int copy_name(char *to, const char *from)
 /* Records are read last to first: an earlier one has the older, truer values */
 static int job_take_record(struct vfio_job *job, const struct journal_record *record)
 {
-	int r;
+	int r, saved = saved_index(record->verb);
 
 	job->journaled = true;
+	if (saved >= 0) {
+		r = path_format(job->saved[saved], SAVED_MAX, "%s", record->old_value);
+		return r < 0 ? -EBADMSG : 0;
+	}
 	r = copy_name(job->target, record->new_value);
 	if (r < 0)
 		return -EBADMSG;
@@ -128,8 +132,15 @@ int jobs_from_journal(const struct journal *journal, struct vfio_jobs *ret)
 
 int job_announce(struct journal *journal, const struct vfio_job *job)
 {
-	int r = journal_add(journal, RECORD_OVERRIDE, job->name, job->old_override, job->target);
+	int r = 0;
 
+	for (enum saved saved = 0; r >= 0 && saved < NR_SAVED; saved++)
+		if (*job->saved[saved])
+			r = journal_add(journal, saved_verb(saved), job->name, job->saved[saved],
+					"");
+	if (r >= 0)
+		r = journal_add(journal, RECORD_OVERRIDE, job->name, job->old_override,
+				job->target);
 	if (r >= 0)
 		r = journal_add(journal, RECORD_DRIVER, job->name, job->old_driver, job->target);
 	return r < 0 ? r : 0;

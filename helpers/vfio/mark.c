@@ -125,6 +125,7 @@ static const struct {
 	{ MARK_UNBIND, "driver ", " has not let go of it", "the kernel has not let go of it" },
 	{ MARK_PROBE, "it has left driver ", ", but the kernel has not finished giving it another",
 	  "the kernel has not finished giving it a driver" },
+	{ MARK_UNLOAD, "driver ", " has not been unloaded", "its driver has not been unloaded" },
 	{ MARK_RETURNED, "it has left driver ", " at last, and its return has been due",
 	  "its return has been due" },
 	{ "", "driver ", " has let nobody look at it", "the kernel has let nobody look at it" },

@@ -185,6 +185,33 @@ static int add_marked(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
 	return r;
 }
 
+/*
+ * keep() - leave with the vfio driver what the policy wants left there
+ *
+ * Only what has come there whole: a device on no driver, or on another, goes home as usual.
+ */
+static int keep(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
+{
+	const char *give_back = inidoc_get(&ctx->claim.doc, "vfio", "give_back") ?: "host";
+	int r = 0;
+
+	if (strcmp(give_back, "vfio") != 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < jobs->nr; i++) {
+		struct vfio_job *job = &jobs->jobs[i];
+		char driver[DRIVER_NAME_MAX];
+
+		if (!job->journaled || mark_find(ctx->rootfd, job->name, &(struct mark){ 0 }) != 0 ||
+		    pcidev_driver(ctx->rootfd, &job->addr, driver, sizeof(driver)) <= 0 ||
+		    strcmp(driver, job->target) != 0)
+			continue;
+		job->state = JOB_DONE;
+		if (!helper_would(ctx, "leave %s with %s", job->name, driver))
+			r = job_undone(journal, job);
+	}
+	return r;
+}
+
 enum helper_exit vfio_undo(struct helper_ctx *ctx)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
@@ -195,6 +222,8 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 		r = jobs_from_journal(&journal, &jobs);
 	if (r == 0)
 		r = add_marked(ctx, &jobs);
+	if (r == 0)
+		r = keep(ctx, &journal, &jobs);
 	if (r < 0) {
 		helper_say(ctx,
 			   "cannot read run/usher/%s/vfio.journal: %s: what had been handed over "

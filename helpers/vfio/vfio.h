@@ -51,6 +51,13 @@
 
 /* --- claim.c: the claim's section --------------------------------------------------------- */
 
+/* To whom a device goes when the guest is gone */
+enum give_back {
+	GIVE_BACK_HOST,
+	GIVE_BACK_VFIO,	  /* it stays with the vfio driver */
+	GIVE_BACK_RENDER, /* the host, but no desktop may take it */
+};
+
 struct vfio_device {
 	struct pciaddr addr;
 	char name[PCIADDR_STRLEN];
@@ -61,6 +68,7 @@ struct vfio_device {
 	char driver[DRIVER_NAME_MAX]; /* bound when looked at, "" for none */
 	bool seat;		      /* usher-seat sees to it that the host's screen is off it */
 	bool on_vfio;		      /* with a vfio driver already when looked at */
+	char module[DRIVER_NAME_MAX]; /* of the driver that takes it: "vfio-pci" */
 	struct strlist nodes;	      /* files below /dev whose users use the device */
 };
 
@@ -81,8 +89,10 @@ struct vfio_claim {
 	size_t nr;
 	struct vfio_disk *disks;
 	size_t nr_disks;
-	char driver[DRIVER_NAME_MAX]; /* that takes them: "vfio-pci" */
+	char driver[DRIVER_NAME_MAX]; /* that takes them: "vfio-pci", or "auto" */
 	enum in_use in_use;
+	enum give_back give_back;
+	char reset[24]; /* the kernel's word, "none", or "" for as it likes */
 };
 
 void vfio_claim_free(struct vfio_claim *claim);
@@ -199,6 +209,69 @@ const char *holders_subsystem(const char *name);
  */
 int guest_disks_look(const struct helper_ctx *ctx, struct vfio_claim *claim) _must_check_;
 
+/* --- rules.c ------------------------------------------------------------------------------ */
+
+/* What is to be known of one driver of the host's */
+struct driver_rule {
+	const char *driver;
+	const char *const *modules;  /* never unbound while loaded: unloaded, in this order */
+	const char *const *services; /* stopped before that, started again after */
+	const char *const *comms;    /* their processes: no users of the device */
+	const char *const *nodes;    /* of all its devices */
+	const char *card_info;	     /* proc file with "Device Minor: N" of one device */
+	const char *card_node;	     /* its node */
+	const char *cure;	     /* how one that has a node open is best stopped */
+};
+
+/** rule_find() - Return: NULL for a driver with which all is as usual */
+const struct driver_rule *rule_find(const char *driver);
+
+/** rule_cure() - "stop it", or what is better for this driver */
+const char *rule_cure(const char *driver);
+
+/** rule_ignores() - is a process one of the driver's services, which we stop ourselves */
+bool rule_ignores(const char *driver, const char *comm);
+
+/**
+ * rule_nodes() - the nodes of a driver that sysfs does not have below the device
+ * @alone:	no other device of the driver stays with the host: those of all its devices, too
+ *
+ * Return: 0, -ENOMEM
+ */
+int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
+	       struct strlist *nodes) _must_check_;
+
+/**
+ * rule_alone() - are all devices that a driver has in the claim
+ *
+ * Return: 1, 0, else -errno
+ */
+int rule_alone(const struct helper_ctx *ctx, const char *driver) _must_check_;
+
+/* --- variant.c ---------------------------------------------------------------------------- */
+
+/**
+ * variant_module() - the vfio driver made for a device's model, from modules.alias
+ * @buf:	"mlx5_vfio_pci"; "vfio-pci" when there is none of its own
+ *
+ * Return: 0, -ENOMEM, else -errno
+ * ABI: include/linux/mod_devicetable.h PCI_ID_F_VFIO_DRIVER_OVERRIDE, aliases "vfio_pci:v..."
+ * since Linux 5.16
+ */
+int variant_module(int rootfd, const char *name, char *buf, size_t size) _must_check_;
+
+/** variant_driver() - the PCI driver that a loaded module has registered, else its own name */
+void variant_driver(int rootfd, const char *module, char *buf, size_t size);
+
+/* --- render.c ----------------------------------------------------------------------------- */
+
+/**
+ * render_rules() - tell udev before the first handover whose the claimed cards are between guests
+ *
+ * Return: 0, 1 failed and said so
+ */
+int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim) _must_check_;
+
 /* --- nodes.c ------------------------------------------------------------------------------ */
 
 /* One device of a class that sits somewhere below a PCI device */
@@ -233,6 +306,8 @@ int nodes_find(int rootfd, const char *name, struct node_list *ret) _must_check_
 #define MARK_OVERRIDE "override"
 #define MARK_UNBIND   "unbind"
 #define MARK_PROBE    "probe"
+#define MARK_UNLOAD   "unload"
+#define MARK_ATTR     "attr"
 #define MARK_RETURNED "returned" /* out of the kernel, waits for the lock */
 
 struct mark {
@@ -279,6 +354,19 @@ void mark_describe(const struct mark *mark, char *buf, size_t size);
 
 /* --- job.c: one device on its way, there or back -------------------------------------------- */
 
+/* What else the host had, beside driver and override */
+enum saved {
+	SAVED_RESET,	/* attributes of the device: saved.c */
+	SAVED_D3COLD,
+	SAVED_POWER,
+	SAVED_NETWORK,	/* "systemd-networkd eth0": who configures its interface */
+	SAVED_MODULES,	/* "nvidia_drm nvidia_modeset nvidia": unloaded, the users first */
+	SAVED_SERVICES, /* "nvidia-persistenced.service": stopped */
+	NR_SAVED,
+};
+
+#define SAVED_MAX 128
+
 enum job_state {
 	JOB_WAITING,
 	JOB_DONE,
@@ -293,6 +381,8 @@ struct vfio_job {
 	char target[DRIVER_NAME_MAX];	    /* the vfio driver */
 	char old_driver[DRIVER_NAME_MAX];   /* what the host had, "" for none */
 	char old_override[DRIVER_NAME_MAX]; /* "" when it was not set */
+	char saved[NR_SAVED][SAVED_MAX];    /* "" for what there was none of */
+	char reset[24];			    /* claim.reset */
 	bool journaled;			    /* the old values are from the journal */
 	size_t unit;			    /* jobs of one number take turns */
 	enum job_state state;
@@ -355,6 +445,7 @@ struct worker_msg {
 	int result;
 	char driver[DRIVER_NAME_MAX];
 	char override[DRIVER_NAME_MAX];
+	char saved[NR_SAVED][SAVED_MAX];
 	char text[VFIO_TEXT_MAX];
 };
 
@@ -387,6 +478,62 @@ int worker_announce(struct worker *worker, struct vfio_job *job) _must_check_;
  */
 int worker_step(struct worker *worker, struct vfio_job *job, const char *step, const char *path,
 		const char *val) _must_check_;
+
+/**
+ * worker_mark() - announce in the mark what comes next, where it is no attribute write
+ *
+ * Return: 0, -ECANCELED when given up and the verb stops then
+ */
+int worker_mark(struct worker *worker, const struct vfio_job *job, const char *step) _must_check_;
+
+/** job_fail() - fill in the job's text, unless given up. Return: @error */
+int job_fail(struct vfio_job *job, int error, const char *fmt, ...) _printf_(3, 4);
+
+/* --- saved.c, family.c --------------------------------------------------------------------- */
+
+/** saved_index() - by the journal's word. Return: a enum saved, -1 for none */
+int saved_index(const char *verb);
+
+/** saved_verb() - the journal's word */
+const char *saved_verb(enum saved saved);
+
+/**
+ * saved_read() - what the host has, before anything is written
+ *
+ * Return: 0, -ENOMEM
+ */
+int saved_read(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * saved_restore() - back on the driver it had: write what is another value now
+ *
+ * Waits for an interface's network manager, and says when that does not come.
+ *
+ * Return: 0, else -errno with the job's text filled
+ */
+int saved_restore(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** saved_set_reset() - choose the reset method that the policy wants. Return: as struct vfio_verb */
+int saved_set_reset(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * family_look() - which modules and services of a driver are there, into the job
+ *
+ * Return: 0, else -errno
+ */
+int family_look(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+	_must_check_;
+
+/**
+ * family_unload() - a driver that must not be made to let go: unload its modules
+ *
+ * Return: 1 done: the device has no driver, 0 not with this driver or not now: unbind it, else
+ * as struct vfio_verb
+ */
+int family_unload(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
+
+/** family_load() - have the modules and services back. Return: as struct vfio_verb */
+int family_load(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /* --- crew.c --------------------------------------------------------------------------------- */
 

@@ -380,7 +380,8 @@ static void sound_function_that_a_process_has_open_is_refused(void **state)
 	add_process("1200", "pipewire", "/dev/snd/controlC1");
 	assert_refused(GPU_LINE AUDIO_LINE,
 		       "%s is in use by pipewire (pid 1200), which has /dev/snd/controlC1 open: "
-		       "stop it first\n",
+		       "have its sound settings leave that card alone (profile Off), or stop it "
+		       "first\n",
 		       named(AUDIO, 0x10de, 0x10f0), "");
 }
 

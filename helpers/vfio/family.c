@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/family.c - drivers that are unloaded instead of unbound, with all that is on top */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/deadline.h"
+#include "../../lib/module.h"
+#include "../../lib/pcidev.h"
+#include "../../lib/sysbus.h"
+#include "vfio.h"
+
+/*
+ * How it works
+ *
+ * Where every device of such a driver is the guest's, its services are stopped and its modules
+ * unloaded, the users first; the kernel refuses that while anything is in use, and so is asked
+ * nothing that hangs. The override is set before, so what loads the driver meanwhile finds no
+ * device. Where another card stays with the host the modules cannot go, and the device is unbound
+ * like any other: vfio_look() has made sure that nobody has this card's nodes open.
+ *
+ * Back, the override is on the driver until all modules are there again: whoever polls the card
+ * (nvidia-smi) must not enter the driver beside us.
+ */
+
+#define SERVICE_MS	5000
+#define MODULE_MS	10000
+#define IN_USE_MS	3000 /* for users that are about to go */
+#define LOOK_AGAIN_MS	50
+
+static int append(char list[static SAVED_MAX], const char *word)
+{
+	size_t len = strlen(list);
+
+	return path_format(list + len, SAVED_MAX - len, "%s%s", len ? " " : "", word);
+}
+
+/* What of the family is there: written down before any of it is touched */
+int family_look(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+{
+	int rootfd = worker->ctx->rootfd, r = 0;
+
+	for (size_t i = 0; r == 0 && rule->modules[i]; i++)
+		if (module_loaded(rootfd, rule->modules[i]) > 0)
+			r = append(job->saved[SAVED_MODULES], rule->modules[i]);
+	for (size_t i = 0; r == 0 && rule->services && rule->services[i]; i++)
+		if (sysbus_unit_active(rule->services[i], SERVICE_MS) > 0)
+			r = append(job->saved[SAVED_SERVICES], rule->services[i]);
+	return r;
+}
+
+static int stop_services(struct worker *worker, struct vfio_job *job)
+{
+	_cleanup_strlist_ struct strlist units = { 0 };
+	int r = text_split(job->saved[SAVED_SERVICES], " ", &units);
+
+	for (size_t i = 0; r == 0 && i < units.nr; i++) {
+		if (helper_would(worker->ctx, "stop unit %s", units.names[i]))
+			continue;
+		r = sysbus_stop_unit(units.names[i], SERVICE_MS);
+		if (r < 0)
+			return job_fail(job, r,
+					"%s needs %s stopped, and it does not stop: %s: see "
+					"systemctl status %s",
+					job->name, units.names[i], strerror(-r), units.names[i]);
+	}
+	return r;
+}
+
+/* Who is about to close the device gets a moment */
+static int unload(struct worker *worker, struct vfio_job *job, const char *module)
+{
+	long long until = deadline_in(IN_USE_MS);
+	int r = worker_mark(worker, job, MARK_UNLOAD);
+
+	if (r < 0 || helper_would(worker->ctx, "rmmod %s", module))
+		return r;
+	do {
+		r = module_unload(worker->ctx->rootfd, module);
+		if (r != -EBUSY || deadline_left(until) == 0)
+			break;
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	} while (true);
+	if (r == 0 && module_loaded(worker->ctx->rootfd, module) > 0)
+		r = -EBUSY;
+	if (r == -EBUSY)
+		return job_fail(job, r,
+				"%s cannot be taken from its driver: module %s is in use: end what "
+				"uses the card (lsmod | grep %s, fuser -v /dev/%s*)",
+				job->name, module, module, worker->mark.driver);
+	if (r < 0)
+		return job_fail(job, r, "%s cannot be taken from its driver: unloading %s: %s: see "
+					"dmesg",
+				job->name, module, strerror(-r));
+	return 0;
+}
+
+int family_unload(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	_cleanup_strlist_ struct strlist modules = { 0 };
+	char now[DRIVER_NAME_MAX];
+	int r;
+
+	if (!*job->saved[SAVED_MODULES] || !rule_find(driver))
+		return 0;
+	r = stop_services(worker, job);
+	if (r == 0)
+		r = text_split(job->saved[SAVED_MODULES], " ", &modules);
+	for (size_t i = 0; r == 0 && i < modules.nr; i++)
+		r = unload(worker, job, modules.names[i]);
+	if (r < 0 || worker->ctx->dry_run)
+		return r < 0 ? r : 1;
+	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
+	if (r > 0)
+		return job_fail(job, -EBUSY,
+				"%s still has driver %s, though its modules are unloaded: see dmesg",
+				job->name, now);
+	return r < 0 ? r : 1;
+}
+
+/* --- And back ---------------------------------------------------------------------------------- */
+
+static int load_modules(struct worker *worker, struct vfio_job *job)
+{
+	_cleanup_strlist_ struct strlist modules = { 0 };
+	int r = text_split(job->saved[SAVED_MODULES], " ", &modules);
+
+	/* What was unloaded last comes first */
+	for (size_t i = modules.nr; r == 0 && i > 0; i--) {
+		const char *module = modules.names[i - 1];
+
+		if (helper_would(worker->ctx, "modprobe %s", module))
+			continue;
+		r = module_load(worker->ctx->rootfd, module, MODULE_MS);
+		if (r < 0)
+			return job_fail(job, r, "module %s cannot be loaded again for %s: %s: see "
+						"modprobe -v %s, and dmesg",
+					module, job->name, strerror(-r), module);
+	}
+	return r;
+}
+
+/* In reverse. One that does not start is told, but the device is back. */
+static int start_services(struct worker *worker, struct vfio_job *job)
+{
+	_cleanup_strlist_ struct strlist units = { 0 };
+	int r = text_split(job->saved[SAVED_SERVICES], " ", &units);
+
+	for (size_t i = units.nr; r == 0 && i > 0; i--) {
+		const char *unit = units.names[i - 1];
+		int error;
+
+		if (helper_would(worker->ctx, "start unit %s", unit))
+			continue;
+		error = sysbus_start_unit(unit, SERVICE_MS);
+		if (error < 0)
+			(void)job_fail(job, 0, "%s is back, but %s does not start: %s: see "
+					       "systemctl status %s",
+				       job->name, unit, strerror(-error), unit);
+	}
+	return r;
+}
+
+int family_load(struct worker *worker, struct vfio_job *job)
+{
+	int r = load_modules(worker, job);
+
+	return r < 0 ? r : start_services(worker, job);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/render.c - a card that comes back to the host, but to no desktop */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/spawn.h"
+#include "../../lib/state.h"
+#include "vfio.h"
+
+/*
+ * How it works
+ *
+ * A card that comes back is offered to the seat, and a compositor or Xorg opens it and keeps it:
+ * the next start is refused. A rule in run/udev takes the card out of the seat before it comes
+ * back: its tags, by which logind offers it; its seat's name, by which wlroots, KWin and Xorg
+ * choose; mutter's own tag; and its sound function out of PipeWire's and PulseAudio's sight. The
+ * render node is not named: whoever may compute on the card still may.
+ *
+ * The number sorts it behind systemd's 71-seat.rules, which set the tags, and before
+ * 73-seat-late.rules, which act on them.
+ *
+ * ABI: udev(7) TAG-=, since systemd 217; src/login/71-seat.rules.in, 73-seat-late.rules.in,
+ * systemd 252 to 257; mutter's mutter-device-ignore, since 3.36
+ */
+
+#define RULES_DIR "run/udev/rules.d"
+#define SEAT	  "seat-usher"
+
+#define CLASS_DISPLAY 0x03
+
+#define UDEVADM_MS 5000
+
+static const char rule_text[] =
+	"# Written by usher: give_back = render\n"
+	"SUBSYSTEM==\"drm\", KERNEL==\"card*\", KERNELS==\"%s\", TAG-=\"seat\", "
+	"TAG-=\"master-of-seat\", TAG-=\"uaccess\", TAG+=\"mutter-device-ignore\", "
+	"ENV{ID_SEAT}=\"" SEAT "\"\n"
+	"SUBSYSTEM==\"graphics\", KERNELS==\"%s\", TAG-=\"seat\", TAG-=\"master-of-seat\", "
+	"ENV{ID_SEAT}=\"" SEAT "\"\n"
+	"SUBSYSTEM==\"sound\", KERNELS==\"%.*s*\", ENV{ACP_IGNORE}=\"1\", ENV{PULSE_IGNORE}=\"1\"\n";
+
+static void rule_file(const char *name, char buf[static NAME_MAX + 1])
+{
+	(void)snprintf(buf, NAME_MAX + 1, "72-usher-%s.rules", name);
+}
+
+/* Return: a directory fd, else -errno */
+static int rules_open(int rootfd, bool create)
+{
+	int fd = attr_open(rootfd, RULES_DIR, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int udev = -1;
+
+	if (fd != -ENOENT || !create)
+		return fd;
+	udev = attr_open(rootfd, "run/udev", O_RDONLY | O_DIRECTORY);
+	if (udev < 0)
+		return udev;
+	if (mkdirat(udev, "rules.d", 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return attr_open(rootfd, RULES_DIR, O_RDONLY | O_DIRECTORY);
+}
+
+static bool is_display(int rootfd, const char *name)
+{
+	unsigned long long class;
+	char path[PATH_MAX];
+
+	return path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", name) == 0 &&
+	       attr_read_ull(rootfd, path, &class) == 0 && class >> 16 == CLASS_DISPLAY;
+}
+
+/* Return: 1 written, else -errno */
+static int rule_write(const struct helper_ctx *ctx, const char *name)
+{
+	_cleanup_close_ int dirfd = -1;
+	_cleanup_free_ char *text = NULL;
+	char file[NAME_MAX + 1];
+	int r;
+
+	rule_file(name, file);
+	if (helper_would(ctx, "write /" RULES_DIR "/%s", file))
+		return 0;
+	dirfd = rules_open(ctx->rootfd, true);
+	if (dirfd < 0)
+		return dirfd;
+	r = asprintf(&text, rule_text, name, name, (int)strcspn(name, "."), name);
+	if (r < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	r = state_write(dirfd, file, text, (size_t)r);
+	return r < 0 ? r : 1;
+}
+
+/* Return: 1 removed, 0 there was none, else -errno */
+static int rule_remove(const struct helper_ctx *ctx, const char *name)
+{
+	_cleanup_close_ int dirfd = rules_open(ctx->rootfd, false);
+	char file[NAME_MAX + 1];
+
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
+	rule_file(name, file);
+	if (faccessat(dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    helper_would(ctx, "remove /" RULES_DIR "/%s", file))
+		return 0;
+	return unlinkat(dirfd, file, 0) < 0 ? -errno : 1;
+}
+
+/* udev looks by itself, but only every few seconds; without it nobody reads rules */
+static void udev_reload(const struct helper_ctx *ctx)
+{
+	static const char *const argv[] = { "/usr/bin/udevadm", "control", "--reload", NULL };
+	int left = deadline_left(ctx->deadline);
+	struct spawn_job job = { .argv = argv, .timeout_ms = left < UDEVADM_MS ? left : UDEVADM_MS };
+
+	(void)(spawn_run(&job, 1) < 0);
+	spawn_job_free(&job);
+}
+
+int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < claim->nr; i++) {
+		const char *name = claim->devices[i].name;
+		bool render = claim->give_back == GIVE_BACK_RENDER && is_display(ctx->rootfd, name);
+		int r = render ? rule_write(ctx, name) : rule_remove(ctx, name);
+
+		if (r < 0) {
+			helper_say(ctx,
+				   "cannot keep %s from the desktop in " RULES_DIR ": %s: see df "
+				   "/run, or set give_back = host in [vfio]",
+				   name, strerror(-r));
+			return 1;
+		}
+		changed |= r > 0;
+	}
+	if (changed)
+		udev_reload(ctx);
+	return 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/rules.c - drivers of the host with rules of their own: data, one row each */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "vfio.h"
+
+#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Longest proc file of one card */
+#define INFO_MAX ((size_t)16 * 1024)
+
+static const struct driver_rule rules[] = {
+	/*
+	 * Unbinding a card of which anything is open spins in the kernel for ever, and an empty
+	 * list of openers proves nothing. So the modules go, whose use counts the kernel checks.
+	 * Seen on: NVIDIA/open-gpu-kernel-modules issues 1374 (595.58), 1119; vfioctl's notes of
+	 * 2026-08. Modules and what they depend on: modinfo of 535 to 580.
+	 */
+	{ .driver = "nvidia",
+	  .modules = LIST("nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia"),
+	  .services = LIST("nvidia-powerd.service", "nvidia-persistenced.service"),
+	  .comms = LIST("nvidia-powerd", "nvidia-persiste"),
+	  .nodes = LIST("/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm",
+			"/dev/nvidia-uvm-tools"),
+	  .card_info = "proc/driver/nvidia/gpus/%s/information",
+	  .card_node = "/dev/nvidia%u",
+	  .cure = "stop it" },
+	/* snd_card_disconnect_sync() waits for who has the card open */
+	{ .driver = "snd_hda_intel",
+	  .cure = "have its sound settings leave that card alone (profile Off), or stop it" },
+	{ .driver = "amdgpu", .cure = "stop it" },
+};
+
+const struct driver_rule *rule_find(const char *driver)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (strcmp(rules[i].driver, driver) == 0)
+			return &rules[i];
+	return NULL;
+}
+
+const char *rule_cure(const char *driver)
+{
+	const struct driver_rule *rule = rule_find(driver);
+
+	return rule ? rule->cure : "stop it";
+}
+
+bool rule_ignores(const char *driver, const char *comm)
+{
+	const struct driver_rule *rule = rule_find(driver);
+
+	for (size_t i = 0; rule && rule->comms && rule->comms[i]; i++)
+		if (strcmp(rule->comms[i], comm) == 0)
+			return true;
+	return false;
+}
+
+/* "Device Minor: \t 0" */
+static int card_minor(int rootfd, const struct driver_rule *rule, const char *name,
+		      unsigned int *ret)
+{
+	static const char key[] = "Device Minor:";
+	_cleanup_free_ char *text = NULL;
+	_cleanup_strlist_ struct strlist words = { 0 };
+	char path[PATH_MAX];
+	const char *line;
+	size_t len;
+	int r;
+
+/* The rows' own literals, each with one %s */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(path, sizeof(path), rule->card_info, name);
+#pragma GCC diagnostic pop
+	r = attr_read_all(rootfd, path, INFO_MAX, &text, &len);
+	if (r < 0)
+		return r;
+	line = strstr(text, key);
+	if (!line)
+		return -ENOENT;
+	r = text_split(line + strlen(key), " \t\n", &words);
+	if (r < 0)
+		return r;
+	return words.nr > 0 ? parse_uint(words.names[0], 10, INT_MAX, ret) : -ENOENT;
+}
+
+int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
+	       struct strlist *nodes)
+{
+	unsigned int minor;
+	char node[64];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && alone && rule->nodes && rule->nodes[i]; i++)
+		r = strlist_add(nodes, rule->nodes[i]);
+	if (r < 0 || !rule->card_info)
+		return r;
+	r = card_minor(rootfd, rule, name, &minor);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(node, sizeof(node), rule->card_node, minor);
+#pragma GCC diagnostic pop
+	return strlist_add(nodes, node);
+}
+
+static bool claim_has(const struct helper_ctx *ctx, const struct pciaddr *addr)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
+		struct claim_device device;
+
+		if (claim_device_parse(entry->value, &device) == 0 &&
+		    pciaddr_cmp(&device.addr, addr) == 0)
+			return true;
+	}
+	return false;
+}
+
+int rule_alone(const struct helper_ctx *ctx, const char *driver)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+
+	if (r == 0)
+		r = attr_list(ctx->rootfd, path, &names);
+	if (r < 0)
+		return r == -ENOENT ? 1 : r;
+	for (size_t i = 0; i < names.nr; i++) {
+		struct pciaddr addr;
+
+		if (pciaddr_parse(names.names[i], &addr) == 0 && !claim_has(ctx, &addr))
+			return 0;
+	}
+	return 1;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/saved.c - what a device had beside its driver: reset, power, network */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/deadline.h"
+#include "uses.h"
+#include "vfio.h"
+
+/* How long an interface's network manager may take to see it again and begin with it */
+#define NETWORK_MS   10000
+#define LOOK_AGAIN_MS 100
+
+/* The journal's word, and the attribute for those that are one */
+static const struct {
+	const char *verb, *attr;
+} rows[NR_SAVED] = {
+	[SAVED_RESET] = { "reset", "reset_method" },
+	[SAVED_D3COLD] = { "d3cold", "d3cold_allowed" },
+	[SAVED_POWER] = { "power", "power/control" },
+	[SAVED_NETWORK] = { "network", NULL },
+	[SAVED_MODULES] = { "modules", NULL },
+	[SAVED_SERVICES] = { "services", NULL },
+};
+
+int saved_index(const char *verb)
+{
+	for (int i = 0; i < NR_SAVED; i++)
+		if (strcmp(rows[i].verb, verb) == 0)
+			return i;
+	return -1;
+}
+
+const char *saved_verb(enum saved saved)
+{
+	return rows[saved].verb;
+}
+
+/* Return: 0 read, else as attr_read() or -ENAMETOOLONG */
+static int read_attr(const struct worker *worker, const struct vfio_job *job, enum saved saved,
+		     char buf[static SAVED_MAX])
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s", job->name,
+			    rows[saved].attr);
+
+	if (r == 0)
+		r = attr_read(worker->ctx->rootfd, path, buf, SAVED_MAX);
+	return r < 0 ? r : 0;
+}
+
+static int write_attr(struct worker *worker, struct vfio_job *job, enum saved saved,
+		      const char *value)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s", job->name,
+			    rows[saved].attr);
+
+	if (r == 0)
+		r = worker_step(worker, job, MARK_ATTR, path, value);
+	if (r < 0)
+		return job_fail(job, r, "cannot set %s of %s to '%s': %s: see dmesg",
+				rows[saved].attr, job->name, value, strerror(-r));
+	return 0;
+}
+
+/* The first interface that somebody configures: one device has rarely more */
+static int read_network(const struct worker *worker, struct vfio_job *job)
+{
+	_cleanup_node_list_ struct node_list nodes = { 0 };
+	int rootfd = worker->ctx->rootfd;
+	int r = nodes_find(rootfd, job->name, &nodes);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	for (size_t i = 0; i < nodes.nr; i++) {
+		const char *manager;
+
+		if (strcmp(nodes.nodes[i].subsystem, "net") != 0)
+			continue;
+		manager = net_manager(rootfd, nodes.nodes[i].name);
+		if (manager)
+			return path_format(job->saved[SAVED_NETWORK], SAVED_MAX, "%s %s", manager,
+					   nodes.nodes[i].name);
+	}
+	return 0;
+}
+
+int saved_read(struct worker *worker, struct vfio_job *job)
+{
+	for (enum saved saved = 0; saved < NR_SAVED; saved++)
+		if (rows[saved].attr && read_attr(worker, job, saved, job->saved[saved]) < 0)
+			job->saved[saved][0] = '\0';
+	return read_network(worker, job);
+}
+
+/* --- And back ---------------------------------------------------------------------------------- */
+
+/* An older kernel, or another driver, may have no such attribute now */
+static int restore_attr(struct worker *worker, struct vfio_job *job, enum saved saved)
+{
+	char now[SAVED_MAX];
+	int r;
+
+	if (!*job->saved[saved])
+		return 0;
+	r = read_attr(worker, job, saved, now);
+	if (r == -ENOENT || (r == 0 && strcmp(now, job->saved[saved]) == 0))
+		return 0;
+	return write_attr(worker, job, saved, job->saved[saved]);
+}
+
+/* The interface that the device has now, which udev may have named otherwise */
+static bool is_configured(int rootfd, const struct vfio_job *job)
+{
+	_cleanup_node_list_ struct node_list nodes = { 0 };
+
+	if (nodes_find(rootfd, job->name, &nodes) < 0)
+		return false;
+	for (size_t i = 0; i < nodes.nr; i++)
+		if (strcmp(nodes.nodes[i].subsystem, "net") == 0 &&
+		    net_manager(rootfd, nodes.nodes[i].name))
+			return true;
+	return false;
+}
+
+/* The device is back; what its network manager makes of it is not ours to fail for, but to tell */
+static void await_network(struct worker *worker, struct vfio_job *job)
+{
+	long long until = deadline_in(NETWORK_MS);
+
+	if (!*job->saved[SAVED_NETWORK] || worker->ctx->dry_run)
+		return;
+	if (worker->peer >= 0 && worker->ctx->deadline < until)
+		until = worker->ctx->deadline;
+	while (!is_configured(worker->ctx->rootfd, job)) {
+		if (deadline_left(until) == 0) {
+			(void)job_fail(job, 0,
+				       "%s is back, but not configured yet as it was (%s): see "
+				       "networkctl or nmcli",
+				       job->name, job->saved[SAVED_NETWORK]);
+			return;
+		}
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+}
+
+int saved_restore(struct worker *worker, struct vfio_job *job)
+{
+	int r = 0;
+
+	for (enum saved saved = 0; r == 0 && saved < NR_SAVED; saved++)
+		if (rows[saved].attr)
+			r = restore_attr(worker, job, saved);
+	if (r == 0)
+		await_network(worker, job);
+	return r;
+}
+
+/* --- The policy's reset ------------------------------------------------------------------------ */
+
+/*
+ * A device whose list lacks the method keeps what it has: that of a sound function differs from
+ * its card's, and vfio_look() has seen to it that one of the slot has it.
+ *
+ * ABI: Documentation/ABI/testing/sysfs-bus-pci, reset_method, since Linux 5.15; "" switches it off
+ */
+int saved_set_reset(struct worker *worker, struct vfio_job *job)
+{
+	const char *wanted = strcmp(job->reset, "none") == 0 ? "" : job->reset;
+	_cleanup_strlist_ struct strlist methods = { 0 };
+	const char *now = job->saved[SAVED_RESET];
+	int r;
+
+	if (!*job->reset || !*now || strcmp(now, wanted) == 0)
+		return 0;
+	r = text_split(now, " ", &methods);
+	if (r < 0)
+		return r;
+	if (*wanted && !strlist_has(&methods, wanted))
+		return 0;
+	return write_attr(worker, job, SAVED_RESET, wanted);
+}
