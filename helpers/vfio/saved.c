@@ -12,7 +12,8 @@
 #include "vfio.h"
 
 /* How long an interface's network manager may take to see it again and begin with it */
-#define NETWORK_MS   10000
+#define NETWORK_MS    10000
+#define REPORT_MS     500
 #define LOOK_AGAIN_MS 100
 
 /* The journal's word, and the attribute for those that are one */
@@ -135,8 +136,9 @@ static void await_network(struct worker *worker, struct vfio_job *job)
 
 	if (!*job->saved[SAVED_NETWORK] || worker->ctx->dry_run)
 		return;
-	if (worker->peer >= 0 && worker->ctx->deadline < until)
-		until = worker->ctx->deadline;
+	/* Before the crew gives us up for it */
+	if (worker->peer >= 0 && worker->ctx->deadline - REPORT_MS < until)
+		until = worker->ctx->deadline - REPORT_MS;
 	while (!is_configured(worker->ctx->rootfd, job)) {
 		if (deadline_left(until) == 0) {
 			(void)job_fail(job, 0,

@@ -120,6 +120,8 @@ int pci_store_unbind(const char *path, const char *value);
 int pci_store_probe(const char *path, const char *value);
 /** pci_probe_unbound() - a driver came: every device without one is offered */
 void pci_probe_unbound(void);
+/** pci_driver_gone() - a driver's module was unloaded: its devices have none */
+void pci_driver_gone(const char *driver);
 
 /* --- hugetlb.c -------------------------------------------------------------------------------- */
 int hugetlb_store_node(const char *path, const char *value);

@@ -173,7 +173,35 @@ static int load(const struct fake_effect *effect, const char *value)
 	return r;
 }
 
+/* delete_module(): -EAGAIN, for us -EBUSY, while its use count is not 0 */
+static int unload(const struct fake_effect *effect, const char *value)
+{
+	char dir[PATH_MAX], path[PATH_MAX], count[32];
+
+	(void)effect;
+	module_dir("sys/module/", value, dir, sizeof(dir));
+	tree_format(path, sizeof(path), "%s/refcnt", dir);
+	if (tree_get(path, count, sizeof(count)) >= 0 && strcmp(count, "0") != 0)
+		return -EBUSY;
+	pci_driver_gone(value);
+	return tree_remove(dir);
+}
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_module_unload(int rootfd, const char *name);
+int __wrap_module_unload(int rootfd, const char *name)
+{
+	char path[PATH_MAX];
+	const struct fake_effect effect = {
+		.verb = "module", .path = path, .new_value = name, .run = unload
+	};
+
+	if (!fake_is_root(rootfd))
+		return -EPERM;
+	module_dir("sys/module/", name, path, sizeof(path));
+	return tree_has(path) ? fake_effect(&effect) : 0;
+}
+
 int __wrap_module_load(int rootfd, const char *name, int timeout_ms);
 int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 {

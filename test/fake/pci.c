@@ -204,6 +204,22 @@ static int unbind_device(const char *addr, const char *driver)
 	return 0;
 }
 
+void pci_driver_gone(const char *driver)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX], device[PATH_MAX];
+
+	tree_path(path, DRIVERS "/%s", driver);
+	if (tree_list(path, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		tree_path(device, DEVICES "/%s", names.names[i]);
+		if (tree_has(device))
+			(void)unbind_device(names.names[i], driver);
+	}
+	(void)tree_remove(path);
+}
+
 /* device_attach(): the first driver that matches and is registered; none is no error */
 static void attach(const char *addr)
 {

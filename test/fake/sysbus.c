@@ -24,6 +24,7 @@
  */
 
 #define UNITS	   ".fake/units"
+#define INSTALLED  ".fake/installed"
 #define INHIBITORS ".fake/inhibitors"
 #define CGROUP	   "sys/fs/cgroup"
 #define ARGS_MAX   32
@@ -274,6 +275,9 @@ int __wrap_sysbus_systemd_version(int timeout_ms);
 int __wrap_sysbus_start_service(const char *unit, const char *description, const char *const *argv,
 				const char *const *stop_argv, int timeout_ms);
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms);
+int __wrap_sysbus_start_unit(const char *unit, int timeout_ms);
+int __wrap_sysbus_unit_active(const char *unit, int timeout_ms);
+int __wrap_sysbus_end_session(const char *session, int timeout_ms);
 int __wrap_sysbus_get_allowed_cpus(const char *unit, struct cpulist *ret, int timeout_ms);
 int __wrap_sysbus_set_allowed_cpus(const char *unit, const struct cpulist *cpus, int timeout_ms);
 
@@ -354,6 +358,54 @@ int __wrap_sysbus_start_service(const char *unit, const char *description, const
 	return r < 0 ? r : fake_effect(&effect);
 }
 
+/* Units that are not ours: .fake/installed/UNIT says whether they are active */
+static int set_active(const struct fake_effect *effect, const char *value)
+{
+	return tree_put(effect->arg, value);
+}
+
+static int switch_unit(const char *method, const char *unit, const char *state)
+{
+	char installed[PATH_MAX], path[PATH_MAX];
+	const struct fake_effect effect = { .verb = "bus",
+					    .path = path,
+					    .new_value = state,
+					    .run = set_active,
+					    .arg = installed };
+	int r = path_format(path, sizeof(path), "systemd1/%s/%s", method, unit);
+
+	tree_format(installed, sizeof(installed), INSTALLED "/%s", unit);
+	if (r == 0 && !tree_has(installed))
+		return -ENOENT;
+	return r < 0 ? r : fake_effect(&effect);
+}
+
+int __wrap_sysbus_start_unit(const char *unit, int timeout_ms)
+{
+	int r = bus_fault();
+
+	(void)timeout_ms;
+	return r < 0 ? r : switch_unit("StartUnit", unit, "active");
+}
+
+int __wrap_sysbus_unit_active(const char *unit, int timeout_ms)
+{
+	char path[PATH_MAX], state[32];
+	int r = bus_fault();
+
+	(void)timeout_ms;
+	tree_format(path, sizeof(path), INSTALLED "/%s", unit);
+	if (r < 0)
+		return r;
+	return tree_get(path, state, sizeof(state)) >= 0 && strcmp(state, "active") == 0;
+}
+
+int __wrap_sysbus_end_session(const char *session, int timeout_ms)
+{
+	(void)session, (void)timeout_ms;
+	return bus_fault();
+}
+
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)
 {
 	_cleanup_free_ char *name = strdup(unit);
@@ -367,7 +419,11 @@ int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)
 	if (r == 0)
 		r = path_format(path, sizeof(path), "systemd1/StopUnit/%s", unit);
 	unit_path(dir, sizeof(dir), unit, "");
-	if (r < 0 || !tree_has(dir))
+	if (r == 0 && !tree_has(dir)) {
+		r = switch_unit("StopUnit", unit, "inactive");
+		return r == -ENOENT ? 0 : r;
+	}
+	if (r < 0)
 		return r;
 	r = fake_effect(&effect);
 	while (r == 0 && tree_has(dir)) {

@@ -57,6 +57,7 @@ struct kernel {
 	bool deaf;	   /* unbind says yes and does nothing */
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
+	void (*on_module_load)(const char *name);
 	pid_t starter;	   /* the helper, where it is a process of its own */
 };
 
@@ -158,6 +159,10 @@ static inline int kernel_store(const char *path, const char *val)
 		return 0;
 	}
 	device_path(file, sizeof(file), addr, "driver_override");
+	if (strcmp(file, path) != 0 && attr_exists(host->rootfd, path) == 1) {
+		tree_file(host, path, val);
+		return 0;
+	}
 	if (strcmp(file, path) != 0 || attr_exists(host->rootfd, path) != 1)
 		return -ENOENT;
 	tree_file(host, path, *val ? val : "(null)");
@@ -249,6 +254,8 @@ int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 		return kernel->module_error;
 	(void)snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", name);
 	tree_dir(host, path);
+	if (kernel->on_module_load)
+		kernel->on_module_load(name);
 	return 0;
 }
 

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/vfio_rules_test.c - drivers with rules of their own, and what a device had beside them */
+/* wraps: attr_write module_load module_unload process_identify process_alive spawn_detached */
+/* wraps: journal_add journal_undone state_write state_remove spawn_run */
+/* wraps: sysbus_unit_active sysbus_start_unit sysbus_stop_unit */
+#include "vfio_host.h"
+
+#include "lib/spawn.h"
+#include "lib/sysbus.h"
+
+/* --- The modules, as lsmod shows those of nvidia 550: who needs whom ----------------------------- */
+
+static const struct {
+	const char *name, *needs[3];
+} modules[] = {
+	{ "nvidia", { NULL } },
+	{ "nvidia_uvm", { "nvidia", NULL } },
+	{ "nvidia_modeset", { "nvidia", NULL } },
+	{ "nvidia_drm", { "nvidia_modeset", "nvidia", NULL } },
+};
+
+/* What happened, in order; shared with the workers */
+static struct {
+	char log[2048];
+	bool no_process;
+	int hang_in_unload;
+} *events;
+
+static void event(const char *fmt, const char *arg)
+{
+	size_t len = strlen(events->log);
+
+/* The callers' own literals, each with one %s */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(events->log + len, sizeof(events->log) - len, fmt, arg);
+#pragma GCC diagnostic pop
+}
+
+static void module_path(const char *name, const char *file, char buf[static 128])
+{
+	(void)snprintf(buf, 128, "sys/module/%s/%s", name, file);
+}
+
+static unsigned int use_count(const char *name)
+{
+	unsigned long long count = 0;
+	char path[128];
+
+	module_path(name, "refcnt", path);
+	return attr_read_ull(host->rootfd, path, &count) < 0 ? 0 : (unsigned int)count;
+}
+
+static void use(const char *name, int by)
+{
+	char path[128], text[16];
+
+	module_path(name, "refcnt", path);
+	(void)snprintf(text, sizeof(text), "%u", use_count(name) + (unsigned int)by);
+	tree_file(host, path, text);
+}
+
+static void module_in(const char *name)
+{
+	char path[128];
+
+	module_path(name, "", path);
+	if (attr_exists(host->rootfd, path) > 0)
+		return;
+	use(name, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		for (size_t j = 0; strcmp(modules[i].name, name) == 0 && modules[i].needs[j]; j++)
+			use(modules[i].needs[j], 1);
+}
+
+static bool is_in(const char *name)
+{
+	char path[128];
+
+	module_path(name, "refcnt", path);
+	return attr_exists(host->rootfd, path) == 1;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_module_unload(int rootfd, const char *name);
+int __wrap_sysbus_unit_active(const char *unit, int timeout_ms);
+int __wrap_sysbus_start_unit(const char *unit, int timeout_ms);
+int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms);
+pid_t __wrap_spawn_detached(const int *keep, size_t nr_keep);
+pid_t __real_spawn_detached(const int *keep, size_t nr_keep);
+int __wrap_spawn_run(struct spawn_job *jobs, size_t nr);
+
+int __wrap_module_unload(int rootfd, const char *name)
+{
+	char path[128];
+
+	(void)rootfd;
+	host_reopen();
+	kernel_point();
+	if (!is_in(name))
+		return 0;
+	if (use_count(name) > 0)
+		return -EBUSY;
+	if (events->hang_in_unload)
+		while (__atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
+			(void)poll(NULL, 0, 2);
+	event("-%s ", name);
+	module_path(name, "refcnt", path);
+	(void)unlinkat(host->rootfd, path, 0);
+	module_path(name, "", path);
+	(void)unlinkat(host->rootfd, path, AT_REMOVEDIR);
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		for (size_t j = 0; strcmp(modules[i].name, name) == 0 && modules[i].needs[j]; j++)
+			use(modules[i].needs[j], -1);
+	if (strcmp(name, "nvidia") == 0 && strcmp(driver_of(GPU), "nvidia") == 0)
+		set_driver(GPU, "");
+	return 0;
+}
+
+int __wrap_sysbus_unit_active(const char *unit, int timeout_ms)
+{
+	(void)timeout_ms;
+	host_reopen();
+	return attr_exists(host->rootfd, unit);
+}
+
+int __wrap_sysbus_start_unit(const char *unit, int timeout_ms)
+{
+	(void)timeout_ms;
+	host_reopen();
+	event("start:%s ", unit);
+	tree_file(host, unit, "");
+	return 0;
+}
+
+int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)
+{
+	(void)timeout_ms;
+	host_reopen();
+	event("stop:%s ", unit);
+	(void)unlinkat(host->rootfd, unit, 0);
+	(void)unlinkat(host->rootfd, "proc/700/fd/7", 0);
+	return 0;
+}
+
+pid_t __wrap_spawn_detached(const int *keep, size_t nr_keep)
+{
+	return events->no_process ? -EAGAIN : __real_spawn_detached(keep, nr_keep);
+}
+
+int __wrap_spawn_run(struct spawn_job *jobs, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		event("run:%s ", jobs[i].argv[0]);
+	return 0;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* The driver that registers takes what its name is in the override of: which must not be gone yet */
+static void on_load(const char *name)
+{
+	if (is_in(name))
+		return;
+	module_in(name);
+	event("+%s", name);
+	event("(%s) ", override_of(GPU));
+	if (strcmp(name, "nvidia") == 0 && strcmp(override_of(GPU), "nvidia") == 0 &&
+	    !*driver_of(GPU))
+		set_driver(GPU, "nvidia");
+}
+
+static int rules_setup(void **state)
+{
+	int r = host_setup(state);
+
+	kernel->on_module_load = on_load;
+
+	events = mmap(NULL, sizeof(*events), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	return events == MAP_FAILED ? -1 : r;
+}
+
+static int rules_teardown(void **state)
+{
+	int r = host_teardown(state);
+
+	(void)munmap(events, sizeof(*events));
+	return r;
+}
+
+#define rules_test(fn) cmocka_unit_test_setup_teardown(fn, rules_setup, rules_teardown)
+
+/* The driver with all its modules, and the card's own files */
+static void add_nvidia(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		module_in(modules[i].name);
+	tree_link(host, "sys/bus/pci/drivers/nvidia/" GPU, "../../../../bus/pci/devices/" GPU);
+	tree_file(host, "proc/driver/nvidia/gpus/" GPU "/information",
+		  "Model: \t\t NVIDIA GeForce GTX 1080\nDevice Minor: \t 0\n");
+}
+
+#define PAIR GPU_LINE AUDIO_LINE
+
+/* --- NVIDIA --------------------------------------------------------------------------------------- */
+
+static void one_nvidia_card_is_unloaded_not_unbound_and_loaded_again(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, GPU_LINE AUDIO_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_string_equal(events->log, "stop:nvidia-persistenced.service -nvidia_drm "
+					 "-nvidia_modeset -nvidia_uvm -nvidia ");
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	/* override and probe of the card; override, unbind and probe of its sound function */
+	assert_int_equal(kernel->writes, 5);
+	events->log[0] = '\0';
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_string_equal(snapshot(), before);
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		assert_true(is_in(modules[i].name));
+	assert_string_equal(events->log, "+nvidia(nvidia) +nvidia_uvm(nvidia) "
+					 "+nvidia_modeset(nvidia) +nvidia_drm(nvidia) "
+					 "start:nvidia-persistenced.service ");
+}
+
+static void nvidia_module_in_use_is_refused_by_name_and_all_is_back(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	use("nvidia_uvm", 1);
+	write_claim(UUID, "timeout_ms = 20000\n" PAIR);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: 0000:01:00.0 cannot be taken from its driver: module "
+				  "nvidia_uvm is in use: end what uses the card (lsmod | grep "
+				  "nvidia_uvm, fuser -v /dev/nvidia*)\n");
+	assert_string_equal(snapshot(), before);
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		assert_true(is_in(modules[i].name));
+	assert_string_equal(events->log, "-nvidia_drm -nvidia_modeset +nvidia_modeset(vfio-pci) "
+					 "+nvidia_drm(vfio-pci) ");
+	assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
+}
+
+static void process_on_an_nvidia_node_is_refused_but_not_the_drivers_own(void **state)
+{
+	static const char *const nodes[] = { "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm",
+					     "/dev/nvidia-modeset" };
+	char line[128];
+
+	(void)state;
+	add_nvidia();
+	write_claim(UUID, PAIR);
+	add_process("700", "nvidia-persiste", "/dev/nvidiactl");
+	assert_int_equal(check(), HELPER_DONE);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		add_process("900", "python3", nodes[i]);
+		assert_int_equal(check(), HELPER_FAILED);
+		(void)snprintf(line, sizeof(line),
+			       "is in use by python3 (pid 900), which has %s open: stop it first\n",
+			       nodes[i]);
+		assert_non_null(strstr(said, line));
+		remove_process_fd("900");
+	}
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(events->log, "");
+}
+
+/* The second card works on for the host: no module may go, and its users are no matter */
+static void nvidia_card_beside_one_of_the_hosts_is_unbound(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	add_device("0000:05:00.0", "10de:1b80", "0x030000", 20);
+	set_driver("0000:05:00.0", "nvidia");
+	tree_link(host, "sys/bus/pci/drivers/nvidia/0000:05:00.0",
+		  "../../../../bus/pci/devices/0000:05:00.0");
+	add_process("900", "Xorg", "/dev/nvidia1");
+	add_process("901", "Xorg", "/dev/nvidiactl");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(events->log, "");
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	assert_string_equal(driver_of("0000:05:00.0"), "nvidia");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+	add_process("902", "python3", "/dev/nvidia0");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "python3 (pid 902), which has /dev/nvidia0 open"));
+}
+
+static void unload_that_hangs_is_left_behind_and_undone_later(void **state)
+{
+	char before[512];
+	long long start;
+
+	(void)state;
+	add_nvidia();
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1000\n" PAIR);
+	events->hang_in_unload = 1;
+	start = now_ms();
+	assert_int_equal(apply(), HELPER_DIRTY);
+	assert_true(now_ms() - start < 2000);
+	assert_non_null(strstr(said, "0000:01:00.0 is stuck: driver nvidia has not been unloaded "
+				     "for "));
+	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+	wait_until(!claim_has("vfio.worker"));
+	assert_string_equal(snapshot(), before);
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		assert_true(is_in(modules[i].name));
+	assert_false(claim_has("vfio.journal"));
+}
+
+static void kill_9_at_any_point_of_it_is_repaired_by_undo(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR);
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		int status;
+
+		kernel->points = 0;
+		kernel->kill_at = n;
+		status = helper_process("apply");
+		kernel->kill_at = 0;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			break;
+		/* A worker that lost its helper alone goes on by itself */
+		(void)poll(NULL, 0, 30);
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+			assert_true(is_in(modules[i].name));
+		assert_int_equal(attr_exists(host->rootfd, "nvidia-persistenced.service"), 1);
+		assert_true(n < 200);
+	}
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+}
+
+/* --- driver = auto ------------------------------------------------------------------------------- */
+
+#define ALIASES                                                                                    \
+	"alias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\n"                                      \
+	"alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci\n"                                             \
+	"alias vfio_pci:v00008086d000010D3sv*sd*bc*sc*i* nic_vfio_pci\n"                           \
+	"alias vfio_pci:v00008086d*sv*sd*bc*sc*i* intel_vfio_pci\n"
+
+static void driver_auto_takes_the_one_made_for_the_model(void **state)
+{
+	char before[512];
+
+	(void)state;
+	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
+	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES);
+	tree_file(host, "lib/modules/6.12.1/modules.dep", "x/vfio-pci.ko:\nx/nic_vfio_pci.ko:\n");
+	tree_file(host, DEVICES NIC "/modalias", "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	tree_file(host, DEVICES USB "/modalias", "pci:v00001033d00000194sv00001AF4sd0bc0Csc03i30\n");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "driver = auto\n" NIC_LINE USB_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(driver_of(NIC), "nic_vfio_pci");
+	assert_string_equal(driver_of(USB), "vfio-pci");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+	/* Another name than the module's, as the kernel shows it */
+	tree_dir(host, "sys/module/nic_vfio_pci/drivers/pci:nic-vfio-pci");
+	add_driver("nic-vfio-pci");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(driver_of(NIC), "nic-vfio-pci");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+}
+
+/* --- Reset, power, network --------------------------------------------------------------------- */
+
+static const char *attr_of(const char *addr, const char *attr)
+{
+	static char texts[2][64];
+	static int turn;
+	char *text = texts[turn++ % 2], path[256];
+
+	device_path(path, sizeof(path), addr, attr);
+	(void)(attr_read(host->rootfd, path, text, sizeof(texts[0])) < 0);
+	return text;
+}
+
+static void add_attrs(void)
+{
+	tree_file(host, DEVICES GPU "/reset_method", "flr bus\n");
+	tree_file(host, DEVICES AUDIO "/reset_method", "bus\n");
+	tree_file(host, DEVICES GPU "/d3cold_allowed", "1\n");
+	tree_file(host, DEVICES GPU "/power/control", "auto\n");
+}
+
+static void reset_method_of_the_policy_is_set_and_taken_back(void **state)
+{
+	(void)state;
+	add_attrs();
+	write_claim(UUID, PAIR "reset = flr\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr");
+	/* Its sound function has no such method, and keeps its own */
+	assert_string_equal(attr_of(AUDIO, "reset_method"), "bus");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr bus");
+	write_claim(UUID, PAIR "reset = none\n");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "reset_method"), "");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr bus");
+	assert_string_equal(attr_of(AUDIO, "reset_method"), "bus");
+}
+
+static void reset_method_that_no_device_has_is_refused(void **state)
+{
+	(void)state;
+	add_attrs();
+	write_claim(UUID, PAIR "reset = device_specific\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_string_equal(said,
+			    "usher: win11: no device of the guest can be reset by 'device_specific': "
+			    "cat /sys/bus/pci/devices/0000:01:00.0/reset_method for what it offers, "
+			    "and set reset in [vfio] of the policy to one of these or to auto\n");
+	write_claim(UUID, PAIR "reset = hard\n");
+	assert_int_equal(check(), HELPER_USAGE);
+}
+
+/* nvidia's udev rules, and drivers themselves, set them anew when the driver changes */
+static void power_settings_come_back_as_they_were(void **state)
+{
+	(void)state;
+	add_attrs();
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+	tree_file(host, DEVICES GPU "/d3cold_allowed", "0\n");
+	tree_file(host, DEVICES GPU "/power/control", "on\n");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "d3cold_allowed"), "1");
+	assert_string_equal(attr_of(GPU, "power/control"), "auto");
+}
+
+static void interface_is_waited_for_until_its_manager_has_it_again(void **state)
+{
+	long long start;
+	pid_t pid;
+
+	(void)state;
+	tree_link(host, DEVICES NIC "/net/eth0/subsystem", "../../../../../../class/net");
+	tree_file(host, "sys/class/net/eth0/ifindex", "3\n");
+	tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+	write_claim(UUID, NIC_LINE);
+	for (int comes = 1; comes >= 0; comes--) {
+		tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+		assert_int_equal(apply(), HELPER_DONE);
+		tree_file(host, "run/systemd/netif/links/3", "ADMIN_STATE=pending\n");
+		(void)fflush(stdout);
+		pid = fork();
+		if (pid == 0) {
+			(void)poll(NULL, 0, 300);
+			if (comes)
+				tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+			_exit(0);
+		}
+		start = now_ms();
+		vfio_helper.undo_timeout_ms = 1500;
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_in_range(now_ms() - start, 250, 2500);
+		if (comes)
+			assert_string_equal(said, "");
+		else
+			assert_string_equal(said,
+					    "usher: win11: 0000:02:00.0 is back, but not configured "
+					    "yet as it was (systemd-networkd eth0): see networkctl "
+					    "or nmcli\n");
+		assert_string_equal(driver_of(NIC), "e1000e");
+		(void)waitpid(pid, NULL, 0);
+	}
+}
+
+/* --- To whom devices go -------------------------------------------------------------------------- */
+
+static void give_back_vfio_leaves_devices_there_for_the_next_start(void **state)
+{
+	int writes;
+
+	(void)state;
+	write_claim(UUID, PAIR NIC_LINE "give_back = vfio\n");
+	assert_int_equal(apply(), HELPER_DONE);
+	writes = kernel->writes;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(kernel->writes, writes);
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	assert_string_equal(driver_of(NIC), "vfio-pci");
+	assert_false(claim_has("vfio.journal"));
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(kernel->writes, writes);
+}
+
+static void give_back_vfio_takes_a_half_done_start_back_all_the_same(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR "give_back = vfio\n");
+	kernel->fail_at = kernel->fail_to = 6;
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(snapshot(), before);
+}
+
+#define RULE_FILE "run/udev/rules.d/72-usher-" GPU ".rules"
+
+static void give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched(void **state)
+{
+	(void)state;
+	tree_dir(host, "run/udev");
+	write_claim(UUID, PAIR "give_back = render\n");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(
+		tree_read(host, RULE_FILE),
+		"# Written by usher: give_back = render\n"
+		"SUBSYSTEM==\"drm\", KERNEL==\"card*\", KERNELS==\"0000:01:00.0\", TAG-=\"seat\", "
+		"TAG-=\"master-of-seat\", TAG-=\"uaccess\", TAG+=\"mutter-device-ignore\", "
+		"ENV{ID_SEAT}=\"seat-usher\"\n"
+		"SUBSYSTEM==\"graphics\", KERNELS==\"0000:01:00.0\", TAG-=\"seat\", "
+		"TAG-=\"master-of-seat\", ENV{ID_SEAT}=\"seat-usher\"\n"
+		"SUBSYSTEM==\"sound\", KERNELS==\"0000:01:00*\", ENV{ACP_IGNORE}=\"1\", "
+		"ENV{PULSE_IGNORE}=\"1\"\n");
+	assert_string_equal(events->log, "run:/usr/bin/udevadm ");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(driver_of(GPU), "nvidia");
+	/* And a policy that wants it no more takes the rule away */
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
+/* --- Processes ------------------------------------------------------------------------------------- */
+
+static void host_without_room_for_a_process_says_so_once(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	events->no_process = true;
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: no process can be started for the host's drivers: "
+				  "Resource temporarily unavailable: see ulimit -u\n");
+	assert_string_equal(snapshot(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		rules_test(one_nvidia_card_is_unloaded_not_unbound_and_loaded_again),
+		rules_test(nvidia_module_in_use_is_refused_by_name_and_all_is_back),
+		rules_test(process_on_an_nvidia_node_is_refused_but_not_the_drivers_own),
+		rules_test(nvidia_card_beside_one_of_the_hosts_is_unbound),
+		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
+		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
+		rules_test(driver_auto_takes_the_one_made_for_the_model),
+		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
+		rules_test(reset_method_that_no_device_has_is_refused),
+		rules_test(power_settings_come_back_as_they_were),
+		rules_test(interface_is_waited_for_until_its_manager_has_it_again),
+		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
+		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
+		rules_test(give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched),
+		rules_test(host_without_room_for_a_process_says_so_once),
+	};
+
+	return cmocka_run_group_tests_name("vfio/rules", tests, NULL, NULL);
+}
