@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lib/attr.h"
 #include "../lib/deadline.h"
 #include "../lib/giveback.h"
 #include "../lib/log.h"
@@ -24,7 +25,8 @@
  *  1. policy, domain XML		nothing is written yet; any fault refuses the start
  *  2. dead claims are given back	also what is left of this guest's own last run
  *  3. registry lock: plan, look for conflicts, store the claim (state preparing, owner: we)
- *  4. every step is checked	a required one that could not work: the claim is dropped
+ *  4. every step is checked	a required one that could not work: the claim is dropped, but
+ *				not what an earlier run has left to be given back
  *  5. the steps are applied	a required one that fails: all is undone in reverse
  *  6. state handed, owner: the libvirt daemon, our parent
  */
@@ -227,6 +229,35 @@ static int run_scripts(const struct event *event, const struct host *host,
 	return undo_prepare(event, host, claim);
 }
 
+/* What an earlier run could not give back yet lies beside the claim: journals, a worker's mark */
+static bool has_leftovers(const struct host *host, const char *uuid)
+{
+	static const char lock[] = ".lock";
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (attr_list(host->statefd, uuid, &names) < 0)
+		return true;
+	for (size_t i = 0; i < names.nr; i++) {
+		size_t len = strlen(names.names[i]);
+
+		if (strcmp(names.names[i], CLAIM_FILE) != 0 &&
+		    (len < strlen(lock) || strcmp(names.names[i] + len - strlen(lock), lock) != 0))
+			return true;
+	}
+	return false;
+}
+
+/* Nothing was touched for this claim; what is older than it must not be forgotten with it */
+static void drop_claim(const struct host *host, const struct claim *claim)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+
+	if (has_leftovers(host, claim->uuid))
+		(void)giveback_claim(host, claim, &result);
+	else
+		(void)state_remove_dir(host->statefd, claim->uuid);
+}
+
 /* Return: 0, 1 refused (said) and all is back */
 static int run_steps(const struct event *event, const struct host *host, const struct claim *claim)
 {
@@ -237,7 +268,7 @@ static int run_steps(const struct event *event, const struct host *host, const s
 	r = steps_run(host, claim, "check", STEP_BOTH, 0, &checked);
 	if (r != 0) {
 		(void)refuse_lines(&checked);
-		(void)state_remove_dir(host->statefd, claim->uuid);
+		drop_claim(host, claim);
 		return r < 0 ? refuse_errno(event, host, "run the checks", r) : 1;
 	}
 	r = steps_run(host, claim, "apply", STEP_PREPARE, 0, &applied);
