@@ -346,14 +346,22 @@ static int plan_vfio(const struct plan *plan)
 
 /* --- [seat] ----------------------------------------------------------------------------------- */
 
+static bool is_display(int rootfd, const char *addr)
+{
+	unsigned long long class = 0;
+	char path[PATH_MAX];
+
+	return path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", addr) == 0 &&
+	       attr_read_ull(rootfd, path, &class) == 0 && class >> 16 == CLASS_DISPLAY;
+}
+
 /* The card the firmware showed its screen on: what the host's own screen is on too */
 static bool shows_host(int rootfd, const char *addr)
 {
-	unsigned long long class = 0, boot_vga = 0;
+	unsigned long long boot_vga = 0;
 	char path[PATH_MAX];
 
-	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", addr) < 0 ||
-	    attr_read_ull(rootfd, path, &class) < 0 || class >> 16 != CLASS_DISPLAY)
+	if (!is_display(rootfd, addr))
 		return false;
 	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/boot_vga", addr) < 0 ||
 	    attr_read_ull(rootfd, path, &boot_vga) < 0)
@@ -385,19 +393,20 @@ static int next_device(const struct plan *plan, size_t *at, char addr[static PCI
 	return 1;
 }
 
+/* With in_use = stop-seat any card's desktop may be ended, that of the host's first one or not */
 static int plan_seat(const struct plan *plan)
 {
+	bool stop = strcmp(policy_value(plan->policy, "vfio", "in_use"), "stop-seat") == 0;
+	const char *release = policy_value(plan->policy, "seat", "release");
 	char addr[PCIADDR_STRLEN];
 	bool first = true;
 	size_t at = 0;
 	int r;
 
 	while ((r = next_device(plan, &at, addr)) > 0) {
-		if (!shows_host(plan->rootfd, addr))
+		if (!shows_host(plan->rootfd, addr) && !(stop && is_display(plan->rootfd, addr)))
 			continue;
-		r = first ? add(plan, "seat", "release",
-				policy_value(plan->policy, "seat", "release"))
-			  : 0;
+		r = first ? add(plan, "seat", "release", stop ? "yes" : release) : 0;
 		first = false;
 		if (r == 0)
 			r = add(plan, "seat", "device", addr);

@@ -252,10 +252,11 @@ static void drop_claim(const struct host *host, const struct claim *claim)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
 
-	if (has_leftovers(host, claim->uuid))
-		(void)giveback_claim(host, claim, &result);
-	else
+	if (!has_leftovers(host, claim->uuid))
 		(void)state_remove_dir(host->statefd, claim->uuid);
+	else if (giveback_claim(host, claim, &result) != 0)
+		log_line(host->rootfd, LOG_WARNING, "%s: an earlier run is not given back yet",
+			 claim->guest);
 }
 
 /* Return: 0, 1 refused (said) and all is back */

@@ -93,21 +93,45 @@ static int add_firmware_nodes(int rootfd, const char *class, const char *prefix,
 	return r;
 }
 
-/* What a GPU shows its screen through */
-struct screen {
-	struct strlist cards; /* /dev/dri/card0 */
-	struct strlist fbs;   /* /dev/fb0 */
-	bool boot_vga;
-};
-
-static void screen_free(struct screen *screen)
+void screen_free(struct screen *screen)
 {
 	strlist_free(&screen->cards);
 	strlist_free(&screen->fbs);
+	strlist_free(&screen->firmware);
 }
 
-static int screen_load(int rootfd, const char *addr, struct screen *screen)
+/*
+ * Devices whose driver is the firmware's frame buffer: "efi-framebuffer.0". They are no children
+ * of the GPU, but their memory is the boot GPU's.
+ */
+static int add_firmware_devices(int rootfd, struct strlist *names)
 {
+	static const char *const drivers[] = { "efi-framebuffer", "vesa-framebuffer",
+					       "simple-framebuffer" };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(drivers); i++) {
+		_cleanup_strlist_ struct strlist entries = { 0 };
+		char path[PATH_MAX];
+
+		r = path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%s", drivers[i]);
+		if (r < 0 || attr_list(rootfd, path, &entries) < 0)
+			continue;
+		for (size_t j = 0; r == 0 && j < entries.nr; j++) {
+			/* "efi-framebuffer.0", not "bind", "unbind", "module" or "uevent" */
+			if (!strchr(entries.names[j], '.'))
+				continue;
+			r = path_format(path, sizeof(path), "%s/%s", drivers[i], entries.names[j]);
+			if (r == 0)
+				r = strlist_add(names, path);
+		}
+	}
+	return r;
+}
+
+int screen_load(int rootfd, const char *addr, struct screen *ret)
+{
+	_cleanup_screen_ struct screen screen = { 0 };
 	char dir[PATH_MAX], sub[PATH_MAX];
 	int r = path_format(dir, sizeof(dir), "sys/bus/pci/devices/%s", addr);
 
@@ -115,66 +139,91 @@ static int screen_load(int rootfd, const char *addr, struct screen *screen)
 		r = attr_exists(rootfd, dir);
 	if (r <= 0)
 		return r < 0 ? r : -ENODEV;
-	screen->boot_vga = read_number(rootfd, dir, "boot_vga") == 1;
+	screen.boot_vga = read_number(rootfd, dir, "boot_vga") == 1;
 	r = path_format(sub, sizeof(sub), "%s/drm", dir);
 	if (r == 0)
-		r = add_nodes(rootfd, sub, "card", "/dev/dri", &screen->cards);
+		r = add_nodes(rootfd, sub, "card", "/dev/dri", &screen.cards);
 	if (r == 0)
 		r = path_format(sub, sizeof(sub), "%s/graphics", dir);
 	if (r == 0)
-		r = add_nodes(rootfd, sub, "fb", "/dev", &screen->fbs);
-	if (r == 0 && screen->boot_vga)
-		r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri", &screen->cards);
-	if (r == 0 && screen->boot_vga)
-		r = add_firmware_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &screen->fbs);
-	return r;
+		r = add_nodes(rootfd, sub, "fb", "/dev", &screen.fbs);
+	if (r == 0 && screen.boot_vga)
+		r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri", &screen.cards);
+	if (r == 0 && screen.boot_vga)
+		r = add_firmware_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &screen.fbs);
+	if (r == 0 && screen.boot_vga)
+		r = add_firmware_devices(rootfd, &screen.firmware);
+	if (r < 0)
+		return r;
+	*ret = screen;
+	screen = (struct screen){ 0 };
+	return 0;
 }
 
-/* Return: 1 a process has one of the nodes open, 0 none, else -errno */
-static int opened(int rootfd, const struct strlist *nodes, char *text, size_t size)
+static pid_t opened(int rootfd, const struct strlist *nodes)
 {
-	char comm[32];
-	pid_t pid;
-
 	if (nodes->nr == 0)
 		return 0;
-	pid = process_find_open(rootfd, (const char *const *)nodes->names, nodes->nr);
-	if (pid <= 0)
-		return (int)pid;
+	return process_find_open(rootfd, (const char *const *)nodes->names, nodes->nr);
+}
+
+pid_t screen_holder(int rootfd, const struct screen *screen)
+{
+	pid_t pid = opened(rootfd, &screen->cards);
+
+	return pid ? pid : opened(rootfd, &screen->fbs);
+}
+
+void screen_holder_name(int rootfd, pid_t pid, char *text, size_t size)
+{
+	char comm[32];
+
 	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
 		(void)snprintf(text, size, "process %d", (int)pid);
 	else
 		(void)snprintf(text, size, "%s (pid %d)", comm, (int)pid);
-	return 1;
 }
 
-/* Return: 1 the host writes text on this screen, 0 not, else -errno */
-static int has_console(int rootfd, const struct screen *screen, char *text, size_t size)
+int screen_console(int rootfd, const struct screen *screen, char *text, size_t size)
 {
 	int r = screen->fbs.nr ? console_bound(rootfd, FBCON) : 0;
 
 	if (r > 0)
 		(void)snprintf(text, size, "the text console on %s",
 			       strrchr(screen->fbs.names[0], '/') + 1);
-	if (r == 0 && screen->boot_vga) {
-		r = console_bound(rootfd, VGACON);
-		if (r > 0)
-			(void)snprintf(text, size, "the text console in VGA mode");
-	}
 	return r;
 }
 
-int screen_use(int rootfd, const char *addr, char *text, size_t size)
+int screen_vga_text(int rootfd, const struct screen *screen)
 {
-	_cleanup_(screen_free) struct screen screen = { 0 };
-	int r = screen_load(rootfd, addr, &screen);
+	return screen->boot_vga ? console_bound(rootfd, VGACON) : 0;
+}
 
-	if (r == 0)
-		r = opened(rootfd, &screen.cards, text, size);
-	if (r == 0)
-		r = opened(rootfd, &screen.fbs, text, size);
-	if (r != 0)
-		return r;
-	r = has_console(rootfd, &screen, text, size);
-	return r > 0 ? 2 : r;
+int screen_fb_consoles(int rootfd, struct strlist *ret)
+{
+	_cleanup_strlist_ struct strlist consoles = { 0 };
+	int r = attr_list(rootfd, "sys/class/vtconsole", &consoles);
+
+	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
+		char dir[PATH_MAX];
+
+		r = path_format(dir, sizeof(dir), "sys/class/vtconsole/%s", consoles.names[i]);
+		if (r == 0 && is_console(rootfd, dir, FBCON) &&
+		    read_number(rootfd, dir, "bind") == 1)
+			r = strlist_add(ret, consoles.names[i]);
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+int screen_other_fbs(int rootfd, const struct screen *screen)
+{
+	_cleanup_strlist_ struct strlist all = { 0 };
+	int r = add_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &all);
+
+	for (size_t i = 0; r == 0 && i < all.nr; i++)
+		/* Not "fbcon", which is the console's own */
+		if (strncmp(all.names[i], "/dev/fbcon", 10) != 0 &&
+		    !strlist_has(&screen->fbs, all.names[i]))
+			return 1;
+	return r;
 }

@@ -3,44 +3,96 @@
 #include "seat.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../../lib/pciaddr.h"
+#include "../../lib/sysbus.h"
 
-/*
- * How it works
- *
- * The claim names the devices the host may show its screen on, and what the policy says. This
- * form releases nothing: while such a device is in use the start is refused, in `check` and once
- * more in `apply`, so that a user never sits before a black screen. With release = no the seat is
- * none of our business. There is nothing to undo.
- */
+static int say_errno(const struct helper_ctx *ctx, const char *addr, int error)
+{
+	helper_say(ctx, "cannot look at what GPU %s shows: %s: see /sys/class/graphics", addr,
+		   strerror(-error));
+	return 1;
+}
+
+/* A user's desktop on the seat of the card. Return: 1 with whose, 0 none, else -errno */
+static int users_desktop(const struct helper_ctx *ctx, const struct screen *screen, char *user,
+			 size_t size)
+{
+	_cleanup_session_list_ struct session_list sessions = { 0 };
+	char seat[64] = "seat0";
+	int r = session_list(ctx->rootfd, &sessions);
+
+	if (screen->cards.nr > 0)
+		card_seat(ctx->rootfd, screen->cards.names[0], seat, sizeof(seat));
+	for (size_t i = 0; r == 0 && i < sessions.nr; i++) {
+		const struct session *session = &sessions.sessions[i];
+
+		if (!session->graphical || strcmp(session->seat, seat) != 0)
+			continue;
+		(void)snprintf(user, size, "%s", session->user);
+		return 1;
+	}
+	return r;
+}
+
+/* Who is not a desktop that a display manager runs is not ended unasked */
+static int look_users(const struct helper_ctx *ctx, const char *addr, const struct screen *screen)
+{
+	pid_t pid = screen_holder(ctx->rootfd, screen);
+	char who[64], user[64];
+	int r;
+
+	if (pid < 0)
+		return say_errno(ctx, addr, (int)pid);
+	if (pid == 0)
+		return 0;
+	screen_holder_name(ctx->rootfd, pid, who, sizeof(who));
+	r = users_desktop(ctx, screen, user, sizeof(user));
+	if (r < 0)
+		return say_errno(ctx, addr, r);
+	if (r > 0) {
+		helper_say(ctx,
+			   "GPU %s shows the desktop of user %s, in use by %s: log out there, or "
+			   "set release = yes in [seat] of the policy to end it at the guest's start",
+			   addr, user, who);
+		return 1;
+	}
+	if (sysbus_unit_active("display-manager.service", deadline_left(ctx->deadline)) > 0)
+		return 0;
+	helper_say(ctx,
+		   "GPU %s shows the host's own screen, in use by %s: stop that program, or set "
+		   "release = yes in [seat] of the policy to end its session at the guest's start",
+		   addr, who);
+	return 1;
+}
 
 /* Return: 0 it may go, 1 refused and said so */
-static int look(const struct helper_ctx *ctx, const char *addr)
+static int look(const struct helper_ctx *ctx, const char *addr, bool users)
 {
-	char who[128];
-	int r = screen_use(ctx->rootfd, addr, who, sizeof(who));
+	_cleanup_screen_ struct screen screen = { 0 };
+	int r = screen_load(ctx->rootfd, addr, &screen);
 
 	/* A device that is not there is usher-vfio's to refuse */
-	if (r == 0 || r == -ENODEV)
+	if (r == -ENODEV)
 		return 0;
 	if (r < 0)
-		helper_say(ctx, "cannot look at what GPU %s shows: %s: see /sys/class/graphics",
-			   addr, strerror(-r));
-	else if (r == 1)
-		helper_say(
-			ctx,
-			"GPU %s shows the host's own screen, in use by %s: boot the host on "
-			"another GPU; or end that session, and set release = no in [seat] of the "
-			"policy to take the text console's screen as well",
-			addr, who);
-	else
+		return say_errno(ctx, addr, r);
+	if (users)
+		return 0;
+	r = screen_vga_text(ctx->rootfd, &screen);
+	if (r < 0)
+		return say_errno(ctx, addr, r);
+	if (r > 0) {
 		helper_say(ctx,
-			   "GPU %s shows the host's own screen, %s: boot the host on another GPU, "
-			   "or set release = no in [seat] of the policy to take it all the same",
-			   addr, who);
-	return 1;
+			   "GPU %s shows the host's own screen, the text console in VGA mode, which "
+			   "cannot be taken off it: boot the host on another GPU, or set release = "
+			   "yes in [seat] of the policy to take it all the same",
+			   addr);
+		return 1;
+	}
+	return look_users(ctx, addr, &screen);
 }
 
 /* Return: 0 the device's line is a PCI address */
@@ -59,37 +111,117 @@ static int parse_device(const struct helper_ctx *ctx, const char *value, char *a
 	return 0;
 }
 
+/* What the claim says to do about users: Return: 0 leave alone, 1 no desktop of theirs, 2 all */
+static int release_of(const struct helper_ctx *ctx)
+{
+	static const char *const words[] = { "no", "auto", "yes" };
+	const char *release = inidoc_get(&ctx->claim.doc, "seat", "release") ?: "auto";
+
+	for (int i = 0; i < (int)ARRAY_SIZE(words); i++)
+		if (strcmp(release, words[i]) == 0)
+			return i;
+	helper_say(ctx,
+		   "the claim's release = %s in [seat] is none of auto, yes, no: nothing was "
+		   "touched; start the guest anew",
+		   release);
+	return -EBADMSG;
+}
+
 enum helper_exit seat_check(struct helper_ctx *ctx)
 {
-	const char *release = inidoc_get(&ctx->claim.doc, "seat", "release") ?: "auto";
 	const struct inidoc_entry *entry = NULL;
 	char addr[PCIADDR_STRLEN];
+	int release = release_of(ctx);
 
-	if (strcmp(release, "no") == 0)
-		return HELPER_DONE;
-	if (strcmp(release, "auto") != 0 && strcmp(release, "yes") != 0) {
-		helper_say(ctx,
-			   "the claim's release = %s in [seat] is none of auto, yes, no: "
-			   "nothing was touched; start the guest anew",
-			   release);
-		return HELPER_USAGE;
-	}
+	if (release <= 0)
+		return release < 0 ? HELPER_USAGE : HELPER_DONE;
 	while ((entry = inidoc_next(&ctx->claim.doc, entry, "seat", "device"))) {
 		if (parse_device(ctx, entry->value, addr) < 0)
 			return HELPER_USAGE;
-		if (look(ctx, addr) != 0)
+		if (look(ctx, addr, release == 2) != 0)
 			return HELPER_FAILED;
 	}
 	return HELPER_DONE;
 }
 
+/* Return: 0 the device is free of the host's screen, 1 not, and said so */
+static int release_device(const struct helper_ctx *ctx, struct journal *journal, const char *addr,
+			  bool users)
+{
+	_cleanup_screen_ struct screen screen = { 0 };
+	const struct seat_way way = { .ctx = ctx,
+				      .journal = journal,
+				      .addr = addr,
+				      .screen = &screen,
+				      .users = users };
+	int r = screen_load(ctx->rootfd, addr, &screen);
+
+	if (r == -ENODEV)
+		return 0;
+	return r < 0 ? say_errno(ctx, addr, r) : seat_release(&way);
+}
+
+static int release_all(const struct helper_ctx *ctx, struct journal *journal)
+{
+	const struct inidoc_entry *entry = NULL;
+	bool users = release_of(ctx) == 2;
+	char addr[PCIADDR_STRLEN];
+	int r = 0;
+
+	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "seat", "device"))) {
+		r = parse_device(ctx, entry->value, addr);
+		if (r == 0)
+			r = release_device(ctx, journal, addr, users);
+	}
+	return r;
+}
+
+static int say_journal(const struct helper_ctx *ctx, int error)
+{
+	helper_say(ctx, "cannot keep the journal in run/usher/%s: %s: see df /run", ctx->claim.uuid,
+		   strerror(-error));
+	return error;
+}
+
+/* All back, and no journal any more. Return: what of it is not, each said */
+static size_t take_back(const struct helper_ctx *ctx, struct journal *journal)
+{
+	size_t left = seat_return(ctx, journal);
+
+	if (left == 0 && !ctx->dry_run && journal_remove(ctx->dirfd, "seat") < 0)
+		helper_say(ctx, "all is back, but run/usher/%s/seat.journal cannot be removed",
+			   ctx->claim.uuid);
+	return left;
+}
+
 enum helper_exit seat_apply(struct helper_ctx *ctx)
 {
-	return seat_check(ctx);
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	enum helper_exit looked = seat_check(ctx);
+	int r;
+
+	if (looked != HELPER_DONE || release_of(ctx) <= 0)
+		return looked;
+	r = journal_open(ctx->dirfd, "seat", !ctx->dry_run, &journal);
+	if (r < 0) {
+		(void)say_journal(ctx, r);
+		return HELPER_FAILED;
+	}
+	if (release_all(ctx, &journal) == 0)
+		return HELPER_DONE;
+	/* The time for this was not counted on before: the desktop comes back all the same */
+	ctx->deadline = deadline_in(ctx->helper->undo_timeout_ms);
+	return take_back(ctx, &journal) > 0 ? HELPER_DIRTY : HELPER_FAILED;
 }
 
 enum helper_exit seat_undo(struct helper_ctx *ctx)
 {
-	(void)ctx;
-	return HELPER_DONE;
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	int r = journal_open(ctx->dirfd, "seat", !ctx->dry_run, &journal);
+
+	if (r < 0) {
+		(void)say_journal(ctx, r);
+		return HELPER_DIRTY;
+	}
+	return take_back(ctx, &journal) > 0 ? HELPER_DIRTY : HELPER_DONE;
 }

@@ -191,6 +191,18 @@ static void the_card_that_shows_the_host_brings_the_seat_in(void **state)
 	assert_string_equal(nth(&planned.claim, "seat", "device", 0), "0000:00:02.0");
 }
 
+static void stop_seat_brings_any_card_in(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(DEVICES(HOSTDEV("0x01", "0x0") HOSTDEV("0x03", "0x0"))),
+		     "[vfio]\nin_use = stop-seat\n");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "seat", "release", 0), "yes");
+	assert_string_equal(nth(&planned.claim, "seat", "device", 0), "0000:01:00.0");
+	assert_null(nth(&planned.claim, "seat", "device", 1));
+}
+
 static void monitors_and_times_come_from_the_policy(void **state)
 {
 	_cleanup_planned_ struct planned planned =
@@ -523,6 +535,7 @@ int main(void)
 		host_test(a_guest_without_anything_gets_an_inhibitor_and_no_more),
 		host_test(the_policy_can_turn_everything_off),
 		host_test(the_card_that_shows_the_host_brings_the_seat_in),
+		host_test(stop_seat_brings_any_card_in),
 		host_test(monitors_and_times_come_from_the_policy),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),

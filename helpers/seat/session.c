@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/seat/session.c - who is logged in on which seat, from logind's and udev's own files */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "seat.h"
+
+#define SESSIONS "run/systemd/sessions"
+
+/* Longest state file or control group that is read */
+#define FILE_MAX ((size_t)64 * 1024)
+
+void session_list_free(struct session_list *list)
+{
+	free(list->sessions);
+	*list = (struct session_list){ 0 };
+}
+
+/* "KEY=value" of a file of such lines; "" when it has none */
+static void read_key(const char *text, const char *key, char *buf, size_t size)
+{
+	size_t len = strlen(key);
+
+	buf[0] = '\0';
+	for (const char *line = text; *line;) {
+		size_t end = strcspn(line, "\n");
+
+		if (strncmp(line, key, len) == 0)
+			(void)snprintf(buf, size, "%.*s", (int)(end - len), line + len);
+		line += end + (line[end] == '\n');
+	}
+}
+
+static bool is_word(const char *text, const char *const *words, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static int read_session(int rootfd, const char *id, struct session *ret)
+{
+	static const char *const types[] = { "x11", "wayland", "mir" };
+	char path[PATH_MAX], class[32], type[32];
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = path_format(path, sizeof(path), SESSIONS "/%s", id);
+
+	if (r == 0)
+		r = attr_read_all(rootfd, path, FILE_MAX, &text, &len);
+	if (r == 0)
+		r = path_format(ret->id, sizeof(ret->id), "%s", id);
+	if (r < 0)
+		return r;
+	read_key(text, "USER=", ret->user, sizeof(ret->user));
+	read_key(text, "SEAT=", ret->seat, sizeof(ret->seat));
+	read_key(text, "CLASS=", class, sizeof(class));
+	read_key(text, "TYPE=", type, sizeof(type));
+	ret->graphical = strcmp(class, "user") == 0 && is_word(type, types, ARRAY_SIZE(types));
+	return 0;
+}
+
+int session_list(int rootfd, struct session_list *ret)
+{
+	_cleanup_session_list_ struct session_list list = { 0 };
+	_cleanup_strlist_ struct strlist ids = { 0 };
+	int r = attr_list(rootfd, SESSIONS, &ids);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	list.sessions = calloc(ids.nr + 1, sizeof(*list.sessions));
+	if (!list.sessions)
+		return -ENOMEM;
+	for (size_t i = 0; i < ids.nr; i++) {
+		/* "c2.ref" is the pipe that keeps session c2 alive; one may end while we look */
+		if (strchr(ids.names[i], '.'))
+			continue;
+		if (read_session(rootfd, ids.names[i], &list.sessions[list.nr]) == 0)
+			list.nr++;
+	}
+	*ret = list;
+	list = (struct session_list){ 0 };
+	return 0;
+}
+
+/* ".../session-c2.scope/..." */
+int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN])
+{
+	static const char before[] = "/session-", behind[] = ".scope";
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	const char *at, *end;
+	size_t len;
+	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid);
+
+	if (r == 0)
+		r = attr_read_all(rootfd, path, FILE_MAX, &text, &len);
+	if (r < 0)
+		return r == -ENOENT || r == -ESRCH ? 0 : r;
+	at = strstr(text, before);
+	end = at ? strstr(at, behind) : NULL;
+	if (!end)
+		return 0;
+	at += strlen(before);
+	r = path_format(id, SESSION_STRLEN, "%.*s", (int)(end - at), at);
+	return r < 0 ? r : 1;
+}
+
+/* ABI: run/udev/data/cMAJ:MIN, lines "E:ID_SEAT=seat1"; sd-device(3) reads them */
+void card_seat(int rootfd, const char *card, char *buf, size_t size)
+{
+	char path[PATH_MAX], number[32];
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	(void)snprintf(buf, size, "seat0");
+	if (path_format(path, sizeof(path), "sys/class/drm/%s/dev", strrchr(card, '/') + 1) < 0 ||
+	    attr_read(rootfd, path, number, sizeof(number)) < 0 ||
+	    path_format(path, sizeof(path), "run/udev/data/c%s", number) < 0 ||
+	    attr_read_all(rootfd, path, FILE_MAX, &text, &len) < 0)
+		return;
+	read_key(text, "E:ID_SEAT=", buf, size);
+	if (!*buf)
+		(void)snprintf(buf, size, "seat0");
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/seat/step.c - what is done to a seat step by step, and taken back in reverse */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/process.h"
+#include "../../lib/spawn.h"
+#include "../../lib/sysbus.h"
+#include "seat.h"
+
+#define DISPLAY_MANAGER "display-manager.service"
+
+#define STEP_UNIT     "unit"
+#define STEP_VTCON    "vtcon"
+#define STEP_FIRMWARE "firmware"
+
+/* How long a compositor may take to drop a card it was asked to drop */
+#define DROP_MS 3000
+/* A kernel write that takes longer is left behind */
+#define WRITE_MS      5000
+#define LOOK_AGAIN_MS 50
+/* What is left of the time for the steps that come after a wait */
+#define RESERVE_MS 1000
+
+/* --- One change ------------------------------------------------------------------------------- */
+
+static int announce(const struct seat_way *way, const char *verb, const char *object,
+		    const char *old_value)
+{
+	int r = 0;
+
+	if (!way->ctx->dry_run)
+		r = journal_add(way->journal, verb, object, old_value, "");
+	if (r >= 0)
+		return 0;
+	helper_say(way->ctx, "cannot note in run/usher what the host's screen was: %s: see df /run",
+		   strerror(-r));
+	return r;
+}
+
+/* Until the child has ended. Return: its exit code, -ETIMEDOUT */
+static int child_wait(pid_t pid, long long deadline)
+{
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (deadline_left(deadline) == 0)
+			return -ETIMEDOUT;
+		(void)poll(NULL, 0, 2);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+/*
+ * kernel_write() - a write that may never return, by a process that can be left behind
+ *
+ * Return: 0, -ETIMEDOUT, else as attr_write()
+ */
+static int kernel_write(const struct helper_ctx *ctx, const char *path, const char *value)
+{
+	const int keep[] = { ctx->rootfd };
+	int left = deadline_left(ctx->deadline), r;
+	pid_t pid;
+
+	if (helper_would(ctx, "write /%s %s", path, value))
+		return 0;
+	pid = spawn_detached(keep, ARRAY_SIZE(keep));
+	if (pid < 0)
+		return (int)pid;
+	if (pid == 0)
+		_exit(-attr_write(ctx->rootfd, path, value));
+	r = child_wait(pid, deadline_in(left < WRITE_MS ? left : WRITE_MS));
+	return r > 0 ? -r : r;
+}
+
+/* --- Nobody has it open ----------------------------------------------------------------------- */
+
+/* Return: 0 nobody any more, the pid > 0 of who still has it, else -errno */
+static pid_t wait_free(const struct seat_way *way, int ms)
+{
+	long long until = deadline_in(ms);
+
+	for (;;) {
+		pid_t pid = screen_holder(way->ctx->rootfd, way->screen);
+
+		if (pid <= 0 || deadline_left(until) == 0)
+			return pid;
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+}
+
+static int time_for_users(const struct seat_way *way)
+{
+	int left = deadline_left(way->ctx->deadline);
+
+	return left > 2 * RESERVE_MS ? left - RESERVE_MS : left / 2;
+}
+
+static int send_uevent(const struct seat_way *way, const char *action)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < way->screen->cards.nr; i++) {
+		char path[PATH_MAX];
+
+		r = path_format(path, sizeof(path), "sys/class/drm/%s/uevent",
+				strrchr(way->screen->cards.names[i], '/') + 1);
+		if (r == 0)
+			r = kernel_write(way->ctx, path, action);
+	}
+	return r;
+}
+
+/*
+ * ask_to_drop() - compositors drop a card that is not their first when udev says it has gone
+ *
+ * Return: 0 dropped, 1 not
+ * Seen on: KWin 5.24 and later, mutter 3.38 and later, wlroots 0.15 and later
+ * ABI: Documentation/ABI/testing/sysfs-uevent
+ */
+static int ask_to_drop(const struct seat_way *way)
+{
+	if (way->screen->boot_vga || way->screen->cards.nr == 0)
+		return 1;
+	if (send_uevent(way, "remove") < 0)
+		return 1;
+	if (wait_free(way, way->ctx->dry_run ? 0 : DROP_MS) == 0)
+		return 0;
+	/* It does not know how to: as if nothing had been */
+	(void)send_uevent(way, "add");
+	return 1;
+}
+
+/* Another seat's users are none of our business: the display manager is theirs, too */
+static bool others_work(const struct session_list *sessions, const char *seat)
+{
+	for (size_t i = 0; i < sessions->nr; i++) {
+		const struct session *session = &sessions->sessions[i];
+
+		if (session->graphical && *session->seat && strcmp(session->seat, seat) != 0)
+			return true;
+	}
+	return false;
+}
+
+static int stop_display_manager(const struct seat_way *way)
+{
+	int left = time_for_users(way);
+	int r = sysbus_unit_active(DISPLAY_MANAGER, left);
+
+	if (r <= 0)
+		return r < 0 && r != -ENOENT && r != -ECONNREFUSED ? r : 0;
+	if (helper_would(way->ctx, "stop unit %s", DISPLAY_MANAGER))
+		return 0;
+	r = announce(way, STEP_UNIT, DISPLAY_MANAGER, "active");
+	if (r == 0)
+		r = sysbus_stop_unit(DISPLAY_MANAGER, left);
+	if (r < 0)
+		helper_say(way->ctx, "%s does not stop: %s: see systemctl status %s",
+			   DISPLAY_MANAGER, strerror(-r), DISPLAY_MANAGER);
+	return r < 0 ? r : 0;
+}
+
+/* Whether its programs have gone is looked at in any case */
+static void say_session(const struct seat_way *way, const char *id, int error)
+{
+	if (error < 0)
+		helper_say(way->ctx, "session %s cannot be ended: %s: see loginctl", id,
+			   strerror(-error));
+}
+
+/* The sessions of this seat that did not end with the display manager, or have none */
+static void end_sessions(const struct seat_way *way, const struct session_list *sessions,
+			 const char *seat)
+{
+	for (size_t i = 0; i < sessions->nr; i++) {
+		const struct session *session = &sessions->sessions[i];
+
+		if (!session->graphical || strcmp(session->seat, seat) != 0 ||
+		    helper_would(way->ctx, "end session %s of %s", session->id, session->user))
+			continue;
+		say_session(way, session->id,
+			    sysbus_end_session(session->id, time_for_users(way)));
+	}
+}
+
+/* A compositor that was started from a text login has that login's session */
+static void end_holders_session(const struct seat_way *way, pid_t pid)
+{
+	char id[SESSION_STRLEN];
+
+	if (session_of(way->ctx->rootfd, pid, id) > 0 &&
+	    !helper_would(way->ctx, "end session %s", id))
+		say_session(way, id, sysbus_end_session(id, time_for_users(way)));
+}
+
+static int say_held(const struct seat_way *way, pid_t pid)
+{
+	char who[64];
+
+	if (pid < 0) {
+		helper_say(way->ctx, "cannot look at who uses GPU %s: %s: see fuser -v /dev/dri/*",
+			   way->addr, strerror((int)-pid));
+		return 1;
+	}
+	screen_holder_name(way->ctx->rootfd, pid, who, sizeof(who));
+	helper_say(way->ctx,
+		   "GPU %s is still in use by %s after the desktop was told to end: stop that "
+		   "program, then start the guest again",
+		   way->addr, who);
+	return 1;
+}
+
+static int end_users(const struct seat_way *way)
+{
+	_cleanup_session_list_ struct session_list sessions = { 0 };
+	char seat[64] = "seat0";
+	pid_t pid;
+
+	if (ask_to_drop(way) == 0)
+		return 0;
+	if (way->screen->cards.nr > 0)
+		card_seat(way->ctx->rootfd, way->screen->cards.names[0], seat, sizeof(seat));
+	if (session_list(way->ctx->rootfd, &sessions) < 0)
+		return say_held(way, -EIO);
+	if (!others_work(&sessions, seat) && stop_display_manager(way) < 0)
+		return 1;
+	if (way->ctx->dry_run)
+		return 0;
+	if (way->users) {
+		end_sessions(way, &sessions, seat);
+		pid = screen_holder(way->ctx->rootfd, way->screen);
+		if (pid > 0)
+			end_holders_session(way, pid);
+	}
+	pid = wait_free(way, time_for_users(way));
+	return pid == 0 ? 0 : say_held(way, pid);
+}
+
+/* --- No text on it, and no frame buffer of the firmware's ------------------------------------------- */
+
+static int say_write(const struct seat_way *way, const char *path, int error)
+{
+	helper_say(way->ctx, "cannot take the text console from GPU %s: /%s: %s: see dmesg",
+		   way->addr, path, strerror(-error));
+	return 1;
+}
+
+/* Where the host has another frame buffer the console moves there by itself */
+static int leave_consoles(const struct seat_way *way)
+{
+	_cleanup_strlist_ struct strlist consoles = { 0 };
+	int r = 0;
+
+	if (way->screen->fbs.nr > 0 && screen_other_fbs(way->ctx->rootfd, way->screen) == 0)
+		r = screen_fb_consoles(way->ctx->rootfd, &consoles);
+	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
+		char path[PATH_MAX];
+
+		r = path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind",
+				consoles.names[i]);
+		if (r == 0)
+			r = announce(way, STEP_VTCON, consoles.names[i], "1");
+		if (r == 0)
+			r = kernel_write(way->ctx, path, "0");
+		if (r < 0)
+			return say_write(way, path, r);
+	}
+	return r < 0;
+}
+
+static int leave_firmware(const struct seat_way *way)
+{
+	for (size_t i = 0; i < way->screen->firmware.nr; i++) {
+		const char *name = way->screen->firmware.names[i];
+		const char *device = strrchr(name, '/') + 1;
+		char path[PATH_MAX];
+		int r = path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%.*s/unbind",
+				    (int)(device - name - 1), name);
+
+		if (r == 0)
+			r = announce(way, STEP_FIRMWARE, name, "bound");
+		if (r == 0)
+			r = kernel_write(way->ctx, path, device);
+		if (r < 0)
+			return say_write(way, path, r);
+	}
+	return 0;
+}
+
+int seat_release(const struct seat_way *way)
+{
+	pid_t pid = screen_holder(way->ctx->rootfd, way->screen);
+
+	if (pid < 0)
+		return say_held(way, pid);
+	if (pid > 0 && end_users(way) != 0)
+		return 1;
+	if (leave_consoles(way) != 0)
+		return 1;
+	return leave_firmware(way);
+}
+
+/* --- And back --------------------------------------------------------------------------------- */
+
+static int return_unit(const struct helper_ctx *ctx, const char *unit)
+{
+	int r;
+
+	if (strcmp(unit, DISPLAY_MANAGER) != 0)
+		return -EBADMSG;
+	if (helper_would(ctx, "start unit %s", unit))
+		return 0;
+	r = sysbus_start_unit(unit, deadline_left(ctx->deadline));
+	/* It was uninstalled meanwhile */
+	return r == -ENOENT ? 0 : r;
+}
+
+static bool is_plain(const char *name)
+{
+	return *name && *name != '.' && !strchr(name, '/');
+}
+
+static int return_console(const struct helper_ctx *ctx, const char *console)
+{
+	char path[PATH_MAX];
+
+	if (!is_plain(console) ||
+	    path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind", console) < 0)
+		return -EBADMSG;
+	return kernel_write(ctx, path, "1");
+}
+
+/* A GPU driver that has taken the memory since does not give it to the firmware's again: as before */
+static int return_firmware(const struct helper_ctx *ctx, const char *name)
+{
+	const char *device = strchr(name, '/');
+	char path[PATH_MAX];
+	int r;
+
+	if (!device || !is_plain(device + 1) || *name == '.' ||
+	    path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%.*s/bind", (int)(device - name),
+			name) < 0)
+		return -EBADMSG;
+	r = kernel_write(ctx, path, device + 1);
+	return r == -ENODEV || r == -ENOENT || r == -EBUSY ? 0 : r;
+}
+
+static const struct {
+	const char *verb;
+	int (*undo)(const struct helper_ctx *ctx, const char *object);
+	const char *text; /* with what and why */
+} returns[] = {
+	{ STEP_UNIT, return_unit, "%s cannot be started again: %s: systemctl start %s brings the "
+				  "desktop back" },
+	{ STEP_VTCON, return_console,
+	  "the text console %s cannot be bound again: %s: see /sys/class/vtconsole/%s" },
+	{ STEP_FIRMWARE, return_firmware,
+	  "the firmware's frame buffer %s cannot be bound again: %s: see dmesg (%s)" },
+};
+
+static int return_one(const struct helper_ctx *ctx, const struct journal_record *record)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(returns); i++) {
+		int r;
+
+		if (strcmp(returns[i].verb, record->verb) != 0)
+			continue;
+		r = returns[i].undo(ctx, record->object);
+/* The rows' own literals, each with three %s */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		if (r < 0)
+			helper_say(ctx, returns[i].text, record->object, strerror(-r),
+				   record->object);
+#pragma GCC diagnostic pop
+		return r;
+	}
+	helper_say(ctx, "run/usher/%s/seat.journal has a record '%s' that is none of ours",
+		   ctx->claim.uuid, record->verb);
+	return -EBADMSG;
+}
+
+size_t seat_return(const struct helper_ctx *ctx, struct journal *journal)
+{
+	size_t left = 0;
+
+	for (size_t i = journal->nr; i > 0; i--) {
+		const struct journal_record *record = &journal->records[i - 1];
+
+		if (record->undone)
+			continue;
+		if (return_one(ctx, record) < 0 ||
+		    (!ctx->dry_run && journal_undone(journal, i - 1) < 0))
+			left++;
+	}
+	return left;
+}
