@@ -208,6 +208,11 @@ CASES ?= cache checkerboard slab
 bench-hugepages:
 	test/lab/measure IMAGE=$(IMAGE) hugepages $(CASES)
 
+# In the lab's machine: usher-display beside ddcutil; a hundred lives of the inhibitor
+.PHONY: bench-display bench-nosleep
+bench-display bench-nosleep: bench-%:
+	test/lab/bench/run $* $(IMAGE)
+
 # --- The sample host ------------------------------------------------------------------------------
 .PHONY: demo
 demo:
@@ -231,6 +236,7 @@ clean:
 .PHONY: help
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
-	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages demo test install uninstall clean'
+	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages bench-display' \
+		'bench-nosleep demo test install uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -96,9 +96,9 @@ claim_of() {
 	modprobe i2c-dev
 	host_before
 	guest_define show
-	policy show "$(section good GUD:2401 'host_input = dp1')" "$(section slow SLO 'host_input = dp1')" \
-		"$(section naks NAK:2401 'host_input = dp1')" "$(section garbled GAR)" \
-		"$(section deaf DEF:2401 'host_input = dp1')" "$(section bounces BNC 'host_input = dp1')" \
+	policy show "$(section good GUD:2401 'host_input = dp1')" "$(section slow SLO:2401 'host_input = dp1')" \
+		"$(section naks NAK:2401 'host_input = dp1')" "$(section garbled GAR:2401)" \
+		"$(section deaf DEF:2401 'host_input = dp1')" "$(section bounces BNC:2401 'host_input = dp1')" \
 		"$(section twin TWN:2401:A1 'host_input = dp1')" \
 		"$(section nameless NOS:0007 'host_input = dp1')" \
 		"$(section hangs HNG:2401 'host_input = dp1')"

@@ -47,7 +47,7 @@ log_has() {
 }
 
 inhibitors() {
-	systemd-inhibit --list --no-legend --no-pager | grep -c ' usher-nosleep '
+	systemd-inhibit --list --no-legend --no-pager | grep -c ' usher-nosleep ' || true
 }
 
 # held_for GUEST
@@ -57,7 +57,7 @@ held_for() {
 }
 
 nobody_holds() {
-	! inhibitors
+	[[ $(inhibitors) == 0 ]]
 }
 
 user_suspends() {
@@ -65,7 +65,7 @@ user_suspends() {
 }
 
 suspends_so_far() {
-	journalctl -k --since "$since" --no-pager -o cat | grep -c 'PM: suspend entry'
+	journalctl -k --since "$since" --no-pager -o cat | grep -c 'PM: suspend entry' || true
 }
 
 has_slept() {
@@ -92,32 +92,26 @@ allowed() {
 	host_unchanged
 }
 
-@test "the host does not sleep under a guest, and may when the guest has been destroyed" {
-	guest_define awake
-	policy awake
-	guest_start awake
-	held_for awake
-	refused awake
-	guest_destroy awake
-	allowed
-}
-
-@test "the host may sleep again when QEMU has been killed" {
-	guest_define awake
-	policy awake
-	guest_start awake
-	held_for awake
-	kill -9 "$(guest_pid awake)"
-	wait_for 20 guest_off awake
-	allowed
-}
-
-@test "the host may sleep again when the guest has powered itself off" {
-	guest_define awake "boot=$(boot_image)"
-	policy awake
-	guest_start awake
-	held_for awake
-	guest_power_off awake
+@test "the host does not sleep under guests, and may when the last has ended: destroyed, killed, by itself" {
+	guest_define one
+	guest_define two
+	guest_define three "boot=$(boot_image)"
+	policy one
+	policy two '[nosleep]' 'inhibit = sleep idle'
+	policy three
+	virsh start one &
+	virsh start two &
+	virsh start three
+	wait
+	held_for one
+	refused one
+	guest_destroy one
+	assert_equal "$(inhibitors)" 2
+	kill -9 "$(guest_pid two)"
+	wait_for 10 not held_for two
+	held_for three
+	refused three
+	guest_power_off three
 	allowed
 }
 
@@ -135,27 +129,29 @@ allowed() {
 	allowed
 }
 
-@test "two guests keep it awake each by itself, whatever is restarted" {
+@test "a guest keeps the host awake whatever is restarted, by one process" {
 	local pid
 	guest_define one
 	policy one
-	guest_define two
-	policy two '[nosleep]' 'inhibit = sleep idle'
 	guest_start one
-	guest_start two
-	assert_equal "$(inhibitors)" 2
+	assert_equal "$(inhibitors)" 1
 	pid=$(systemctl show -P MainPID "usher-nosleep-$(guest_uuid one)")
 	systemctl restart libvirtd
 	systemctl restart systemd-logind
 	wait_for 5 held_for one
 	systemctl kill -s KILL systemd-logind
 	wait_for 10 held_for one
-	assert_equal "$(inhibitors)" 2
+	# logind hears nobody until it is restarted; the lock is in its hands all the time
+	systemctl restart dbus
+	systemctl restart systemd-logind
+	wait_for 10 held_for one
 	assert_equal "$(systemctl show -P MainPID "usher-nosleep-$(guest_uuid one)")" "$pid"
-	guest_destroy two
-	refused one
+	# It has lost its bus, and would wait for it half a minute
+	systemctl restart libvirtd
+	wait_for 20 guest_running one
 	guest_destroy one
-	allowed
+	wait_for 10 nobody_holds
+	host_unchanged
 }
 
 @test "sleep that comes all the same is logged, and said by check" {
