@@ -92,7 +92,7 @@ static int find_qemu(const struct event *event, const struct host *host, const s
 	    attr_read_ull(host->rootfd, path, &number) == 0 && number <= INT_MAX &&
 	    phase_owner(host, (pid_t)number, ret) == 0)
 		return 0;
-	pid = process_find_arg(host->rootfd, claim->uuid);
+	pid = process_find_qemu(host->rootfd, claim->uuid);
 	if (pid == 0)
 		return -ESRCH;
 	return pid < 0 ? (int)pid : phase_owner(host, pid, ret);

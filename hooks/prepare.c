@@ -173,7 +173,7 @@ static int clear_way(const struct event *event, const struct host *host,
 		     const struct domain *domain)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
-	pid_t pid = process_find_arg(host->rootfd, domain->uuid);
+	pid_t pid = process_find_qemu(host->rootfd, domain->uuid);
 	int r;
 
 	if (pid > 0) {

@@ -118,33 +118,68 @@ static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, const vo
 	return found;
 }
 
-static int cmdline_has(int rootfd, pid_t pid, const void *what)
+/* One that is too long to be a QEMU's counts as empty */
+static int cmdline_read(int rootfd, pid_t pid, char **ret, size_t *ret_len)
 {
-	_cleanup_free_ char *cmdline = NULL;
 	char path[64];
-	size_t len = 0;
-	int r;
+	int r = path_format(path, sizeof(path), "proc/%d/cmdline", (int)pid);
 
-	r = path_format(path, sizeof(path), "proc/%d/cmdline", (int)pid);
-	if (r < 0)
-		return r;
-	r = attr_read_all(rootfd, path, CMDLINE_MAX, &cmdline, &len);
-	if (r < 0)
-		return r == -E2BIG ? 0 : r;
-	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1)
-		if (strcmp(word, what) == 0)
-			return 1;
-	return 0;
+	if (r == 0)
+		r = attr_read_all(rootfd, path, CMDLINE_MAX, ret, ret_len);
+	return r == -E2BIG ? 0 : r;
 }
 
 int process_has_arg(int rootfd, pid_t pid, const char *arg)
 {
-	return cmdline_has(rootfd, pid, arg);
+	_cleanup_free_ char *cmdline = NULL;
+	size_t len = 0;
+	int r = cmdline_read(rootfd, pid, &cmdline, &len);
+
+	if (r < 0)
+		return r;
+	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1)
+		if (strcmp(word, arg) == 0)
+			return 1;
+	return 0;
 }
 
-pid_t process_find_arg(int rootfd, const char *arg)
+/* "0::/user.slice/user-1000.slice/session-2.scope", or lines like "1:name=systemd:/user.slice/..." */
+static int in_user_slice(int rootfd, pid_t pid)
 {
-	return lowest_pid(rootfd, cmdline_has, arg);
+	_cleanup_free_ char *cgroup = NULL;
+	char path[64];
+	size_t len;
+	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid);
+
+	if (r == 0)
+		r = attr_read_all(rootfd, path, CMDLINE_MAX, &cgroup, &len);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : strstr(cgroup, ":/user.slice/") != NULL;
+}
+
+static int is_qemu(int rootfd, pid_t pid, const void *what)
+{
+	_cleanup_free_ char *cmdline = NULL;
+	bool option = false;
+	size_t len = 0;
+	int r = cmdline_read(rootfd, pid, &cmdline, &len);
+
+	if (r < 0)
+		return r;
+	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1) {
+		if (option && strcmp(word, what) == 0) {
+			r = in_user_slice(rootfd, pid);
+			return r < 0 ? r : !r;
+		}
+		option = strcmp(word, "-uuid") == 0;
+	}
+	return 0;
+}
+
+pid_t process_find_qemu(int rootfd, const char *uuid)
+{
+	return lowest_pid(rootfd, is_qemu, uuid);
 }
 
 struct open_search {

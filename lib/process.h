@@ -28,13 +28,15 @@ int process_alive(int rootfd, const struct process *process) _must_check_;
 int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
 
 /**
- * process_find_arg() - a process with @arg as one whole word of its command line
+ * process_find_qemu() - the QEMU of the guest with this uuid
  *
- * QEMU is started with "-uuid", UUID; a path that merely contains the uuid is no match.
+ * libvirt starts it with the words "-uuid", UUID, in a scope of machine.slice or, without cgroups,
+ * among its own; what bears the uuid otherwise (virsh start UUID, virt-viewer UUID) or runs in
+ * user.slice is somebody else's process.
  *
  * Return: the lowest such pid > 0, 0 when there is none, else -errno
  */
-pid_t process_find_arg(int rootfd, const char *arg) _must_check_;
+pid_t process_find_qemu(int rootfd, const char *uuid) _must_check_;
 
 /** process_has_arg() - is @arg one whole word of its command line. Return: 1 or 0, else -errno */
 int process_has_arg(int rootfd, pid_t pid, const char *arg) _must_check_;

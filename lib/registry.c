@@ -136,7 +136,7 @@ int registry_alive(int rootfd, const struct claim *claim)
 	r = kept(rootfd, claim);
 	if (r != 0)
 		return r;
-	pid = process_find_arg(rootfd, claim->uuid);
+	pid = process_find_qemu(rootfd, claim->uuid);
 	if (pid != 0)
 		return pid > 0 ? 1 : (int)pid;
 	r = vfio_nodes(rootfd, claim, &paths);

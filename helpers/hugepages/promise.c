@@ -19,7 +19,7 @@ bool gives_back_at_start(int rootfd, const struct claim *claim)
 
 	if (!value || strcmp(value, "started") != 0)
 		return false;
-	qemu = process_find_arg(rootfd, claim->uuid);
+	qemu = process_find_qemu(rootfd, claim->uuid);
 	return qemu <= 0 || process_has_arg(rootfd, qemu, "-incoming") <= 0;
 }
 
@@ -85,7 +85,7 @@ static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
 		       struct promises *promises)
 {
 	_cleanup_needs_ struct needs needs = { 0 };
-	pid_t qemu = process_find_arg(ctx->rootfd, claim->uuid);
+	pid_t qemu = process_find_qemu(ctx->rootfd, claim->uuid);
 	int r = needs_load(claim, &needs);
 
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {

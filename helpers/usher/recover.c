@@ -30,7 +30,7 @@ static int find_guest(const struct host *host, const char *guest, char ret[stati
 
 		if (strcmp(claims.claims[i].guest, guest) != 0)
 			continue;
-		pid = process_find_arg(host->rootfd, claims.claims[i].uuid);
+		pid = process_find_qemu(host->rootfd, claims.claims[i].uuid);
 		if (pid > 0) {
 			usher_say("%s: the guest runs (QEMU is pid %d): shut it down first", guest,
 				  (int)pid);

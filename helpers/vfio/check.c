@@ -325,7 +325,7 @@ static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *cl
 		return say_errno(ctx, device, (int)pid);
 	if (pid == 0)
 		return 0;
-	if (device->on_vfio && process_find_arg(ctx->rootfd, ctx->claim.uuid) == pid)
+	if (device->on_vfio && process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid)
 		return 0;
 	say_opened(ctx, device, pid);
 	return 1;

@@ -49,7 +49,7 @@ static int look_writer(const struct helper_ctx *ctx, const struct vfio_disk *dis
 	pid = process_find_writer(ctx->rootfd, nodes, disk->nodes.nr);
 	if (pid < 0)
 		return say_errno(ctx, disk, (int)pid);
-	if (pid == 0 || process_find_arg(ctx->rootfd, ctx->claim.uuid) == pid)
+	if (pid == 0 || process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid)
 		return 0;
 	process_describe(ctx->rootfd, pid, who, sizeof(who));
 	helper_say(ctx,

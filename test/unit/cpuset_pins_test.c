@@ -77,7 +77,7 @@ static void what_does_not_parse_is_refused_with_its_line(void **state)
 		{ "cpus = 2\nvcpu = -1 2\n", "[cpuset] vcpu = -1 2" },
 		{ "cpus = 2\nvcpu = 99999999999999999999 2\n",
 		  "[cpuset] vcpu = 99999999999999999999 2" },
-		{ "cpus = 2\nvcpu = 0 2,\n", "[cpuset] vcpu = 0 2," },
+		{ "cpus = 2\nvcpu = 0 2-\n", "[cpuset] vcpu = 0 2-" },
 		{ "cpus = 2\nvcpu = 0 3\n", "[cpuset] vcpu = 0 3" },
 		{ "cpus = 2-3\nvcpu = 0 2\nvcpu = 0 3\n", "[cpuset] vcpu = 0 3" },
 		{ "cpus = 2\nvcpu = 0 2\nemulator = a\n", "[cpuset] emulator = a" },

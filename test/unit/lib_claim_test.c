@@ -215,19 +215,37 @@ static void a_zombie_is_no_process_and_a_broken_stat_no_answer(void **state)
 	assert_int_equal(process_identify(tree->rootfd, 44, &process), -EBADMSG);
 }
 
-static void a_uuid_is_found_as_a_whole_word_only(void **state)
+static void a_qemu_is_known_by_its_uuid_option(void **state)
 {
 	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
 	static const char helper[] = "usher-vfio\0/run/usher/" UUID_B "/claim.ini";
+	static const char virsh[] = "virsh\0start\0" UUID_B;
+	static const char viewer[] = "virt-viewer\0-uuid=" UUID_B "\0" UUID_B "\0-uuid";
 	const struct tree *tree = *state;
 
-	assert_int_equal(process_find_arg(tree->rootfd, UUID_A), 0);
+	fake_process(tree, 91, 1, "S", virsh, sizeof(virsh));
+	fake_process(tree, 92, 1, "S", viewer, sizeof(viewer));
+
+	assert_int_equal(process_find_qemu(tree->rootfd, UUID_A), 0);
 	fake_process(tree, 900, 1, "S", qemu, sizeof(qemu));
 	fake_process(tree, 90, 1, "S", helper, sizeof(helper));
 	fake_process(tree, 1000, 1, "S", qemu, sizeof(qemu));
 	tree_file(tree, "proc/meminfo", "x");
-	assert_int_equal(process_find_arg(tree->rootfd, UUID_A), 900);
-	assert_int_equal(process_find_arg(tree->rootfd, UUID_B), 0);
+	assert_int_equal(process_find_qemu(tree->rootfd, UUID_A), 900);
+	assert_int_equal(process_find_qemu(tree->rootfd, UUID_B), 0);
+}
+
+static void a_users_own_process_is_no_guest_of_the_hosts(void **state)
+{
+	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
+	const struct tree *tree = *state;
+
+	fake_process(tree, 900, 1, "S", qemu, sizeof(qemu));
+	tree_file(tree, "proc/900/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	assert_int_equal(process_find_qemu(tree->rootfd, UUID_A), 0);
+	tree_file(tree, "proc/900/cgroup",
+		  "0::/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvirt/emulator\n");
+	assert_int_equal(process_find_qemu(tree->rootfd, UUID_A), 900);
 }
 
 static void who_holds_a_file_open_is_found(void **state)
@@ -648,7 +666,8 @@ int main(void)
 		tree_test(a_number_of_a_claim_has_a_fallback),
 		tree_test(a_process_is_known_by_pid_and_start_time),
 		tree_test(a_zombie_is_no_process_and_a_broken_stat_no_answer),
-		tree_test(a_uuid_is_found_as_a_whole_word_only),
+		tree_test(a_qemu_is_known_by_its_uuid_option),
+		tree_test(a_users_own_process_is_no_guest_of_the_hosts),
 		tree_test(who_holds_a_file_open_is_found),
 		tree_test(claims_are_listed_and_broken_ones_counted),
 		tree_test(a_claim_lives_as_long_as_its_owner),
