@@ -28,10 +28,12 @@
  * bear the guest's name, to tell them apart by uuid.
  */
 
-#define LOCK_MS	     2000
-#define STOPPED_MS   2000
-#define RELEASE_MS   5000
-#define RECONNECT_MS 2000
+#define LOCK_MS	   2000
+#define STOPPED_MS 2000
+/* Of it, what the lock may take: the rest is for the undo */
+#define STOPPED_LOCK_MS 1000
+#define RELEASE_MS	5000
+#define RECONNECT_MS	2000
 /* What the process that goes on alone may wait for: a hook or helper that is still at work */
 #define RETURN_LOCK_MS 120000
 
@@ -52,6 +54,22 @@ static struct claim *pick(struct claims *claims, const char *guest, const char *
 	return found;
 }
 
+/* Whose it is cannot be read from it; the guest's own is told from its XML */
+static void say_unreadable(const struct event *event, const struct host *host,
+			   const struct claims *claims)
+{
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct domain_error err;
+
+	if (domain_read(STDIN_FILENO, &domain, &err) < 0 ||
+	    !strlist_has(&claims->unreadable, domain.uuid))
+		return;
+	phase_say(host, LOG_ERR, event->guest,
+		  "the claim /run/usher/%s/claim.ini cannot be read (%s): nothing of this guest is "
+		  "given back: install the usher that wrote it and run usher recover, or reboot",
+		  domain.uuid, claims->why);
+}
+
 /* Return: 1 found, 0 the guest has no claim */
 static int find_claim(const struct event *event, struct host *host, struct claim *ret)
 {
@@ -62,6 +80,8 @@ static int find_claim(const struct event *event, struct host *host, struct claim
 	host->statefd = state_open(host->rootfd, false);
 	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0)
 		return 0;
+	if (claims.unreadable.nr)
+		say_unreadable(event, host, &claims);
 	found = pick(&claims, event->guest, NULL, &nr);
 	if (nr > 1) {
 		_cleanup_domain_ struct domain domain = { 0 };
@@ -143,6 +163,16 @@ int phase_start(const struct event *event, struct host *host)
 	return find_claim(event, host, &claim) == 0 ? 0 : run_scripts(event, host, &claim);
 }
 
+/* Return: 1 the policy calls a step of `started` required, so without them the guest shall not run */
+static int requires_started(const struct claim *claim)
+{
+	for (size_t i = 0; i < nr_steps; i++)
+		if (steps[i].phase == STEP_STARTED && step_wanted(&steps[i], claim) &&
+		    step_required(&steps[i], claim))
+			return 1;
+	return 0;
+}
+
 int phase_started(const struct event *event, struct host *host)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
@@ -153,8 +183,13 @@ int phase_started(const struct event *event, struct host *host)
 	if (find_claim(event, host, &claim) == 0)
 		return 0;
 	lock = giveback_lock(host, claim.uuid, LOCK_MS);
+	if (lock < 0)
+		phase_say(host, LOG_ERR, event->guest,
+			  "cannot lock the claim: %s: its CPUs are not isolated, its monitors not "
+			  "switched, the host may sleep",
+			  strerror(-lock));
 	if (lock < 0 || make_running(event, host, &claim) < 0)
-		return 0;
+		return requires_started(&claim);
 	r = apply_started(host, &claim, &result);
 	if (r > 0 && result.failures)
 		(void)fputs(result.failures, stderr);
@@ -223,23 +258,24 @@ int phase_stopped(const struct event *event, struct host *host)
 	_cleanup_step_result_ struct step_result result = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
 	_cleanup_close_ int lock = -1;
+	long long deadline = deadline_in(STOPPED_MS);
 	struct process daemon;
 
 	if (find_claim(event, host, &claim) == 0)
 		return 0;
-	lock = giveback_lock(host, claim.uuid, LOCK_MS);
+	lock = giveback_lock(host, claim.uuid, STOPPED_LOCK_MS);
 	/* A hook of this guest is still at work: release waits for it, and undoes these too */
 	if (lock < 0)
 		return 0;
 	if (phase_owner(host, getppid(), &daemon) == 0)
 		(void)claim_set_state(host->statefd, &claim, CLAIM_ENDING, &daemon);
-	(void)steps_run(host, &claim, "undo", STEP_STARTED, STOPPED_MS, &result);
+	(void)steps_run(host, &claim, "undo", STEP_STARTED, deadline_left(deadline) ?: 1, &result);
 	if (!scripts_wanted(&claim))
 		return 0;
 	/* release waits for its lock when it needs longer */
 	cleanup_close(&lock);
 	lock = -1;
-	(void)run_apart(event, host, &claim, stopped_work, STOPPED_MS);
+	(void)run_apart(event, host, &claim, stopped_work, deadline_left(deadline));
 	return 0;
 }
 

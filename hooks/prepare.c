@@ -85,13 +85,17 @@ static int get_domain(const struct event *event, const struct host *host, struct
 /* A process start and nothing else, unless somebody holds something */
 static int prepare_unmanaged(const struct event *event, struct host *host)
 {
+	_cleanup_step_result_ struct step_result result = { 0 };
 	_cleanup_claims_ struct claims claims = { 0 };
 	_cleanup_domain_ struct domain domain = { 0 };
 	struct domain_error err;
 	struct conflict conflict;
 
 	host->statefd = state_open(host->rootfd, false);
-	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0 || claims.nr == 0)
+	if (host->statefd < 0)
+		return 0;
+	(void)giveback_dead(host, NULL, 0, &result);
+	if (registry_load(host->statefd, &claims) < 0 || claims.nr == 0)
 		return 0;
 	if (domain_read(STDIN_FILENO, &domain, &err) < 0)
 		return 0;
@@ -107,12 +111,24 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 
 /* --- the claim -------------------------------------------------------------------------------- */
 
+/* By somebody else, at this moment; what we ourselves could not give back is not */
+static bool is_being_returned(const struct host *host, const struct claim *claim)
+{
+	return claim->state == CLAIM_RETURNING && claim->owner.pid != getpid() &&
+	       registry_alive(host->rootfd, claim) > 0;
+}
+
 static int refuse_conflict(const struct event *event, const struct host *host,
 			   const struct conflict *conflict)
 {
 	const char *guest = conflict->with->guest;
 
-	if (conflict->with->state == CLAIM_RETURNING)
+	if (conflict->with->state == CLAIM_RETURNING && !is_being_returned(host, conflict->with))
+		phase_say(host, LOG_ERR, event->guest,
+			  "%s could not be given back after guest %s: run usher recover, and see "
+			  "journalctl -t usher for what is in its way",
+			  conflict->what, guest);
+	else if (conflict->with->state == CLAIM_RETURNING)
 		phase_say(host, LOG_ERR, event->guest,
 			  "%s is still being given back by guest %s: try again in a moment; if it "
 			  "stays so, run usher recover",
@@ -122,6 +138,18 @@ static int refuse_conflict(const struct event *event, const struct host *host,
 			  "%s is held by guest %s: shut that guest down first, or take it out of "
 			  "this guest's XML",
 			  conflict->what, guest);
+	return 1;
+}
+
+/* What its guest holds is not known, so nothing can be taken safely */
+static int refuse_unreadable(const struct event *event, const struct host *host,
+			     const struct claims *claims)
+{
+	phase_say(host, LOG_ERR, event->guest,
+		  "the claim /run/usher/%s/claim.ini cannot be read (%s), so what that guest holds "
+		  "is not known: install the usher that wrote it, or, with that guest shut down, "
+		  "remove its directory or reboot",
+		  claims->unreadable.names[0], claims->why);
 	return 1;
 }
 
@@ -139,12 +167,12 @@ static int claim_try(const struct event *event, const struct host *host,
 		return lock;
 	r = registry_load(host->statefd, &claims);
 	if (r > 0)
-		log_line(host->rootfd, LOG_WARNING, "%d claims in /run/usher cannot be read", r);
-	if (r >= 0)
+		return refuse_unreadable(event, host, &claims);
+	if (r == 0)
 		r = conflict_find(domain, claim, &claims, &conflict);
 	if (r == 0)
 		r = claim_store(host->statefd, claim);
-	else if (r > 0 && (conflict.with->state != CLAIM_RETURNING || !deadline_left(deadline)))
+	else if (r > 0 && (!deadline_left(deadline) || !is_being_returned(host, conflict.with)))
 		return refuse_conflict(event, host, &conflict);
 	if (r <= 0)
 		return r;
@@ -229,30 +257,12 @@ static int run_scripts(const struct event *event, const struct host *host,
 	return undo_prepare(event, host, claim);
 }
 
-/* What an earlier run could not give back yet lies beside the claim: journals, a worker's mark */
-static bool has_leftovers(const struct host *host, const char *uuid)
-{
-	static const char lock[] = ".lock";
-	_cleanup_strlist_ struct strlist names = { 0 };
-
-	if (attr_list(host->statefd, uuid, &names) < 0)
-		return true;
-	for (size_t i = 0; i < names.nr; i++) {
-		size_t len = strlen(names.names[i]);
-
-		if (strcmp(names.names[i], CLAIM_FILE) != 0 &&
-		    (len < strlen(lock) || strcmp(names.names[i] + len - strlen(lock), lock) != 0))
-			return true;
-	}
-	return false;
-}
-
 /* Nothing was touched for this claim; what is older than it must not be forgotten with it */
 static void drop_claim(const struct host *host, const struct claim *claim)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
 
-	if (!has_leftovers(host, claim->uuid))
+	if (!registry_leftovers(host->statefd, claim->uuid))
 		(void)state_remove_dir(host->statefd, claim->uuid);
 	else if (giveback_claim(host, claim, &result) != 0)
 		log_line(host->rootfd, LOG_WARNING, "%s: an earlier run is not given back yet",

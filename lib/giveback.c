@@ -11,7 +11,8 @@
 #include "registry.h"
 #include "state.h"
 
-#define LOCK_FILE "claim.lock"
+#define LOCK_FILE     "claim.lock"
+#define SWEEP_LOCK_MS 500
 
 int giveback_lock(const struct host *host, const char *uuid, int timeout_ms)
 {
@@ -85,12 +86,22 @@ static int giveback_one(const struct host *host, const struct claim *claim, cons
 	return giveback_claim(host, claim, result);
 }
 
+/* A claim is made under the lock: without it, or after a moment's wait, they stay */
+static void sweep(const struct host *host)
+{
+	_cleanup_close_ int lock = registry_lock(host->statefd, SWEEP_LOCK_MS);
+
+	if (lock >= 0)
+		registry_sweep(host->statefd);
+}
+
 int giveback_dead(const struct host *host, const char *uuid, int timeout_ms,
 		  struct step_result *result)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	int not_back = 0, r;
 
+	sweep(host);
 	r = registry_load(host->statefd, &claims);
 	if (r < 0)
 		return r;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ void claims_free(struct claims *claims)
 	for (size_t i = 0; i < claims->nr; i++)
 		claim_free(&claims->claims[i]);
 	free(claims->claims);
+	strlist_free(&claims->unreadable);
 	*claims = (struct claims){ 0 };
 }
 
@@ -37,11 +39,34 @@ static int claims_push(struct claims *claims, struct claim *claim)
 	return 0;
 }
 
+static int add_unreadable(struct claims *claims, const char *uuid, int error,
+			  const struct ini_error *err)
+{
+	if (claims->unreadable.nr == 0)
+		(void)snprintf(claims->why, sizeof(claims->why), "%s",
+			       error == -EBADMSG ? err->what : strerror(-error));
+	return strlist_add(&claims->unreadable, uuid);
+}
+
+/* Return: 0, -ENOMEM */
+static int load_one(int statefd, const char *uuid, struct claims *claims)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+	struct ini_error err = { 0 };
+	int r = claim_load(statefd, uuid, &claim, &err);
+
+	if (r == 0)
+		return claims_push(claims, &claim);
+	if (r == -ENOMEM || r == -ENOENT)
+		return r == -ENOENT ? 0 : r;
+	return add_unreadable(claims, uuid, r, &err);
+}
+
 int registry_load(int statefd, struct claims *ret)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	_cleanup_strlist_ struct strlist names = { 0 };
-	int left_out = 0, r;
+	int r;
 
 	if (statefd < 0)
 		return 0;
@@ -49,25 +74,52 @@ int registry_load(int statefd, struct claims *ret)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < names.nr; i++) {
-		_cleanup_claim_ struct claim claim = { 0 };
-		struct ini_error err;
-
-		if (!uuid_valid(names.names[i]))
-			continue;
-		r = claim_load(statefd, names.names[i], &claim, &err);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0) {
-			left_out++;
-			continue;
-		}
-		r = claims_push(&claims, &claim);
+		r = uuid_valid(names.names[i]) ? load_one(statefd, names.names[i], &claims) : 0;
 		if (r < 0)
 			return r;
 	}
 	*ret = claims;
 	claims = (struct claims){ 0 };
-	return left_out;
+	return (int)ret->unreadable.nr;
+}
+
+/* The claim itself, a lock, or what state_write() was killed over */
+static bool is_passing(const char *name)
+{
+	static const char lock[] = ".lock";
+	size_t len = strlen(name);
+
+	return *name == '.' || strcmp(name, CLAIM_FILE) == 0 ||
+	       (len > strlen(lock) && strcmp(name + len - strlen(lock), lock) == 0);
+}
+
+bool registry_leftovers(int statefd, const char *uuid)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (attr_list(statefd, uuid, &names) < 0)
+		return true;
+	for (size_t i = 0; i < names.nr; i++)
+		if (!is_passing(names.names[i]))
+			return true;
+	return false;
+}
+
+void registry_sweep(int statefd)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (attr_list(statefd, ".", &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		const char *uuid = names.names[i];
+		char path[UUID_STRLEN + sizeof("/" CLAIM_FILE)];
+
+		if (uuid_valid(uuid) &&
+		    path_format(path, sizeof(path), "%s/" CLAIM_FILE, uuid) == 0 &&
+		    attr_exists(statefd, path) == 0 && !registry_leftovers(statefd, uuid))
+			(void)state_remove_dir(statefd, uuid);
+	}
 }
 
 static int vfio_nodes(int rootfd, const struct claim *claim, struct strlist *paths)
