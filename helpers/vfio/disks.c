@@ -7,6 +7,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/blockdev.h"
+#include "../../lib/process.h"
 #include "uses.h"
 
 /* md on LVM on dm-crypt ... */
@@ -216,10 +217,22 @@ int disk_use(const struct use_look *look, const char *name)
 	return disk_find(look, name, 0);
 }
 
+/* A program can hold a disk like that, too: who asks for open files says more */
+static bool is_opened(const struct use_look *look, const char *name)
+{
+	char path[PATH_MAX];
+	const char *const paths[] = { path };
+
+	return path_format(path, sizeof(path), "/dev/%s", name) == 0 &&
+	       process_find_open(look->rootfd, paths, 1) > 0;
+}
+
 int disk_use_by_kernel(const struct use_look *look, const char *name)
 {
 	int r = blockdev_claimed(look->rootfd, name);
 
+	if (r > 0 && !look->force && is_opened(look, name))
+		return 0;
 	if (r > 0)
 		(void)snprintf(look->text, look->size,
 			       "holds %s, which the kernel keeps for another use, ZFS perhaps: "

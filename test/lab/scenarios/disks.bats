@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/disks.bats - no disk goes to a guest while the host, or another guest, is on it
+
+load ../guest/lib
+
+setup() {
+	disk=/dev/nvme0n1
+	common_setup
+}
+
+teardown() {
+	[[ -z ${holder-} ]] || kill "$holder" 2>/dev/null || true
+	swapoff "$disk" 2>/dev/null || true
+	umount /mnt 2>/dev/null || true
+	common_teardown
+	wait_for 10 test -b "$disk"
+	wipefs -qa "$disk" || true
+}
+
+# block_xml PATH [MORE] - the host's disk, without PCI
+block_xml() {
+	printf "<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='%s'/>" "$1"
+	printf "<target dev='vdb' bus='virtio'/>%s</disk>\n" "${2-}"
+}
+
+# refused_with TEXT - the guest win11 is, and that is part of the one line it says
+refused_with() {
+	run virsh start win11
+	((status != 0)) || fail "it was started"
+	assert_contains "$output" "usher: win11: "
+	assert_contains "$output" "$1"
+}
+
+@test "an NVMe disk is refused while it is mounted, and swap, and goes when it is free" {
+	guest_define win11 device="$NVME" memory=32
+	policy win11
+	mkfs.ext4 -q "$disk"
+	mount "$disk" /mnt
+	refused_with "$NVME (Red Hat, Inc. QEMU NVM Express Controller) holds nvme0n1, mounted on /mnt: unmount it first"
+	umount /mnt
+	mkswap -q "$disk"
+	swapon "$disk"
+	refused_with "holds nvme0n1, swap of the host: swapoff /dev/nvme0n1 first"
+	swapoff "$disk"
+	wipefs -qa "$disk"
+	guest_start win11
+	assert_equal "$(driver_of "$NVME")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "an NVMe disk that libvirt hands over goes and comes back" {
+	guest_define win11 nvme="$NVME" memory=32
+	policy win11
+	guest_start win11
+	assert_equal "$(driver_of "$NVME")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "what only the kernel knows of a disk is asked of the kernel" {
+	guest_define win11 device="$NVME" memory=32
+	policy win11 '[vfio]' 'in_use = force'
+	# O_EXCL: as md, ZFS and bcache hold their members
+	perl -MFcntl -e "sysopen(D, '$disk', O_RDONLY | O_EXCL) or die; sleep 60" 3>&- &
+	holder=$!
+	sleep 1
+	refused_with "holds nvme0n1, which the kernel keeps for another use"
+	policy win11
+	refused_with "in use by perl (pid $holder), which has $disk open: stop it first"
+	kill "$holder"
+	wait "$holder" || true
+	host_unchanged
+}
+
+@test "a disk without PCI is refused while the host has it mounted, by whatever name" {
+	guest_define win11 memory=32 extra="$(block_xml /dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_lab-nvme)"
+	policy win11
+	mkfs.ext4 -q "$disk"
+	udevadm settle
+	mount "$disk" /mnt
+	refused_with "disk /dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_lab-nvme of the guest's XML holds nvme0n1, mounted on /mnt: unmount it first: both would write to it"
+	umount /mnt
+	guest_start win11
+	guest_destroy win11
+	# Reading does no harm
+	mount -o ro "$disk" /mnt
+	guest_define win11 memory=32 uuid="$(guest_uuid win11)" extra="$(block_xml "$disk" '<readonly/>')"
+	guest_start win11
+	guest_destroy win11
+	umount /mnt
+	host_unchanged 30
+}
+
+@test "a disk that another guest writes is refused, whether usher knows that guest or not" {
+	guest_define other memory=32 extra="$(block_xml "$disk")"
+	guest_define win11 memory=32 extra="$(block_xml /dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_lab-nvme)"
+	policy win11
+	guest_start other
+	refused_with "disk /dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_lab-nvme of the guest's XML is written by qemu-system-x86 (pid $(guest_pid other))"
+	guest_destroy other
+	policy other
+	guest_start other
+	start_refused win11 "usher: win11: disk /dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_lab-nvme is held by guest other: shut that guest down first, or take it out of this guest's XML"
+	guest_destroy other
+	guest_start win11
+	guest_destroy win11
+	host_unchanged 30
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/nics.bats - a network interface goes to a guest only when the host can do without
+
+load ../guest/lib
+
+setup() {
+	network=/run/systemd/network/10-lab.network
+	iface=$(interface_of "$NIC")
+	common_setup
+	guest_define win11 device="$NIC" memory=32
+	policy win11
+}
+
+teardown() {
+	ip link del labbr 2>/dev/null || true
+	rm -f "$network"
+	systemctl stop systemd-networkd.socket systemd-networkd.service 2>/dev/null || true
+	common_teardown
+	wait_for 20 interface_of "$NIC"
+	ip address flush dev "$(interface_of "$NIC")" 2>/dev/null || true
+	ip link set "$(interface_of "$NIC")" down 2>/dev/null || true
+}
+
+interface_of() {
+	local interfaces=("/sys/bus/pci/devices/$1/net/"*)
+	[[ -e ${interfaces[0]} ]] && echo "${interfaces[0]##*/}"
+}
+
+refused_with() {
+	run virsh start win11
+	((status != 0)) || fail "it was started"
+	assert_contains "$output" "usher: win11: $NIC ("
+	assert_contains "$output" "$1"
+}
+
+has_address() {
+	ip -o address show dev "$(interface_of "$NIC")" | grep -q -w "$1"
+}
+
+@test "the host's way out is never taken, and nothing that nobody would bring back" {
+	ip link set "$iface" up
+	ip address add 192.0.2.2/24 dev "$iface"
+	refused_with "has $iface up with addresses that nobody would bring back: ip address flush dev $iface first, or have systemd-networkd or NetworkManager manage it"
+	ip route add default via 192.0.2.1 dev "$iface"
+	refused_with "carries the host's default route on $iface: the host would lose its network; give the host another way out first"
+	policy win11 '[vfio]' 'in_use = force'
+	refused_with "carries the host's default route on $iface"
+	ip address flush dev "$iface"
+	policy win11
+	ip link add labbr type bridge
+	ip link set "$iface" master labbr
+	refused_with "is part of labbr through $iface, and nobody would put it back: take $iface out of it first"
+	ip link set labbr up
+	ip address add 192.0.2.2/24 dev labbr
+	ip route add default via 192.0.2.1 dev labbr
+	refused_with "carries the host's default route on labbr"
+	ip link del labbr
+	ip link set "$iface" down
+	host_unchanged
+}
+
+@test "an interface without addresses goes and comes back" {
+	guest_start win11
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
+}
+
+@test "an interface that networkd configures goes and comes back configured" {
+	mkdir -p "${network%/*}"
+	printf '[Match]\nDriver=e1000e\n[Network]\nAddress=192.0.2.7/24\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n' >"$network"
+	systemctl start systemd-networkd
+	wait_for 20 has_address 192.0.2.7/24
+	guest_start win11
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	guest_destroy win11
+	wait_for 30 has_address 192.0.2.7/24
+	assert_equal "$(driver_of "$NIC")" e1000e
+}
