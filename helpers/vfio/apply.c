@@ -165,5 +165,6 @@ enum helper_exit vfio_apply(struct helper_ctx *ctx)
 		return HELPER_DONE;
 	if (load_modules(ctx, &claim) < 0 || render_rules(ctx, &claim) != 0)
 		return HELPER_FAILED;
+	keyboards_say(ctx, &claim);
 	return apply_jobs(ctx, &claim);
 }

@@ -2,6 +2,7 @@
 /* helpers/vfio/check.c - look at every claimed device before one is touched */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,10 @@
 
 /* Longest modules.dep or modules.builtin that is searched */
 #define MODULES_MAX ((size_t)16 * 1024 * 1024)
+
+/* This part of the time may be spent on programs that are about to go */
+#define GOING_PART    3
+#define LOOK_AGAIN_MS 100
 
 /* All looks: 0, or 1 after saying why the device cannot be passed */
 
@@ -331,16 +336,36 @@ static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *cl
 	return 1;
 }
 
+/* Of a desktop that usher-seat has just ended, sound and helper programs go a little later */
+static pid_t wait_for_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			      const struct strlist *nodes)
+{
+	long long until = deadline_in(deadline_left(ctx->deadline) / GOING_PART);
+	pid_t pid = nodes_user(ctx->rootfd, nodes);
+	bool seat = false;
+
+	for (size_t i = 0; i < claim->nr; i++)
+		seat |= claim->devices[i].seat;
+	while (pid > 0 && seat && deadline_left(until) > 0) {
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+		pid = nodes_user(ctx->rootfd, nodes);
+	}
+	return pid;
+}
+
 /* One go through the processes is dear enough: device by device only when somebody is found */
-static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim)
+static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			bool before_seat)
 {
 	_cleanup_strlist_ struct strlist all = { 0 };
+	pid_t pid;
 	int r = 0;
 
 	for (size_t i = 0; i < claim->nr; i++)
 		for (size_t j = 0; r == 0 && j < claim->devices[i].nodes.nr; j++)
 			r = strlist_add(&all, claim->devices[i].nodes.names[j]);
-	if (r == 0 && nodes_user(ctx->rootfd, &all) == 0)
+	pid = before_seat ? nodes_user(ctx->rootfd, &all) : wait_for_openers(ctx, claim, &all);
+	if (r == 0 && pid == 0)
 		return 0;
 	for (size_t i = 0; i < claim->nr; i++)
 		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
@@ -365,7 +390,7 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 				return 1;
 		}
 	}
-	if (look_openers(ctx, claim) != 0)
+	if (look_openers(ctx, claim, before_seat) != 0)
 		return 1;
 	return guest_disks_look(ctx, claim);
 }

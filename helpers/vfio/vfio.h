@@ -272,6 +272,11 @@ void variant_driver(int rootfd, const char *module, char *buf, size_t size);
  */
 int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim) _must_check_;
 
+/* --- keyboard.c --------------------------------------------------------------------------- */
+
+/** keyboards_say() - name those that the host will miss: no reason to refuse */
+void keyboards_say(const struct helper_ctx *ctx, const struct vfio_claim *claim);
+
 /* --- nodes.c ------------------------------------------------------------------------------ */
 
 /* One device of a class that sits somewhere below a PCI device */

@@ -371,6 +371,57 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 	}
 }
 
+static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
+{
+	static const struct {
+		const char *name, *events, *title;
+	} inputs[] = {
+		{ "input5", "120013\n", "Lab Keyboard\n" },
+		{ "input6", "17\n", "Lab Mouse\n" },
+	};
+
+	(void)state;
+	set_driver(USB, "xhci_hcd");
+	for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "usb1/1-1/input/%s", inputs[i].name);
+		add_child(USB, path, "input");
+		(void)snprintf(path, sizeof(path), "sys/class/input/%s/capabilities/ev",
+			       inputs[i].name);
+		tree_file(host, path, inputs[i].events);
+		(void)snprintf(path, sizeof(path), "sys/class/input/%s/name", inputs[i].name);
+		tree_file(host, path, inputs[i].title);
+	}
+	assert_passes(USB_DISK);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to "
+				  "the guest, and is not there for the host\n");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
+/* Sound servers end a little after the desktop that usher-seat has ended */
+static void users_of_an_ended_desktop_get_a_moment(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	add_child(GPU, "drm/card0", "drm");
+	add_process("812", "Xorg", "/dev/dri/card0");
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void)poll(NULL, 0, 200);
+		remove_process_fd("812");
+		_exit(0);
+	}
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +439,8 @@ int main(void)
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
 		uses_test(card_with_virtual_functions_is_refused),
+		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
+		uses_test(users_of_an_ended_desktop_get_a_moment),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
 	};
 
