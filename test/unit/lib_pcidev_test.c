@@ -189,16 +189,18 @@ static void bridges_are_told_by_their_class(void **state)
 {
 	static const struct {
 		const char *class;
-		int bridge;
+		int bridge, forwards;
 	} rows[] = {
-		{ "0x060400\n", 1 }, { "0x060000\n", 1 }, { "0x060100\n", 1 },
-		{ "0x030000\n", 0 }, { "0x040300\n", 0 }, { "0x0c0330\n", 0 },
+		{ "0x060400\n", 1, 1 }, { "0x060401\n", 1, 1 }, { "0x060700\n", 1, 1 },
+		{ "0x060980\n", 1, 1 }, { "0x060000\n", 1, 0 }, { "0x060100\n", 1, 0 },
+		{ "0x030000\n", 0, 0 }, { "0x040300\n", 0, 0 }, { "0x0c0330\n", 0, 0 },
 	};
 	struct tree *t = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		tree_file(t, GPU_DIR "class", rows[i].class);
 		assert_int_equal(pcidev_is_bridge(t->rootfd, &gpu), rows[i].bridge);
+		assert_int_equal(pcidev_forwards(t->rootfd, &gpu), rows[i].forwards);
 	}
 }
 
@@ -207,6 +209,7 @@ static void bridge_or_not_cannot_be_said_of_what_cannot_be_read(void **state)
 	struct tree *t = *state;
 
 	assert_int_equal(pcidev_is_bridge(t->rootfd, &nobody), -ENODEV);
+	assert_int_equal(pcidev_forwards(t->rootfd, &nobody), -ENODEV);
 	tree_file(t, GPU_DIR "class", "0x1060400\n");
 	assert_int_equal(pcidev_is_bridge(t->rootfd, &gpu), -EBADMSG);
 	open_errno = EACCES;

@@ -166,6 +166,71 @@ static int on_stop(sd_bus_message *call, void *userdata, sd_bus_error *error)
 	return answer_job(call, unit, error);
 }
 
+static int on_start_unit(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	const char *unit, *mode;
+	int r = sd_bus_message_read(call, "ss", &unit, &mode);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	note("start unit %s %s\n", unit, mode);
+	return answer_job(call, unit, error);
+}
+
+static int on_reset_failed(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	const char *unit;
+	int r = sd_bus_message_read(call, "s", &unit);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	note("reset failed %s\n", unit);
+	/* systemd's answer for a unit that is not loaded */
+	if (strncmp(unit, "ok", 2) != 0)
+		return sd_bus_error_set(error, "org.freedesktop.systemd1.NoSuchUnit", "gone");
+	return sd_bus_reply_method_return(call, "");
+}
+
+static int on_get_unit(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	char path[128];
+	const char *unit;
+	int r = sd_bus_message_read(call, "s", &unit);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	if (!strncmp(unit, "missing", 7))
+		return sd_bus_error_set(error, "org.freedesktop.systemd1.NoSuchUnit", "gone");
+	/* "active.service" is found at unit/active */
+	(void)snprintf(path, sizeof(path), "/org/freedesktop/systemd1/unit/%.*s",
+		       (int)strcspn(unit, "."), unit);
+	return sd_bus_reply_method_return(call, "o", path);
+}
+
+static int get_state(sd_bus *bus, const char *path, const char *interface, const char *property,
+		     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	(void)bus, (void)interface, (void)property, (void)userdata, (void)error;
+	return sd_bus_message_append(reply, "s", strrchr(path, '/') + 1);
+}
+
+static int on_terminate(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	const char *session;
+	int r = sd_bus_message_read(call, "s", &session);
+
+	(void)userdata;
+	if (r < 0)
+		return r;
+	note("terminate %s\n", session);
+	if (!strcmp(session, "gone"))
+		return sd_bus_error_set(error, "org.freedesktop.login1.NoSuchSession", "gone");
+	return sd_bus_reply_method_return(call, "");
+}
+
 static int on_set(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	const char *unit, *name;
@@ -259,6 +324,9 @@ static const sd_bus_vtable systemd_vtable[] = {
 	SD_BUS_METHOD("StartTransientUnit", "ssa(sv)a(sa(sv))", "o", on_start,
 		      SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("StopUnit", "ss", "o", on_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("StartUnit", "ss", "o", on_start_unit, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("ResetFailedUnit", "s", "", on_reset_failed, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("GetUnit", "s", "o", on_get_unit, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("SetUnitProperties", "sba(sv)", "", on_set, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END
 };
@@ -270,10 +338,16 @@ static const sd_bus_vtable unit_vtable[] = { SD_BUS_VTABLE_START(0),
 /* A systemd from before AllowedCPUs */
 static const sd_bus_vtable old_vtable[] = { SD_BUS_VTABLE_START(0), SD_BUS_VTABLE_END };
 
-static const sd_bus_vtable logind_vtable[] = { SD_BUS_VTABLE_START(0),
-					       SD_BUS_METHOD("Inhibit", "ssss", "h", on_inhibit,
-							     SD_BUS_VTABLE_UNPRIVILEGED),
-					       SD_BUS_VTABLE_END };
+static const sd_bus_vtable state_vtable[] = { SD_BUS_VTABLE_START(0),
+					      SD_BUS_PROPERTY("ActiveState", "s", get_state, 0, 0),
+					      SD_BUS_VTABLE_END };
+
+static const sd_bus_vtable logind_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD("Inhibit", "ssss", "h", on_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("TerminateSession", "s", "", on_terminate, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END
+};
 
 static const struct {
 	const char *path, *interface;
@@ -288,6 +362,14 @@ static const struct {
 	  unit_vtable },
 	{ "/org/freedesktop/systemd1/unit/old_2eslice", "org.freedesktop.systemd1.Slice",
 	  old_vtable },
+	{ "/org/freedesktop/systemd1/unit/active", "org.freedesktop.systemd1.Unit", state_vtable },
+	{ "/org/freedesktop/systemd1/unit/activating", "org.freedesktop.systemd1.Unit",
+	  state_vtable },
+	{ "/org/freedesktop/systemd1/unit/reloading", "org.freedesktop.systemd1.Unit",
+	  state_vtable },
+	{ "/org/freedesktop/systemd1/unit/inactive", "org.freedesktop.systemd1.Unit",
+	  state_vtable },
+	{ "/org/freedesktop/systemd1/unit/failed", "org.freedesktop.systemd1.Unit", state_vtable },
 	{ "/org/freedesktop/login1", "org.freedesktop.login1.Manager", logind_vtable },
 };
 
@@ -709,6 +791,40 @@ static void stopping_waits_for_the_job_and_a_missing_unit_is_fine(void **state)
 		     "stop fails.service replace\n");
 }
 
+static void starting_forgets_earlier_failures_first(void **state)
+{
+	(void)state;
+	assert_int_equal(sysbus_start_unit("ok.service", LONG_MS), 0);
+	assert_int_equal(sysbus_start_unit("early.service", LONG_MS), 0);
+	assert_int_equal(sysbus_start_unit("missing.service", LONG_MS), -ENOENT);
+	assert_int_equal(sysbus_start_unit("fails.service", LONG_MS), -EIO);
+	assert_int_equal(sysbus_start_unit("never.service", SHORT_MS), -ETIMEDOUT);
+	assert_asked("reset failed ok.service\nstart unit ok.service replace\n"
+		     "reset failed early.service\nstart unit early.service replace\n"
+		     "reset failed missing.service\nstart unit missing.service replace\n"
+		     "reset failed fails.service\nstart unit fails.service replace\n"
+		     "reset failed never.service\nstart unit never.service replace\n");
+}
+
+static void a_unit_is_active_also_while_it_comes_up(void **state)
+{
+	(void)state;
+	assert_int_equal(sysbus_unit_active("active.service", LONG_MS), 1);
+	assert_int_equal(sysbus_unit_active("activating.service", LONG_MS), 1);
+	assert_int_equal(sysbus_unit_active("reloading.service", LONG_MS), 1);
+	assert_int_equal(sysbus_unit_active("inactive.service", LONG_MS), 0);
+	assert_int_equal(sysbus_unit_active("failed.service", LONG_MS), 0);
+	assert_int_equal(sysbus_unit_active("missing.service", LONG_MS), 0);
+}
+
+static void a_session_that_has_gone_is_as_good_as_ended(void **state)
+{
+	(void)state;
+	assert_int_equal(sysbus_end_session("c2", LONG_MS), 0);
+	assert_int_equal(sysbus_end_session("gone", LONG_MS), 0);
+	assert_asked("terminate c2\nterminate gone\n");
+}
+
 static void allowed_cpus_are_read_from_slices_and_scopes(void **state)
 {
 	struct cpulist cpus, expected;
@@ -778,6 +894,9 @@ int main(void)
 		cmocka_unit_test_setup(a_job_that_never_ends_is_given_up_at_the_deadline, setup),
 		cmocka_unit_test_setup(stopping_waits_for_the_job_and_a_missing_unit_is_fine,
 				       setup),
+		cmocka_unit_test_setup(starting_forgets_earlier_failures_first, setup),
+		cmocka_unit_test_setup(a_unit_is_active_also_while_it_comes_up, setup),
+		cmocka_unit_test_setup(a_session_that_has_gone_is_as_good_as_ended, setup),
 		cmocka_unit_test_setup(allowed_cpus_are_read_from_slices_and_scopes, setup),
 		cmocka_unit_test_setup(a_unit_that_has_no_cpus_is_refused, setup),
 		cmocka_unit_test_setup(an_old_systemd_without_the_property_is_eopnotsupp, setup),

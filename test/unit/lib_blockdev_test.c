@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/lib_blockdev_test.c - block devices by the kernel's names, and who writes to a file */
+#include "tree.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "lib/blockdev.h"
+#include "lib/process.h"
+
+/* sdb with two partitions, as sysfs has them */
+static void add_disk(const struct tree *tree)
+{
+	tree_file(tree, "sys/devices/x/block/sdb/dev", "8:16\n");
+	tree_file(tree, "sys/devices/x/block/sdb/sdb1/partition", "1\n");
+	tree_file(tree, "sys/devices/x/block/sdb/sdb2/partition", "2\n");
+	tree_dir(tree, "sys/devices/x/block/sdb/queue");
+	tree_link(tree, "sys/class/block/sdb", "../../devices/x/block/sdb");
+	tree_link(tree, "sys/class/block/sdb1", "../../devices/x/block/sdb/sdb1");
+	tree_link(tree, "sys/class/block/sdb2", "../../devices/x/block/sdb/sdb2");
+	tree_file(tree, "dev/sdb", "");
+	tree_file(tree, "dev/sdb1", "");
+}
+
+static void name_is_the_kernels_whatever_link_leads_there(void **state)
+{
+	const struct tree *tree = *state;
+	char name[64], small[3];
+
+	add_disk(tree);
+	tree_link(tree, "dev/disk/by-id/x", "../../sdb1");
+	tree_link(tree, "dev/absolute", "/dev/sdb");
+	tree_file(tree, "dev/plain", "");
+	assert_int_equal(blockdev_name(tree->rootfd, "/dev/sdb", name, sizeof(name)), 0);
+	assert_string_equal(name, "sdb");
+	assert_int_equal(blockdev_name(tree->rootfd, "/dev/disk/by-id/x", name, sizeof(name)), 0);
+	assert_string_equal(name, "sdb1");
+	assert_int_equal(blockdev_name(tree->rootfd, "/dev/absolute", name, sizeof(name)), 0);
+	assert_string_equal(name, "sdb");
+	assert_int_equal(blockdev_name(tree->rootfd, "/dev/gone", name, sizeof(name)), -ENOENT);
+	assert_int_equal(blockdev_name(tree->rootfd, "/dev/plain", name, sizeof(name)), -ENOTBLK);
+	assert_int_equal(blockdev_name(tree->rootfd, "/dev/sdb", small, sizeof(small)),
+			 -ENAMETOOLONG);
+}
+
+static void partition_knows_its_disk_and_the_disk_its_partitions(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_strlist_ struct strlist partitions = { 0 };
+	char name[64];
+
+	add_disk(tree);
+	assert_int_equal(blockdev_disk(tree->rootfd, "sdb2", name, sizeof(name)), 1);
+	assert_string_equal(name, "sdb");
+	assert_int_equal(blockdev_disk(tree->rootfd, "sdb", name, sizeof(name)), 0);
+	assert_int_equal(blockdev_partitions(tree->rootfd, "sdb", &partitions), 0);
+	assert_int_equal(partitions.nr, 2);
+	assert_string_equal(partitions.names[0], "sdb1");
+	assert_string_equal(partitions.names[1], "sdb2");
+	assert_int_equal(blockdev_partitions(tree->rootfd, "sdc", &partitions), -ENOENT);
+}
+
+/* What the kernel keeps is for the lab to show; here, that nothing else is taken for it */
+static void disk_that_cannot_be_opened_is_not_called_claimed(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_disk(tree);
+	tree_dir(tree, "dev/cciss/c0d0");
+	assert_int_equal(blockdev_claimed(tree->rootfd, "sdb"), 0);
+	assert_int_equal(blockdev_claimed(tree->rootfd, "sdz"), 0);
+	assert_int_equal(blockdev_claimed(tree->rootfd, "cciss!c0d0"), 0);
+}
+
+/* Links of a tree cannot have the modes of proc's: our own descriptors do */
+static void writer_is_told_from_reader(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int real = root_open("/");
+	char path[128];
+	const char *const paths[] = { path };
+	pid_t pid = 0;
+
+	for (int writes = 0; writes <= 1; writes++) {
+		int ready[2];
+		char c;
+
+		(void)snprintf(path, sizeof(path), "%s/disk", tree->dir);
+		tree_file(tree, "disk", "");
+		assert_int_equal(pipe(ready), 0);
+		pid = fork();
+		if (pid == 0) {
+			(void)!open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+			(void)!write(ready[1], "1", 1);
+			(void)pause();
+			_exit(0);
+		}
+		assert_int_equal(read(ready[0], &c, 1), 1);
+		assert_int_equal(process_find_open(real, paths, 1), pid);
+		assert_int_equal(process_find_writer(real, paths, 1), writes ? pid : 0);
+		assert_int_equal(process_find_open_after(real, paths, 1, pid), 0);
+		assert_int_equal(process_find_open_after(real, paths, 1, pid - 1), pid);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		(void)close(ready[0]);
+		(void)close(ready[1]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(name_is_the_kernels_whatever_link_leads_there),
+		tree_test(partition_knows_its_disk_and_the_disk_its_partitions),
+		tree_test(disk_that_cannot_be_opened_is_not_called_claimed),
+		tree_test(writer_is_told_from_reader),
+	};
+
+	return cmocka_run_group_tests_name("lib/blockdev", tests, NULL, NULL);
+}
