@@ -3,6 +3,8 @@
 #include "giveback.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include "log.h"
 #include "registry.h"
 #include "state.h"
+#include "text.h"
 
 #define LOCK_FILE     "claim.lock"
 #define SWEEP_LOCK_MS 500
@@ -95,14 +98,41 @@ static void sweep(const struct host *host)
 		registry_sweep(host->statefd);
 }
 
+/* Return: 0, -ENOMEM */
+static int say_unreadable(const struct host *host, const struct claims *claims,
+			  struct step_result *result)
+{
+	for (size_t i = 0; i < claims->unreadable.nr; i++) {
+		_cleanup_free_ char *line = NULL;
+		int r;
+
+		if (asprintf(&line,
+			     "usher: the claim /run/usher/%s/claim.ini cannot be read%s%s%s: what "
+			     "it holds stays taken: install the usher that wrote it, or reboot\n",
+			     claims->unreadable.names[i], i == 0 ? " (" : "",
+			     i == 0 ? claims->why : "", i == 0 ? ")" : "") < 0) {
+			line = NULL;
+			return -ENOMEM;
+		}
+		log_line(host->rootfd, LOG_ERR, "%.*s", (int)strcspn(line, "\n") - 7, line + 7);
+		r = text_append(&result->failures, line);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int giveback_dead(const struct host *host, const char *uuid, int timeout_ms,
 		  struct step_result *result)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
-	int not_back = 0, r;
+	int not_back, r;
 
 	sweep(host);
-	r = registry_load(host->statefd, &claims);
+	not_back = registry_load(host->statefd, &claims);
+	if (not_back < 0)
+		return not_back;
+	r = say_unreadable(host, &claims, result);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < claims.nr; i++) {

@@ -80,17 +80,6 @@ static int step_rank(const struct step *step, const struct claim *claim, int pha
 	return step_wanted(step_find("seat"), claim) ? step->rank_with_seat : step->rank;
 }
 
-static int text_append(char **text, const char *more)
-{
-	char *joined = NULL;
-
-	if (asprintf(&joined, "%s%s", *text ?: "", more) < 0)
-		return -ENOMEM;
-	free(*text);
-	*text = joined;
-	return 0;
-}
-
 /* What a step that said nothing itself came to, as one line */
 static int describe_silent(const struct step *step, const struct claim *claim,
 			   const struct spawn_job *job, const char *verb, char **ret)

@@ -279,3 +279,14 @@ const char *text_nearest(const char *word, const char *const *known, size_t nr)
 	}
 	return nearest;
 }
+
+int text_append(char **text, const char *more)
+{
+	char *joined = NULL;
+
+	if (asprintf(&joined, "%s%s", *text ?: "", more) < 0)
+		return -ENOMEM;
+	free(*text);
+	*text = joined;
+	return 0;
+}

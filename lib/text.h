@@ -64,3 +64,11 @@ int text_printable(const char *text, char **ret) _must_check_;
  * Return: an element of @known, NULL when none is within an edit distance of a third of its length
  */
 const char *text_nearest(const char *word, const char *const *known, size_t nr);
+
+/**
+ * text_append() - make one text longer
+ * @text:	on the heap, or NULL for none yet
+ *
+ * Return: 0, -ENOMEM with the text as it was
+ */
+int text_append(char **text, const char *more) _must_check_;

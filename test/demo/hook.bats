@@ -44,7 +44,7 @@ hook_orphaned() {
 }
 
 recover() {
-	"$fake/usher" recover --root "$host" --helpers "$fake" "$@" 2>&1
+	"$fake/usher" recover --root "$host" "$@" 2>&1
 }
 
 driver_of() {
