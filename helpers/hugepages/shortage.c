@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/shortage.c - the line the user reads when there are not enough pages */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,41 +54,65 @@ static void stop_guest(const struct helper_ctx *ctx, const struct need *need, ch
 			       best.nr_pages);
 }
 
-/* Return: 1 when the nodes of a need have too little and the host has not, *@ret_kib what they have */
-static int nodes_are_full(const struct helper_ctx *ctx, const struct need *need,
-			  unsigned long long reserve, unsigned long long *ret_kib)
+/* What it comes to when all is given back */
+struct figures {
+	unsigned long long lacking; /* pages, beside the free ones */
+	unsigned long long missing; /* of these could not be made */
+	bool nodes_full;	    /* the nodes have too little, the host has not */
+	unsigned long long spare;   /* KiB to be had on them beside the host's part */
+};
+
+/* Return: 0, -ENOENT when the need is met from any node, or it is not known what they have */
+static int nodes_spare(const struct helper_ctx *ctx, const struct need *need,
+		       unsigned long long reserve, unsigned long long *ret_kib)
 {
 	struct cpulist nodes = { 0 }, all = { 0 };
 	unsigned long long sum = 0, kib;
 
 	if (need->any || need_nodes(ctx->rootfd, need, &nodes, &all) < 0 ||
 	    cpulist_equal(&nodes, &all))
-		return 0;
+		return -ENOENT;
 	for (int node = cpulist_next(&nodes, 0); node >= 0;
 	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
 		if (memory_spare(ctx, node, reserve, &kib) < 0)
-			return 0;
+			return -ENOENT;
 		sum += kib;
 	}
 	*ret_kib = sum;
-	return 1;
+	return 0;
+}
+
+/* Nothing was tried, for there is too little memory: pages for which there is enough count as ones
+ * that could be made */
+static void count_memory(const struct helper_ctx *ctx, const struct need *need,
+			 struct figures *figures)
+{
+	unsigned long long available, reserve, spare, pages;
+
+	if (memory_available(ctx->rootfd, &available) < 0 || memory_reserve(ctx, &reserve) < 0)
+		return;
+	spare = available > reserve ? available - reserve : 0;
+	if (nodes_spare(ctx, need, reserve, &figures->spare) == 0 && figures->spare < spare) {
+		spare = figures->spare;
+		figures->nodes_full = available >= reserve + figures->lacking * need->size_kib;
+	}
+	pages = spare / need->size_kib;
+	if (pages < figures->lacking)
+		figures->missing = figures->lacking - pages;
 }
 
 static void memory_text(const struct helper_ctx *ctx, const struct need *need,
-			const struct shortage *shortage, char *buf, size_t size)
+			const struct figures *figures, char *buf, size_t size)
 {
-	unsigned long long available, reserve, spare;
+	unsigned long long available, reserve;
 	char where[NEED_WHERE_MAX];
 
-	if (memory_available(ctx->rootfd, &available) < 0 || memory_reserve(ctx, &reserve) < 0) {
-		(void)snprintf(buf, size, "memory is short");
-		return;
-	}
 	need_where(need, where, sizeof(where));
-	if (available >= reserve + shortage->missing * need->size_kib &&
-	    nodes_are_full(ctx, need, reserve, &spare))
+	if (figures->nodes_full)
 		(void)snprintf(buf, size, "%s %llu MiB could be had beside the host's part", where,
-			       spare / 1024);
+			       figures->spare / 1024);
+	else if (memory_available(ctx->rootfd, &available) < 0 || memory_reserve(ctx, &reserve) < 0)
+		(void)snprintf(buf, size, "memory is short");
 	else
 		(void)snprintf(buf, size,
 			       "%llu MiB of memory are available, %llu MiB of it kept for the host",
@@ -96,11 +121,12 @@ static void memory_text(const struct helper_ctx *ctx, const struct need *need,
 
 /* Why there are no more */
 static void reason_text(const struct helper_ctx *ctx, const struct need *need,
-			const struct shortage *shortage, char *buf, size_t size)
+			const struct shortage *shortage, const struct figures *figures, char *buf,
+			size_t size)
 {
 	switch (shortage->reason) {
 	case SHORT_MEMORY:
-		memory_text(ctx, need, shortage, buf, size);
+		memory_text(ctx, need, figures, buf, size);
 		break;
 	case SHORT_TIME:
 		(void)snprintf(buf, size, "the time for it ran out");
@@ -158,13 +184,11 @@ static bool claim_says(const struct helper_ctx *ctx, const char *key, const char
 }
 
 /* Would all fit if nothing were kept for the host */
-static bool reserve_in_the_way(const struct helper_ctx *ctx, const struct shortage *shortage,
-			       unsigned long long kib)
+static bool reserve_in_the_way(const struct helper_ctx *ctx, unsigned long long lacking_kib)
 {
-	unsigned long long available, reserve;
+	unsigned long long available;
 
-	return shortage->reason == SHORT_MEMORY && memory_available(ctx->rootfd, &available) == 0 &&
-	       memory_reserve(ctx, &reserve) == 0 && available >= kib && available < kib + reserve;
+	return memory_available(ctx->rootfd, &available) == 0 && available >= lacking_kib;
 }
 
 static bool arc_would_do(const struct helper_ctx *ctx, unsigned long long kib)
@@ -175,23 +199,13 @@ static bool arc_would_do(const struct helper_ctx *ctx, unsigned long long kib)
 	       arc.size > arc.least && (arc.size - arc.least) / 1024 >= kib;
 }
 
-/* The nodes of the need are full, the host is not */
-static bool move_would_do(const struct helper_ctx *ctx, const struct need *need,
-			  unsigned long long kib)
-{
-	unsigned long long available, reserve;
-
-	return !need->any && claim_says(ctx, "move", "no") &&
-	       memory_available(ctx->rootfd, &available) == 0 &&
-	       memory_reserve(ctx, &reserve) == 0 && available >= kib + reserve;
-}
-
 /* "set move = yes, " for what the policy forbids and would help, in usher's own words */
 static void policy_text(const struct helper_ctx *ctx, const struct need *need,
-			const struct shortage *shortage, char *buf, size_t size)
+			const struct shortage *shortage, const struct figures *figures, char *buf,
+			size_t size)
 {
-	unsigned long long kib = shortage->missing * need->size_kib;
 	bool fragmented = shortage->reason == SHORT_FRAGMENTED;
+	bool memory = shortage->reason == SHORT_MEMORY;
 	const struct {
 		bool helps;
 		const char *text;
@@ -203,9 +217,12 @@ static void policy_text(const struct helper_ctx *ctx, const struct need *need,
 		{ fragmented && (claim_says(ctx, "reclaim", "none") ||
 				 claim_says(ctx, "reclaim", "memory")),
 		  "set reclaim = caches, " },
-		{ arc_would_do(ctx, kib), "set arc = shrink, " },
-		{ move_would_do(ctx, need, kib), "set move = yes, " },
-		{ reserve_in_the_way(ctx, shortage, kib), "lower the reserve, " },
+		{ arc_would_do(ctx, figures->missing * need->size_kib), "set arc = shrink, " },
+		{ memory && figures->nodes_full && claim_says(ctx, "move", "no"),
+		  "set move = yes, " },
+		{ memory && !figures->nodes_full &&
+			  reserve_in_the_way(ctx, figures->lacking * need->size_kib),
+		  "lower the reserve, " },
 		{ shortage->reason == SHORT_TIME, "raise the timeout, " },
 	};
 	size_t used = 0;
@@ -258,25 +275,27 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX];
 	char reason[TEXT_MAX], room[TEXT_MAX], holders[TEXT_MAX];
 	char stop[TEXT_MAX], policy[TEXT_MAX], boot[TEXT_MAX];
+	struct figures figures = { .lacking = need->nr_pages, .missing = shortage->missing };
 	_cleanup_pools_ struct pools pools = { 0 };
-	unsigned long long lacking = need->nr_pages;
 
 	if (pools_read(ctx->rootfd, need->size_kib, &pools) == 0)
-		lacking = missing_now(ctx, needs, shortage->need, &pools);
+		figures.lacking = missing_now(ctx, needs, shortage->need, &pools);
+	if (shortage->reason == SHORT_MEMORY)
+		count_memory(ctx, need, &figures);
 	need_where(need, where, sizeof(where));
 	size_name(need->size_kib, name, sizeof(name));
-	reason_text(ctx, need, shortage, reason, sizeof(reason));
+	reason_text(ctx, need, shortage, &figures, reason, sizeof(reason));
 	room_text(ctx, need, room, sizeof(room));
 	holders_text(ctx, holders, sizeof(holders));
 	stop_guest(ctx, need, stop, sizeof(stop));
-	policy_text(ctx, need, shortage, policy, sizeof(policy));
-	boot_text(need, boot_pages(&pools, lacking), boot, sizeof(boot));
+	policy_text(ctx, need, shortage, &figures, policy, sizeof(policy));
+	boot_text(need, boot_pages(&pools, figures.lacking), boot, sizeof(boot));
 	helper_say(
 		ctx,
 		"cannot get %llu huge pages of %s %s: %llu are missing beside %llu free ones and "
 		"%llu more that could be made (%s%s%s): %s%slower the guest's memory by %llu MiB, "
 		"or %s",
-		need->nr_pages, name, where, shortage->missing, need->nr_pages - lacking,
-		lacking > shortage->missing ? lacking - shortage->missing : 0, reason, room,
-		holders, stop, policy, shortage->missing * (need->size_kib / 1024 ?: 1), boot);
+		need->nr_pages, name, where, figures.missing, need->nr_pages - figures.lacking,
+		figures.lacking > figures.missing ? figures.lacking - figures.missing : 0, reason,
+		room, holders, stop, policy, figures.missing * (need->size_kib / 1024 ?: 1), boot);
 }

@@ -184,7 +184,8 @@ static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **st
 	guest_make(&a, UUID_A, "a", "started", "2048 0 150");
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
-	assert_said("150 are missing beside 0 free ones and 0 more that could be made");
+	assert_said("34 are missing beside 0 free ones and 116 more that could be made");
+	assert_said("lower the reserve, lower the guest's memory by 68 MiB, ");
 	assert_said("488 MiB of memory are available, 256 MiB of it kept for the host");
 	assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "reserve_kib", "1024"), 0);
 	assert_int_equal(apply(&a), HELPER_DONE);
