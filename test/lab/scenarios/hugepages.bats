@@ -255,7 +255,7 @@ meminfo_of() {
 	umount /run/huge1g
 	rmdir /run/huge1g
 	systemctl restart libvirtd
-	wait_for 30 virsh list
+	wait_for 30 virsh undefine large
 	guest_define large memory=1024 pages=1048576 source=memfd
 	run virsh start large
 	[[ $output != *"could not take"* ]] || fail "$output"
