@@ -78,7 +78,7 @@ static int read_zones(char *text, const struct cpulist *nodes, const struct strl
 		_cleanup_strlist_ struct strlist words = { 0 };
 
 		r = zone_line(line, nodes, &words);
-		if (r > 0)
+		if (r > 0 && !strlist_has(&words, "type"))
 			r = types ? add_blocks(&words, types, room) : add_orders(&words, room);
 	}
 	return r < 0 ? r : 0;
@@ -93,7 +93,7 @@ static int read_orders(int rootfd, const struct cpulist *nodes, struct room *roo
 	return r < 0 ? r : read_zones(text, nodes, NULL, room);
 }
 
-/* The table of blocks is the file's second one; what comes before goes by without a look */
+/* Each node has a table of pieces by type, whose lines have the word type, then one of blocks */
 static int read_blocks(int rootfd, const struct cpulist *nodes, struct room *room)
 {
 	static const char head[] = "Number of blocks type";

@@ -138,7 +138,16 @@ static void show_tells_need_free_and_missing(void **state)
 	boot(LINUX_6_12, 100, 0);
 	put("Node 0, zone Normal 512 0 3 0 0 0 0 0 0 40 2\nNode 1, zone Normal 256 0 0\n",
 	    "proc/buddyinfo");
-	put("Number of blocks type Unmovable Movable\nNode 0, zone Normal 60 900\n",
+	put("Page block order: 9\nPages per block:  512\n\n"
+	    "Free pages count per migrate type at order       0      1\n"
+	    "Node    0, zone   Normal, type    Unmovable     17      7\n\n"
+	    "Number of blocks type     Unmovable      Movable\n"
+	    "Node 0, zone   Normal           60          900\n"
+	    "Page block order: 9\nPages per block:  512\n\n"
+	    "Free pages count per migrate type at order       0      1\n"
+	    "Node    1, zone   Normal, type    Unmovable     17      7\n\n"
+	    "Number of blocks type     Unmovable      Movable\n"
+	    "Node 1, zone   Normal            7          993\n",
 	    "proc/pagetypeinfo");
 	put("900 262144 0 0 0 0 0\n", "proc/%d/statm", DAEMON_PID);
 	put("libvirtd\n", "proc/%d/comm", DAEMON_PID);
@@ -158,6 +167,7 @@ static void show_tells_need_free_and_missing(void **state)
 		      "8 MiB of 4 MiB\n"
 		      "node 0: 60 of 960 blocks are the kernel's own and cannot be moved\n"
 		      "node 1: 1 MiB free: 1 MiB of 4 KiB\n"
+		      "node 1: 7 of 1000 blocks are the kernel's own and cannot be moved\n"
 		      "held by: libvirtd (pid 100) 1024 MiB\n");
 	assert_int_equal(kernel->ops, 0);
 }
