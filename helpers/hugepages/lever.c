@@ -115,13 +115,31 @@ static unsigned long long missing_kib(const struct growth *growth)
 	return growth->shortage.missing * current(growth)->size_kib;
 }
 
+/*
+ * What may go of @kib. Reclaim that is to find more than there is scans all memory over and over:
+ * what the host keeps is left where it is, be it free or page cache.
+ */
+static unsigned long long reclaimable(const struct growth *growth, unsigned long long kib)
+{
+	unsigned long long available, nr_free, most;
+
+	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
+	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0)
+		return kib;
+	nr_free += growth->reserve_kib;
+	most = available > nr_free ? available - nr_free : 0;
+	return kib < most ? kib : most;
+}
+
 static int reclaim(struct growth *growth)
 {
+	unsigned long long kib =
+		reclaimable(growth, missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE);
 	int r;
 
-	if (policy_says(growth, "reclaim", "none"))
+	if (policy_says(growth, "reclaim", "none") || kib == 0)
 		return 0;
-	r = reclaim_kib(growth, missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE);
+	r = reclaim_kib(growth, kib);
 	if (r < 0 && r != -EAGAIN)
 		return 0;
 	(void)compact(growth);
@@ -209,7 +227,8 @@ void lever_ahead(struct growth *growth)
 		return;
 	wanted += wanted / MARGIN_SHARE;
 	has = room_free(&room);
-	if (has < wanted && !policy_says(growth, "reclaim", "none"))
-		(void)reclaim_kib(growth, wanted - has);
+	wanted = has < wanted ? reclaimable(growth, wanted - has) : 0;
+	if (wanted && !policy_says(growth, "reclaim", "none"))
+		(void)reclaim_kib(growth, wanted);
 	(void)compact(growth);
 }

@@ -121,6 +121,20 @@ static void room_is_made_in_one_go_before_the_first_page(void **state)
 	assert_int_equal(kernel->ops, 1 + 2 + 1 + 3);
 }
 
+static void no_more_is_reclaimed_than_may_go(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	put_buddyinfo(0, 40);
+	node2m(0)->scattered = 20;
+	/* 20 MiB beyond what is free and what the host keeps; twice, for two nodes */
+	put("MemTotal: 8388608 kB\nMemFree: 135168 kB\nMemAvailable: 417792 kB\n", "proc/meminfo");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->reclaimed, 20);
+}
+
 static void memory_that_lies_ready_is_left_alone(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -374,6 +388,7 @@ int main(void)
 		kernel_test(nothing_is_reclaimed_against_the_policy),
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
+		kernel_test(no_more_is_reclaimed_than_may_go),
 		kernel_test(memory_that_lies_ready_is_left_alone),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
