@@ -151,7 +151,7 @@ static int get_part(int fd, uint8_t source, uint16_t offset,
 
 int ddc_get_caps(int fd, uint8_t source, char text[static DDC_CAPS_MAX])
 {
-	uint8_t reply[DDC_CAPS_REPLY_LEN];
+	uint8_t reply[DDC_CAPS_REPLY_LEN] = { 0 };
 	const char *part = NULL;
 	size_t len = 0;
 	int r = 1;

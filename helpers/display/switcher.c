@@ -9,7 +9,7 @@
 #include "../../lib/state.h"
 #include "../../lib/text.h"
 #include "../../lib/watch.h"
-#include "display.h"
+#include "switcher.h"
 
 /* apply still holds the helper's lock when we begin; undo holds it for 2 s at most */
 #define LOCK_MS	  5000
@@ -17,19 +17,6 @@
 /* Between two looks for the monitor, doubled each time */
 #define LOOK_MIN_MS 200
 #define LOOK_MAX_MS 2000
-/* Between two looks at a monitor that has been switched; one that falls back does it in seconds */
-#define WATCH_GAP_MS 2000
-/* As often it is switched again: a user at its buttons has the last word */
-#define SWITCH_AGAIN 3
-
-struct switcher {
-	struct helper_ctx *ctx;
-	const struct display *display;
-	char *guest; /* printable */
-	int qemu;    /* pidfd */
-	long long deadline;
-	struct bus_list buses;
-};
 
 static void switcher_close(struct switcher *switcher)
 {
@@ -38,8 +25,7 @@ static void switcher_close(struct switcher *switcher)
 	free(switcher->guest);
 }
 
-_printf_(3, 4) static void report(const struct switcher *switcher, int priority, const char *fmt,
-				  ...)
+void switcher_report(const struct switcher *switcher, int priority, const char *fmt, ...)
 {
 	char text[256];
 	va_list args;
@@ -95,8 +81,7 @@ static int enroll(const struct switcher *switcher)
 	return r < 0 ? r : 0;
 }
 
-/* Return: 0, -ECANCELED when QEMU has ended meanwhile */
-static int wait_ms(const struct switcher *switcher, int ms)
+int switcher_wait(const struct switcher *switcher, int ms)
 {
 	return watch_wait(switcher->qemu, ms) == 0 ? 0 : -ECANCELED;
 }
@@ -148,7 +133,7 @@ static int look(struct switcher *switcher)
 		r = noted ? 0 : note_late(switcher);
 		noted = true;
 		if (r == 0)
-			r = wait_ms(switcher, left < gap ? left : gap);
+			r = switcher_wait(switcher, left < gap ? left : gap);
 		if (r < 0)
 			return r;
 		gap = gap * 2 < LOOK_MAX_MS ? gap * 2 : LOOK_MAX_MS;
@@ -156,8 +141,7 @@ static int look(struct switcher *switcher)
 	return r;
 }
 
-/* Which input it shows now. Return: 0 with @ret filled as far as it answers, -ENOMEM */
-static int ask(struct switcher *switcher, size_t index, struct probe *ret)
+int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
 {
 	_cleanup_free_ struct probe_ask *asks = calloc(switcher->buses.nr, sizeof(*asks));
 	_cleanup_free_ struct probe *probes = calloc(switcher->buses.nr, sizeof(*probes));
@@ -188,7 +172,7 @@ static int host_input(struct switcher *switcher, size_t index)
 	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
 	if (r != 0)
 		return r < 0 ? r : rival.host_input;
-	r = ask(switcher, index, &probe);
+	r = switcher_ask(switcher, index, &probe);
 	if (r < 0)
 		return r;
 	return probe.input_error == 0 ? probe.input : -ENODATA;
@@ -204,7 +188,8 @@ static int is_taken(const struct switcher *switcher, unsigned int bus)
 		return 0;
 	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
 	if (r > 0)
-		report(switcher, LOG_INFO, "left to guest %s, as shared = no has it", rival.guest);
+		switcher_report(switcher, LOG_INFO, "left to guest %s, as shared = no has it",
+				rival.guest);
 	return r;
 }
 
@@ -227,7 +212,7 @@ static int announce(const struct switcher *switcher, unsigned int bus, int host)
 	return r < 0 ? r : 0;
 }
 
-static int write_guest_input(const struct switcher *switcher, unsigned int bus)
+int switcher_write(const struct switcher *switcher, unsigned int bus)
 {
 	const struct display *display = switcher->display;
 
@@ -241,75 +226,11 @@ static int switch_over(const struct switcher *switcher, unsigned int bus, int ho
 	int r = announce(switcher, bus, host);
 
 	if (r == 0)
-		r = write_guest_input(switcher, bus);
+		r = switcher_write(switcher, bus);
 	if (r == 0)
-		report(switcher, LOG_INFO, "input %d, on i2c-%u; the host's is %d",
-		       display->guest_input, bus, host);
+		switcher_report(switcher, LOG_INFO, "input %d, on i2c-%u; the host's is %d",
+				display->guest_input, bus, host);
 	return r;
-}
-
-/* What became of a monitor that has been switched */
-struct aftermath {
-	bool heard;  /* it has answered since, on the host's cable */
-	bool fallen; /* it showed the host's input when it was looked at last */
-	int again;
-};
-
-static void describe(const struct switcher *switcher, unsigned int bus,
-		     const struct aftermath *after)
-{
-	if (!after->heard)
-		report(switcher, LOG_WARNING,
-		       "it answers on its active input only: since it shows the guest, i2c-%u is "
-		       "deaf; the way back may have to wait for the guest's GPU, or for its "
-		       "buttons",
-		       bus);
-	else if (after->fallen)
-		report(switcher, LOG_WARNING,
-		       "it falls back by itself: the guest's input has no signal; raise delay, or "
-		       "see that the guest's cable is in input %d",
-		       switcher->display->guest_input);
-}
-
-/* Return: 0 to look on, 1 it is somebody else's now, else -errno */
-static int look_after(struct switcher *switcher, size_t index, int host, struct aftermath *after)
-{
-	unsigned int bus = switcher->buses.buses[index].number;
-	struct rival rival;
-	struct probe probe;
-	int r = ask(switcher, index, &probe);
-
-	if (r < 0)
-		return r;
-	after->heard |= probe_is_heard(&probe);
-	after->fallen = probe.input_error == 0 && probe.input == host;
-	if (probe.input_error < 0 || probe.input == switcher->display->guest_input)
-		return 0;
-	/* Neither ours nor the host's: another guest's, or the user's */
-	if (!after->fallen)
-		return 1;
-	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
-	if (r < 0 || (r > 0 && rival.later))
-		return r < 0 ? r : 1;
-	if (after->again == SWITCH_AGAIN)
-		return 0;
-	after->again++;
-	report(switcher, LOG_INFO, "it has fallen back to input %d: switched again", host);
-	return write_guest_input(switcher, bus);
-}
-
-/* It has been switched; nothing that goes wrong from here on is an error */
-static void watch_over(struct switcher *switcher, size_t index, int host)
-{
-	struct aftermath after = { 0 };
-	int left;
-
-	while ((left = deadline_left(switcher->deadline)) > 0) {
-		if (wait_ms(switcher, left < WATCH_GAP_MS ? left : WATCH_GAP_MS) < 0 ||
-		    look_after(switcher, index, host, &after) != 0)
-			return;
-	}
-	describe(switcher, switcher->buses.buses[index].number, &after);
 }
 
 static bool any_hung(const struct bus_list *list)
@@ -344,8 +265,8 @@ static void complain(const struct switcher *switcher, int error)
 	if (error == -ENODEV && any_hung(&switcher->buses))
 		what = "a bus did not return, and no other one answers with this identity: unplug "
 		       "the monitor there and plug it in again";
-	report(switcher, LOG_WARNING, "not switched to input %d: %s",
-	       switcher->display->guest_input, what);
+	switcher_report(switcher, LOG_WARNING, "not switched to input %d: %s",
+			switcher->display->guest_input, what);
 }
 
 static int work(struct switcher *switcher)
@@ -369,11 +290,11 @@ static int work(struct switcher *switcher)
 	host = host_input(switcher, (size_t)index);
 	if (host < 0)
 		return host;
-	r = wait_ms(switcher, deadline_left(due));
+	r = switcher_wait(switcher, deadline_left(due));
 	if (r == 0)
 		r = switch_over(switcher, bus, host);
 	if (r == 0)
-		watch_over(switcher, (size_t)index, host);
+		aftermath(switcher, (size_t)index, host);
 	return r;
 }
 

@@ -38,7 +38,7 @@ struct fake_monitor {
 	int naks;    /* transactions that are not acknowledged yet, at both addresses */
 	int garbled; /* replies whose checksum is still wrong */
 	int slow_ms;
-	int busy;	/* a kernel driver holds 0x37 */
+	int busy;		    /* a kernel driver holds 0x37 */
 	struct fake_monitor *panel; /* another cable's, which shows the same; NULL for itself */
 	const char *caps;	    /* its capabilities string */
 	int falls_back; /* so many sets last until the input is asked for the second time */
@@ -160,8 +160,7 @@ static inline int fake_transfer(struct fake_monitor *monitor, unsigned int addr)
 		return -EREMOTEIO;
 	}
 	if (addr == DDC_ADDR &&
-	    (monitor->silent ||
-	     (monitor->deaf && fake_panel(monitor)->input != monitor->cable)))
+	    (monitor->silent || (monitor->deaf && fake_panel(monitor)->input != monitor->cable)))
 		return -ENXIO;
 	return 0;
 }
