@@ -211,7 +211,7 @@ bench-hugepages:
 # In the lab's machine: usher-display beside ddcutil; a hundred lives of the inhibitor
 .PHONY: bench-display bench-nosleep
 bench-display bench-nosleep: bench-%:
-	test/lab/bench/run $* $(IMAGE)
+	test/lab/measure IMAGE=$(IMAGE) $*
 
 # --- The sample host ------------------------------------------------------------------------------
 .PHONY: demo
