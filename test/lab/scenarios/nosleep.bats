@@ -8,6 +8,7 @@
 load ../guest/lib
 
 readonly rules=/etc/polkit-1/rules.d/50-lab.rules
+readonly idle=/run/systemd/logind.conf.d/50-lab.conf
 
 setup_file() {
 	echo 1 >/sys/module/suspend/parameters/pm_test_delay
@@ -35,6 +36,10 @@ setup() {
 
 teardown() {
 	echo none >/sys/power/pm_test
+	if [[ -e $idle ]]; then
+		rm "$idle"
+		systemctl restart systemd-logind
+	fi
 	common_teardown
 }
 
@@ -129,7 +134,18 @@ allowed() {
 	allowed
 }
 
-@test "a guest keeps the host awake whatever is restarted, by one process" {
+# An idle host suspends by itself: no session here ever has something to do
+idle_suspends() {
+	mkdir -p "$(dirname "$idle")"
+	printf '%s\n' '[Login]' 'IdleAction=suspend' 'IdleActionSec=2s' >"$idle"
+}
+
+idle_was_refused() {
+	journalctl -u systemd-logind --since "$since" --no-pager -o cat |
+		grep -q 'Refusing .*inhibited by .*/usher-nosleep'
+}
+
+@test "a guest keeps an idle host awake by one process, whatever is restarted" {
 	local pid
 	guest_define one
 	policy one
@@ -137,8 +153,10 @@ allowed() {
 	assert_equal "$(inhibitors)" 1
 	pid=$(systemctl show -P MainPID "usher-nosleep-$(guest_uuid one)")
 	systemctl restart libvirtd
+	idle_suspends
 	systemctl restart systemd-logind
 	wait_for 5 held_for one
+	wait_for 20 idle_was_refused
 	systemctl kill -s KILL systemd-logind
 	wait_for 10 held_for one
 	# logind hears nobody until it is restarted; the lock is in its hands all the time
@@ -149,7 +167,11 @@ allowed() {
 	# It has lost its bus, and would wait for it half a minute
 	systemctl restart libvirtd
 	wait_for 20 guest_running one
+	assert_equal "$(suspends_so_far)" 0
 	guest_destroy one
+	wait_for 30 has_slept 0
+	rm "$idle"
+	systemctl restart systemd-logind
 	wait_for 10 nobody_holds
 	host_unchanged
 }
