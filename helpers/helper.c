@@ -48,6 +48,12 @@ void helper_say(const struct helper_ctx *ctx, const char *fmt, ...)
 	va_end(args);
 }
 
+bool helper_in_start(const struct helper_ctx *ctx)
+{
+	return ctx->claim.state == CLAIM_PREPARING &&
+	       process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
+}
+
 int helper_write(const struct helper_ctx *ctx, const char *path, const char *val)
 {
 	if (helper_would(ctx, "write /%s %s", path, *val ? val : "\"\""))

@@ -61,6 +61,14 @@ struct helper {
  */
 int helper_main(int argc, char **argv, const struct helper *helper);
 
+/**
+ * helper_in_start() - is it a hook that waits for this check
+ *
+ * By hand there is time to look closely, and somebody who reads notes. A claim that has been
+ * printed to be looked at is `preparing` too, but who made it is gone.
+ */
+bool helper_in_start(const struct helper_ctx *ctx);
+
 /** helper_say() - one line on stderr, "usher: GUEST: ..." */
 void helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);
 

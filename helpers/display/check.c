@@ -21,13 +21,6 @@ static bool is_required(const struct claim *claim)
 	       strlist_has(&words, DISPLAY_NAME);
 }
 
-/* A hook waits for us; a claim that somebody has printed to look at has no living owner */
-static bool starts(const struct helper_ctx *ctx)
-{
-	return ctx->claim.state == CLAIM_PREPARING &&
-	       process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
-}
-
 /* What check looks at */
 struct look {
 	const struct helper_ctx *ctx;
@@ -246,7 +239,7 @@ static int look_around(const struct helper_ctx *ctx, const struct display_list *
 		return r;
 	r = ask_inputs(ctx, list, &look->host);
 	/* In a start, required or not, whoever has them open is in the way of their drivers */
-	if (r == 0 && !starts(ctx))
+	if (r == 0 && !helper_in_start(ctx))
 		r = survey_take(ctx, true, PROBE_MS, &look->guest);
 	if (r == 0 && look->guest.list.nr > 0)
 		r = ask_guest_inputs(ctx, list, &look->guest);
@@ -258,8 +251,8 @@ static int look_around(const struct helper_ctx *ctx, const struct display_list *
 static enum helper_exit check_all(const struct helper_ctx *ctx, const struct display_list *list)
 {
 	_cleanup_(look_close) struct look look = { .ctx = ctx,
-						   .hurried =
-							   starts(ctx) && !is_required(&ctx->claim),
+						   .hurried = helper_in_start(ctx) &&
+							      !is_required(&ctx->claim),
 						   .journal = { .fd = -1 } };
 	int failed = 0, r = look_around(ctx, list, &look);
 
@@ -285,7 +278,7 @@ enum helper_exit display_check(struct helper_ctx *ctx)
 	if (buses_are_ready(ctx->rootfd))
 		return check_all(ctx, &list);
 	/* apply loads it; check changes nothing */
-	if (!starts(ctx))
+	if (!helper_in_start(ctx))
 		helper_say(ctx,
 			   "the monitors cannot be looked at before i2c-dev is loaded: modprobe "
 			   "i2c-dev");

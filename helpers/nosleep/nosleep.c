@@ -101,12 +101,6 @@ static void tell_of_sleep(const struct helper_ctx *ctx)
 		who);
 }
 
-static bool starts(const struct helper_ctx *ctx)
-{
-	return ctx->claim.state == CLAIM_PREPARING &&
-	       process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
-}
-
 static int check_all(const struct helper_ctx *ctx)
 {
 	int r = check_wish(ctx);
@@ -118,7 +112,7 @@ static enum helper_exit check(struct helper_ctx *ctx)
 {
 	if (check_all(ctx) < 0)
 		return HELPER_FAILED;
-	if (!starts(ctx))
+	if (!helper_in_start(ctx))
 		tell_of_sleep(ctx);
 	return HELPER_DONE;
 }
