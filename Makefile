@@ -208,9 +208,10 @@ CASES ?= cache checkerboard slab
 bench-hugepages:
 	test/lab/measure IMAGE=$(IMAGE) hugepages $(CASES)
 
-# In the lab's machine: usher-display beside ddcutil; a hundred lives of the inhibitor
-.PHONY: bench-display bench-nosleep
-bench-display bench-nosleep: bench-%:
+# In the lab's machine: usher-display beside ddcutil; a hundred lives of the inhibitor; usher-vfio
+# beside the kernel's own work; a whole start beside a script's
+.PHONY: bench-display bench-nosleep bench-vfio bench-managed
+bench-display bench-nosleep bench-vfio bench-managed: bench-%:
 	test/lab/measure IMAGE=$(IMAGE) $*
 
 # --- The sample host ------------------------------------------------------------------------------

@@ -53,8 +53,8 @@ static int load_modules(const struct helper_ctx *ctx, const struct vfio_claim *c
 }
 
 /* A job for each device that is not with a vfio driver yet */
-static int make_jobs(const struct helper_ctx *ctx, const struct vfio_claim *claim, const struct vfio_jobs *open,
-		     struct vfio_jobs *jobs)
+static int make_jobs(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		     const struct vfio_jobs *open, struct vfio_jobs *jobs)
 {
 	for (size_t i = 0; i < claim->nr; i++) {
 		const struct vfio_device *device = &claim->devices[i];

@@ -33,7 +33,8 @@ static int look_host(const struct helper_ctx *ctx, struct vfio_disk *disk)
 		return say_errno(ctx, disk, r);
 	if (r == 0)
 		return 0;
-	helper_say(ctx, "disk %s of the guest's XML %s: both would write to it", disk->of.path, use);
+	helper_say(ctx, "disk %s of the guest's XML %s: both would write to it", disk->of.path,
+		   use);
 	return 1;
 }
 

@@ -361,7 +361,7 @@ void mark_describe(const struct mark *mark, char *buf, size_t size);
 
 /* What else the host had, beside driver and override */
 enum saved {
-	SAVED_RESET,	/* attributes of the device: saved.c */
+	SAVED_RESET, /* attributes of the device: saved.c */
 	SAVED_D3COLD,
 	SAVED_POWER,
 	SAVED_NETWORK,	/* "systemd-networkd eth0": who configures its interface */

@@ -367,11 +367,9 @@ static int set_active(const struct fake_effect *effect, const char *value)
 static int switch_unit(const char *method, const char *unit, const char *state)
 {
 	char installed[PATH_MAX], path[PATH_MAX];
-	const struct fake_effect effect = { .verb = "bus",
-					    .path = path,
-					    .new_value = state,
-					    .run = set_active,
-					    .arg = installed };
+	const struct fake_effect effect = {
+		.verb = "bus", .path = path, .new_value = state, .run = set_active, .arg = installed
+	};
 	int r = path_format(path, sizeof(path), "systemd1/%s/%s", method, unit);
 
 	tree_format(installed, sizeof(installed), INSTALLED "/%s", unit);

@@ -457,9 +457,8 @@ static void disks_are_claimed_by_path_and_by_the_kernels_name(void **state)
 	{
 		_cleanup_planned_ struct planned planned =
 			plan(tree,
-			     DOMAIN(DEVICES(BLOCK("/dev/disk/by-id/x y", "")
-						    BLOCK("/dev/gone", "<readonly/>")
-							    BLOCK("/dev/s", "<shareable/>"))),
+			     DOMAIN(DEVICES(BLOCK("/dev/disk/by-id/x y", "") BLOCK(
+				     "/dev/gone", "<readonly/>") BLOCK("/dev/s", "<shareable/>"))),
 			     "[vfio]\nin_use = force\n");
 
 		assert_int_equal(planned.r, 0);
@@ -479,8 +478,7 @@ static void disk_that_another_guest_writes_is_a_conflict(void **state)
 		const char *mine, *theirs, *what;
 	} cases[] = {
 		{ BLOCK("/dev/sdb", ""), BLOCK("/dev/sdb", ""), "disk /dev/sdb" },
-		{ BLOCK("/dev/disk/by-id/x", ""), BLOCK("/dev/sdb", ""),
-		  "disk /dev/disk/by-id/x" },
+		{ BLOCK("/dev/disk/by-id/x", ""), BLOCK("/dev/sdb", ""), "disk /dev/disk/by-id/x" },
 		{ BLOCK("/dev/sdb", "<readonly/>"), BLOCK("/dev/sdb", ""), "disk /dev/sdb" },
 		{ BLOCK("/dev/sdb", "<readonly/>"), BLOCK("/dev/sdb", "<readonly/>"), NULL },
 		{ BLOCK("/dev/sdb", "<shareable/>"), BLOCK("/dev/sdb", "<shareable/>"), NULL },
@@ -499,7 +497,8 @@ static void disk_that_another_guest_writes_is_a_conflict(void **state)
 		struct claims claims;
 		struct domain_error err;
 
-		(void)snprintf(mine, sizeof(mine), "%s%s%s", DOMAIN_HEAD, cases[i].mine, DOMAIN_TAIL);
+		(void)snprintf(mine, sizeof(mine), "%s%s%s", DOMAIN_HEAD, cases[i].mine,
+			       DOMAIN_TAIL);
 		(void)snprintf(theirs, sizeof(theirs), "%s%s%s", DOMAIN_HEAD, cases[i].theirs,
 			       DOMAIN_TAIL);
 		a = plan(tree, mine, "");

@@ -66,7 +66,8 @@ static void add_disk(void)
 	add_child(USB, "usb1/host6/block/sdb", "block");
 	add_child(USB, "usb1/host6/block/sdb/sdb1", "block");
 	add_child(USB, "usb1/host6/block/sdb/sdb2", "block");
-	tree_link(host, "sys/class/block/sdb", "../../bus/pci/devices/" USB "/usb1/host6/block/sdb");
+	tree_link(host, "sys/class/block/sdb",
+		  "../../bus/pci/devices/" USB "/usb1/host6/block/sdb");
 	tree_link(host, "sys/class/block/sdb1",
 		  "../../bus/pci/devices/" USB "/usb1/host6/block/sdb/sdb1");
 	tree_link(host, "sys/class/block/sdb2",
@@ -109,12 +110,15 @@ static void member_of_a_stopped_stack_is_refused_with_what_takes_it_apart(void *
 		{ "dm-3", "LVM-abc", "vg--0-my--data",
 		  " holds sdb1, part of LVM's vg--0-my--data: vgchange -an vg-0 first" KEEPS },
 		{ "dm-4", "CRYPT-LUKS2-1-x", "secret",
-		  " holds sdb1, part of the encrypted secret: cryptsetup close secret first" KEEPS },
+		  " holds sdb1, part of the encrypted secret: cryptsetup close secret "
+		  "first" KEEPS },
 		{ "dm-5", "mpath-1", "mpatha",
 		  " holds sdb1, part of multipath's mpatha: multipath -f mpatha first" KEEPS },
 		{ "dm-6", "mine", "linear",
-		  " holds sdb1, part of device-mapper's linear: dmsetup remove linear first" KEEPS },
-		{ "md0", NULL, NULL, " holds sdb1, part of md0: mdadm --stop /dev/md0 first" KEEPS },
+		  " holds sdb1, part of device-mapper's linear: dmsetup remove linear "
+		  "first" KEEPS },
+		{ "md0", NULL, NULL,
+		  " holds sdb1, part of md0: mdadm --stop /dev/md0 first" KEEPS },
 		{ "bcache0", NULL, NULL, " holds sdb1, part of bcache0: stop that first" KEEPS },
 	};
 
@@ -149,8 +153,9 @@ static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
 	(void)state;
 	add_disk();
 	claimed = "sdb2";
-	assert_refused(USB_DISK, " holds sdb2, which the kernel keeps for another use, ZFS perhaps: "
-				 "export the pool or stop what has it first (lsblk -f /dev/sdb2)\n");
+	assert_refused(USB_DISK,
+		       " holds sdb2, which the kernel keeps for another use, ZFS perhaps: "
+		       "export the pool or stop what has it first (lsblk -f /dev/sdb2)\n");
 	assert_refused(USB_DISK "in_use = force\n", " holds sdb2, which the kernel keeps");
 }
 
@@ -177,8 +182,9 @@ static void disk_of_the_guest_that_the_host_uses_is_refused(void **state)
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_int_equal(undo(), HELPER_DONE);
 	tree_file(host, "proc/self/mountinfo", "22 1 8:18 / /mnt rw - ext4 /dev/sdb2 rw\n");
-	assert_refused(WHOLE, "usher: win11: disk /dev/disk/by-id/usb-Stick of the guest's XML holds "
-			      "sdb2, mounted on /mnt: unmount it first: both would write to it\n");
+	assert_refused(WHOLE,
+		       "usher: win11: disk /dev/disk/by-id/usb-Stick of the guest's XML holds "
+		       "sdb2, mounted on /mnt: unmount it first: both would write to it\n");
 	/* The partition beside the mounted one is free */
 	assert_passes(PART);
 	tree_file(host, "proc/swaps",
@@ -209,9 +215,10 @@ static void disk_that_another_guest_writes_is_refused(void **state)
 	add_disk();
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
 		add_process("4242", "qemu-system-x86", nodes[i]);
-		assert_refused(WHOLE, "disk /dev/disk/by-id/usb-Stick of the guest's XML is written "
-				      "by qemu-system-x86 (pid 4242): both would write to it; end "
-				      "that guest or program first\n");
+		assert_refused(WHOLE,
+			       "disk /dev/disk/by-id/usb-Stick of the guest's XML is written "
+			       "by qemu-system-x86 (pid 4242): both would write to it; end "
+			       "that guest or program first\n");
 		assert_refused(PART, "is written by qemu-system-x86 (pid 4242)");
 		remove_process_fd("4242");
 	}
@@ -236,7 +243,8 @@ static void disk_that_is_not_there_is_libvirts_to_refuse(void **state)
 static void malformed_disk_lines_are_refused(void **state)
 {
 	static const char *const lines[] = { "disk = rw\n", "disk = wr /dev/sdb\n",
-					     "disk = rw /dev/s%6\n", "disk = rw /dev/sdb sdb more\n",
+					     "disk = rw /dev/s%6\n",
+					     "disk = rw /dev/sdb sdb more\n",
 					     "in_use = perhaps\n" };
 
 	(void)state;
@@ -250,7 +258,7 @@ static void malformed_disk_lines_are_refused(void **state)
 /* --- Network ------------------------------------------------------------------------------------ */
 
 #define ADDRESS_ROUTE                                                                              \
-	"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"                       \
+	"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"                  \
 	"eth0\t0002A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
 
 static void add_nic(void)
@@ -335,8 +343,9 @@ static void card_with_virtual_functions_is_refused(void **state)
 	tree_file(host, DEVICES NIC "/sriov_numvfs", "0\n");
 	assert_passes(NIC_LINE);
 	tree_file(host, DEVICES NIC "/sriov_numvfs", "2\n");
-	assert_refused(NIC_LINE, " has 2 virtual functions, which would go with it: echo 0 >/" DEVICES
-				 NIC "/sriov_numvfs first\n");
+	assert_refused(NIC_LINE,
+		       " has 2 virtual functions, which would go with it: echo 0 >/" DEVICES NIC
+		       "/sriov_numvfs first\n");
 }
 
 /* --- Nodes ------------------------------------------------------------------------------------- */
@@ -395,8 +404,9 @@ static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 	}
 	assert_passes(USB_DISK);
 	assert_int_equal(apply(), HELPER_DONE);
-	assert_string_equal(said, "usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to "
-				  "the guest, and is not there for the host\n");
+	assert_string_equal(said,
+			    "usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to "
+			    "the guest, and is not there for the host\n");
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_string_equal(said, "");
 }

@@ -24,6 +24,11 @@ block_xml() {
 	printf "<target dev='vdb' bus='virtio'/>%s</disk>\n" "${2-}"
 }
 
+# libvirt gives a disk to QEMU's user, and back to root's group
+disk_is_the_hosts() {
+	chgrp disk "$disk"
+}
+
 # refused_with TEXT - the guest win11 is, and that is part of the one line it says
 refused_with() {
 	run virsh start win11
@@ -53,7 +58,7 @@ refused_with() {
 @test "an NVMe disk that libvirt hands over goes and comes back" {
 	guest_define win11 nvme="$NVME" memory=32
 	policy win11
-	guest_start win11
+	guest_start win11 || fail "$(ls -l /dev/vfio)" "$(dmesg | tail -n 5)"
 	assert_equal "$(driver_of "$NVME")" vfio-pci
 	guest_destroy win11
 	host_unchanged 30
@@ -90,6 +95,7 @@ refused_with() {
 	guest_start win11
 	guest_destroy win11
 	umount /mnt
+	disk_is_the_hosts
 	host_unchanged 30
 }
 
@@ -106,5 +112,6 @@ refused_with() {
 	guest_destroy other
 	guest_start win11
 	guest_destroy win11
+	disk_is_the_hosts
 	host_unchanged 30
 }

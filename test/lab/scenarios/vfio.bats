@@ -19,6 +19,10 @@ card_of() {
 	[[ -e ${cards[0]} ]] && echo "${cards[0]##*/}"
 }
 
+driver_is() {
+	[[ $(driver_of "$1") == "$2" ]]
+}
+
 # hold FILE - a process that has it open, and does nothing else
 hold() {
 	perl -e 'open(F, "+<", $ARGV[0]) or die; sleep 300' "$1" 3>&- &
@@ -84,7 +88,7 @@ refused_with() {
 	assert_equal "$(driver_of "$GPU")" vfio-pci
 	guest_destroy win11
 	let_go
-	wait_for 20 test "$(driver_of "$GPU")" = bochs-drm
+	wait_for 20 driver_is "$GPU" bochs-drm
 }
 
 @test "two devices in two slots of one group go together" {
@@ -117,7 +121,7 @@ refused_with() {
 	policy win11 '[vfio]' 'give_back = render'
 	guest_start win11
 	guest_destroy win11
-	wait_for 20 test "$(driver_of "$GPU")" = bochs-drm
+	wait_for 20 driver_is "$GPU" bochs-drm
 	udevadm settle
 	card=$(card_of "$GPU")
 	properties=$(udevadm info "/dev/dri/$card")
@@ -189,7 +193,7 @@ modules_loaded() {
 	assert_equal "$(modules_loaded)" ""
 	assert_equal "$(driver_of "$NIC")" vfio-pci
 	guest_destroy win11
-	wait_for 30 test "$(driver_of "$NIC")" = nvidia
+	wait_for 30 driver_is "$NIC" nvidia
 	assert_equal "$(modules_loaded)" "nvidia nvidia_drm nvidia_modeset nvidia_uvm"
 	assert_equal "$(cat /sys/module/nvidia/parameters/lab_unbinds)" 0
 	assert_equal "$(cat "/sys/bus/pci/devices/$NIC/driver_override")" nvidia
