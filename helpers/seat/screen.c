@@ -129,35 +129,45 @@ static int add_firmware_devices(int rootfd, struct strlist *names)
 	return r;
 }
 
+static int load_nodes(int rootfd, const char *dir, struct screen *screen)
+{
+	char sub[PATH_MAX];
+	int r = path_format(sub, sizeof(sub), "%s/drm", dir);
+
+	if (r == 0)
+		r = add_nodes(rootfd, sub, "card", "/dev/dri", &screen->cards);
+	if (r == 0)
+		r = path_format(sub, sizeof(sub), "%s/graphics", dir);
+	return r == 0 ? add_nodes(rootfd, sub, "fb", "/dev", &screen->fbs) : r;
+}
+
+/* The firmware's are the boot GPU's */
+static int load_firmware(int rootfd, struct screen *screen)
+{
+	int r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri", &screen->cards);
+
+	if (r == 0)
+		r = add_firmware_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &screen->fbs);
+	return r == 0 ? add_firmware_devices(rootfd, &screen->firmware) : r;
+}
+
 int screen_load(int rootfd, const char *addr, struct screen *ret)
 {
-	_cleanup_screen_ struct screen screen = { 0 };
-	char dir[PATH_MAX], sub[PATH_MAX];
+	char dir[PATH_MAX];
 	int r = path_format(dir, sizeof(dir), "sys/bus/pci/devices/%s", addr);
 
+	*ret = (struct screen){ 0 };
 	if (r == 0)
 		r = attr_exists(rootfd, dir);
 	if (r <= 0)
 		return r < 0 ? r : -ENODEV;
-	screen.boot_vga = read_number(rootfd, dir, "boot_vga") == 1;
-	r = path_format(sub, sizeof(sub), "%s/drm", dir);
-	if (r == 0)
-		r = add_nodes(rootfd, sub, "card", "/dev/dri", &screen.cards);
-	if (r == 0)
-		r = path_format(sub, sizeof(sub), "%s/graphics", dir);
-	if (r == 0)
-		r = add_nodes(rootfd, sub, "fb", "/dev", &screen.fbs);
-	if (r == 0 && screen.boot_vga)
-		r = add_firmware_nodes(rootfd, "sys/class/drm", "card", "/dev/dri", &screen.cards);
-	if (r == 0 && screen.boot_vga)
-		r = add_firmware_nodes(rootfd, "sys/class/graphics", "fb", "/dev", &screen.fbs);
-	if (r == 0 && screen.boot_vga)
-		r = add_firmware_devices(rootfd, &screen.firmware);
+	ret->boot_vga = read_number(rootfd, dir, "boot_vga") == 1;
+	r = load_nodes(rootfd, dir, ret);
+	if (r == 0 && ret->boot_vga)
+		r = load_firmware(rootfd, ret);
 	if (r < 0)
-		return r;
-	*ret = screen;
-	screen = (struct screen){ 0 };
-	return 0;
+		screen_free(ret);
+	return r;
 }
 
 static pid_t opened(int rootfd, const struct strlist *nodes)

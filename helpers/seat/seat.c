@@ -53,10 +53,11 @@ static int look_users(const struct helper_ctx *ctx, const char *addr, const stru
 	if (r < 0)
 		return say_errno(ctx, addr, r);
 	if (r > 0) {
-		helper_say(ctx,
-			   "GPU %s shows the desktop of user %s, in use by %s: log out there, or "
-			   "set release = yes in [seat] of the policy to end it at the guest's start",
-			   addr, user, who);
+		helper_say(
+			ctx,
+			"GPU %s shows the desktop of user %s, in use by %s: log out there, or "
+			"set release = yes in [seat] of the policy to end it at the guest's start",
+			addr, user, who);
 		return 1;
 	}
 	if (sysbus_unit_active("display-manager.service", deadline_left(ctx->deadline)) > 0)
@@ -85,11 +86,12 @@ static int look(const struct helper_ctx *ctx, const char *addr, bool users)
 	if (r < 0)
 		return say_errno(ctx, addr, r);
 	if (r > 0) {
-		helper_say(ctx,
-			   "GPU %s shows the host's own screen, the text console in VGA mode, which "
-			   "cannot be taken off it: boot the host on another GPU, or set release = "
-			   "yes in [seat] of the policy to take it all the same",
-			   addr);
+		helper_say(
+			ctx,
+			"GPU %s shows the host's own screen, the text console in VGA mode, which "
+			"cannot be taken off it: boot the host on another GPU, or set release = "
+			"yes in [seat] of the policy to take it all the same",
+			addr);
 		return 1;
 	}
 	return look_users(ctx, addr, &screen);
@@ -149,11 +151,9 @@ static int release_device(const struct helper_ctx *ctx, struct journal *journal,
 			  bool users)
 {
 	_cleanup_screen_ struct screen screen = { 0 };
-	const struct seat_way way = { .ctx = ctx,
-				      .journal = journal,
-				      .addr = addr,
-				      .screen = &screen,
-				      .users = users };
+	const struct seat_way way = {
+		.ctx = ctx, .journal = journal, .addr = addr, .screen = &screen, .users = users
+	};
 	int r = screen_load(ctx->rootfd, addr, &screen);
 
 	if (r == -ENODEV)

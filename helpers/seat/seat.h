@@ -50,6 +50,7 @@ void screen_free(struct screen *screen);
 /**
  * screen_load() - the nodes of a GPU; of the boot GPU also the firmware's
  * @addr:	"0000:01:00.0"
+ * @ret:	empty on error
  *
  * Return: 0, -ENODEV when there is no such device, -ENOMEM, else -errno
  * ABI: Documentation/ABI/testing/sysfs-class-vtconsole, sysfs-bus-pci boot_vga

@@ -66,8 +66,8 @@ static int read_session(int rootfd, const char *id, struct session *ret)
 
 int session_list(int rootfd, struct session_list *ret)
 {
-	_cleanup_session_list_ struct session_list list = { 0 };
 	_cleanup_strlist_ struct strlist ids = { 0 };
+	struct session_list list = { 0 };
 	int r = attr_list(rootfd, SESSIONS, &ids);
 
 	if (r < 0)
@@ -83,7 +83,6 @@ int session_list(int rootfd, struct session_list *ret)
 			list.nr++;
 	}
 	*ret = list;
-	list = (struct session_list){ 0 };
 	return 0;
 }
 
@@ -99,7 +98,7 @@ int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN])
 
 	if (r == 0)
 		r = attr_read_all(rootfd, path, FILE_MAX, &text, &len);
-	if (r < 0)
+	if (r < 0 || !text)
 		return r == -ENOENT || r == -ESRCH ? 0 : r;
 	at = strstr(text, before);
 	end = at ? strstr(at, behind) : NULL;
@@ -121,7 +120,7 @@ void card_seat(int rootfd, const char *card, char *buf, size_t size)
 	if (path_format(path, sizeof(path), "sys/class/drm/%s/dev", strrchr(card, '/') + 1) < 0 ||
 	    attr_read(rootfd, path, number, sizeof(number)) < 0 ||
 	    path_format(path, sizeof(path), "run/udev/data/c%s", number) < 0 ||
-	    attr_read_all(rootfd, path, FILE_MAX, &text, &len) < 0)
+	    attr_read_all(rootfd, path, FILE_MAX, &text, &len) < 0 || !text)
 		return;
 	read_key(text, "E:ID_SEAT=", buf, size);
 	if (!*buf)

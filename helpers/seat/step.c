@@ -185,8 +185,7 @@ static void end_sessions(const struct seat_way *way, const struct session_list *
 		if (!session->graphical || strcmp(session->seat, seat) != 0 ||
 		    helper_would(way->ctx, "end session %s of %s", session->id, session->user))
 			continue;
-		say_session(way, session->id,
-			    sysbus_end_session(session->id, time_for_users(way)));
+		say_session(way, session->id, sysbus_end_session(session->id, time_for_users(way)));
 	}
 }
 
@@ -357,8 +356,9 @@ static const struct {
 	int (*undo)(const struct helper_ctx *ctx, const char *object);
 	const char *text; /* with what and why */
 } returns[] = {
-	{ STEP_UNIT, return_unit, "%s cannot be started again: %s: systemctl start %s brings the "
-				  "desktop back" },
+	{ STEP_UNIT, return_unit,
+	  "%s cannot be started again: %s: systemctl start %s brings the "
+	  "desktop back" },
 	{ STEP_VTCON, return_console,
 	  "the text console %s cannot be bound again: %s: see /sys/class/vtconsole/%s" },
 	{ STEP_FIRMWARE, return_firmware,

@@ -63,9 +63,10 @@ static int write_override(struct worker *worker, struct vfio_job *job, const cha
 	device_attr(job, "driver_override", path);
 	r = worker_step(worker, job, MARK_OVERRIDE, path, driver);
 	if (r < 0)
-		return job_fail(job, r, "cannot set driver_override of %s to '%s': %s: see dmesg, and "
-			    "whether lspci -vs %s still answers",
-			    job->name, driver, strerror(-r), job->name);
+		return job_fail(job, r,
+				"cannot set driver_override of %s to '%s': %s: see dmesg, and "
+				"whether lspci -vs %s still answers",
+				job->name, driver, strerror(-r), job->name);
 	return 0;
 }
 
@@ -88,7 +89,7 @@ static int unbind(struct worker *worker, struct vfio_job *job, const char *drive
 		return 0;
 	if (r < 0)
 		return job_fail(job, r, "cannot take %s from driver %s: %s: see dmesg", job->name,
-			    driver, strerror(-r));
+				driver, strerror(-r));
 	return 0;
 }
 
@@ -105,23 +106,26 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 	int r = worker_step(worker, job, MARK_PROBE, PROBE_FILE, job->name);
 
 	if (r < 0)
-		return job_fail(job, r, "cannot bind %s to driver %s: %s: see dmesg", job->name, driver,
-			    strerror(-r));
+		return job_fail(job, r, "cannot bind %s to driver %s: %s: see dmesg", job->name,
+				driver, strerror(-r));
 	if (worker->ctx->dry_run)
 		return 0;
 	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r < 0)
-		return job_fail(job, r, "cannot read which driver %s has: %s", job->name, strerror(-r));
+		return job_fail(job, r, "cannot read which driver %s has: %s", job->name,
+				strerror(-r));
 	if (r == 0)
-		return job_fail(job, -ENXIO,
-			    "driver %s did not take %s, though the kernel reported no error: see "
-			    "dmesg",
-			    driver, job->name);
+		return job_fail(
+			job, -ENXIO,
+			"driver %s did not take %s, though the kernel reported no error: see "
+			"dmesg",
+			driver, job->name);
 	if (strcmp(now, driver) != 0)
-		return job_fail(job, -EBUSY,
-			    "%s was to have driver %s, but it has %s: see which program binds it "
-			    "(driverctl, a udev rule)",
-			    job->name, driver, now);
+		return job_fail(
+			job, -EBUSY,
+			"%s was to have driver %s, but it has %s: see which program binds it "
+			"(driverctl, a udev rule)",
+			job->name, driver, now);
 	return 0;
 }
 
@@ -154,7 +158,7 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 
 	if (r < 0)
 		return job_fail(job, r, "cannot read driver_override of %s: %s: see lspci -vs %s",
-			    job->name, strerror(-r), job->name);
+				job->name, strerror(-r), job->name);
 	(void)snprintf(job->old_driver, sizeof(job->old_driver), "%s", driver);
 	r = saved_read(worker, job);
 	if (r == 0)
@@ -164,8 +168,9 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 				strerror(-r), job->name);
 	r = worker_announce(worker, job);
 	if (r < 0)
-		return job_fail(job, r, "cannot note in run/usher what driver %s has: %s: see df /run",
-			    job->name, strerror(-r));
+		return job_fail(job, r,
+				"cannot note in run/usher what driver %s has: %s: see df /run",
+				job->name, strerror(-r));
 	job->journaled = true;
 	return 0;
 }
@@ -205,7 +210,7 @@ static int restore_override(struct worker *worker, struct vfio_job *job)
 
 	if (r < 0)
 		return job_fail(job, r, "cannot read driver_override of %s: %s", job->name,
-			    strerror(-r));
+				strerror(-r));
 	if (strcmp(now, job->old_override) == 0)
 		return 0;
 	if (strcmp(now, job->target) != 0 && strcmp(now, job->old_driver) != 0)
@@ -238,7 +243,7 @@ static int load_driver(struct worker *worker, struct vfio_job *job)
 	r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
 	if (r < 0)
 		return job_fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
-			    job->name, job->old_driver, strerror(-r));
+				job->name, job->old_driver, strerror(-r));
 	return 0;
 }
 
@@ -281,7 +286,7 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 		return restore_rest(worker, job);
 	if (*driver && strcmp(driver, job->target) != 0) {
 		(void)job_fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",
-			   job->name, driver);
+			       job->name, driver);
 		return restore_override(worker, job);
 	}
 	r = send_home(worker, job, driver);

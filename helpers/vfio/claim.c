@@ -114,8 +114,7 @@ static int add_device(const struct helper_ctx *ctx, struct vfio_claim *claim, co
 
 static int add_disk(struct vfio_claim *claim, const char *value)
 {
-	struct vfio_disk *grown =
-		reallocarray(claim->disks, claim->nr_disks + 1, sizeof(*grown));
+	struct vfio_disk *grown = reallocarray(claim->disks, claim->nr_disks + 1, sizeof(*grown));
 	int r;
 
 	if (!grown)
@@ -135,10 +134,11 @@ static int load_disks(const struct helper_ctx *ctx, struct vfio_claim *claim)
 	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "disk"))) {
 		r = add_disk(claim, entry->value);
 		if (r == -EBADMSG)
-			helper_say(ctx,
-				   "the claim's line 'disk = %s' is malformed: nothing was touched; "
-				   "start the guest anew",
-				   entry->value);
+			helper_say(
+				ctx,
+				"the claim's line 'disk = %s' is malformed: nothing was touched; "
+				"start the guest anew",
+				entry->value);
 	}
 	return r;
 }
@@ -164,9 +164,9 @@ static int load_words(const struct helper_ctx *ctx, struct vfio_claim *claim)
 	static const char *const in_use[] = { [IN_USE_REFUSE] = "refuse",
 					      [IN_USE_STOP_SEAT] = "stop-seat",
 					      [IN_USE_FORCE] = "force" };
-	static const char *const give_back[] = { [GIVE_BACK_HOST] = "host",
-						 [GIVE_BACK_VFIO] = "vfio",
-						 [GIVE_BACK_RENDER] = "render" };
+	static const char *const give_back[] = {
+		[GIVE_BACK_HOST] = "host", [GIVE_BACK_VFIO] = "vfio", [GIVE_BACK_RENDER] = "render"
+	};
 	static const char *const reset[] = { "", "flr", "bus", "pm", "device_specific", "none" };
 	int r = load_word(ctx, "in_use", in_use, ARRAY_SIZE(in_use));
 

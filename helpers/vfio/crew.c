@@ -226,9 +226,10 @@ static void crew_cannot_start(struct crew *crew, size_t unit, int error)
 	char why[160];
 
 	if (!crew->without_process) {
-		(void)snprintf(why, sizeof(why),
-			       "no process can be started for the host's drivers: %s: see ulimit -u",
-			       strerror(-error));
+		(void)snprintf(
+			why, sizeof(why),
+			"no process can be started for the host's drivers: %s: see ulimit -u",
+			strerror(-error));
 		text = why;
 	}
 	crew->without_process = true;

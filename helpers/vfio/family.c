@@ -26,10 +26,10 @@
  * (nvidia-smi) must not enter the driver beside us.
  */
 
-#define SERVICE_MS	5000
-#define MODULE_MS	10000
-#define IN_USE_MS	3000 /* for users that are about to go */
-#define LOOK_AGAIN_MS	50
+#define SERVICE_MS    5000
+#define MODULE_MS     10000
+#define IN_USE_MS     3000 /* for users that are about to go */
+#define LOOK_AGAIN_MS 50
 
 static int append(char list[static SAVED_MAX], const char *word)
 {
@@ -92,8 +92,9 @@ static int unload(struct worker *worker, struct vfio_job *job, const char *modul
 				"uses the card (lsmod | grep %s, fuser -v /dev/%s*)",
 				job->name, module, module, worker->mark.driver);
 	if (r < 0)
-		return job_fail(job, r, "%s cannot be taken from its driver: unloading %s: %s: see "
-					"dmesg",
+		return job_fail(job, r,
+				"%s cannot be taken from its driver: unloading %s: %s: see "
+				"dmesg",
 				job->name, module, strerror(-r));
 	return 0;
 }
@@ -115,9 +116,10 @@ int family_unload(struct worker *worker, struct vfio_job *job, const char *drive
 		return r < 0 ? r : 1;
 	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r > 0)
-		return job_fail(job, -EBUSY,
-				"%s still has driver %s, though its modules are unloaded: see dmesg",
-				job->name, now);
+		return job_fail(
+			job, -EBUSY,
+			"%s still has driver %s, though its modules are unloaded: see dmesg",
+			job->name, now);
 	return r < 0 ? r : 1;
 }
 
@@ -136,8 +138,9 @@ static int load_modules(struct worker *worker, struct vfio_job *job)
 			continue;
 		r = module_load(worker->ctx->rootfd, module, MODULE_MS);
 		if (r < 0)
-			return job_fail(job, r, "module %s cannot be loaded again for %s: %s: see "
-						"modprobe -v %s, and dmesg",
+			return job_fail(job, r,
+					"module %s cannot be loaded again for %s: %s: see "
+					"modprobe -v %s, and dmesg",
 					module, job->name, strerror(-r), module);
 	}
 	return r;
@@ -157,8 +160,9 @@ static int start_services(struct worker *worker, struct vfio_job *job)
 			continue;
 		error = sysbus_start_unit(unit, SERVICE_MS);
 		if (error < 0)
-			(void)job_fail(job, 0, "%s is back, but %s does not start: %s: see "
-					       "systemctl status %s",
+			(void)job_fail(job, 0,
+				       "%s is back, but %s does not start: %s: see "
+				       "systemctl status %s",
 				       job->name, unit, strerror(-error), unit);
 	}
 	return r;

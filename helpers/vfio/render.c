@@ -43,7 +43,8 @@ static const char rule_text[] =
 	"ENV{ID_SEAT}=\"" SEAT "\"\n"
 	"SUBSYSTEM==\"graphics\", KERNELS==\"%s\", TAG-=\"seat\", TAG-=\"master-of-seat\", "
 	"ENV{ID_SEAT}=\"" SEAT "\"\n"
-	"SUBSYSTEM==\"sound\", KERNELS==\"%.*s*\", ENV{ACP_IGNORE}=\"1\", ENV{PULSE_IGNORE}=\"1\"\n";
+	"SUBSYSTEM==\"sound\", KERNELS==\"%.*s*\", ENV{ACP_IGNORE}=\"1\", "
+	"ENV{PULSE_IGNORE}=\"1\"\n";
 
 static void rule_file(const char *name, char buf[static NAME_MAX + 1])
 {
@@ -118,7 +119,8 @@ static void udev_reload(const struct helper_ctx *ctx)
 {
 	static const char *const argv[] = { "/usr/bin/udevadm", "control", "--reload", NULL };
 	int left = deadline_left(ctx->deadline);
-	struct spawn_job job = { .argv = argv, .timeout_ms = left < UDEVADM_MS ? left : UDEVADM_MS };
+	struct spawn_job job = { .argv = argv,
+				 .timeout_ms = left < UDEVADM_MS ? left : UDEVADM_MS };
 
 	(void)(spawn_run(&job, 1) < 0);
 	spawn_job_free(&job);

@@ -201,7 +201,8 @@ static int keep(const struct helper_ctx *ctx, struct journal *journal, struct vf
 		struct vfio_job *job = &jobs->jobs[i];
 		char driver[DRIVER_NAME_MAX];
 
-		if (!job->journaled || mark_find(ctx->rootfd, job->name, &(struct mark){ 0 }) != 0 ||
+		if (!job->journaled ||
+		    mark_find(ctx->rootfd, job->name, &(struct mark){ 0 }) != 0 ||
 		    pcidev_driver(ctx->rootfd, &job->addr, driver, sizeof(driver)) <= 0 ||
 		    strcmp(driver, job->target) != 0)
 			continue;

@@ -37,8 +37,10 @@ int use_tables_read(int rootfd, struct use_tables *tables)
 		const char *path;
 		char **ret;
 	} rows[] = {
-		{ "proc/self/mountinfo", &tables->mounts }, { "proc/swaps", &tables->swaps },
-		{ "proc/net/route", &tables->route },	    { "proc/net/ipv6_route", &tables->route6 },
+		{ "proc/self/mountinfo", &tables->mounts },
+		{ "proc/swaps", &tables->swaps },
+		{ "proc/net/route", &tables->route },
+		{ "proc/net/ipv6_route", &tables->route6 },
 		{ "proc/net/if_inet6", &tables->inet6 },
 	};
 	int r = 0;

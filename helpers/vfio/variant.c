@@ -82,7 +82,7 @@ int variant_module(int rootfd, const char *name, char *buf, size_t size)
 	r = path_format(path, sizeof(path), "lib/modules/%s/modules.alias", release);
 	if (r == 0)
 		r = attr_read_all(rootfd, path, ALIAS_MAX, &aliases, &len);
-	if (r < 0)
+	if (r < 0 || !aliases)
 		return r == -ENOENT ? 0 : r;
 	r = best_match(aliases, modalias, buf, size);
 	/* The common one is a variant, too; its driver has another name than its module */

@@ -205,11 +205,11 @@ static void stop_seat_brings_any_card_in(void **state)
 
 static void monitors_and_times_come_from_the_policy(void **state)
 {
-	_cleanup_planned_ struct planned planned =
-		plan(*state, DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))),
-		     "[vfio]\ntimeout = 3s\n[display]\nmonitor = DEL:a0c4\nguest_input = hdmi1\n"
-		     "host_input = dp1\ndelay = 500ms\n[display left]\nmonitor = card0-DP-1\n"
-		     "guest_input = 0x90\nshared = no\n[nosleep]\ninhibit = sleep idle\nmode = delay\n");
+	_cleanup_planned_ struct planned planned = plan(
+		*state, DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))),
+		"[vfio]\ntimeout = 3s\n[display]\nmonitor = DEL:a0c4\nguest_input = hdmi1\n"
+		"host_input = dp1\ndelay = 500ms\n[display left]\nmonitor = card0-DP-1\n"
+		"guest_input = 0x90\nshared = no\n[nosleep]\ninhibit = sleep idle\nmode = delay\n");
 	const struct claim *claim = &planned.claim;
 
 	assert_int_equal(planned.r, 0);

@@ -286,9 +286,9 @@ static int on_inhibit(sd_bus_message *call, void *userdata, sd_bus_error *error)
 	/* Who asks for it is told that the host sleeps and wakes */
 	if (!strcmp(what, "nap")) {
 		for (int begins = 1; r >= 0 && begins >= 0; begins--)
-			r = sd_bus_emit_signal(sd_bus_message_get_bus(call), "/org/freedesktop/login1",
-					       "org.freedesktop.login1.Manager", "PrepareForSleep",
-					       "b", begins);
+			r = sd_bus_emit_signal(
+				sd_bus_message_get_bus(call), "/org/freedesktop/login1",
+				"org.freedesktop.login1.Manager", "PrepareForSleep", "b", begins);
 		if (r < 0)
 			return r;
 	}

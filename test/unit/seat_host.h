@@ -26,14 +26,14 @@
 /* What happened, in order; writes are made by processes of their own */
 static struct events {
 	char log[4096];
-	int write_error;	 /* every write to an attribute comes to that */
-	int hang;		 /* this write does not return before release */
+	int write_error; /* every write to an attribute comes to that */
+	int hang;	 /* this write does not return before release */
 	int writes, release;
-	bool drops;		 /* a compositor goes when its card's uevent says remove */
-	bool stays;		 /* a process that outlives the display manager */
-	bool session_ends_it;	 /* but not its session */
+	bool drops;	      /* a compositor goes when its card's uevent says remove */
+	bool stays;	      /* a process that outlives the display manager */
+	bool session_ends_it; /* but not its session */
 	int start_error, stop_error;
-} *events;
+} * events;
 
 static struct helper seat_helper = {
 	.name = "seat",

@@ -25,8 +25,8 @@ static void add_all(void)
 }
 
 #define OUT                                                                                        \
-	"stop " MANAGER "\nend 2\nwrite " VTCON " 0\nwrite " FIRMWARE                             \
-	"/unbind efi-framebuffer.0\n"
+	"stop " MANAGER "\nend 2\nwrite " VTCON " 0\nwrite " FIRMWARE "/unbind "                   \
+								      "efi-framebuffer.0\n"
 #define BACK "write " FIRMWARE "/bind efi-framebuffer.0\nwrite " VTCON " 1\nstart " MANAGER "\n"
 
 static void all_leaves_the_card_and_comes_back_in_reverse(void **state)
@@ -68,9 +68,10 @@ static void desktop_comes_back_when_something_keeps_the_card(void **state)
 	seat_helper.apply_timeout_ms = 300;
 	assert_int_equal(run("apply"), HELPER_FAILED);
 	seat_helper.apply_timeout_ms = 1000;
-	assert_string_equal(said, "usher: win11: GPU 0000:01:00.0 is still in use by gnome-shell (pid "
-				  "812) after the desktop was told to end: stop that program, then "
-				  "start the guest again\n");
+	assert_string_equal(said,
+			    "usher: win11: GPU 0000:01:00.0 is still in use by gnome-shell (pid "
+			    "812) after the desktop was told to end: stop that program, then "
+			    "start the guest again\n");
 	assert_string_equal(events->log, "stop " MANAGER "\nend 2\nstart " MANAGER "\n");
 	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
 	assert_string_equal(tree_read(host, VTCON), "1\n");

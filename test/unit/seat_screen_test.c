@@ -43,9 +43,10 @@ static void desktop_of_a_user_is_not_ended_unasked(void **state)
 	add_process("/dev/dri/card0");
 	tree_file(host, MANAGER, "");
 	add_session("2", "seat0", "user", "wayland");
-	assert_refused("usher: win11: GPU 0000:01:00.0 shows the desktop of user alice, in use by "
-		       "gnome-shell (pid 812): log out there, or set release = yes in [seat] of the "
-		       "policy to end it at the guest's start\n");
+	assert_refused(
+		"usher: win11: GPU 0000:01:00.0 shows the desktop of user alice, in use by "
+		"gnome-shell (pid 812): log out there, or set release = yes in [seat] of the "
+		"policy to end it at the guest's start\n");
 	assert_string_equal(events->log, "");
 	write_claim("release = yes\n" SEAT);
 	assert_int_equal(run("check"), HELPER_DONE);
@@ -74,9 +75,10 @@ static void program_that_no_display_manager_runs_is_refused_with_its_name(void *
 {
 	(void)state;
 	add_process("/dev/dri/card0");
-	assert_refused("usher: win11: GPU 0000:01:00.0 shows the host's own screen, in use by "
-		       "gnome-shell (pid 812): stop that program, or set release = yes in [seat] of "
-		       "the policy to end its session at the guest's start\n");
+	assert_refused(
+		"usher: win11: GPU 0000:01:00.0 shows the host's own screen, in use by "
+		"gnome-shell (pid 812): stop that program, or set release = yes in [seat] of "
+		"the policy to end its session at the guest's start\n");
 }
 
 static void desktop_on_simpledrm_belongs_to_the_boot_gpu(void **state)
@@ -96,9 +98,10 @@ static void vga_text_console_is_taken_only_when_asked_to(void **state)
 	tree_file(host, "sys/class/vtconsole/vtcon0/name", "(S) VGA+\n");
 	assert_int_equal(run("check"), HELPER_DONE);
 	tree_file(host, GPU_DIR "boot_vga", "1\n");
-	assert_refused("usher: win11: GPU 0000:01:00.0 shows the host's own screen, the text console "
-		       "in VGA mode, which cannot be taken off it: boot the host on another GPU, or "
-		       "set release = yes in [seat] of the policy to take it all the same\n");
+	assert_refused(
+		"usher: win11: GPU 0000:01:00.0 shows the host's own screen, the text console "
+		"in VGA mode, which cannot be taken off it: boot the host on another GPU, or "
+		"set release = yes in [seat] of the policy to take it all the same\n");
 	write_claim("release = yes\n" SEAT);
 	assert_int_equal(run("check"), HELPER_DONE);
 	assert_int_equal(run("apply"), HELPER_DONE);

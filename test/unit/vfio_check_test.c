@@ -141,11 +141,12 @@ static void lpc_bridge_with_a_driver_is_in_the_way(void **state)
 	write_claim(UUID, NIC_LINE);
 	assert_int_equal(check(), HELPER_DONE);
 	set_driver("0000:02:00.7", "lpc_ich");
-	assert_refused(NIC_LINE,
-		       "%s shares IOMMU group 15 with 0000:02:00.0 and is on the host's driver "
-		       "lpc_ich, and a bridge must stay with the host: put 0000:02:00.0 into another "
-		       "slot, or switch on ACS in the firmware\n",
-		       named("0000:02:00.7", 0x8086, 0x9d84), "");
+	assert_refused(
+		NIC_LINE,
+		"%s shares IOMMU group 15 with 0000:02:00.0 and is on the host's driver "
+		"lpc_ich, and a bridge must stay with the host: put 0000:02:00.0 into another "
+		"slot, or switch on ACS in the firmware\n",
+		named("0000:02:00.7", 0x8086, 0x9d84), "");
 }
 
 static void group_members_that_do_no_dma_are_no_matter(void **state)
@@ -405,8 +406,9 @@ static void device_that_is_not_there_has_no_holders(void **state)
 	char use[256];
 
 	(void)state;
-	assert_int_equal(holders_find(host->rootfd, "0000:09:00.0", false, use, sizeof(use), &nodes),
-			 -ENOENT);
+	assert_int_equal(
+		holders_find(host->rootfd, "0000:09:00.0", false, use, sizeof(use), &nodes),
+		-ENOENT);
 }
 
 /* --- Names ---------------------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@ struct kernel {
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
 	void (*on_module_load)(const char *name);
-	pid_t starter;	   /* the helper, where it is a process of its own */
+	pid_t starter; /* the helper, where it is a process of its own */
 };
 
 static struct kernel *kernel;

@@ -24,7 +24,7 @@ static struct {
 	char log[2048];
 	bool no_process;
 	int hang_in_unload;
-} *events;
+} * events;
 
 static void event(const char *fmt, const char *arg)
 {
@@ -241,9 +241,10 @@ static void nvidia_module_in_use_is_refused_by_name_and_all_is_back(void **state
 	use("nvidia_uvm", 1);
 	write_claim(UUID, "timeout_ms = 20000\n" PAIR);
 	assert_int_equal(apply(), HELPER_FAILED);
-	assert_string_equal(said, "usher: win11: 0000:01:00.0 cannot be taken from its driver: module "
-				  "nvidia_uvm is in use: end what uses the card (lsmod | grep "
-				  "nvidia_uvm, fuser -v /dev/nvidia*)\n");
+	assert_string_equal(said,
+			    "usher: win11: 0000:01:00.0 cannot be taken from its driver: module "
+			    "nvidia_uvm is in use: end what uses the card (lsmod | grep "
+			    "nvidia_uvm, fuser -v /dev/nvidia*)\n");
 	assert_string_equal(snapshot(), before);
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		assert_true(is_in(modules[i].name));
@@ -373,8 +374,10 @@ static void driver_auto_takes_the_one_made_for_the_model(void **state)
 	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
 	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES);
 	tree_file(host, "lib/modules/6.12.1/modules.dep", "x/vfio-pci.ko:\nx/nic_vfio_pci.ko:\n");
-	tree_file(host, DEVICES NIC "/modalias", "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
-	tree_file(host, DEVICES USB "/modalias", "pci:v00001033d00000194sv00001AF4sd0bc0Csc03i30\n");
+	tree_file(host, DEVICES NIC "/modalias",
+		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	tree_file(host, DEVICES USB "/modalias",
+		  "pci:v00001033d00000194sv00001AF4sd0bc0Csc03i30\n");
 	(void)snprintf(before, sizeof(before), "%s", snapshot());
 	write_claim(UUID, "driver = auto\n" NIC_LINE USB_LINE);
 	assert_int_equal(check(), HELPER_DONE);
@@ -439,10 +442,10 @@ static void reset_method_that_no_device_has_is_refused(void **state)
 	add_attrs();
 	write_claim(UUID, PAIR "reset = device_specific\n");
 	assert_int_equal(check(), HELPER_FAILED);
-	assert_string_equal(said,
-			    "usher: win11: no device of the guest can be reset by 'device_specific': "
-			    "cat /sys/bus/pci/devices/0000:01:00.0/reset_method for what it offers, "
-			    "and set reset in [vfio] of the policy to one of these or to auto\n");
+	assert_string_equal(
+		said, "usher: win11: no device of the guest can be reset by 'device_specific': "
+		      "cat /sys/bus/pci/devices/0000:01:00.0/reset_method for what it offers, "
+		      "and set reset in [vfio] of the policy to one of these or to auto\n");
 	write_claim(UUID, PAIR "reset = hard\n");
 	assert_int_equal(check(), HELPER_USAGE);
 }
@@ -490,10 +493,10 @@ static void interface_is_waited_for_until_its_manager_has_it_again(void **state)
 		if (comes)
 			assert_string_equal(said, "");
 		else
-			assert_string_equal(said,
-					    "usher: win11: 0000:02:00.0 is back, but not configured "
-					    "yet as it was (systemd-networkd eth0): see networkctl "
-					    "or nmcli\n");
+			assert_string_equal(
+				said, "usher: win11: 0000:02:00.0 is back, but not configured "
+				      "yet as it was (systemd-networkd eth0): see networkctl "
+				      "or nmcli\n");
 		assert_string_equal(driver_of(NIC), "e1000e");
 		(void)waitpid(pid, NULL, 0);
 	}
