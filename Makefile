@@ -68,7 +68,17 @@ LIBA := $(O)/libusher.a
 .PHONY: all
 all: $(PROGRAMS:%=$(O)/%)
 
-$(O)/obj/%.o: %.c
+# What all objects were made with: another prefix, compiler or flag makes them all again. Set here,
+# as a target's own flags reach what it depends on, too
+quoted = '$(subst ','\'',$(1))'
+FLAGS := $(CC) $(ALL_CFLAGS) $(XML_CFLAGS) $(ALL_LDFLAGS)
+.PHONY: FORCE
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@{ $(CC) --version && printf '%s\n' $(call quoted,$(FLAGS)); } >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
 

@@ -303,6 +303,14 @@ build_programs() {
 		sysconfdir="$sysconfdir" all
 }
 
+# The hook has its helpers' place built in
+check_programs() {
+	local hook=$BUILD_DIR/usher-hook
+	[[ -x $hook ]] || die "no usher-hook in $BUILD_DIR: run make first"
+	grep -qazFx -- "$sbindir" "$hook" ||
+		die "$hook was not built for $sbindir: run make prefix=$prefix sbindir=$sbindir first"
+}
+
 put_programs() {
 	local program nr=0
 	for program in "$BUILD_DIR"/usher "$BUILD_DIR"/usher-*; do
@@ -398,7 +406,7 @@ do_install() {
 	set_places
 	need_root install
 	build_programs
-	[[ -x $BUILD_DIR/usher-hook ]] || die "no usher-hook in $BUILD_DIR: run make first"
+	check_programs
 	read_manifest
 	find_hook_place
 	# What a failed install has put there can be taken off, too

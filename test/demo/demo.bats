@@ -16,6 +16,7 @@ setup_file() {
 setup() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
 	dest=$BATS_TEST_TMPDIR/dest
+	sources=$BATS_FILE_TMPDIR/sources
 }
 
 # --- the demo ----------------------------------------------------------------------------------
@@ -266,13 +267,43 @@ uninstall_from() {
 	done
 }
 
-@test "prefix and sysconfdir are honoured" {
-	prefix=/opt/usher sysconfdir=/opt/etc install_into
+# Sources of its own, with what has been built in them: all else here is tested with BUILD_DIR
+own_sources() {
+	[[ ! -e $sources ]] || return 0
+	mkdir -p "$sources/build"
+	cp -a Makefile install.sh conf.d helpers hooks lib "$sources/"
+	cp -a "$BUILD_DIR"/{obj,flags,libusher.a,usher,usher-*} "$sources/build/"
+}
+
+# in_sources COMMAND... - with nothing of this build's or the caller's make in its environment
+in_sources() {
+	own_sources
+	(cd "$sources" && env -u MAKEFLAGS -u MAKELEVEL -u BUILD_DIR DESTDIR="$dest" "$@")
+}
+
+# The one literal that is the whole path: PATH names directories, too
+runs_helpers_from() {
+	[[ $(tr '\0' '\n' <"$dest$1/usher-hook" | grep -ax -e '[a-z/]*/sbin') == "$1" ]]
+}
+
+@test "prefix and sysconfdir are honoured, also where something is built already" {
+	run in_sources make -s -j2 install prefix=/opt/usher sysconfdir=/opt/etc CFLAGS=-O1
+	echo "$output"
+	((status == 0))
+	runs_helpers_from /opt/usher/sbin
 	[[ -x $dest/opt/usher/sbin/usher-hook && -e $dest/opt/etc/usher/usher.ini ]]
 	[[ $(readlink "$dest/opt/etc/libvirt/hooks/qemu") == /opt/usher/sbin/usher-hook ]]
 	grep -q '^ExecStart=/opt/usher/sbin/usher recover$' \
 		"$dest/opt/usher/lib/systemd/system/usher-recover.service"
 	prefix=/opt/usher sysconfdir=/opt/etc uninstall_from
+	[[ -z $(ls -A "$dest") ]]
+}
+
+@test "programs that were built for another prefix are not installed" {
+	prefix=/opt/usher DESTDIR=$dest run ./install.sh install
+	echo "$output"
+	((status == 1))
+	[[ $output == *"was not built for /opt/usher/sbin"*"make prefix=/opt/usher"* ]]
 	[[ -z $(ls -A "$dest") ]]
 }
 
@@ -362,9 +393,24 @@ uninstall_from() {
 	[[ $output == *"not installed here"* ]]
 }
 
-@test "a place that AppArmor lets libvirt run nothing from is warned of" {
-	prefix=/usr/local install_into
+@test "install.sh builds anew for another prefix, and warns that AppArmor lets libvirt run nothing there" {
+	run in_sources env prefix=/usr/local CFLAGS=-O1 ./install.sh install
+	echo "$output"
+	((status == 0))
 	[[ $output == *"AppArmor lets libvirt run nothing from /usr/local/sbin"* ]]
+	runs_helpers_from /usr/local/sbin
+}
+
+@test "nothing is built again while compiler and flags stay the same; another compiler builds anew" {
+	local before object
+	run -0 in_sources make -s -j2 build/libusher.a CFLAGS=-O1
+	before=$(stat -c '%n %y' "$sources"/build/{libusher.a,obj/lib/*.o})
+	run -0 in_sources make -s -j2 build/libusher.a CFLAGS=-O1
+	[[ $(stat -c '%n %y' "$sources"/build/{libusher.a,obj/lib/*.o}) == "$before" ]]
+	run -0 in_sources make -s -j2 build/libusher.a CFLAGS=-O1 CC=clang
+	for object in "$sources"/build/obj/lib/*.o; do
+		grep -qa 'clang version' "$object" || { echo "$object is as it was"; false; }
+	done
 }
 
 @test "an unknown verb is wrong usage" {
