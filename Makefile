@@ -212,6 +212,8 @@ lab-all:
 .PHONY: bench
 bench: all
 	test/bench/run $(O)
+	$(MAKE) bench-managed
+
 # Memory in pieces, in the lab: CASES of cache checkerboard slab
 CASES ?= cache checkerboard slab
 .PHONY: bench-hugepages
