@@ -121,77 +121,117 @@ static int cpus_found(const struct cpulist *cpus, struct conflict *ret)
 	return 1;
 }
 
+/* Return: true with the CPUs that the claim has for itself alone */
+static bool exclusive_cpus(const struct claim *claim, struct cpulist *ret)
+{
+	const char *list = claim ? inidoc_get(&claim->doc, "cpuset", "cpus") : NULL;
+
+	return list && cpulist_parse(list, ret) == 0 && !cpulist_empty(ret);
+}
+
 /* Both want a CPU for themselves alone */
-static int exclusive_conflict(const struct claim *mine, const struct cpulist *theirs,
+static int exclusive_conflict(const struct claim *mine, const struct claim *other,
 			      struct conflict *ret)
 {
-	const char *list = mine ? inidoc_get(&mine->doc, "cpuset", "cpus") : NULL;
-	struct cpulist wanted;
+	struct cpulist wanted, theirs;
 
-	if (!list || cpulist_parse(list, &wanted) < 0)
+	if (!exclusive_cpus(mine, &wanted) || !exclusive_cpus(other, &theirs))
 		return 0;
-	cpulist_intersect(&wanted, theirs);
+	cpulist_intersect(&wanted, &theirs);
 	return cpulist_empty(&wanted) ? 0 : cpus_found(&wanted, ret);
 }
 
-/* A pin that lies within CPUs somebody else holds has nowhere to run */
-static int pin_conflict(const char *list, const struct cpulist *theirs, struct conflict *ret)
+/* --- Pins ------------------------------------------------------------------------------------- */
+
+/* What all the others have for themselves alone, and how to tell whose a CPU is */
+struct held {
+	const struct domain *domain;
+	const struct claims *others;
+	struct cpulist cpus;
+};
+
+static bool is_other(const struct held *held, const struct claim *claim)
+{
+	return strcmp(claim->uuid, held->domain->uuid) != 0;
+}
+
+static void held_fill(struct held *held)
+{
+	struct cpulist cpus;
+
+	for (size_t i = 0; i < held->others->nr; i++)
+		if (is_other(held, &held->others->claims[i]) &&
+		    exclusive_cpus(&held->others->claims[i], &cpus))
+			cpulist_union(&held->cpus, &cpus);
+}
+
+static const struct claim *holder_of(const struct held *held, const struct cpulist *pin)
+{
+	struct cpulist cpus;
+
+	for (size_t i = 0; i < held->others->nr; i++)
+		if (is_other(held, &held->others->claims[i]) &&
+		    exclusive_cpus(&held->others->claims[i], &cpus) &&
+		    cpulist_intersects(&cpus, pin))
+			return &held->others->claims[i];
+	return NULL;
+}
+
+/* A pin that lies within CPUs that others hold, be it several of them, has nowhere to run */
+static int pin_conflict(const char *list, const struct held *held, struct conflict *ret)
 {
 	struct cpulist pin;
 
 	if (!list || cpulist_parse(list, &pin) < 0 || cpulist_empty(&pin) ||
-	    !cpulist_contains(theirs, &pin))
+	    !cpulist_contains(&held->cpus, &pin))
 		return 0;
+	ret->with = holder_of(held, &pin);
 	return cpus_found(&pin, ret);
 }
 
-static int pins_conflict(const struct domain *domain, const struct cpulist *theirs,
-			 struct conflict *ret)
+static int pins_conflict(const struct held *held, struct conflict *ret)
 {
-	int r = pin_conflict(domain->emulator_cpus, theirs, ret);
+	const struct domain *domain = held->domain;
+	int r = pin_conflict(domain->emulator_cpus, held, ret);
 
 	if (r == 0)
-		r = pin_conflict(domain->vcpu_cpus, theirs, ret);
+		r = pin_conflict(domain->vcpu_cpus, held, ret);
 	for (size_t i = 0; r == 0 && i < domain->nr_vcpu_pins; i++)
-		r = pin_conflict(domain->vcpu_pins[i].cpus, theirs, ret);
+		r = pin_conflict(domain->vcpu_pins[i].cpus, held, ret);
 	for (size_t i = 0; r == 0 && i < domain->nr_iothread_pins; i++)
-		r = pin_conflict(domain->iothread_pins[i].cpus, theirs, ret);
+		r = pin_conflict(domain->iothread_pins[i].cpus, held, ret);
 	return r;
 }
 
-static int cpus_conflict(const struct domain *domain, const struct claim *mine,
+/* ---------------------------------------------------------------------------------------------- */
+
+static int conflict_with(const struct domain *domain, const struct claim *mine,
 			 const struct claim *other, struct conflict *ret)
 {
-	const char *list = inidoc_get(&other->doc, "cpuset", "cpus");
-	_cleanup_free_ struct cpulist *theirs = malloc(sizeof(*theirs));
-	int r;
+	int r = devices_conflict(domain, mine, other, ret);
 
-	if (!theirs)
-		return -ENOMEM;
-	if (!list || cpulist_parse(list, theirs) < 0)
-		return 0;
-	r = exclusive_conflict(mine, theirs, ret);
-	return r ? r : pins_conflict(domain, theirs, ret);
+	if (r == 0)
+		r = disks_conflict(domain, mine, other, ret);
+	if (r == 0)
+		r = exclusive_conflict(mine, other, ret);
+	if (r > 0)
+		ret->with = other;
+	return r;
 }
 
 int conflict_find(const struct domain *domain, const struct claim *mine,
 		  const struct claims *others, struct conflict *ret)
 {
-	for (size_t i = 0; i < others->nr; i++) {
-		const struct claim *other = &others->claims[i];
-		int r;
+	struct held held = { .domain = domain, .others = others };
 
-		if (strcmp(other->uuid, domain->uuid) == 0)
-			continue;
-		r = devices_conflict(domain, mine, other, ret);
-		if (r == 0)
-			r = disks_conflict(domain, mine, other, ret);
-		if (r == 0)
-			r = cpus_conflict(domain, mine, other, ret);
-		if (r != 0) {
-			ret->with = other;
+	for (size_t i = 0; i < others->nr; i++) {
+		int r = is_other(&held, &others->claims[i])
+				? conflict_with(domain, mine, &others->claims[i], ret)
+				: 0;
+
+		if (r != 0)
 			return r;
-		}
 	}
-	return 0;
+	held_fill(&held);
+	return pins_conflict(&held, ret);
 }

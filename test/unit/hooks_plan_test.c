@@ -445,6 +445,31 @@ static void what_another_guest_holds_is_a_conflict(void **state)
 	}
 }
 
+/* Each holds but a part of the pin; together they hold it whole */
+static void a_pin_within_what_several_guests_hold_is_a_conflict(void **state)
+{
+#define HOLDER(uuid, name, cpu)                                                                    \
+	"<domain><name>" name "</name><uuid>" uuid "</uuid><memory>1024</memory><vcpu>1</vcpu>"    \
+	"<cputune><vcpupin vcpu='0' cpuset='" cpu "'/></cputune></domain>"
+	static const char floating[] =
+		DOMAIN("<cputune><vcpupin vcpu='0' cpuset='2-3'/></cputune>");
+	_cleanup_planned_ struct planned two = plan(*state, HOLDER(OTHER, "two", "2"), "");
+	_cleanup_planned_ struct planned three =
+		plan(*state, HOLDER("bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee", "three", "3"), "");
+	struct claim both[] = { two.claim, three.claim };
+	struct claims claims = { .claims = both, .nr = 2 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct domain_error err;
+	struct conflict conflict = { 0 };
+
+	assert_int_equal(domain_parse(floating, strlen(floating), &domain, &err), 0);
+	assert_int_equal(conflict_find(&domain, NULL, &claims, &conflict), 1);
+	assert_string_equal(conflict.what, "CPU 2-3");
+	assert_string_equal(conflict.with->guest, "two");
+	claims.nr = 1;
+	assert_int_equal(conflict_find(&domain, NULL, &claims, &conflict), 0);
+}
+
 #define BLOCK(dev, more) "<disk type='block'><source dev='" dev "'/>" more "</disk>"
 
 static void disks_are_claimed_by_path_and_by_the_kernels_name(void **state)
@@ -544,6 +569,7 @@ int main(void)
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
 		host_test(what_another_guest_holds_is_a_conflict),
+		host_test(a_pin_within_what_several_guests_hold_is_a_conflict),
 		host_test(disks_are_claimed_by_path_and_by_the_kernels_name),
 		host_test(disk_that_another_guest_writes_is_a_conflict),
 		host_test(a_guests_own_claim_is_no_conflict),
