@@ -17,7 +17,8 @@ void phase_say(const struct host *host, int priority, const char *guest, const c
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (text_printable(guest, &name) < 0)
+	/* Who plans from a file may not know the name yet */
+	if (text_printable(*guest ? guest : "the guest", &name) < 0)
 		name = NULL;
 	(void)fprintf(stderr, "usher: %s: %s\n", name ?: "?", text);
 	/* By hand (plan, check) nothing is done that the log should tell */

@@ -496,6 +496,12 @@ static int hugepages_add(const struct plan *plan, const struct domain_hugepages 
 	for (size_t i = 0; r == 0 && i < pages->nr; i++) {
 		const struct domain_need *need = &pages->needs[i];
 
+		if (need->size_kib & (need->size_kib - 1))
+			return refuse(
+				plan->err,
+				"the guest's XML asks for huge pages of %llu KiB, a size that "
+				"no processor has: x86 has 2048 and 1048576 KiB",
+				need->size_kib);
 		r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "need", "%llu %s %llu",
 				need->size_kib, need->strict && *need->nodes ? need->nodes : "any",
 				need->nr_pages);

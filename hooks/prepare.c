@@ -347,6 +347,10 @@ static int prepare_managed(const struct event *event, struct host *host,
 	if (make_claim(event, host, policy, &domain, &claim))
 		return 1;
 	host->statefd = state_open(host->rootfd, true);
+	if (host->statefd == -EPERM || host->statefd == -ELOOP || host->statefd == -ENOTDIR)
+		return refuse(event, host,
+			      "/run/usher is not a directory that is root's alone: look who made "
+			      "it, then remove it, or chown root and chmod 700 it");
 	if (host->statefd < 0)
 		return refuse_errno(event, host, "use /run/usher", host->statefd);
 	if (clear_way(event, host, &domain))

@@ -146,6 +146,31 @@ static int look_serial(const struct helper_ctx *ctx, const struct vfio_claim *cl
 	return 1;
 }
 
+/*
+ * One that cannot be read may be any disk's. Only before a start: later the disk is the guest's,
+ * and its driver gone.
+ */
+static int look_serial_unknown(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			       struct vfio_device *device)
+{
+	char name[320], serial[128], driver[DRIVER_NAME_MAX] = "";
+
+	(void)claim;
+	if (!device->serial ||
+	    read_serial(ctx->rootfd, device->name, serial, sizeof(serial)) != 0 ||
+	    process_find_qemu(ctx->rootfd, ctx->claim.uuid) > 0)
+		return 0;
+	if (pcidev_driver(ctx->rootfd, &device->addr, driver, sizeof(driver)) < 0)
+		*driver = '\0';
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	helper_say(ctx,
+		   "%s cannot be asked for its serial, which shall be %s: it is on %s, and only an "
+		   "NVMe disk on nvme tells: bind it to nvme, or take the serial out of expect in "
+		   "the policy",
+		   name, device->serial, *driver ? driver : "no driver");
+	return 1;
+}
+
 static int look_bridge(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		       struct vfio_device *device)
 {
@@ -376,8 +401,9 @@ static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *c
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
 static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			    struct vfio_device *device) = {
-	look_stuck, look_exists, look_ids,     look_serial, look_bridge,
-	look_iommu, look_group,	 look_variant, look_reset,  look_use,
+	look_stuck,	     look_exists, look_ids,   look_serial,
+	look_serial_unknown, look_bridge, look_iommu, look_group,
+	look_variant,	     look_reset,  look_use,
 };
 
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
@@ -385,6 +411,8 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		for (size_t j = 0; j < claim->nr; j++) {
 			if (looks[i] == look_use && before_seat && claim->devices[j].seat)
+				continue;
+			if (looks[i] == look_serial_unknown && !before_seat)
 				continue;
 			if (looks[i](ctx, claim, &claim->devices[j]) != 0)
 				return 1;

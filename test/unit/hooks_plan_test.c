@@ -361,6 +361,20 @@ static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
 	assert_null(nth(&planned.claim, "hugepages", "need", 0));
 }
 
+static void a_page_size_that_no_processor_has_is_refused_as_such(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state,
+		     DOMAIN("<memoryBacking><hugepages><page size='2' unit='MB'/></hugepages>"
+			    "</memoryBacking>"),
+		     "");
+
+	assert_int_equal(planned.r, -EINVAL);
+	assert_string_equal(planned.err.what,
+			    "the guest's XML asks for huge pages of 1954 KiB, a size that no "
+			    "processor has: x86 has 2048 and 1048576 KiB");
+}
+
 static void a_kernel_without_huge_pages_is_named(void **state)
 {
 	const struct tree *tree = *state;
@@ -568,6 +582,7 @@ int main(void)
 		host_test(transparent_pages_are_for_guests_without_others),
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
+		host_test(a_page_size_that_no_processor_has_is_refused_as_such),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_pin_within_what_several_guests_hold_is_a_conflict),
 		host_test(disks_are_claimed_by_path_and_by_the_kernels_name),

@@ -78,10 +78,24 @@ static void disk_with_another_serial_is_refused(void **state)
 		       named(NVME, 0x144d, 0xa808), "");
 }
 
-static void serial_is_no_matter_when_its_driver_is_not_there_to_ask(void **state)
+static void a_serial_that_cannot_be_asked_for_is_refused(void **state)
 {
+	char line[1024];
+
 	(void)state;
+	(void)snprintf(
+		line, sizeof(line),
+		"usher: win11: %s cannot be asked for its serial, which shall be S3X9NX0K: it "
+		"is on vfio-pci, and only an NVMe disk on nvme tells: bind it to nvme, or "
+		"take the serial out of expect in the policy\n",
+		named(NVME, 0x144d, 0xa808));
+	set_driver(NVME, "vfio-pci");
 	write_claim(UUID, "device = " NVME " 144d:a808 nvme unmanaged serial=S3X9NX0K\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_string_equal(said, line);
+	/* While the guest has it nobody can */
+	tree_bytes(host, "proc/4242/cmdline", "qemu\0-uuid\0" UUID, sizeof("qemu\0-uuid\0" UUID));
+	tree_file(host, "proc/4242/comm", "qemu");
 	assert_int_equal(check(), HELPER_DONE);
 }
 
@@ -452,7 +466,7 @@ int main(void)
 		host_test(missing_device_is_refused),
 		host_test(wrong_card_is_never_passed),
 		host_test(disk_with_another_serial_is_refused),
-		host_test(serial_is_no_matter_when_its_driver_is_not_there_to_ask),
+		host_test(a_serial_that_cannot_be_asked_for_is_refused),
 		host_test(bridge_is_refused),
 		host_test(iommu_that_is_off_is_refused_with_its_cure),
 		host_test(group_member_of_the_same_slot_that_is_not_claimed_is_named),
