@@ -199,23 +199,6 @@ sum_of() {
 	echo "${sum%% *}"
 }
 
-make_dir() {
-	local dir=$1 mode=${2:-0755}
-	[[ ! -d $DESTDIR$dir ]] || return 0
-	[[ ${dir%/*} == "" ]] || make_dir "${dir%/*}"
-	mkdir -m "$mode" -- "$DESTDIR$dir"
-	record d "$dir"
-}
-
-# A running program's file is replaced, never written to
-put() {
-	local from=$1 to=$2 mode=$3
-	make_dir "${to%/*}"
-	install -m "$mode" -- "$from" "$DESTDIR$to.new"
-	mv -fT -- "$DESTDIR$to.new" "$DESTDIR$to"
-	record f "$to" "$(sum_of "$from")"
-}
-
 # What an earlier install recorded of a path: "KIND WHAT"
 recorded() {
 	local line kind path what
@@ -225,9 +208,49 @@ recorded() {
 	done
 }
 
+# Everything is put twice: the first time only what lies there is looked at
+checking=''
+
+there_is() {
+	[[ -e $DESTDIR$1 || -L $DESTDIR$1 ]]
+}
+
+# Nobody's file is replaced, unless it is what would come there anyway
+check_place() {
+	local kind=$1 path=$2 what=$3
+	there_is "$path" && [[ -z $(recorded "$path") ]] || return 0
+	is_ours "$kind" "$path" "$what" ||
+		die "$DESTDIR$path is there already and not from install.sh: move it away;" \
+			"nothing has been installed"
+}
+
+make_dir() {
+	local dir=$1 mode=${2:-0755}
+	[[ ! -d $DESTDIR$dir ]] || return 0
+	! there_is "$dir" || die "$DESTDIR$dir is no directory: move it away"
+	[[ ${dir%/*} == "" ]] || make_dir "${dir%/*}"
+	[[ -z $checking ]] || return 0
+	mkdir -m "$mode" -- "$DESTDIR$dir"
+	record d "$dir"
+}
+
+# A running program's file is replaced, never written to
+put() {
+	local from=$1 to=$2 mode=$3
+	make_dir "${to%/*}"
+	if [[ -n $checking ]]; then
+		check_place f "$to" "$(sum_of "$from")"
+		return
+	fi
+	install -m "$mode" -- "$from" "$DESTDIR$to.new"
+	mv -fT -- "$DESTDIR$to.new" "$DESTDIR$to"
+	record f "$to" "$(sum_of "$from")"
+}
+
 # The admin's file stays as it is; one that nobody has touched follows the new version
 put_config() {
 	local from=$1 to=$2 kind what
+	[[ -z $checking ]] || return 0
 	read -r kind what <<<"$(recorded "$to")"
 	if [[ ! -e $DESTDIR$to ]] || is_ours "${kind:-none}" "$to" "$what"; then
 		put "$from" "$to" 0644
@@ -241,6 +264,10 @@ put_config() {
 put_link() {
 	local target=$1 to=$2
 	make_dir "${to%/*}"
+	if [[ -n $checking ]]; then
+		check_place l "$to" "$target"
+		return
+	fi
 	ln -sfn -- "$target" "$DESTDIR$to.new"
 	mv -fT -- "$DESTDIR$to.new" "$DESTDIR$to"
 	record l "$to" "$target"
@@ -260,7 +287,7 @@ is_ours() {
 # Directories that other files have come into stay
 take_off() {
 	local kind=$1 path=$2 what=${3-}
-	[[ -e $DESTDIR$path || -L $DESTDIR$path ]] || return 0
+	there_is "$path" || return 0
 	if ! is_ours "$kind" "$path" "$what"; then
 		say "kept $path: it has been changed since it was installed"
 	elif [[ $kind == d ]]; then
@@ -312,13 +339,11 @@ check_programs() {
 }
 
 put_programs() {
-	local program nr=0
+	local program
 	for program in "$BUILD_DIR"/usher "$BUILD_DIR"/usher-*; do
 		[[ -f $program && -x $program ]] || continue
 		put "$program" "$sbindir/${program##*/}" 0755
-		nr=$((nr + 1))
 	done
-	say "$nr programs in $sbindir"
 }
 
 put_pages() {
@@ -339,11 +364,40 @@ libvirt_version() {
 	done
 }
 
+# manifest_of PROGRAM - of the install that put it there: its prefix is some directory above
+manifest_of() {
+	local dir=${1%/*}
+	while [[ -n $dir ]]; do
+		dir=${dir%/*}
+		[[ ! -e $DESTDIR$dir/lib/usher/manifest ]] || echo "$dir/lib/usher/manifest"
+	done
+}
+
+# Two of them would both answer to libvirt, and one would undo what the other does
+check_alone() {
+	local link target other others=(/usr/lib/usher/manifest /usr/local/lib/usher/manifest)
+	for link in "$hooksdir/qemu" "$hooksdir/qemu.d/usher"; do
+		target=$(readlink -- "$DESTDIR$link") || continue
+		[[ $target == /*/usher-hook && $target != "$sbindir/usher-hook" ]] || continue
+		other=$(manifest_of "$target")
+		[[ -n $other ]] ||
+			die "$DESTDIR$link leads to $target, which is not from install.sh: take that off first"
+		others+=("$other")
+	done
+	for other in "${others[@]}"; do
+		[[ $other != "$manifest" ]] || continue
+		grep -qsF -- " $hooksdir/" "$DESTDIR$other" || continue
+		other=${other%/lib/usher/manifest}
+		die "usher is installed below $other: take that off first with" \
+			"prefix=$other ./install.sh uninstall"
+	done
+}
+
 # Where the hook goes. Another hook keeps its place: libvirt 6.5 and later read qemu.d beside it
 find_hook_place() {
 	local kind what major minor
 	hook=$hooksdir/qemu
-	[[ -e $DESTDIR$hook || -L $DESTDIR$hook ]] || return 0
+	there_is "$hook" || return 0
 	read -r kind what <<<"$(recorded "$hook")"
 	[[ $(readlink -- "$DESTDIR$hook") != "$sbindir/usher-hook" ]] || return 0
 	! is_ours "${kind:-none}" "$hook" "$what" || return 0
@@ -358,11 +412,11 @@ find_hook_place() {
 }
 
 put_unit() {
-	local daemon unit=usher-recover.service filled
+	local daemon unit=usher-recover.service
 	filled=$(mktemp)
 	sed "s|/usr/sbin/|$sbindir/|" "helpers/usher/$unit" >"$filled"
 	put "$filled" "$unitdir/$unit" 0644
-	rm -f "$filled"
+	rm -f -- "$filled"
 	for daemon in libvirtd virtqemud; do
 		put_link "../$unit" "$unitdir/$daemon.service.wants/$unit"
 	done
@@ -402,20 +456,36 @@ check_confinement() {
 		"and setsebool -P virt_hooks_unconfined on"
 }
 
-do_install() {
-	set_places
-	need_root install
-	build_programs
-	check_programs
-	read_manifest
-	find_hook_place
-	# What a failed install has put there can be taken off, too
-	trap write_manifest EXIT
+filled='' installing=''
+
+# What a failed install has put there can be taken off, too
+finish() {
+	[[ -z $filled ]] || rm -f -- "$filled"
+	[[ -z $installing ]] || write_manifest
+}
+
+put_all() {
 	put_programs
 	put_pages
 	put_unit
 	put_configs
 	put_link "$sbindir/usher-hook" "$hook"
+}
+
+do_install() {
+	set_places
+	need_root install
+	check_alone
+	build_programs
+	check_programs
+	read_manifest
+	find_hook_place
+	trap finish EXIT
+	checking=yes
+	put_all
+	checking='' installing=yes
+	put_all
+	say "programs in $sbindir"
 	drop_obsolete
 	write_manifest
 	trap - EXIT

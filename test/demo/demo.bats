@@ -338,6 +338,96 @@ runs_helpers_from() {
 	[[ ! -e $dest/usr ]]
 }
 
+# refuses_to_replace PATH - somebody's file or link there: named with the cure, and nothing is done
+refuses_to_replace() {
+	local before
+	before=$(cd "$dest" && find . -exec ls -ld --time-style=+ {} + | sort)
+	mkdir -p "$BATS_TEST_TMPDIR/tmp"
+	TMPDIR=$BATS_TEST_TMPDIR/tmp DESTDIR=$dest run ./install.sh install
+	echo "$output"
+	((status == 1))
+	[[ $output == *"$dest$1 "*": move it away"* ]]
+	[[ -z $(ls -A "$BATS_TEST_TMPDIR/tmp") ]]
+	[[ $(cd "$dest" && find . -exec ls -ld --time-style=+ {} + | sort) == "$before" ]]
+}
+
+@test "a file of somebody else's at any place is neither replaced nor removed, and nothing is installed" {
+	local path
+	install_into
+	find "$dest" ! -type d ! -path '*/etc/usher/*' ! -name manifest -printf '/%P\n' \
+		>"$BATS_TEST_TMPDIR/places"
+	(($(wc -l <"$BATS_TEST_TMPDIR/places") > 20))
+	while IFS= read -r path; do
+		# Another hook there is not in the way
+		[[ $path != /etc/libvirt/hooks/qemu ]] || continue
+		rm -r "$dest"
+		mkdir -p "$dest${path%/*}"
+		echo theirs >"$dest$path"
+		refuses_to_replace "$path"
+		[[ $(cat "$dest$path") == theirs ]]
+	done <"$BATS_TEST_TMPDIR/places"
+}
+
+@test "another hook in usher's place beside another hook is not replaced, whatever it is" {
+	local hooks=$dest/etc/libvirt/hooks
+	mkdir -p "$hooks/qemu.d"
+	echo '#!/bin/sh' >"$hooks/qemu"
+	ln -s /nowhere "$hooks/qemu.d/usher"
+	refuses_to_replace /etc/libvirt/hooks/qemu.d/usher
+	rm -r "$hooks/qemu.d"
+	: >"$hooks/qemu.d"
+	refuses_to_replace /etc/libvirt/hooks/qemu.d
+}
+
+@test "what an install without a record has left is taken over" {
+	install_into
+	rm -r "$dest/usr/lib/usher"
+	install_into
+	uninstall_from
+	[[ -z $(find "$dest" ! -type d) ]]
+}
+
+# install_elsewhere PREFIX - an install below it, as far as its record and its hook tell
+install_elsewhere() {
+	install_into
+	mkdir -p "$dest$1"
+	mv "$dest"/usr/{sbin,lib} "$dest$1/"
+	sed -i "s, /usr/\(sbin\|lib\)/, $1/\1/," "$dest$1/lib/usher/manifest"
+	ln -sfn "$1/sbin/usher-hook" "$dest/etc/libvirt/hooks/qemu"
+}
+
+refuses_beside() {
+	DESTDIR=$dest run ./install.sh install
+	echo "$output"
+	((status == 1))
+	[[ $output == *"usher is installed below $1: "*"with prefix=$1 ./install.sh uninstall" ]]
+	[[ ! -e $dest/usr/sbin && ! -e $dest/etc/libvirt/hooks/qemu.d ]]
+}
+
+@test "a second install below another prefix is refused with the way to take off the first" {
+	install_elsewhere /opt/usher
+	refuses_beside /opt/usher
+	DESTDIR=$dest prefix=/opt/usher run -0 ./install.sh uninstall
+	rm -r "$dest"
+	install_elsewhere /usr/local
+	refuses_beside /usr/local
+	# Somebody has put another hook in its place since
+	ln -sfn /etc/other-hook "$dest/etc/libvirt/hooks/qemu"
+	refuses_beside /usr/local
+	DESTDIR=$dest prefix=/usr/local run -0 ./install.sh uninstall
+	install_into
+}
+
+@test "a hook of usher's that nothing is on record of is no other hook to go beside" {
+	mkdir -p "$dest/etc/libvirt/hooks"
+	ln -s /opt/usher/sbin/usher-hook "$dest/etc/libvirt/hooks/qemu"
+	DESTDIR=$dest run ./install.sh install
+	echo "$output"
+	((status == 1))
+	[[ $output == *"hooks/qemu leads to /opt/usher/sbin/usher-hook"*"take that off first" ]]
+	[[ ! -e $dest/usr ]]
+}
+
 @test "a second install keeps the admin's file, and uninstalling keeps it too" {
 	install_into
 	echo '[nosleep]' >"$dest/etc/usher/usher.ini"
