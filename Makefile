@@ -236,11 +236,12 @@ demo:
 test:
 	test/all $(O)
 
+PLACES = $(foreach v,DESTDIR prefix sbindir sysconfdir mandir unitdir,$(v)=$(call quoted,$($(v))))
 .PHONY: install uninstall
 install: all
-	BUILD_DIR=$(O) DESTDIR=$(DESTDIR) prefix=$(prefix) sysconfdir=$(sysconfdir) ./install.sh install
+	BUILD_DIR=$(call quoted,$(O)) $(PLACES) ./install.sh install
 uninstall:
-	DESTDIR=$(DESTDIR) prefix=$(prefix) sysconfdir=$(sysconfdir) ./install.sh uninstall
+	$(PLACES) ./install.sh uninstall
 
 .PHONY: clean
 clean:

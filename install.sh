@@ -3,7 +3,11 @@
 # install.sh - install usher, take it off again, show it, test it
 set -euo pipefail
 umask 022
-cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# What the caller names is relative to where the caller is
+[[ -z ${DESTDIR-} || $DESTDIR == /* ]] || DESTDIR=$PWD/$DESTDIR
+[[ -z ${BUILD_DIR-} || $BUILD_DIR == /* ]] || BUILD_DIR=$PWD/$BUILD_DIR
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 usage() {
 	cat <<'END'

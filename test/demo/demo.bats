@@ -299,6 +299,28 @@ runs_helpers_from() {
 	[[ -z $(ls -A "$dest") ]]
 }
 
+@test "make install and uninstall take any character in DESTDIR" {
+	dest="$BATS_TEST_TMPDIR/a b'c\"d;e"
+	run env -u MAKEFLAGS -u MAKELEVEL make -s O="$BUILD_DIR" install "DESTDIR=$dest"
+	echo "$output"
+	((status == 0))
+	[[ -x $dest/usr/sbin/usher-hook && -e $dest/etc/usher/usher.ini ]]
+	run -0 env -u MAKEFLAGS -u MAKELEVEL make -s O="$BUILD_DIR" uninstall "DESTDIR=$dest"
+	[[ -z $(ls -A "$dest") ]]
+}
+
+@test "DESTDIR and BUILD_DIR are relative to where the caller is" {
+	local sources=$PWD build
+	build=$(realpath --relative-to "$BATS_TEST_TMPDIR" "$BUILD_DIR")
+	cd "$BATS_TEST_TMPDIR"
+	DESTDIR='re l' BUILD_DIR=$build run "$sources/install.sh" install
+	echo "$output"
+	((status == 0))
+	[[ -x re\ l/usr/sbin/usher-hook && ! -e $sources/re\ l ]]
+	DESTDIR='re l' run -0 "$sources/install.sh" uninstall
+	[[ -z $(ls -A 're l') ]]
+}
+
 @test "programs that were built for another prefix are not installed" {
 	prefix=/opt/usher DESTDIR=$dest run ./install.sh install
 	echo "$output"
