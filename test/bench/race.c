@@ -5,7 +5,8 @@
  *	race ROUNDS INPUT COMMAND... [-- COMMAND...]...
  *
  * Every round runs each command once with INPUT on its stdin, so that whatever disturbs the machine
- * disturbs all of them. Prints the median of each and its ratio to the first's.
+ * disturbs all of them. Prints the median of each and its ratio to the first's. What a command
+ * prints is dropped; one that fails has not done what was to be measured, and ends the race.
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -52,12 +53,17 @@ static void run_once(struct racer *racer, int round, const char *input)
 
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0);
+	(void)posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	r = posix_spawn(&pid, racer->argv[0], &actions, NULL, racer->argv, env);
 	if (r != 0) {
 		(void)fprintf(stderr, "race: %s: %s\n", racer->argv[0], strerror(r));
 		exit(1);
 	}
-	(void)wait4(pid, &r, 0, &usage);
+	if (wait4(pid, &r, 0, &usage) != pid || !WIFEXITED(r) || WEXITSTATUS(r) != 0) {
+		(void)fprintf(stderr, "race: %s: failed, wait status %#x\n", racer->argv[0],
+			      (unsigned int)r);
+		exit(1);
+	}
 	racer->times_us[round] = now_us() - start;
 	racer->peak_kib = usage.ru_maxrss > racer->peak_kib ? usage.ru_maxrss : racer->peak_kib;
 	(void)posix_spawn_file_actions_destroy(&actions);
