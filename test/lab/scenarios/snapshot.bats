@@ -91,7 +91,7 @@ reported() {
 	host_unchanged
 }
 
-@test "cpu: a CPU that is off and a latency limit are found" {
+@test "cpu: a latency limit that was left behind is found" {
 	local latency=/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us
 	echo 20 >$latency
 	reported cpu "+ $latency = 20"
@@ -147,11 +147,14 @@ reported() {
 	host_unchanged
 }
 
-@test "net: an address, a link's state and a route that went are found" {
+@test "net: a link's MTU, an address and a route that were left behind are found" {
 	ip link set lo mtu 60000
 	ip address add 192.0.2.1/32 dev lo
+	ip route add blackhole 198.51.100.0/24
 	reported net "mtu 60000"
 	reported net "+ address lo = inet 192.0.2.1/32"
+	reported net "+ route = blackhole 198.51.100.0/24"
+	ip route del blackhole 198.51.100.0/24
 	ip address del 192.0.2.1/32 dev lo
 	ip link set lo mtu 65536
 	host_unchanged
