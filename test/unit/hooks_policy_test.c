@@ -761,6 +761,30 @@ static void the_installed_examples_have_every_key_and_no_other(void **state)
 	assert_example("conf.d/usher.ini", true);
 }
 
+static void the_manual_has_every_key(void **state)
+{
+	const char *text = read_whole("conf.d/usher.ini.5");
+	char block[1024];
+
+	(void)state;
+	for (size_t i = 0; i < policy_nr_keys; i++) {
+		const struct policy_key *row = &policy_keys[i];
+		const char *in, *at;
+
+		(void)snprintf(block, sizeof(block), "\n.Ss [%s]\n", row->section);
+		in = strstr(text, block);
+		if (!in)
+			fail_msg("usher.ini(5) lacks [%s]: run conf.d/page", row->section);
+		(void)snprintf(block, sizeof(block),
+			       "\n.It Sy %s\n%s\n.br\nValue: %s.\nDefault: %s.\n", row->key,
+			       row->help, row->unit, row->dflt);
+		at = strstr(in, block);
+		if (!at || (strstr(in + 1, "\n.Ss ") && strstr(in + 1, "\n.Ss ") < at))
+			fail_msg("usher.ini(5) lacks in [%s]:%s: run conf.d/page", row->section,
+				 block);
+	}
+}
+
 static void the_examples_are_policies_and_with_every_key_set_too(void **state)
 {
 	const struct tree *tree = *state;
@@ -869,6 +893,7 @@ int main(void)
 		tree_test(each_named_monitor_takes_the_rest_from_the_unnamed_section),
 		tree_test(every_row_is_whole_and_its_default_in_its_own_grammar),
 		cmocka_unit_test(the_installed_examples_have_every_key_and_no_other),
+		cmocka_unit_test(the_manual_has_every_key),
 		tree_test(the_examples_are_policies_and_with_every_key_set_too),
 		tree_test(without_memory_each_function_says_so_and_leaks_nothing),
 	};
