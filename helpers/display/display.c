@@ -75,7 +75,7 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 }
 
 static const struct helper_command commands[] = {
-	{ "list", "", "print every monitor: bus, connector, what a policy calls it, input", false,
+	{ "list", "", "monitors: bus, connector, name in a policy, input", false,
 	  display_list },
 };
 

@@ -72,7 +72,7 @@ __attribute__((noreturn)) static void child(const char *const *argv, int in, int
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
 	    dup2(err, STDERR_FILENO) < 0)
 		_exit(CHILD_CANNOT_EXEC);
-	(void)execve(argv[0], (char *const *)(uintptr_t)argv, env);
+	(void)execve(argv[0], (char *const *)(const void *)argv, env);
 	dprintf(STDERR_FILENO, "usher: cannot run %s: %s: reinstall usher\n", argv[0],
 		strerror(errno));
 	_exit(CHILD_CANNOT_EXEC);
@@ -103,7 +103,7 @@ int capture_run(const char *const *argv, int stdinfd, int timeout_ms, struct cap
 {
 	_cleanup_close_ int out = memfd_create("usher-out", MFD_CLOEXEC);
 	_cleanup_close_ int err = memfd_create("usher-err", MFD_CLOEXEC);
-	_cleanup_capture_ struct capture capture = { 0 };
+	struct capture capture = { 0 };
 	pid_t pid;
 	int r;
 
@@ -121,8 +121,8 @@ int capture_run(const char *const *argv, int stdinfd, int timeout_ms, struct cap
 	if (r == 0)
 		r = read_back(err, &capture.err);
 	if (r < 0)
-		return r;
-	*ret = capture;
-	capture = (struct capture){ 0 };
-	return 0;
+		capture_free(&capture);
+	else
+		*ret = capture;
+	return r;
 }

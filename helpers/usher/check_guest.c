@@ -423,7 +423,7 @@ static void check_scripts(struct check *check)
 const struct check_row check_guest_rows[] = {
 	{ "policy", "the policy fits the guest and this host", true, check_policy },
 	{ "steps", "every step of a start could work now", true, check_steps },
-	{ "pins", "vCPUs are pinned as they should", true, check_pins },
+	{ "pins", "nothing is wrong with the pins", true, check_pins },
 	{ "siblings", "the guest has whole cores", true, check_siblings },
 	{ "topology", "the guest's cores are those of the host", true, check_topology },
 	{ "nodes", "CPUs and memory are of one NUMA node", true, check_nodes },

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +19,8 @@
 #define HOOK_D	  "etc/libvirt/hooks/qemu.d"
 #define HOOK_D_US HOOK_D "/usher"
 #define PROGRAM	  "usher-hook"
+/* A process's start is known by the boot's time and ticks since: each rounded to seconds */
+#define CLOCK_SLACK 2
 
 /* --- the IOMMU -------------------------------------------------------------------------------------- */
 
@@ -201,7 +204,7 @@ static void check_reload(struct check *check)
 	long long start, hook = appeared(check, path);
 
 	if (is_ours(check->rootfd, path) <= 0 || daemon_start(check->rootfd, &start, &unit) < 0 ||
-	    hook <= start)
+	    hook <= start + CLOCK_SLACK)
 		return;
 	if (strcmp(check->request->root, "/") == 0 && reloaded_since(unit, hook))
 		return;

@@ -129,7 +129,7 @@ static int cmp_devices(const void *a, const void *b)
 
 int host_devices_read(int rootfd, struct host_devices *ret)
 {
-	_cleanup_host_devices_ struct host_devices list = { 0 };
+	struct host_devices list = { 0 };
 	_cleanup_strlist_ struct strlist names = { 0 };
 	struct pci_access *ids;
 	int r = attr_list(rootfd, "sys/bus/pci/devices", &names);
@@ -152,7 +152,6 @@ int host_devices_read(int rootfd, struct host_devices *ret)
 	if (list.nr > 0)
 		qsort(list.devices, list.nr, sizeof(*list.devices), cmp_devices);
 	*ret = list;
-	list = (struct host_devices){ 0 };
 	return 0;
 }
 

@@ -151,7 +151,7 @@ int guest_get(const struct request *request, struct guest *ret)
 		r = name_from_xml(&guest);
 	if (r < 0)
 		return r;
-	if (request->guest && strcmp(request->guest, guest.name) != 0) {
+	if (request->guest && guest.name && strcmp(request->guest, guest.name) != 0) {
 		usher_say("%s: the XML is of a guest named %s", request->guest, guest.name);
 		return -EINVAL;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/log.c - usher log: what was done in a guest's last start and stop, and how long */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-journal.h>

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/main.c - usher: the admin's command */
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../../lib/attr.h"
 #include "../../lib/self.h"
-#include "../../lib/text.h"
 #include "usher.h"
 
 static const struct command *const commands[] = {
@@ -24,8 +20,7 @@ static const struct {
 	size_t offset;	  /* of its field in struct request: a text, or for no argument a bool */
 	unsigned int bit; /* 0: every command takes it */
 } options[] = {
-	{ "xml", "FILE",
-	  "the guest's domain XML, libvirt is not asked; for groups: to compare with",
+	{ "xml", "FILE", "the guest's domain XML; for groups: what to compare with",
 	  offsetof(struct request, xml), OPTION_XML },
 	{ "policy", "FILE", "instead of /etc/usher/conf.d/GUEST.ini",
 	  offsetof(struct request, policy), OPTION_POLICY },
@@ -39,28 +34,6 @@ static const struct {
 
 /* What getopt_long() returns for an option of the table */
 #define OPTION_BASE 256
-
-void usher_say(const char *fmt, ...)
-{
-	_cleanup_free_ char *line = NULL, *printable = NULL;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&line, fmt, args) < 0)
-		line = NULL;
-	va_end(args);
-	if (line && text_printable(line, &printable) == 0)
-		(void)fprintf(stderr, "usher: %s\n", printable);
-}
-
-int usher_root(const struct request *request)
-{
-	int fd = root_open(request->root);
-
-	if (fd < 0)
-		usher_say("cannot open the root directory %s: %s", request->root, strerror(-fd));
-	return fd;
-}
 
 static int usage(FILE *to)
 {

@@ -26,15 +26,15 @@
 
 static const struct phase {
 	const char *name;
-	enum step_phase steps;
 	const char *verb;
+	enum step_phase steps;
 	bool live;  /* works on what the guest holds now */
 	bool start; /* part of a start: shown when no phase is named */
 } phases[] = {
-	{ "prepare", STEP_PREPARE, "apply", false, true },
-	{ "started", STEP_STARTED, "apply", true, true },
-	{ "stopped", STEP_STARTED, "undo", true, false },
-	{ "release", STEP_PREPARE, "undo", true, false },
+	{ "prepare", "apply", STEP_PREPARE, false, true },
+	{ "started", "apply", STEP_STARTED, true, true },
+	{ "stopped", "undo", STEP_STARTED, true, false },
+	{ "release", "undo", STEP_PREPARE, true, false },
 };
 
 /* One program's run, and where its output goes */
@@ -223,7 +223,7 @@ static int plan(const struct request *request, const char *guest, const struct c
 	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
 	_cleanup_free_ char *text = NULL, *live_file = NULL;
 	_cleanup_claim_ struct claim now = { 0 };
-	struct json json;
+	struct json json = { .file = stdout };
 	struct json *to = request->json ? &json : NULL;
 	struct run planned = {
 		.request = request, .claim = claim, .file = scratch.file, .json = to

@@ -151,5 +151,5 @@ char ask(const char *question)
 		return '\0';
 	(void)printf("%s ", question);
 	(void)fflush(stdout);
-	return fgets(line, sizeof(line), stdin) ? line[0] : '\0';
+	return fgets(line, sizeof(line), stdin) ? *line : '\0';
 }

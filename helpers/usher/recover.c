@@ -8,6 +8,7 @@
 #include "../../lib/giveback.h"
 #include "../../lib/registry.h"
 #include "../../lib/state.h"
+#include "json.h"
 #include "usher.h"
 
 /* How long a claim that somebody gives back at this moment is waited for */
@@ -42,19 +43,37 @@ static int find_guest(const struct host *host, const char *guest, char ret[stati
 	return r < 0 ? r : -ENOENT;
 }
 
-static int recover(const struct host *host, const char *guest)
+static void print_json(const struct step_result *result, bool back)
 {
+	_cleanup_strlist_ struct strlist lines = { 0 };
+	struct json json;
+
+	json_begin(&json, stdout, "recover");
+	json_bool(&json, "back", back);
+	json_list(&json, "messages");
+	if (result->failures && text_split(result->failures, "\n", &lines) == 0)
+		for (size_t i = 0; i < lines.nr; i++)
+			json_string(&json, NULL, lines.names[i]);
+	json_close(&json, ']');
+	json_end(&json);
+}
+
+static int recover(const struct request *request, const struct host *host)
+{
+	const char *guest = request->guest;
 	_cleanup_step_result_ struct step_result result = { 0 };
 	char uuid[UUID_STRLEN];
 	int r = guest ? find_guest(host, guest, uuid) : 0;
 
 	if (r == -ENOENT) {
 		usher_say("%s holds nothing", guest);
-		return 0;
-	}
-	if (r == 0)
+		r = 0;
+	} else if (r == 0) {
 		r = giveback_dead(host, guest ? uuid : NULL, WAIT_MS, &result);
-	if (result.failures)
+	}
+	if (request->json)
+		print_json(&result, r == 0);
+	else if (result.failures)
 		(void)fputs(result.failures, stderr);
 	if (r < 0)
 		usher_say("cannot give back: %s", strerror(-r));
@@ -74,19 +93,19 @@ static int run(const struct request *request)
 	if (host.rootfd < 0)
 		return 1;
 	host.statefd = state_open(host.rootfd, false);
-	if (host.statefd == -ENOENT)
-		return 0;
-	if (host.statefd < 0) {
+	/* Where usher has never run there is no claim */
+	if (host.statefd < 0 && host.statefd != -ENOENT) {
 		usher_say("cannot use /run/usher: %s: recover is root's to run",
 			  strerror(-host.statefd));
 		return 1;
 	}
-	return recover(&host, request->guest);
+	return recover(request, &host);
 }
 
 const struct command command_recover = {
 	.name = "recover",
-	.args = "[GUEST]",
+	.args = "[--json] [GUEST]",
+	.options = OPTION_JSON,
 	.max_args = 1,
 	.help = "give back what dead claims hold; GUEST's in any case",
 	.run = run,

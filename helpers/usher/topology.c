@@ -78,20 +78,22 @@ static int load(const char *root, hwloc_topology_t *ret)
 int topology_read(const char *root, struct topology *ret)
 {
 	_cleanup_(topology_close) hwloc_topology_t topology = NULL;
-	_cleanup_topology_ struct topology picture = { 0 };
+	struct topology picture = { 0 };
+	int nr;
 	hwloc_obj_t pu = NULL;
 	int r = load(root, &topology);
 
 	if (r < 0)
 		return r;
-	picture.cpus = calloc((size_t)hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU) + 1,
-			      sizeof(*picture.cpus));
+	nr = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU);
+	if (nr < 1)
+		return -EIO;
+	picture.cpus = calloc((size_t)nr, sizeof(*picture.cpus));
 	if (!picture.cpus)
 		return -ENOMEM;
 	while ((pu = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_PU, pu)))
 		describe(topology, pu, &picture.cpus[picture.nr++]);
 	*ret = picture;
-	picture = (struct topology){ 0 };
 	return 0;
 }
 

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/usher_check_test.c - the host's rows, on hosts that the lab cannot be */
+
+#include "usher_host.h"
+
+#include "helpers/usher/check.h"
+
+static struct check check;
+static struct request request;
+
+static void forget(void)
+{
+	for (size_t i = 0; i < check.nr; i++)
+		free(check.findings[i].text);
+	free(check.findings);
+	check.findings = NULL;
+	check.nr = 0;
+}
+
+/* One row's findings. Return: their number */
+static size_t row(const struct tree *tree, const char *name)
+{
+	forget();
+	request = (struct request){ .root = tree->dir, .dir = "/usr/sbin" };
+	check.request = &request;
+	check.rootfd = tree->rootfd;
+	for (size_t i = 0; i < check_nr_host_rows; i++) {
+		if (strcmp(check_host_rows[i].name, name) != 0)
+			continue;
+		check.name = name;
+		check_host_rows[i].run(&check);
+		return check.nr;
+	}
+	fail_msg("there is no row %s", name);
+	return 0;
+}
+
+static void assert_found(const struct tree *tree, const char *name, enum level level,
+			 const char *text)
+{
+	assert_int_equal(row(tree, name), 1);
+	assert_int_equal(check.findings[0].level, level);
+	if (!strstr(check.findings[0].text, text))
+		fail_msg("'%s' is not in '%s'", text, check.findings[0].text);
+}
+
+static void an_iommu_is_missing_in_the_firmware_or_in_the_kernel(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "proc/cmdline", "ro quiet\n");
+	assert_found(tree, "iommu", LEVEL_ERROR, "the firmware offers no IOMMU");
+	tree_file(tree, "sys/firmware/acpi/tables/IVRS", "");
+	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it: add intel_iommu=on");
+	tree_file(tree, "proc/cmdline", "ro amd_iommu=off quiet\n");
+	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel was told amd_iommu=off");
+	tree_file(tree, "sys/kernel/iommu_groups/0/devices/x", "");
+	assert_int_equal(row(tree, "iommu"), 0);
+}
+
+static void selinux_confines_hooks_unless_told_otherwise(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_int_equal(row(tree, "selinux"), 0);
+	tree_file(tree, "sys/fs/selinux/enforce", "1");
+	assert_found(tree, "selinux", LEVEL_WARNING, "ausearch");
+	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0");
+	assert_found(tree, "selinux", LEVEL_ERROR, "setsebool -P virt_hooks_unconfined on");
+	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "1 1");
+	assert_int_equal(row(tree, "selinux"), 0);
+	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0");
+	tree_file(tree, "sys/fs/selinux/enforce", "0");
+	assert_int_equal(row(tree, "selinux"), 0);
+}
+
+static void a_hook_that_leads_nowhere_is_told(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	assert_found(tree, "hook", LEVEL_ERROR, "/etc/libvirt/hooks/qemu leads to nothing");
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	assert_found(tree, "hook", LEVEL_ERROR, "cannot be executed");
+	assert_int_equal(fchmodat(tree->rootfd, "usr/sbin/usher-hook", 0755, 0), 0);
+	assert_int_equal(row(tree, "hook"), 0);
+}
+
+static void lockdown_and_old_cgroups_are_told(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+	assert_int_equal(row(tree, "lockdown"), 0);
+	tree_file(tree, "sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	assert_found(tree, "lockdown", LEVEL_WARNING, "sign");
+	assert_found(tree, "partitions", LEVEL_WARNING, "cgroup v2 is not mounted");
+	tree_file(tree, "sys/fs/cgroup/cgroup.controllers", "cpuset\n");
+	tree_file(tree, "proc/sys/kernel/osrelease", "6.1.0-30-amd64\n");
+	assert_found(tree, "partitions", LEVEL_WARNING,
+		     "Linux 6.1.0-30-amd64 has no remote cpuset");
+	tree_file(tree, "sys/fs/cgroup/cpuset.cpus.isolated", "\n");
+	assert_int_equal(row(tree, "partitions"), 0);
+}
+
+static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
+{
+	const struct check_row *rows[] = { check_host_rows, check_guest_rows };
+	const size_t nr[] = { check_nr_host_rows, check_nr_guest_rows };
+	char page[32768];
+	int fd = open("helpers/usher/usher.8", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, page, sizeof(page) - 1);
+
+	(void)state;
+	assert_true(n > 0);
+	page[n] = '\0';
+	(void)close(fd);
+	for (size_t t = 0; t < ARRAY_SIZE(rows); t++)
+		for (size_t i = 0; i < nr[t]; i++) {
+			char item[64];
+
+			assert_true(strlen(rows[t][i].good) > 0);
+			assert_int_equal(rows[t][i].guest, t == 1);
+			(void)snprintf(item, sizeof(item), "\n.It Sy %s\n", rows[t][i].name);
+			if (!strstr(page, item))
+				fail_msg("usher(8) lacks the check %s", rows[t][i].name);
+		}
+}
+
+static int teardown(void **state)
+{
+	forget();
+	return tree_teardown(state);
+}
+
+#define check_test(fn) cmocka_unit_test_setup_teardown(fn, tree_setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		check_test(an_iommu_is_missing_in_the_firmware_or_in_the_kernel),
+		check_test(selinux_confines_hooks_unless_told_otherwise),
+		check_test(a_hook_that_leads_nowhere_is_told),
+		check_test(lockdown_and_old_cgroups_are_told),
+		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/usher_host.h - a small host in a tree, and what a command prints about it */
+#pragma once
+
+#include "tree.h"
+
+#include "helpers/usher/usher.h"
+
+static inline void host_device(const struct tree *tree, const char *addr, const char *id,
+			       const char *class, int group)
+{
+	char path[256], text[256];
+
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/vendor", addr);
+	(void)snprintf(text, sizeof(text), "0x%.4s\n", id);
+	tree_file(tree, path, text);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/device", addr);
+	(void)snprintf(text, sizeof(text), "0x%.4s\n", id + 5);
+	tree_file(tree, path, text);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/class", addr);
+	tree_file(tree, path, class);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/iommu_group", addr);
+	(void)snprintf(text, sizeof(text), "../../../../kernel/iommu_groups/%d", group);
+	tree_link(tree, path, text);
+	(void)snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices/%s", group, addr);
+	tree_file(tree, path, "");
+}
+
+/* Whole stdout of one command, until the next call; *ret_status is its exit code */
+static inline const char *said(const struct command *command, const struct request *request,
+			       int *ret_status)
+{
+	static char text[65536];
+	FILE *file = tmpfile();
+	int old = dup(STDOUT_FILENO);
+	size_t len;
+
+	assert_non_null(file);
+	(void)fflush(stdout);
+	assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+	*ret_status = command->run(request);
+	(void)fflush(stdout);
+	assert_true(dup2(old, STDOUT_FILENO) >= 0);
+	(void)close(old);
+	rewind(file);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	text[len] = '\0';
+	(void)fclose(file);
+	return text;
+}
