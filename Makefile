@@ -243,6 +243,15 @@ install: all
 uninstall:
 	$(PLACES) ./install.sh uninstall
 
+# The Debian package, in $(O)/deb, from what git has; lintian looks at it
+.PHONY: deb
+deb:
+	rm -rf $(O)/deb
+	mkdir -p $(O)/deb/usher
+	git ls-files -z | xargs -0 cp --parents -t $(O)/deb/usher
+	cd $(O)/deb/usher && DEB_BUILD_OPTIONS="nocheck $(DEB_BUILD_OPTIONS)" dpkg-buildpackage -us -uc -F
+	lintian --allow-root --fail-on error $(O)/deb/*.changes
+
 .PHONY: clean
 clean:
 	rm -rf $(O)
@@ -251,6 +260,6 @@ clean:
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
 	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages bench-display' \
-		'bench-nosleep demo test install uninstall clean'
+		'bench-nosleep demo deb test install uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

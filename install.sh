@@ -54,6 +54,8 @@ readonly package_table='
 	build  libpci-dev         libpci-dev         pciutils-devel        pciutils
 	build  libcgroup-dev      libcgroup-dev      libcgroup-devel       libcgroup
 	build  libsystemd-dev     libsystemd-dev     systemd-devel         systemd-libs
+	build  libvirt-dev        libvirt-dev        libvirt-devel         libvirt
+	build  libhwloc-dev       libhwloc-dev       hwloc-devel           hwloc
 	test   git                git                git                   git
 	test   clang              clang              clang                 clang
 	test   clang-tidy         clang-tidy         clang-tools-extra     -
@@ -66,7 +68,10 @@ readonly package_table='
 	test   libcmocka-dev      libcmocka-dev      libcmocka-devel       cmocka
 	test   dbus               dbus               dbus-daemon           dbus
 	test   diffutils          diffutils          diffutils             diffutils
-	test   procps             procps             procps-ng             procps-ng'
+	test   procps             procps             procps-ng             procps-ng
+	test   jq                 jq                 jq                    jq
+	test   debhelper          debhelper          debhelper             -
+	test   lintian            lintian            -                     -'
 
 declare -rA distro_column=([debian]=2 [ubuntu]=3 [fedora]=4 [arch]=5)
 
@@ -172,6 +177,7 @@ set_places() {
 	mandir=${mandir:-$prefix/share/man}
 	docdir=${docdir:-$prefix/share/doc/usher}
 	unitdir=${unitdir:-$prefix/lib/systemd/system}
+	completiondir=${completiondir:-$prefix/share/bash-completion/completions}
 	manifest=$prefix/lib/usher/manifest
 	hooksdir=$sysconfdir/libvirt/hooks
 	confdir=$sysconfdir/usher
@@ -415,6 +421,10 @@ find_hook_place() {
 		"which libvirt runs after it"
 }
 
+put_completion() {
+	put helpers/usher/usher.bash-completion "$completiondir/usher" 0644
+}
+
 put_unit() {
 	local daemon unit=usher-recover.service
 	filled=$(mktemp)
@@ -460,6 +470,13 @@ check_confinement() {
 		"and setsebool -P virt_hooks_unconfined on"
 }
 
+# dpkg's own, or two copies would do everything twice
+refuse_package() {
+	is_live || return 0
+	! has_package debian usher 2>/dev/null ||
+		die "the package usher is installed here: apt remove usher first"
+}
+
 filled='' installing=''
 
 # What a failed install has put there can be taken off, too
@@ -471,6 +488,7 @@ finish() {
 put_all() {
 	put_programs
 	put_pages
+	put_completion
 	put_unit
 	put_configs
 	put_link "$sbindir/usher-hook" "$hook"
@@ -479,6 +497,7 @@ put_all() {
 do_install() {
 	set_places
 	need_root install
+	refuse_package
 	check_alone
 	build_programs
 	check_programs
@@ -495,7 +514,7 @@ do_install() {
 	trap - EXIT
 	reload_daemons
 	check_confinement
-	say "done: a guest is served once it has a file $confdir/conf.d/GUEST.ini (an empty one will do)"
+	say "done: usher init GUEST makes a policy, usher check says what is in the way"
 }
 
 # --- uninstall --------------------------------------------------------------------------------------
