@@ -1,0 +1,153 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/demo/command.bats - the admin's command on the sample host
+
+bats_require_minimum_version 1.5.0
+
+readonly GPU=0000:01:00.0
+
+setup_file() {
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	export BUILD_DIR=${BUILD_DIR:-build}
+	env -u MAKEFLAGS -u MAKELEVEL make -s -j2 O="$BUILD_DIR" all >&2
+	export SAMPLE=$BATS_FILE_TMPDIR/host
+	test/trees/unpack "$SAMPLE" test/trees/desktop.tree
+	mkdir -p "$SAMPLE/etc/usher/conf.d"
+	install -m 0644 test/trees/win11.ini "$SAMPLE/etc/usher/conf.d/win11.ini"
+	install -d -m 0755 "$SAMPLE/etc/libvirt/hooks"
+}
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/../.." || return
+	cp -a "$SAMPLE" "$BATS_TEST_TMPDIR/host"
+	root=$BATS_TEST_TMPDIR/host
+	xml=$BATS_TEST_TMPDIR/win11.xml
+	cp test/trees/win11.xml "$xml"
+}
+
+usher() {
+	"$BUILD_DIR/usher" --root "$root" "$@"
+}
+
+has() {
+	[[ $output == *"$1"* ]] || { printf '%s\n' "$output" "lacks: $1" >&2; return 1; }
+}
+
+# finding LEVEL CHECK TEXT - usher check of the sample guest says so
+finding() {
+	run usher check --xml "$xml"
+	grep -E "^$1 +$2: " <<<"$output" | grep -qF -- "$3" || { echo "$output"; return 1; }
+}
+
+@test "the picture of the host has its cores, caches and groups" {
+	run -0 usher status
+	has "no guest holds anything"
+	has "host: housekeeping CPUs 0-15 of 0-15"
+	has "      L3 cache 0, 16384 KiB"
+	has "        core 4   CPU 4,12     host"
+	has "$GPU NVIDIA Corporation TU106 [GeForce RTX 20 nouveau"
+}
+
+@test "a claim is in the picture: devices, CPUs, pages, monitors, and a worker that hangs" {
+	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809 start
+	mkdir -p "$root/run/usher/$uuid" "$root/proc/$$"
+	chmod 0700 "$root/run/usher" "$root/run/usher/$uuid"
+	"$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" -- win11 prepare begin - |
+		grep -v '^#' >"$root/run/usher/$uuid/claim.ini"
+	chmod 0600 "$root/run/usher/$uuid/claim.ini"
+	cp "/proc/$$/stat" "$root/proc/$$/stat"
+	start=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20)
+	(umask 077; echo "nouveau $$ $start unbind 0" >"$root/run/usher/$uuid/vfio.worker.$GPU")
+	run -0 usher status win11
+	has "win11 ($uuid): "
+	has "  device      $GPU NVIDIA Corporation TU106 [GeForce RTX 2070], driver nouveau"
+	has "  CPUs        4-7,12-15"
+	has "  huge pages  4096 of 2 MiB"
+	has "  monitor     DEL:a0c4:JK9X0123"
+	has "  inhibits    sleep:idle"
+	has "  stuck       $GPU: driver nouveau has not let go of it for "
+	run -0 usher status
+	has "host: housekeeping CPUs 0-3,8-11 of 0-15"
+	has "        core 4   CPU 4,12     win11"
+	usher status --json | jq -e '
+		.format == 1 and .command == "status"
+		and (.guests[0] | .guest == "win11" and .cpus == "4-7,12-15" and .stuck[0].pid > 0
+			and .hugepages == [{size_kib: 2048, nodes: "any", pages: 4096}])
+		and [.cpus[] | select(.guest).cpu] == [4, 12, 5, 13, 6, 14, 7, 15]
+		and ([.devices[] | select(.guest).group] | unique) == [2, 11, 12]'
+}
+
+@test "check: the sample guest has its faults told one by one" {
+	finding ok siblings ""
+	sed -i "s/vcpu='7' cpuset='15'/vcpu='7' cpuset='3'/" "$xml"
+	finding warning siblings "CPU 11,15 shares a core with a pinned CPU"
+	finding warning topology "vCPU 6 and 7 for threads of one core, but they are pinned to two cores"
+	cp test/trees/win11.xml "$xml"
+	sed -i "s/cores='4' threads='2'/cores='8' threads='1'/" "$xml"
+	finding warning topology "pinned to threads of the same core, but the guest does not know"
+	sed -i "s/pc-q35-10.0/pc-i440fx-10.0/; s/bus='virtio'/bus='sata'/" "$xml"
+	finding warning machine "old PC (pc-i440fx-10.0)"
+	finding warning virtio "a disk is on an emulated controller"
+	sed -i "s/type='file' device='disk'/type='block' device='disk'/; s/source file='[^']*'/source dev='\/dev\/sdb'/" "$xml"
+	finding warning disks "disk /dev/sdb can be another disk after the next boot"
+	mkdir -p "$root/dev/disk/by-id"
+	ln -s ../../sdb "$root/dev/disk/by-id/ata-lab-1"
+	finding warning disks "name it by its identity, /dev/disk/by-id/ata-lab-1"
+}
+
+@test "check is as good as its worst finding, in JSON too" {
+	run -2 usher check --xml "$xml"
+	ln -s /usr/sbin/usher-hook "$root/etc/libvirt/hooks/qemu"
+	mkdir -p "$root/usr/sbin"
+	install -m 0755 /dev/null "$root/usr/sbin/usher-hook"
+	run -1 usher check --xml "$xml"
+	run -0 usher check --xml "$xml" --policy /dev/null
+	usher check --json --xml "$xml" --policy /dev/null | jq -e '.worst == "ok" and .guest == "win11"'
+	run usher check --xml "$BATS_TEST_DIRNAME/command.bats"
+	((status == 2))
+}
+
+@test "plan says each step's writes, and is a claim that helpers can be run on" {
+	run -0 usher plan --xml "$xml" --policy /dev/null
+	has "#   write /sys/bus/pci/devices/$GPU/driver_override vfio-pci"
+	printf '%s\n' "$output" >"$BATS_TEST_TMPDIR/claim.ini"
+	chmod 0600 "$BATS_TEST_TMPDIR/claim.ini"
+	"$BUILD_DIR/usher-vfio" --root "$root" check "$BATS_TEST_TMPDIR/claim.ini"
+	run -0 usher plan --xml "$xml" --policy /dev/null win11 prepare
+	[[ $output != *'[claim]'* && $output != *started* ]]
+	run -64 usher plan --xml "$xml" win11 tomorrow
+	has "there are prepare, started, stopped and release"
+	cp -a "$root" "$BATS_TEST_TMPDIR/before"
+	usher plan --json --xml "$xml" >/dev/null || true
+	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
+}
+
+@test "init writes what edit and the hook take, and asks before it overwrites" {
+	local file=$root/etc/usher/conf.d/win11.ini
+	run -1 usher init --xml "$xml" </dev/null
+	has "there is a policy already"
+	diff test/trees/win11.ini "$file"
+	run -0 usher init --force --xml "$xml"
+	grep -qF "expect = $GPU=10de:1f02 0000:01:00.1=10de:10f9" "$file"
+	grep -qF "uuid = c7a5fdbd-edaf-9455-926a-d65c16db1809" "$file"
+	run usher check --xml "$xml"
+	has "ok       policy: "
+	EDITOR='sed -i s/expect/expcet/' run -1 usher edit win11 </dev/null
+	has "unknown key 'expcet' in [vfio]: did you mean 'expect'?"
+	has "$file:"
+	grep -q '^expect' "$file"
+	EDITOR=false run -1 usher edit win11 </dev/null
+	EDITOR=true run -0 usher edit win11 </dev/null
+	has "nothing has changed"
+}
+
+@test "wrong command lines are 64, and say what is right" {
+	run -64 usher
+	run -64 usher nonsense
+	has "no command 'nonsense': see usher --help"
+	run -64 usher status --xml x
+	run -64 usher edit
+	has "it is: usher edit GUEST"
+	run -64 usher log
+	run -64 usher status a b
+}
