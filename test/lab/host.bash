@@ -34,7 +34,8 @@ die() {
 # Two nodes of two CPUs by default; "# lab: numa=1" in a scenario asks for a plain machine.
 vm_memory_args() {
 	local nodes=$1
-	printf '%s\n' -smp 4,sockets="$nodes",cores=$((4 / nodes)),threads=1 -m 4G
+	local threads=${LAB_THREADS:-1}
+	printf '%s\n' -smp "4,sockets=$nodes,cores=$((4 / nodes / threads)),threads=$threads" -m 4G
 	if ((nodes == 2)); then
 		printf '%s\n' \
 			-object memory-backend-ram,id=ram0,size=2G -numa node,nodeid=0,cpus=0-1,memdev=ram0 \

@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/check.bats - each finding of usher check, provoked by its real cause
+
+load ../guest/lib
+
+readonly hook=/etc/libvirt/hooks/qemu
+
+setup() {
+	common_setup
+}
+
+teardown() {
+	common_teardown
+	rm -rf /etc/libvirt/hooks/qemu.d
+	chmod 755 /usr/sbin/usher-hook
+	[[ -L $hook ]] && return
+	ln -sfn /usr/sbin/usher-hook "$hook"
+	systemctl reload libvirtd
+}
+
+# finding LEVEL CHECK TEXT [ARG...] - usher check says so, TEXT being a part of the line
+finding() {
+	local level=$1 check=$2 text=$3 output
+	shift 3
+	output=$(usher check "$@" 2>&1) || true
+	grep -E "^$level +$check: " <<<"$output" | grep -qF -- "$text" ||
+		fail "no $level of $check with: $text" "$output"
+}
+
+# xml FILTER [key=value...] - a guest's XML through sed, as a file
+xml() {
+	local filter=$1
+	shift
+	guest_xml fit uuid=11111111-2222-3333-4444-666666666666 "$@" | sed "$filter" >"$BATS_TEST_TMPDIR/fit.xml"
+	echo "$BATS_TEST_TMPDIR/fit.xml"
+}
+
+@test "the host as it is installed has no fault" {
+	run usher check
+	if [[ -e /sys/fs/cgroup/cpuset.cpus.isolated ]]; then
+		assert_equal "$status" 0
+	else
+		assert_equal "$status" 1
+		finding warning partitions "has no remote cpuset partitions (they came with 6.7)"
+	fi
+	assert_equal "$(usher check --json | jq -r '.findings[] | select(.level == "error") | .text')" ""
+	host_unchanged
+}
+
+@test "hook: missing, not executable, another one, twice" {
+	rm "$hook"
+	finding error hook "there is no $hook: guests start without usher"
+	ln -s /usr/sbin/usher-hook "$hook"
+	chmod 644 /usr/sbin/usher-hook
+	finding error hook "$hook cannot be executed"
+	chmod 755 /usr/sbin/usher-hook
+	mkdir -p "$hook.d"
+	ln -s /usr/sbin/usher-hook "$hook.d/usher"
+	finding error hook "both are usher, so every step runs twice"
+	rm "$hook"
+	printf '#!/bin/sh\n' >"$hook"
+	finding warning hook "$hook is another hook, which libvirt runs first"
+	rm -r "$hook.d"
+	finding error hook "$hook is another hook, and usher is not beside it"
+	rm "$hook"
+	ln -s /usr/sbin/usher-hook "$hook"
+	systemctl reload libvirtd
+}
+
+@test "reload: a hook that the daemon has not seen is not run, and check says so" {
+	rm "$hook"
+	systemctl restart libvirtd
+	# Younger by more than the rounding of a process's start
+	sleep 4
+	ln -s /usr/sbin/usher-hook "$hook"
+	finding warning reload "systemctl reload libvirtd.service"
+	guest_define fit memory=32
+	policy fit '[nonsense]'
+	guest_start fit
+	guest_destroy fit
+	systemctl reload libvirtd
+	finding ok reload "the daemon knows of the hook"
+	run virsh start fit
+	((status != 0))
+	host_unchanged
+}
+
+@test "apparmor: what lies where libvirt may run nothing" {
+	mkdir -p /usr/local/sbin
+	cp /usr/sbin/usher* /usr/local/sbin/
+	run -2 /usr/local/sbin/usher check
+	assert_contains "$output" "AppArmor enforces libvirt's profile, which lets it run nothing from /usr/local/sbin"
+	rm /usr/local/sbin/usher*
+}
+
+@test "rivals: irqbalance runs" {
+	systemctl start irqbalance
+	wait_for 10 pgrep -x irqbalance
+	finding warning rivals "irqbalance runs and moves interrupts"
+	systemctl stop irqbalance
+}
+
+@test "left: a start whose daemon has died" {
+	policy fit
+	guest_define fit memory=32 pages=2048
+	virsh dumpxml fit >"$BATS_TEST_TMPDIR/live.xml"
+	# The daemon of this start is a shell that is gone when the hook is done
+	bash -c "/usr/sbin/usher-hook fit prepare begin - <$BATS_TEST_TMPDIR/live.xml; :"
+	finding warning left "guest fit is gone, but what it held is not given back: usher recover"
+	run -0 usher status
+	assert_contains "$output" ": dead: usher recover gives back what it holds"
+	usher recover --json >"$BATS_TEST_TMPDIR/json"
+	assert_equal "$(jq .back "$BATS_TEST_TMPDIR/json")" true
+	finding ok left "nothing is left"
+	host_unchanged
+}
+
+@test "policy: none, or one with a fault" {
+	guest_define fit memory=32
+	finding warning policy "the guest has no policy, so usher does nothing for it: usher init fit" fit
+	policy fit '[vfio]' 'devcies = none'
+	finding error policy "$policies/fit.ini:2: unknown key 'devcies' in [vfio]" fit
+	policy fit '[guest]' 'uuid = 11111111-2222-3333-4444-555555555555'
+	finding error policy "this policy was written for another guest of that name" fit
+	host_unchanged
+}
+
+@test "steps: half a group, too few pages, a monitor that is not there, a host that cannot be kept awake" {
+	policy fit '[display]' 'monitor = DEL:a0c4' 'guest_input = hdmi1'
+	finding error steps "$SHARED_AUDIO" --xml "$(xml '' device="$SHARED_NIC")"
+	finding error steps "2 MiB" --xml "$(xml '' memory=65536 pages=2048)"
+	finding warning steps "no monitor DEL:a0c4" --xml "$(xml '' memory=32)"
+	systemctl mask --runtime --now systemd-logind 2>/dev/null
+	finding warning steps "logind" --xml "$(xml '' memory=32)"
+	systemctl unmask --runtime systemd-logind 2>/dev/null
+	systemctl start systemd-logind
+	wait_for 10 busctl status org.freedesktop.login1
+	host_unchanged 30
+}
+
+@test "pins and nodes" {
+	policy fit
+	finding warning pins "no vCPU is pinned" --xml "$(xml '' device="$NIC")"
+	finding warning pins "1 of 2 vCPUs are pinned" --xml "$(xml '' vcpus=2 pins=2)"
+	finding warning pins "two vCPUs are pinned to CPU 2" --xml "$(xml '' vcpus=2 pins='2 2')"
+	finding error pins "CPU 9, not online" --xml "$(xml '' vcpus=1 pins=9)"
+	finding warning nodes "across the NUMA nodes 0-1" --xml "$(xml '' vcpus=2 pins='1 2')"
+	finding warning nodes "NUMA node 1, but the memory may come from any" --xml "$(xml '' vcpus=2 pins='2 3')"
+	host_unchanged
+}
+
+@test "devices: machine, disk names, virtio, video, balloon, CPU model" {
+	local disk="<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='/dev/vda'/><target dev='sda' bus='sata'/></disk>"
+	local card="<interface type='user'><model type='e1000e'/></interface><video><model type='vga'/></video>"
+	policy fit
+	xml "s/machine='q35'/machine='pc-i440fx-7.0'/; s/<memballoon model='none'/<memballoon model='virtio'/" \
+		device="$GPU" device="$AUDIO" "extra=$disk$card" >/dev/null
+	run usher check --xml "$BATS_TEST_TMPDIR/fit.xml"
+	assert_contains "$output" "the guest is an old PC (pc-i440fx-7.0)"
+	assert_contains "$output" "disk /dev/vda can be another disk after the next boot"
+	assert_contains "$output" "a disk is on an emulated controller: give it bus='virtio'"
+	assert_contains "$output" "a network card is emulated"
+	assert_contains "$output" "an emulated video device stands beside the passed GPU"
+	assert_contains "$output" "the memory balloon is of no use with a passed device"
+	assert_contains "$output" "set <cpu mode='host-passthrough'/>"
+	host_unchanged
+}
+
+@test "autostart: two guests of the host's start want one device" {
+	guest_define fit device="$NIC"
+	guest_define other device="$NIC"
+	virsh autostart fit >/dev/null
+	virsh autostart other >/dev/null
+	policy fit
+	finding error autostart "another guest that starts with the host has $NIC too" fit
+	virsh autostart --disable other >/dev/null
+	finding ok autostart "" fit
+	virsh autostart --disable fit >/dev/null
+	host_unchanged
+}
+
+@test "scripts: an older tree that nobody runs" {
+	mkdir -p "$hook.d/fit/prepare/begin"
+	guest_define fit memory=32
+	policy fit
+	finding warning scripts "has scripts that nobody runs: set run = yes" fit
+	policy fit '[scripts]' 'run = yes'
+	finding ok scripts "" fit
+	rm -r "$hook.d"
+	host_unchanged
+}
+
+@test "groups: saved, compared, and a device that has gone since is told" {
+	usher groups --save "$BATS_TEST_TMPDIR/groups.xml"
+	run -0 usher groups --xml "$BATS_TEST_TMPDIR/groups.xml"
+	assert_equal "$output" "no device has changed"
+	echo 1 >"/sys/bus/pci/devices/$NIC/remove"
+	run -1 usher groups --xml "$BATS_TEST_TMPDIR/groups.xml"
+	assert_contains "$output" "$NIC Intel Corporation 82574L Gigabit Network Connection: is gone"
+	echo 1 >/sys/bus/pci/rescan
+	wait_for 10 test -e "/sys/bus/pci/devices/$NIC/driver"
+	run -0 usher groups --xml "$BATS_TEST_TMPDIR/groups.xml"
+	assert_equal "$(usher groups --json | jq -r --arg a "$GPU" '.devices[] | select(.address == $a) | .driver')" bochs-drm
+}

@@ -1,0 +1,171 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/walkthrough.bats - usher as a new user meets it, from install.sh to uninstall
+
+load ../guest/lib
+
+setup() {
+	common_setup
+}
+
+teardown() {
+	common_teardown
+	[[ -e /usr/sbin/usher-hook ]] || BUILD_DIR=/lab/build /lab/src/install.sh install
+	rm -rf /etc/libvirt/hooks/qemu.d
+}
+
+# Where an installation may put anything
+files() {
+	find /etc /usr/sbin /usr/bin /usr/lib/systemd /usr/lib/usher /usr/share/man /usr/share/doc \
+		/usr/share/bash-completion ! -path '/etc/libvirt/qemu*' ! -path '/etc/apparmor.d/*' \
+		-printf '%p %y %m %s %l\n' 2>/dev/null | sort
+}
+
+# A guest as it should be, but for its second vCPU's pin
+walk_xml() {
+	guest_xml walk memory=64 pages=2048 vcpus=2 pins=2 emulator=0-1 device="$GPU" device="$AUDIO" \
+		"boot=$(boot_image)" |
+		sed "s|<os>|<numatune><memory mode='strict' nodeset='1'/></numatune><cpu mode='maximum'/>&|"
+}
+
+@test "install, define, init, check, mend, start, status, shut down, log, uninstall: nothing is left" {
+	/lab/src/install.sh uninstall
+	files >"$BATS_TEST_TMPDIR/bare"
+
+	BUILD_DIR=/lab/build /lab/src/install.sh install
+	walk_xml >"$BATS_TEST_TMPDIR/walk.xml"
+	virsh define "$BATS_TEST_TMPDIR/walk.xml" >/dev/null
+	run -0 usher init walk
+	assert_contains "$(cat "$policies/walk.ini")" "expect = $GPU=1234:1111 $AUDIO=8086:2668"
+
+	run -1 usher check walk
+	assert_equal "$(grep -v '^ok' <<<"$output")" \
+		"warning  pins: 1 of 2 vCPUs are pinned: the others run on the host's CPUs: add a <vcpupin> for each"
+	virsh vcpupin walk 1 3 --config >/dev/null
+	run -0 usher check walk
+
+	guest_start walk
+	assert_equal "$(driver_of "$GPU")" vfio-pci
+	run -0 usher status
+	assert_contains "$output" "walk ("
+	assert_contains "$output" "): running, kept by process $(guest_pid walk)"
+	assert_contains "$output" "  CPUs        2-3"
+	assert_contains "$output" "  huge pages  32 of 2 MiB on node 1"
+	assert_contains "$output" "host: housekeeping CPUs 0-1 of 0-3"
+	usher status --json >"$BATS_TEST_TMPDIR/status"
+	assert_equal "$(jq -r '.guests[0].devices[].address' "$BATS_TEST_TMPDIR/status" | xargs)" "$GPU $AUDIO"
+	assert_equal "$(jq -c '[.cpus[] | select(.guest == "walk") | .cpu]' "$BATS_TEST_TMPDIR/status")" "[2,3]"
+	assert_equal "$(jq -r '[.devices[] | select(.guest == "walk") | .address] | join(" ")' "$BATS_TEST_TMPDIR/status")" "$GPU $AUDIO"
+
+	guest_power_off walk
+	wait_for 30 log_has release
+	run -0 usher status
+	assert_contains "$output" "no guest holds anything"
+	run -0 usher log walk
+	assert_contains "$output" "vfio apply: done in "
+	assert_contains "$output" "release: done in "
+
+	rm "$policies/walk.ini"
+	/lab/src/install.sh uninstall
+	files | diff "$BATS_TEST_TMPDIR/bare" -
+	BUILD_DIR=/lab/build /lab/src/install.sh install
+	host_unchanged 30
+}
+
+log_has() {
+	usher log --json walk | jq -e --arg phase "$1" \
+		'any(.entries[]; .phase == $phase and .step == null and .result == "done" and .ms >= 0)'
+}
+
+# "PATH VALUE" of each write below /sys and /proc/sys that usher's programs made
+writes_of() {
+	grep -v -e /sys/fs/cgroup -e 'proc/self' "$1" |
+		sed -n 's/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) = .*/\1 \3/p' |
+		sed 's/\\n$//' | sort
+}
+
+# The same of what plan printed, its paths as the kernel resolves them now
+writes_planned() {
+	jq -r '.steps[] | select(.verb == "apply") | .writes[]' "$1" |
+		while read -r verb path value; do
+			[[ $verb == write ]] || continue
+			echo "$(realpath "$path") $value"
+		done | sort
+}
+
+@test "what plan prints is what the following start writes, and plan itself writes nothing" {
+	local trace=$BATS_TEST_TMPDIR/trace tracer
+	guest_define walk memory=64 pages=2048 vcpus=2 pins="2 3" emulator=0-1 device="$GPU" \
+		device="$AUDIO" device="$NIC"
+	policy walk
+	modprobe vfio-pci
+
+	strace -f -y -o "$trace.plan" \
+		-e trace=write,pwrite64,openat,openat2,mkdirat,mkdir,rename,renameat,unlinkat,unlink,symlinkat \
+		usher plan --json walk prepare >"$BATS_TEST_TMPDIR/plan"
+	# Its own output, what it takes of its programs' in memory, and one folder below /tmp
+	run grep -E 'write\(|pwrite64\(|O_WRONLY|O_RDWR|O_CREAT|mkdir|rename|unlink|symlink' "$trace.plan"
+	run grep -v -e '<pipe:' -e '<socket:' -e '/memfd:' -e '/tmp/usher\.' -e '"/tmp/usher\.' \
+		-e "write(1</" -e "write(2</" -e ENOENT -e '"/dev/null"' <<<"$output"
+	assert_equal "$output" ""
+
+	writes_planned "$BATS_TEST_TMPDIR/plan" >"$BATS_TEST_TMPDIR/planned"
+	strace -f -y -s 200 -e trace=write -o "$trace" -p "$(cat /run/libvirtd.pid)" &
+	tracer=$!
+	wait_for 10 grep -q "^TracerPid:.*$tracer" "/proc/$(cat /run/libvirtd.pid)/status"
+	guest_start walk
+	kill -INT "$tracer"
+	wait "$tracer" || true
+	# What libvirt's own start writes there is not usher's, and started gives the pool back
+	writes_of "$trace" | grep -e /pci -e hugepages | grep -v '/nr_hugepages 0$' >"$BATS_TEST_TMPDIR/made"
+	[[ -s $BATS_TEST_TMPDIR/planned ]] || fail "plan printed no write"
+	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
+
+	run -0 usher plan walk release
+	assert_contains "$output" "write /sys/bus/pci/drivers_probe $GPU"
+	guest_destroy walk
+	host_unchanged 30
+}
+
+@test "a tree of VFIO-Tools' scripts goes on working, and init finds it" {
+	local tree=/etc/libvirt/hooks/qemu.d/walk phase
+	for phase in prepare/begin start/begin started/begin stopped/end release/end; do
+		mkdir -p "$tree/$phase"
+		# shellcheck disable=SC2016 # for the script itself
+		printf '#!/bin/bash\necho "$@" >>/run/walk.told\necho said "$2"\n' >"$tree/$phase/10-tell.sh"
+		chmod 755 "$tree/$phase/10-tell.sh"
+	done
+	echo 'echo 64 >/proc/sys/vm/nr_hugepages' >"$tree/prepare/begin/20-pages.sh"
+	guest_define walk memory=32
+	run -1 usher check walk
+	run -0 usher init walk
+	assert_contains "$(cat "$policies/walk.ini")" "run = yes"
+	assert_contains "$(cat "$policies/walk.ini")" \
+		"# $tree/prepare/begin/20-pages.sh: it does huge pages, as usher does: take that out"
+	rm -f "$tree/prepare/begin/20-pages.sh"
+	guest_start walk
+	guest_destroy walk
+	wait_for 10 grep -q release /run/walk.told
+	assert_equal "$(cut -d ' ' -f 1-3 /run/walk.told | xargs)" \
+		"walk prepare begin walk start begin walk started begin walk stopped end walk release end"
+	run -0 usher log walk
+	assert_contains "$output" "10-tell.sh: said stopped"
+
+	printf '#!/bin/sh\necho no such thing >&2\nexit 3\n' >"$tree/prepare/begin/10-tell.sh"
+	start_refused walk "usher: walk: script $tree/prepare/begin/10-tell.sh failed with status 3: no such thing: mend it, or set run = no in [scripts] of the policy"
+	rm -r /etc/libvirt/hooks/qemu.d /run/walk.told
+	host_unchanged
+}
+
+@test "edit installs what parses, and nothing else" {
+	policy walk '[guest]'
+	EDITOR='sed -i s/guest/gest/' run -1 usher edit walk </dev/null
+	assert_contains "$output" "$policies/walk.ini:1: unknown section [gest]: did you mean [guest]?"
+	assert_equal "$(cat "$policies/walk.ini")" "[guest]"
+	# shellcheck disable=SC2016 # sed's last line
+	EDITOR='sed -i $a\enabled=no' run -0 usher edit walk </dev/null
+	assert_equal "$(tail -n 1 "$policies/walk.ini")" "enabled=no"
+	assert_equal "$(stat -c '%a %U' "$policies/walk.ini")" "644 root"
+	assert_equal "$(find "$policies" -name '.*' -type f)" ""
+	host_unchanged
+}
