@@ -22,7 +22,7 @@
  * and "steps"), so that nothing is judged here by other rules than a start is.
  */
 
-static const char *const level_names[] = { "ok", "warning", "error" };
+static const char *const level_names[] = { "ok", "note", "warning", "error" };
 
 void found(struct check *check, enum level level, const char *fmt, ...)
 {
@@ -183,9 +183,14 @@ static enum level worst(const struct check *check)
 	return level;
 }
 
+static int exit_code(enum level level)
+{
+	return level == LEVEL_ERROR ? 2 : level == LEVEL_WARNING;
+}
+
 static void print_text(const struct check *check)
 {
-	static const enum paint colours[] = { PAINT_OK, PAINT_WARNING, PAINT_ERROR };
+	static const enum paint colours[] = { PAINT_OK, PAINT_GUEST, PAINT_WARNING, PAINT_ERROR };
 
 	for (size_t i = 0; i < check->nr; i++) {
 		const struct finding *finding = &check->findings[i];
@@ -237,21 +242,21 @@ static int run(const struct request *request)
 						     .rootfd = usher_root(request) };
 
 	if (check.rootfd < 0)
-		return (int)LEVEL_ERROR;
+		return exit_code(LEVEL_ERROR);
 	/* Without a topology the rows that want it find nothing wrong; status says what is */
 	if (topology_read(request->root, &check.topology) < 0)
 		usher_say("hwloc cannot tell the CPUs of this host: see lstopo");
 	if (host_devices_read(check.rootfd, &check.devices) < 0 ||
 	    host_cpus(check.rootfd, &check.online) < 0) {
 		usher_say("cannot read this host's CPUs and devices below %ssys", request->root);
-		return (int)LEVEL_ERROR;
+		return exit_code(LEVEL_ERROR);
 	}
 	if ((request->guest || request->xml) && read_guest(&check) < 0)
-		return (int)LEVEL_ERROR;
+		return exit_code(LEVEL_ERROR);
 	run_rows(&check, check_host_rows, check_nr_host_rows);
 	run_rows(&check, check_guest_rows, check_nr_guest_rows);
 	(request->json ? print_json : print_text)(&check);
-	return (int)worst(&check);
+	return exit_code(worst(&check));
 }
 
 const struct command command_check = {

@@ -13,6 +13,7 @@
 
 enum level {
 	LEVEL_OK,
+	LEVEL_NOTE, /* worth to be known; no fault */
 	LEVEL_WARNING,
 	LEVEL_ERROR,
 };

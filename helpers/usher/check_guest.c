@@ -45,7 +45,7 @@ static void check_step(struct check *check, const struct step *step, const char 
 	const char *argv[] = { NULL, "--root", check->request->root, "check", file, NULL };
 	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_free_ char *program = NULL;
-	enum level level = LEVEL_WARNING;
+	enum level level;
 	int r;
 
 	if (asprintf(&program, "%s/usher-%s", check->request->dir, step->name) < 0) {
@@ -58,8 +58,10 @@ static void check_step(struct check *check, const struct step *step, const char 
 		found(check, LEVEL_ERROR, "%s: %s: see journalctl -t usher", program, strerror(-r));
 		return;
 	}
-	if (capture.status && step_required(step, &check->claim))
-		level = LEVEL_ERROR;
+	/* What it says while it is content is what it will do, or cannot promise */
+	level = !capture.status			     ? LEVEL_NOTE
+		: step_required(step, &check->claim) ? LEVEL_ERROR
+						     : LEVEL_WARNING;
 	if (capture.status && !*capture.err)
 		found(check, level, "%s check ended with status %d", program, capture.status);
 	report_lines(check, level, capture.err);

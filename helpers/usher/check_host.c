@@ -329,13 +329,11 @@ static void check_programs(struct check *check)
 	}
 }
 
-/* With a guest, usher-cpuset says what its pins lose by it */
 static void check_partitions(struct check *check)
 {
 	char release[128] = "";
 
-	if (check->guest.name ||
-	    attr_exists(check->rootfd, "sys/fs/cgroup/cpuset.cpus.isolated") != 0)
+	if (attr_exists(check->rootfd, "sys/fs/cgroup/cpuset.cpus.isolated") != 0)
 		return;
 	if (attr_read(check->rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
 		*release = '\0';

@@ -27,14 +27,14 @@
 static const struct phase {
 	const char *name;
 	const char *verb;
-	enum step_phase steps;
+	int steps;  /* a step_phase, or STEP_RELEASE */
 	bool live;  /* works on what the guest holds now */
 	bool start; /* part of a start: shown when no phase is named */
 } phases[] = {
 	{ "prepare", "apply", STEP_PREPARE, false, true },
 	{ "started", "apply", STEP_STARTED, true, true },
 	{ "stopped", "undo", STEP_STARTED, true, false },
-	{ "release", "undo", STEP_PREPARE, true, false },
+	{ "release", "undo", STEP_RELEASE, true, false },
 };
 
 /* One program's run, and where its output goes */
@@ -146,7 +146,7 @@ static int run_settle(struct run *run, const struct phase *phase)
 static void say_later(const struct run *run, const struct phase *phase)
 {
 	const struct step *order[STEPS_MAX];
-	size_t nr = steps_order(run->claim, (int)phase->steps, false, order);
+	size_t nr = steps_order(run->claim, phase->steps, false, order);
 
 	if (run->json)
 		return;
@@ -169,7 +169,7 @@ static int run_phase(struct run *run, const struct phase *phase, bool live)
 	}
 	if (r == 0 && strcmp(phase->name, "started") == 0)
 		r = run_settle(run, phase);
-	return r < 0 ? r : run_steps(run, phase, (int)phase->steps, phase->verb);
+	return r < 0 ? r : run_steps(run, phase, phase->steps, phase->verb);
 }
 
 /* --- claims --------------------------------------------------------------------------------------- */
