@@ -165,9 +165,14 @@ static int shrink_arc(struct growth *growth)
 	return 1;
 }
 
+/* A host that is short as a whole has nowhere to move things to */
 static int move(struct growth *growth)
 {
+	unsigned long long available;
+
 	if (!policy_says(growth, "move", "yes") || current(growth)->any ||
+	    memory_available(growth->ctx->rootfd, &available) < 0 ||
+	    available < missing_kib(growth) + growth->reserve_kib ||
 	    move_away(growth, missing_kib(growth)) == 0)
 		return 0;
 	(void)compact(growth);

@@ -333,6 +333,19 @@ static void what_may_be_anywhere_is_moved_off_the_node(void **state)
 	remove_users();
 }
 
+static void nothing_is_moved_where_the_whole_host_is_short(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "yes");
+	put("MemTotal: 8388608 kB\nMemAvailable: 400000 kB\n", "proc/meminfo");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_int_equal(kernel->moves, 0);
+	assert_said("390 MiB of memory are available, 256 MiB of it kept for the host");
+	remove_users();
+}
+
 static void nothing_is_moved_unasked_and_the_message_says_that_it_would_help(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -396,6 +409,7 @@ int main(void)
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
 		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
+		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
 		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),
 	};

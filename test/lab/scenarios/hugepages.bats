@@ -246,9 +246,11 @@ meminfo_of() {
 	systemctl restart libvirtd
 	# Now it is a matter of memory, and mostly there is no GiB in one piece
 	if run virsh start large; [[ $status == 0 ]]; then
+		echo "# there was a GiB in one piece" >&3
 		assert_equal "$(pool_size 1048576)" 1
 		guest_destroy large
 	else
+		echo "# $output" >&3
 		assert_contains "$output" "cannot get 1 huge pages of 1 GiB on this host: "
 		assert_contains "$output" "boot with hugetlb_cma="
 	fi
