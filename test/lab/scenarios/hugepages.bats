@@ -15,6 +15,7 @@ teardown() {
 	[[ -z ${eater-} ]] || kill "$eater" 2>/dev/null || true
 	rm -f /dev/shm/eater
 	common_teardown
+	admin_pool_gone
 	umount /run/huge1g 2>/dev/null || true
 }
 
@@ -145,7 +146,6 @@ meminfo_of() {
 	guest_destroy one
 	wait_for 10 pools_are 5 3
 	host_unchanged
-	admin_pool_gone
 }
 
 @test "of two guests that do not fit together one is refused, never both" {
@@ -238,7 +238,6 @@ meminfo_of() {
 	done
 	rm -rf "$dir"
 	host_unchanged
-	admin_pool_gone
 }
 
 @test "pages whose hugetlbfs libvirt has not seen are refused with the cure" {
