@@ -7,11 +7,14 @@
 #define WATCH_GAP_MS 2000
 /* As often it is switched again: a user at its buttons has the last word */
 #define SWITCH_AGAIN 3
+/* After a switch it is looked at so long, whatever timeout_ms says */
+#define SETTLE_MS 4500
 
 struct after {
 	bool heard;  /* it has answered since, on the host's cable */
 	bool fallen; /* it showed the host's input when it was looked at last */
 	int again;
+	long long settled; /* as deadline_in() */
 };
 
 static void describe(const struct switcher *switcher, unsigned int bus, const struct after *after)
@@ -51,19 +54,27 @@ static int look_after(struct switcher *switcher, size_t index, int host, struct 
 	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
 	if (r < 0 || (r > 0 && rival.later))
 		return r < 0 ? r : 1;
-	if (after->again == SWITCH_AGAIN)
+	if (after->again == SWITCH_AGAIN || deadline_left(switcher->deadline) == 0)
 		return 0;
 	after->again++;
+	after->settled = deadline_in(SETTLE_MS);
 	switcher_report(switcher, LOG_INFO, "it has fallen back to input %d: switched again", host);
 	return switcher_write(switcher, bus);
 }
 
+static int time_left(const struct switcher *switcher, const struct after *after)
+{
+	int left = deadline_left(switcher->deadline), settling = deadline_left(after->settled);
+
+	return left > settling ? left : settling;
+}
+
 void aftermath(struct switcher *switcher, size_t index, int host)
 {
-	struct after after = { 0 };
+	struct after after = { .settled = deadline_in(SETTLE_MS) };
 	int left;
 
-	while ((left = deadline_left(switcher->deadline)) > 0) {
+	while ((left = time_left(switcher, &after)) > 0) {
 		if (switcher_wait(switcher, left < WATCH_GAP_MS ? left : WATCH_GAP_MS) < 0 ||
 		    look_after(switcher, index, host, &after) != 0)
 			return;

@@ -10,7 +10,7 @@
  * In prepare the start waits for check: an EDID that is read in the normal time (13 ms at 100 kHz)
  * is in by then; a bus that hangs is not waited for, and DDC/CI with its pauses not tried.
  */
-#define PREPARE_MS 40
+#define PREPARE_MS 30
 
 static bool is_required(const struct claim *claim)
 {

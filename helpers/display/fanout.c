@@ -98,8 +98,21 @@ static size_t still_open(const struct child *children, size_t nr)
 	return open;
 }
 
+/* Return: the deadline, nearer when what there is will do */
+static long long shorten(const struct fanout_patience *patience, const struct fanout_job *jobs,
+			 size_t nr, long long deadline)
+{
+	long long sooner;
+
+	if (!patience || !patience->enough(jobs, nr, patience->arg))
+		return deadline;
+	sooner = deadline_in(patience->grace_ms);
+	return sooner < deadline ? sooner : deadline;
+}
+
 void fanout_run(struct fanout_job *jobs, size_t nr, size_t size, int rootfd,
-		void (*work)(int rootfd, const void *arg, void *result), int timeout_ms)
+		void (*work)(int rootfd, const void *arg, void *result), int timeout_ms,
+		const struct fanout_patience *patience)
 {
 	_cleanup_free_ struct child *children = calloc(nr, sizeof(*children));
 	_cleanup_free_ struct pollfd *polls = calloc(nr, sizeof(*polls));
@@ -112,9 +125,13 @@ void fanout_run(struct fanout_job *jobs, size_t nr, size_t size, int rootfd,
 			continue;
 		children[i].fd = -1;
 		jobs[i].error = child_start(&children[i], &jobs[i], size, rootfd, work);
+		if (jobs[i].error == 0)
+			jobs[i].error = -EINPROGRESS;
 	}
-	while (r == 0 && still_open(children, nr) > 0)
+	while (r == 0 && still_open(children, nr) > 0) {
 		r = wait_some(polls, children, jobs, nr, size, deadline);
+		deadline = shorten(patience, jobs, nr, deadline);
+	}
 	for (size_t i = 0; children && i < nr; i++)
 		if (children[i].fd >= 0)
 			child_end(&children[i], &jobs[i], r);

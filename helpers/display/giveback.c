@@ -212,7 +212,7 @@ int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int
 		entry->timeout_ms = timeout_ms / 2;
 		jobs[nr++] = (struct fanout_job){ .arg = entry, .result = &entry->error };
 	}
-	fanout_run(jobs, nr, sizeof(int), ctx->rootfd, write_back, timeout_ms);
+	fanout_run(jobs, nr, sizeof(int), ctx->rootfd, write_back, timeout_ms, NULL);
 	for (size_t i = 0, job = 0; i < list->nr; i++) {
 		if (list->entries[i].late)
 			continue;

@@ -16,6 +16,8 @@
 /* Monitors that sleep, or are busy with their menu, do not acknowledge at once */
 #define TRIES	   5
 #define TRY_GAP_MS 10
+/* For the other buses, when a monitor has been found: five times an EDID's normal time */
+#define GRACE_MS 100
 /* Between attempts to switch, doubled each time */
 #define SET_GAP_MIN_MS 50
 #define SET_GAP_MAX_MS 1000
@@ -139,8 +141,9 @@ static size_t dialogues_begin(const struct bus_list *list, const struct probe_as
 	return nr;
 }
 
-int monitors_ask(int rootfd, struct bus_list *list, const struct probe_ask *asks, int timeout_ms,
-		 struct probe *probes)
+static int ask_patiently(int rootfd, struct bus_list *list, const struct probe_ask *asks,
+			 int timeout_ms, const struct fanout_patience *patience,
+			 struct probe *probes)
 {
 	_cleanup_free_ struct dialogue *dialogues = calloc(list->nr + 1, sizeof(*dialogues));
 	_cleanup_free_ struct fanout_job *jobs = calloc(list->nr + 1, sizeof(*jobs));
@@ -149,7 +152,7 @@ int monitors_ask(int rootfd, struct bus_list *list, const struct probe_ask *asks
 	if (!dialogues || !jobs)
 		return -ENOMEM;
 	nr = dialogues_begin(list, asks, dialogues, jobs);
-	fanout_run(jobs, nr, sizeof(struct probe), rootfd, ask_bus, timeout_ms);
+	fanout_run(jobs, nr, sizeof(struct probe), rootfd, ask_bus, timeout_ms, patience);
 	for (size_t i = 0; i < nr; i++) {
 		struct dialogue *dialogue = &dialogues[i];
 
@@ -161,7 +164,14 @@ int monitors_ask(int rootfd, struct bus_list *list, const struct probe_ask *asks
 	return 0;
 }
 
-int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct probe **ret)
+int monitors_ask(int rootfd, struct bus_list *list, const struct probe_ask *asks, int timeout_ms,
+		 struct probe *probes)
+{
+	return ask_patiently(rootfd, list, asks, timeout_ms, NULL, probes);
+}
+
+static int identify(int rootfd, struct bus_list *list, bool ask, int timeout_ms,
+		    const struct fanout_patience *patience, struct probe **ret)
 {
 	_cleanup_free_ struct probe_ask *asks = calloc(list->nr + 1, sizeof(*asks));
 	_cleanup_free_ struct probe *probes = calloc(list->nr + 1, sizeof(*probes));
@@ -170,14 +180,42 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
 	if (!asks || !probes)
 		return -ENOMEM;
 	for (size_t i = 0; i < list->nr; i++) {
-		asks[i].edid = true;
+		asks[i].edid = ask;
 		/* As it stays for a bus that hangs, and is not asked */
 		probes[i] = (struct probe){ .error = -ETIMEDOUT, .input_error = -ENODATA };
 	}
-	r = monitors_ask(rootfd, list, asks, timeout_ms, probes);
+	r = ask_patiently(rootfd, list, asks, timeout_ms, patience, probes);
 	if (r == 0)
 		*ret = TAKE_PTR(probes);
 	return r;
+}
+
+int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct probe **ret)
+{
+	return identify(rootfd, list, true, timeout_ms, NULL, ret);
+}
+
+static bool is_found(const struct fanout_job *jobs, size_t nr, const void *arg)
+{
+	const char *monitor = arg;
+
+	for (size_t i = 0; i < nr; i++) {
+		const struct probe *probe = jobs[i].result;
+
+		if (jobs[i].error == 0 && probe->error == 0 && edid_matches(&probe->edid, monitor))
+			return true;
+	}
+	return false;
+}
+
+int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, int timeout_ms,
+		      struct probe **ret)
+{
+	const struct fanout_patience patience = { .enough = is_found,
+						  .arg = monitor,
+						  .grace_ms = GRACE_MS };
+
+	return identify(rootfd, list, !monitor_is_connector(monitor), timeout_ms, &patience, ret);
 }
 
 int monitor_is_connector(const char *monitor)

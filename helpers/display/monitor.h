@@ -51,6 +51,17 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
 	_must_check_;
 
 /**
+ * monitors_look_for() - monitors_identify() until one monitor has been found
+ *
+ * The others get no more than a moment then, to say that it is not the only one: a bus that hangs
+ * costs the timeout only where the monitor is not found. A connector is known without asking.
+ *
+ * Return: 0, -ENOMEM
+ */
+int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, int timeout_ms,
+		      struct probe **ret) _must_check_;
+
+/**
  * monitor_find() - the one bus that a claim's "monitor" means
  * @monitor:	EDID identity or connector
  *

@@ -90,7 +90,8 @@ int switcher_wait(const struct switcher *switcher, int ms)
 static int look_once(struct switcher *switcher)
 {
 	_cleanup_free_ struct probe *probes = NULL;
-	int r = monitors_identify(switcher->ctx->rootfd, &switcher->buses, PROBE_MS, &probes);
+	int r = monitors_look_for(switcher->ctx->rootfd, &switcher->buses,
+				  switcher->display->monitor, PROBE_MS, &probes);
 
 	return r < 0 ? r : monitor_find(&switcher->buses, probes, switcher->display->monitor);
 }

@@ -53,7 +53,7 @@ static void run(const enum behaviour *behaviours, size_t nr, struct answer *answ
 	memset(answers, 0, nr * sizeof(*answers));
 	for (size_t i = 0; i < nr; i++)
 		jobs[i] = (struct fanout_job){ .arg = &behaviours[i], .result = &answers[i] };
-	fanout_run(jobs, nr, sizeof(*answers), rootfd, work, timeout_ms);
+	fanout_run(jobs, nr, sizeof(*answers), rootfd, work, timeout_ms, NULL);
 	(void)close(rootfd);
 }
 
@@ -107,6 +107,34 @@ static void one_that_hangs_costs_the_deadline_and_not_the_others_answers(void **
 	assert_true(waitpid(-1, NULL, 0) > 0);
 }
 
+static bool any_is_42(const struct fanout_job *jobs, size_t nr, const void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < nr; i++)
+		if (jobs[i].error == 0 && ((const struct answer *)jobs[i].result)->value == 42)
+			return true;
+	return false;
+}
+
+static void when_there_is_enough_one_that_hangs_costs_a_moment(void **state)
+{
+	static const enum behaviour behaviours[] = { HANG, ANSWER };
+	const struct fanout_patience patience = { .enough = any_is_42, .grace_ms = 100 };
+	struct fanout_job jobs[2] = { 0 };
+	struct answer answers[2] = { 0 };
+	long long start = now_ms();
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		jobs[i] = (struct fanout_job){ .arg = &behaviours[i], .result = &answers[i] };
+	fanout_run(jobs, 2, sizeof(*answers), -1, work, 20000, &patience);
+	assert_true(now_ms() - start >= 100);
+	assert_true(now_ms() - start < 10000);
+	assert_int_equal(jobs[0].error, -ETIMEDOUT);
+	assert_int_equal(jobs[1].error, 0);
+	assert_true(waitpid(-1, NULL, 0) > 0);
+}
+
 static void one_that_dies_is_eio_at_once(void **state)
 {
 	static const enum behaviour behaviours[] = { DIE, ANSWER };
@@ -140,7 +168,7 @@ static void a_child_has_a_session_of_its_own_and_nothing_of_ours(void **state)
 static void no_jobs_at_all_are_fine(void **state)
 {
 	(void)state;
-	fanout_run(NULL, 0, 4, -1, work, 1000);
+	fanout_run(NULL, 0, 4, -1, work, 1000, NULL);
 }
 
 int main(void)
@@ -149,6 +177,7 @@ int main(void)
 		cmocka_unit_test(every_job_answers),
 		cmocka_unit_test(slow_jobs_run_side_by_side),
 		cmocka_unit_test(one_that_hangs_costs_the_deadline_and_not_the_others_answers),
+		cmocka_unit_test(when_there_is_enough_one_that_hangs_costs_a_moment),
 		cmocka_unit_test(one_that_dies_is_eio_at_once),
 		cmocka_unit_test(a_child_has_a_session_of_its_own_and_nothing_of_ours),
 		cmocka_unit_test(no_jobs_at_all_are_fine),

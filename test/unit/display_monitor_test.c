@@ -117,6 +117,26 @@ static struct probe ask_input(size_t index, uint8_t source)
 	return probes[index];
 }
 
+static void a_monitor_that_is_found_does_not_wait_for_a_bus_that_hangs(void **state)
+{
+	_cleanup_free_ struct probe *probes = NULL, *again = NULL;
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+	long long start = now_ms();
+
+	(void)state;
+	hung->hangs = true;
+	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
+	assert_int_equal(monitors_look_for(-1, &list, "DEL:a0c4", LONG_MS, &probes), 0);
+	assert_true(now_ms() - start < LONG_MS / 2);
+	assert_int_equal(monitor_find(&list, probes, "DEL:a0c4"), 2);
+	assert_true(list.buses[0].hung);
+	/* A connector is known without asking anybody */
+	hung->edids = 0;
+	(void)snprintf(buses[1].connector, sizeof(buses[1].connector), "card0-DP-1");
+	assert_int_equal(monitors_look_for(-1, &list, "card0-DP-1", LONG_MS, &again), 0);
+	assert_int_equal(monitor_find(&list, again, "card0-DP-1"), 1);
+}
+
 static void the_input_is_the_low_byte_of_what_a_monitor_says(void **state)
 {
 	struct fake_monitor *monitor = fake_monitor_add(5, "DEL", 0xa0c4, "JK9X");
@@ -258,6 +278,7 @@ int main(void)
 		monitor_test(one_that_does_not_answer_at_first_is_asked_again),
 		monitor_test(an_edid_that_is_broken_is_nobodys),
 		monitor_test(a_bus_that_hangs_delays_nobody_twice),
+		monitor_test(a_monitor_that_is_found_does_not_wait_for_a_bus_that_hangs),
 		monitor_test(the_input_is_the_low_byte_of_what_a_monitor_says),
 		monitor_test(a_monitor_that_does_not_say_its_input_is_told_why),
 		monitor_test(only_the_monitor_that_is_meant_is_spoken_to),

@@ -98,16 +98,20 @@ allowed() {
 }
 
 @test "the host does not sleep under guests, and may when the last has ended: destroyed, killed, by itself" {
+	local starts
 	guest_define one
 	guest_define two
 	guest_define three "boot=$(boot_image)"
 	policy one
 	policy two '[nosleep]' 'inhibit = sleep idle'
 	policy three
-	virsh start one &
-	virsh start two &
+	virsh start one 3>&- &
+	starts=$!
+	virsh start two 3>&- &
+	starts+=" $!"
 	virsh start three
-	wait
+	# shellcheck disable=SC2086 # two of them; there are others that bats waits for
+	wait $starts
 	held_for one
 	refused one
 	guest_destroy one
