@@ -314,7 +314,7 @@ static int vfio_add(const struct plan *plan, const struct planned_devices *devic
 		return r;
 	r = add_timeout(plan, "vfio");
 	if (r == 0 && devices->nr > 0)
-		r = add(plan, "vfio", "driver", strcmp(driver, "auto") == 0 ? "vfio-pci" : driver);
+		r = add(plan, "vfio", "driver", driver);
 	if (r == 0)
 		r = add_words(plan);
 	for (size_t i = 0; r == 0 && i < devices->nr; i++)

@@ -23,7 +23,7 @@
  *
  *	[vfio]				only when there are devices
  *	timeout_ms = 10000
- *	driver = vfio-pci
+ *	driver = vfio-pci		or auto: the one made for a device's model
  *	device = 0000:01:00.0 10de:1b80 hostdev unmanaged
  *					address, ids, origin (hostdev interface nvme policy slot),
  *					managed | unmanaged as libvirt sees it; repeated

@@ -47,20 +47,18 @@ static int best_match(const char *aliases, const char *modalias, char *buf, size
 {
 	size_t best = SIZE_MAX;
 
-	for (const char *line = aliases; *line;) {
-		size_t len = strcspn(line, "\n"), nr = 0;
+	for (const char *line = aliases; (line = strstr(line, PREFIX)); line++) {
 		char module[DRIVER_NAME_MAX];
-		int r = 0;
+		size_t nr = 0;
+		int r = match_line(line, strcspn(line, "\n"), modalias, module, sizeof(module),
+				   &nr);
 
-		if (strncmp(line, PREFIX, strlen(PREFIX)) == 0)
-			r = match_line(line, len, modalias, module, sizeof(module), &nr);
 		if (r < 0)
 			return r;
 		if (r > 0 && nr < best) {
 			best = nr;
 			(void)snprintf(buf, size, "%s", module);
 		}
-		line += len + (line[len] == '\n');
 	}
 	return 0;
 }

@@ -31,6 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	while ((entry = inidoc_next(&claim.doc, entry, "vfio", "device")))
 		(void)!claim_device_parse(entry->value, &device);
+	while ((entry = inidoc_next(&claim.doc, entry, "vfio", "disk"))) {
+		_cleanup_claim_disk_ struct claim_disk disk = { 0 };
+
+		(void)!claim_disk_parse(entry->value, &disk);
+	}
 	if (inidoc_format(&claim.doc, &text, &len) < 0 || claim_parse(text, len, &again, &err) < 0)
 		abort();
 	same(&claim, &again);

@@ -121,7 +121,7 @@ static void an_empty_policy_takes_what_the_domain_has(void **state)
 
 	assert_int_equal(planned.r, 0);
 	assert_string_equal(nth(claim, "claim", "required", 0), "hugepages vfio seat");
-	assert_string_equal(nth(claim, "vfio", "driver", 0), "vfio-pci");
+	assert_string_equal(nth(claim, "vfio", "driver", 0), "auto");
 	assert_string_equal(nth(claim, "vfio", "device", 0),
 			    "0000:01:00.0 10de:1b80 hostdev managed");
 	assert_string_equal(nth(claim, "vfio", "device", 1),
@@ -189,6 +189,26 @@ static void the_card_that_shows_the_host_brings_the_seat_in(void **state)
 	assert_int_equal(planned.r, 0);
 	assert_string_equal(nth(&planned.claim, "seat", "release", 0), "yes");
 	assert_string_equal(nth(&planned.claim, "seat", "device", 0), "0000:00:02.0");
+}
+
+static void words_of_the_policy_are_carried_only_when_they_are_not_the_default(void **state)
+{
+	static const char xml[] = DOMAIN(DEVICES(HOSTDEV("0x03", "0x0")));
+	_cleanup_planned_ struct planned dflt =
+		plan(*state, xml, "[vfio]\nin_use = refuse\ngive_back = host\nreset = auto\n");
+	_cleanup_planned_ struct planned other =
+		plan(*state, xml,
+		     "[vfio]\ngive_back = render\nreset = device_specific\ndriver = vfio-pci\n");
+
+	assert_int_equal(dflt.r, 0);
+	assert_int_equal(other.r, 0);
+	assert_null(nth(&dflt.claim, "vfio", "in_use", 0));
+	assert_null(nth(&dflt.claim, "vfio", "give_back", 0));
+	assert_null(nth(&dflt.claim, "vfio", "reset", 0));
+	assert_string_equal(nth(&other.claim, "vfio", "give_back", 0), "render");
+	assert_string_equal(nth(&other.claim, "vfio", "reset", 0), "device_specific");
+	assert_string_equal(nth(&dflt.claim, "vfio", "driver", 0), "auto");
+	assert_string_equal(nth(&other.claim, "vfio", "driver", 0), "vfio-pci");
 }
 
 static void stop_seat_brings_any_card_in(void **state)
@@ -573,6 +593,7 @@ int main(void)
 		host_test(a_guest_without_anything_gets_an_inhibitor_and_no_more),
 		host_test(the_policy_can_turn_everything_off),
 		host_test(the_card_that_shows_the_host_brings_the_seat_in),
+		host_test(words_of_the_policy_are_carried_only_when_they_are_not_the_default),
 		host_test(stop_seat_brings_any_card_in),
 		host_test(monitors_and_times_come_from_the_policy),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
