@@ -2,25 +2,16 @@
 /* helpers/vfio/check.c - look at every claimed device before one is touched */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../lib/attr.h"
-#include "../../lib/module.h"
 #include "../../lib/pcidev.h"
 #include "vfio.h"
 
-/* Longest modules.dep or modules.builtin that is searched */
-#define MODULES_MAX ((size_t)16 * 1024 * 1024)
-
-/* This part of the time may be spent on programs that are about to go */
-#define GOING_PART    3
-#define LOOK_AGAIN_MS 100
-
 /* All looks: 0, or 1 after saying why the device cannot be passed */
 
-static int say_errno(const struct helper_ctx *ctx, const struct vfio_device *device, int error)
+int look_failed(const struct helper_ctx *ctx, const struct vfio_device *device, int error)
 {
 	helper_say(ctx, "cannot look at %s: %s: see lspci -vs %s", device->name, strerror(-error),
 		   device->name);
@@ -39,7 +30,7 @@ static int look_stuck(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	if (r == 0)
 		return 0;
 	if (r < 0)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	mark_describe(&mark, why, sizeof(why));
 	helper_say(ctx,
 		   "%s is stuck since an earlier start: %s: start again when it has come back; if "
@@ -55,7 +46,7 @@ static int look_exists(const struct helper_ctx *ctx, const struct vfio_claim *cl
 
 	(void)claim;
 	if (r < 0)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	if (r > 0)
 		return 0;
 	helper_say(ctx,
@@ -75,7 +66,7 @@ static int look_ids(const struct helper_ctx *ctx, const struct vfio_claim *claim
 
 	(void)claim;
 	if (r < 0)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	if (id.vendor == device->id.vendor && id.device == device->id.device)
 		return 0;
 	device_describe(ctx->rootfd, &device->addr, &id, name, sizeof(name));
@@ -132,7 +123,7 @@ static int look_serial(const struct helper_ctx *ctx, const struct vfio_claim *cl
 
 	(void)claim;
 	if (r < 0)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	if (r == 0)
 		return 0;
 	trim(device->serial);
@@ -179,7 +170,7 @@ static int look_bridge(const struct helper_ctx *ctx, const struct vfio_claim *cl
 
 	(void)claim;
 	if (r < 0)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	if (r == 0)
 		return 0;
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
@@ -202,7 +193,7 @@ static int look_iommu(const struct helper_ctx *ctx, const struct vfio_claim *cla
 		return 0;
 	}
 	if (r != -ENXIO)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	if (attr_list(ctx->rootfd, "sys/kernel/iommu_groups", &groups) == 0 && groups.nr > 0)
 		helper_say(ctx,
 			   "%s has no IOMMU group though the IOMMU is on: this device cannot be "
@@ -228,7 +219,7 @@ static int look_variant(const struct helper_ctx *ctx, const struct vfio_claim *c
 				   sizeof(device->module));
 	else
 		memcpy(device->module, claim->driver, sizeof(device->module));
-	return r < 0 ? say_errno(ctx, device, r) : 0;
+	return r < 0 ? look_failed(ctx, device, r) : 0;
 }
 
 /* Return: 1 the method is among the device's, 0 not, -ENOENT the kernel gives no choice, -errno */
@@ -258,7 +249,7 @@ static int look_reset(const struct helper_ctx *ctx, const struct vfio_claim *cla
 		if (r > 0)
 			return 0;
 		if (r < 0 && r != -ENOENT)
-			return say_errno(ctx, device, r);
+			return look_failed(ctx, device, r);
 	}
 	if (!*claim->reset)
 		return 0;
@@ -276,17 +267,6 @@ static int look_group(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	return group_look(ctx, claim, device);
 }
 
-/* Return: 1, for look_use() to go on, -errno */
-static int look_driver_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
-{
-	const struct driver_rule *rule = rule_find(device->driver);
-	int r = rule ? rule_alone(ctx, device->driver) : 0;
-
-	if (rule && r >= 0)
-		r = rule_nodes(ctx->rootfd, rule, device->name, r > 0, &device->nodes);
-	return r < 0 ? r : 1;
-}
-
 /* What the device itself says; who has its nodes open is asked once for all devices */
 static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		    struct vfio_device *device)
@@ -300,102 +280,17 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 	if (r > 0 && device->on_vfio)
 		r = pcidev_vfio_nodes(ctx->rootfd, &device->addr, &device->nodes);
 	else if (r > 0)
-		r = look_driver_nodes(ctx, device);
+		r = openers_nodes(ctx, device);
 	if (r > 0 && !device->on_vfio)
 		r = holders_find(ctx->rootfd, device->name, claim->in_use == IN_USE_FORCE, use,
 				 sizeof(use), &device->nodes);
 	if (r < 0)
-		return say_errno(ctx, device, r);
+		return look_failed(ctx, device, r);
 	if (r == 0)
 		return 0;
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
 	helper_say(ctx, "%s %s", name, use);
 	return 1;
-}
-
-static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *device, pid_t pid)
-{
-	const char *what = device->nodes.names[0];
-	char name[320], who[64];
-
-	for (size_t i = 1; i < device->nodes.nr; i++) {
-		const char *const path[] = { device->nodes.names[i] };
-
-		if (process_find_open(ctx->rootfd, path, 1) == pid)
-			what = device->nodes.names[i];
-	}
-	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
-	process_describe(ctx->rootfd, pid, who, sizeof(who));
-	helper_say(ctx, "%s is in use by %s, which has %s open: %s first", name, who, what,
-		   device->on_vfio ? "end that guest" : rule_cure(device->driver));
-}
-
-/* A user that is none of the services which go before the driver does */
-static pid_t nodes_stranger(int rootfd, const struct vfio_device *device)
-{
-	const char *const *nodes = (const char *const *)device->nodes.names;
-	pid_t pid = nodes_user(rootfd, &device->nodes);
-	char comm[32];
-
-	while (pid > 0 && process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
-	       rule_ignores(device->driver, comm))
-		pid = process_find_open_after(rootfd, nodes, device->nodes.nr, pid);
-	return pid;
-}
-
-/* Of a device with vfio already, this guest's own QEMU is no stranger: apply runs in `reconnect` */
-static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		       const struct vfio_device *device)
-{
-	pid_t pid = 0;
-
-	if (device->on_vfio || claim->in_use != IN_USE_FORCE)
-		pid = nodes_stranger(ctx->rootfd, device);
-	if (pid < 0)
-		return say_errno(ctx, device, (int)pid);
-	if (pid == 0)
-		return 0;
-	if (device->on_vfio && process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid)
-		return 0;
-	say_opened(ctx, device, pid);
-	return 1;
-}
-
-/* Of a desktop that usher-seat has just ended, sound and helper programs go a little later */
-static pid_t wait_for_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-			      const struct strlist *nodes)
-{
-	long long until = deadline_in(deadline_left(ctx->deadline) / GOING_PART);
-	pid_t pid = nodes_user(ctx->rootfd, nodes);
-	bool seat = false;
-
-	for (size_t i = 0; i < claim->nr; i++)
-		seat |= claim->devices[i].seat;
-	while (pid > 0 && seat && deadline_left(until) > 0) {
-		(void)poll(NULL, 0, LOOK_AGAIN_MS);
-		pid = nodes_user(ctx->rootfd, nodes);
-	}
-	return pid;
-}
-
-/* One go through the processes is dear enough: device by device only when somebody is found */
-static int look_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-			bool before_seat)
-{
-	_cleanup_strlist_ struct strlist all = { 0 };
-	pid_t pid;
-	int r = 0;
-
-	for (size_t i = 0; i < claim->nr; i++)
-		for (size_t j = 0; r == 0 && j < claim->devices[i].nodes.nr; j++)
-			r = strlist_add(&all, claim->devices[i].nodes.names[j]);
-	pid = before_seat ? nodes_user(ctx->rootfd, &all) : wait_for_openers(ctx, claim, &all);
-	if (r == 0 && pid == 0)
-		return 0;
-	for (size_t i = 0; i < claim->nr; i++)
-		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
-			return 1;
-	return 0;
 }
 
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
@@ -410,66 +305,18 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 {
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		for (size_t j = 0; j < claim->nr; j++) {
-			if (looks[i] == look_use && before_seat && claim->devices[j].seat)
-				continue;
+			bool leave = looks[i] == look_use && before_seat && claim->devices[j].seat;
+
 			if (looks[i] == look_serial_unknown && !before_seat)
 				continue;
-			if (looks[i](ctx, claim, &claim->devices[j]) != 0)
+			if ((leave ? openers_computing : looks[i])(ctx, claim,
+								   &claim->devices[j]) != 0)
 				return 1;
 		}
 	}
-	if (look_openers(ctx, claim, before_seat) != 0)
+	if (openers_look(ctx, claim, before_seat) != 0)
 		return 1;
 	return guest_disks_look(ctx, claim);
-}
-
-/* "/vfio-pci.ko" or "/vfio_pci.ko": files are named either way */
-static void module_file(const char *driver, char from, char to, char *buf, size_t size)
-{
-	(void)snprintf(buf, size, "/%s.ko", driver);
-	for (char *c = buf; *c; c++)
-		if (*c == from)
-			*c = to;
-}
-
-/* Is a module in one of the running kernel's lists. Return: 1, 0, -ENOENT there is no list */
-static int list_has_module(int rootfd, const char *release, const char *list, const char *driver)
-{
-	char path[PATH_MAX], dashes[DRIVER_NAME_MAX + 8], lines[DRIVER_NAME_MAX + 8];
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int r;
-
-	r = path_format(path, sizeof(path), "lib/modules/%s/%s", release, list);
-	if (r == 0)
-		r = attr_read_all(rootfd, path, MODULES_MAX, &text, &len);
-	if (r < 0 || !text)
-		return r;
-	module_file(driver, '_', '-', dashes, sizeof(dashes));
-	module_file(driver, '-', '_', lines, sizeof(lines));
-	return strstr(text, dashes) || strstr(text, lines);
-}
-
-/* Only what is certain counts: where there is no list of modules, loading it will tell */
-static int look_driver(const struct helper_ctx *ctx, const char *driver)
-{
-	char path[PATH_MAX], release[128];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
-
-	if (r < 0 || attr_exists(ctx->rootfd, path) > 0)
-		return r < 0;
-	if (attr_read(ctx->rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
-		return 0;
-	r = list_has_module(ctx->rootfd, release, "modules.dep", driver);
-	if (r == 0)
-		r = list_has_module(ctx->rootfd, release, "modules.builtin", driver);
-	if (r != 0)
-		return 0;
-	helper_say(ctx,
-		   "kernel %s has no driver %s: install the distribution's full set of modules for "
-		   "it, or boot the kernel that is installed",
-		   release, driver);
-	return 1;
 }
 
 enum helper_exit vfio_check(struct helper_ctx *ctx)
@@ -481,7 +328,7 @@ enum helper_exit vfio_check(struct helper_ctx *ctx)
 	if (vfio_look(ctx, &claim, true) != 0)
 		return HELPER_FAILED;
 	for (size_t i = 0; i < claim.nr; i++)
-		if (look_driver(ctx, claim.devices[i].module) != 0)
+		if (module_look(ctx, claim.devices[i].module) != 0)
 			return HELPER_FAILED;
 	return HELPER_DONE;
 }

@@ -140,6 +140,46 @@ void process_describe(int rootfd, pid_t pid, char *buf, size_t size);
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
 	_must_check_;
 
+/** look_failed() - say that a device cannot be looked at. Return: 1 */
+int look_failed(const struct helper_ctx *ctx, const struct vfio_device *device, int error);
+
+/**
+ * module_look() - has the running kernel a driver, loaded or not
+ *
+ * Only what is certain counts: where there is no list of modules, loading it will tell.
+ *
+ * Return: 0, 1 refused and said so
+ */
+int module_look(const struct helper_ctx *ctx, const char *driver) _must_check_;
+
+/* --- openers.c ---------------------------------------------------------------------------- */
+
+/**
+ * openers_nodes() - add the nodes of the device's driver that sysfs does not have below it
+ *
+ * Return: 1, else -errno
+ */
+int openers_nodes(const struct helper_ctx *ctx, struct vfio_device *device) _must_check_;
+
+/**
+ * openers_look() - has a stranger one of the devices' nodes open
+ * @before_seat:	look once; else what usher-seat has ended gets a moment to go
+ *
+ * Return: 0, 1 refused and said so
+ */
+int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, bool before_seat)
+	_must_check_;
+
+/**
+ * openers_computing() - before a desktop is ended: a service that computes on the card
+ *
+ * It would outlive the desktop, and the start be refused all the same.
+ *
+ * Return: 0, 1 refused and said so
+ */
+int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device) _must_check_;
+
 /**
  * group_look() - is the rest of a device's IOMMU group out of the way
  *

@@ -388,6 +388,28 @@ static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
 	assert_int_equal(check(), HELPER_FAILED);
 }
 
+/* It would outlive the desktop: that is not ended for a start that is refused all the same */
+static void service_that_computes_on_the_card_is_refused_before_the_seat_is_ended(void **state)
+{
+	(void)state;
+	add_node(GPU, "drm/card0", "drm", "");
+	add_node(GPU, "drm/renderD128", "drm", "");
+	add_process("812", "Xorg", "/dev/dri/card0");
+	tree_file(host, "proc/812/cgroup", "0::/system.slice/lightdm.service\n");
+	tree_link(host, "proc/812/fd/8", "/dev/dri/renderD128");
+	add_process("900", "firefox", "/dev/dri/renderD128");
+	tree_file(host, "proc/900/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	add_process("950", "ollama", "/dev/dri/renderD128");
+	tree_file(host, "proc/950/cgroup", "0::/system.slice/ollama.service\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said,
+			       " is in use by ollama (pid 950), which has /dev/dri/renderD128 "
+			       "open: stop it first\n"));
+}
+
 static void sound_function_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
@@ -486,6 +508,7 @@ int main(void)
 		host_test(nic_under_a_bridge_with_the_ipv6_default_route_is_refused),
 		host_test(gpu_that_a_process_has_open_is_refused_with_its_name),
 		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
+		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),
 		host_test(sound_function_that_a_process_has_open_is_refused),
 		host_test(stack_without_an_end_is_refused_not_followed),
 		host_test(device_that_is_not_there_has_no_holders),
