@@ -105,7 +105,7 @@ writes_planned() {
 		usher plan --json walk prepare >"$BATS_TEST_TMPDIR/plan"
 	# Its own output, what it takes of its programs' in memory, and one folder below /tmp
 	run grep -E 'write\(|pwrite64\(|O_WRONLY|O_RDWR|O_CREAT|mkdir|rename|unlink|symlink' "$trace.plan"
-	run grep -v -e '<pipe:' -e '<socket:' -e '/memfd:' -e '/tmp/usher\.' -e '"/tmp/usher\.' \
+	run grep -v -e '<pipe:' -e '<anon_inode:' -e '<socket:' -e '/memfd:' -e '/tmp/usher\.' -e '"/tmp/usher\.' \
 		-e "write(1</" -e "write(2</" -e ENOENT -e '"/dev/null"' <<<"$output"
 	assert_equal "$output" ""
 
