@@ -153,9 +153,9 @@ static int in_user_slice(int rootfd, pid_t pid)
 
 	if (r == 0)
 		r = attr_read_all(rootfd, path, CMDLINE_MAX, &cgroup, &len);
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : strstr(cgroup, ":/user.slice/") != NULL;
+	if (r < 0 || !cgroup)
+		return r == -ENOENT ? 0 : r;
+	return strstr(cgroup, ":/user.slice/") != NULL;
 }
 
 static int is_qemu(int rootfd, pid_t pid, const void *what)

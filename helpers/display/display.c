@@ -75,8 +75,7 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 }
 
 static const struct helper_command commands[] = {
-	{ "list", "", "monitors: bus, connector, name in a policy, input", false,
-	  display_list },
+	{ "list", "", "monitors: bus, connector, name in a policy, input", false, display_list },
 };
 
 const struct helper display_helper = {

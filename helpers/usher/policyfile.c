@@ -151,5 +151,7 @@ char ask(const char *question)
 		return '\0';
 	(void)printf("%s ", question);
 	(void)fflush(stdout);
-	return fgets(line, sizeof(line), stdin) ? *line : '\0';
+	if (!fgets(line, sizeof(line), stdin))
+		return '\0';
+	return *line;
 }

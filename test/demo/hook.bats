@@ -110,7 +110,9 @@ gpu_driver() {
 }
 
 @test "what a killed hook left of a claim it did not write is swept away" {
-	mkdir -m 700 -p "$claim"
+	mkdir -p "$host/run/usher"
+	chmod 700 "$host/run/usher"
+	mkdir -m 700 "$claim"
 	: >"$claim/.claim.ini.4711"
 	: >"$claim/claim.lock"
 	run -0 recover

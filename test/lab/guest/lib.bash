@@ -83,7 +83,8 @@ host_unchanged() {
 # --- Guests --------------------------------------------------------------------------------------
 
 xml_escape() {
-	local text=${1//&/&amp;}
+	sed 's/&/\&amp;/g; s/</\&lt;/g; s/"/\&quot;/g' <<<"$1"
+}
 	text=${text//</&lt;}
 	printf '%s' "${text//\"/&quot;}"
 }

@@ -94,7 +94,8 @@ memory_mib() {
 	guest_define win11 memory=8192 pages=2048
 	policy win11 '[hugepages]' 'timeout = 5s'
 	start_refused win11 "usher: win11: cannot get 8192 MiB of huge pages on this host, which has $(memory_mib) MiB of memory in all: lower the guest's memory"
-	guest_define win11 memory=3584 pages=2048
-	start_refused_like win11 "usher: win11: cannot get 1792 huge pages of 2 MiB .*[0-9]+ are missing beside [0-9]+ free ones .*: .*"
+	guest_define big memory=3584 pages=2048
+	policy big '[hugepages]' 'timeout = 5s'
+	start_refused_like big "usher: big: cannot get 1792 huge pages of 2 MiB .*[0-9]+ are missing beside [0-9]+ free ones .*: .*"
 	host_unchanged 30
 }
