@@ -56,9 +56,10 @@ refused_with() {
 }
 
 @test "an NVMe disk that libvirt hands over goes and comes back" {
-	guest_define win11 nvme="$NVME" memory=32
+	# libvirt's AppArmor profile has vfio's nodes only with a PCI device beside the disk
+	guest_define win11 nvme="$NVME" device="$USB" memory=32
 	policy win11
-	guest_start win11 || fail "$(ls -l /dev/vfio)" "$(dmesg | tail -n 5)"
+	guest_start win11
 	assert_equal "$(driver_of "$NVME")" vfio-pci
 	guest_destroy win11
 	host_unchanged 30
