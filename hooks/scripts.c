@@ -33,13 +33,20 @@ bool scripts_wanted(const struct claim *claim)
 	return inidoc_get(&claim->doc, "scripts", "run") != NULL;
 }
 
-_printf_(3, 4) static void script_log(const struct run *run, int priority, const char *fmt, ...)
+/* @job: of a script that has ended, for its result and time; NULL for what was said */
+_printf_(4, 5) static void script_log(const struct run *run, int priority,
+				      const struct spawn_job *job, const char *fmt, ...)
 {
 	const struct log_about about = { .guest = run->claim->guest,
 					 .uuid = run->claim->uuid,
 					 .phase = run->host->phase,
 					 .step = "scripts",
-					 .ms = -1 };
+					 .verb = run->operation,
+					 .result = !job ? NULL
+						   : job->status || job->timed_out || job->error
+							   ? "failed"
+							   : "done",
+					 .ms = job ? job->elapsed_ms : -1 };
 	_cleanup_free_ char *text = NULL;
 	va_list args;
 
@@ -56,7 +63,7 @@ static void log_output(const struct run *run, int priority, const char *name, ch
 	char *save = NULL;
 
 	for (char *line = strtok_r(output, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		script_log(run, priority, "%s: %s", name, line);
+		script_log(run, priority, NULL, "%s: %s", name, line);
 }
 
 /* The last line it said, for who asks why the guest does not start */
@@ -110,7 +117,7 @@ static int run_one(struct run *run, const char *path)
 	if (failed > 0)
 		r = describe(&job, path, &why);
 	if (failed >= 0 && r == 0) {
-		script_log(run, failed ? LOG_ERR : LOG_INFO, "/%s: %s in %d ms", path,
+		script_log(run, failed ? LOG_ERR : LOG_INFO, &job, "/%s: %s in %d ms", path,
 			   failed ? "failed" : "done", job.elapsed_ms);
 		if (job.output)
 			log_output(run, failed ? LOG_ERR : LOG_INFO, strrchr(path, '/') + 1,
@@ -143,7 +150,7 @@ static int consider(struct run *run, const char *path)
 		return run_one(run, path);
 	if (r == 0)
 		return 0;
-	script_log(run, LOG_ERR, "/%s is not run: others may write it: chmod go-w it", path);
+	script_log(run, LOG_ERR, NULL, "/%s is not run: others may write it: chmod go-w it", path);
 	if (!run->why &&
 	    asprintf(&run->why, "script /%s is not run: others may write it: chmod go-w it", path) <
 		    0) {
