@@ -85,9 +85,6 @@ host_unchanged() {
 xml_escape() {
 	sed 's/&/\&amp;/g; s/</\&lt;/g; s/"/\&quot;/g' <<<"$1"
 }
-	text=${text//</&lt;}
-	printf '%s' "${text//\"/&quot;}"
-}
 
 # hostdev_xml ADDRESS MANAGED - without the device's ROM, which SeaBIOS would run before it boots
 hostdev_xml() {
