@@ -105,9 +105,12 @@ CFLAGS_entry := -ffreestanding -fno-builtin -fno-stack-protector -fno-sanitize=a
 	$(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 endif
 
+# Finding its libraries takes longer than what it has to do
+STATIC_display := $(STATIC)
+
 define helper_rules
 $(O)/usher-$(1): $$(call obj,helpers/$(1)) $(HELPER_OBJS) $(LIBA)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) $(LIBA) $$(LIBS_$(1))
+	$$(CC) $$(ALL_LDFLAGS) $$(STATIC_$(1)) -o $$@ $$(filter %.o,$$^) $(LIBA) $$(LIBS_$(1))
 
 # The same objects over a fake kernel: test/fake stands in for what is wrapped
 $(O)/fake/usher-$(1): $$(call obj,helpers/$(1)) $(HELPER_OBJS) $(FAKE_OBJS) $(LIBA) test/fake/wraps

@@ -17,6 +17,8 @@
 /* Between two looks for the monitor, doubled each time */
 #define LOOK_MIN_MS 200
 #define LOOK_MAX_MS 2000
+/* So often a bus that did not return is asked again: each time may leave a process behind */
+#define CHANCES 2
 
 static void switcher_close(struct switcher *switcher)
 {
@@ -116,10 +118,17 @@ static int note_late(const struct switcher *switcher)
 	return r < 0 ? r : 0;
 }
 
+/* A slow bus that our other switchers ask at the same time looks like one that hangs */
+static void give_another_chance(struct bus_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		list->buses[i].hung = false;
+}
+
 /* Until it is found: a monitor that sleeps, or has just lost its signal, needs a while */
 static int look(struct switcher *switcher)
 {
-	int gap = LOOK_MIN_MS, left, r;
+	int gap = LOOK_MIN_MS, chances = CHANCES, left, r;
 	bool noted = false;
 
 	r = buses_ready(switcher->ctx->rootfd, MODULE_MS);
@@ -138,6 +147,8 @@ static int look(struct switcher *switcher)
 		if (r < 0)
 			return r;
 		gap = gap * 2 < LOOK_MAX_MS ? gap * 2 : LOOK_MAX_MS;
+		if (chances-- > 0)
+			give_another_chance(&switcher->buses);
 	}
 	return r;
 }
