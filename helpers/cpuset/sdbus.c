@@ -22,6 +22,8 @@ static struct library libsystemd = { .sonames = { "libsystemd.so.0", NULL } };
 /* The first that is called: whoever gets no bus calls nothing else */
 FORWARD(int, sd_bus_open_system, (sd_bus * *ret), (ret), -EOPNOTSUPP)
 FORWARD(sd_bus *, sd_bus_close_unref, (sd_bus * bus), (bus), NULL)
+FORWARD(int, sd_bus_get_fd, (sd_bus * bus), (bus), -EOPNOTSUPP)
+FORWARD(int, sd_bus_is_open, (sd_bus * bus), (bus), -EOPNOTSUPP)
 FORWARD(int, sd_bus_process, (sd_bus * bus, sd_bus_message **ret), (bus, ret), -EOPNOTSUPP)
 FORWARD(int, sd_bus_wait, (sd_bus * bus, uint64_t timeout_usec), (bus, timeout_usec), -EOPNOTSUPP)
 FORWARD(int, sd_bus_call_async,
