@@ -275,6 +275,20 @@ driver_of() {
 	link=$(readlink "/sys/bus/pci/devices/$1/driver") && echo "${link##*/}"
 }
 
+# pool NODE [free|surplus] - pages of 2 MiB on a node
+pool() {
+	cat "/sys/devices/system/node/node$1/hugepages/hugepages-2048kB/${2:-nr}_hugepages"
+}
+
+# assert_pools NR0 NR1 - all pages, in use or not, of each node
+assert_pools() {
+	assert_equal "$(pool 0) $(pool 1)" "$1 $2"
+}
+
+pools_are() {
+	[[ "$(pool 0) $(pool 1)" == "$1 $2" ]]
+}
+
 # pool_size KIB - pages there are of that size
 pool_size() {
 	cat "/sys/kernel/mm/hugepages/hugepages-$1kB/nr_hugepages"

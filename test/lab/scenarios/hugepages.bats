@@ -19,19 +19,6 @@ teardown() {
 	umount /run/huge1g 2>/dev/null || true
 }
 
-pool() {
-	cat "/sys/devices/system/node/node$1/hugepages/hugepages-2048kB/${2:-nr}_hugepages"
-}
-
-# pools NR0 NR1 - all pages, in use or not, of each node
-assert_pools() {
-	assert_equal "$(pool 0) $(pool 1)" "$1 $2"
-}
-
-pools_are() {
-	[[ "$(pool 0) $(pool 1)" == "$1 $2" ]]
-}
-
 # The admin's own: 5 pages on node 0, 3 on node 1
 admin_pool() {
 	echo 5 >/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages
@@ -87,36 +74,6 @@ said_since() {
 	assert_contains "$output" "lower the guest's memory by "
 	assert_equal "$(grep -c . <<<"$(sed -n 's/.*unexpected exit status//p' <<<"$output")")" 1
 	host_unchanged
-}
-
-@test "memory of others is moved off the node when the policy says so" {
-	local room=$BATS_TEST_TMPDIR/room mib pipe
-	host_before
-	mib=$(($(meminfo_of 1 MemFree) / 1024 - 200))
-	mkfifo "$room"
-	exec {pipe}<>"$room"
-	# It has read all of it, and nobody takes it off its hands
-	numactl --preferred=1 dd if=/dev/zero of="$room" bs="${mib}M" count=1 2>/dev/null 3>&- &
-	eater=$!
-	wait_for 60 eater_is_full "$eater" "$mib"
-	guest_define mover memory=300 pages=2048 nodes=1
-	policy mover
-	run virsh start mover
-	((status != 0)) || fail "it was started"
-	assert_contains "$output" "set move = yes"
-	policy mover '[hugepages]' 'move = yes'
-	guest_start mover
-	assert_pools 0 150
-	kill -0 "$eater"
-	guest_destroy mover
-	wait_for 10 pools_are 0 0
-	kill "$eater"
-	exec {pipe}>&-
-	host_unchanged
-}
-
-eater_is_full() {
-	(($(awk '{ print $2 }' "/proc/$1/statm") > $2 * 250))
 }
 
 meminfo_of() {
