@@ -103,8 +103,8 @@ static void one_that_hangs_costs_the_deadline_and_not_the_others_answers(void **
 	assert_int_equal(jobs[1].error, -ETIMEDOUT);
 	assert_int_equal(jobs[2].error, 0);
 	assert_int_equal(answers[1].value, 0);
-	/* It was killed */
-	assert_true(waitpid(-1, NULL, 0) > 0);
+	/* It was killed: it has gone already, or is about to */
+	assert_true(waitpid(-1, NULL, 0) > 0 || errno == ECHILD);
 }
 
 static bool any_is_42(const struct fanout_job *jobs, size_t nr, const void *arg)
