@@ -134,7 +134,7 @@ static void when_there_is_enough_one_that_hangs_costs_a_moment(void **state)
 	assert_true(now_ms() - start < 10000);
 	assert_int_equal(jobs[0].error, -ETIMEDOUT);
 	assert_int_equal(jobs[1].error, 0);
-	assert_true(waitpid(-1, NULL, 0) > 0);
+	assert_true(waitpid(-1, NULL, 0) > 0 || errno == ECHILD);
 }
 
 static void one_that_dies_is_eio_at_once(void **state)
