@@ -250,13 +250,22 @@ slow_start() {
 
 @test "a guest may be named like an option, a path, or in any script" {
 	local name
-	# libvirt itself takes no '..' and no '/', and its AppArmor profile breaks on a '"'
-	for name in --help -x ..x 'two words' "quote's" 'Größe' '*'; do
+	# libvirt itself takes no '..' and no '/'
+	for name in --help -x ..x 'two words' "quote's" 'Größe'; do
 		guest_define "$name" memory=32 pages=2048
 		policy "$name"
 		guest_start "$name"
 		assert_equal "$name: $(pool_size 2048)" "$name: 16"
 		guest_destroy "$name"
+		virsh undefine --domain "$name"
+	done
+	# Its AppArmor profile cannot be loaded for these: a start that fails after prepare
+	for name in '*' 'a "b"'; do
+		guest_define "$name" memory=32 pages=2048
+		policy "$name"
+		run virsh start --domain "$name"
+		((status != 0)) || guest_destroy "$name"
+		wait_for 10 test ! -e "$(claim_of "$name")"
 		virsh undefine --domain "$name"
 	done
 	host_unchanged 30
