@@ -189,9 +189,11 @@ struct domain_need {
 struct domain_hugepages {
 	struct domain_need *needs; /* one per size, nodes and strict; in order of the objects */
 	size_t nr;
-	bool may_grow; /* pages of the needs are faulted in while the guest runs:
+	bool may_grow;		       /* pages of the needs are faulted in while the guest runs:
 					 * virtio-mem, a balloon */
-	bool numad;    /* some pages go where numad says, after prepare */
+	bool numad;		       /* some pages go where numad says, after prepare */
+	unsigned long long uneven_kib; /* page size of a memory object that is no whole number
+					* of pages; 0 for none */
 };
 
 void domain_hugepages_free(struct domain_hugepages *hugepages);

@@ -6,8 +6,9 @@
  *
  * libvirt makes QEMU back each guest cell, each memory device, or without cells all the guest's
  * memory, by one memory object. For each object it looks for a page size and for host nodes; QEMU
- * rounds the object up to whole pages. This is that walk, on the XML that `prepare` sees, which
- * comes before libvirt has rounded the sizes.
+ * rounds the object up to whole pages, or since 9.1 refuses one that is not (Seen on: QEMU 10.0.2,
+ * "memory size must be multiple of 2 MiB"). This is that walk, on the XML that `prepare` sees,
+ * which comes before libvirt has rounded the sizes.
  */
 
 #include <errno.h>
@@ -170,6 +171,8 @@ static int add_object(const struct domain *domain, const struct object *object,
 		return 0;
 	nodes = object_nodes(domain, object, &strict, &numad);
 	list->numad |= numad;
+	if (object->size_kib % size_kib)
+		list->uneven_kib = size_kib;
 	return add_need(list, size_kib, nodes, strict, ceil_div(object->size_kib, size_kib));
 }
 

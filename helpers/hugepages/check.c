@@ -24,6 +24,22 @@ enum helper_exit needs_read(const struct helper_ctx *ctx, struct needs *ret)
 	return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
 }
 
+void uneven_say(const struct helper_ctx *ctx)
+{
+	int size_kib = claim_int(&ctx->claim, HUGEPAGES_SECTION, "uneven", 0);
+	char name[SIZE_NAME_MAX];
+
+	if (size_kib <= 0)
+		return;
+	size_name((unsigned long long)size_kib, name, sizeof(name));
+	helper_say(
+		ctx,
+		"the guest's memory is no whole number of pages of %s, which QEMU refuses from "
+		"version 9.1 on: make <memory> (or each <cell>) in the guest's XML a multiple of "
+		"%s",
+		name, name);
+}
+
 /* "hugepages-2048kB" */
 static int size_of_dir(const char *dir, unsigned long long *ret_kib)
 {

@@ -140,6 +140,8 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 
 	if (e == HELPER_DONE)
 		e = needs_check(ctx, &needs);
+	if (e == HELPER_DONE)
+		uneven_say(ctx);
 	if (e == HELPER_DONE && needs.nr)
 		e = apply_needs(ctx, &needs);
 	if (e == HELPER_DONE)

@@ -266,6 +266,13 @@ void holders_say(const struct holders *holders, size_t most, char *buf, size_t s
 
 /* --- numa.c ----------------------------------------------------------------------------------- */
 
+/**
+ * uneven_say() - one line when the guest's memory is no whole number of its pages
+ *
+ * Seen on: QEMU 10.0.2 refuses such a guest, 7.2 rounds up: which one will run is not ours to know
+ */
+void uneven_say(const struct helper_ctx *ctx);
+
 /** numa_say() - one line when CPUs or devices of the guest are not where its memory is bound to */
 void numa_say(const struct helper_ctx *ctx);
 

@@ -199,27 +199,27 @@ static void nvme_disks_are_found_in_chain_and_mirror_and_their_functions_once(vo
 
 static void disks_say_whether_the_guest_writes_to_them(void **state)
 {
-	static const char xml[] = XML(
-		"<devices>"
-		"<disk type='block'><source dev='/dev/a'><dataStore type='block'>"
-		"<source dev='/dev/a-data'/></dataStore></source>"
-		"<backingStore type='block'><source dev='/dev/a-base'/><backingStore/>"
-		"</backingStore></disk>"
-		"<disk type='block'><readonly/><source dev='/dev/b'/></disk>"
-		"<disk type='block'><source dev='/dev/c'/><shareable/></disk>"
-		"<disk type='file'><source file='/dev/d'/><mirror type='block'>"
-		"<source dev='/dev/d-copy'/></mirror></disk>"
-		"<disk type='block'><source dev='/dev/b'/></disk>"
-		"<disk type='file'><source file='/srv/e.img'/></disk>"
-		"</devices>");
+	static const char xml[] =
+		XML("<devices>"
+		    "<disk type='block'><source dev='/dev/a'><dataStore type='block'>"
+		    "<source dev='/dev/a-data'/></dataStore></source>"
+		    "<backingStore type='block'><source dev='/dev/a-base'/><backingStore/>"
+		    "</backingStore></disk>"
+		    "<disk type='block'><readonly/><source dev='/dev/b'/></disk>"
+		    "<disk type='block'><source dev='/dev/c'/><shareable/></disk>"
+		    "<disk type='file'><source file='/dev/d'/><mirror type='block'>"
+		    "<source dev='/dev/d-copy'/></mirror></disk>"
+		    "<disk type='block'><source dev='/dev/b'/></disk>"
+		    "<disk type='file'><source file='/srv/e.img'/></disk>"
+		    "</devices>");
 	static const struct domain_disk wanted[] = {
-		{ (char *)(uintptr_t)"/dev/a", true, false },
-		{ (char *)(uintptr_t)"/dev/a-data", true, false },
-		{ (char *)(uintptr_t)"/dev/a-base", false, false },
-		{ (char *)(uintptr_t)"/dev/b", true, false },
-		{ (char *)(uintptr_t)"/dev/c", true, true },
-		{ (char *)(uintptr_t)"/dev/d", true, false },
-		{ (char *)(uintptr_t)"/dev/d-copy", true, false },
+		{ (char *)(uintptr_t) "/dev/a", true, false },
+		{ (char *)(uintptr_t) "/dev/a-data", true, false },
+		{ (char *)(uintptr_t) "/dev/a-base", false, false },
+		{ (char *)(uintptr_t) "/dev/b", true, false },
+		{ (char *)(uintptr_t) "/dev/c", true, true },
+		{ (char *)(uintptr_t) "/dev/d", true, false },
+		{ (char *)(uintptr_t) "/dev/d-copy", true, false },
 	};
 	_cleanup_domain_ struct domain domain = { 0 };
 	struct domain_error err;
@@ -1136,6 +1136,35 @@ static void host_nodes_are_memnodes_then_numatunes_then_any(void **state)
 	assert_cases(cases, ARRAY_SIZE(cases));
 }
 
+/* QEMU since 9.1 refuses such an object */
+static void memory_that_is_no_whole_number_of_pages_is_told_by_their_size(void **state)
+{
+	static const struct {
+		const char *xml;
+		unsigned long long uneven_kib;
+	} cases[] = {
+		{ XML("<memory unit='MiB'>1110</memory>" HUGE_("") NOBALLOON), 0 },
+		{ XML("<memory unit='MiB'>1111</memory>" HUGE_("") NOBALLOON), 2048 },
+		{ XML("<memory unit='MiB'>1111</memory>" NOBALLOON), 0 },
+		{ XML("<memory unit='MiB'>1536</memory>" HUGE_("<page size='1' unit='G'/>")
+			      NOBALLOON),
+		  1048576 },
+		{ XML(GIB("2") HUGE_("") "<cpu><numa><cell id='0' memory='1047552'/>"
+					 "<cell id='1' memory='1049600'/></numa></cpu>" NOBALLOON),
+		  2048 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_domain_hugepages_ struct domain_hugepages pages = { 0 };
+		_cleanup_domain_ struct domain domain = { 0 };
+
+		parse(cases[i].xml, &domain);
+		assert_int_equal(domain_hugepages(&domain, 2048, 4, &pages), 0);
+		assert_int_equal(pages.uneven_kib, cases[i].uneven_kib);
+	}
+}
+
 static void what_numad_will_choose_is_said_to_be_unknown(void **state)
 {
 	static const struct pages_case cases[] = {
@@ -1226,6 +1255,7 @@ int main(void)
 		cmocka_unit_test(virtio_mem_takes_what_is_requested_and_more_later),
 		cmocka_unit_test(a_balloon_can_fault_pages_in_again_unless_vfio_switches_it_off),
 		cmocka_unit_test(host_nodes_are_memnodes_then_numatunes_then_any),
+		cmocka_unit_test(memory_that_is_no_whole_number_of_pages_is_told_by_their_size),
 		cmocka_unit_test(what_numad_will_choose_is_said_to_be_unknown),
 		cmocka_unit_test(sums_that_cannot_be_are_refused),
 		cmocka_unit_test(a_list_out_of_grammar_is_no_set_of_cpus),

@@ -297,6 +297,23 @@ static void devices_and_cpus_on_another_node_are_told(void **state)
 	}
 }
 
+static void memory_that_is_no_whole_number_of_pages_is_told(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 10");
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "uneven", "2048"), 0);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_string_equal(kernel->said,
+			    "the guest's memory is no whole number of pages of 2 MiB, which QEMU "
+			    "refuses from version 9.1 on: make <memory> (or each <cell>) in the "
+			    "guest's XML a multiple of 2 MiB");
+	assert_int_equal(undo(&a), HELPER_DONE);
+	guest_remove(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +332,7 @@ int main(void)
 		kernel_test(a_mount_that_libvirt_has_seen_is_enough),
 		kernel_test(mounts_that_cannot_be_read_are_no_start),
 		kernel_test(devices_and_cpus_on_another_node_are_told),
+		kernel_test(memory_that_is_no_whole_number_of_pages_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
