@@ -17,14 +17,17 @@
 
 #include <errno.h>
 #include <libxml/parser.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "../lib/deadline.h"
 #include "domain_guard.h"
 #include "domain_reader.h"
 
 struct input {
 	int fd; /* -1: from memory */
+	long long deadline;
 	const char *mem;
 	size_t left; /* of the memory */
 	size_t total;
@@ -107,6 +110,20 @@ const char *domain_pci_origin_name(enum domain_pci_origin origin)
 
 /* --- Reading ----------------------------------------------------------------------------------- */
 
+/* Return: 0 a read will not block, -ETIMEDOUT, else -errno */
+static int input_wait(const struct input *in)
+{
+	struct pollfd fd = { .fd = in->fd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&fd, 1, deadline_left(in->deadline));
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ETIMEDOUT;
+	return n < 0 ? -errno : 0;
+}
+
 static ssize_t input_take(struct input *in, char *buf, size_t len)
 {
 	ssize_t n;
@@ -118,6 +135,9 @@ static ssize_t input_take(struct input *in, char *buf, size_t len)
 		in->left -= len;
 		return (ssize_t)len;
 	}
+	n = input_wait(in);
+	if (n < 0)
+		return n;
 	do
 		n = read(in->fd, buf, len);
 	while (n < 0 && errno == EINTR);
@@ -149,6 +169,10 @@ static int input_read(void *context, char *buf, int len)
 	if (in->guard.done)
 		return 0;
 	n = input_take(in, buf, (size_t)len);
+	if (n == -ETIMEDOUT)
+		return input_refuse(in, (int)n,
+				    "line %u: no </domain> within %d s, and stdin is still open",
+				    in->guard.line, DOMAIN_READ_MS / 1000);
 	if (n < 0)
 		return input_refuse(in, (int)n, "cannot be read: %s", strerror((int)-n));
 	in->total += (size_t)n;
@@ -454,7 +478,9 @@ static int read_domain(struct input *in, struct domain *ret, struct domain_error
 
 int domain_read(int fd, struct domain *ret, struct domain_error *err)
 {
-	struct input in = { .fd = fd, .guard = { .line = 1 } };
+	struct input in = { .fd = fd,
+			    .deadline = deadline_in(DOMAIN_READ_MS),
+			    .guard = { .line = 1 } };
 
 	return read_domain(&in, ret, err);
 }

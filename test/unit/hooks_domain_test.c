@@ -3,7 +3,7 @@
  * test/unit/hooks_domain_test.c - domain XML, and what follows from it
  *
  * wraps: malloc calloc realloc reallocarray strdup strndup
- * wraps: vasprintf __vasprintf_chk open_memstream
+ * wraps: vasprintf __vasprintf_chk open_memstream poll
  */
 
 #include "tree.h"
@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "nomem.h"
@@ -791,6 +792,47 @@ static void reading_stops_at_the_end_of_the_domain_though_the_pipe_stays_open(vo
 	(void)close(fds[1]);
 }
 
+/* With it, a wait for what does not come is over at once */
+static bool time_flies;
+
+int __real_poll(struct pollfd *fds, nfds_t nr, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout_ms);
+
+int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout_ms)
+{
+	assert_in_range(timeout_ms, 0, DOMAIN_READ_MS);
+	return __real_poll(fds, nr, time_flies ? 0 : timeout_ms);
+}
+
+static void a_pipe_that_nobody_closes_is_not_waited_for_without_end(void **state)
+{
+	static const char *const begins[] = { "", "<domain>\n<name>g</name>" };
+	static const char *const whats[] = {
+		"line 1: no </domain> within 10 s, and stdin is still open",
+		"line 2: no </domain> within 10 s, and stdin is still open",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++) {
+		struct domain domain = { .vcpus_max = 77 };
+		struct domain_error err = { "" };
+		int fds[2], r;
+
+		assert_int_equal(pipe(fds), 0);
+		assert_int_equal(write(fds[1], begins[i], strlen(begins[i])), strlen(begins[i]));
+		(void)alarm(60);
+		time_flies = true;
+		r = domain_read(fds[0], &domain, &err);
+		time_flies = false;
+		(void)alarm(0);
+		assert_int_equal(r, -ETIMEDOUT);
+		assert_string_equal(err.what, whats[i]);
+		assert_int_equal(domain.vcpus_max, 77);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+	}
+}
+
 static void a_document_in_small_pieces_is_the_same_document(void **state)
 {
 	_cleanup_domain_ struct domain domain = { 0 };
@@ -1245,6 +1287,7 @@ int main(void)
 		cmocka_unit_test(each_bound_holds_to_the_last_and_has_its_own_message),
 		cmocka_unit_test(elements_may_be_nested_as_deep_as_the_bound_and_no_deeper),
 		cmocka_unit_test(reading_stops_at_the_end_of_the_domain_though_the_pipe_stays_open),
+		cmocka_unit_test(a_pipe_that_nobody_closes_is_not_waited_for_without_end),
 		cmocka_unit_test(a_document_in_small_pieces_is_the_same_document),
 		cmocka_unit_test(a_descriptor_that_cannot_be_read_says_why),
 		cmocka_unit_test(a_megabyte_of_xml_is_read_in_a_fraction_of_that),
