@@ -281,6 +281,14 @@ static int on_text(struct stream *s, int depth)
 	return 0;
 }
 
+/* libxml2 keeps every name it has met until the document ends */
+static int count_names(struct stream *s)
+{
+	const xmlNode *node = xmlTextReaderCurrentNode(s->r.xml);
+
+	return node && node->doc && node->doc->dict ? xmlDictSize(node->doc->dict) : 0;
+}
+
 static int on_node(struct stream *s)
 {
 	static int (*const handlers[])(struct stream *, int) = {
@@ -298,6 +306,9 @@ static int on_node(struct stream *s)
 		return domain_no_memory(&s->r);
 	if (depth >= DOMAIN_DEPTH_MAX)
 		return domain_refuse(&s->r, "elements nested deeper than %d", DOMAIN_DEPTH_MAX);
+	if (count_names(s) > DOMAIN_NAMES_MAX)
+		return domain_refuse(&s->r, "more than %d names of elements and attributes",
+				     DOMAIN_NAMES_MAX);
 	if ((size_t)type >= ARRAY_SIZE(handlers) || !handlers[type])
 		return 0;
 	return handlers[type](s, depth);

@@ -15,6 +15,8 @@
  * A larger domain can be neither defined nor dumped: REMOTE_STRING_MAX in libvirt's RPC protocol */
 #define DOMAIN_XML_MAX	 ((size_t)4 << 20)
 #define DOMAIN_DEPTH_MAX 128
+/* Different names of elements and attributes: libvirt's schema has some 900 */
+#define DOMAIN_NAMES_MAX 32768
 /* libvirt has the whole text before it starts the hook, and waits for it without end */
 #define DOMAIN_READ_MS 10000
 /* Longest lists that are kept: pins, devices, cells, ... */
@@ -147,8 +149,8 @@ struct domain_error {
  * are passed over with all they hold. No DTD, no entity but XML's five, no network. libxml2's
  * messages of this process are switched off.
  *
- * Return: 0, -EBADMSG when it is no domain XML or breaks a bound (DTD, NUL, depth, list length,
- * a tag over 128 KiB, a number or list out of libvirt's grammar), -EFBIG past
+ * Return: 0, -EBADMSG when it is no domain XML or breaks a bound (DTD, NUL, depth, names, list
+ * length, a tag over 128 KiB, a number or list out of libvirt's grammar), -EFBIG past
  * DOMAIN_XML_MAX, -ETIMEDOUT when </domain> has not come within DOMAIN_READ_MS, -ENOMEM, else
  * -errno of read(2). @err is filled on every error.
  */

@@ -937,6 +937,26 @@ static void a_megabyte_of_xml_is_read_in_a_fraction_of_that(void **state)
 	assert_true(peak < 256 * 1024);
 }
 
+static void names_without_end_are_refused_before_they_take_the_memory(void **state)
+{
+	_cleanup_(text_free) struct text fits =
+		repeat("<domain>" NAME_UUID, "<a#/>", DOMAIN_NAMES_MAX - 100, "</domain>");
+	_cleanup_(text_free) struct text elements =
+		repeat("<domain>" NAME_UUID, "<a#/>", 200000, "</domain>");
+	_cleanup_(text_free) struct text attributes =
+		repeat("<domain>" NAME_UUID, "<a b#=''/>", 200000, "</domain>");
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct domain_error err;
+
+	(void)state;
+	if (domain_parse(fits.text, fits.len, &domain, &err) < 0)
+		fail_msg("%s", err.what);
+	refused(elements.text, elements.len, -EBADMSG,
+		"line 1: more than 32768 names of elements and attributes");
+	refused(attributes.text, attributes.len, -EBADMSG,
+		"line 1: more than 32768 names of elements and attributes");
+}
+
 static struct domain nomem_domain;
 static struct domain_error nomem_err;
 
@@ -1291,6 +1311,7 @@ int main(void)
 		cmocka_unit_test(a_document_in_small_pieces_is_the_same_document),
 		cmocka_unit_test(a_descriptor_that_cannot_be_read_says_why),
 		cmocka_unit_test(a_megabyte_of_xml_is_read_in_a_fraction_of_that),
+		cmocka_unit_test(names_without_end_are_refused_before_they_take_the_memory),
 		cmocka_unit_test(without_memory_each_function_says_so_and_leaks_nothing),
 		cmocka_unit_test(the_page_size_is_found_as_libvirt_finds_it),
 		cmocka_unit_test(each_memory_object_is_rounded_up_to_whole_pages_on_its_own),
