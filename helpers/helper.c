@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "../lib/attr.h"
+#include "../lib/spawn.h"
 #include "../lib/state.h"
 
 /* apply or undo of the same claim may be at work: it gets what is left of our own time */
@@ -325,6 +326,7 @@ int helper_main(int argc, char **argv, const struct helper *helper)
 	const char *root = "/";
 	int r;
 
+	(void)spawn_fill_std();
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -8,6 +8,7 @@
 
 #include "../lib/attr.h"
 #include "../lib/deadline.h"
+#include "../lib/spawn.h"
 #include "event.h"
 #include "phase.h"
 
@@ -67,6 +68,7 @@ int main(int argc, char **argv)
 	}
 	if (!has_business(&event))
 		return 0;
+	(void)spawn_fill_std();
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
 	host.root = event.root;

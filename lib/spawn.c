@@ -272,3 +272,17 @@ pid_t spawn_detached(const int *keep, size_t nr_keep)
 	close_others(sorted, nr_keep);
 	return 0;
 }
+
+int spawn_fill_std(void)
+{
+	int fd;
+
+	/* The lowest number that is free, each time */
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	(void)close(fd);
+	return 0;
+}

@@ -45,3 +45,13 @@ int spawn_run(struct spawn_job *jobs, size_t nr) _must_check_;
  * Return: in the parent the child's pid > 0, in the child 0, else -errno of fork(2)
  */
 pid_t spawn_detached(const int *keep, size_t nr_keep) _must_check_;
+
+/**
+ * spawn_fill_std() - open /dev/null for each of stdin, stdout and stderr that is closed
+ *
+ * For the begin of main(): else the next file opened is a program's stdin or stderr, is written
+ * messages into, and is lost in spawn_detached().
+ *
+ * Return: 0, else -errno of open(2)
+ */
+int spawn_fill_std(void);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../../lib/self.h"
+#include "../../lib/spawn.h"
 #include "usher.h"
 
 static const struct command *const commands[] = {
@@ -130,6 +131,7 @@ int main(int argc, char **argv)
 	char dir[PATH_MAX];
 	int r;
 
+	(void)spawn_fill_std();
 	(void)umask(077);
 	r = parse(argc, argv, &request, &bits);
 	if (r >= 0)

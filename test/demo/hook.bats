@@ -85,6 +85,29 @@ gpu_driver() {
 	[[ $(gpu_driver) == nvidia || $(gpu_driver) == nouveau || $(gpu_driver) == amdgpu ]]
 }
 
+@test "a hook without stdin, stdout and stderr takes and gives back all the same" {
+	local helper
+	no_stdin() {
+		"$fake/usher-hook" --root "$host" --helpers "$fake" "$@" 0<&- 3>&-
+	}
+	run -1 no_stdin win11 prepare begin -
+	[[ $output == "usher: win11: cannot read the guest's XML: line 1: the XML ends before </domain>" ]]
+	"$fake/usher-hook" --root "$host" --helpers "$fake" win11 prepare begin - \
+		<test/trees/win11.xml 1>&- 2>&- 3>&-
+	[[ $(gpu_driver) == vfio-pci ]]
+	"$fake/usher-hook" --root "$host" --helpers "$fake" win11 release end destroyed \
+		0<&- 1>&- 2>&- 3>&-
+	[[ $(gpu_driver) != vfio-pci ]]
+	[[ ! -e $claim ]]
+	# Helpers by hand
+	hook win11 prepare begin -
+	for helper in usher-vfio usher-hugepages; do
+		"$fake/$helper" --root "$host" undo "$claim/claim.ini" 0<&- 1>&- 2>&- 3>&-
+	done
+	[[ $(gpu_driver) != vfio-pci ]]
+	[[ $(<"$host/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages") == 512 ]]
+}
+
 @test "what could not be given back is said at once, and given back when the cause is gone" {
 	local start
 	hook_orphaned win11 prepare begin -
