@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <libxml/parser.h>
+#include <libxml/xmlreader.h>
 #include <string.h>
 
 #include "capture.h"
@@ -61,6 +61,7 @@ static int get_xml(virDomainPtr domain, struct guest *ret)
 	ret->xml = virDomainGetXMLDesc(domain, flags);
 	if (!ret->xml)
 		return fail_libvirt(virDomainGetName(domain), "see virsh dumpxml");
+	ret->xml_len = strlen(ret->xml);
 	if (virDomainGetAutostart(domain, &autostart) == 0)
 		ret->autostart = autostart != 0;
 	return 0;
@@ -80,28 +81,30 @@ static int from_libvirt(const char *name, struct guest *ret)
 	return get_xml(domain, ret);
 }
 
-/* Any file that can be read: /dev/stdin too */
-static int read_file(const char *file, char **ret)
+/* Any file that can be read: /dev/stdin too. Of a larger one as much as the hook refuses */
+static int read_file(const char *file, char **ret, size_t *ret_len)
 {
 	_cleanup_fclose_ FILE *f = fopen(file, "re");
-	_cleanup_free_ char *text = malloc(XML_MAX + 1);
+	_cleanup_free_ char *text = malloc(XML_MAX + 2);
 	size_t len;
 
 	if (!f)
 		return -errno;
 	if (!text)
 		return -ENOMEM;
-	len = fread(text, 1, XML_MAX, f);
+	errno = EIO;
+	len = fread(text, 1, XML_MAX + 1, f);
 	if (ferror(f))
-		return -EIO;
+		return -errno;
 	text[len] = '\0';
 	*ret = TAKE_PTR(text);
+	*ret_len = len;
 	return 0;
 }
 
 static int from_file(const char *file, struct guest *ret)
 {
-	int r = read_file(file, &ret->xml);
+	int r = read_file(file, &ret->xml, &ret->xml_len);
 
 	if (r < 0)
 		usher_say("%s: %s: --xml wants what virsh dumpxml GUEST prints", file,
@@ -109,31 +112,50 @@ static int from_file(const char *file, struct guest *ret)
 	return r;
 }
 
-static void doc_close(xmlDocPtr *doc)
+static void reader_close(xmlTextReaderPtr *reader)
 {
-	xmlFreeDoc(*doc);
+	xmlFreeTextReader(*reader);
 }
 
-/* The text of <domain><name> */
+static bool is_name(xmlTextReaderPtr reader)
+{
+	return xmlTextReaderNodeType(reader) == XML_READER_TYPE_ELEMENT &&
+	       xmlTextReaderDepth(reader) == 1 &&
+	       xmlStrEqual(xmlTextReaderConstName(reader), (const xmlChar *)"name");
+}
+
+/* The text of <domain><name>. Return: 0, -EBADMSG when there is none, -ENOMEM */
 static int name_from_xml(struct guest *guest)
 {
-	_cleanup_(doc_close) xmlDocPtr doc =
-		xmlReadMemory(guest->xml, (int)strlen(guest->xml), "guest.xml", NULL,
-			      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
+	_cleanup_(reader_close) xmlTextReaderPtr reader = xmlReaderForMemory(
+		guest->xml, (int)guest->xml_len, "guest.xml", "UTF-8",
+		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_IGNORE_ENC);
+	xmlChar *text;
 
-	for (xmlNodePtr node = root ? root->children : NULL; node; node = node->next) {
-		xmlChar *text;
-
-		if (!xmlStrEqual(node->name, (const xmlChar *)"name"))
+	if (!reader)
+		return -ENOMEM;
+	while (xmlTextReaderRead(reader) == 1) {
+		if (!is_name(reader))
 			continue;
-		text = xmlNodeGetContent(node);
+		text = xmlTextReaderReadString(reader);
 		guest->name = text ? strdup((const char *)text) : NULL;
 		xmlFree(text);
-		return guest->name ? 0 : -ENOMEM;
+		return guest->name ? 0 : -EBADMSG;
 	}
-	usher_say("this is no domain XML with a <name>: --xml wants what virsh dumpxml GUEST "
-		  "prints");
+	return -EBADMSG;
+}
+
+/* What is wrong with an XML that has no name, in the hook's words: they have the line */
+static int refuse_xml(const struct request *request, struct guest *guest)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	guest->name = strdup("");
+	if (!guest->name)
+		return -ENOMEM;
+	if (guest_claim(request, guest, NULL, &claim, NULL) >= 0)
+		usher_say("this is no domain XML with a <name>: --xml wants what virsh dumpxml "
+			  "GUEST prints");
 	return -EBADMSG;
 }
 
@@ -149,6 +171,8 @@ int guest_get(const struct request *request, struct guest *ret)
 	r = request->xml ? from_file(request->xml, &guest) : from_libvirt(request->guest, &guest);
 	if (r == 0)
 		r = name_from_xml(&guest);
+	if (r == -EBADMSG)
+		r = refuse_xml(request, &guest);
 	if (r < 0)
 		return r;
 	if (request->guest && guest.name && strcmp(request->guest, guest.name) != 0) {
@@ -202,7 +226,7 @@ static int parse_plan(const struct capture *capture, struct claim *ret)
 	int r;
 
 	/* "# guest NAME has no policy" */
-	if (!strchr(capture->out, '['))
+	if (*capture->out == '#')
 		return 1;
 	r = claim_parse(capture->out, strlen(capture->out), ret, &err);
 	if (r < 0)
@@ -213,7 +237,7 @@ static int parse_plan(const struct capture *capture, struct claim *ret)
 int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
 		struct claim *ret, char **why)
 {
-	_cleanup_close_ int xml = capture_memfd(guest->xml, strlen(guest->xml));
+	_cleanup_close_ int xml = capture_memfd(guest->xml, guest->xml_len);
 	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_free_ char *hook = NULL;
 	const char *argv[16] = { NULL };

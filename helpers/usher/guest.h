@@ -9,6 +9,7 @@
 struct guest {
 	char *name;
 	char *xml;
+	size_t xml_len; /* with the NUL bytes of a file that is no XML */
 	bool autostart;
 };
 

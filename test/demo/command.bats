@@ -122,6 +122,36 @@ finding() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
+# refuses BYTES TEXT - usher plan of an XML of these bytes, in one line
+refuses() {
+	printf '%b' "$1" >"$BATS_TEST_TMPDIR/bad.xml"
+	run -1 usher plan --xml "$BATS_TEST_TMPDIR/bad.xml"
+	[[ ${#lines[@]} == 1 ]]
+	has "cannot read the guest's XML: $2"
+}
+
+@test "plan says what is wrong with an XML as a start would, where it has no name too" {
+	local name='<domain><name>win11</name>'
+	refuses '' "line 1: the XML ends before </domain>"
+	refuses "$name" "line 1: the XML ends before </domain>"
+	refuses '<domain>\n<vcpu>' "line 2: the XML ends before </domain>"
+	refuses '<domain>\n<name>a\x00b</name></domain>' "line 2: a NUL byte"
+	refuses '\xff\xfe<\x00d\x00' "line 1: a NUL byte"
+	refuses '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><domain><name>&e;</name></domain>' \
+		"line 1: a document type definition, which libvirt never writes"
+	refuses '<network><name>n</name></network>' "line 1: the root element is <network>"
+	refuses "$name<description>$(printf '%*s' 4200000 '')</description></domain>" "larger than 4 MiB"
+}
+
+@test "a guest without a policy has no plan, whatever its name" {
+	local name
+	for name in '[x]' '--help' '-x' '..' 'a b'; do
+		sed "s/<name>win11/<name>$name/" test/trees/win11.xml >"$xml"
+		run -0 usher plan --xml "$xml"
+		[[ $output == "# guest $name has no policy: none of usher's business" ]]
+	done
+}
+
 @test "init writes what edit and the hook take, and asks before it overwrites" {
 	local file=$root/etc/usher/conf.d/win11.ini
 	run -1 usher init --xml "$xml" </dev/null
