@@ -267,6 +267,45 @@ static int check_word(const struct policy_key *row, const char *word, struct pol
 	return r == -EINVAL ? say_wrong(row, word, err) : r;
 }
 
+/* "none # no devices": what one word says of the whole, other words would contradict */
+static int check_alone(const struct strlist *words, struct policy_error *err)
+{
+	for (size_t i = 0; i < words->nr; i++) {
+		const char *word = words->names[i];
+
+		if (strcmp(word, "none") != 0 && strcmp(word, "auto") != 0)
+			continue;
+		(void)snprintf(err->what, sizeof(err->what),
+			       "'%s' stands alone: put a comment on a line of its own", word);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Of two expectations of one address only one could be looked at */
+static int check_twice(const struct strlist *words, struct policy_error *err)
+{
+	_cleanup_pciaddr_list_ struct pciaddr_list seen = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < words->nr && r == 0; i++) {
+		struct policy_expect expect;
+
+		r = policy_expect_parse(words->names[i], &expect);
+		if (r < 0)
+			return r;
+		free(expect.serial);
+		if (pciaddr_list_has(&seen, &expect.addr)) {
+			(void)snprintf(err->what, sizeof(err->what),
+				       "'%s' is the second of its address: remove one",
+				       words->names[i]);
+			return -EINVAL;
+		}
+		r = pciaddr_list_add(&seen, &expect.addr);
+	}
+	return r;
+}
+
 static int check_list(const struct policy_key *row, const char *value, struct policy_error *err)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
@@ -275,9 +314,11 @@ static int check_list(const struct policy_key *row, const char *value, struct po
 	if (r == 0 && words.nr == 1 && strcmp(words.names[0], "none") == 0 &&
 	    row->type != POLICY_EXPECT)
 		return 0;
+	if (r == 0 && words.nr > 1)
+		r = check_alone(&words, err);
 	for (size_t i = 0; i < words.nr && r == 0; i++)
 		r = check_word(row, words.names[i], err);
-	return r;
+	return r == 0 && row->type == POLICY_EXPECT ? check_twice(&words, err) : r;
 }
 
 int policy_check_value(const struct policy_key *row, const char *value, struct policy_error *err)
