@@ -378,11 +378,13 @@ static int plan_conflict(const struct event *event, struct host *host, const str
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	struct conflict conflict;
+	int r;
 
 	host->statefd = state_open(host->rootfd, false);
-	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0)
-		return 0;
-	if (conflict_find(domain, claim, &claims, &conflict) <= 0 ||
+	r = host->statefd < 0 ? 0 : registry_load(host->statefd, &claims);
+	if (r > 0)
+		return refuse_unreadable(event, host, &claims);
+	if (r < 0 || conflict_find(domain, claim, &claims, &conflict) <= 0 ||
 	    registry_alive(host->rootfd, conflict.with) <= 0)
 		return 0;
 	return refuse_conflict(event, host, &conflict);

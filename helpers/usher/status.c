@@ -307,8 +307,9 @@ static void print_text(const struct picture *picture)
 		(void)printf("%s holds %s\n", picture->guest ?: "no guest",
 			     picture->guest ? "nothing" : "anything");
 	if (picture->unreadable)
-		(void)printf("%d claims in /run/usher cannot be read: run usher as root\n",
-			     picture->unreadable);
+		(void)printf("%d claims in /run/usher cannot be read (%s): what they hold stays "
+			     "taken: install the usher that wrote them, or reboot\n",
+			     picture->unreadable, picture->claims.why);
 	if (picture->guest)
 		return;
 	print_cpus(picture);
