@@ -66,6 +66,8 @@ static const struct name_errno bus_errors[] = {
 	{ SD_BUS_ERROR_UNKNOWN_INTERFACE, EOPNOTSUPP },
 	{ SD_BUS_ERROR_UNKNOWN_PROPERTY, EOPNOTSUPP },
 	{ SD_BUS_ERROR_PROPERTY_READ_ONLY, EOPNOTSUPP },
+	/* What systemd says of a service that the bus asks it to start */
+	{ SYSTEMD ".UnitMasked", EHOSTUNREACH },
 	{ SYSTEMD ".UnitExists", EEXIST },
 	{ SYSTEMD ".NoSuchUnit", ENOENT },
 	{ LOGIND ".NoSuchSession", ENOENT },
@@ -171,6 +173,20 @@ int sysbus_inhibit(const char *what, const char *who, const char *why, const cha
 	/* The message closes its own copy */
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	return fd < 0 ? -errno : fd;
+}
+
+int sysbus_logind_answers(int timeout_ms)
+{
+	_cleanup_message_ sd_bus_message *call = NULL;
+	_cleanup_bus_ sd_bus *bus = NULL;
+	long long deadline = deadline_in(timeout_ms);
+	int r = bus_open(&bus);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_call(bus, &call, LOGIND, LOGIND_PATH,
+					   "org.freedesktop.DBus.Peer", "Ping");
+	return r < 0 ? r : bus_call(bus, call, deadline, NULL);
 }
 
 /* --- The host's sleep ---------------------------------------------------------------------------- */

@@ -25,6 +25,14 @@
 int sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
 		   int timeout_ms) _must_check_;
 
+/**
+ * sysbus_logind_answers() - is there a logind, or one that the bus can start
+ *
+ * Return: 0, -EHOSTUNREACH also when its unit is masked, else -errno
+ * ABI: D-Bus specification, org.freedesktop.DBus.Peer.Ping
+ */
+int sysbus_logind_answers(int timeout_ms) _must_check_;
+
 /* Whether the host goes to sleep: a connection of its own, kept */
 struct sysbus_sleep;
 

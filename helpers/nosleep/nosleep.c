@@ -65,6 +65,7 @@ static int check_wish(const struct helper_ctx *ctx)
 /* The first systemd in which root cannot pass over a lock that blocks */
 #define SYSTEMD_BLOCKS_ROOT 257
 #define VERSION_MS	    1000
+#define LOGIND_MS	    1000
 
 static void say_who_may(const struct helper_ctx *ctx, char *buf, size_t size)
 {
@@ -108,9 +109,22 @@ static int check_all(const struct helper_ctx *ctx)
 	return r < 0 ? r : check_needs(ctx);
 }
 
+/* Its directory stays when it goes. One that is slow to start has longer in apply */
+static int check_logind(const struct helper_ctx *ctx)
+{
+	int r = sysbus_logind_answers(LOGIND_MS);
+
+	if (r == 0 || r == -ETIMEDOUT)
+		return 0;
+	helper_say(ctx,
+		   "cannot keep the host awake: logind does not answer and cannot be started: see "
+		   "systemctl status systemd-logind, or set inhibit = none in [nosleep]");
+	return r;
+}
+
 static enum helper_exit check(struct helper_ctx *ctx)
 {
-	if (check_all(ctx) < 0)
+	if (check_all(ctx) < 0 || check_logind(ctx) < 0)
 		return HELPER_FAILED;
 	if (!helper_in_start(ctx))
 		tell_of_sleep(ctx);

@@ -271,6 +271,7 @@ int __wrap_sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret);
 int __wrap_sysbus_sleep_fd(const struct sysbus_sleep *sleep);
 int __wrap_sysbus_sleep_next(struct sysbus_sleep *sleep);
 void __wrap_sysbus_sleep_close(struct sysbus_sleep *sleep);
+int __wrap_sysbus_logind_answers(int timeout_ms);
 int __wrap_sysbus_systemd_version(int timeout_ms);
 int __wrap_sysbus_start_service(const char *unit, const char *description, const char *const *argv,
 				const char *const *stop_argv, int timeout_ms);
@@ -330,6 +331,12 @@ int __wrap_sysbus_sleep_next(struct sysbus_sleep *sleep)
 void __wrap_sysbus_sleep_close(struct sysbus_sleep *sleep)
 {
 	(void)sleep;
+}
+
+int __wrap_sysbus_logind_answers(int timeout_ms)
+{
+	(void)timeout_ms;
+	return bus_fault();
 }
 
 int __wrap_sysbus_systemd_version(int timeout_ms)

@@ -663,6 +663,15 @@ static void a_bus_that_goes_is_no_longer_listened_to(void **state)
 	service_pid = start_service();
 }
 
+static void a_logind_that_is_there_answers(void **state)
+{
+	(void)state;
+	assert_int_equal(sysbus_logind_answers(LONG_MS), 0);
+	stop(service_pid);
+	assert_int_equal(sysbus_logind_answers(LONG_MS), -EHOSTUNREACH);
+	service_pid = start_service();
+}
+
 static void systemds_version_is_a_number(void **state)
 {
 	(void)state;
@@ -680,6 +689,7 @@ static void a_missing_bus_is_enoent_for_every_call(void **state)
 	assert_int_equal(sysbus_start_service("a.service", "a", argv_hold, NULL, LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_sleep_open(LONG_MS, &sleep), -ENOENT);
 	assert_int_equal(sysbus_systemd_version(LONG_MS), -ENOENT);
+	assert_int_equal(sysbus_logind_answers(LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_stop_unit("a.service", LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_get_allowed_cpus("system.slice", &cpus, LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_set_allowed_cpus("system.slice", &cpus, LONG_MS), -ENOENT);
@@ -882,6 +892,7 @@ int main(void)
 		cmocka_unit_test_setup(a_logind_that_never_answers_ends_at_the_deadline, setup),
 		cmocka_unit_test_setup(the_hosts_sleep_is_heard_begin_and_end, setup),
 		cmocka_unit_test_setup(a_bus_that_goes_is_no_longer_listened_to, setup),
+		cmocka_unit_test_setup(a_logind_that_is_there_answers, setup),
 		cmocka_unit_test_setup(systemds_version_is_a_number, setup),
 		cmocka_unit_test_setup(a_missing_bus_is_enoent_for_every_call, setup),
 		cmocka_unit_test_setup(a_socket_nobody_listens_on_is_econnrefused, setup),

@@ -2,7 +2,7 @@
 /* test/unit/nosleep_apply_test.c - usher-nosleep against a logind that can go, refuse or stay silent */
 /* wraps: process_alive process_identify sysbus_inhibit sysbus_start_service sysbus_stop_unit */
 /* wraps: sysbus_sleep_open sysbus_sleep_fd sysbus_sleep_next sysbus_sleep_close */
-/* wraps: sysbus_systemd_version log_line */
+/* wraps: sysbus_systemd_version sysbus_logind_answers log_line */
 #include "tree.h"
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ static unsigned int starts, stops;
 static int inhibit_error;
 static bool service_is_mute;
 static pid_t mute_service;
-static int systemd_version;
+static int systemd_version, logind_answer;
 static char started_description[256], started_argv[1024];
 
 static int run(const char *verb)
@@ -148,6 +148,13 @@ int __wrap_sysbus_systemd_version(int timeout_ms)
 {
 	assert_true(timeout_ms > 0);
 	return systemd_version;
+}
+
+int __wrap_sysbus_logind_answers(int timeout_ms);
+int __wrap_sysbus_logind_answers(int timeout_ms)
+{
+	assert_true(timeout_ms > 0);
+	return logind_answer;
 }
 
 void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
@@ -354,6 +361,7 @@ static int setup(void **state)
 	memset(start_results, 0, sizeof(start_results));
 	stop_result = inhibit_error = 0;
 	systemd_version = 257;
+	logind_answer = 0;
 	service_is_mute = false;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
 	if (mkfifo(path, 0600) < 0)
@@ -573,6 +581,19 @@ static void without_a_bus_it_says_so(void **state)
 	assert_int_equal(unlinkat(tree->rootfd, "run/dbus/system_bus_socket", 0), 0);
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
 	assert_non_null(strstr(said, "there is no system bus"));
+}
+
+static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
+{
+	(void)state;
+	logind_answer = -EHOSTUNREACH;
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: cannot keep the host awake: logind does not answer "
+				  "and cannot be started: see systemctl status "
+				  "systemd-logind, or set inhibit = none in [nosleep]\n");
+	logind_answer = -ETIMEDOUT;
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	assert_int_equal(starts, 0);
 }
 
 static void check_is_content_and_changes_nothing(void **state)
@@ -931,6 +952,7 @@ int main(void)
 		nosleep_test(undo_finds_a_detached_holder_by_the_journal_alone),
 		nosleep_test(without_logind_it_says_so_and_starts_nothing),
 		nosleep_test(without_a_bus_it_says_so),
+		nosleep_test(check_asks_logind_itself_and_lets_a_slow_one_pass),
 		nosleep_test(check_is_content_and_changes_nothing),
 		nosleep_test(a_refusal_is_told_at_once_and_nothing_is_left),
 		nosleep_test(a_logind_that_stays_away_is_given_up_at_the_deadline),

@@ -131,7 +131,7 @@ xml() {
 	finding error steps "cannot get 65536 MiB of huge pages" --xml "$(xml '' memory=65536 pages=2048)"
 	finding warning steps "no monitor DEL:a0c4" --xml "$(xml '' memory=32)"
 	systemctl mask --runtime --now systemd-logind 2>/dev/null
-	finding warning steps "logind" --xml "$(xml '' memory=32)"
+	finding warning steps "logind does not answer and cannot be started" --xml "$(xml '' memory=32)"
 	systemctl unmask --runtime systemd-logind 2>/dev/null
 	systemctl start systemd-logind
 	wait_for 10 busctl status org.freedesktop.login1
