@@ -281,30 +281,47 @@ static void check_lockdown(struct check *check)
 	      text);
 }
 
+/* Known by a process of that name, which the kernel cuts to 15 bytes, or by a file */
 static const struct {
-	const char *comm, *what;
+	const char *comm, *file, *name, *what;
 } rivals[] = {
-	{ "irqbalance", "moves interrupts onto the guests' CPUs: stop it, or name those CPUs in "
-			"IRQBALANCE_BANNED_CPULIST of /etc/default/irqbalance" },
-	{ "tuned", "sets governors and CPU masks of its own: choose a profile without "
-		   "isolated_cores, or stop it while guests run" },
-	{ "numad", "moves guests' memory and threads: stop it" },
-	{ "auto-cpufreq", "sets governors while guests run: stop it" },
-	{ "ananicy-cpp", "moves processes between cgroups: leave QEMU out of its rules" },
-	{ "thermald", "caps the CPUs' clock: a guest may stutter; watch it" },
+	{ "irqbalance", NULL, "irqbalance",
+	  "moves interrupts onto the guests' CPUs: stop it, or name those CPUs in "
+	  "IRQBALANCE_BANNED_CPULIST of /etc/default/irqbalance" },
+	{ "tuned", NULL, "tuned",
+	  "sets governors and CPU masks of its own: choose a profile without isolated_cores, or "
+	  "stop it while guests run" },
+	{ "numad", NULL, "numad", "moves guests' memory and threads: stop it" },
+	{ "auto-cpufreq", NULL, "auto-cpufreq", "sets governors while guests run: stop it" },
+	{ "power-profiles-", NULL, "power-profiles-daemon",
+	  "slows the CPUs down unless told otherwise: powerprofilesctl set performance while "
+	  "guests run" },
+	/* It runs at boot and when the power's source changes; a stop takes the file away */
+	{ NULL, "run/tlp/last_pwr", "TLP",
+	  "sets governors, and the power of the guest's devices while the host has them: leave "
+	  "CPU_SCALING_GOVERNOR_ON_AC empty and name those devices in RUNTIME_PM_DENYLIST of "
+	  "/etc/tlp.conf" },
+	{ "ananicy-cpp", NULL, "ananicy-cpp",
+	  "moves processes between cgroups: leave QEMU out of its rules" },
+	{ "thermald", NULL, "thermald", "caps the CPUs' clock: a guest may stutter; watch it" },
 };
 
 static void check_rival(struct check *check, const char *comm)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
-		if (strcmp(comm, rivals[i].comm) == 0)
-			found(check, LEVEL_WARNING, "%s runs and %s", comm, rivals[i].what);
+		if (rivals[i].comm && strcmp(comm, rivals[i].comm) == 0)
+			found(check, LEVEL_WARNING, "%s runs and %s", rivals[i].name,
+			      rivals[i].what);
 }
 
 static void check_rivals(struct check *check)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 
+	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
+		if (rivals[i].file && attr_exists(check->rootfd, rivals[i].file) > 0)
+			found(check, LEVEL_WARNING, "%s is on and %s", rivals[i].name,
+			      rivals[i].what);
 	if (attr_list(check->rootfd, "proc", &names) < 0)
 		return;
 	for (size_t i = 0; i < names.nr; i++) {

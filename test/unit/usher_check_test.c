@@ -74,6 +74,21 @@ static void selinux_confines_hooks_unless_told_otherwise(void **state)
 	assert_int_equal(row(tree, "selinux"), 0);
 }
 
+static void rivals_are_told_by_process_or_by_what_they_leave(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "proc/1/comm", "systemd\n");
+	assert_int_equal(row(tree, "rivals"), 0);
+	tree_file(tree, "proc/77/comm", "power-profiles-\n");
+	assert_found(tree, "rivals", LEVEL_WARNING, "power-profiles-daemon runs and");
+	tree_file(tree, "proc/77/comm", "tuned\n");
+	assert_found(tree, "rivals", LEVEL_WARNING, "tuned runs and sets governors");
+	tree_file(tree, "proc/77/comm", "cat\n");
+	tree_file(tree, "run/tlp/last_pwr", "0\n");
+	assert_found(tree, "rivals", LEVEL_WARNING, "TLP is on and sets governors");
+}
+
 static void a_hook_that_leads_nowhere_is_told(void **state)
 {
 	const struct tree *tree = *state;
@@ -140,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		check_test(an_iommu_is_missing_in_the_firmware_or_in_the_kernel),
 		check_test(selinux_confines_hooks_unless_told_otherwise),
+		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
