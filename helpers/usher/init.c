@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/init.c - usher init: a policy from the guest's XML and this host */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "capture.h"
 #include "guest.h"
 #include "host.h"
+#include "oldtree.h"
 #include "policyfile.h"
 
 /*
@@ -19,18 +19,51 @@
  * What the hook would claim with an empty policy is written down as comments, and what ties
  * the policy to this guest and these devices ([guest] uuid, [vfio] expect) as keys: a renumbered
  * device is then noticed before it is taken. A tree of scripts in the way of VFIO-Tools goes on
- * working ([scripts] run = yes); those that do what usher does are named.
+ * working ([scripts] run = yes); those that do what usher does are named, and what they say of
+ * devices, inputs of the monitor and the host's desktop stands beside the key it belongs to.
  */
 
-#define SCRIPTS	   "etc/libvirt/hooks/qemu.d"
-#define SCRIPT_MAX ((size_t)256 * 1024)
+static bool is_claimed(const struct claim *claim, const char *name)
+{
+	const struct inidoc_entry *entry = NULL;
 
-static void put_devices(FILE *to, const struct host_devices *host, const struct claim *claim)
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		struct claim_device claimed;
+		char addr[PCIADDR_STRLEN];
+
+		if (claim_device_parse(entry->value, &claimed) < 0)
+			continue;
+		pciaddr_format(&claimed.addr, addr);
+		if (strcmp(addr, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the older scripts say of devices and of who uses them */
+static void put_old_devices(FILE *to, const struct claim *claim, const struct oldtree *old)
+{
+	for (size_t i = 0; i < old->devices.nr; i++)
+		if (!is_claimed(claim, old->devices.names[i]))
+			(void)fprintf(to,
+				      "# the scripts below name %s, too, which is not in the "
+				      "guest's XML: add it there\n",
+				      old->devices.names[i]);
+	if (old->display_manager)
+		(void)fprintf(to,
+			      "# /%s ends the host's desktop; usher does so when a device is in "
+			      "use, and told to\n#in_use = stop-seat\n",
+			      old->display_manager);
+}
+
+static void put_devices(FILE *to, const struct host_devices *host, const struct claim *claim,
+			const struct oldtree *old)
 {
 	const struct inidoc_entry *entry = NULL;
 	const char *blank = "";
 
 	(void)fputs("\n[vfio]\n", to);
+	put_old_devices(to, claim, old);
 	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
 		const struct host_device *device;
 		struct claim_device claimed;
@@ -87,7 +120,7 @@ static void put_cpus(FILE *to, int rootfd, const struct claim *claim)
 }
 
 /* As usher-display list prints them */
-static void put_monitors(FILE *to, const struct request *request)
+static void put_monitors(FILE *to, const struct request *request, const struct oldtree *old)
 {
 	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_strlist_ struct strlist lines = { 0 };
@@ -106,78 +139,12 @@ static void put_monitors(FILE *to, const struct request *request)
 	for (size_t i = 0; i < lines.nr; i++)
 		(void)fprintf(to, "#   %s\n", lines.names[i]);
 	(void)fputs("# the monitor that shows the guest, and its input that the guest's GPU is "
-		    "wired to\n#monitor = \n#guest_input = hdmi1\n",
+		    "wired to\n#monitor = \n",
 		    to);
-}
-
-/* --- an older tree of scripts ------------------------------------------------------------------------ */
-
-/* What a script has in it that usher does by itself */
-static const struct {
-	const char *word, *what;
-} duties[] = {
-	{ "nr_hugepages", "huge pages" },
-	{ "compact_memory", "huge pages" },
-	{ "driver_override", "PCI devices" },
-	{ "nodedev-detach", "PCI devices" },
-	{ "vfio-pci", "PCI devices" },
-	{ "AllowedCPUs", "CPUs" },
-	{ "cpuset.cpus", "CPUs" },
-	{ "isolate", "CPUs" },
-	{ "ddcutil", "monitors" },
-	{ "systemd-inhibit", "sleep" },
-};
-
-static void put_script(FILE *to, int rootfd, const char *path)
-{
-	_cleanup_free_ char *text = NULL, *printable = NULL;
-	const char *what = NULL;
-	size_t len;
-
-	if (text_printable(path, &printable) < 0)
-		return;
-	if (attr_read_all(rootfd, path, SCRIPT_MAX, &text, &len) == 0)
-		for (size_t i = 0; i < ARRAY_SIZE(duties) && !what; i++)
-			if (strstr(text, duties[i].word))
-				what = duties[i].what;
-	(void)fprintf(to, "# /%s%s%s%s\n", printable, what ? ": it does " : "", what ?: "",
-		      what ? ", as usher does: take that out" : "");
-}
-
-/* Every file below qemu.d/GUEST, two levels down, or one that is a script itself */
-static size_t put_tree(FILE *to, int rootfd, const char *dir, int depth)
-{
-	_cleanup_strlist_ struct strlist names = { 0 };
-	size_t nr = 0;
-
-	if (attr_list(rootfd, dir, &names) < 0) {
-		if (depth == 0)
-			return 0;
-		put_script(to, rootfd, dir);
-		return 1;
-	}
-	for (size_t i = 0; i < names.nr && depth < 4; i++) {
-		char path[PATH_MAX];
-
-		if (path_format(path, sizeof(path), "%s/%s", dir, names.names[i]) == 0)
-			nr += put_tree(to, rootfd, path, depth + 1);
-	}
-	return nr;
-}
-
-static void put_scripts(FILE *to, int rootfd, const char *guest)
-{
-	_cleanup_free_ char *list = NULL;
-	size_t len = 0, nr = 0;
-	FILE *memory = open_memstream(&list, &len);
-	char path[PATH_MAX];
-
-	if (memory && path_format(path, sizeof(path), SCRIPTS "/%s", guest) == 0)
-		nr = put_tree(memory, rootfd, path, 0);
-	if (memory)
-		(void)fclose(memory);
-	if (nr > 0)
-		(void)fprintf(to, "\n[scripts]\n%srun = yes\n", list);
+	(void)fprintf(to, "#guest_input = %s\n",
+		      *old->guest_input ? old->guest_input : "hdmi1");
+	if (*old->host_input)
+		(void)fprintf(to, "#host_input = %s\n", old->host_input);
 }
 
 /* --- the whole ---------------------------------------------------------------------------------------- */
@@ -187,11 +154,14 @@ static int put_policy(FILE *to, const struct request *request, const char *guest
 {
 	_cleanup_host_devices_ struct host_devices host = { 0 };
 	_cleanup_close_ int rootfd = usher_root(request);
+	_cleanup_oldtree_ struct oldtree old = { 0 };
 	_cleanup_free_ char *name = NULL;
 	int r = rootfd < 0 ? rootfd : host_devices_read(rootfd, &host);
 
 	if (r == 0)
 		r = text_printable(guest, &name);
+	if (r == 0)
+		r = oldtree_read(rootfd, guest, &old);
 	if (r < 0)
 		return r;
 	(void)fprintf(to,
@@ -203,14 +173,14 @@ static int put_policy(FILE *to, const struct request *request, const char *guest
 		      "[guest]\n# this guest, and no other of its name\nuuid = %s\n",
 		      name, claim->uuid);
 	if (inidoc_has_section(&claim->doc, "vfio"))
-		put_devices(to, &host, claim);
+		put_devices(to, &host, claim, &old);
 	if (inidoc_has_section(&claim->doc, "hugepages"))
 		put_pages(to, claim);
 	if (inidoc_has_section(&claim->doc, "cpuset"))
 		put_cpus(to, rootfd, claim);
 	if (inidoc_has_section(&claim->doc, "vfio"))
-		put_monitors(to, request);
-	put_scripts(to, rootfd, guest);
+		put_monitors(to, request, &old);
+	oldtree_put(to, rootfd, &old);
 	return 0;
 }
 

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/oldtree.c - what an older tree of scripts, in the way of VFIO-Tools, has to tell */
+#include "oldtree.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/pciaddr.h"
+#include "../../lib/units.h"
+
+/*
+ * How it works
+ *
+ * The scripts are shell, and no shell is run: words are looked for, line by line, as the guides
+ * and collections that all copy from each other write them. Variables are not followed, but the
+ * file that holds most of them, kvm.conf, is read as well when a script names it.
+ */
+
+#define SCRIPTS	   "etc/libvirt/hooks/qemu.d"
+#define VARIABLES  "etc/libvirt/hooks/kvm.conf"
+#define SCRIPT_MAX ((size_t)256 * 1024)
+#define BLANKS	   " \t;&|()\"'="
+
+/* What a script has in it that usher does by itself; the first that fits */
+static const struct {
+	const char *word, *what;
+} duties[] = {
+	{ "nr_hugepages", "huge pages" },
+	{ "compact_memory", "huge pages" },
+	{ "driver_override", "PCI devices" },
+	{ "nodedev-detach", "PCI devices" },
+	{ "nodedev-reattach", "PCI devices" },
+	{ "vfio-pci", "PCI devices" },
+	{ "AllowedCPUs", "CPUs" },
+	{ "cpuset.cpus", "CPUs" },
+	{ "vfio-isolate", "CPUs" },
+	{ "isolcpu", "CPUs" },
+	{ "setvcp", "monitors" },
+	{ "systemd-inhibit", "sleep" },
+	{ "display-manager", "the host's screen" },
+	{ "vtcon", "the host's screen" },
+	{ "efi-framebuffer", "the host's screen" },
+	{ "systemctl isolate", "the host's screen" },
+};
+
+void oldtree_free(struct oldtree *tree)
+{
+	strlist_free(&tree->paths);
+	strlist_free(&tree->devices);
+	*tree = (struct oldtree){ 0 };
+}
+
+/* --- one line ------------------------------------------------------------------------------------ */
+
+/* "pci_0000_01_00_0", as virsh nodedev-list has it. Return: 0, -ENOMEM */
+static int read_device(const char *word, struct oldtree *tree)
+{
+	char text[PCIADDR_STRLEN];
+	struct pciaddr addr;
+	size_t len;
+
+	if (strncmp(word, "pci_", 4) != 0 || strlen(word + 4) >= sizeof(text))
+		return 0;
+	len = strlen(strcpy(text, word + 4));
+	if (len < 7 || text[len - 2] != '_')
+		return 0;
+	text[len - 2] = '.';
+	for (char *at = strchr(text, '_'); at; at = strchr(at, '_'))
+		*at = ':';
+	if (pciaddr_parse(text, &addr) < 0)
+		return 0;
+	pciaddr_format(&addr, text);
+	return strlist_has(&tree->devices, text) ? 0 : strlist_add(&tree->devices, text);
+}
+
+/* "ddcutil setvcp 60 0x0f": 60 is hex, whatever is before it */
+static void read_input(const struct strlist *words, size_t at, char *buf, size_t size)
+{
+	const char *feature = at + 2 < words->nr ? words->names[at + 1] : "";
+	unsigned int input;
+
+	if (strncmp(feature, "0x", 2) == 0 || *feature == 'x')
+		feature = strchr(feature, 'x') + 1;
+	if (strcmp(feature, "60") != 0 ||
+	    parse_uint(words->names[at + 2], 0, UINT8_MAX, &input) < 0)
+		return;
+	(void)snprintf(buf, size, "0x%02x", input);
+}
+
+static bool is_after(const char *path)
+{
+	return strstr(path, "/stopped/") || strstr(path, "/release/");
+}
+
+static int read_line(const char *line, const char *path, struct oldtree *tree)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	bool after = is_after(path);
+	int r = text_split(line, BLANKS, &words);
+
+	if (r < 0 || words.nr == 0 || *words.names[0] == '#')
+		return r;
+	for (size_t i = 0; r == 0 && i < words.nr; i++) {
+		if (strcmp(words.names[i], "setvcp") == 0)
+			read_input(&words, i, after ? tree->host_input : tree->guest_input,
+				   sizeof(tree->guest_input));
+		r = read_device(words.names[i], tree);
+	}
+	if (!after && strstr(line, "systemctl") &&
+	    (strstr(line, "stop display-manager") || strstr(line, "isolate multi-user")))
+		tree->display_manager = tree->paths.names[tree->paths.nr - 1];
+	return r;
+}
+
+/* --- files --------------------------------------------------------------------------------------- */
+
+static char *read_script(int rootfd, const char *path)
+{
+	char *text = NULL;
+	size_t len;
+
+	return attr_read_all(rootfd, path, SCRIPT_MAX, &text, &len) < 0 ? NULL : text;
+}
+
+/* @path: whose phase counts */
+static int read_text(const char *text, const char *path, struct oldtree *tree)
+{
+	_cleanup_strlist_ struct strlist lines = { 0 };
+	int r = text_split(text, "\n", &lines);
+
+	for (size_t i = 0; r == 0 && i < lines.nr; i++)
+		r = read_line(lines.names[i], path, tree);
+	return r;
+}
+
+static int add_script(int rootfd, const char *path, struct oldtree *tree)
+{
+	_cleanup_free_ char *text = read_script(rootfd, path), *variables = NULL;
+	int r = strlist_add(&tree->paths, path);
+
+	if (r == 0 && text)
+		r = read_text(text, path, tree);
+	if (r == 0 && text && strstr(text, "kvm.conf"))
+		variables = read_script(rootfd, VARIABLES);
+	return r == 0 && variables ? read_text(variables, path, tree) : r;
+}
+
+/* Every file below qemu.d/GUEST, two levels down, or one that is a script itself */
+static int walk(int rootfd, const char *dir, int depth, struct oldtree *tree)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = attr_list(rootfd, dir, &names);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return depth == 0 ? 0 : add_script(rootfd, dir, tree);
+	r = 0;
+	for (size_t i = 0; r == 0 && i < names.nr && depth < 4; i++) {
+		char path[PATH_MAX];
+
+		if (path_format(path, sizeof(path), "%s/%s", dir, names.names[i]) == 0)
+			r = walk(rootfd, path, depth + 1, tree);
+	}
+	return r;
+}
+
+int oldtree_read(int rootfd, const char *guest, struct oldtree *ret)
+{
+	char path[PATH_MAX];
+
+	if (path_format(path, sizeof(path), SCRIPTS "/%s", guest) < 0)
+		return 0;
+	return walk(rootfd, path, 0, ret);
+}
+
+/* --- the policy's section ------------------------------------------------------------------------ */
+
+static void put_script(FILE *to, int rootfd, const char *path)
+{
+	_cleanup_free_ char *text = read_script(rootfd, path), *printable = NULL;
+	const char *what = NULL;
+
+	if (text_printable(path, &printable) < 0)
+		return;
+	for (size_t i = 0; text && i < ARRAY_SIZE(duties) && !what; i++)
+		if (strstr(text, duties[i].word))
+			what = duties[i].what;
+	(void)fprintf(to, "# /%s%s%s%s\n", printable, what ? ": it does " : "", what ?: "",
+		      what ? ", as usher does: take that out" : "");
+}
+
+void oldtree_put(FILE *to, int rootfd, const struct oldtree *tree)
+{
+	if (tree->paths.nr == 0)
+		return;
+	(void)fputs("\n[scripts]\n", to);
+	for (size_t i = 0; i < tree->paths.nr; i++)
+		put_script(to, rootfd, tree->paths.names[i]);
+	(void)fputs("run = yes\n", to);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/usher_oldtree_test.c - what is read from the scripts that the guides hand round */
+
+#include "tree.h"
+
+#include "helpers/usher/oldtree.h"
+
+#define TREE "etc/libvirt/hooks/qemu.d/win11"
+
+static struct oldtree old;
+static char text[4096];
+
+static const char *read_tree(const struct tree *tree)
+{
+	FILE *to = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(to);
+	oldtree_free(&old);
+	assert_int_equal(oldtree_read(tree->rootfd, "win11", &old), 0);
+	oldtree_put(to, tree->rootfd, &old);
+	(void)fputc('\0', to);
+	(void)fclose(to);
+	return text;
+}
+
+static void a_guest_without_scripts_has_no_section(void **state)
+{
+	assert_string_equal(read_tree(*state), "");
+	assert_int_equal(old.paths.nr, 0);
+}
+
+static void each_script_is_named_with_what_usher_does_too(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, TREE "/prepare/begin/10-pages.sh", "echo 64 >/proc/sys/vm/nr_hugepages\n");
+	tree_file(tree, TREE "/prepare/begin/20-tv.sh", "curl http://tv/on\n");
+	tree_file(tree, TREE "/release/end/10-dm.sh", "systemctl start display-manager\n");
+	assert_string_equal(read_tree(tree),
+			    "\n[scripts]\n# /" TREE "/prepare/begin/10-pages.sh: it does huge "
+			    "pages, as usher does: take that out\n# /" TREE
+			    "/prepare/begin/20-tv.sh\n# /" TREE "/release/end/10-dm.sh: it does "
+			    "the host's screen, as usher does: take that out\nrun = yes\n");
+	assert_null(old.display_manager);
+}
+
+static void devices_are_read_from_the_scripts_and_from_the_variables_they_take(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "etc/libvirt/hooks/kvm.conf",
+		  "VIRSH_GPU_VIDEO=pci_0000_0a_00_0\nVIRSH_GPU_AUDIO=\"pci_0000_0a_00_1\"\n"
+		  "#VIRSH_USB=pci_0000_0b_00_3\n");
+	tree_file(tree, TREE "/prepare/begin/bind.sh", "virsh nodedev-detach pci_0000_03_00_0\n");
+	(void)read_tree(tree);
+	assert_int_equal(old.devices.nr, 1);
+	tree_file(tree, TREE "/prepare/begin/bind.sh",
+		  "source \"/etc/libvirt/hooks/kvm.conf\"\nvirsh nodedev-detach pci_0000_03_00_0\n"
+		  "virsh nodedev-detach $VIRSH_GPU_VIDEO\nvirsh nodedev-detach pci_0000_03_00_0\n"
+		  "virsh nodedev-detach pci_zz_03_00_0 pci_ pci_0000_03_00_0_and_much_more\n");
+	(void)read_tree(tree);
+	assert_int_equal(old.devices.nr, 3);
+	assert_true(strlist_has(&old.devices, "0000:03:00.0"));
+	assert_true(strlist_has(&old.devices, "0000:0a:00.0"));
+	assert_true(strlist_has(&old.devices, "0000:0a:00.1"));
+}
+
+static void the_monitors_inputs_are_read_by_phase(void **state)
+{
+	const struct tree *tree = *state;
+	static const struct {
+		const char *command, *want;
+	} rows[] = {
+		{ "ddcutil setvcp 60 0x0f --display 1\n", "0x0f" },
+		{ "ddcutil --bus 4 setvcp 0x60 17 || true\n", "0x11" },
+		{ "(ddcutil setvcp x60 18)\n", "0x12" },
+		{ "ddcutil setvcp 10 50\n", "" },
+		{ "ddcutil setvcp 60 $INPUT\n", "" },
+		{ "ddcutil setvcp 60 400\n", "" },
+		{ "# ddcutil setvcp 60 0x0f\n", "" },
+		{ "ddcutil setvcp 60\n", "" },
+		{ "ddcutil setvcp\n", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tree_file(tree, TREE "/started/begin/tv.sh", rows[i].command);
+		(void)read_tree(tree);
+		assert_string_equal(old.guest_input, rows[i].want);
+		assert_string_equal(old.host_input, "");
+	}
+	tree_file(tree, TREE "/stopped/end/tv.sh", "ddcutil setvcp 60 0x10\n");
+	(void)read_tree(tree);
+	assert_string_equal(old.guest_input, "");
+	assert_string_equal(old.host_input, "0x10");
+}
+
+static void who_ends_the_hosts_desktop_is_told(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, TREE "/prepare/begin/start.sh", "systemctl stop display-manager.service\n");
+	(void)read_tree(tree);
+	assert_string_equal(old.display_manager, TREE "/prepare/begin/start.sh");
+	tree_file(tree, TREE "/prepare/begin/start.sh", "systemctl isolate multi-user.target\n");
+	(void)read_tree(tree);
+	assert_non_null(old.display_manager);
+	tree_file(tree, TREE "/prepare/begin/start.sh", "systemctl start display-manager\n");
+	(void)read_tree(tree);
+	assert_null(old.display_manager);
+}
+
+static int teardown(void **state)
+{
+	oldtree_free(&old);
+	return tree_teardown(state);
+}
+
+#define old_test(fn) cmocka_unit_test_setup_teardown(fn, tree_setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		old_test(a_guest_without_scripts_has_no_section),
+		old_test(each_script_is_named_with_what_usher_does_too),
+		old_test(devices_are_read_from_the_scripts_and_from_the_variables_they_take),
+		old_test(the_monitors_inputs_are_read_by_phase),
+		old_test(who_ends_the_hosts_desktop_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
