@@ -93,7 +93,7 @@ int event_parse(int argc, char **argv, struct event *ret)
 
 const char *event_usage(void)
 {
-	return "usher: this is libvirt's hook for QEMU guests; by hand: usher-hook [--root DIR] "
-	       "[--helpers DIR] [--plan | --check] [--xml FILE] [--policy FILE] GUEST OPERATION "
-	       "SUBOPERATION EXTRA; people want usher(8)\n";
+	return "usher: this is libvirt's hook for QEMU guests; people want usher(8); by hand:\n"
+	       "usher-hook [--root DIR] [--helpers DIR] [--plan | --check] [--xml FILE]\n"
+	       "\t[--policy FILE] GUEST OPERATION SUBOPERATION EXTRA\n";
 }
