@@ -32,7 +32,7 @@ repack() {
 @test "beside what install.sh has put there the package is refused" {
 	run dpkg -i /lab/build/deb/usher_*.deb
 	((status != 0)) || fail "it was installed"
-	assert_contains "$output" "usher: install.sh has installed usher here: run install.sh uninstall first"
+	assert_contains "$output" "usher: install.sh has installed usher here: run prefix=/usr ./install.sh uninstall first"
 	assert_equal "$(readlink /etc/libvirt/hooks/qemu)" /usr/sbin/usher-hook
 }
 
