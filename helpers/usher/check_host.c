@@ -174,6 +174,7 @@ static bool reloaded_since(const char *unit, long long seconds)
 	(void)snprintf(match, sizeof(match), "UNIT=%s", unit);
 	if (sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY) < 0 ||
 	    sd_journal_add_match(journal, match, 0) < 0 ||
+	    sd_journal_add_match(journal, "_PID=1", 0) < 0 ||
 	    sd_journal_add_match(journal, "JOB_TYPE=reload", 0) < 0 ||
 	    sd_journal_add_match(journal, "JOB_RESULT=done", 0) < 0 ||
 	    sd_journal_seek_tail(journal) < 0 || sd_journal_previous(journal) <= 0 ||

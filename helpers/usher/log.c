@@ -16,7 +16,8 @@
 /*
  * How it works
  *
- * Every line of usher in the journal has its fields (lib/log.h). The last one that ends a `prepare`
+ * Every line of usher in the journal has its fields (lib/log.h); anybody can call himself usher
+ * there, but not root. The last one that ends a `prepare`
  * of the guest tells when its last start began; all lines of the guest from then on are the story.
  * Lines of processes that go on alone have no fields: those that begin with the guest's name are
  * taken as well.
@@ -101,12 +102,16 @@ static void when_text(uint64_t usec, char *buf, size_t size)
 
 static void print_entry(sd_journal *journal, const char *guest, uint64_t usec)
 {
-	_cleanup_free_ char *message = field(journal, "MESSAGE");
+	_cleanup_free_ char *message = field(journal, "MESSAGE"), *printable = NULL;
 	_cleanup_free_ char *priority = field(journal, "PRIORITY");
 	size_t len = strlen(guest);
-	const char *text = message ?: "";
+	const char *text;
 	char when[64];
 
+	/* What a script has said is logged as it is */
+	if (text_printable(message ?: "", &printable) < 0)
+		return;
+	text = printable;
 	if (strncmp(text, guest, len) == 0 && strncmp(text + len, ": ", 2) == 0)
 		text += len + 2;
 	when_text(usec, when, sizeof(when));
@@ -168,7 +173,9 @@ static int open_journal(const struct request *request, sd_journal **ret)
 		return -ENOMEM;
 	else
 		r = sd_journal_open_directory(ret, dir, 0);
-	return r < 0 ? r : sd_journal_add_match(*ret, "SYSLOG_IDENTIFIER=usher", 0);
+	if (r >= 0)
+		r = sd_journal_add_match(*ret, "SYSLOG_IDENTIFIER=usher", 0);
+	return r < 0 ? r : sd_journal_add_match(*ret, "_UID=0", 0);
 }
 
 static int run(const struct request *request)
