@@ -255,6 +255,23 @@ static int plan(const struct request *request, const char *guest, const struct c
 	return r < 0 || planned.failed || live.failed;
 }
 
+/* No claim, no steps */
+static void say_no_policy(const struct request *request, const char *guest)
+{
+	struct json json;
+
+	if (!request->json) {
+		(void)printf("# guest %s has no policy: none of usher's business\n", guest);
+		return;
+	}
+	json_begin(&json, stdout, "plan");
+	json_string(&json, "guest", guest);
+	json_string(&json, "claim", NULL);
+	json_list(&json, "steps");
+	json_close(&json, ']');
+	json_end(&json);
+}
+
 static int check_phase(const struct request *request)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
@@ -276,7 +293,7 @@ static int run(const struct request *request)
 	if (r == 0)
 		r = guest_claim(request, &guest, request->policy, &claim, NULL);
 	if (r > 0) {
-		(void)printf("# guest %s has no policy: none of usher's business\n", guest.name);
+		say_no_policy(request, guest.name);
 		return 0;
 	}
 	return r < 0 ? 1 : plan(request, guest.name, &claim);
