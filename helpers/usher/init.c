@@ -43,17 +43,19 @@ static bool is_claimed(const struct claim *claim, const char *name)
 /* What the older scripts say of devices and of who uses them */
 static void put_old_devices(FILE *to, const struct claim *claim, const struct oldtree *old)
 {
+	_cleanup_free_ char *script = NULL;
+
 	for (size_t i = 0; i < old->devices.nr; i++)
 		if (!is_claimed(claim, old->devices.names[i]))
 			(void)fprintf(to,
 				      "# the scripts below name %s, too, which is not in the "
 				      "guest's XML: add it there\n",
 				      old->devices.names[i]);
-	if (old->display_manager)
+	if (old->display_manager && text_printable(old->display_manager, &script) == 0)
 		(void)fprintf(to,
 			      "# /%s ends the host's desktop; usher does so when a device is in "
 			      "use, and told to\n#in_use = stop-seat\n",
-			      old->display_manager);
+			      script);
 }
 
 static void put_devices(FILE *to, const struct host_devices *host, const struct claim *claim,
