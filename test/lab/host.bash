@@ -48,6 +48,7 @@ vm_memory_args() {
 # port is an IOMMU group. Bus numbers are those of test/lab/guest/devices.bash.
 vm_device_args() {
 	local port
+	[[ ${LAB_IOMMU-} == none ]] || printf '%s\n' -device intel-iommu,intremap=on
 	printf '%s\n' -device VGA,addr=01.0
 	printf '%s\n' -netdev hubport,id=own,hubid=0 -device virtio-net-pci,netdev=own,addr=02.0
 	for port in 1 2 3 4 5 6; do
@@ -90,7 +91,6 @@ vm_qemu() {
 	shift
 	qemu-system-x86_64 -name usher-lab -nodefaults -display none -no-reboot \
 		-machine q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max \
-		-device intel-iommu,intremap=on \
 		-kernel "$image/vmlinuz" -initrd "$image/initrd" \
 		-append "${kernel_args[*]} ${LAB_APPEND-}" \
 		"$@" \

@@ -307,3 +307,32 @@ monitors_remove() {
 monitor_input() {
 	printf '0x%02x\n' "$(cat "/sys/kernel/debug/lab_monitor/$1/input")"
 }
+
+# --- What usher prints for programs ----------------------------------------------------------------
+
+# keys_documented COMMAND - of its objects, as usher(8) has them
+keys_documented() {
+	awk -v command="$1" '
+		/^\.Sh / { on = 0; json = /JSON/ }
+		json && /^\.It Cm / { on = $3 == command }
+		on && sub(/^\.(Pq )?Sy /, "") { gsub(/[^a-z0-9_ ]/, ""); print }' \
+		/lab/src/helpers/usher/usher.8 | tr -s ' ' '\n' | sort -u
+}
+
+# keys_printed FILE... - each key but those that every document has
+keys_printed() {
+	jq -r '[paths | .[] | strings] | unique[] | select(. != "format" and . != "command")' "$@" | sort -u
+}
+
+# schema_fits COMMAND EXCEPT FILE... - what it printed into the files has the keys of the manual, and
+# all of them but those in EXCEPT
+schema_fits() {
+	local command=$1 except=$2 missing key
+	shift 2
+	assert_equal "$(jq -r '"\(.format) \(.command)"' "$@" | sort -u)" "1 $command"
+	assert_equal "$(comm -13 <(keys_documented "$command") <(keys_printed "$@") | xargs)" ""
+	missing=$(comm -23 <(keys_documented "$command") <(keys_printed "$@"))
+	for key in $missing; do
+		[[ " $except " == *" $key "* ]] || fail "usher $command --json has not printed $key"
+	done
+}

@@ -38,6 +38,9 @@ walk_xml() {
 	run -0 usher init walk
 	assert_contains "$(cat "$policies/walk.ini")" "expect = $GPU=1234:1111 $AUDIO=8086:2668"
 
+	run -1 usher init walk </dev/null
+	assert_contains "$output" "$policies/walk.ini is as it was"
+
 	run -1 usher check walk
 	assert_equal "$(grep -v -e '^ok' -e '^note' <<<"$output")" \
 		"warning  pins: 1 of 2 vCPUs are pinned: the others run on the host's CPUs: add a <vcpupin> for each"
@@ -56,6 +59,10 @@ walk_xml() {
 	assert_equal "$(jq -r '.guests[0].devices[].address' "$BATS_TEST_TMPDIR/status" | xargs)" "$GPU $AUDIO"
 	assert_equal "$(jq -c '[.cpus[] | select(.guest == "walk") | .cpu]' "$BATS_TEST_TMPDIR/status")" "[2,3]"
 	assert_equal "$(jq -r '[.devices[] | select(.guest == "walk") | .address] | join(" ")' "$BATS_TEST_TMPDIR/status")" "$GPU $AUDIO"
+	# Only a stuck device has these two: stuckdrv.bats
+	schema_fits status "pid seconds" "$BATS_TEST_TMPDIR/status"
+	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	schema_fits plan "" "$BATS_TEST_TMPDIR/plan"
 
 	guest_power_off walk
 	wait_for 30 log_has release
@@ -64,6 +71,18 @@ walk_xml() {
 	run -0 usher log walk
 	assert_contains "$output" "vfio apply: done in "
 	assert_contains "$output" "release: done in "
+	steps_are_structured walk
+	usher log --json walk >"$BATS_TEST_TMPDIR/log"
+	schema_fits log "" "$BATS_TEST_TMPDIR/log"
+	usher check --json walk >"$BATS_TEST_TMPDIR/check" || true
+	schema_fits check "" "$BATS_TEST_TMPDIR/check"
+	usher recover --json >"$BATS_TEST_TMPDIR/recover"
+	schema_fits recover "" "$BATS_TEST_TMPDIR/recover"
+	usher groups --save "$BATS_TEST_TMPDIR/groups.xml"
+	sed -i "0,/reset=/s/ reset=\"[^\"]*\"/ reset=\"magic\"/" "$BATS_TEST_TMPDIR/groups.xml"
+	usher groups --json >"$BATS_TEST_TMPDIR/groups"
+	run -1 usher groups --json --xml "$BATS_TEST_TMPDIR/groups.xml"
+	schema_fits groups "" "$BATS_TEST_TMPDIR/groups" <(echo "$output")
 
 	rm "$policies/walk.ini"
 	/lab/src/install.sh uninstall
@@ -77,6 +96,20 @@ log_has() {
 		'any(.entries[]; .phase == $phase and .step == null and .result == "done" and .ms >= 0)'
 }
 
+# steps_are_structured GUEST - each step's line in the journal has its fields, one line a step
+steps_are_structured() {
+	local uuid story=$BATS_TEST_TMPDIR/journal
+	uuid=$(guest_uuid "$1")
+	journalctl -t usher --no-pager -o json "USHER_GUEST=$1" | jq -c 'select(.USHER_VERB)' >"$story"
+	jq -s -e --arg uuid "$uuid" 'all(.USHER_UUID == $uuid and .USHER_PHASE and .USHER_STEP and
+		.USHER_RESULT == "done" and (.USHER_MSEC | tonumber) >= 0 and (.MESSAGE | contains("\n") | not))' \
+		"$story" >/dev/null || fail "a line lacks a field:" "$(cat "$story")"
+	assert_equal "$(jq -r '"\(.USHER_PHASE) \(.USHER_STEP) \(.USHER_VERB)"' "$story" | sort | uniq -d)" ""
+	assert_equal "$(jq -r '"\(.USHER_PHASE) \(.USHER_STEP) \(.USHER_VERB)"' "$story" |
+		grep -c -x -e 'prepare vfio apply' -e 'prepare hugepages apply' -e 'started cpuset apply' \
+			-e 'release vfio undo')" 4
+}
+
 # "PATH VALUE" of each write below /sys and /proc/sys that usher's programs made
 writes_of() {
 	grep -v -e /sys/fs/cgroup -e 'proc/self' "$1" |
@@ -86,10 +119,10 @@ writes_of() {
 
 # The same of what plan printed, its paths as the kernel resolves them now
 writes_planned() {
-	jq -r '.steps[] | select(.verb == "apply") | .writes[]' "$1" |
+	jq -r --arg verb "$2" '.steps[] | select(.verb == $verb) | .writes[]' "$1" |
 		while read -r verb path value; do
 			[[ $verb == write ]] || continue
-			echo "$(realpath "$path") $value"
+			echo "$(realpath -m "$path") $value"
 		done | sort
 }
 
@@ -109,22 +142,37 @@ writes_planned() {
 		-e "write(1</" -e "write(2</" -e ENOENT -e '"/dev/null"' <<<"$output"
 	assert_equal "$output" ""
 
-	writes_planned "$BATS_TEST_TMPDIR/plan" >"$BATS_TEST_TMPDIR/planned"
-	strace -f -y -s 200 -e trace=write -o "$trace" -p "$(cat /run/libvirtd.pid)" &
-	tracer=$!
-	wait_for 10 grep -q "^TracerPid:.*$tracer" "/proc/$(cat /run/libvirtd.pid)/status"
+	writes_planned "$BATS_TEST_TMPDIR/plan" apply >"$BATS_TEST_TMPDIR/planned"
+	tracer_start
 	guest_start walk
-	kill -INT "$tracer"
-	wait "$tracer" || true
+	tracer_stop
 	# What libvirt's own start writes there is not usher's, and started gives the pool back
 	writes_of "$trace" | grep -e /pci -e hugepages | grep -v '/nr_hugepages 0$' >"$BATS_TEST_TMPDIR/made"
 	[[ -s $BATS_TEST_TMPDIR/planned ]] || fail "plan printed no write"
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 
-	run -0 usher plan walk release
-	assert_contains "$output" "write /sys/bus/pci/drivers_probe $GPU"
+	usher plan --json walk release >"$BATS_TEST_TMPDIR/plan"
+	writes_planned "$BATS_TEST_TMPDIR/plan" undo | grep /pci >"$BATS_TEST_TMPDIR/planned"
+	assert_contains "$(cat "$BATS_TEST_TMPDIR/planned")" "/sys/bus/pci/drivers_probe $GPU"
+	tracer_start
 	guest_destroy walk
+	wait_for 30 not test -e "/run/usher/$(guest_uuid walk)"
+	tracer_stop
+	writes_of "$trace" | grep /pci >"$BATS_TEST_TMPDIR/made"
+	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 	host_unchanged 30
+}
+
+# All that the daemon's hooks write from now on, into $trace
+tracer_start() {
+	strace -f -y -s 200 -e trace=write -o "$trace" -p "$(cat /run/libvirtd.pid)" &
+	tracer=$!
+	wait_for 10 grep -q "^TracerPid:.*$tracer" "/proc/$(cat /run/libvirtd.pid)/status"
+}
+
+tracer_stop() {
+	kill -INT "$tracer"
+	wait "$tracer" || true
 }
 
 @test "a tree of VFIO-Tools' scripts goes on working, and init finds it" {
@@ -135,13 +183,18 @@ writes_planned() {
 		printf '#!/bin/bash\necho "$@" >>/run/walk.told\necho said "$2"\n' >"$tree/$phase/10-tell.sh"
 		chmod 755 "$tree/$phase/10-tell.sh"
 	done
-	echo 'echo 64 >/proc/sys/vm/nr_hugepages' >"$tree/prepare/begin/20-pages.sh"
-	guest_define walk memory=32
+	printf '%s\n' 'echo 64 >/proc/sys/vm/nr_hugepages' 'virsh nodedev-detach pci_0000_01_00_0' \
+		'systemctl stop display-manager' >"$tree/prepare/begin/20-pages.sh"
+	guest_define walk memory=32 device="$NIC"
 	run -1 usher check walk
 	run -0 usher init walk
 	assert_contains "$(cat "$policies/walk.ini")" "run = yes"
 	assert_contains "$(cat "$policies/walk.ini")" \
 		"# $tree/prepare/begin/20-pages.sh: it does huge pages, as usher does: take that out"
+	assert_contains "$(cat "$policies/walk.ini")" \
+		"# the scripts below name $GPU, too, which is not in the guest's XML: add it there"
+	assert_contains "$(cat "$policies/walk.ini")" \
+		"# $tree/prepare/begin/20-pages.sh ends the host's desktop"
 	rm -f "$tree/prepare/begin/20-pages.sh"
 	guest_start walk
 	guest_destroy walk
