@@ -6,6 +6,10 @@ load ../guest/lib
 
 readonly hook=/etc/libvirt/hooks/qemu
 
+setup_file() {
+	modprobe i2c-dev
+}
+
 setup() {
 	common_setup
 }
@@ -125,11 +129,15 @@ xml() {
 	host_unchanged
 }
 
-@test "steps: half a group, too few pages, a monitor that is not there, a host that cannot be kept awake" {
+@test "steps: half a group, too few pages, a monitor that is not there or deaf, a host that cannot be kept awake" {
 	policy fit '[display]' 'monitor = DEL:a0c4' 'guest_input = hdmi1'
 	finding error steps "$SHARED_AUDIO" --xml "$(xml '' device="$SHARED_NIC")"
 	finding error steps "cannot get 65536 MiB of huge pages" --xml "$(xml '' memory=65536 pages=2048)"
 	finding warning steps "no monitor DEL:a0c4" --xml "$(xml '' memory=32)"
+	monitor_add name=deaf "cable=$HOST_GPU,0x11" mfg=DEF inputs=0x0f,0x11 input=0x0f deaf=1
+	policy fit '[display]' 'monitor = DEF:2401' 'guest_input = hdmi1' 'host_input = dp1'
+	finding warning steps "has an EDID but does not answer to DDC/CI" --xml "$(xml '' memory=32)"
+	monitors_remove
 	systemctl mask --runtime --now systemd-logind 2>/dev/null
 	finding warning steps "logind does not answer and cannot be started" --xml "$(xml '' memory=32)"
 	systemctl unmask --runtime systemd-logind 2>/dev/null
