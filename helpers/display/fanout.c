@@ -5,97 +5,136 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "../../lib/deadline.h"
 #include "../../lib/spawn.h"
 
-struct child {
-	pid_t pid;
-	int fd; /* -1 when done with */
+/* What a job has on its stack is small, and there may be a job for each of thirty buses */
+#define STACK_BYTES (256 * 1024)
+
+/* Not longer than PIPE_BUF: it crosses the pipe whole, between those of the others */
+struct message {
+	size_t index;
+	char result[FANOUT_RESULT_MAX];
 };
 
-static _Noreturn void child_main(const struct fanout_job *job, size_t size, int rootfd, int fd,
-				 void (*work)(int rootfd, const void *arg, void *result))
-{
-	char result[FANOUT_RESULT_MAX] __attribute__((aligned(16))) = { 0 };
+/* The child's side */
+struct crew {
+	const struct fanout_job *jobs;
+	size_t size;
+	int rootfd, fd;
+	void (*work)(int rootfd, const void *arg, void *result);
+};
 
-	work(rootfd, job->arg, result);
-	_exit(write(fd, result, size) == (ssize_t)size ? 0 : 1);
+struct task {
+	const struct crew *crew;
+	size_t index;
+	pthread_t thread;
+	bool started;
+};
+
+static size_t message_len(size_t size)
+{
+	return offsetof(struct message, result) + size;
 }
 
-static int child_start(struct child *child, const struct fanout_job *job, size_t size, int rootfd,
-		       void (*work)(int rootfd, const void *arg, void *result))
+static void *task_do(void *arg)
 {
+	const struct task *task = arg;
+	const struct crew *crew = task->crew;
+	struct message message __attribute__((aligned(16))) = { .index = task->index };
+
+	crew->work(crew->rootfd, crew->jobs[task->index].arg, message.result);
+	/* One that is not written is as one that was not done */
+	if (write(crew->fd, &message, message_len(crew->size)) < 0)
+		return NULL;
+	return NULL;
+}
+
+/* A thread for each but the first, which is ours */
+static _Noreturn void crew_main(const struct crew *crew, size_t nr)
+{
+	struct task *tasks = calloc(nr, sizeof(*tasks));
+	pthread_attr_t attr;
+
+	if (!tasks || pthread_attr_init(&attr) != 0 ||
+	    pthread_attr_setstacksize(&attr, STACK_BYTES) != 0)
+		_exit(1);
+	for (size_t i = 0; i < nr; i++)
+		tasks[i] = (struct task){ .crew = crew, .index = i };
+	for (size_t i = 1; i < nr; i++)
+		tasks[i].started = pthread_create(&tasks[i].thread, &attr, task_do, &tasks[i]) == 0;
+	(void)task_do(&tasks[0]);
+	for (size_t i = 1; i < nr; i++)
+		if (tasks[i].started)
+			(void)pthread_join(tasks[i].thread, NULL);
+	_exit(0);
+}
+
+/* Return: the child, with the pipe's reading end in @ret_fd, else -errno */
+static pid_t crew_start(const struct crew *crew, size_t nr, int *ret_fd)
+{
+	struct crew there = *crew;
 	int fds[2], keep[2];
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	keep[0] = rootfd;
+	there.fd = fds[1];
+	keep[0] = crew->rootfd;
 	keep[1] = fds[1];
 	pid = spawn_detached(keep, ARRAY_SIZE(keep));
 	if (pid == 0)
-		child_main(job, size, rootfd, fds[1], work);
+		crew_main(&there, nr);
 	(void)close(fds[1]);
-	if (pid < 0) {
+	if (pid < 0)
 		(void)close(fds[0]);
-		return pid;
-	}
-	*child = (struct child){ .pid = pid, .fd = fds[0] };
+	else
+		*ret_fd = fds[0];
+	return pid;
+}
+
+static bool is_open(const struct fanout_job *job)
+{
+	return job->error == -EINPROGRESS;
+}
+
+static bool any_open(const struct fanout_job *jobs, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (is_open(&jobs[i]))
+			return true;
+	return false;
+}
+
+/* Return: 0, -EIO when the child has ended, -EBADMSG, else -errno of read(2) */
+static int take_result(int fd, struct fanout_job *jobs, size_t nr, size_t size)
+{
+	struct message message;
+	ssize_t n = read(fd, &message, message_len(size));
+
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	if ((size_t)n != message_len(size) || message.index >= nr || !is_open(&jobs[message.index]))
+		return -EBADMSG;
+	memcpy(jobs[message.index].result, message.result, size);
+	jobs[message.index].error = 0;
 	return 0;
 }
 
-static void child_end(struct child *child, struct fanout_job *job, int error)
+/* Return: 0 to go on, -ETIMEDOUT, else as take_result() or -errno of poll(2) */
+static int wait_some(int fd, struct fanout_job *jobs, size_t nr, size_t size, long long deadline)
 {
-	job->error = error;
-	(void)close(child->fd);
-	child->fd = -1;
-	if (error)
-		(void)kill(child->pid, SIGKILL);
-	/* One that hangs is left to whoever adopts it; one whose pipe is closed is about to end */
-	(void)waitpid(child->pid, NULL, error == 0 || error == -EIO ? 0 : WNOHANG);
-}
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int r = poll(&p, 1, deadline_left(deadline));
 
-static void child_read(struct child *child, struct fanout_job *job, size_t size)
-{
-	char result[FANOUT_RESULT_MAX];
-	bool whole = read(child->fd, result, sizeof(result)) == (ssize_t)size;
-
-	if (whole)
-		memcpy(job->result, result, size);
-	child_end(child, job, whole ? 0 : -EIO);
-}
-
-/* Return: 0 to go on, -ETIMEDOUT, else -errno of poll(2) */
-static int wait_some(struct pollfd *polls, struct child *children, struct fanout_job *jobs,
-		     size_t nr, size_t size, long long deadline)
-{
-	int r;
-
-	for (size_t i = 0; i < nr; i++)
-		polls[i] = (struct pollfd){ .fd = children[i].fd, .events = POLLIN };
-	r = poll(polls, nr, deadline_left(deadline));
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (r == 0)
-		return -ETIMEDOUT;
-	for (size_t i = 0; i < nr; i++)
-		if (polls[i].revents)
-			child_read(&children[i], &jobs[i], size);
-	return 0;
-}
-
-static size_t still_open(const struct child *children, size_t nr)
-{
-	size_t open = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		open += children[i].fd >= 0;
-	return open;
+	return r == 0 ? -ETIMEDOUT : take_result(fd, jobs, nr, size);
 }
 
 /* Return: the deadline, nearer when what there is will do */
@@ -110,29 +149,39 @@ static long long shorten(const struct fanout_patience *patience, const struct fa
 	return sooner < deadline ? sooner : deadline;
 }
 
+static void end_jobs(struct fanout_job *jobs, size_t nr, int error)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (is_open(&jobs[i]))
+			jobs[i].error = error;
+}
+
 void fanout_run(struct fanout_job *jobs, size_t nr, size_t size, int rootfd,
 		void (*work)(int rootfd, const void *arg, void *result), int timeout_ms,
 		const struct fanout_patience *patience)
 {
-	_cleanup_free_ struct child *children = calloc(nr, sizeof(*children));
-	_cleanup_free_ struct pollfd *polls = calloc(nr, sizeof(*polls));
+	const struct crew crew = { .jobs = jobs, .size = size, .rootfd = rootfd, .work = work };
 	long long deadline = deadline_in(timeout_ms);
-	int r = children && polls ? 0 : -ENOMEM;
+	int fd = -1, r = 0;
+	pid_t pid;
 
-	for (size_t i = 0; i < nr; i++) {
-		jobs[i].error = r;
-		if (r < 0)
-			continue;
-		children[i].fd = -1;
-		jobs[i].error = child_start(&children[i], &jobs[i], size, rootfd, work);
-		if (jobs[i].error == 0)
-			jobs[i].error = -EINPROGRESS;
+	if (nr == 0)
+		return;
+	for (size_t i = 0; i < nr; i++)
+		jobs[i].error = -EINPROGRESS;
+	pid = crew_start(&crew, nr, &fd);
+	if (pid < 0) {
+		end_jobs(jobs, nr, pid);
+		return;
 	}
-	while (r == 0 && still_open(children, nr) > 0) {
-		r = wait_some(polls, children, jobs, nr, size, deadline);
+	while (r == 0 && any_open(jobs, nr)) {
+		r = wait_some(fd, jobs, nr, size, deadline);
 		deadline = shorten(patience, jobs, nr, deadline);
 	}
-	for (size_t i = 0; children && i < nr; i++)
-		if (children[i].fd >= 0)
-			child_end(&children[i], &jobs[i], r);
+	end_jobs(jobs, nr, r);
+	(void)close(fd);
+	if (r < 0)
+		(void)kill(pid, SIGKILL);
+	/* One that hangs is left to whoever adopts it; any other is about to end */
+	(void)waitpid(pid, NULL, r == 0 || r == -EIO ? 0 : WNOHANG);
 }

@@ -7,13 +7,13 @@
 
 #include "../../lib/cleanup.h"
 
-/* A result crosses a pipe in one write(2) */
-#define FANOUT_RESULT_MAX 4096
+/* A result crosses a pipe in one write(2), with its number before it */
+#define FANOUT_RESULT_MAX (4096 - sizeof(size_t))
 
 struct fanout_job {
 	const void *arg;
 	void *result; /* filled when error is 0, else untouched */
-	/* 0, -ETIMEDOUT, -EIO when the child died, else -errno of pipe(2) or fork(2); -EINPROGRESS */
+	/* 0, -ETIMEDOUT, -EIO when the process died, else -errno of pipe(2) or fork(2); -EINPROGRESS */
 	int error;
 };
 
@@ -25,14 +25,15 @@ struct fanout_patience {
 };
 
 /**
- * fanout_run() - run @work once for each job, each in a process of its own, all side by side
+ * fanout_run() - run @work once for each job, all side by side
  * @size:	of each result, at most FANOUT_RESULT_MAX
- * @work:	fills a zeroed result; gets the root and nothing else of ours
+ * @work:	fills a zeroed result, in a thread of its own; gets the root and nothing else of ours
  * @patience:	NULL to wait for all until the deadline
  *
- * A transfer on a broken bus sleeps in the kernel, where no signal ends it. A thread that does
- * would keep our own process from ever ending; a process of its own session, with none of our
- * descriptors, is killed at the deadline and left behind.
+ * A transfer on a broken bus sleeps in the kernel, where no signal ends it. A thread of ours that
+ * does would keep our own process from ever ending. So the threads are those of another process,
+ * with a session of its own and none of our descriptors, which is killed at the deadline and left
+ * behind. One for all: a fork costs more than all that a bus in order is asked.
  */
 void fanout_run(struct fanout_job *jobs, size_t nr, size_t size, int rootfd,
 		void (*work)(int rootfd, const void *arg, void *result), int timeout_ms,

@@ -9,7 +9,7 @@
 #include "helpers/display/fanout.h"
 #include "lib/deadline.h"
 
-enum behaviour { ANSWER, SLOW, HANG, DIE, LOOK_AROUND };
+enum behaviour { ANSWER, SLOW, HANG, DIE, DIE_LATER, LOOK_AROUND };
 
 struct answer {
 	int value;
@@ -31,6 +31,9 @@ static void work(int rootfd, const void *arg, void *result)
 		(void)signal(SIGTERM, SIG_IGN);
 		for (;;)
 			(void)pause();
+	case DIE_LATER:
+		(void)poll(NULL, 0, 300);
+		_exit(3);
 	case DIE:
 		_exit(3);
 	case LOOK_AROUND:
@@ -137,9 +140,9 @@ static void when_there_is_enough_one_that_hangs_costs_a_moment(void **state)
 	assert_true(waitpid(-1, NULL, 0) > 0 || errno == ECHILD);
 }
 
-static void one_that_dies_is_eio_at_once(void **state)
+static void when_the_process_dies_what_is_not_answered_is_eio_at_once(void **state)
 {
-	static const enum behaviour behaviours[] = { DIE, ANSWER };
+	static const enum behaviour behaviours[] = { DIE, HANG };
 	struct fanout_job jobs[2];
 	struct answer answers[2];
 	long long start = now_ms();
@@ -147,8 +150,24 @@ static void one_that_dies_is_eio_at_once(void **state)
 	(void)state;
 	run(behaviours, 2, answers, jobs, 20000);
 	assert_true(now_ms() - start < 10000);
-	assert_int_equal(jobs[0].error, -EIO);
-	assert_int_equal(jobs[1].error, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(jobs[i].error, -EIO);
+		assert_int_equal(answers[i].value, 0);
+	}
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+static void what_was_answered_before_the_process_dies_is_kept(void **state)
+{
+	static const enum behaviour behaviours[] = { ANSWER, DIE_LATER };
+	struct fanout_job jobs[2];
+	struct answer answers[2];
+
+	(void)state;
+	run(behaviours, 2, answers, jobs, 20000);
+	assert_int_equal(jobs[0].error, 0);
+	assert_int_equal(answers[0].value, 42);
+	assert_int_equal(jobs[1].error, -EIO);
 }
 
 static void a_child_has_a_session_of_its_own_and_nothing_of_ours(void **state)
@@ -180,7 +199,8 @@ int main(void)
 		cmocka_unit_test(slow_jobs_run_side_by_side),
 		cmocka_unit_test(one_that_hangs_costs_the_deadline_and_not_the_others_answers),
 		cmocka_unit_test(when_there_is_enough_one_that_hangs_costs_a_moment),
-		cmocka_unit_test(one_that_dies_is_eio_at_once),
+		cmocka_unit_test(when_the_process_dies_what_is_not_answered_is_eio_at_once),
+		cmocka_unit_test(what_was_answered_before_the_process_dies_is_kept),
 		cmocka_unit_test(a_child_has_a_session_of_its_own_and_nothing_of_ours),
 		cmocka_unit_test(no_jobs_at_all_are_fine),
 	};
