@@ -110,26 +110,68 @@ static bool is_display_device(int rootfd, const struct pciaddr *addr)
 	return class >> 16 == CLASS_DISPLAY || class >> 16 == CLASS_DOCKING;
 }
 
-/* The connector whose ddc link leads to this bus: HDMI and DVI, where the bus is the GPU's child */
-static int find_connector(int rootfd, unsigned int number, char ret[static CONNECTOR_LEN])
+/* A connector and the bus its ddc link leads to: HDMI and DVI, where the bus is the GPU's child */
+struct ddc_link {
+	char connector[CONNECTOR_LEN];
+	unsigned int bus;
+};
+
+/* Read once for all buses, when the first one needs them */
+struct ddc_links {
+	bool read;
+	struct ddc_link *links;
+	size_t nr;
+};
+
+static void ddc_links_free(struct ddc_links *links)
+{
+	free(links->links);
+}
+#define _cleanup_ddc_links_ _cleanup_(ddc_links_free)
+
+/* Return: 1 with @ret filled, 0 it has none */
+static int read_ddc_link(int rootfd, const char *connector, struct ddc_link *ret)
+{
+	char path[128], target[64];
+
+	if (!is_connector(connector) ||
+	    path_format(path, sizeof(path), "sys/class/drm/%s/ddc", connector) < 0 ||
+	    attr_link(rootfd, path, target, sizeof(target)) < 0 ||
+	    strncmp(target, "i2c-", 4) != 0 || parse_uint(target + 4, 10, UINT_MAX, &ret->bus) < 0)
+		return 0;
+	(void)snprintf(ret->connector, sizeof(ret->connector), "%s", connector);
+	return 1;
+}
+
+static int read_ddc_links(int rootfd, struct ddc_links *links)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	char wanted[32], path[128], target[64];
 	int r = attr_list(rootfd, "sys/class/drm", &names);
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	(void)snprintf(wanted, sizeof(wanted), "i2c-%u", number);
-	for (size_t i = 0; i < names.nr; i++) {
-		if (!is_connector(names.names[i]) ||
-		    path_format(path, sizeof(path), "sys/class/drm/%s/ddc", names.names[i]) < 0 ||
-		    attr_link(rootfd, path, target, sizeof(target)) < 0 ||
-		    strcmp(target, wanted) != 0)
-			continue;
-		(void)snprintf(ret, CONNECTOR_LEN, "%s", names.names[i]);
-		return 0;
-	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	links->links = calloc(names.nr + 1, sizeof(*links->links));
+	if (!links->links)
+		return -ENOMEM;
+	for (size_t i = 0; i < names.nr; i++)
+		links->nr +=
+			(size_t)read_ddc_link(rootfd, names.names[i], &links->links[links->nr]);
+	links->read = true;
 	return 0;
+}
+
+static int find_connector(int rootfd, struct ddc_links *links, unsigned int number,
+			  char ret[static CONNECTOR_LEN])
+{
+	int r = links->read ? 0 : read_ddc_links(rootfd, links);
+
+	for (size_t i = 0; r == 0 && i < links->nr; i++) {
+		if (links->links[i].bus != number)
+			continue;
+		memcpy(ret, links->links[i].connector, CONNECTOR_LEN);
+		break;
+	}
+	return r;
 }
 
 static bool is_claimed(const struct claim *claim, const struct pciaddr *addr)
@@ -145,8 +187,8 @@ static bool is_claimed(const struct claim *claim, const struct pciaddr *addr)
 }
 
 /* Return: 1 with @ret filled, 0 no bus for a monitor, else -errno */
-static int look_at(int rootfd, const struct claim *claim, bool claimed, unsigned int number,
-		   struct bus *ret)
+static int look_at(int rootfd, const struct claim *claim, bool claimed, struct ddc_links *links,
+		   unsigned int number, struct bus *ret)
 {
 	struct place place;
 	int r = bus_place(rootfd, number, &place);
@@ -159,7 +201,7 @@ static int look_at(int rootfd, const struct claim *claim, bool claimed, unsigned
 	*ret = (struct bus){ .number = number };
 	memcpy(ret->connector, place.connector, sizeof(ret->connector));
 	if (!ret->connector[0])
-		r = find_connector(rootfd, number, ret->connector);
+		r = find_connector(rootfd, links, number, ret->connector);
 	if (r < 0)
 		return r;
 	return ret->connector[0] || (place.on_pci && is_display_device(rootfd, &place.addr));
@@ -167,9 +209,10 @@ static int look_at(int rootfd, const struct claim *claim, bool claimed, unsigned
 
 int bus_is_display(int rootfd, unsigned int number)
 {
+	_cleanup_ddc_links_ struct ddc_links links = { 0 };
 	struct bus bus;
 
-	return look_at(rootfd, NULL, false, number, &bus);
+	return look_at(rootfd, NULL, false, &links, number, &bus);
 }
 
 static int compare_buses(const void *a, const void *b)
@@ -182,6 +225,7 @@ static int compare_buses(const void *a, const void *b)
 static int find(int rootfd, const struct claim *claim, bool claimed, struct bus_list *ret)
 {
 	_cleanup_bus_list_ struct bus_list list = { 0 };
+	_cleanup_ddc_links_ struct ddc_links links = { 0 };
 	_cleanup_strlist_ struct strlist names = { 0 };
 	unsigned int number;
 	int r = attr_list(rootfd, DEVICES, &names);
@@ -196,7 +240,7 @@ static int find(int rootfd, const struct claim *claim, bool claimed, struct bus_
 		if (strncmp(names.names[i], "i2c-", 4) != 0 ||
 		    parse_uint(names.names[i] + 4, 10, UINT_MAX, &number) < 0)
 			continue;
-		r = look_at(rootfd, claim, claimed, number, &list.buses[list.nr]);
+		r = look_at(rootfd, claim, claimed, &links, number, &list.buses[list.nr]);
 		if (r < 0)
 			return r;
 		list.nr += (size_t)r;
