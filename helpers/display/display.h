@@ -17,14 +17,16 @@
  * apply, in `started`, only notes what is wanted and forks one switcher for each monitor: a start
  * never waits for a monitor. The switcher
  *
- *	1. registers in the journal, under the helper's lock, and goes if what is wanted is not
- *	   there any more: undo was faster;
+ *	1. finds the monitor's bus, all buses being asked side by side;
  *	2. waits until the guest can show something (delay_ms), QEMU's end ending it;
- *	3. finds the monitor's bus, all buses being asked side by side;
- *	4. records bus, host's input and guest's input, under the lock again;
- *	5. switches, again with growing gaps, until timeout_ms has passed;
- *	6. looks now and then, for the rest of that time, whether the monitor has fallen back by
+ *	3. records bus, host's input and guest's input, under the helper's lock, and goes if what
+ *	   is wanted is not there any more: undo was faster;
+ *	4. switches, again with growing gaps, until timeout_ms has passed;
+ *	5. looks now and then, for the rest of that time, whether the monitor has fallen back by
  *	   itself, as those do that find no signal, or is deaf to the host's cable now.
+ *
+ * Before it waits for anything, and at the latest with 3., it registers in the journal, so that
+ * undo can end it.
  *
  * undo ends the switchers, and writes the host's input to every bus that was recorded: blind,
  * because many monitors answer on their active input only. Buses are written side by side, each

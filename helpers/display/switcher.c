@@ -67,20 +67,28 @@ static int journal_lock(const struct switcher *switcher, struct journal *ret)
 	return r < 0 ? r : TAKE_FD(lock);
 }
 
-/* From here on undo knows whom to end */
-static int enroll(const struct switcher *switcher)
+/* From here on undo knows whom to end. Until then it need not: nothing is written before */
+static int enroll_in(struct switcher *switcher, struct journal *journal)
+{
+	struct process self;
+	int r = switcher->enrolled ? 0 : process_identify(switcher->ctx->rootfd, getpid(), &self);
+
+	if (r < 0 || switcher->enrolled)
+		return r;
+	r = record_switcher(journal, switcher->display->section, &self);
+	switcher->enrolled = r >= 0;
+	return r < 0 ? r : 0;
+}
+
+static int enroll(struct switcher *switcher)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
-	_cleanup_close_ int lock = journal_lock(switcher, &journal);
-	struct process self;
-	int r;
+	_cleanup_close_ int lock = -1;
 
-	if (lock < 0)
-		return lock;
-	r = process_identify(switcher->ctx->rootfd, getpid(), &self);
-	if (r == 0)
-		r = record_switcher(&journal, switcher->display->section, &self);
-	return r < 0 ? r : 0;
+	if (switcher->enrolled)
+		return 0;
+	lock = journal_lock(switcher, &journal);
+	return lock < 0 ? lock : enroll_in(switcher, &journal);
 }
 
 int switcher_wait(const struct switcher *switcher, int ms)
@@ -125,22 +133,33 @@ static void give_another_chance(struct bus_list *list)
 		list->buses[i].hung = false;
 }
 
+/* i2c-dev may have to be loaded first */
+static int find_buses(struct switcher *switcher)
+{
+	int rootfd = switcher->ctx->rootfd;
+	int r = buses_are_ready(rootfd) ? 0 : enroll(switcher);
+
+	if (r == 0)
+		r = buses_ready(rootfd, MODULE_MS);
+	return r < 0 ? r : buses_find(rootfd, &switcher->ctx->claim, &switcher->buses);
+}
+
 /* Until it is found: a monitor that sleeps, or has just lost its signal, needs a while */
 static int look(struct switcher *switcher)
 {
 	int gap = LOOK_MIN_MS, chances = CHANCES, left, r;
 	bool noted = false;
 
-	r = buses_ready(switcher->ctx->rootfd, MODULE_MS);
-	if (r == 0)
-		r = buses_find(switcher->ctx->rootfd, &switcher->ctx->claim, &switcher->buses);
+	r = find_buses(switcher);
 	if (r < 0)
 		return r;
 	while ((r = look_once(switcher)) == -ENOENT) {
 		left = deadline_left(switcher->deadline);
 		if (left == 0)
 			return -ENODEV;
-		r = noted ? 0 : note_late(switcher);
+		r = enroll(switcher);
+		if (r == 0 && !noted)
+			r = note_late(switcher);
 		noted = true;
 		if (r == 0)
 			r = switcher_wait(switcher, left < gap ? left : gap);
@@ -205,7 +224,7 @@ static int is_taken(const struct switcher *switcher, unsigned int bus)
 	return r;
 }
 
-static int announce(const struct switcher *switcher, unsigned int bus, int host)
+static int announce(struct switcher *switcher, unsigned int bus, int host)
 {
 	const struct switch_record record = {
 		.bus = bus,
@@ -220,7 +239,9 @@ static int announce(const struct switcher *switcher, unsigned int bus, int host)
 
 	if (lock < 0)
 		return lock;
-	r = record_switch(&journal, &record);
+	r = enroll_in(switcher, &journal);
+	if (r == 0)
+		r = record_switch(&journal, &record);
 	return r < 0 ? r : 0;
 }
 
@@ -232,7 +253,7 @@ int switcher_write(const struct switcher *switcher, unsigned int bus)
 				 (uint8_t)display->guest_input, switcher->deadline, switcher->qemu);
 }
 
-static int switch_over(const struct switcher *switcher, unsigned int bus, int host)
+static int switch_over(struct switcher *switcher, unsigned int bus, int host)
 {
 	const struct display *display = switcher->display;
 	int r = announce(switcher, bus, host);
@@ -281,17 +302,22 @@ static void complain(const struct switcher *switcher, int error)
 			switcher->display->guest_input, what);
 }
 
+/* While the guest is still black; undo must not have to wait as long */
+static int wait_until(struct switcher *switcher, long long due)
+{
+	int r = deadline_left(due) > 0 ? enroll(switcher) : 0;
+
+	return r < 0 ? r : switcher_wait(switcher, deadline_left(due));
+}
+
 static int work(struct switcher *switcher)
 {
 	const struct display *display = switcher->display;
 	long long due = deadline_in(display->delay_ms);
 	unsigned int bus;
-	int index, host, r = enroll(switcher);
+	int index, host, r;
 
 	switcher->deadline = due + display->timeout_ms;
-	if (r < 0)
-		return r;
-	/* While the guest is still black */
 	index = look(switcher);
 	if (index < 0)
 		return index;
@@ -302,7 +328,7 @@ static int work(struct switcher *switcher)
 	host = host_input(switcher, (size_t)index);
 	if (host < 0)
 		return host;
-	r = switcher_wait(switcher, deadline_left(due));
+	r = wait_until(switcher, due);
 	if (r == 0)
 		r = switch_over(switcher, bus, host);
 	if (r == 0)

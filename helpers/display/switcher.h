@@ -9,6 +9,7 @@ struct switcher {
 	const struct display *display;
 	char *guest; /* printable */
 	int qemu;    /* pidfd */
+	bool enrolled;
 	long long deadline;
 	struct bus_list buses;
 };
