@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "../lib/attr.h"
+#include "../lib/log.h"
 #include "../lib/spawn.h"
 #include "../lib/state.h"
 
@@ -26,8 +27,9 @@ static int take_lock(struct helper_ctx *ctx)
 	return r < 0 ? r : state_lock(ctx->dirfd, lock, deadline_left(ctx->deadline));
 }
 
-_printf_(2, 0) static void say(const char *guest, const char *fmt, va_list args)
+_printf_(2, 0) static void say(const struct helper_ctx *ctx, const char *fmt, va_list args)
 {
+	const char *guest = ctx->claim.guest;
 	_cleanup_free_ char *name = NULL;
 	_cleanup_free_ char *text = NULL;
 
@@ -37,7 +39,10 @@ _printf_(2, 0) static void say(const char *guest, const char *fmt, va_list args)
 	}
 	if (guest && text_printable(guest, &name) < 0)
 		return;
-	(void)fprintf(stderr, "usher: %s%s%s\n", name ?: "", name ? ": " : "", text);
+	if (ctx->detached)
+		log_line(ctx->rootfd, LOG_WARNING, "%s%s%s", name ?: "", name ? ": " : "", text);
+	else
+		(void)fprintf(stderr, "usher: %s%s%s\n", name ?: "", name ? ": " : "", text);
 }
 
 void helper_say(const struct helper_ctx *ctx, const char *fmt, ...)
@@ -45,7 +50,7 @@ void helper_say(const struct helper_ctx *ctx, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	say(ctx->claim.guest, fmt, args);
+	say(ctx, fmt, args);
 	va_end(args);
 }
 

@@ -22,6 +22,7 @@ struct helper_ctx {
 	int statefd; /* run/usher; -1 when there is none or the claim lies elsewhere */
 	int dirfd;   /* the claim's own directory */
 	bool dry_run;
+	bool detached;	    /* nobody reads stderr: helper_say() goes to the log */
 	long long deadline; /* the verb must have ended by then: lib/deadline.h */
 	struct claim claim;
 };
@@ -69,7 +70,7 @@ int helper_main(int argc, char **argv, const struct helper *helper);
  */
 bool helper_in_start(const struct helper_ctx *ctx);
 
-/** helper_say() - one line on stderr, "usher: GUEST: ..." */
+/** helper_say() - one line on stderr, "usher: GUEST: ...", or in the log when detached */
 void helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);
 
 /**

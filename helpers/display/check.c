@@ -3,14 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../lib/spawn.h"
 #include "../../lib/text.h"
 #include "display.h"
-
-/*
- * In prepare the start waits for check: an EDID that is read in the normal time (13 ms at 100 kHz)
- * is in by then; a bus that hangs is not waited for, and DDC/CI with its pauses not tried.
- */
-#define PREPARE_MS 30
 
 static bool is_required(const struct claim *claim)
 {
@@ -24,7 +19,6 @@ static bool is_required(const struct claim *claim)
 /* What check looks at */
 struct look {
 	const struct helper_ctx *ctx;
-	bool hurried;		   /* a start waits for it */
 	struct survey host, guest; /* the host's buses, and those of the guest's devices */
 	struct journal journal;
 };
@@ -158,15 +152,6 @@ static int check_found(const struct look *look, const struct display *display, s
 	return tell_silent_found(look, display, index);
 }
 
-/* A bus that did not answer in the short time of prepare is no reason to complain */
-static bool any_hung(const struct survey *survey)
-{
-	for (size_t i = 0; i < survey->list.nr; i++)
-		if (survey->list.buses[i].hung)
-			return true;
-	return false;
-}
-
 static void tell_missing(const struct look *look, const struct display *display)
 {
 	int twin = monitor_find(&look->guest.list, look->guest.probes, display->monitor);
@@ -191,8 +176,6 @@ static int check_one(const struct look *look, const struct display *display)
 
 	if (index >= 0)
 		return check_found(look, display, (size_t)index);
-	if (look->hurried && any_hung(&look->host))
-		return 0;
 	if (index == -ENOTUNIQ)
 		helper_say(look->ctx,
 			   "[%s] several monitors answer to %s: add the serial, or name the "
@@ -233,11 +216,10 @@ static int ask_guest_inputs(const struct helper_ctx *ctx, const struct display_l
 static int look_around(const struct helper_ctx *ctx, const struct display_list *list,
 		       struct look *look)
 {
-	int r = survey_take(ctx, false, look->hurried ? PREPARE_MS : PROBE_MS, &look->host);
+	int r = survey_take(ctx, false, PROBE_MS, &look->host);
 
-	if (r < 0 || look->hurried)
-		return r;
-	r = ask_inputs(ctx, list, &look->host);
+	if (r == 0)
+		r = ask_inputs(ctx, list, &look->host);
 	/* In a start, required or not, whoever has them open is in the way of their drivers */
 	if (r == 0 && !helper_in_start(ctx))
 		r = survey_take(ctx, true, PROBE_MS, &look->guest);
@@ -250,10 +232,7 @@ static int look_around(const struct helper_ctx *ctx, const struct display_list *
 
 static enum helper_exit check_all(const struct helper_ctx *ctx, const struct display_list *list)
 {
-	_cleanup_(look_close) struct look look = { .ctx = ctx,
-						   .hurried = helper_in_start(ctx) &&
-							      !is_required(&ctx->claim),
-						   .journal = { .fd = -1 } };
+	_cleanup_(look_close) struct look look = { .ctx = ctx, .journal = { .fd = -1 } };
 	int failed = 0, r = look_around(ctx, list, &look);
 
 	if (r < 0) {
@@ -263,6 +242,27 @@ static enum helper_exit check_all(const struct helper_ctx *ctx, const struct dis
 	for (size_t i = 0; i < list->nr; i++)
 		failed += check_one(&look, &list->displays[i]) < 0;
 	return failed ? HELPER_FAILED : HELPER_DONE;
+}
+
+/*
+ * A start does not wait for what a monitor has to say, however long it takes; the log has it. Nor
+ * is it to be held up by a bus that hangs.
+ */
+static enum helper_exit check_aside(struct helper_ctx *ctx, const struct display_list *list)
+{
+	const int keep[] = { ctx->rootfd, ctx->dirfd, ctx->statefd };
+	/* A claim may lie elsewhere, where there is no run/usher */
+	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep) - (ctx->statefd < 0));
+
+	if (pid < 0) {
+		helper_say(ctx, "cannot look for monitors: %s", strerror(-pid));
+		return HELPER_FAILED;
+	}
+	if (pid > 0)
+		return HELPER_DONE;
+	ctx->detached = true;
+	(void)check_all(ctx, list);
+	_exit(0);
 }
 
 enum helper_exit display_check(struct helper_ctx *ctx)
@@ -276,7 +276,8 @@ enum helper_exit display_check(struct helper_ctx *ctx)
 		return HELPER_FAILED;
 	}
 	if (buses_are_ready(ctx->rootfd))
-		return check_all(ctx, &list);
+		return helper_in_start(ctx) && !is_required(&ctx->claim) ? check_aside(ctx, &list)
+									 : check_all(ctx, &list);
 	/* apply loads it; check changes nothing */
 	if (!helper_in_start(ctx))
 		helper_say(ctx,

@@ -180,6 +180,12 @@ static void wait_switchers(void)
 			(void)poll(NULL, 0, 5);
 }
 
+/* The one child that a check in a start leaves behind; QEMU lives on */
+static void wait_looker(void)
+{
+	assert_true(waitpid(-1, NULL, 0) > 0);
+}
+
 static bool exists(const char *path)
 {
 	return attr_exists(tree->rootfd, path) == 1;
@@ -675,8 +681,9 @@ static void a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it(void *
 	second = start_qemu();
 	write_claim_of(UUID2, "linux", "running", &second, SECOND "shared = no\n");
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run_for(UUID2, "check", false)), HELPER_FAILED);
-	assert_string_equal(said, "usher: linux: [display] monitor DEL shows guest win11: shut that "
-				  "guest down first, or set shared = yes\n");
+	assert_string_equal(said,
+			    "usher: linux: [display] monitor DEL shows guest win11: shut that "
+			    "guest down first, or set shared = yes\n");
 	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
 	assert_true(wait_log("linux: monitor DEL: left to guest win11, as shared = no has it\n"));
 	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
@@ -708,8 +715,9 @@ static void one_that_falls_back_for_good_is_told_of(void **state)
 			       "delay_ms = 0\ntimeout_ms = 4100\n");
 	monitor->falls_back = 100;
 	assert_int_equal(run("apply"), HELPER_DONE);
-	assert_true(wait_log("monitor DEL: it falls back by itself: the guest's input has no signal; "
-			     "raise delay, or see that the guest's cable is in input 17\n"));
+	assert_true(
+		wait_log("monitor DEL: it falls back by itself: the guest's input has no signal; "
+			 "raise delay, or see that the guest's cable is in input 17\n"));
 }
 
 static void what_the_user_chose_after_the_switch_is_left_alone(void **state)
@@ -731,8 +739,7 @@ static void what_the_user_chose_after_the_switch_is_left_alone(void **state)
 /* --- Over the guest's GPU ------------------------------------------------------------------------- */
 
 #define GUEST_GPU "0000:01:00.0"
-#define DEVICES                                                                                    \
-	"[vfio]\ndriver = vfio-pci\ndevice = " GUEST_GPU " 10de:1b80 hostdev unmanaged\n"
+#define DEVICES	  "[vfio]\ndriver = vfio-pci\ndevice = " GUEST_GPU " 10de:1b80 hostdev unmanaged\n"
 
 static struct fake_monitor *twin;
 
@@ -756,8 +763,9 @@ static void a_deaf_monitor_comes_back_over_the_guests_gpu(void **state)
 			       "host_input = 15\ndelay_ms = 0\ntimeout_ms = 2100\n" DEVICES);
 	assert_int_equal(run("apply"), HELPER_DONE);
 	assert_true(wait_input(monitor, 17));
-	assert_true(wait_log("it answers on its active input only: since it shows the guest, i2c-5 is "
-			     "deaf"));
+	assert_true(
+		wait_log("it answers on its active input only: since it shows the guest, i2c-5 is "
+			 "deaf"));
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
 	assert_non_null(strstr(said, "[display left] monitor DEL:a0c4:JK9X answers on its active "
 				     "input only: since it shows the guest, i2c-5 is deaf"));
@@ -776,7 +784,8 @@ static void a_deaf_monitor_comes_back_over_the_guests_gpu(void **state)
 	assert_string_equal(said, "");
 	assert_int_equal(monitor->input, 15);
 	assert_int_equal(twin->sets, 1);
-	assert_true(wait_log("[display left] input 15 written back on i2c-9, of the guest's device"));
+	assert_true(
+		wait_log("[display left] input 15 written back on i2c-9, of the guest's device"));
 	assert_false(exists(JOURNAL));
 }
 
@@ -824,7 +833,8 @@ static void one_that_is_nowhere_is_let_go(void **state)
 	monitor->there = false;
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
 	assert_string_equal(said, "");
-	assert_non_null(strstr(log_text(), "no bus leads to the monitor, to give it input 15 back"));
+	assert_non_null(
+		strstr(log_text(), "no bus leads to the monitor, to give it input 15 back"));
 	assert_false(exists(JOURNAL));
 }
 
@@ -848,24 +858,25 @@ static void check_tells_from_both_cables_who_answers_on_the_active_input_only(vo
 	(void)state;
 	add_twin();
 	/* As somebody has printed it: who made it is gone */
-	write_claim_of(UUID, "win11", "preparing", &(struct process){ .pid = qemu.pid, .start_time = 1 },
-		       LEFT DEVICES);
+	write_claim_of(UUID, "win11", "preparing",
+		       &(struct process){ .pid = qemu.pid, .start_time = 1 }, LEFT DEVICES);
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
 	assert_string_equal(said, "");
 	monitor->deaf = twin->deaf = true;
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
-	assert_string_equal(said,
-			    "usher: win11: [display left] monitor DEL:a0c4:JK9X answers on its active "
-			    "input only (i2c-5, not i2c-9): once it shows the guest, it hears the host "
-			    "no more; usher switches it back when the guest's GPU is back, until then "
-			    "there are its own buttons\n");
+	assert_string_equal(
+		said, "usher: win11: [display left] monitor DEL:a0c4:JK9X answers on its active "
+		      "input only (i2c-5, not i2c-9): once it shows the guest, it hears the host "
+		      "no more; usher switches it back when the guest's GPU is back, until then "
+		      "there are its own buttons\n");
 	monitor->input = 17;
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
 	assert_non_null(strstr(said, "answers on its active input only (i2c-9, not i2c-5)"));
 	monitor->there = false;
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
-	assert_non_null(strstr(said, "[display left] only i2c-9 leads to monitor DEL:a0c4:JK9X, and the "
-				     "guest takes that device"));
+	assert_non_null(strstr(said,
+			       "[display left] only i2c-9 leads to monitor DEL:a0c4:JK9X, and the "
+			       "guest takes that device"));
 }
 
 static void a_start_never_opens_the_buses_of_the_devices_it_takes(void **state)
@@ -874,7 +885,8 @@ static void a_start_never_opens_the_buses_of_the_devices_it_takes(void **state)
 	add_twin();
 	write_claim("preparing", LEFT DEVICES);
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
-	/* Nor when the step is required, and all the time is there */
+	wait_looker();
+	/* Nor when the step is required, and the start waits for it */
 	required = "display";
 	write_claim("preparing", LEFT DEVICES);
 	required = "";
@@ -932,7 +944,7 @@ static void check_names_what_is_wrong_and_the_cure(void **state)
 	assert_non_null(strstr(said, "several monitors answer to DEL:a0c4:JK9X"));
 }
 
-static void a_start_does_not_wait_for_check(void **state)
+static void a_start_does_not_wait_for_check_and_the_log_has_what_it_finds(void **state)
 {
 	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
 	long long start;
@@ -945,11 +957,25 @@ static void a_start_does_not_wait_for_check(void **state)
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
 	assert_true(now_ms() - start < 1000);
 	assert_string_equal(said, "");
+	assert_true(wait_log("win11: [display left] no monitor DEL:a0c4:JK9X on any of 4 buses"));
+	wait_looker();
 	/* By hand it looks until it knows */
 	write_claim("running", LEFT);
 	start = now_ms();
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
 	assert_true(now_ms() - start >= 1000);
+}
+
+static void a_start_that_requires_the_monitor_waits_and_is_told(void **state)
+{
+	(void)state;
+	monitor->there = false;
+	required = "display";
+	write_claim("preparing", LEFT);
+	required = "";
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "[display left] no monitor DEL:a0c4:JK9X on any of 4 buses"));
+	assert_string_equal(log_text(), "");
 }
 
 static void check_loads_no_module(void **state)
@@ -1040,7 +1066,8 @@ int main(void)
 		display_test(a_start_never_opens_the_buses_of_the_devices_it_takes),
 		display_test(check_is_content_with_a_monitor_that_answers),
 		display_test(check_names_what_is_wrong_and_the_cure),
-		display_test(a_start_does_not_wait_for_check),
+		display_test(a_start_does_not_wait_for_check_and_the_log_has_what_it_finds),
+		display_test(a_start_that_requires_the_monitor_waits_and_is_told),
 		display_test(check_loads_no_module),
 		display_test(list_prints_what_to_paste),
 		display_test(list_says_when_nobody_answers),
