@@ -45,12 +45,12 @@ HELPERS := vfio hugepages cpuset display nosleep seat
 PROGRAMS := usher-hook usher $(HELPERS:%=usher-%)
 
 # A helper's libraries, by folder
-LIBS_vfio := -linih -lpci $(call pkg,libs,libsystemd)
+LIBS_vfio := -l:libinih.a
 LIBS_hugepages := -linih
 LIBS_cpuset := -linih
 LIBS_display := -linih
-LIBS_nosleep := -linih $(call pkg,libs,libsystemd)
-LIBS_seat := -linih $(call pkg,libs,libsystemd)
+LIBS_nosleep := -linih
+LIBS_seat := -linih
 # libvirt, its XML, the picture of the host and the journal are the admin's command's alone
 LIBS_usher := -linih -lpci $(call pkg,libs,libvirt libxml-2.0 hwloc libsystemd)
 XML_CFLAGS := $(call pkg,cflags,libxml-2.0)

@@ -283,21 +283,6 @@ int groups_write_cpus(struct cpuset_job *job, const char *group, const char *fil
  */
 size_t groups_next_ancestor(const char *group, size_t prev, char *buf);
 
-/* --- library.c --- */
-
-/* One shared library; the first of its names that can be loaded is taken */
-struct library {
-	const char *sonames[4]; /* NULL at the end */
-	void *handle;
-};
-
-/**
- * library_symbol() - a function of a library that is loaded when it is first asked for
- *
- * Return: NULL when there is no such library, or none with that name in it
- */
-void *library_symbol(struct library *library, const char *name);
-
 /* --- hierarchy.c: libcgroup, which knows only the real root directory --- */
 
 /** hierarchy_is_ours() - is the root directory "/". Return: 1 or 0 */

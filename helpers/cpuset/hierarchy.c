@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/library.h"
 #include "cpuset.h"
 
 /*

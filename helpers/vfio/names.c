@@ -5,8 +5,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "../../lib/library.h"
 #include "../../lib/pcidev.h"
 #include "vfio.h"
+
+/* A name is wanted only when something is to be said */
+static struct library libpci = { .sonames = { "libpci.so.3", NULL } };
+
+static struct {
+	__typeof__(pci_alloc) *alloc;
+	__typeof__(pci_cleanup) *cleanup;
+	__typeof__(pci_lookup_name) *lookup_name;
+} pci;
 
 /* The list alone: no cache in a home directory, no udev, no question to the network */
 #define LOOKUP_FLAGS (PCI_LOOKUP_NO_NUMBERS | PCI_LOOKUP_NO_HWDB)
@@ -28,14 +38,21 @@ _printf_(1, 2) static void be_quiet(char *fmt, ...)
 }
 /* NOLINTEND(readability-non-const-parameter) */
 
+#define SYMBOL(name) (pci.name = (__typeof__(pci.name))library_symbol(&libpci, "pci_" #name))
+
 /*
  * pci_init() and pci_scan_bus() are left out on purpose: they would look at the real /sys, also
  * when the root is another tree.
+ *
+ * Return: NULL without libpci
  */
 static struct pci_access *list_open(void)
 {
-	struct pci_access *list = pci_alloc();
+	struct pci_access *list;
 
+	if (!SYMBOL(alloc) || !SYMBOL(cleanup) || !SYMBOL(lookup_name))
+		return NULL;
+	list = pci.alloc();
 	list->error = list_damaged;
 	list->warning = be_quiet;
 	list->debug = be_quiet;
@@ -50,9 +67,9 @@ static void describe(struct pci_access *list, const struct pciid *id, char *buf,
 
 	if (setjmp(damaged))
 		return;
-	v = pci_lookup_name(list, vendor, sizeof(vendor), LOOKUP_FLAGS | PCI_LOOKUP_VENDOR,
+	v = pci.lookup_name(list, vendor, sizeof(vendor), LOOKUP_FLAGS | PCI_LOOKUP_VENDOR,
 			    id->vendor);
-	d = pci_lookup_name(list, device, sizeof(device), LOOKUP_FLAGS | PCI_LOOKUP_DEVICE,
+	d = pci.lookup_name(list, device, sizeof(device), LOOKUP_FLAGS | PCI_LOOKUP_DEVICE,
 			    id->vendor, id->device);
 	if (v && d)
 		(void)snprintf(buf, size, "%s %s", v, d);
@@ -65,8 +82,10 @@ void pci_describe(const struct pciid *id, char *buf, size_t size)
 	struct pci_access *list = list_open();
 
 	(void)snprintf(buf, size, "%04x:%04x", id->vendor, id->device);
+	if (!list)
+		return;
 	describe(list, id, buf, size);
-	pci_cleanup(list);
+	pci.cleanup(list);
 }
 
 void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid *id, char *buf,

@@ -9,6 +9,7 @@
 #include <libcgroup.h>
 
 #include "helpers/cpuset/cpuset.h"
+#include "lib/library.h"
 
 static struct {
 	int init, find, modify, last_errno; /* what libcgroup returns */

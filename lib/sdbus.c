@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/cpuset/sdbus.c - what lib/sysbus.c calls of libsystemd, loaded when it is first called */
+/* lib/sdbus.c - what lib/sysbus.c calls of libsystemd, loaded when it is first called */
 #include <errno.h>
 #include <stdarg.h>
 #include <systemd/sd-bus.h>
 
-#include "cpuset.h"
+#include "library.h"
 
 static struct library libsystemd = { .sonames = { "libsystemd.so.0", NULL } };
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/cpuset/library.c - libraries that are loaded when they are first needed */
-#include <dlfcn.h>
+/* lib/library.c - shared libraries that are loaded when they are first needed */
+#include "library.h"
 
-#include "cpuset.h"
+#include <dlfcn.h>
+#include <stddef.h>
 
 /*
- * A partition needs neither libcgroup nor libsystemd. To load and relocate the two, with what they
- * need themselves, takes as long as all the rest of an apply.
+ * A partition needs neither libcgroup nor libsystemd, a device that changes drivers neither
+ * libsystemd nor a name. To load and relocate such a library, with what it needs itself, takes as
+ * long as much of what the program is there for.
  * Seen on: Debian 12, 0.55 ms of 1.3 ms; twice the time in an emulated machine
  */
 

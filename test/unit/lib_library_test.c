@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test/unit/cpuset_library_test.c - libraries that are loaded when they are first needed
+ * test/unit/lib_library_test.c - libraries that are loaded when they are first needed
  *
  * wraps: dlopen
  */
@@ -9,7 +9,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include "helpers/cpuset/cpuset.h"
+#include "lib/cpulist.h"
+#include "lib/library.h"
 #include "lib/sysbus.h"
 
 static bool no_library;
