@@ -273,7 +273,10 @@ static int add_words(const struct plan *plan)
 {
 	static const struct {
 		const char *key, *dflt;
-	} keys[] = { { "in_use", "refuse" }, { "give_back", "host" }, { "reset", "auto" } };
+	} keys[] = { { "in_use", "refuse" },
+		     { "give_back", "host" },
+		     { "reset", "auto" },
+		     { "bars", "auto" } };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++) {

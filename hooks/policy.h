@@ -47,6 +47,7 @@ enum policy_type {
 	POLICY_INPUT,	    /* an input's name or its VCP 0x60 value */
 	POLICY_I2C_ADDRESS, /* 0x00 to 0xff */
 	POLICY_SIZE,	    /* "512M", "2 GiB"; a bare number is KiB; up to POLICY_SIZE_MAX_KIB */
+	POLICY_BARS,	    /* BAR:SIZE; blanks or commas between */
 	POLICY_NR_TYPES,
 };
 

@@ -167,6 +167,14 @@ static int is_size(const struct policy_key *row, const char *value)
 	return parse_size_kib(value, &kib) < 0 || kib > POLICY_SIZE_MAX_KIB ? -EINVAL : 0;
 }
 
+static int is_bar(const struct policy_key *row, const char *value)
+{
+	struct pcibar bar;
+
+	(void)row;
+	return pcibar_parse(value, &bar);
+}
+
 static int is_connector_char(int c)
 {
 	return isalnum(c) || c == '-';
@@ -234,6 +242,7 @@ static const struct grammar {
 	[POLICY_INPUT] = { is_input, NULL,
 			   "no input like dp1, hdmi2 or usb-c, and no number from 0 to 255" },
 	[POLICY_I2C_ADDRESS] = { is_byte, NULL, "no number from 0x00 to 0xff" },
+	[POLICY_BARS] = { is_bar, POLICY_BLANKS, "no BAR and size like 0:256M, a power of two" },
 	[POLICY_SIZE] = { is_size, NULL, "no size like 512M or 2G, 1 TiB at most" },
 };
 
@@ -312,7 +321,7 @@ static int check_list(const struct policy_key *row, const char *value, struct po
 	int r = text_split(value, grammars[row->type].ends, &words);
 
 	if (r == 0 && words.nr == 1 && strcmp(words.names[0], "none") == 0 &&
-	    row->type != POLICY_EXPECT)
+	    row->type != POLICY_EXPECT && row->type != POLICY_BARS)
 		return 0;
 	if (r == 0 && words.nr > 1)
 		r = check_alone(&words, err);

@@ -30,6 +30,7 @@
  *	in_use = force			refuse (when missing) stop-seat force
  *	give_back = vfio		host (when missing) vfio render
  *	reset = flr			auto (when missing) flr bus pm device_specific none
+ *	bars = 0:256M 2:8M		BARs and their sizes in the guest
  *	disk = rw /dev/disk/by-id/x sdb	ro rw shared, path, the kernel's name when it is there; repeated
  *	[hugepages]			only when the guest has pages
  *	timeout_ms = 30000

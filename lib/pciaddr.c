@@ -80,3 +80,19 @@ int pciid_parse(const char *text, struct pciid *ret)
 	*ret = id;
 	return 0;
 }
+
+int pcibar_parse(const char *text, struct pcibar *ret)
+{
+	unsigned long long kib;
+	unsigned int size = 0;
+
+	if (*text < '0' || *text >= '0' + PCIBAR_NR || text[1] != ':' ||
+	    parse_size_kib(text + 2, &kib) < 0)
+		return -EINVAL;
+	while (size < 43 && kib > 1024ULL << size)
+		size++;
+	if (kib != 1024ULL << size)
+		return -EINVAL;
+	*ret = (struct pcibar){ .bar = (unsigned int)(*text - '0'), .size = size };
+	return 0;
+}

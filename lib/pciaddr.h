@@ -22,6 +22,15 @@ struct pciid {
 	unsigned int device; /* 0 to 0xffff */
 };
 
+/* A device has this many BARs, its ROM aside */
+#define PCIBAR_NR 6
+
+/* A size for one of them */
+struct pcibar {
+	unsigned int bar;  /* 0 to PCIBAR_NR - 1 */
+	unsigned int size; /* as the kernel counts: 2 to the power of it, in MiB */
+};
+
 /**
  * pciaddr_parse() - "0000:01:00.0", or "01:00.0" for domain 0, as lspci prints them
  *
@@ -44,3 +53,11 @@ bool pciaddr_same_slot(const struct pciaddr *a, const struct pciaddr *b);
  * Return: 0, -EINVAL
  */
 int pciid_parse(const char *text, struct pciid *ret) _must_check_;
+
+/**
+ * pcibar_parse() - "0:256M": a BAR and a size that a resizable BAR can have
+ *
+ * Return: 0, -EINVAL
+ * ABI: PCI Express 6.0 section 7.8.6, sizes of 1 MiB to 8 EiB in powers of two
+ */
+int pcibar_parse(const char *text, struct pcibar *ret) _must_check_;

@@ -162,6 +162,8 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	(void)snprintf(job->old_driver, sizeof(job->old_driver), "%s", driver);
 	r = saved_read(worker, job);
 	if (r == 0)
+		r = bars_read(worker, job);
+	if (r == 0)
 		r = remember_family(worker, job, driver);
 	if (r < 0)
 		return job_fail(job, r, "cannot look at %s: %s: see lspci -vs %s", job->name,
@@ -199,6 +201,8 @@ static int bind_act(struct worker *worker, struct vfio_job *job)
 		r = write_override(worker, job, job->target);
 	if (r >= 0 && *driver)
 		r = let_go(worker, job, driver);
+	if (r >= 0)
+		r = bars_set(worker, job);
 	return r < 0 ? r : probe(worker, job, job->target);
 }
 
@@ -256,6 +260,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 		r = write_override(worker, job, job->old_driver);
 	if (r >= 0 && *driver)
 		r = unbind(worker, job, driver);
+	if (r >= 0)
+		r = bars_restore(worker, job);
 	if (r >= 0 && *job->old_driver)
 		r = load_driver(worker, job);
 	if (r >= 0 && *job->old_driver)

@@ -261,6 +261,28 @@ static int look_reset(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	return 1;
 }
 
+/* As with the reset: of the card and its sound function one is enough */
+static int look_bars(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		     struct vfio_device *device)
+{
+	for (size_t i = 0; i < claim->nr_bars; i++) {
+		const struct pcibar *bar = &claim->bars[i];
+		int r = bars_can_be(ctx->rootfd, claim, bar);
+
+		if (r > 0)
+			continue;
+		if (r < 0)
+			return look_failed(ctx, device, r);
+		helper_say(ctx,
+			   "no device of the guest has a BAR %u that can be %llu MiB large: see "
+			   "lspci -vvs %s, Resizable BAR (Linux 6.1 or later), and correct bars in "
+			   "[vfio] of the policy",
+			   bar->bar, 1ULL << bar->size, device->name);
+		return 1;
+	}
+	return 0;
+}
+
 static int look_group(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		      struct vfio_device *device)
 {
@@ -296,9 +318,8 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
 static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			    struct vfio_device *device) = {
-	look_stuck,	     look_exists, look_ids,   look_serial,
-	look_serial_unknown, look_bridge, look_iommu, look_group,
-	look_variant,	     look_reset,  look_use,
+	look_stuck, look_exists, look_ids,     look_serial, look_serial_unknown, look_bridge,
+	look_iommu, look_group,	 look_variant, look_reset,  look_bars,		 look_use,
 };
 
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)

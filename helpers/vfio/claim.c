@@ -181,6 +181,38 @@ static int load_words(const struct helper_ctx *ctx, struct vfio_claim *claim)
 	return r < 0 ? r : path_format(claim->reset, sizeof(claim->reset), "%s", reset[r]);
 }
 
+/* Return: 0, -EBADMSG a word is malformed or a BAR named twice, -ENOMEM */
+static int parse_bars(const char *value, struct vfio_claim *claim)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	int r = text_split(value, " \t,", &words);
+
+	if (r == 0 && words.nr > PCIBAR_NR)
+		r = -EBADMSG;
+	for (size_t i = 0; r == 0 && i < words.nr; i++) {
+		if (pcibar_parse(words.names[i], &claim->bars[i]) < 0)
+			return -EBADMSG;
+		for (size_t j = 0; j < i; j++)
+			if (claim->bars[j].bar == claim->bars[i].bar)
+				return -EBADMSG;
+		claim->nr_bars = i + 1;
+	}
+	return r;
+}
+
+static int load_bars(const struct helper_ctx *ctx, struct vfio_claim *claim)
+{
+	const char *value = inidoc_get(&ctx->claim.doc, "vfio", "bars") ?: "";
+	int r = parse_bars(value, claim);
+
+	if (r == -EBADMSG)
+		helper_say(ctx,
+			   "the claim's bars = %s is malformed or names a BAR twice: nothing was "
+			   "touched; correct bars in [vfio] of the policy",
+			   value);
+	return r;
+}
+
 static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)
 {
 	const char *driver = inidoc_get(&ctx->claim.doc, "vfio", "driver") ?: DEFAULT_DRIVER;
@@ -202,6 +234,8 @@ int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
 
 	if (r == 0)
 		r = load_words(ctx, &claim);
+	if (r == 0)
+		r = load_bars(ctx, &claim);
 	if (r == 0)
 		r = load_disks(ctx, &claim);
 	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {

@@ -92,7 +92,9 @@ struct vfio_claim {
 	char driver[DRIVER_NAME_MAX]; /* that takes them: "vfio-pci", or "auto" */
 	enum in_use in_use;
 	enum give_back give_back;
-	char reset[24]; /* the kernel's word, "none", or "" for as it likes */
+	char reset[24];		       /* the kernel's word, "none", or "" for as it likes */
+	struct pcibar bars[PCIBAR_NR]; /* sizes that the guest shall find */
+	size_t nr_bars;
 };
 
 void vfio_claim_free(struct vfio_claim *claim);
@@ -407,6 +409,7 @@ enum saved {
 	SAVED_NETWORK,	/* "systemd-networkd eth0": who configures its interface */
 	SAVED_MODULES,	/* "nvidia_drm nvidia_modeset nvidia": unloaded, the users first */
 	SAVED_SERVICES, /* "nvidia-persistenced.service": stopped */
+	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
 	NR_SAVED,
 };
 
@@ -428,8 +431,10 @@ struct vfio_job {
 	char old_override[DRIVER_NAME_MAX]; /* "" when it was not set */
 	char saved[NR_SAVED][SAVED_MAX];    /* "" for what there was none of */
 	char reset[24];			    /* claim.reset */
-	bool journaled;			    /* the old values are from the journal */
-	size_t unit;			    /* jobs of one number take turns */
+	struct pcibar bars[PCIBAR_NR];	    /* claim.bars */
+	size_t nr_bars;
+	bool journaled; /* the old values are from the journal */
+	size_t unit;	/* jobs of one number take turns */
 	enum job_state state;
 	char text[VFIO_TEXT_MAX]; /* what is to be said of it, "" for nothing */
 };
@@ -579,6 +584,28 @@ int family_unload(struct worker *worker, struct vfio_job *job, const char *drive
 
 /** family_load() - have the modules and services back. Return: as struct vfio_verb */
 int family_load(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/* --- bars.c ---------------------------------------------------------------------------------- */
+
+/** bars_can_be() - is there a device whose BAR can have that size. Return: 1, 0, -ENOMEM */
+int bars_can_be(int rootfd, const struct vfio_claim *claim, const struct pcibar *bar) _must_check_;
+
+/**
+ * bars_read() - the sizes of those BARs that the policy wants otherwise and the device can resize
+ *
+ * Return: 0, -ENAMETOOLONG
+ */
+int bars_read(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** bars_set() - while no driver has the device: the policy's sizes. Return: as struct vfio_verb */
+int bars_set(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * bars_restore() - while no driver has the device: the sizes it had
+ *
+ * Return: 0, also when one could not be restored: that is in the job's text; -ECANCELED, -ENOMEM
+ */
+int bars_restore(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /* --- crew.c --------------------------------------------------------------------------------- */
 

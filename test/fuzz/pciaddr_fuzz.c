@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test/fuzz/pciaddr_fuzz.c - PCI addresses and ids */
+/* test/fuzz/pciaddr_fuzz.c - PCI addresses, ids and BARs */
 
 #include "fuzz.h"
 
@@ -36,11 +36,21 @@ static void check_id(const char *text)
 	CHECK(strcasecmp(formatted, text) == 0);
 }
 
+static void check_bar(const char *text)
+{
+	struct pcibar bar = { 9, 99 };
+	int r = pcibar_parse(text, &bar);
+
+	CHECK(r == 0 || r == -EINVAL);
+	CHECK(r == 0 ? bar.bar < PCIBAR_NR && bar.size <= 43 : bar.bar == 9 && bar.size == 99);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_free_ char *text = fuzz_text(data, size);
 
 	check_addr(text);
 	check_id(text);
+	check_bar(text);
 	return 0;
 }

@@ -195,16 +195,20 @@ static void words_of_the_policy_are_carried_only_when_they_are_not_the_default(v
 {
 	static const char xml[] = DOMAIN(DEVICES(HOSTDEV("0x03", "0x0")));
 	_cleanup_planned_ struct planned dflt =
-		plan(*state, xml, "[vfio]\nin_use = refuse\ngive_back = host\nreset = auto\n");
+		plan(*state, xml,
+		     "[vfio]\nin_use = refuse\ngive_back = host\nreset = auto\nbars = auto\n");
 	_cleanup_planned_ struct planned other =
 		plan(*state, xml,
-		     "[vfio]\ngive_back = render\nreset = device_specific\ndriver = vfio-pci\n");
+		     "[vfio]\ngive_back = render\nreset = device_specific\ndriver = vfio-pci\n"
+		     "bars = 0:256M, 2:8M\n");
 
 	assert_int_equal(dflt.r, 0);
 	assert_int_equal(other.r, 0);
 	assert_null(nth(&dflt.claim, "vfio", "in_use", 0));
 	assert_null(nth(&dflt.claim, "vfio", "give_back", 0));
 	assert_null(nth(&dflt.claim, "vfio", "reset", 0));
+	assert_null(nth(&dflt.claim, "vfio", "bars", 0));
+	assert_string_equal(nth(&other.claim, "vfio", "bars", 0), "0:256M, 2:8M");
 	assert_string_equal(nth(&other.claim, "vfio", "give_back", 0), "render");
 	assert_string_equal(nth(&other.claim, "vfio", "reset", 0), "device_specific");
 	assert_string_equal(nth(&dflt.claim, "vfio", "driver", 0), "auto");

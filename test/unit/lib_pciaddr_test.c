@@ -134,6 +134,42 @@ static void id_refuses_all_else(void **state)
 	assert_int_equal(id.device, 2);
 }
 
+static void bar_reads_its_number_and_a_size(void **state)
+{
+	static const struct {
+		const char *text;
+		struct pcibar bar;
+	} bars[] = {
+		{ "0:1M", { 0, 0 } },	{ "0:256M", { 0, 8 } },	  { "2:8M", { 2, 3 } },
+		{ "5:16G", { 5, 14 } }, { "1:1024", { 1, 0 } },	  { "0:1TiB", { 0, 20 } },
+		{ "4:1g", { 4, 10 } },	{ "3:2048T", { 3, 31 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bars); i++) {
+		struct pcibar bar = { 0 };
+
+		assert_int_equal(pcibar_parse(bars[i].text, &bar), 0);
+		assert_int_equal(bar.bar, bars[i].bar.bar);
+		assert_int_equal(bar.size, bars[i].bar.size);
+	}
+}
+
+static void bar_refuses_what_no_bar_can_be(void **state)
+{
+	static const char *const texts[] = { "",       "0",	  "0:",	    ":1M",    "6:1M",
+					     "00:1M",  "0:0",	  "0:3M",   "0:512K", "0:1",
+					     "0=256M", "a:1M",	  "0:256X", "0: 1M",  "-1:256M",
+					     "0:-1",   "0:1025K", "0:1M " };
+	struct pcibar bar = { 9, 9 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_int_equal(pcibar_parse(texts[i], &bar), -EINVAL);
+	assert_int_equal(bar.bar, 9);
+	assert_int_equal(bar.size, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +180,8 @@ int main(void)
 		cmocka_unit_test(functions_of_one_device_share_a_slot),
 		cmocka_unit_test(id_reads_vendor_and_device),
 		cmocka_unit_test(id_refuses_all_else),
+		cmocka_unit_test(bar_reads_its_number_and_a_size),
+		cmocka_unit_test(bar_refuses_what_no_bar_can_be),
 	};
 
 	return cmocka_run_group_tests_name("lib/pciaddr", tests, NULL, NULL);

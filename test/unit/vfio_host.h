@@ -55,6 +55,8 @@ struct kernel {
 	const char *thief; /* a driver that takes what is probed for vfio-pci */
 	bool lazy;	   /* probe says yes and binds nothing */
 	bool deaf;	   /* unbind says yes and does nothing */
+	bool no_room;	   /* no BAR can be given another size */
+	bool lazy_bars;	   /* resourceN_resize says yes and does nothing */
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
 	void (*on_module_load)(const char *name);
@@ -141,6 +143,41 @@ static inline int kernel_probe(const char *addr)
 	return 0;
 }
 
+/* The range of BAR 0, whose start nobody looks at. ABI: drivers/pci/pci-sysfs.c, resource_show() */
+static inline void set_bar0(const char *addr, unsigned int size)
+{
+	char path[256], text[256];
+
+	device_path(path, sizeof(path), addr, "resource");
+	(void)snprintf(text, sizeof(text),
+		       "0x000000e000000000 0x%016llx 0x000000000014220c\n"
+		       "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+		       "0x00000000fcc00000 0x00000000fcc3ffff 0x0000000000040200\n",
+		       0xe000000000ULL + (1ULL << (size + 20)) - 1);
+	tree_file(host, path, text);
+}
+
+/* ABI: drivers/pci/pci-sysfs.c, __resource_resize_store(); Linux 6.12 */
+static inline int kernel_resize(const char *addr, const char *path, const char *val)
+{
+	unsigned long long sizes = 0;
+	unsigned int size;
+	char text[64];
+
+	if (*driver_of(addr))
+		return -EBUSY;
+	if (attr_read(host->rootfd, path, text, sizeof(text)) < 0 ||
+	    sscanf(text, "%llx", &sizes) != 1 || sscanf(val, "%u", &size) != 1)
+		return -ENOENT;
+	if (kernel->no_room)
+		return -ENOSPC;
+	if (!(sizes >> size & 1))
+		return -EINVAL;
+	if (!kernel->lazy_bars)
+		set_bar0(addr, size);
+	return 0;
+}
+
 static inline int kernel_store(const char *path, const char *val)
 {
 	char addr[32] = "", file[256];
@@ -158,6 +195,8 @@ static inline int kernel_store(const char *path, const char *val)
 			set_driver(addr, "");
 		return 0;
 	}
+	if (strstr(path, "_resize"))
+		return kernel_resize(addr, path, val);
 	device_path(file, sizeof(file), addr, "driver_override");
 	if (strcmp(file, path) != 0 && attr_exists(host->rootfd, path) == 1) {
 		tree_file(host, path, val);
