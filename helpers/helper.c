@@ -82,6 +82,8 @@ bool helper_would(const struct helper_ctx *ctx, const char *fmt, ...)
 
 static void usage_commands(const struct helper *helper, FILE *to)
 {
+	for (size_t i = 0; i < helper->nr_verbs; i++)
+		(void)fprintf(to, "  %s CLAIM  %s\n", helper->verbs[i].name, helper->verbs[i].help);
 	for (size_t i = 0; i < helper->nr_commands; i++) {
 		const struct helper_command *command = &helper->commands[i];
 		int width = fprintf(to, "  %s %s", command->name, command->args);
@@ -278,6 +280,13 @@ static int dispatch(struct helper_ctx *ctx, int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(argv[0], verbs[i].name) == 0)
 			return argc == 2 ? run_verb(ctx, &verbs[i], argv[1]) : usage_error(helper);
+	for (size_t i = 0; i < helper->nr_verbs; i++) {
+		const struct helper_verb *own = &helper->verbs[i];
+		const struct verb verb = { own->name, own->run, helper->apply_timeout_ms, true };
+
+		if (strcmp(argv[0], own->name) == 0)
+			return argc == 2 ? run_verb(ctx, &verb, argv[1]) : usage_error(helper);
+	}
 	return run_command(ctx, argc, argv);
 }
 

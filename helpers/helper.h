@@ -36,6 +36,13 @@ struct helper_command {
 	int (*run)(struct helper_ctx *ctx, int argc, char **argv);
 };
 
+/* One that is as apply: with its time, under the lock, on a claim of run/usher */
+struct helper_verb {
+	const char *name; /* "replug" */
+	const char *help;
+	enum helper_exit (*run)(struct helper_ctx *ctx);
+};
+
 struct helper {
 	const char *name;     /* "vfio": section of the claim, name of journal and lock */
 	const char *help;     /* one line */
@@ -44,6 +51,8 @@ struct helper {
 	enum helper_exit (*apply)(struct helper_ctx *ctx);
 	enum helper_exit (*undo)(struct helper_ctx *ctx);
 	enum helper_exit (*check)(struct helper_ctx *ctx);
+	const struct helper_verb *verbs;
+	size_t nr_verbs;
 	const struct helper_command *commands;
 	size_t nr_commands;
 };

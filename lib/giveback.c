@@ -24,10 +24,27 @@ int giveback_lock(const struct host *host, const char *uuid, int timeout_ms)
 	return dirfd < 0 ? dirfd : state_lock(dirfd, LOCK_FILE, timeout_ms);
 }
 
+/* What is said of the first undo is in the log, and need not be true any more */
+static int undo_by_force(const struct host *host, const struct claim *claim,
+			 struct step_result *result)
+{
+	int failed, r;
+
+	step_result_free(result);
+	failed = step_replug(host, claim, result);
+	if (failed < 0)
+		return failed;
+	r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
+	/* To the undo a device that was not found again is one that has been unplugged */
+	return r < 0 ? r : r || failed;
+}
+
 int giveback_claim(const struct host *host, const struct claim *claim, struct step_result *result)
 {
 	int r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
 
+	if (r > 0 && host->replug)
+		r = undo_by_force(host, claim, result);
 	if (r < 0)
 		return r;
 	if (r > 0) {

@@ -287,9 +287,20 @@ int steps_run(const struct host *host, const struct claim *claim, const char *ve
 	return failed;
 }
 
+static int one_run(const struct host *host, const struct claim *claim, const char *name,
+		   const char *verb, struct step_result *result)
+{
+	const struct step *step = step_find(name);
+
+	return step_wanted(step, claim) ? rank_run(host, claim, verb, &step, 1, 0, result) : 0;
+}
+
 int step_settle(const struct host *host, const struct claim *claim, struct step_result *result)
 {
-	const struct step *step = step_find("hugepages");
+	return one_run(host, claim, "hugepages", "settle", result);
+}
 
-	return step_wanted(step, claim) ? rank_run(host, claim, "settle", &step, 1, 0, result) : 0;
+int step_replug(const struct host *host, const struct claim *claim, struct step_result *result)
+{
+	return one_run(host, claim, "vfio", "replug", result);
 }

@@ -53,6 +53,7 @@ struct host {
 	const char *root;	/* as given with --root, "/" by default */
 	const char *helpers;	/* directory of the programs */
 	const char *phase;	/* what they are run for, for the log: "prepare", "recover" */
+	bool replug;		/* usher recover --force: see step_replug() */
 	bool ours;		/* the phase is of a guest with a policy or a claim */
 	char uuid[UUID_STRLEN]; /* its uuid, "" when not known yet */
 };
@@ -101,3 +102,12 @@ int steps_run(const struct host *host, const struct claim *claim, const char *ve
 
 /** step_settle() - "usher-hugepages settle": the pool goes back down. Return: as steps_run() */
 int step_settle(const struct host *host, const struct claim *claim, struct step_result *result);
+
+/**
+ * step_replug() - "usher-vfio replug": devices that an undo has left, off the bus and on it again
+ *
+ * Nothing a hook may do: an undo has to follow.
+ *
+ * Return: as steps_run()
+ */
+int step_replug(const struct host *host, const struct claim *claim, struct step_result *result);

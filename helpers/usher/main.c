@@ -28,8 +28,8 @@ static const struct {
 	{ "json", NULL, "for programs: the form is told in usher(8)",
 	  offsetof(struct request, json), OPTION_JSON },
 	{ "save", "FILE", "write the groups as XML", offsetof(struct request, save), OPTION_SAVE },
-	{ "force", NULL, "overwrite without asking", offsetof(struct request, force),
-	  OPTION_FORCE },
+	{ "force", NULL, "init: do not ask; recover: replug what does not come back",
+	  offsetof(struct request, force), OPTION_FORCE },
 	{ "root", "DIR", "the host's root directory (/)", offsetof(struct request, root), 0 },
 };
 

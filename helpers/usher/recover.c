@@ -88,6 +88,7 @@ static int run(const struct request *request)
 		.root = request->root,
 		.helpers = request->dir,
 		.phase = "recover",
+		.replug = request->force,
 	};
 
 	if (host.rootfd < 0)
@@ -104,8 +105,8 @@ static int run(const struct request *request)
 
 const struct command command_recover = {
 	.name = "recover",
-	.args = "[--json] [GUEST]",
-	.options = OPTION_JSON,
+	.args = "[--json] [--force] [GUEST]",
+	.options = OPTION_JSON | OPTION_FORCE,
 	.max_args = 1,
 	.help = "give back what dead claims hold; GUEST's in any case",
 	.run = run,

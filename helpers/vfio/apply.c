@@ -112,7 +112,7 @@ static enum helper_exit take_back(const struct helper_ctx *ctx, struct journal *
 
 	if (jobs_to_take_back(jobs, &back) < 0)
 		return HELPER_DIRTY;
-	left += undo_jobs(ctx, journal, &back);
+	left += undo_jobs(ctx, journal, &back, &verb_give_back);
 	return left ? HELPER_DIRTY : HELPER_FAILED;
 }
 

@@ -55,7 +55,7 @@ static int read_override(const struct worker *worker, const struct vfio_job *job
 	return path_format(buf, DRIVER_NAME_MAX, "%s", text);
 }
 
-static int write_override(struct worker *worker, struct vfio_job *job, const char *driver)
+int write_override(struct worker *worker, struct vfio_job *job, const char *driver)
 {
 	char path[PATH_MAX];
 	int r;
@@ -70,15 +70,7 @@ static int write_override(struct worker *worker, struct vfio_job *job, const cha
 	return 0;
 }
 
-/*
- * unbind() - make the driver that is bound now let go
- *
- * One that has gone by itself meanwhile is as good.
- *
- * Return: 0, else as worker_step()
- * ABI: Documentation/ABI/testing/sysfs-bus-pci, unbind: -ENODEV when it is not bound to it
- */
-static int unbind(struct worker *worker, struct vfio_job *job, const char *driver)
+int unbind(struct worker *worker, struct vfio_job *job, const char *driver)
 {
 	char path[PATH_MAX];
 	int r;

@@ -2,6 +2,10 @@
 /* helpers/vfio/main.c - usher-vfio: PCI devices to vfio-pci and back */
 #include "vfio.h"
 
+static const struct helper_verb verbs[] = {
+	{ "replug", "what undo could not give back, off the bus and on it", vfio_replug },
+};
+
 static const struct helper vfio = {
 	.name = "vfio",
 	.help = "hand PCI devices over to a guest and take them back",
@@ -10,6 +14,8 @@ static const struct helper vfio = {
 	.apply = vfio_apply,
 	.undo = vfio_undo,
 	.check = vfio_check,
+	.verbs = verbs,
+	.nr_verbs = ARRAY_SIZE(verbs),
 };
 
 int main(int argc, char **argv)

@@ -155,13 +155,14 @@ static size_t count_left(const struct helper_ctx *ctx, const struct vfio_jobs *j
 	return nr;
 }
 
-size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
+size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs,
+		 const struct vfio_verb *verb)
 {
 	for (;;) {
 		struct blocker blocker = sort_out(ctx, jobs);
 		long long until = blocker.until < ctx->deadline ? blocker.until : ctx->deadline;
 
-		crew_run(ctx, journal, jobs, &verb_give_back, ctx->deadline);
+		crew_run(ctx, journal, jobs, verb, ctx->deadline);
 		if (!blocker.pid || ctx->dry_run || deadline_left(until) == 0)
 			return count_left(ctx, jobs);
 		wait_for(blocker.pid, until);
@@ -232,7 +233,7 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 			   ctx->claim.uuid, strerror(-r));
 		return HELPER_DIRTY;
 	}
-	if (undo_jobs(ctx, &journal, &jobs) > 0)
+	if (undo_jobs(ctx, &journal, &jobs, &verb_give_back) > 0)
 		return HELPER_DIRTY;
 	if (!ctx->dry_run && journal_remove(ctx->dirfd, "vfio") < 0)
 		helper_say(ctx, "all is back, but run/usher/%s/vfio.journal cannot be removed",

@@ -355,6 +355,8 @@ int nodes_find(int rootfd, const char *name, struct node_list *ret) _must_check_
 #define MARK_PROBE    "probe"
 #define MARK_UNLOAD   "unload"
 #define MARK_ATTR     "attr"
+#define MARK_REMOVE   "remove"
+#define MARK_RESCAN   "rescan"
 #define MARK_RETURNED "returned" /* out of the kernel, waits for the lock */
 
 struct mark {
@@ -488,6 +490,7 @@ struct vfio_verb {
 
 extern const struct vfio_verb verb_bind;
 extern const struct vfio_verb verb_give_back;
+extern const struct vfio_verb verb_replug; /* replug.c */
 
 struct worker_msg {
 	enum { MSG_ANNOUNCE, MSG_END } kind;
@@ -538,6 +541,19 @@ int worker_mark(struct worker *worker, const struct vfio_job *job, const char *s
 
 /** job_fail() - fill in the job's text, unless given up. Return: @error */
 int job_fail(struct vfio_job *job, int error, const char *fmt, ...) _printf_(3, 4);
+
+/** write_override() - to a driver's name, or "" for none. Return: as struct vfio_verb */
+int write_override(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
+
+/**
+ * unbind() - make the driver that is bound now let go
+ *
+ * One that has gone by itself meanwhile is as good.
+ *
+ * Return: as struct vfio_verb
+ * ABI: Documentation/ABI/testing/sysfs-bus-pci, unbind: -ENODEV when it is not bound to it
+ */
+int unbind(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
 
 /* --- saved.c, family.c --------------------------------------------------------------------- */
 
@@ -618,16 +634,20 @@ int bars_restore(struct worker *worker, struct vfio_job *job) _must_check_;
 void crew_run(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs,
 	      const struct vfio_verb *verb, long long deadline);
 
-/* --- apply.c, undo.c ------------------------------------------------------------------------ */
+/* --- apply.c, undo.c, replug.c ------------------------------------------------------------------------ */
 
 enum helper_exit vfio_check(struct helper_ctx *ctx);
 enum helper_exit vfio_apply(struct helper_ctx *ctx);
 enum helper_exit vfio_undo(struct helper_ctx *ctx);
 
+/** vfio_replug() - "replug CLAIM": what undo could not give back, off the bus and on it again */
+enum helper_exit vfio_replug(struct helper_ctx *ctx);
+
 /**
- * undo_jobs() - give devices back, waiting for who still holds them
+ * undo_jobs() - do devices in turn, waiting for who still holds them
+ * @verb:	verb_give_back or verb_replug
  *
- * Return: the number of devices that are not back, each said by name
+ * Return: the number of devices with which it is not done, each said by name
  */
-size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
-	_must_check_;
+size_t undo_jobs(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs,
+		 const struct vfio_verb *verb) _must_check_;

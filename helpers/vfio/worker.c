@@ -239,7 +239,7 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 		int r = 0;
 
 		/* Without old values nothing has been written yet */
-		if (job->journaled && (verb->stops || job->state != JOB_DONE))
+		if (job->journaled && (verb != &verb_give_back || job->state != JOB_DONE))
 			r = verb_give_back.act(worker, job);
 		(void)set_mark(worker, job, MARK_RETURNED);
 		lock = state_lock(dirfd, VFIO_LOCK, INT_MAX);

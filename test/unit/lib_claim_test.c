@@ -606,6 +606,52 @@ static void a_monitor_comes_back_when_the_devices_are_back(void **state)
 			    "cpuset undo\nvfio undo\nseat undo\nhugepages undo\ndisplay undo\n");
 }
 
+/* Only with --force, and never by a hook: nobody else sets it */
+static void what_an_undo_leaves_is_replugged_when_it_is_asked_for(void **state)
+{
+	static const char body[] = "test \"$3\" = replug && touch %s/replugged\n"
+				   "test -e %s/replugged && exit 0\n"
+				   "echo 'usher: g: it does not go home'; exit 2";
+	const struct tree *tree = *state;
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_(rig_drop) struct rig rig;
+	char text[512];
+
+	rig_make(tree, &rig);
+	(void)snprintf(text, sizeof(text), body, tree->dir, tree->dir);
+	fake_helper(tree, "vfio", text);
+	assert_int_equal(giveback_claim(&rig.host, &rig.claim, &result), 1);
+	assert_string_equal(result.failures, "usher: g: it does not go home\n");
+	assert_null(strstr(tree_read(tree, "calls"), "replug"));
+	assert_int_equal(unlinkat(tree->rootfd, "calls", 0), 0);
+	rig.host.replug = true;
+	assert_int_equal(giveback_claim(&rig.host, &rig.claim, &result), 0);
+	assert_string_equal(tree_read(tree, "calls"),
+			    "cpuset undo\nvfio undo\nseat undo\nhugepages undo\ndisplay undo\n"
+			    "vfio replug\n"
+			    "cpuset undo\nvfio undo\nseat undo\nhugepages undo\ndisplay undo\n");
+	assert_null(result.failures);
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/" UUID_A), 0);
+}
+
+static void device_that_is_lost_by_it_counts_as_not_given_back(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_(rig_drop) struct rig rig;
+	char text[512];
+
+	rig_make(tree, &rig);
+	(void)snprintf(text, sizeof(text),
+		       "test -e %s/gone && exit 0\ntest \"$3\" = replug && touch %s/gone\n"
+		       "echo \"usher: g: $3 failed\"; exit 2",
+		       tree->dir, tree->dir);
+	fake_helper(tree, "vfio", text);
+	rig.host.replug = true;
+	assert_int_equal(giveback_claim(&rig.host, &rig.claim, &result), 1);
+	assert_string_equal(result.failures, "usher: g: replug failed\n");
+}
+
 static void what_could_not_be_given_back_is_tried_again(void **state)
 {
 	const struct tree *tree = *state;
@@ -688,6 +734,8 @@ int main(void)
 		tree_test(a_helper_that_hangs_is_killed_and_named),
 		tree_test(all_that_is_given_back_is_forgotten),
 		tree_test(a_monitor_comes_back_when_the_devices_are_back),
+		tree_test(what_an_undo_leaves_is_replugged_when_it_is_asked_for),
+		tree_test(device_that_is_lost_by_it_counts_as_not_given_back),
 		tree_test(what_could_not_be_given_back_is_tried_again),
 		tree_test(a_living_claim_is_left_alone_unless_it_is_named),
 		tree_test(a_claim_somebody_works_on_is_left_to_him),

@@ -56,6 +56,8 @@ struct kernel {
 	bool lazy;	   /* probe says yes and binds nothing */
 	bool deaf;	   /* unbind says yes and does nothing */
 	bool no_room;	   /* no BAR can be given another size */
+	bool dirty;	   /* the GPU's own driver fails on it until it is found anew */
+	bool lost;	   /* what is taken off the bus is not found again */
 	bool lazy_bars;	   /* resourceN_resize says yes and does nothing */
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
@@ -136,6 +138,8 @@ static inline int kernel_probe(const char *addr)
 		wants = natural_driver(addr);
 	if (*driver_of(addr) || kernel->lazy)
 		return 0;
+	if (kernel->dirty && strcmp(addr, GPU) == 0 && strcmp(wants, "vfio-pci") != 0)
+		return 0;
 	if (kernel->thief && strcmp(wants, "vfio-pci") == 0)
 		wants = kernel->thief;
 	if (*wants && driver_exists(wants))
@@ -178,14 +182,55 @@ static inline int kernel_resize(const char *addr, const char *path, const char *
 	return 0;
 }
 
+/* What is off the bus lies here */
+#define OFF_BUS "off-bus"
+
+/* ABI: drivers/pci/pci-sysfs.c, remove_store(): its driver lets go first */
+static inline int kernel_remove(const char *addr)
+{
+	char from[256], to[256];
+
+	device_path(from, sizeof(from), addr, "");
+	from[strlen(from) - 1] = '\0';
+	(void)snprintf(to, sizeof(to), OFF_BUS "/%s", addr);
+	tree_dir(host, OFF_BUS);
+	set_driver(addr, "");
+	return renameat(host->rootfd, from, host->rootfd, to) < 0 ? -errno : 0;
+}
+
+/* A new device: nobody's override, and a driver from what fits */
+static inline int kernel_rescan(void)
+{
+	static const char *const addrs[] = { GPU, AUDIO, NIC, NVME, USB };
+
+	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
+		char from[256], to[256];
+
+		(void)snprintf(from, sizeof(from), OFF_BUS "/%s", addrs[i]);
+		device_path(to, sizeof(to), addrs[i], "");
+		to[strlen(to) - 1] = '\0';
+		if (kernel->lost || renameat(host->rootfd, from, host->rootfd, to) < 0)
+			continue;
+		kernel->dirty &= strcmp(addrs[i], GPU) != 0;
+		device_path(to, sizeof(to), addrs[i], "driver_override");
+		tree_file(host, to, "(null)");
+		(void)kernel_probe(addrs[i]);
+	}
+	return 0;
+}
+
 static inline int kernel_store(const char *path, const char *val)
 {
 	char addr[32] = "", file[256];
 
 	if (strcmp(path, "sys/bus/pci/drivers_probe") == 0)
 		return kernel_probe(val);
+	if (strcmp(path, "sys/bus/pci/rescan") == 0)
+		return kernel_rescan();
 	if (sscanf(path, DEVICES "%31[^/]", addr) != 1)
 		return -ENOENT;
+	if (strstr(path, "/remove"))
+		return kernel_remove(addr);
 	if (strstr(path, "/driver/unbind")) {
 		if (!*driver_of(addr))
 			return -ENOENT;
@@ -341,6 +386,10 @@ int __wrap_state_remove(int dirfd, const char *name)
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
+static const struct helper_verb vfio_verbs[] = {
+	{ "replug", "test", vfio_replug },
+};
+
 static struct helper vfio_helper = {
 	.name = "vfio",
 	.help = "test",
@@ -348,6 +397,8 @@ static struct helper vfio_helper = {
 	.apply = vfio_apply,
 	.undo = vfio_undo,
 	.check = vfio_check,
+	.verbs = vfio_verbs,
+	.nr_verbs = ARRAY_SIZE(vfio_verbs),
 };
 
 /* --- The host ------------------------------------------------------------------------------------ */
