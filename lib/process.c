@@ -182,6 +182,19 @@ pid_t process_find_qemu(int rootfd, const char *uuid)
 	return lowest_pid(rootfd, is_qemu, uuid);
 }
 
+static int is_named(int rootfd, pid_t pid, const void *what)
+{
+	char comm[32];
+	int r = process_name(rootfd, pid, comm, sizeof(comm));
+
+	return r < 0 ? r : strcmp(comm, what) == 0;
+}
+
+pid_t process_find_name(int rootfd, const char *name)
+{
+	return lowest_pid(rootfd, is_named, name);
+}
+
 struct open_search {
 	const char *const *paths;
 	size_t nr;

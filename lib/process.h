@@ -28,6 +28,14 @@ int process_alive(int rootfd, const struct process *process) _must_check_;
 int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
 
 /**
+ * process_find_name() - a process of that name
+ * @name:	as in proc/PID/comm, 15 bytes at most
+ *
+ * Return: the lowest pid > 0, 0 for none, else -errno
+ */
+pid_t process_find_name(int rootfd, const char *name) _must_check_;
+
+/**
  * process_find_qemu() - the QEMU of the guest with this uuid
  *
  * libvirt starts it with the words "-uuid", UUID, in a scope of machine.slice or, without cgroups,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/process.h"
 #include "uses.h"
 
 /* VLAN on bond on bridge ... */
@@ -67,13 +68,16 @@ static bool state_has(int rootfd, const char *dir, unsigned long long index, con
 	return false;
 }
 
+/* Both leave their state files behind when they are stopped */
 const char *net_manager(int rootfd, const char *name)
 {
 	static const struct {
-		const char *manager, *dir, *line;
+		const char *manager, *comm, *dir, *line;
 	} managers[] = {
-		{ "systemd-networkd", "run/systemd/netif/links", "NETWORK_FILE=" },
-		{ "NetworkManager", "run/NetworkManager/devices", "connection-uuid=" },
+		{ "systemd-networkd", "systemd-network", "run/systemd/netif/links",
+		  "NETWORK_FILE=" },
+		{ "NetworkManager", "NetworkManager", "run/NetworkManager/devices",
+		  "connection-uuid=" },
 	};
 	unsigned long long index;
 	char path[PATH_MAX];
@@ -82,7 +86,8 @@ const char *net_manager(int rootfd, const char *name)
 	    attr_read_ull(rootfd, path, &index) < 0)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
-		if (state_has(rootfd, managers[i].dir, index, managers[i].line))
+		if (state_has(rootfd, managers[i].dir, index, managers[i].line) &&
+		    process_find_name(rootfd, managers[i].comm) > 0)
 			return managers[i].manager;
 	return NULL;
 }

@@ -76,6 +76,8 @@ int net_use(const struct use_look *look, const char *name) _must_check_;
 /**
  * net_manager() - who configures an interface: "systemd-networkd", "NetworkManager"
  *
+ * One that does not run brings nothing back.
+ *
  * Return: NULL when nobody does
  * Seen on: systemd 252 to 257, run/systemd/netif/links; NetworkManager 1.42, run/NetworkManager
  */

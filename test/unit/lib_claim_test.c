@@ -235,6 +235,19 @@ static void a_qemu_is_known_by_its_uuid_option(void **state)
 	assert_int_equal(process_find_qemu(tree->rootfd, UUID_B), 0);
 }
 
+static void a_process_is_found_by_its_whole_name(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_int_equal(process_find_name(tree->rootfd, "qemu-system-x86"), 0);
+	fake_process(tree, 900, 1, "S", "", 0);
+	fake_process(tree, 90, 1, "S", "", 0);
+	assert_int_equal(process_find_name(tree->rootfd, "qemu-system-x86"), 90);
+	assert_int_equal(process_find_name(tree->rootfd, "qemu-system"), 0);
+	tree_file(tree, "proc/90/comm", "systemd-network\n");
+	assert_int_equal(process_find_name(tree->rootfd, "qemu-system-x86"), 900);
+}
+
 static void a_users_own_process_is_no_guest_of_the_hosts(void **state)
 {
 	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
@@ -713,6 +726,7 @@ int main(void)
 		tree_test(a_process_is_known_by_pid_and_start_time),
 		tree_test(a_zombie_is_no_process_and_a_broken_stat_no_answer),
 		tree_test(a_qemu_is_known_by_its_uuid_option),
+		tree_test(a_process_is_found_by_its_whole_name),
 		tree_test(a_users_own_process_is_no_guest_of_the_hosts),
 		tree_test(who_holds_a_file_open_is_found),
 		tree_test(claims_are_listed_and_broken_ones_counted),

@@ -472,6 +472,7 @@ static void interface_is_waited_for_until_its_manager_has_it_again(void **state)
 	(void)state;
 	tree_link(host, DEVICES NIC "/net/eth0/subsystem", "../../../../../../class/net");
 	tree_file(host, "sys/class/net/eth0/ifindex", "3\n");
+	tree_file(host, "proc/300/comm", "systemd-network\n");
 	tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
 	write_claim(UUID, NIC_LINE);
 	for (int comes = 1; comes >= 0; comes--) {

@@ -300,16 +300,22 @@ static void nic_in_a_bridge_that_nobody_manages_is_refused(void **state)
 static void nic_that_a_network_manager_configures_passes(void **state)
 {
 	static const struct {
-		const char *file, *text;
+		const char *file, *text, *comm;
 		bool manages;
 	} rows[] = {
 		{ "run/systemd/netif/links/3",
-		  "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/lan.network\n", true },
-		{ "run/systemd/netif/links/3", "ADMIN_STATE=unmanaged\n", false },
-		{ "run/systemd/netif/links/33", "NETWORK_FILE=/x\n", false },
+		  "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/lan.network\n",
+		  "systemd-network", true },
+		{ "run/systemd/netif/links/3", "ADMIN_STATE=unmanaged\n", "systemd-network",
+		  false },
+		{ "run/systemd/netif/links/33", "NETWORK_FILE=/x\n", "systemd-network", false },
 		{ "run/NetworkManager/devices/3", "[device]\nmanaged=true\nconnection-uuid=1\n",
-		  true },
-		{ "run/NetworkManager/devices/3", "[device]\nmanaged=false\n", false },
+		  "NetworkManager", true },
+		{ "run/NetworkManager/devices/3", "[device]\nmanaged=false\n", "NetworkManager",
+		  false },
+		/* Stopped: what it has left says what it did, not what it will do */
+		{ "run/systemd/netif/links/3", "NETWORK_FILE=/x\n", "systemd-udevd", false },
+		{ "run/NetworkManager/devices/3", "connection-uuid=1\n", "nm-dispatcher", false },
 	};
 
 	(void)state;
@@ -317,6 +323,7 @@ static void nic_that_a_network_manager_configures_passes(void **state)
 	tree_file(host, "proc/net/route", ADDRESS_ROUTE);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		tree_file(host, rows[i].file, rows[i].text);
+		tree_file(host, "proc/300/comm", rows[i].comm);
 		if (rows[i].manages)
 			assert_passes(NIC_LINE);
 		else

@@ -83,4 +83,8 @@ has_address() {
 	guest_destroy win11
 	wait_for 30 has_address 192.0.2.7/24
 	assert_equal "$(driver_of "$NIC")" e1000e
+	# Its state files outlive it, but nobody would bring the address back then
+	systemctl stop systemd-networkd.socket systemd-networkd.service
+	has_address 192.0.2.7/24 || ip address add 192.0.2.7/24 dev "$(interface_of "$NIC")"
+	refused_with "up with addresses that nobody would bring back"
 }
