@@ -70,6 +70,8 @@ static const struct name_errno bus_errors[] = {
 	{ SYSTEMD ".UnitMasked", EHOSTUNREACH },
 	{ SYSTEMD ".UnitExists", EEXIST },
 	{ SYSTEMD ".NoSuchUnit", ENOENT },
+	{ SYSTEMD ".TransactionIsDestructive", ESHUTDOWN },
+	{ SYSTEMD ".ShuttingDown", ESHUTDOWN },
 	{ LOGIND ".NoSuchSession", ENOENT },
 };
 

@@ -97,7 +97,8 @@ int sysbus_stop_unit(const char *unit, int timeout_ms) _must_check_;
  * A unit that has failed too often of late is started all the same.
  *
  * Return: 0 (also when it is active already), -ENOENT when there is no such unit, -EIO when it
- * failed, else -errno
+ * failed, -ESHUTDOWN when the host is about to go down and nothing is started any more, else -errno
+ * ABI: systemctl(1), --job-mode=replace-irreversibly, which shutdown.target is started with
  */
 int sysbus_start_unit(const char *unit, int timeout_ms) _must_check_;
 

@@ -317,8 +317,8 @@ static int return_unit(const struct helper_ctx *ctx, const char *unit)
 	if (helper_would(ctx, "start unit %s", unit))
 		return 0;
 	r = sysbus_start_unit(unit, deadline_left(ctx->deadline));
-	/* It was uninstalled meanwhile */
-	return r == -ENOENT ? 0 : r;
+	/* It was uninstalled meanwhile, or the host goes down */
+	return r == -ENOENT || r == -ESHUTDOWN ? 0 : r;
 }
 
 static bool is_plain(const char *name)

@@ -159,7 +159,7 @@ static int start_services(struct worker *worker, struct vfio_job *job)
 		if (helper_would(worker->ctx, "start unit %s", unit))
 			continue;
 		error = sysbus_start_unit(unit, SERVICE_MS);
-		if (error < 0)
+		if (error < 0 && error != -ESHUTDOWN)
 			(void)job_fail(job, 0,
 				       "%s is back, but %s does not start: %s: see "
 				       "systemctl status %s",

@@ -65,6 +65,9 @@ static int answer_job(sd_bus_message *call, const char *unit, sd_bus_error *erro
 		return sd_bus_error_set(error, "org.freedesktop.systemd1.UnitExists", "there");
 	if (!strncmp(unit, "missing", 7))
 		return sd_bus_error_set(error, "org.freedesktop.systemd1.NoSuchUnit", "gone");
+	if (!strncmp(unit, "shutdown", 8))
+		return sd_bus_error_set(error, "org.freedesktop.systemd1.TransactionIsDestructive",
+					"it has a stop job");
 	if (!strncmp(unit, "denied", 6))
 		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "no");
 	if (!strncmp(unit, "early", 5)) {
@@ -808,11 +811,13 @@ static void starting_forgets_earlier_failures_first(void **state)
 	assert_int_equal(sysbus_start_unit("early.service", LONG_MS), 0);
 	assert_int_equal(sysbus_start_unit("missing.service", LONG_MS), -ENOENT);
 	assert_int_equal(sysbus_start_unit("fails.service", LONG_MS), -EIO);
+	assert_int_equal(sysbus_start_unit("shutdown.service", LONG_MS), -ESHUTDOWN);
 	assert_int_equal(sysbus_start_unit("never.service", SHORT_MS), -ETIMEDOUT);
 	assert_asked("reset failed ok.service\nstart unit ok.service replace\n"
 		     "reset failed early.service\nstart unit early.service replace\n"
 		     "reset failed missing.service\nstart unit missing.service replace\n"
 		     "reset failed fails.service\nstart unit fails.service replace\n"
+		     "reset failed shutdown.service\nstart unit shutdown.service replace\n"
 		     "reset failed never.service\nstart unit never.service replace\n");
 }
 

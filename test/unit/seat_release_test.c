@@ -26,7 +26,7 @@ static void add_all(void)
 
 #define OUT                                                                                        \
 	"stop " MANAGER "\nend 2\nwrite " VTCON " 0\nwrite " FIRMWARE "/unbind "                   \
-								      "efi-framebuffer.0\n"
+	"efi-framebuffer.0\n"
 #define BACK "write " FIRMWARE "/bind efi-framebuffer.0\nwrite " VTCON " 1\nstart " MANAGER "\n"
 
 static void all_leaves_the_card_and_comes_back_in_reverse(void **state)
@@ -188,6 +188,17 @@ static void desktop_that_does_not_start_again_is_told_with_its_cure(void **state
 	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
 }
 
+static void desktop_is_not_started_again_on_a_host_that_goes_down(void **state)
+{
+	(void)state;
+	add_all();
+	assert_int_equal(run("apply"), HELPER_DONE);
+	events->start_error = -ESHUTDOWN;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+}
+
 static void write_that_hangs_is_left_behind_in_time(void **state)
 {
 	long long start;
@@ -229,6 +240,7 @@ int main(void)
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
 		seat_test(each_single_failure_brings_all_back),
 		seat_test(desktop_that_does_not_start_again_is_told_with_its_cure),
+		seat_test(desktop_is_not_started_again_on_a_host_that_goes_down),
 		seat_test(write_that_hangs_is_left_behind_in_time),
 		seat_test(journal_of_somebody_else_is_not_acted_on),
 	};

@@ -14,6 +14,8 @@
  *	seconds		how long remove() sleeps; -1: until it is let go, 0: not at all
  *	release		write 1 to let go all that sleep in remove()
  *	stuck		read: how many do
+ *	dirty		1: a device that it has let go of is refused, as by a driver whose card has not
+ *			been reset, until the kernel has found it anew
  */
 
 static int seconds;
@@ -40,8 +42,16 @@ static const struct kernel_param_ops stuck_ops = { .get = stuck_get };
 module_param_cb(release, &release_ops, NULL, 0200);
 module_param_cb(stuck, &stuck_ops, NULL, 0444);
 
+static bool dirty;
+module_param(dirty, bool, 0644);
+
+/* The last it has let go of; held, so that no other can take its place in memory */
+static struct pci_dev *used;
+
 static int stuck_probe(struct pci_dev *dev, const struct pci_device_id *id)
 {
+	if (dirty && dev == used)
+		return -EIO;
 	pci_info(dev, "held by lab_stuckdrv\n");
 	return pcim_enable_device(dev);
 }
@@ -57,6 +67,8 @@ static void stuck_remove(struct pci_dev *dev)
 		wait_event_timeout(released, READ_ONCE(releases) != now,
 				   (unsigned long)seconds * HZ);
 	atomic_dec(&stuck);
+	pci_dev_put(used);
+	used = pci_dev_get(dev);
 }
 
 static struct pci_driver stuck_driver = {
@@ -65,6 +77,18 @@ static struct pci_driver stuck_driver = {
 	.remove = stuck_remove,
 };
 
-module_pci_driver(stuck_driver);
+static int __init stuck_init(void)
+{
+	return pci_register_driver(&stuck_driver);
+}
+
+static void __exit stuck_exit(void)
+{
+	pci_unregister_driver(&stuck_driver);
+	pci_dev_put(used);
+}
+
+module_init(stuck_init);
+module_exit(stuck_exit);
 MODULE_DESCRIPTION("A PCI driver for usher's lab that does not let go");
 MODULE_LICENSE("GPL");
