@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../lib/cleanup.h"
 
@@ -72,7 +73,7 @@ static int parse_options(int argc, char **argv, struct event *event)
 
 int event_parse(int argc, char **argv, struct event *ret)
 {
-	struct event event = { .root = "/", .helpers = USHER_SBINDIR };
+	struct event event = { .parent = getppid(), .root = "/", .helpers = USHER_SBINDIR };
 	int first = 1;
 
 	if (argc < LIBVIRT_ARGC)

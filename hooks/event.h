@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * libvirt always gives exactly four arguments: NAME OPERATION SUBOPERATION EXTRA (virhook.c). NAME
@@ -25,6 +26,7 @@ struct event {
 	const char *guest;
 	const char *op_name;
 	const char *extra;
+	pid_t parent; /* at our start: the libvirt daemon */
 	/* by hand only */
 	bool by_hand;
 	bool plan;	     /* say what prepare would do, and do nothing */

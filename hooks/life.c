@@ -267,7 +267,7 @@ int phase_stopped(const struct event *event, struct host *host)
 	/* A hook of this guest is still at work: release waits for it, and undoes these too */
 	if (lock < 0)
 		return 0;
-	if (phase_owner(host, getppid(), &daemon) == 0)
+	if (phase_daemon(event, host, &daemon) == 0)
 		(void)claim_set_state(host->statefd, &claim, CLAIM_ENDING, &daemon);
 	(void)steps_run(host, &claim, "undo", STEP_STARTED, deadline_left(deadline) ?: 1, &result);
 	if (!scripts_wanted(&claim))

@@ -2,8 +2,10 @@
 /* hooks/phase.c - what all phases say and ask */
 #include "phase.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "../lib/log.h"
 #include "../lib/text.h"
@@ -49,4 +51,12 @@ void phase_log(const struct host *host, const char *guest, int status, int elaps
 int phase_owner(const struct host *host, pid_t pid, struct process *ret)
 {
 	return process_identify(host->rootfd, pid, ret);
+}
+
+int phase_daemon(const struct event *event, const struct host *host, struct process *ret)
+{
+	int r = phase_owner(host, event->parent, ret);
+
+	/* Asked last: its number may be somebody else's by now */
+	return r == 0 && getppid() != event->parent ? -ESRCH : r;
 }

@@ -61,3 +61,12 @@ void phase_log(const struct host *host, const char *guest, int status, int elaps
 
 /** phase_owner() - identify a process for a claim. Return: 0, else -errno */
 int phase_owner(const struct host *host, pid_t pid, struct process *ret) _must_check_;
+
+/**
+ * phase_daemon() - the libvirt daemon that called us
+ *
+ * Return: 0, -ESRCH when it has died since: then no operation of this guest follows, and our
+ * parent is init, which would keep a claim alive for ever; else -errno
+ */
+int phase_daemon(const struct event *event, const struct host *host, struct process *ret)
+	_must_check_;

@@ -295,7 +295,7 @@ static int run_steps(const struct event *event, const struct host *host, const s
 static int hand_over(const struct event *event, const struct host *host, struct claim *claim)
 {
 	struct process owner;
-	int r = phase_owner(host, getppid(), &owner);
+	int r = phase_daemon(event, host, &owner);
 
 	if (r == 0)
 		r = claim_set_state(host->statefd, claim, CLAIM_HANDED, &owner);

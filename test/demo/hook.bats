@@ -129,6 +129,28 @@ gpu_driver() {
 	[[ ! -e $claim ]]
 }
 
+@test "a hook whose libvirt dies in the middle of a start gives back what it took" {
+	local parent tries
+	echo 'usher-vfio:write:*driver_override hang' >"$host/.fake/faults"
+	(hook win11 prepare begin - && true) 3>&- &
+	parent=$!
+	for ((tries = 0; tries < 100; tries++)); do
+		[[ ! -s $claim/vfio.journal ]] || break
+		sleep 0.1
+	done
+	kill -KILL "$parent"
+	wait "$parent" || true
+	# Its parent is init now, which never ends: it must not be what keeps the claim alive
+	rm "$host/.fake/faults"
+	touch "$host/.fake/release"
+	for ((tries = 0; tries < 200; tries++)); do
+		[[ -e $claim ]] || break
+		sleep 0.1
+	done
+	[[ ! -e $claim ]]
+	[[ $(gpu_driver) != vfio-pci ]]
+}
+
 @test "the start of any guest gives back what a dead one held" {
 	hook_orphaned win11 prepare begin -
 	[[ $(gpu_driver) == vfio-pci ]]
