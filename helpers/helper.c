@@ -158,7 +158,9 @@ static int claim_read(struct helper_ctx *ctx, const char *path)
 	r = claim_text(ctx, path, &text, &len);
 	if (r == 0)
 		r = claim_parse(text, len, &ctx->claim, &err);
-	if (r == -EBADMSG)
+	if (r == -EBADMSG && err.line == 0)
+		(void)fprintf(stderr, "usher-%s: %s: %s\n", ctx->helper->name, path, err.what);
+	else if (r == -EBADMSG)
 		(void)fprintf(stderr, "usher-%s: %s:%u: %s\n", ctx->helper->name, path, err.line,
 			      err.what);
 	else if (r == -EPERM)
