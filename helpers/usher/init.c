@@ -143,8 +143,7 @@ static void put_monitors(FILE *to, const struct request *request, const struct o
 	(void)fputs("# the monitor that shows the guest, and its input that the guest's GPU is "
 		    "wired to\n#monitor = \n",
 		    to);
-	(void)fprintf(to, "#guest_input = %s\n",
-		      *old->guest_input ? old->guest_input : "hdmi1");
+	(void)fprintf(to, "#guest_input = %s\n", *old->guest_input ? old->guest_input : "hdmi1");
 	if (*old->host_input)
 		(void)fprintf(to, "#host_input = %s\n", old->host_input);
 }

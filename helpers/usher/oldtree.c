@@ -62,9 +62,9 @@ static int read_device(const char *word, struct oldtree *tree)
 	struct pciaddr addr;
 	size_t len;
 
-	if (strncmp(word, "pci_", 4) != 0 || strlen(word + 4) >= sizeof(text))
+	if (strncmp(word, "pci_", 4) != 0 || path_format(text, sizeof(text), "%s", word + 4) < 0)
 		return 0;
-	len = strlen(strcpy(text, word + 4));
+	len = strlen(text);
 	if (len < 7 || text[len - 2] != '_')
 		return 0;
 	text[len - 2] = '.';
