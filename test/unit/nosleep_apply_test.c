@@ -593,6 +593,8 @@ static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
 				  "systemd-logind, or set inhibit = none in [nosleep]\n");
 	logind_answer = -ETIMEDOUT;
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	logind_answer = -ENOENT;
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
 	assert_int_equal(starts, 0);
 }
 
