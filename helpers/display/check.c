@@ -152,9 +152,19 @@ static int check_found(const struct look *look, const struct display *display, s
 	return tell_silent_found(look, display, index);
 }
 
+/* The first bus that did not return. Return: its index, -1 when there is none */
+static int find_hung(const struct survey *survey)
+{
+	for (size_t i = 0; i < survey->list.nr; i++)
+		if (survey->list.buses[i].hung)
+			return (int)i;
+	return -1;
+}
+
 static void tell_missing(const struct look *look, const struct display *display)
 {
 	int twin = monitor_find(&look->guest.list, look->guest.probes, display->monitor);
+	int hung = find_hung(&look->host);
 
 	if (twin >= 0)
 		helper_say(look->ctx,
@@ -162,6 +172,12 @@ static void tell_missing(const struct look *look, const struct display *display)
 			   "usher cannot switch it to the guest, and back only when the device is "
 			   "back, to host_input",
 			   display->section, look->guest.list.buses[twin].number, display->monitor);
+	else if (hung >= 0)
+		helper_say(look->ctx,
+			   "[%s] monitor %s is on no bus that answers, and i2c-%u did not return "
+			   "within %d ms: unplug the monitor there and plug it in again",
+			   display->section, display->monitor, look->host.list.buses[hung].number,
+			   PROBE_MS);
 	else
 		helper_say(
 			look->ctx,
