@@ -471,6 +471,36 @@ static void undo_before_the_switch_keeps_it_from_happening(void **state)
 	assert_false(exists(JOURNAL));
 }
 
+static void undo_while_the_monitor_is_looked_for_keeps_the_switch_from_happening(void **state)
+{
+	(void)state;
+	monitor->slow_ms = 400;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_null(strstr(tree_read(tree, JOURNAL), " switcher "));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	/* Nobody could end it; it goes by itself, and leaves nothing */
+	assert_int_not_equal(waitpid(-1, NULL, 0), qemu.pid);
+	assert_int_equal(monitor->edids, 1);
+	assert_int_equal(monitor->sets, 0);
+	assert_false(exists(JOURNAL));
+}
+
+static void a_switcher_that_waits_is_known_to_undo(void **state)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 600000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	while (!strstr(tree_read(tree, JOURNAL), " switcher ") && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	/* It was ended: it would have waited for ten minutes */
+	assert_int_not_equal(waitpid(-1, NULL, 0), qemu.pid);
+	assert_false(exists(JOURNAL));
+}
+
 static void undo_twice_and_undo_of_nothing_are_fine(void **state)
 {
 	(void)state;
@@ -1043,6 +1073,8 @@ int main(void)
 		display_test(a_claim_that_is_not_running_switches_nothing),
 		display_test(a_dry_run_prints_and_does_nothing),
 		display_test(undo_before_the_switch_keeps_it_from_happening),
+		display_test(undo_while_the_monitor_is_looked_for_keeps_the_switch_from_happening),
+		display_test(a_switcher_that_waits_is_known_to_undo),
 		display_test(undo_twice_and_undo_of_nothing_are_fine),
 		display_test(the_way_back_is_written_blind),
 		display_test(a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go),
