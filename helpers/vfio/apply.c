@@ -70,6 +70,7 @@ static int make_jobs(const struct helper_ctx *ctx, const struct vfio_claim *clai
 			*job = *begun;
 		variant_driver(ctx->rootfd, device->module, job->target, sizeof(job->target));
 		memcpy(job->reset, claim->reset, sizeof(job->reset));
+		job->has_interface = nodes_have(&device->below, "net");
 		memcpy(job->bars, claim->bars, sizeof(job->bars));
 		job->nr_bars = claim->nr_bars;
 	}

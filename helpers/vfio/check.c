@@ -297,6 +297,7 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
 
 	strlist_free(&device->nodes);
+	node_list_free(&device->below);
 	if (r > 0)
 		device->on_vfio = device_on_vfio(ctx->rootfd, device->name, device->driver) > 0;
 	if (r > 0 && device->on_vfio)
@@ -304,8 +305,10 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 	else if (r > 0)
 		r = openers_nodes(ctx, device);
 	if (r > 0 && !device->on_vfio)
-		r = holders_find(ctx->rootfd, device->name, claim->in_use == IN_USE_FORCE, use,
-				 sizeof(use), &device->nodes);
+		r = nodes_find(ctx->rootfd, device->name, &device->below);
+	if (r == 0 && !device->on_vfio)
+		r = holders_find(ctx->rootfd, device->name, &device->below,
+				 claim->in_use == IN_USE_FORCE, use, sizeof(use), &device->nodes);
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (r == 0)

@@ -14,6 +14,7 @@ void vfio_claim_free(struct vfio_claim *claim)
 	for (size_t i = 0; i < claim->nr; i++) {
 		free(claim->devices[i].serial);
 		strlist_free(&claim->devices[i].nodes);
+		node_list_free(&claim->devices[i].below);
 	}
 	for (size_t i = 0; i < claim->nr_disks; i++) {
 		claim_disk_free(&claim->disks[i].of);

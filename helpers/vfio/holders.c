@@ -107,21 +107,18 @@ static int functions_use(const struct use_look *use, const char *name)
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): filled by those who get the look */
-int holders_find(int rootfd, const char *name, bool force, char *text, size_t size,
-		 struct strlist *nodes)
+int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
+		 char *text, size_t size, struct strlist *nodes)
 {
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
-	_cleanup_node_list_ struct node_list found = { 0 };
 	const struct use_look use = {
 		.rootfd = rootfd, .tables = &tables, .force = force, .text = text, .size = size
 	};
-	int r = nodes_find(rootfd, name, &found);
+	int r = functions_use(&use, name);
 
-	if (r == 0)
-		r = functions_use(&use, name);
-	if (r == 0 && found.nr > 0)
+	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
 		r = use_tables_read(rootfd, &tables);
-	return r == 0 ? nodes_use(&use, &found, nodes) : r;
+	return r == 0 ? nodes_use(&use, below, nodes) : r;
 }
 
 /* Itself, its partitions, and the disk it is a part of */

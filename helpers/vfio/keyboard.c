@@ -40,13 +40,11 @@ void keyboards_say(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 {
 	for (size_t i = 0; i < claim->nr; i++) {
 		const struct vfio_device *device = &claim->devices[i];
-		_cleanup_node_list_ struct node_list nodes = { 0 };
+		const struct node_list *below = &device->below;
 
-		if (device->on_vfio || nodes_find(ctx->rootfd, device->name, &nodes) < 0)
-			continue;
-		for (size_t j = 0; j < nodes.nr; j++)
-			if (strcmp(nodes.nodes[j].subsystem, "input") == 0 &&
-			    is_keyboard(ctx->rootfd, nodes.nodes[j].name))
-				say_keyboard(ctx, device, nodes.nodes[j].name);
+		for (size_t j = 0; j < below->nr; j++)
+			if (strcmp(below->nodes[j].subsystem, "input") == 0 &&
+			    is_keyboard(ctx->rootfd, below->nodes[j].name))
+				say_keyboard(ctx, device, below->nodes[j].name);
 	}
 }

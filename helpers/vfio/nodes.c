@@ -14,7 +14,8 @@
 #define DEPTH_MAX 24
 
 /* Directories of plain attributes: many, and never a device in them */
-static const char *const barren[] = { "power", "statistics", "queues", "msi_irqs", "mq" };
+static const char *const barren[] = { "power", "statistics", "queues",	    "msi_irqs",
+				      "mq",    "widgets",    "capabilities" };
 
 void node_list_free(struct node_list *list)
 {
@@ -142,4 +143,12 @@ int nodes_find(int rootfd, const char *name, struct node_list *ret)
 	*ret = list;
 	list = (struct node_list){ 0 };
 	return 0;
+}
+
+bool nodes_have(const struct node_list *list, const char *subsystem)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (strcmp(list->nodes[i].subsystem, subsystem) == 0)
+			return true;
+	return false;
 }

@@ -134,6 +134,7 @@ static bool shows(int rootfd, pid_t pid, const struct strlist *nodes)
 int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		      struct vfio_device *device)
 {
+	_cleanup_node_list_ struct node_list below = { 0 };
 	char use[400];
 	pid_t pid = 0;
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
@@ -142,7 +143,10 @@ int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	if (r > 0 && claim->in_use != IN_USE_FORCE)
 		r = openers_nodes(ctx, device);
 	if (r > 0)
-		r = holders_find(ctx->rootfd, device->name, true, use, sizeof(use), &device->nodes);
+		r = nodes_find(ctx->rootfd, device->name, &below);
+	if (r == 0)
+		r = holders_find(ctx->rootfd, device->name, &below, true, use, sizeof(use),
+				 &device->nodes);
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	while ((pid = process_find_open_after(ctx->rootfd, (const char *const *)device->nodes.names,

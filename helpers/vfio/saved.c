@@ -75,7 +75,7 @@ static int read_network(const struct worker *worker, struct vfio_job *job)
 {
 	_cleanup_node_list_ struct node_list nodes = { 0 };
 	int rootfd = worker->ctx->rootfd;
-	int r = nodes_find(rootfd, job->name, &nodes);
+	int r = job->has_interface ? nodes_find(rootfd, job->name, &nodes) : 0;
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;

@@ -49,6 +49,20 @@
 /* The lock helper_main() takes for apply and undo */
 #define VFIO_LOCK "vfio.lock"
 
+/* One device of a class that sits somewhere below a PCI device */
+struct node {
+	const char *subsystem; /* "block", "net", "drm", ...: holders_subsystem() */
+	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
+};
+
+struct node_list {
+	struct node *nodes;
+	size_t nr;
+};
+
+void node_list_free(struct node_list *list);
+#define _cleanup_node_list_ _cleanup_(node_list_free)
+
 /* --- claim.c: the claim's section --------------------------------------------------------- */
 
 /* To whom a device goes when the guest is gone */
@@ -69,6 +83,7 @@ struct vfio_device {
 	bool seat;		      /* usher-seat sees to it that the host's screen is off it */
 	bool on_vfio;		      /* with a vfio driver already when looked at */
 	char module[DRIVER_NAME_MAX]; /* of the driver that takes it: "vfio-pci" */
+	struct node_list below;	      /* what the host has below it; unless it is on_vfio */
 	struct strlist nodes;	      /* files below /dev whose users use the device */
 };
 
@@ -219,6 +234,7 @@ pid_t nodes_user(int rootfd, const struct strlist *nodes) _must_check_;
 /**
  * holders_find() - what the host itself does with a PCI device, at any depth below it
  * @name:	"0000:01:00.0"
+ * @below:	from nodes_find()
  * @force:	leave out what costs the host neither data nor its network
  * @text:	filled when something is found: "holds nvme0n1p2, mounted on /home: unmount it first"
  * @nodes:	the nodes are added of which nobody may have one open: "/dev/dri/card0"
@@ -227,8 +243,8 @@ pid_t nodes_user(int rootfd, const struct strlist *nodes) _must_check_;
  *
  * Return: 1 found, 0 nothing, -ENOMEM, else -errno
  */
-int holders_find(int rootfd, const char *name, bool force, char *text, size_t size,
-		 struct strlist *nodes) _must_check_;
+int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
+		 char *text, size_t size, struct strlist *nodes) _must_check_;
 
 /**
  * holders_find_disk() - what the host does with a disk or partition that a guest is to write
@@ -321,20 +337,6 @@ void keyboards_say(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 
 /* --- nodes.c ------------------------------------------------------------------------------ */
 
-/* One device of a class that sits somewhere below a PCI device */
-struct node {
-	const char *subsystem; /* "block", "net", "drm", ...: holders_subsystem() */
-	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
-};
-
-struct node_list {
-	struct node *nodes;
-	size_t nr;
-};
-
-void node_list_free(struct node_list *list);
-#define _cleanup_node_list_ _cleanup_(node_list_free)
-
 /**
  * nodes_find() - the devices of those subsystems below a PCI device, whatever is between
  *
@@ -342,9 +344,14 @@ void node_list_free(struct node_list *list);
  * NVMe disk, which lives elsewhere in sysfs. No attribute is read: links and names alone cannot
  * sleep on a device that somebody else hangs in.
  *
+ * A card and its sound function have some 80 directories: each is walked once.
+ *
  * Return: 0, -ENOMEM, -ENOENT when there is no such device, else -errno
  */
 int nodes_find(int rootfd, const char *name, struct node_list *ret) _must_check_;
+
+/** nodes_have() - is there one of that subsystem */
+bool nodes_have(const struct node_list *list, const char *subsystem);
 
 /* --- mark.c ------------------------------------------------------------------------------- */
 
@@ -433,6 +440,7 @@ struct vfio_job {
 	char old_override[DRIVER_NAME_MAX]; /* "" when it was not set */
 	char saved[NR_SAVED][SAVED_MAX];    /* "" for what there was none of */
 	char reset[24];			    /* claim.reset */
+	bool has_interface;		    /* of the network */
 	struct pcibar bars[PCIBAR_NR];	    /* claim.bars */
 	size_t nr_bars;
 	bool journaled; /* the old values are from the journal */

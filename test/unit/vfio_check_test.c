@@ -425,26 +425,26 @@ static void sound_function_that_a_process_has_open_is_refused(void **state)
 static void stack_without_an_end_is_refused_not_followed(void **state)
 {
 	_cleanup_strlist_ struct strlist nodes = { 0 };
+	_cleanup_node_list_ struct node_list below = { 0 };
 	char use[256];
 
 	(void)state;
 	add_nvme();
 	tree_link(host, "sys/class/block/nvme0n1/holders/nvme0n1", "../../nvme0n1");
-	assert_int_equal(holders_find(host->rootfd, NVME, false, use, sizeof(use), &nodes), -ELOOP);
+	assert_int_equal(nodes_find(host->rootfd, NVME, &below), 0);
+	assert_int_equal(holders_find(host->rootfd, NVME, &below, false, use, sizeof(use), &nodes),
+			 -ELOOP);
 	write_claim(UUID, NVME_LINE);
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "cannot look at 0000:03:00.0: Too many levels"));
 }
 
-static void device_that_is_not_there_has_no_holders(void **state)
+static void device_that_is_not_there_has_nothing_below_it(void **state)
 {
-	_cleanup_strlist_ struct strlist nodes = { 0 };
-	char use[256];
+	_cleanup_node_list_ struct node_list below = { 0 };
 
 	(void)state;
-	assert_int_equal(
-		holders_find(host->rootfd, "0000:09:00.0", false, use, sizeof(use), &nodes),
-		-ENOENT);
+	assert_int_equal(nodes_find(host->rootfd, "0000:09:00.0", &below), -ENOENT);
 }
 
 /* --- Names ---------------------------------------------------------------------------------------- */
@@ -511,7 +511,7 @@ int main(void)
 		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),
 		host_test(sound_function_that_a_process_has_open_is_refused),
 		host_test(stack_without_an_end_is_refused_not_followed),
-		host_test(device_that_is_not_there_has_no_holders),
+		host_test(device_that_is_not_there_has_nothing_below_it),
 		host_test(device_nobody_knows_is_called_by_its_ids),
 		host_test(device_in_the_list_is_called_by_its_name),
 		host_test(device_that_is_gone_is_called_by_its_address),
