@@ -10,7 +10,9 @@ setup() {
 }
 
 teardown() {
+	[[ -z ${desktop-} ]] || kill "$desktop" 2>/dev/null || true
 	common_teardown
+	rm -f /run/udev/rules.d/72-usher-*.rules
 	systemctl stop lab-dm.service 2>/dev/null || true
 	rm -f "$units/lab-dm.service" "$units/display-manager.service"
 	systemctl daemon-reload
@@ -100,5 +102,72 @@ console_bound() {
 	assert_equal "$(driver_of "$GPU")" vfio-pci
 	guest_destroy win11
 	wait_for 30 dm_holds_a_card
+	host_unchanged 30
+}
+
+# desktop_start - what compositors do: open each card that udev offers to seat0, when it starts and
+# when one comes, and close one that goes. Nothing is drawn.
+desktop_start() {
+	cat >"$BATS_TEST_TMPDIR/desktop" <<-'EOT'
+		declare -A held
+		exec {events}< <(exec udevadm monitor --udev --subsystem-match=drm --property)
+		take() {
+			local info
+			info=$(udevadm info "$1") || return
+			[[ $1 == /dev/dri/card* && -z ${held[$1]-} ]] || return
+			grep -q '^E: CURRENT_TAGS=.*:seat:' <<<"$info" || return
+			! grep '^E: ID_SEAT=' <<<"$info" | grep -v -q '=seat0$' || return
+			exec {held[$1]}<>"$1"
+		}
+		drop() {
+			[[ -n ${held[$1]-} ]] || return
+			exec {held[$1]}>&-
+			unset "held[$1]"
+		}
+		for card in /dev/dri/card*; do take "$card"; done
+		while IFS= read -r -u "$events" line; do
+			case $line in
+			ACTION=*) action=${line#*=} ;;
+			DEVNAME=*) [[ $action == remove ]] && drop "${line#*=}" || take "${line#*=}" ;;
+			esac
+		done
+	EOT
+	bash "$BATS_TEST_TMPDIR/desktop" 3>&- &
+	desktop=$!
+	wait_for 10 desktop_has "$HOST_GPU"
+	wait_for 10 desktop_has "$GPU"
+	wait_for 10 desktop_has "$GPU2"
+}
+
+desktop_has() {
+	readlink "/proc/$desktop/fd/"* | grep -q -x "/dev/dri/$(card_of "$1")"
+}
+
+returned() {
+	[[ $(driver_of "$GPU") == bochs-drm ]] && card_of "$GPU"
+}
+
+@test "give_back = render: two guests come and go beside a desktop that takes every card it is offered" {
+	local cycle
+	desktop_start
+	host_before
+	guest_define win11 device="$GPU" device="$AUDIO" memory=32
+	policy win11 '[vfio]' 'in_use = stop-seat' 'give_back = render'
+	for cycle in 1 2; do
+		guest_start win11
+		assert_equal "$(driver_of "$GPU")" vfio-pci
+		guest_destroy win11
+		wait_for 30 returned
+		udevadm settle
+		# Long enough for a desktop that would take it
+		sleep 3
+		not desktop_has "$GPU" || fail "the desktop has taken the card after guest $cycle"
+		desktop_has "$HOST_GPU" && desktop_has "$GPU2" || fail "the desktop lost a card of its own"
+	done
+	# Back to the desktop, by a policy that wants it so
+	policy win11
+	guest_start win11
+	guest_destroy win11
+	wait_for 30 desktop_has "$GPU"
 	host_unchanged 30
 }
