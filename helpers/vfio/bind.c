@@ -243,6 +243,15 @@ static int load_driver(struct worker *worker, struct vfio_job *job)
 	return 0;
 }
 
+/* The cure that an admin has for a driver which refuses what was its own */
+static void say_replug(struct vfio_job *job)
+{
+	size_t len = strlen(job->text);
+
+	(void)snprintf(job->text + len, sizeof(job->text) - len,
+		       ", then try usher recover --force");
+}
+
 /* On our vfio driver, or on none: to the driver it had */
 static int send_home(struct worker *worker, struct vfio_job *job, const char *driver)
 {
@@ -258,6 +267,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 		r = load_driver(worker, job);
 	if (r >= 0 && *job->old_driver)
 		r = probe(worker, job, job->old_driver);
+	if (r == -ENXIO)
+		say_replug(job);
 	return r;
 }
 

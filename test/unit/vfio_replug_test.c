@@ -17,6 +17,8 @@ static void apply_and_fail_to_undo(void)
 	assert_int_equal(apply(), HELPER_DONE);
 	kernel->dirty = true;
 	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_non_null(strstr(said, "did not take 0000:01:00.0, though the kernel reported no "
+				     "error: see dmesg, then try usher recover --force\n"));
 	assert_string_equal(driver_of(GPU), "");
 	assert_string_equal(driver_of(AUDIO), "snd_hda_intel");
 	kernel->writes = 0;
