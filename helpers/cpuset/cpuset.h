@@ -33,6 +33,9 @@
  *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
  *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
  *	plain GROUP "" CPUS		its CPUs are not in GROUP's cpuset.cpus
+ *	workqueue PATH "" CPUS		nor in the mask of unbound work (a partition does that itself)
+ *	irq all "" CPUS			interrupts that can be moved go elsewhere: irq.h
+ *	mask PATH "" CPUS		and so do those to come
  *
  * apply and undo work under the lock of the baseline "cpuset" from the first read to the last
  * write, so that no two guests compute from the same old value. A failed apply is taken back by
@@ -118,7 +121,7 @@ struct setting_kind {
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
 
-extern const struct setting_kind setting_exclusive, setting_slice, setting_plain;
+extern const struct setting_kind setting_exclusive, setting_slice, setting_plain, setting_mask;
 
 /* --- pins.c: the claim's section --- */
 
@@ -234,6 +237,39 @@ int setting_give_back(struct cpuset_job *job, const struct setting_kind *kind, c
 bool setting_shared(const struct cpuset_job *job, const struct setting_kind *kind,
 		    const char *object);
 
+/** setting_add_shares() - the other live guests' CPUs; @dead: also of those nobody has undone yet */
+void setting_add_shares(const struct cpuset_job *job, const char *verb, const char *object,
+			bool dead, struct cpulist *set);
+
+/* --- mask.c: sets of CPUs in hexadecimal --- */
+
+#define IRQ_DEFAULT	 "proc/irq/default_smp_affinity"
+#define WORKQUEUE_MASK	 "sys/devices/virtual/workqueue/cpumask"
+#define WORKQUEUE_WANTED "sys/devices/virtual/workqueue/cpumask_requested"
+
+/** job_parse_mask() - "ff,0000000f". Return: 0, -EBADMSG, -ENOMEM */
+int job_parse_mask(const char *text, struct cpulist *ret) _must_check_;
+
+/** job_format_mask() - the same, no more words than it takes. Return: 0, -ENAMETOOLONG */
+int job_format_mask(const struct cpulist *set, char *buf, size_t size) _must_check_;
+
+/**
+ * workqueue_take() - work that is bound to no CPU does not run on the guest's
+ *
+ * Return: 0, also on a kernel without the mask, else as setting_take()
+ * ABI: Documentation/core-api/workqueue.rst, "Affinity Scopes"
+ */
+int workqueue_take(struct cpuset_job *job) _must_check_;
+
+/* --- irq.c: interrupts --- */
+
+/**
+ * irqs_take() - interrupts that can be moved leave the guest's CPUs, and those to come keep off
+ *
+ * Return: 0, also when some cannot be moved; else -errno with why
+ */
+int irqs_take(struct cpuset_job *job) _must_check_;
+
 /* --- groups.c: cgroups --- */
 
 /**
@@ -346,6 +382,11 @@ int partition_undo(struct cpuset_job *job, const char *base) _must_check_;
 int exclusive_undo(struct cpuset_job *job, const char *object) _must_check_;
 int slices_undo(struct cpuset_job *job, const char *object) _must_check_;
 int plain_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/** workqueue_undo(), irqs_undo(), mask_undo() - the same. Return: 0, -EBADMSG, else -errno */
+int workqueue_undo(struct cpuset_job *job, const char *object) _must_check_;
+int irqs_undo(struct cpuset_job *job, const char *object) _must_check_;
+int mask_undo(struct cpuset_job *job, const char *object) _must_check_;
 
 /* --- conflict.c: groups of others with cpuset.cpus on the guest's CPUs --- */
 

@@ -95,7 +95,8 @@ int plain_apply(struct cpuset_job *job)
 	if (r < 0)
 		return r;
 	groups.guest[strcspn(groups.guest, "/")] = '\0';
-	return take_groups(job, groups.guest);
+	r = take_groups(job, groups.guest);
+	return r < 0 ? r : workqueue_take(job);
 }
 
 int plain_undo(struct cpuset_job *job, const char *object)

@@ -28,29 +28,28 @@ static int setting_key(char *buf, size_t size, const struct setting_kind *kind, 
 	return path_format(buf, size, "%s %s%s", kind->verb, object, what);
 }
 
-static bool is_share_of(const struct share *share, const struct setting_kind *kind,
-			const char *object)
+static bool is_share_of(const struct share *share, const char *verb, const char *object)
 {
-	return strcmp(share->verb, kind->verb) == 0 && strcmp(share->object, object) == 0;
+	return strcmp(share->verb, verb) == 0 && strcmp(share->object, object) == 0;
 }
 
 bool setting_shared(const struct cpuset_job *job, const struct setting_kind *kind,
 		    const char *object)
 {
 	for (size_t i = 0; i < job->others.nr; i++)
-		if (job->others.list[i].alive && is_share_of(&job->others.list[i], kind, object))
+		if (job->others.list[i].alive &&
+		    is_share_of(&job->others.list[i], kind->verb, object))
 			return true;
 	return false;
 }
 
-/* The others' CPUs; @dead: also of those that nobody has undone yet */
-static void add_shares(const struct cpuset_job *job, const struct setting_kind *kind,
-		       const char *object, bool dead, struct cpulist *set)
+void setting_add_shares(const struct cpuset_job *job, const char *verb, const char *object,
+			bool dead, struct cpulist *set)
 {
 	for (size_t i = 0; i < job->others.nr; i++) {
 		const struct share *share = &job->others.list[i];
 
-		if ((share->alive || dead) && is_share_of(share, kind, object))
+		if ((share->alive || dead) && is_share_of(share, verb, object))
 			cpulist_union(set, &share->cpus);
 	}
 }
@@ -146,7 +145,7 @@ static int is_foreign(const struct cpuset_job *job, const struct setting_kind *k
 		return 0;
 	if (!kind->takes) {
 		cpulist_union(&most, &job->pins.cpus);
-		add_shares(job, kind, object, true, &most);
+		setting_add_shares(job, kind->verb, object, true, &most);
 		return !cpulist_contains(&most, now) || !cpulist_contains(now, base);
 	}
 	/* On the way back to "not set" */
@@ -178,7 +177,7 @@ static int base_take(struct cpuset_job *job, const struct setting_kind *kind, co
 	*ret = *now;
 	if (r == 1 && !kind->takes) {
 		ours = job->pins.cpus;
-		add_shares(job, kind, object, true, &ours);
+		setting_add_shares(job, kind->verb, object, true, &ours);
 		cpulist_subtract(ret, &ours);
 	}
 	r = keep(job, key, ret, NULL);
@@ -230,7 +229,7 @@ int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const 
 	r = base_take(job, kind, object, &now, &base);
 	if (r < 0)
 		return job_why(job, r, "cannot keep the baseline of %s: %s", object, strerror(-r));
-	add_shares(job, kind, object, false, &held);
+	setting_add_shares(job, kind->verb, object, false, &held);
 	r = compute(job, kind, &base, &held, &target);
 	if (r == 0)
 		r = leaves_cpu(job, kind, &target);
@@ -267,7 +266,7 @@ static int recompute(struct cpuset_job *job, const struct setting_kind *kind, co
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	add_shares(job, kind, object, false, &held);
+	setting_add_shares(job, kind->verb, object, false, &held);
 	/* Without shares it is the baseline, also where that is "not set" */
 	if (!cpulist_empty(&held))
 		r = compute(job, kind, base, &held, &target);

@@ -22,10 +22,9 @@ static const struct {
 	const char *verb;
 	int (*undo)(struct cpuset_job *job, const char *object);
 } records[] = {
-	{ "guest", partition_undo },
-	{ "exclusive", exclusive_undo },
-	{ "slice", slices_undo },
-	{ "plain", plain_undo },
+	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
+	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "irq", irqs_undo },
+	{ "mask", mask_undo },
 };
 
 /* All records of one verb, the last first. Return: 0, else the first error, with @why */
@@ -102,14 +101,13 @@ static enum helper_exit say_dirty(struct cpuset_job *job)
 	return HELPER_DIRTY;
 }
 
-static enum helper_exit say_done(struct cpuset_job *job, const struct way *way, const char *why)
+static void say_done(struct cpuset_job *job, const struct way *way, const char *why)
 {
 	char list[256];
 
 	if (*why)
 		helper_say(job->ctx, "its CPUs %s are kept free by %s only: %s",
 			   job_cpus_text(&job->pins.cpus, list, sizeof(list)), way->how, why);
-	return HELPER_DONE;
 }
 
 static enum helper_exit say_none(struct cpuset_job *job, bool fatal, const char *why)
@@ -125,6 +123,14 @@ static enum helper_exit say_none(struct cpuset_job *job, bool fatal, const char 
 	return fatal ? HELPER_FAILED : HELPER_DONE;
 }
 
+/* A guest whose CPUs are kept free but for interrupts is better off than one without */
+static enum helper_exit apply_rest(struct cpuset_job *job)
+{
+	if (irqs_take(job) < 0)
+		helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
+	return HELPER_DONE;
+}
+
 /* One line says why the first way of the method was not taken */
 static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 {
@@ -137,8 +143,10 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 		if (!any && strcmp(method, ways[i].name) != 0)
 			continue;
 		r = ways[i].apply(job);
-		if (r == 0)
-			return say_done(job, &ways[i], first);
+		if (r == 0) {
+			say_done(job, &ways[i], first);
+			return apply_rest(job);
+		}
 		if (!*first)
 			memcpy(first, job->why, sizeof(first));
 		if (r != -EOPNOTSUPP && take_back(job) < 0)

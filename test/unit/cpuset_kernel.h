@@ -296,6 +296,18 @@ static inline int store_partition(int self, const char *want)
 	return 0;
 }
 
+/* kernel/irq/proc.c: a managed interrupt refuses. A mask is kept as it was written */
+static inline int store_plain(const char *path, const char *val)
+{
+	char managed[PATH_MAX];
+
+	fmt(managed, "managed/%s", path);
+	if (attr_exists(host.tree->rootfd, managed) > 0)
+		return -EIO;
+	put(val, "%s", path);
+	return 0;
+}
+
 static inline int store(const char *path, const char *val)
 {
 	char group[PATH_MAX];
@@ -303,6 +315,8 @@ static inline int store(const char *path, const char *val)
 	struct cpulist want;
 	int self, r;
 
+	if (strncmp(path, CG, strlen(CG)) != 0)
+		return store_plain(path, val);
 	fmt(group, "%.*s", (int)(file - 1 - path), path);
 	nr_groups = 0;
 	load_groups("", -1);
@@ -568,6 +582,8 @@ static inline char *snapshot(void)
 	snapshot_dir(CG);
 	snapshot_dir("systemd");
 	snapshot_dir("run/systemd");
+	snapshot_dir("proc/irq");
+	snapshot_dir("sys/devices/virtual");
 	return snapshot_text;
 }
 
@@ -590,6 +606,7 @@ static inline void assert_no_state(void)
 	assert_false(has_state("run/usher/" UUID_A "/cpuset.journal"));
 	assert_false(has_state("run/usher/" UUID_B "/cpuset.journal"));
 	assert_false(has_state("run/usher/host/cpuset.ini"));
+	assert_false(has_state("run/usher/host/irq.ini"));
 }
 
 /* --- Running the helper ------------------------------------------------------------------------ */

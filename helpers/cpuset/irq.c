@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/irq.c - interrupts that can be moved go to the CPUs no guest holds */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "irq.h"
+
+/*
+ * How it works
+ *
+ * Take and give back are the same work: from the affinities before the first guest, and the CPUs
+ * that live guests hold now, follow all affinities. One that neither we nor that beginning have
+ * made is somebody else's: who takes starts from it, who gives back leaves it.
+ *
+ * Managed interrupts (the queues of NVMe and virtio disks) and those of the kernel's own timers
+ * refuse a write: they stay, and interrupt a CPU only for what runs there.
+ *
+ * ABI: kernel/irq/proc.c, write_irq_affinity(); irq_setup_affinity() in kernel/irq/manage.c for
+ * what a new interrupt gets
+ */
+
+#define VERB   "irq"
+#define OBJECT "all"
+
+/* The host as far as affinities go */
+struct cpus {
+	struct cpulist online, possible;
+};
+
+static int read_cpus(struct cpuset_job *job, struct cpus *ret)
+{
+	int r = job_host_cpus(job, "online", &ret->online);
+
+	if (r == 0)
+		r = job_host_cpus(job, "possible", &ret->possible);
+	return r < 0 ? job_why(job, r, "cannot read which CPUs there are: %s", strerror(-r)) : 0;
+}
+
+/* @base without @held; when no CPU that runs would be left, all that nobody holds */
+static struct cpulist target_of(const struct cpus *cpus, const struct cpulist *base,
+				const struct cpulist *held)
+{
+	struct cpulist target = *base;
+
+	cpulist_subtract(&target, held);
+	if (cpulist_intersects(&target, &cpus->online) || cpulist_equal(&target, base))
+		return target;
+	target = cpus->possible;
+	cpulist_subtract(&target, held);
+	return target;
+}
+
+/* What the kernel gives a new interrupt */
+static struct cpulist born_with(struct cpuset_job *job, const struct cpus *cpus,
+				const struct cpulist *dflt, int node)
+{
+	struct cpulist mask = *dflt, near;
+	char path[64], text[ATTR_MAX];
+
+	cpulist_intersect(&mask, &cpus->online);
+	if (node >= 0 &&
+	    path_format(path, sizeof(path), "sys/devices/system/node/node%d/cpulist", node) == 0 &&
+	    attr_read(job->ctx->rootfd, path, text, sizeof(text)) >= 0 &&
+	    cpulist_parse(text, &near) == 0 && cpulist_intersects(&mask, &near))
+		cpulist_intersect(&mask, &near);
+	return mask;
+}
+
+/* Was it given its affinity while guests held CPUs */
+static bool is_born_under(struct cpuset_job *job, const struct cpus *cpus, const struct irqs *was,
+			  const struct irq *irq)
+{
+	const struct cpulist *const helds[] = { &was->held, &was->before };
+
+	for (size_t i = 0; i < ARRAY_SIZE(helds); i++) {
+		struct cpulist dflt = target_of(cpus, &was->dflt, helds[i]);
+		struct cpulist born = born_with(job, cpus, &dflt, irq->node);
+
+		if (!cpulist_empty(helds[i]) && cpulist_equal(&irq->now, &born))
+			return true;
+	}
+	return false;
+}
+
+/* Have we, or the beginning, made it what it is */
+static bool is_ours(const struct cpus *cpus, const struct irqs *was, const struct irq *irq)
+{
+	const struct cpulist *const helds[] = { &was->held, &was->before };
+
+	for (size_t i = 0; i < ARRAY_SIZE(helds); i++) {
+		struct cpulist made = target_of(cpus, &irq->base, helds[i]);
+
+		if (cpulist_equal(&irq->now, &made))
+			return true;
+	}
+	return cpulist_equal(&irq->now, &irq->base);
+}
+
+/*
+ * The base of what is there now, from the file where that knows it.
+ *
+ * Return: how many have been moved by somebody else meanwhile
+ */
+static size_t find_bases(struct cpuset_job *job, const struct cpus *cpus, struct irqs *was,
+			 struct irqs *now, bool taking)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < now->nr; i++) {
+		struct irq *irq = &now->list[i], *old = irqs_find(was, irq->number);
+
+		if (old && strcmp(old->who, irq->who) == 0)
+			irq->base = old->base;
+		else if (is_born_under(job, cpus, was, irq))
+			irq->base = born_with(job, cpus, &was->dflt, irq->node);
+		if (is_ours(cpus, was, irq))
+			continue;
+		irq->base = irq->now;
+		if (taking)
+			continue;
+		/* Not ours to set: as if it were gone */
+		irq->here = false;
+		nr++;
+	}
+	return nr;
+}
+
+/* Return: 0, also for one that cannot be moved or has gone; else the error, which is no fault */
+static int move(struct cpuset_job *job, const struct irq *irq, const struct cpulist *target)
+{
+	char path[64], list[ATTR_MAX];
+	int r = path_format(path, sizeof(path), "proc/irq/%u/smp_affinity_list", irq->number);
+
+	if (r == 0)
+		r = cpulist_format(target, list, sizeof(list));
+	return r < 0 ? r : helper_write(job->ctx, path, list);
+}
+
+static void move_all(struct cpuset_job *job, const struct cpus *cpus, const struct irqs *irqs)
+{
+	for (size_t i = 0; i < irqs->nr; i++) {
+		const struct irq *irq = &irqs->list[i];
+		struct cpulist target = target_of(cpus, &irq->base, &irqs->held);
+
+		if (irq->here && !cpulist_equal(&irq->now, &target))
+			(void)move(job, irq, &target);
+	}
+}
+
+static int read_default(struct cpuset_job *job, struct cpulist *ret)
+{
+	char text[ATTR_MAX];
+	int r = attr_read(job->ctx->rootfd, IRQ_DEFAULT, text, sizeof(text));
+
+	if (r >= 0)
+		r = job_parse_mask(text, ret);
+	return r < 0 ? job_why(job, r, "cannot read /" IRQ_DEFAULT ": %s", strerror(-r)) : 0;
+}
+
+/* The file's place is taken by what is there now. Return: 0, -errno with why */
+static int begin(struct cpuset_job *job, struct irqs *was, struct irqs *now,
+		 const struct cpulist *held)
+{
+	int r = irqs_load(job, was);
+
+	if (r < 0)
+		return job_why(job, r, "cannot read /run/usher/host/irq.ini: %s", strerror(-r));
+	if (!was->known && cpulist_empty(held))
+		return 0;
+	r = irqs_scan(job, now);
+	if (r < 0)
+		return job_why(job, r, "cannot list /proc/irq: %s", strerror(-r));
+	now->known = was->known;
+	now->dflt = was->dflt;
+	now->before = was->held;
+	now->held = *held;
+	now->balancer = was->balancer;
+	now->banned = was->banned;
+	return was->known ? 0 : read_default(job, &now->dflt);
+}
+
+static int store(struct cpuset_job *job, const struct irqs *irqs)
+{
+	int r = irqs_store(job, irqs);
+
+	return r < 0 ? job_why(job, r, "cannot write /run/usher/host/irq.ini: %s", strerror(-r))
+		     : 0;
+}
+
+/* It moves interrupts back within seconds, so it is told before them */
+static void tell_balancer(struct cpuset_job *job, const struct irqs *irqs)
+{
+	if (irqs->balancer && balance_tell(job, irqs) < 0)
+		helper_say(job->ctx, "interrupts may come back to its CPUs: %s", job->why);
+}
+
+static int take(struct cpuset_job *job, const struct cpulist *held)
+{
+	_cleanup_irqs_ struct irqs was = { 0 }, now = { 0 };
+	struct cpus cpus;
+	int r = read_cpus(job, &cpus);
+
+	if (r == 0)
+		r = begin(job, &was, &now, held);
+	if (r < 0)
+		return r;
+	(void)find_bases(job, &cpus, &was, &now, true);
+	if (balance_note(job, &now) < 0)
+		helper_say(job->ctx, "interrupts may come back to its CPUs: %s", job->why);
+	r = store(job, &now);
+	if (r < 0)
+		return r;
+	tell_balancer(job, &now);
+	move_all(job, &cpus, &now);
+	return 0;
+}
+
+int irqs_take(struct cpuset_job *job)
+{
+	struct cpulist held = job->pins.cpus;
+	char list[ATTR_MAX];
+	int r;
+
+	if (attr_exists(job->ctx->rootfd, IRQ_DEFAULT) <= 0)
+		return 0;
+	r = job_announce(job, VERB, OBJECT, job_cpus_text(&job->pins.cpus, list, sizeof(list)));
+	if (r < 0)
+		return r;
+	setting_add_shares(job, VERB, OBJECT, false, &held);
+	r = take(job, &held);
+	return r < 0 ? r : setting_take(job, &setting_mask, IRQ_DEFAULT);
+}
+
+/* irqbalance moves them as it likes, and will do so again */
+static void say_foreign(struct cpuset_job *job, const struct irqs *irqs, size_t nr)
+{
+	if (nr > 0 && !irqs->balancer)
+		helper_say(job->ctx,
+			   "%zu interrupts have been moved by somebody else meanwhile: "
+			   "left so",
+			   nr);
+}
+
+int irqs_undo(struct cpuset_job *job, const char *object)
+{
+	_cleanup_irqs_ struct irqs was = { 0 }, now = { 0 };
+	struct cpulist held = { 0 };
+	struct cpus cpus;
+	int r = read_cpus(job, &cpus);
+
+	if (strcmp(object, OBJECT) != 0)
+		return job_why(job, -EBADMSG, "the journal's interrupts '%s' are none", object);
+	setting_add_shares(job, VERB, OBJECT, false, &held);
+	if (r == 0)
+		r = begin(job, &was, &now, &held);
+	/* Announced and never touched, or given back already */
+	if (r < 0 || !was.known)
+		return r;
+	say_foreign(job, &now, find_bases(job, &cpus, &was, &now, false));
+	r = store(job, &now);
+	if (r < 0)
+		return r;
+	move_all(job, &cpus, &now);
+	tell_balancer(job, &now);
+	r = cpulist_empty(&held) ? irqs_forget(job) : 0;
+	return r < 0 ? job_why(job, r, "cannot remove /run/usher/host/irq.ini: %s", strerror(-r))
+		     : 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/irq.h - where interrupts go while guests hold CPUs */
+#pragma once
+
+#include "cpuset.h"
+
+/*
+ * How it works
+ *
+ * run/usher/host/irq.ini holds what every interrupt's affinity was before the first guest, and is
+ * gone with the last. It is read and written under the lock of the baseline "cpuset".
+ *
+ *	[irq]
+ *	default = 0-7			default_smp_affinity
+ *	held = 2-3			the CPUs that the last write kept free,
+ *	before = 4			and the one before: a kill between the two leaves either
+ *	balancer = 812 0-1		irqbalance's pid, and the CPUs it left alone before
+ *	irq = 24 0-7 virtio0-req.0	number, affinity, who handles it, text_encode()d
+ *
+ * Numbers are reused, so an interrupt is the same one only when the same handle it. One that came
+ * later has got its affinity from what default_smp_affinity was then: that is known, and so is
+ * what it would have been given without guests.
+ */
+
+struct irq {
+	unsigned int number;
+	char *who;	     /* names of its handlers, joined by ',' */
+	struct cpulist base; /* before the first guest */
+	struct cpulist now;
+	int node;  /* -1 for none */
+	bool here; /* it is there now */
+};
+
+struct irqs {
+	struct irq *list;
+	size_t nr;
+	struct cpulist dflt, held, before;
+	struct cpulist banned; /* of the balancer, before the first guest */
+	pid_t balancer;	       /* 0 for none */
+	bool known;	       /* the file was there */
+};
+
+void irqs_free(struct irqs *irqs);
+#define _cleanup_irqs_ _cleanup_(irqs_free)
+
+/** irqs_load() - the file. Return: 0 (also when there is none), -EBADMSG, -ENOMEM, else -errno */
+int irqs_load(const struct cpuset_job *job, struct irqs *ret) _must_check_;
+
+/** irqs_store() - replace it. Return: 0, -ENOMEM, else as state_write() */
+int irqs_store(const struct cpuset_job *job, const struct irqs *irqs) _must_check_;
+
+/** irqs_forget() - remove it. Return: 0, else as state_remove() */
+int irqs_forget(const struct cpuset_job *job) _must_check_;
+
+/** irqs_add() - @irq's who becomes the table's. Return: 0, -ENOMEM */
+int irqs_add(struct irqs *irqs, const struct irq *irq) _must_check_;
+
+/** irqs_find() - Return: NULL when there is none with this number */
+struct irq *irqs_find(struct irqs *irqs, unsigned int number);
+
+/**
+ * irqs_scan() - the interrupts there are now, with handlers
+ *
+ * Return: 0 (none where there is no proc/irq), -ENOMEM, else as attr_list()
+ * ABI: Documentation/core-api/irq/irq-affinity.rst
+ */
+int irqs_scan(const struct cpuset_job *job, struct irqs *ret) _must_check_;
+
+/* --- balance.c ---------------------------------------------------------------------------------- */
+
+/**
+ * balance_take() - irqbalance shall leave the CPUs in @irqs->held alone
+ *
+ * What it left alone before is noted in @irqs first; the caller stores that, then tells it.
+ *
+ * Return: 1 it runs and is noted, 0 it does not run, else -errno with why
+ */
+int balance_note(struct cpuset_job *job, struct irqs *irqs) _must_check_;
+
+/** balance_tell() - the CPUs in @irqs->held, and those it left alone before. Return: 0, -errno */
+int balance_tell(struct cpuset_job *job, const struct irqs *irqs) _must_check_;
