@@ -229,6 +229,13 @@ bench-hugepages:
 bench-display bench-nosleep bench-vfio bench-managed: bench-%:
 	test/lab/measure IMAGE=$(IMAGE) $*
 
+# In the lab's machine, booted twice: who runs on a guest's CPUs, for each way of isolating them
+.PHONY: bench-isolation
+bench-isolation:
+	test/lab/measure IMAGE=$(IMAGE) isolation runtime
+	LAB_APPEND='isolcpus=domain,managed_irq,2-3 nohz_full=2-3 rcu_nocbs=2-3 irqaffinity=0-1' \
+		test/lab/measure IMAGE=$(IMAGE) isolation limit
+
 # --- The sample host ------------------------------------------------------------------------------
 .PHONY: demo
 demo:
@@ -263,6 +270,6 @@ clean:
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
 	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages bench-display' \
-		'bench-nosleep demo deb test install uninstall clean'
+		'bench-nosleep bench-isolation demo deb test install uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
