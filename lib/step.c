@@ -304,3 +304,8 @@ int step_replug(const struct host *host, const struct claim *claim, struct step_
 {
 	return one_run(host, claim, "vfio", "replug", result);
 }
+
+int step_mend(const struct host *host, const struct claim *claim, struct step_result *result)
+{
+	return one_run(host, claim, "cpuset", "apply", result);
+}

@@ -111,3 +111,9 @@ int step_settle(const struct host *host, const struct claim *claim, struct step_
  * Return: as steps_run()
  */
 int step_replug(const struct host *host, const struct claim *claim, struct step_result *result);
+
+/**
+ * step_mend() - "usher-cpuset apply" for a guest that runs: a CPU that was offline has lost its
+ * partition, and nothing tells usher. Return: as steps_run()
+ */
+int step_mend(const struct host *host, const struct claim *claim, struct step_result *result);

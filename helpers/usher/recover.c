@@ -58,6 +58,27 @@ static void print_json(const struct step_result *result, bool back)
 	json_end(&json);
 }
 
+/* What the host has lost since without anybody telling. A guest whose hook is at work has it now */
+static int mend_running(const struct host *host, struct step_result *result)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	int r = host->statefd < 0 ? 0 : registry_load(host->statefd, &claims), failed = 0;
+
+	for (size_t i = 0; r >= 0 && i < claims.nr; i++) {
+		const struct claim *claim = &claims.claims[i];
+		_cleanup_close_ int lock = -1;
+
+		if (claim->state != CLAIM_RUNNING || registry_alive(host->rootfd, claim) <= 0)
+			continue;
+		lock = giveback_lock(host, claim->uuid, 0);
+		if (lock < 0)
+			continue;
+		r = step_mend(host, claim, result);
+		failed |= r > 0;
+	}
+	return r < 0 ? r : failed;
+}
+
 static int recover(const struct request *request, const struct host *host)
 {
 	const char *guest = request->guest;
@@ -70,6 +91,8 @@ static int recover(const struct request *request, const struct host *host)
 		r = 0;
 	} else if (r == 0) {
 		r = giveback_dead(host, guest ? uuid : NULL, WAIT_MS, &result);
+		if (r == 0 && !guest)
+			r = mend_running(host, &result);
 	}
 	if (request->json)
 		print_json(&result, r == 0);
