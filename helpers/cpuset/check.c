@@ -50,7 +50,40 @@ static void add_held(const struct cpuset_job *job, struct cpulist *held)
 	}
 }
 
-/* The host needs one CPU at least to run the guests' own QEMU threads on */
+/* All threads of the core that @cpu is of; the CPU alone where the kernel does not say */
+static struct cpulist core_of(const struct cpuset_job *job, unsigned int cpu)
+{
+	struct cpulist core = { 0 };
+	char which[64];
+
+	if (path_format(which, sizeof(which), "cpu%u/topology/thread_siblings_list", cpu) < 0 ||
+	    job_host_cpus(job, which, &core) < 0 || !cpulist_has(&core, cpu)) {
+		core = (struct cpulist){ 0 };
+		cpulist_add(&core, cpu);
+	}
+	return core;
+}
+
+/* Is a core among these CPUs whole, as far as its threads are online */
+static bool has_core(const struct cpuset_job *job, const struct cpulist *cpus,
+		     const struct cpulist *online)
+{
+	int cpu = -1;
+
+	while ((cpu = cpulist_next(cpus, (unsigned int)(cpu + 1))) >= 0) {
+		struct cpulist core = core_of(job, (unsigned int)cpu);
+
+		cpulist_intersect(&core, online);
+		if (cpulist_contains(cpus, &core))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The host needs one core at least to run the guests' own QEMU threads on; half a core would share
+ * its caches and units with a vCPU
+ */
 static int check_housekeeping(struct cpuset_job *job, const struct cpulist *online)
 {
 	struct cpulist held = { 0 }, left = *online, unheld = *online;
@@ -60,11 +93,11 @@ static int check_housekeeping(struct cpuset_job *job, const struct cpulist *onli
 	cpulist_subtract(&unheld, &held);
 	cpulist_subtract(&left, &held);
 	cpulist_subtract(&left, &job->pins.cpus);
-	if (!cpulist_empty(&left))
+	if (has_core(job, &left, online))
 		return 0;
 	return job_why(job, -ENOSPC,
-		       "with CPUs %s for this guest none would be left to the host: of %s at least "
-		       "one must stay free",
+		       "with CPUs %s for this guest no whole core would be left to the host: of %s "
+		       "at least one core must stay free",
 		       job_cpus_text(&job->pins.cpus, list, sizeof(list)),
 		       cpulist_empty(&unheld) ? "those no guest holds (none)"
 					      : job_cpus_text(&unheld, text, sizeof(text)));
@@ -189,6 +222,15 @@ static enum helper_exit say(struct cpuset_job *job, bool refuse)
 	return refuse ? HELPER_FAILED : HELPER_DONE;
 }
 
+/* What nobody tells usher of: a CPU that went offline and came back, a vCPU pinned elsewhere */
+static enum helper_exit check_live(struct cpuset_job *job)
+{
+	if (partition_verify(job) >= 0)
+		return HELPER_DONE;
+	helper_say(job->ctx, "its CPUs are not isolated any more: %s: run usher recover", job->why);
+	return HELPER_FAILED;
+}
+
 enum helper_exit cpuset_check(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -197,6 +239,8 @@ enum helper_exit cpuset_check(struct helper_ctx *ctx)
 
 	if (r < 0)
 		return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
+	if (ctx->claim.state == CLAIM_RUNNING)
+		return check_live(&job);
 	r = job_load_claims(&job);
 	if (r == 0)
 		r = check_cpus(&job);

@@ -30,7 +30,10 @@ static bool is_below(const char *group, const char *base)
 	return strncmp(group, base, len) == 0 && (group[len] == '\0' || group[len] == '/');
 }
 
-/* A guest whose vCPUs are ours to arrange: the hook has seen to it that no two want one CPU */
+/*
+ * A guest whose vCPUs are ours to arrange: the hook has seen to it that no two want one CPU. One
+ * whose policy isolates nothing has its pins as any other, and loses them as any other
+ */
 static bool is_known(const struct strlist *known, const char *group)
 {
 	for (size_t i = 0; i < known->nr; i++)
@@ -46,9 +49,11 @@ static int load_known(struct cpuset_job *job, struct strlist *known)
 
 	memcpy(why, job->why, sizeof(why));
 	for (size_t i = 0; r == 0 && i < job->claims.nr; i++) {
+		const struct claim *claim = &job->claims.claims[i];
 		struct guest_groups groups;
 
-		if (groups_of_claim(job, &job->claims.claims[i], &groups) == 0)
+		if (inidoc_has_section(&claim->doc, "cpuset") &&
+		    groups_of_claim(job, claim, &groups) == 0)
 			r = strlist_add(known, groups.guest);
 	}
 	memcpy(job->why, why, sizeof(why));

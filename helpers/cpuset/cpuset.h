@@ -361,6 +361,13 @@ int plain_apply(struct cpuset_job *job) _must_check_;
  */
 int partition_check_boot(struct cpuset_job *job) _must_check_;
 
+/**
+ * partition_verify() - are the partitions of a running guest still what apply has made
+ *
+ * Return: 0, also when it has none, -EINVAL when the kernel has them otherwise, with why
+ */
+int partition_verify(struct cpuset_job *job) _must_check_;
+
 /** slices_able() - does systemd run this host. Return: 0, -EOPNOTSUPP with why; see sd_booted(3) */
 int slices_able(struct cpuset_job *job) _must_check_;
 

@@ -371,6 +371,26 @@ static int check_online(struct cpuset_job *job, const struct guest_groups *group
 	return 1;
 }
 
+int partition_verify(struct cpuset_job *job)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	const struct journal_record *record = NULL;
+	struct guest_groups groups;
+	int r = journal_open(job->ctx->dirfd, job->ctx->helper->name, false, &journal);
+
+	if (r == 0)
+		r = groups_mount(job);
+	if (r == 0)
+		r = groups_of_claim(job, &job->ctx->claim, &groups);
+	if (r == 0)
+		record = journal_find(&journal, "guest", groups.base);
+	if (!record)
+		return 0;
+	return verify(job, &groups,
+		      strcmp(record->new_value, layout_name(LAYOUT_ROOT)) == 0 ? LAYOUT_ROOT
+									       : LAYOUT_ISOLATED);
+}
+
 int partition_apply(struct cpuset_job *job)
 {
 	struct guest_groups groups;

@@ -73,17 +73,68 @@ static void the_host_keeps_at_least_one_cpu(void **state)
 {
 	make_host(*state, true);
 	assert_int_equal(check_wanted("cpus = 0-7\nvcpu = 0 0-7\n"), HELPER_FAILED);
-	assert_said("with CPUs 0-7 for this guest none would be left to the host: of 0-7 at least "
-		    "one must "
-		    "stay free");
+	assert_said("with CPUs 0-7 for this guest no whole core would be left to the host: of 0-7 "
+		    "at least one core must stay free");
 	assert_int_equal(check_wanted("cpus = 1-7\nvcpu = 0 1-7\n"), HELPER_DONE);
 	make_guest(SCOPE_B, PID_B, vcpus_b, "");
 	make_claim(UUID_B, PID_B, "running", "cpus = 4-7\nvcpu = 0 4\n");
 	assert_int_equal(check_wanted("cpus = 0-3\nvcpu = 0 0-3\n"), HELPER_FAILED);
-	assert_said("none would be left to the host: of 0-3 at least one must stay free");
+	assert_said("no whole core would be left to the host: of 0-3 at least one core must stay "
+		    "free");
 	/* A dead guest holds nothing */
 	end_guest(PID_B, SCOPE_B);
 	assert_int_equal(check_wanted("cpus = 0-3\nvcpu = 0 0-3\n"), HELPER_DONE);
+}
+
+static void the_host_keeps_at_least_one_whole_core(void **state)
+{
+	make_host(*state, true);
+	for (int cpu = 0; cpu < 8; cpu++) {
+		char threads[16];
+
+		fmt(threads, "%d,%d", cpu % 4, cpu % 4 + 4);
+		put(threads, "sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+	}
+	assert_int_equal(check_wanted("cpus = 1-3,5-7\nvcpu = 0 1-3,5-7\n"), HELPER_DONE);
+	assert_int_equal(check_wanted("cpus = 1-4\nvcpu = 0 1-4\n"), HELPER_FAILED);
+	assert_said("no whole core would be left to the host");
+	/* A thread that is off counts for nothing */
+	put("0-3,5-7", "sys/devices/system/cpu/online");
+	assert_int_equal(check_wanted("cpus = 1-3,5-7\nvcpu = 0 1-3,5-7\n"), HELPER_DONE);
+}
+
+static void a_guest_whose_policy_isolates_nothing_keeps_its_cpus(void **state)
+{
+	make_host(*state, true);
+	make_guest(SCOPE_B, PID_B, vcpus_b, "");
+	make_claim(UUID_B, PID_B, "running", "");
+	put("[claim]\nformat = 1\nguest = b\nuuid = " UUID_B "\nstate = running\nowner = 200 2000\n"
+	    "[nosleep]\ninhibit = sleep\n",
+	    "run/usher/" UUID_B "/claim.ini");
+	assert_int_equal(check_required("cpus = 4\nvcpu = 0 4\n"), HELPER_FAILED);
+	assert_said("libvirt/vcpu0 is pinned to 4: pin one of the two to other CPUs");
+}
+
+static void a_running_guest_that_has_lost_its_partition_is_noticed_and_mended(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+
+	make_host(*state, true);
+	make_guest(SCOPE_A, PID_A, vcpus, "0-1");
+	make_claim(UUID_A, PID_A, "running", PINS);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+	put("0-2,4-7", "sys/devices/system/cpu/online");
+	settle();
+	put("0-7", "sys/devices/system/cpu/online");
+	settle();
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_said("its CPUs are not isolated any more: the kernel has the partition");
+	assert_said("run usher recover");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
 }
 
 /* Each: why the best is not to be had; said when it is merely wanted, refused when required */
@@ -235,6 +286,9 @@ int main(void)
 		tree_test(a_host_that_can_do_it_says_nothing),
 		tree_test(a_cpu_that_is_not_online_is_refused),
 		tree_test(the_host_keeps_at_least_one_cpu),
+		tree_test(the_host_keeps_at_least_one_whole_core),
+		tree_test(a_guest_whose_policy_isolates_nothing_keeps_its_cpus),
+		tree_test(a_running_guest_that_has_lost_its_partition_is_noticed_and_mended),
 		tree_test(pins_that_no_partition_suits_are_found),
 		tree_test(an_emulator_on_a_vcpus_cpu_is_found),
 		tree_test(cpus_isolated_at_boot_are_found_where_the_vcpus_share_them),

@@ -1,0 +1,236 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/cpuset.bats - a guest's CPUs are free of everybody else, interrupts too, and all comes back
+
+load ../guest/lib
+
+readonly cgroups=/sys/fs/cgroup
+
+# irqs_on LIST-PATTERN - interrupts with handlers that can be moved and come to such a CPU
+irqs_on() {
+	local dir list
+	for dir in $(find /proc/irq -mindepth 2 -maxdepth 2 -type d -printf '%h\n' | sort -u); do
+		list=$(cat "$dir/smp_affinity_list")
+		[[ $(cat "$dir/effective_affinity_list") =~ ^[$1]$ ]] || continue
+		# What takes its own value is one that could be moved
+		! echo "$list" 2>/dev/null >"$dir/smp_affinity_list" || echo "${dir##*/}"
+	done 2>/dev/null
+}
+
+# On all CPUs, and now on the guests' ones
+spread_irqs() {
+	local dir cpu=2
+	for dir in $(find /proc/irq -mindepth 2 -maxdepth 2 -type d -printf '%h\n' | sort -u); do
+		if echo "$cpu" >"$dir/smp_affinity_list"; then
+			echo 0-3 >"$dir/smp_affinity_list"
+			cpu=$((5 - cpu))
+		fi
+	done 2>/dev/null
+}
+
+isolated() {
+	cat $cgroups/cpuset.cpus.isolated
+}
+
+isolated_are() {
+	[[ $(isolated) == "$1" ]]
+}
+
+default_irq() {
+	cat /proc/irq/default_smp_affinity
+}
+
+# pinned NAME [POLICY-LINE...] PINS - a guest on these CPUs
+pinned() {
+	local name=$1 pins=${*: -1}
+	guest_define "$name" vcpus="$(wc -w <<<"$pins")" pins="$pins" emulator=0-1
+	policy "$name" "${@:2:$#-2}"
+}
+
+setup() {
+	spread_irqs
+	common_setup
+}
+
+teardown() {
+	echo 1 >/sys/devices/system/cpu/cpu3/online
+	systemctl stop irqbalance
+	common_teardown
+}
+
+@test "interrupts leave a guest's CPUs while it runs, and come back when it is destroyed" {
+	[[ -n $(irqs_on 23) ]] || fail "no interrupt is on CPU 2 or 3: this would show nothing"
+	pinned win11 "2 3"
+	guest_start win11
+	assert_equal "$(isolated)" 2-3
+	assert_equal "$(irqs_on 23)" ""
+	assert_equal "$(default_irq)" 3
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "they come back when QEMU is killed" {
+	pinned win11 "2 3"
+	guest_start win11
+	assert_equal "$(irqs_on 23)" ""
+	kill -9 "$(guest_pid win11)"
+	wait_for 60 guest_off win11
+	host_unchanged
+}
+
+@test "they come back when libvirt is not there to tell" {
+	pinned win11 "2 3"
+	guest_start win11
+	systemctl kill -s KILL libvirtd
+	kill -9 "$(guest_pid win11)"
+	usher recover
+	assert_equal "$(default_irq)" f
+	systemctl restart libvirtd
+	wait_for 60 guest_off win11
+	host_unchanged
+}
+
+# overlapping FIRST-TO-END SECOND-TO-END
+overlapping() {
+	local other
+	pinned one "2"
+	pinned two "3"
+	guest_start one
+	guest_start two
+	assert_equal "$(isolated)" 2-3
+	assert_equal "$(default_irq)" 3
+	assert_equal "$(irqs_on 23)" ""
+	guest_destroy "$1"
+	other=$([[ $2 == one ]] && echo 2 || echo 3)
+	assert_equal "$(isolated)" "$other"
+	assert_equal "$(irqs_on "$other")" ""
+	assert_equal "$(default_irq)" "$([[ $2 == one ]] && echo b || echo 7)"
+	guest_destroy "$2"
+	host_unchanged
+}
+
+@test "two guests, the first to start ends first: each keeps its CPU, and all comes back" {
+	overlapping one two
+}
+
+@test "two guests, the first to start ends last: each keeps its CPU, and all comes back" {
+	overlapping two one
+}
+
+@test "all comes back after slices and plain, and kept to those meanwhile" {
+	local method
+	for method in slices plain; do
+		pinned win11 '[cpuset]' "method = $method" "2 3"
+		guest_start win11
+		assert_equal "$(cat $cgroups/system.slice/cpuset.cpus.effective)" 0-1
+		assert_equal "$(cat /sys/devices/virtual/workqueue/cpumask)" 3
+		assert_equal "$(irqs_on 23)" ""
+		guest_destroy win11
+		host_unchanged
+	done
+}
+
+# What irqbalance leaves alone, as it says through its socket
+banned() {
+	perl -MSocket -e '
+		my ($path) = glob("/run/irqbalance/irqbalance*.sock");
+		socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+		connect($s, pack_sockaddr_un($path)) or die "$path: $!";
+		send($s, "setup", 0);
+		my $all = "";
+		while (sysread($s, my $part, 4096)) { $all .= $part }
+		print $all =~ /BANNED 0*([0-9a-f]+)/;'
+}
+
+banned_are() {
+	[[ $(banned) == "$1" ]]
+}
+
+@test "irqbalance is told which CPUs to leave alone, and what it left alone before" {
+	systemctl start irqbalance
+	wait_for 30 banned_are 0
+	pinned win11 "2 3"
+	guest_start win11
+	wait_for 60 banned_are c
+	assert_equal "$(irqs_on 23)" ""
+	guest_destroy win11
+	wait_for 60 banned_are 0
+	assert_equal "$(default_irq)" f
+	[[ ! -e /run/usher/host/irq.ini ]]
+}
+
+@test "a CPU that goes offline and comes back is isolated again by usher recover" {
+	local group
+	pinned win11 "2 3"
+	guest_start win11
+	echo 0 >/sys/devices/system/cpu/cpu3/online
+	assert_equal "$(isolated)" 2
+	echo 1 >/sys/devices/system/cpu/cpu3/online
+	# What the kernel and libvirt have made of it: nobody has told usher
+	group=$(find $cgroups/machine.slice -name vcpu1)
+	echo "# after offline and online: isolated '$(isolated)'," \
+		"vcpu1 '$(cat "$group/cpuset.cpus")' '$(cat "$group/cpuset.cpus.partition")'" >&3
+	usher recover
+	assert_equal "$(isolated)" 2-3
+	assert_equal "$(irqs_on 23)" ""
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "a vCPU pinned elsewhere while it runs is noticed" {
+	local group status=0
+	pinned win11 "2"
+	guest_start win11
+	run virsh vcpupin win11 0 3
+	status=$?
+	group=$(find $cgroups/machine.slice -name vcpu0)
+	echo "# vcpupin: $status '${output//$'\n'/ }', isolated '$(isolated)'," \
+		"vcpu0 '$(cat "$group/cpuset.cpus")' '$(cat "$group/cpuset.cpus.partition")'" >&3
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "CPUs that would leave the host none are refused, and what is free is said" {
+	guest_define win11 vcpus=4 pins="0 1 2 3"
+	policy win11 '[guest]' 'required = cpuset'
+	start_refused_like win11 "usher: win11: CPUs 0-3 cannot be kept for it alone: .* of 0-3 at least one core must stay free"
+	host_unchanged
+}
+
+@test "an emulator on a vCPU's CPU is refused where cpuset is required with one partition each" {
+	guest_define win11 vcpus=2 pins="2 3" emulator=1-2
+	policy win11 '[guest]' 'required = cpuset'
+	start_refused_like win11 "usher: win11: CPUs 2-3 cannot be kept for it alone: emulator is pinned to 1-2, where a vCPU is.*"
+	host_unchanged
+}
+
+@test "a container's CPUs are not taken from it" {
+	systemd-run --quiet --unit=box --slice=box.slice -p AllowedCPUs=3 sleep 300
+	wait_for 10 grep -qx 3 $cgroups/box.slice/box.service/cpuset.cpus
+	guest_define win11 vcpus=2 pins="2 3"
+	policy win11 '[guest]' 'required = cpuset'
+	start_refused_like win11 "usher: win11: CPUs 2-3 cannot be kept for it alone: box.slice/box.service is pinned to 3: pin one of the two to other CPUs"
+	systemctl stop box
+	host_unchanged
+}
+
+@test "a guest whose policy isolates nothing keeps its CPU from one that wants it alone" {
+	pinned shared '[cpuset]' 'isolate = no' "3"
+	guest_define win11 vcpus=2 pins="2 3"
+	policy win11 '[guest]' 'required = cpuset'
+	guest_start shared
+	start_refused_like win11 "usher: win11: CPUs 2-3 cannot be kept for it alone: .*shared.* is pinned to 3: .*"
+	guest_destroy shared
+	guest_start win11
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "a guest without a policy is refused the CPU that another has for itself alone" {
+	pinned win11 "2 3"
+	guest_define plain vcpus=1 pins="3"
+	guest_start win11
+	start_refused plain "usher: plain: CPU 3 belongs to guest win11 alone while it runs: shut that guest down first, or take it out of this guest's XML"
+	guest_destroy win11
+	host_unchanged
+}
