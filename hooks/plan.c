@@ -643,6 +643,28 @@ static int pins_add(const struct plan *plan, const char *key, const struct domai
 	return r;
 }
 
+/* What the policy wants beside; "none" is not to be touched */
+static int cpuset_add_wishes(const struct plan *plan)
+{
+	static const struct {
+		const char *key, *claim_key;
+	} wishes[] = {
+		{ "governor", "governor" },
+		{ "energy_preference", "energy_preference" },
+		{ "wake_latency", "wake_latency_us" },
+		{ "emulator_sched", "emulator_sched" },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(wishes); i++) {
+		const char *value = policy_value(plan->policy, "cpuset", wishes[i].key);
+
+		if (strcmp(value, "none") != 0)
+			r = add(plan, "cpuset", wishes[i].claim_key, value);
+	}
+	return r;
+}
+
 static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 {
 	const struct domain *domain = plan->domain;
@@ -664,7 +686,7 @@ static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 		r = add(plan, "cpuset", "emulator", domain->emulator_cpus);
 	if (r == 0)
 		r = pins_add(plan, "iothread", domain->iothread_pins, domain->nr_iothread_pins);
-	return r;
+	return r < 0 ? r : cpuset_add_wishes(plan);
 }
 
 static int plan_cpuset(const struct plan *plan)

@@ -48,6 +48,8 @@ enum policy_type {
 	POLICY_I2C_ADDRESS, /* 0x00 to 0xff */
 	POLICY_SIZE,	    /* "512M", "2 GiB"; a bare number is KiB; up to POLICY_SIZE_MAX_KIB */
 	POLICY_BARS,	    /* BAR:SIZE; blanks or commas between */
+	POLICY_LATENCY,	    /* microseconds up to a second; "none" */
+	POLICY_SCHED,	    /* a scheduling class as sched_parse(); "none" */
 	POLICY_NR_TYPES,
 };
 

@@ -9,6 +9,7 @@
 
 #include "../lib/claim.h"
 #include "../lib/input.h"
+#include "../lib/sched.h"
 #include "../lib/units.h"
 #include "policy_check.h"
 
@@ -16,6 +17,8 @@
 #define EDID_SERIAL_MAX 39
 /* ABI: NVM Express base specification, Identify Controller: SN has 20 bytes; room for others */
 #define SERIAL_MAX 64
+/* A CPU that may take a second to wake has no bound */
+#define LATENCY_MAX_US 1000000
 /* ABI: include/linux/moduleparam.h MAX_PARAM_PREFIX_LEN on 64 bit, Linux 6.12 */
 #define MODULE_NAME_LEN 56
 
@@ -175,6 +178,26 @@ static int is_bar(const struct policy_key *row, const char *value)
 	return pcibar_parse(value, &bar);
 }
 
+static int is_latency(const struct policy_key *row, const char *value)
+{
+	unsigned int us;
+
+	(void)row;
+	if (strcmp(value, "none") == 0)
+		return 0;
+	return parse_uint(value, 10, LATENCY_MAX_US, &us) < 0 ? -EINVAL : 0;
+}
+
+static int is_sched(const struct policy_key *row, const char *value)
+{
+	struct sched sched;
+
+	(void)row;
+	if (strcmp(value, "none") == 0)
+		return 0;
+	return sched_parse(value, &sched) < 0 ? -EINVAL : 0;
+}
+
 static int is_connector_char(int c)
 {
 	return isalnum(c) || c == '-';
@@ -243,6 +266,10 @@ static const struct grammar {
 			   "no input like dp1, hdmi2 or usb-c, and no number from 0 to 255" },
 	[POLICY_I2C_ADDRESS] = { is_byte, NULL, "no number from 0x00 to 0xff" },
 	[POLICY_BARS] = { is_bar, POLICY_BLANKS, "no BAR and size like 0:256M, a power of two" },
+	[POLICY_LATENCY] = { is_latency, NULL, "no number of microseconds, 1000000 at most" },
+	[POLICY_SCHED] = { is_sched, NULL,
+			   "not like other:-5, batch:0, idle, fifo:1 or rr:1 (nice -20 to 19, "
+			   "priority 1 to 99)" },
 	[POLICY_SIZE] = { is_size, NULL, "no size like 512M or 2G, 1 TiB at most" },
 };
 

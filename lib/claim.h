@@ -53,6 +53,10 @@
  *	vcpu = 0 2			vCPU, CPU list; repeated
  *	emulator = 0-1			when given
  *	iothread = 1 0-1		id, CPU list; repeated
+ *	governor = performance		each of these only when the policy says so
+ *	energy_preference = performance
+ *	wake_latency_us = 50		0: no latency at all
+ *	emulator_sched = fifo:1		as sched_parse()
  *	[display], [display NAME]	one per monitor
  *	monitor = DEL:a0c4:JK9X		EDID manufacturer:product:serial, later parts may be left
  *					out; or a connector: card0-DP-1

@@ -36,6 +36,8 @@
  *	workqueue PATH "" CPUS		nor in the mask of unbound work (a partition does that itself)
  *	irq all "" CPUS			interrupts that can be moved go elsewhere: irq.h
  *	mask PATH "" CPUS		and so do those to come
+ *	governor, energy, latency OBJECT "" VALUE	speed.c
+ *	sched "TID STARTTIME" OLD NEW	threads.c
  *
  * apply and undo work under the lock of the baseline "cpuset" from the first read to the last
  * write, so that no two guests compute from the same old value. A failed apply is taken back by
@@ -78,8 +80,9 @@ struct pins {
 struct share {
 	char *verb;
 	char *object;
-	struct cpulist cpus;
-	bool alive; /* false: the guest is dead and not yet undone */
+	char *value;
+	struct cpulist cpus; /* empty when the value is no list */
+	bool alive;	     /* false: the guest is dead and not yet undone */
 };
 
 struct shares {
@@ -192,6 +195,10 @@ int job_left(const struct cpuset_job *job);
  */
 int job_announce(struct cpuset_job *job, const char *verb, const char *object, const char *value)
 	_must_check_;
+
+/** job_announce_old() - the same with the value before. Return: as job_announce() */
+int job_announce_old(struct cpuset_job *job, const char *verb, const char *object,
+		     const char *old_value, const char *value) _must_check_;
 
 /** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
 const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
@@ -310,6 +317,9 @@ int groups_write(struct cpuset_job *job, const char *group, const char *file, co
 int groups_write_cpus(struct cpuset_job *job, const char *group, const char *file,
 		      const struct cpulist *cpus) _must_check_;
 
+/** groups_is_side() - is this the name of a group beside the vCPUs': "emulator", "iothread1" */
+bool groups_is_side(const char *name);
+
 /**
  * groups_next_ancestor() - the groups above @group from the top down, without the root group
  * @prev:	how much of @group the last call returned, 0 to begin
@@ -394,6 +404,24 @@ int plain_undo(struct cpuset_job *job, const char *object) _must_check_;
 int workqueue_undo(struct cpuset_job *job, const char *object) _must_check_;
 int irqs_undo(struct cpuset_job *job, const char *object) _must_check_;
 int mask_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/* --- speed.c: governor, energy preference, wake latency of the guest's CPUs --- */
+
+/** speed_take() - what the policy wants of them; what cannot be had is said */
+void speed_take(struct cpuset_job *job);
+
+/** governor_undo(), energy_undo(), latency_undo() - Return: 0, -EBADMSG, else -errno with why */
+int governor_undo(struct cpuset_job *job, const char *object) _must_check_;
+int energy_undo(struct cpuset_job *job, const char *object) _must_check_;
+int latency_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/* --- threads.c: the scheduling class of emulator and I/O threads --- */
+
+/** threads_take() - as the policy's emulator_sched has it; what cannot be had is said */
+void threads_take(struct cpuset_job *job);
+
+/** sched_undo() - Return: 0 (also when the thread has ended), -EBADMSG, else -errno with why */
+int sched_undo(struct cpuset_job *job, const char *object) _must_check_;
 
 /* --- conflict.c: groups of others with cpuset.cpus on the guest's CPUs --- */
 

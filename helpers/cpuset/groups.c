@@ -194,6 +194,11 @@ int groups_write_cpus(struct cpuset_job *job, const char *group, const char *fil
 		     : groups_write(job, group, file, list);
 }
 
+bool groups_is_side(const char *name)
+{
+	return strcmp(name, "emulator") == 0 || strncmp(name, "iothread", strlen("iothread")) == 0;
+}
+
 size_t groups_next_ancestor(const char *group, size_t prev, char *buf)
 {
 	const char *slash = strchr(group + prev + (prev > 0), '/');

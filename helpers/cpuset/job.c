@@ -14,6 +14,7 @@ static void shares_free(struct shares *shares)
 	for (size_t i = 0; i < shares->nr; i++) {
 		free(shares->list[i].verb);
 		free(shares->list[i].object);
+		free(shares->list[i].value);
 	}
 	free(shares->list);
 	*shares = (struct shares){ 0 };
@@ -67,17 +68,20 @@ static int share_add(struct shares *shares, const struct journal_record *record,
 	struct share share = { .alive = alive };
 	struct share *grown;
 
-	/* A record that names no CPUs is no share: "guest" */
-	if (record->undone || cpulist_parse(record->new_value, &share.cpus) < 0)
+	if (record->undone)
 		return 0;
+	/* Some records name a value that is none: "guest", "governor" */
+	if (cpulist_parse(record->new_value, &share.cpus) < 0)
+		share.cpus = (struct cpulist){ 0 };
 	grown = reallocarray(shares->list, shares->nr + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	shares->list = grown;
 	share.verb = strdup(record->verb);
 	share.object = strdup(record->object);
+	share.value = strdup(record->new_value);
 	grown[shares->nr++] = share;
-	return share.verb && share.object ? 0 : -ENOMEM;
+	return share.verb && share.object && share.value ? 0 : -ENOMEM;
 }
 
 /* A guest's directory may vanish while we look: then it has no share */
@@ -153,7 +157,7 @@ int job_open(struct cpuset_job *job)
 
 /* The file is made with its first record */
 static int journal_write(struct cpuset_job *job, const char *verb, const char *object,
-			 const char *value)
+			 const char *old_value, const char *value)
 {
 	int r = 0;
 
@@ -161,10 +165,16 @@ static int journal_write(struct cpuset_job *job, const char *verb, const char *o
 		journal_close(&job->journal);
 		r = journal_open(job->ctx->dirfd, job->ctx->helper->name, true, &job->journal);
 	}
-	return r < 0 ? r : journal_add(&job->journal, verb, object, "", value);
+	return r < 0 ? r : journal_add(&job->journal, verb, object, old_value, value);
 }
 
 int job_announce(struct cpuset_job *job, const char *verb, const char *object, const char *value)
+{
+	return job_announce_old(job, verb, object, "", value);
+}
+
+int job_announce_old(struct cpuset_job *job, const char *verb, const char *object,
+		     const char *old_value, const char *value)
 {
 	int r;
 
@@ -172,6 +182,6 @@ int job_announce(struct cpuset_job *job, const char *verb, const char *object, c
 		return 1;
 	if (journal_find(&job->journal, verb, object))
 		return 0;
-	r = journal_write(job, verb, object, value);
+	r = journal_write(job, verb, object, old_value, value);
 	return r < 0 ? job_why(job, r, "cannot write the journal: %s", strerror(-r)) : 1;
 }

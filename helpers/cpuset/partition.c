@@ -302,11 +302,6 @@ static int make(struct cpuset_job *job, const struct guest_groups *groups, enum 
 	return r;
 }
 
-static bool is_side(const char *name)
-{
-	return strcmp(name, "emulator") == 0 || strncmp(name, "iothread", strlen("iothread")) == 0;
-}
-
 /* Return: 0, also for a group that has gone, -ENOMEM */
 static int load_side(struct cpuset_job *job, const struct guest_groups *groups, const char *name)
 {
@@ -332,7 +327,7 @@ static int load_sides(struct cpuset_job *job, const struct guest_groups *groups)
 		r = attr_list(job->ctx->rootfd, path, &names);
 	job->pins.nr_sides = 0;
 	for (size_t i = 0; r == 0 && i < names.nr; i++)
-		if (is_side(names.names[i]))
+		if (groups_is_side(names.names[i]))
 			r = load_side(job, groups, names.names[i]);
 	return r < 0 ? job_why(job, r, "cannot list the guest's groups in /%s: %s", path,
 			       strerror(-r))

@@ -24,7 +24,8 @@ static const struct {
 } records[] = {
 	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
 	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "irq", irqs_undo },
-	{ "mask", mask_undo },
+	{ "mask", mask_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
+	{ "latency", latency_undo }, { "sched", sched_undo },
 };
 
 /* All records of one verb, the last first. Return: 0, else the first error, with @why */
@@ -128,6 +129,8 @@ static enum helper_exit apply_rest(struct cpuset_job *job)
 {
 	if (irqs_take(job) < 0)
 		helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
+	speed_take(job);
+	threads_take(job);
 	return HELPER_DONE;
 }
 

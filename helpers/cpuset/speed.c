@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/speed.c - how fast the guest's CPUs run and wake, as the policy wants it */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "cpuset.h"
+
+/*
+ * How it works
+ *
+ * Nothing of this is done unless the policy says so. A cpufreq policy can be that of several CPUs,
+ * and so of several guests: each value is a shared setting. Its baseline is what it was before the
+ * first guest; a guest's share stands in its journal as VERB OBJECT "" VALUE; while another guest
+ * has one the value is that guest's, and after the last the baseline. A value that nobody of us
+ * has written stays, and is said.
+ *
+ * A governor "performance" makes intel_pstate and amd_pstate set the energy preference to
+ * "performance" too, and only the first of them sets it back: it is kept and given back with it.
+ *
+ * ABI: Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst, amd-pstate.rst;
+ * Documentation/ABI/testing/sysfs-devices-power, pm_qos_resume_latency_us
+ */
+
+/* Where a value lies: one row each; in this order they are set, and given back */
+static const struct speed {
+	const char *verb;
+	const char *key; /* of the claim's section */
+	const char *dir, *file;
+	const char *prefix; /* of the object's name: "policy2", "cpu2" */
+} speeds[] = {
+	{ "governor", "governor", "sys/devices/system/cpu/cpufreq", "scaling_governor", "policy" },
+	{ "energy", "energy_preference", "sys/devices/system/cpu/cpufreq",
+	  "energy_performance_preference", "policy" },
+	{ "latency", "wake_latency_us", "sys/devices/system/cpu", "power/pm_qos_resume_latency_us",
+	  "cpu" },
+};
+
+/* The governor that brings an energy preference of the same name with it */
+#define PERFORMANCE "performance"
+
+static int speed_path(const struct speed *speed, const char *object, char *buf, size_t size)
+{
+	return path_format(buf, size, "%s/%s/%s", speed->dir, object, speed->file);
+}
+
+/* Return: 0, -ENOENT when this CPU has no such thing, else -errno */
+static int object_of(struct cpuset_job *job, const struct speed *speed, unsigned int cpu, char *buf,
+		     size_t size)
+{
+	char path[64];
+	int r;
+
+	if (strcmp(speed->prefix, "cpu") == 0)
+		return path_format(buf, size, "cpu%u", cpu);
+	r = path_format(path, sizeof(path), "sys/devices/system/cpu/cpu%u/cpufreq", cpu);
+	if (r == 0)
+		r = attr_link(job->ctx->rootfd, path, buf, size);
+	return r < 0 ? r : 0;
+}
+
+static bool is_object(const struct speed *speed, const char *object)
+{
+	size_t len = strlen(speed->prefix);
+	unsigned int number;
+
+	return strncmp(object, speed->prefix, len) == 0 &&
+	       parse_uint(object + len, 10, CPULIST_MAX, &number) == 0;
+}
+
+static int key_of(const struct speed *speed, const char *object, char *buf, size_t size)
+{
+	return path_format(buf, size, "%s %s", speed->verb, object);
+}
+
+static int keep_base(struct cpuset_job *job, const struct speed *speed, const char *object,
+		     const char *now)
+{
+	char key[PATH_MAX];
+	int r = key_of(speed, object, key, sizeof(key));
+
+	if (r == 0 && !job->ctx->dry_run)
+		r = baseline_keep(&job->baseline, key, now);
+	return r < 0 ? job_why(job, r, "cannot keep what %s was: %s", object, strerror(-r)) : 0;
+}
+
+/* @write: false when the kernel does it by itself. Return: 0, else -errno with why */
+static int take(struct cpuset_job *job, const struct speed *speed, const char *object,
+		const char *want, bool write)
+{
+	char path[PATH_MAX], now[ATTR_MAX];
+	int r = speed_path(speed, object, path, sizeof(path));
+
+	if (r == 0)
+		r = attr_read(job->ctx->rootfd, path, now, sizeof(now));
+	if (r < 0)
+		return job_why(job, r, "cannot read /%s: %s", path, strerror(-r));
+	r = job_announce(job, speed->verb, object, want);
+	if (r >= 0)
+		r = keep_base(job, speed, object, now);
+	if (r < 0 || !write || strcmp(now, want) == 0)
+		return r;
+	r = helper_write(job->ctx, path, want);
+	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", want, path, strerror(-r)) : 0;
+}
+
+static const char *want_of(const struct cpuset_job *job, const struct speed *speed)
+{
+	return inidoc_get(&job->ctx->claim.doc, "cpuset", speed->key);
+}
+
+/* What comes with the governor, where the kernel has it and the policy does not say otherwise */
+static int take_with_governor(struct cpuset_job *job, const char *object)
+{
+	const struct speed *governor = &speeds[0], *energy = &speeds[1];
+	const char *want = want_of(job, governor);
+	char path[PATH_MAX];
+	int r = speed_path(energy, object, path, sizeof(path));
+
+	if (r < 0 || !want || strcmp(want, PERFORMANCE) != 0 || want_of(job, energy) ||
+	    attr_exists(job->ctx->rootfd, path) <= 0)
+		return r;
+	return take(job, energy, object, PERFORMANCE, false);
+}
+
+static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned int cpu,
+		    const char *want)
+{
+	char object[64];
+	int r = object_of(job, speed, cpu, object, sizeof(object));
+
+	if (r < 0)
+		return job_why(job, r, "CPU %u has no %s", cpu, speed->file);
+	if (speed == &speeds[0])
+		r = take_with_governor(job, object);
+	return r < 0 ? r : take(job, speed, object, want, true);
+}
+
+/* The kernel's word for no latency at all is not 0, which is no bound */
+static const char *kernel_word(const struct speed *speed, const char *want)
+{
+	return strcmp(speed->verb, "latency") == 0 && strcmp(want, "0") == 0 ? "n/a" : want;
+}
+
+void speed_take(struct cpuset_job *job)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(speeds); i++) {
+		const char *want = want_of(job, &speeds[i]);
+		int cpu = -1, r = 0;
+
+		while (want && r == 0 &&
+		       (cpu = cpulist_next(&job->pins.cpus, (unsigned int)(cpu + 1))) >= 0)
+			r = take_cpu(job, &speeds[i], (unsigned int)cpu,
+				     kernel_word(&speeds[i], want));
+		if (r < 0)
+			helper_say(job->ctx, "%s = %s has no effect: %s", speeds[i].key, want,
+				   job->why);
+	}
+}
+
+/* What another live guest wants there. Return: NULL for none */
+static const char *others_want(const struct cpuset_job *job, const struct speed *speed,
+			       const char *object)
+{
+	for (size_t i = job->others.nr; i-- > 0;) {
+		const struct share *share = &job->others.list[i];
+
+		if (share->alive && strcmp(share->verb, speed->verb) == 0 &&
+		    strcmp(share->object, object) == 0)
+			return share->value;
+	}
+	return NULL;
+}
+
+/* Return: 0, also when it is gone or somebody else's by now (said), else -errno with why */
+static int put_back(struct cpuset_job *job, const struct speed *speed, const char *object,
+		    const char *target)
+{
+	const struct journal_record *mine = journal_find(&job->journal, speed->verb, object);
+	char path[PATH_MAX], now[ATTR_MAX];
+	int r = speed_path(speed, object, path, sizeof(path));
+
+	if (r == 0)
+		r = attr_read(job->ctx->rootfd, path, now, sizeof(now));
+	/* The CPU may be offline, and its cpufreq gone with it */
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return job_why(job, r, "cannot read /%s: %s", path, strerror(-r));
+	if (strcmp(now, target) == 0)
+		return 0;
+	if (mine && strcmp(now, mine->new_value) != 0) {
+		helper_say(job->ctx, "/%s has been changed to %s meanwhile: left so", path, now);
+		return 0;
+	}
+	r = helper_write(job->ctx, path, target);
+	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", target, path, strerror(-r))
+		     : 0;
+}
+
+static int give_back(struct cpuset_job *job, const struct speed *speed, const char *object)
+{
+	const char *other = others_want(job, speed, object);
+	_cleanup_free_ char *base = NULL;
+	char key[PATH_MAX];
+	int r = key_of(speed, object, key, sizeof(key));
+
+	if (!is_object(speed, object))
+		return job_why(job, -EBADMSG, "the journal's %s '%s' is none", speed->verb, object);
+	if (r == 0 && job->baseline.lockfd >= 0)
+		r = baseline_get(&job->baseline, key, &base);
+	if (r < 0)
+		return job_why(job, r, "cannot read what %s was: %s", object, strerror(-r));
+	/* Announced and never touched, or given back already */
+	if (!base)
+		return 0;
+	r = put_back(job, speed, object, other ?: base);
+	if (r < 0 || other || job->ctx->dry_run)
+		return r;
+	r = baseline_forget(&job->baseline, key);
+	return r < 0 ? job_why(job, r, "cannot forget what %s was: %s", object, strerror(-r)) : 0;
+}
+
+int governor_undo(struct cpuset_job *job, const char *object)
+{
+	return give_back(job, &speeds[0], object);
+}
+
+int energy_undo(struct cpuset_job *job, const char *object)
+{
+	return give_back(job, &speeds[1], object);
+}
+
+int latency_undo(struct cpuset_job *job, const char *object)
+{
+	return give_back(job, &speeds[2], object);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test/unit/cpuset_speed_test.c - governor, energy preference, wake latency, class of the threads
+ *
+ * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
+ * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: hierarchy_is_ours sched_of sched_set
+ */
+#include "lib/sched.h"
+
+#include <sched.h>
+
+#include "test/unit/cpuset_kernel.h"
+
+#define SECTION_A "method = partition\ncpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
+#define SECTION_B "method = partition\ncpus = 5\nvcpu = 0 5\n"
+#define WISHES	  "governor = performance\nenergy_preference = performance\nwake_latency_us = 50\n"
+#define CPU	  "sys/devices/system/cpu"
+
+static const char *const vcpus_a[] = { "2", "3", NULL };
+static const char *const vcpus_b[] = { "5", NULL };
+
+/* Two threads of the emulator's group */
+static struct sched classes[2];
+static bool real_root;
+static int sched_error;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_hierarchy_is_ours(const struct helper_ctx *ctx);
+int __wrap_hierarchy_is_ours(const struct helper_ctx *ctx)
+{
+	(void)ctx;
+	return real_root;
+}
+
+int __wrap_sched_of(pid_t tid, struct sched *ret);
+int __wrap_sched_of(pid_t tid, struct sched *ret)
+{
+	assert_in_range(tid, PID_A, PID_A + 1);
+	*ret = classes[tid - PID_A];
+	return 0;
+}
+
+int __wrap_sched_set(pid_t tid, const struct sched *sched);
+int __wrap_sched_set(pid_t tid, const struct sched *sched)
+{
+	if (sched_error)
+		return -sched_error;
+	classes[tid - PID_A] = *sched;
+	return 0;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* CPUs 2 and 5 run by one cpufreq policy, each other by its own */
+static void make_cpufreq(struct tree *tree)
+{
+	for (int cpu = 0; cpu < 8; cpu++) {
+		char from[64], to[64];
+
+		fmt(from, CPU "/cpu%d/cpufreq", cpu);
+		fmt(to, "../cpufreq/policy%d", cpu == 5 ? 2 : cpu);
+		put("0", CPU "/cpu%d/power/pm_qos_resume_latency_us", cpu);
+		tree_link(tree, from, to);
+		if (cpu == 5)
+			continue;
+		put("powersave", CPU "/cpufreq/policy%d/scaling_governor", cpu);
+		put("balance_performance", CPU "/cpufreq/policy%d/energy_performance_preference",
+		    cpu);
+	}
+}
+
+static void host_with_speeds(void **state)
+{
+	real_root = false;
+	sched_error = 0;
+	make_host(*state, true);
+	make_cpufreq(*state);
+	make_guest(SCOPE_A, PID_A, vcpus_a, "0-1");
+	make_claim(UUID_A, PID_A, "running", SECTION_A WISHES);
+	make_guest(SCOPE_B, PID_B, vcpus_b, "0-1");
+	make_claim(UUID_B, PID_B, "running", SECTION_B "governor = schedutil\n");
+}
+
+static const char *governor(int cpu)
+{
+	return get(CPU "/cpu%d/cpufreq/scaling_governor", cpu);
+}
+
+static const char *energy(int cpu)
+{
+	return get(CPU "/cpu%d/cpufreq/energy_performance_preference", cpu);
+}
+
+static const char *latency(int cpu)
+{
+	return get(CPU "/cpu%d/power/pm_qos_resume_latency_us", cpu);
+}
+
+static void assert_speeds(int cpu, const char *want_governor, const char *want_energy,
+			  const char *want_latency)
+{
+	assert_string_equal(governor(cpu), want_governor);
+	assert_string_equal(energy(cpu), want_energy);
+	assert_string_equal(latency(cpu), want_latency);
+}
+
+static void assert_back(void)
+{
+	for (int cpu = 0; cpu < 8; cpu++)
+		assert_speeds(cpu, "powersave", "balance_performance", "0");
+	assert_no_state();
+}
+
+static void the_guests_cpus_run_as_the_policy_wants_and_then_as_before(void **state)
+{
+	host_with_speeds(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_speeds(2, "performance", "performance", "50");
+	assert_speeds(3, "performance", "performance", "50");
+	assert_speeds(1, "powersave", "balance_performance", "0");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
+static void without_wishes_nothing_is_touched(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	for (int cpu = 0; cpu < 8; cpu++)
+		assert_speeds(cpu, "powersave", "balance_performance", "0");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_back();
+}
+
+static void no_latency_at_all_is_the_kernels_own_word(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A "wake_latency_us = 0\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(latency(2), "n/a");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_back();
+}
+
+/* As amd_pstate does: the preference follows the governor and does not come back by itself */
+static void what_comes_with_the_governor_is_given_back_too(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A "governor = performance\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(energy(2), "balance_performance");
+	put("performance", CPU "/cpufreq/policy2/energy_performance_preference");
+	put("performance", CPU "/cpufreq/policy3/energy_performance_preference");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
+static void guests_that_share_a_cpufreq_policy_end_exact_in_any_order(void **state)
+{
+	static const char *const uuids[] = { UUID_A, UUID_B };
+
+	host_with_speeds(state);
+	for (int start = 0; start < 2; start++) {
+		for (int end = 0; end < 2; end++) {
+			assert_int_equal(apply(uuids[start]), HELPER_DONE);
+			assert_int_equal(apply(uuids[!start]), HELPER_DONE);
+			assert_string_equal(governor(2), start ? "performance" : "schedutil");
+			assert_int_equal(undo(uuids[end]), HELPER_DONE);
+			/* The one that goes may have been the last to write, or not */
+			if (start == end)
+				assert_string_equal(governor(2), end ? "performance" : "schedutil");
+			host.said[0] = '\0';
+			put(end ? "performance" : "schedutil",
+			    CPU "/cpufreq/policy2/scaling_governor");
+			assert_int_equal(undo(uuids[!end]), HELPER_DONE);
+			assert_silent();
+			assert_back();
+		}
+	}
+}
+
+static void a_value_that_somebody_else_has_set_stays_and_is_said(void **state)
+{
+	host_with_speeds(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("conservative", CPU "/cpufreq/policy3/scaling_governor");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("policy3/scaling_governor has been changed to conservative meanwhile: left so");
+	assert_string_equal(governor(3), "conservative");
+	assert_string_equal(governor(2), "powersave");
+	assert_no_state();
+}
+
+static void a_host_without_cpufreq_is_said_and_the_guest_is_isolated(void **state)
+{
+	host_with_speeds(state);
+	remove_tree(CPU "/cpufreq");
+	for (int cpu = 0; cpu < 8; cpu++) {
+		char path[64];
+
+		fmt(path, CPU "/cpu%d/cpufreq", cpu);
+		remove_tree(path);
+	}
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("governor = performance has no effect: CPU 2 has no scaling_governor");
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2-3");
+	assert_string_equal(latency(2), "50");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(latency(2), "0");
+	assert_no_state();
+}
+
+static void a_value_the_kernel_refuses_is_said(void **state)
+{
+	host_with_speeds(state);
+	put("", "managed/" CPU "/cpufreq/policy2/scaling_governor");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("governor = performance has no effect: cannot write performance to /" CPU
+		    "/cpufreq/policy2/scaling_governor");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
+static void a_kill_at_any_step_is_repaired(void **state)
+{
+	int at;
+
+	host_with_speeds(state);
+	for (at = 1; killed_at(at, "apply", UUID_A); at++) {
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_back();
+	}
+	assert_true(at > 25);
+}
+
+static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
+{
+	bool killed;
+	int at = 0;
+
+	host_with_speeds(state);
+	do {
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		killed = killed_at(++at, "undo", UUID_A);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_back();
+	} while (killed);
+	assert_true(at > 12);
+}
+
+static void a_journal_that_names_another_file_is_refused(void **state)
+{
+	static const char *const rows[] = { "1 governor ../../x % performance\n",
+					    "1 latency cpu2/../.. % 50\n", "1 sched 1 % %\n" };
+
+	host_with_speeds(state);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		put(rows[i], "run/usher/" UUID_A "/cpuset.journal");
+		assert_int_equal(
+			fchmodat(host.tree->rootfd, "run/usher/" UUID_A "/cpuset.journal", 0600, 0),
+			0);
+		assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+		assert_said("the journal's");
+	}
+}
+
+/* --- Threads ----------------------------------------------------------------------------------- */
+
+static void host_with_threads(void **state)
+{
+	host_with_speeds(state);
+	real_root = true;
+	classes[0] = (struct sched){ .policy = SCHED_OTHER, .nice = 3 };
+	classes[1] = (struct sched){ .policy = SCHED_BATCH };
+	put("100\n101\n", CG "/" SCOPE_A "/libvirt/emulator/cgroup.threads");
+	put("101 (worker) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 4 0 1010 0", "proc/101/stat");
+	make_claim(UUID_A, PID_A, "running", SECTION_A "emulator_sched = fifo:1\n");
+}
+
+static void the_emulators_threads_get_their_class_and_then_their_old_one(void **state)
+{
+	host_with_threads(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(classes[0].policy, SCHED_FIFO);
+	assert_int_equal(classes[1].priority, 1);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(classes[0].policy, SCHED_OTHER);
+	assert_int_equal(classes[0].nice, 3);
+	assert_int_equal(classes[1].policy, SCHED_BATCH);
+	assert_no_state();
+}
+
+static void a_thread_that_has_ended_or_was_given_another_class_is_left_alone(void **state)
+{
+	host_with_threads(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	/* Its number is another thread's by now */
+	put("101 (other) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 4 0 7777 0", "proc/101/stat");
+	classes[0] = (struct sched){ .policy = SCHED_RR, .priority = 5 };
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(classes[0].policy, SCHED_RR);
+	assert_int_equal(classes[1].policy, SCHED_FIFO);
+	assert_no_state();
+}
+
+static void a_class_the_kernel_refuses_is_said(void **state)
+{
+	host_with_threads(state);
+	sched_error = EPERM;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("emulator_sched = fifo:1 has no effect: thread 100 cannot have the class "
+		    "fifo:1: Operation not permitted");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_no_state();
+}
+
+static void threads_of_a_recorded_host_are_never_touched(void **state)
+{
+	host_with_threads(state);
+	real_root = false;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(classes[0].policy, SCHED_OTHER);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(the_guests_cpus_run_as_the_policy_wants_and_then_as_before),
+		tree_test(without_wishes_nothing_is_touched),
+		tree_test(no_latency_at_all_is_the_kernels_own_word),
+		tree_test(what_comes_with_the_governor_is_given_back_too),
+		tree_test(guests_that_share_a_cpufreq_policy_end_exact_in_any_order),
+		tree_test(a_value_that_somebody_else_has_set_stays_and_is_said),
+		tree_test(a_host_without_cpufreq_is_said_and_the_guest_is_isolated),
+		tree_test(a_value_the_kernel_refuses_is_said),
+		tree_test(a_kill_at_any_step_is_repaired),
+		tree_test(a_kill_of_undo_at_any_step_is_repaired_by_the_next),
+		tree_test(a_journal_that_names_another_file_is_refused),
+		tree_test(the_emulators_threads_get_their_class_and_then_their_old_one),
+		tree_test(a_thread_that_has_ended_or_was_given_another_class_is_left_alone),
+		tree_test(a_class_the_kernel_refuses_is_said),
+		tree_test(threads_of_a_recorded_host_are_never_touched),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
