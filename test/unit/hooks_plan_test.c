@@ -250,6 +250,33 @@ static void monitors_and_times_come_from_the_policy(void **state)
 	assert_string_equal(nth(claim, "nosleep", "mode", 0), "delay");
 }
 
+static void what_the_policy_wants_of_the_cpus_is_in_the_claim(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(PINS),
+		     "[cpuset]\ngovernor = performance\nenergy_preference = power\n"
+		     "wake_latency = 0\nemulator_sched = fifo:1\n");
+	const struct claim *claim = &planned.claim;
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(claim, "cpuset", "governor", 0), "performance");
+	assert_string_equal(nth(claim, "cpuset", "energy_preference", 0), "power");
+	assert_string_equal(nth(claim, "cpuset", "wake_latency_us", 0), "0");
+	assert_string_equal(nth(claim, "cpuset", "emulator_sched", 0), "fifo:1");
+}
+
+static void what_the_policy_leaves_of_the_cpus_is_not_in_the_claim(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(PINS), "[cpuset]\ngovernor = none\n");
+	static const char *const keys[] = { "governor", "energy_preference", "wake_latency_us",
+					    "emulator_sched" };
+
+	assert_int_equal(planned.r, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		assert_null(inidoc_get(&planned.claim.doc, "cpuset", keys[i]));
+}
+
 static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
 {
 	static const struct {
@@ -600,6 +627,8 @@ int main(void)
 		host_test(words_of_the_policy_are_carried_only_when_they_are_not_the_default),
 		host_test(stop_seat_brings_any_card_in),
 		host_test(monitors_and_times_come_from_the_policy),
+		host_test(what_the_policy_wants_of_the_cpus_is_in_the_claim),
+		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(the_policy_says_how_pages_may_be_got),

@@ -392,6 +392,14 @@ static void each_mistake_is_told_with_file_line_and_cure(void **state)
 		  "plain" },
 		{ "[cpuset]\nisolate = YES\n",
 		  ":2: [cpuset] isolate: 'YES' is not known: did you mean 'yes'?" },
+		{ "[cpuset]\ngovernor = performace\n",
+		  ":2: [cpuset] governor: 'performace' is not known: did you mean 'performance'?" },
+		{ "[cpuset]\nwake_latency = 1000001\n",
+		  ":2: [cpuset] wake_latency: '1000001' is no number of microseconds, 1000000 at "
+		  "most" },
+		{ "[cpuset]\nemulator_sched = fifo:0\n",
+		  ":2: [cpuset] emulator_sched: 'fifo:0' is not like other:-5, batch:0, idle, "
+		  "fifo:1 or rr:1 (nice -20 to 19, priority 1 to 99)" },
 		{ "[nosleep]\ninhibit = sleep:handle-lid-swich\n",
 		  ":2: [nosleep] inhibit: 'handle-lid-swich' is not known: did you mean "
 		  "'handle-lid-switch'?" },
