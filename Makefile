@@ -51,8 +51,8 @@ LIBS_cpuset := -linih
 LIBS_display := -linih
 LIBS_nosleep := -linih
 LIBS_seat := -linih
-# libvirt, its XML, the picture of the host and the journal are the admin's command's alone
-LIBS_usher := -linih -lpci $(call pkg,libs,libvirt libxml-2.0 hwloc libsystemd)
+# libvirt, its XML and the journal are the admin's command's alone
+LIBS_usher := -linih -lpci $(call pkg,libs,libvirt libxml-2.0 libsystemd)
 XML_CFLAGS := $(call pkg,cflags,libxml-2.0)
 # The hook is static; hooks/icu_stub.c keeps 32 MB of ICU tables out of it
 LIBS_hook := -linih $(shell $(PKG_CONFIG) --static --libs libxml-2.0 | tr ' ' '\n' | grep -v -e '^-licu' -e '^-lstdc++')

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /*
- * A partition needs neither libcgroup nor libsystemd, a device that changes drivers neither
+ * A partition needs neither libcgroup nor libsystemd nor hwloc, a device that changes drivers neither
  * libsystemd nor a name. To load and relocate such a library, with what it needs itself, takes as
  * long as much of what the program is there for.
  * Seen on: Debian 12, 0.55 ms of 1.3 ms; twice the time in an emulated machine

@@ -10,6 +10,7 @@
 #include "../../lib/cleanup.h"
 #include "../../lib/cpulist.h"
 #include "../../lib/journal.h"
+#include "../../lib/library.h"
 #include "../../lib/registry.h"
 #include "../../lib/text.h"
 #include "../helper.h"

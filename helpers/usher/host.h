@@ -6,35 +6,8 @@
 #include "../../lib/pciaddr.h"
 #include "../../lib/pcidev.h"
 #include "../../lib/registry.h"
+#include "../../lib/topology.h"
 #include "usher.h"
-
-/* --- topology.c: by hwloc ----------------------------------------------------------------------- */
-
-struct host_cpu {
-	unsigned int cpu; /* as the kernel counts; the other numbers are hwloc's, from 0 */
-	int core, l3, node, package; /* -1: the host does not tell */
-	unsigned long long l3_kib;
-	int os_node; /* as the kernel counts */
-	unsigned long long node_mib;
-};
-
-struct topology {
-	struct host_cpu *cpus; /* neighbours stand side by side: by package, node, cache, core */
-	size_t nr;
-};
-
-void topology_free(struct topology *topology);
-#define _cleanup_topology_ _cleanup_(topology_free)
-
-/** topology_read() - all CPUs that are online. Return: 0, -ENOMEM, -EIO */
-int topology_read(const char *root, struct topology *ret) _must_check_;
-
-/** topology_cpu() - Return: NULL when there is no such CPU */
-const struct host_cpu *topology_cpu(const struct topology *topology, unsigned int cpu);
-
-/** topology_siblings() - the CPUs of the same core, itself too */
-void topology_siblings(const struct topology *topology, const struct host_cpu *cpu,
-		       struct cpulist *ret);
 
 /* --- devices.c ---------------------------------------------------------------------------------- */
 

@@ -209,56 +209,29 @@ static void print_claim(const struct picture *picture, const struct claim *claim
 
 /* --- the host as text --------------------------------------------------------------------------- */
 
-static void print_place(const struct host_cpu *cpu, const struct host_cpu *last)
+static const char *cpu_label(const void *data, unsigned int cpu)
 {
-	if (!last || cpu->package != last->package)
-		(void)printf("  package %d\n", cpu->package);
-	if (!last || cpu->node != last->node)
-		(void)printf("    node %d, %llu MiB\n", cpu->os_node, cpu->node_mib);
-	if (cpu->l3 >= 0 && (!last || cpu->l3 != last->l3))
-		(void)printf("      L3 cache %d, %llu KiB\n", cpu->l3, cpu->l3_kib);
-}
+	const struct picture *picture = data;
+	const char *holder = cpu_holder(&picture->claims, cpu);
+	static char text[2][512];
+	static unsigned int at;
 
-/* One line a core: "core 2   CPUs 4,5   win11" */
-static size_t print_core(const struct picture *picture, size_t i)
-{
-	const struct host_cpu *cpu = &picture->topology.cpus[i];
-	const char *holder = cpu_holder(&picture->claims, cpu->cpu);
-	struct cpulist siblings;
-	size_t next = i + 1;
-	char list[256];
-
-	topology_siblings(&picture->topology, cpu, &siblings);
-	while (cpu->core >= 0 && next < picture->topology.nr &&
-	       picture->topology.cpus[next].core == cpu->core)
-		next++;
-	(void)printf("        core %-3d CPU %-8s", cpu->core,
-		     cpus_text(&siblings, list, sizeof(list)));
-	for (size_t j = i; j < next; j++) {
-		const char *other = cpu_holder(&picture->claims, picture->topology.cpus[j].cpu);
-
-		if (j == i || other != holder)
-			(void)printf(" %s%s%s", paint(other ? PAINT_GUEST : PAINT_DIM),
-				     other ?: "host", paint(PAINT_NONE));
-		holder = other;
-	}
-	(void)putchar('\n');
-	return next;
+	/* The one before is still looked at */
+	at = !at;
+	(void)snprintf(text[at], sizeof(text[at]), "%s%s%s",
+		       paint(holder ? PAINT_GUEST : PAINT_DIM), holder ?: "host",
+		       paint(PAINT_NONE));
+	return text[at];
 }
 
 static void print_cpus(const struct picture *picture)
 {
-	const struct host_cpu *last = NULL;
 	char list[256], all[256];
 
 	(void)printf("host: housekeeping CPUs %s of %s\n",
 		     cpus_text(&picture->housekeeping, list, sizeof(list)),
 		     cpus_text(&picture->online, all, sizeof(all)));
-	for (size_t i = 0; i < picture->topology.nr;) {
-		print_place(&picture->topology.cpus[i], last);
-		last = &picture->topology.cpus[i];
-		i = print_core(picture, i);
-	}
+	topology_draw(&picture->topology, stdout, cpu_label, picture);
 }
 
 static void print_groups(const struct picture *picture)

@@ -12,6 +12,7 @@
 #include "lib/cpulist.h"
 #include "lib/library.h"
 #include "lib/sysbus.h"
+#include "lib/topology.h"
 
 static bool no_library;
 static int nr_opened;
@@ -89,6 +90,18 @@ static void libsystemd_is_loaded_when_somebody_is_asked(void **state)
 	assert_true(systemd_loaded());
 }
 
+static void without_hwloc_there_is_no_picture_of_the_host(void **state)
+{
+	_cleanup_topology_ struct topology topology = { 0 };
+
+	(void)state;
+	no_library = true;
+	assert_int_equal(topology_read("/", &topology), -EOPNOTSUPP);
+	no_library = false;
+	assert_int_equal(topology_read("/", &topology), 0);
+	assert_true(topology.nr > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +109,7 @@ int main(void)
 		cmocka_unit_test(without_a_library_there_is_no_function),
 		cmocka_unit_test(without_libsystemd_nobody_can_be_asked),
 		cmocka_unit_test(libsystemd_is_loaded_when_somebody_is_asked),
+		cmocka_unit_test(without_hwloc_there_is_no_picture_of_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
