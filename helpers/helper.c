@@ -293,7 +293,7 @@ static int dispatch(struct helper_ctx *ctx, int argc, char **argv)
 }
 
 /* Return: -1 to go on, else the exit code */
-static int parse_options(struct helper_ctx *ctx, int argc, char **argv, const char **ret_root)
+static int parse_options(struct helper_ctx *ctx, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "root", required_argument, NULL, 'r' },
@@ -308,7 +308,7 @@ static int parse_options(struct helper_ctx *ctx, int argc, char **argv, const ch
 	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
-			*ret_root = optarg;
+			ctx->root = optarg;
 			break;
 		case 'n':
 			ctx->dry_run = true;
@@ -337,22 +337,21 @@ static void ctx_close(struct helper_ctx *ctx)
 int helper_main(int argc, char **argv, const struct helper *helper)
 {
 	_cleanup_(ctx_close) struct helper_ctx ctx = {
-		.helper = helper, .rootfd = -1, .statefd = -1, .dirfd = -1
+		.helper = helper, .root = "/", .rootfd = -1, .statefd = -1, .dirfd = -1
 	};
-	const char *root = "/";
 	int r;
 
 	(void)spawn_fill_std();
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	r = parse_options(&ctx, argc, argv, &root);
+	r = parse_options(&ctx, argc, argv);
 	if (r >= 0)
 		return r;
-	ctx.rootfd = root_open(root);
+	ctx.rootfd = root_open(ctx.root);
 	if (ctx.rootfd < 0) {
 		(void)fprintf(stderr, "usher-%s: cannot open the root directory %s: %s\n",
-			      helper->name, root, strerror(-ctx.rootfd));
+			      helper->name, ctx.root, strerror(-ctx.rootfd));
 		return HELPER_USAGE;
 	}
 	ctx.statefd = state_open(ctx.rootfd, false);

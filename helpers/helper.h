@@ -18,6 +18,7 @@ enum helper_exit {
 
 struct helper_ctx {
 	const struct helper *helper;
+	const char *root; /* as given with --root, "/" by default */
 	int rootfd;
 	int statefd; /* run/usher; -1 when there is none or the claim lies elsewhere */
 	int dirfd;   /* the claim's own directory */

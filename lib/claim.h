@@ -46,9 +46,15 @@
  *	device = 0000:01:00.0		repeated
  *	need = 2048 any 512		page size KiB, host node list or any, pages; repeated
  *	give_back = started | release	when the pool goes back down
- *	[cpuset]			only when vCPUs are pinned
+ *	[cpuset]			only when vCPUs are pinned, or are to be
  *	timeout_ms = 2000
  *	method = auto			auto partition slices plain
+ *	pin = auto			cpus and vcpu are chosen by usher-cpuset, from:
+ *	vcpus = 8			how many run at the start
+ *	threads = 2			of a core, as the guest sees it, when there are several
+ *	allowed = 2-15			CPUs the XML lets them run on, when it says so
+ *	nodes = 0			its memory is bound to, when it is
+ *	device = 0000:01:00.0		repeated
  *	cpus = 2-3			the CPUs held exclusively
  *	vcpu = 0 2			vCPU, CPU list; repeated
  *	emulator = 0-1			when given

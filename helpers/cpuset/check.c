@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
-#include "cpuset.h"
+#include "choose.h"
 
 /*
  * A failure after the start would kill a running guest, so what the kernel will refuse is looked
@@ -231,6 +231,12 @@ static enum helper_exit check_live(struct cpuset_job *job)
 	return HELPER_FAILED;
 }
 
+static enum helper_exit say_unchosen(struct cpuset_job *job)
+{
+	helper_say(job->ctx, "no cores can be chosen for it: %s", job->why);
+	return HELPER_FAILED;
+}
+
 enum helper_exit cpuset_check(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -242,7 +248,18 @@ enum helper_exit cpuset_check(struct helper_ctx *ctx)
 	if (ctx->claim.state == CLAIM_RUNNING)
 		return check_live(&job);
 	r = job_load_claims(&job);
-	if (r == 0)
+	if (r == 0 && job.pins.nr_vcpus == 0) {
+		/* In a start it was to be chosen before, and what was in the way has been said */
+		if (helper_in_start(ctx))
+			return HELPER_DONE;
+		r = automatic_choose(&job);
+		if (r < 0)
+			return say_unchosen(&job);
+	}
+	/* usher plan has a dry run's lines for writes */
+	if (job.pins.automatic && !ctx->dry_run && !helper_in_start(ctx))
+		automatic_show(&job);
+	if (r >= 0)
 		r = check_cpus(&job);
 	if (r < 0)
 		return say(&job, true);

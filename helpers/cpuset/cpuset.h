@@ -30,6 +30,7 @@
  * always computed anew, from the baseline and the shares of the live guests. A guest's shares
  * stand in its journal, written before the setting is touched:
  *
+ *	pin GROUP OLD CPUS		a vCPU's group had the cpuset.cpus OLD (pin = auto)
  *	guest GROUP "" LAYOUT		the guest's own groups, GROUP holds emulator and vcpuN
  *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
  *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
@@ -75,6 +76,7 @@ struct pins {
 	size_t nr_vcpus;
 	struct side_pin *sides;
 	size_t nr_sides;
+	bool automatic; /* pin = auto: chosen by us, and ours to write; no vCPU: not chosen yet */
 };
 
 /* What one other guest has announced in its journal */
@@ -136,10 +138,15 @@ void pins_free(struct pins *pins);
  * pins_parse() - read the claim's [cpuset] section
  * @why:	filled on -EBADMSG, WHY_MAX bytes
  *
+ * With pin = auto there may be no CPUs yet.
+ *
  * Return: 0, -EBADMSG for a list or number that does not parse, no CPUs, a vCPU named twice or
  * pinned outside of the CPUs, -ENOMEM
  */
 int pins_parse(const struct claim *claim, struct pins *ret, char *why) _must_check_;
+
+/** pins_add_vcpu() - one more, within the CPUs. Return: 0, -EBADMSG, -ENOMEM */
+int pins_add_vcpu(struct pins *pins, const struct vcpu_pin *pin) _must_check_;
 
 /** pins_add_side() - one more group beside the vCPUs'. Return: 0, -ENOMEM */
 int pins_add_side(struct pins *pins, const struct side_pin *pin) _must_check_;
@@ -390,6 +397,23 @@ int slices_able(struct cpuset_job *job) _must_check_;
  * why is filled
  */
 int partition_undo(struct cpuset_job *job, const char *base) _must_check_;
+
+/**
+ * automatic_place() - with pin = auto, each vCPU onto the CPUs that were chosen for it
+ *
+ * As libvirt does for <vcpupin>: cpuset.cpus of its group, and its thread's affinity.
+ *
+ * Return: 0, also when the XML has pins, -ESRCH when the guest does not run, else -errno; why is
+ * filled
+ */
+int automatic_place(struct cpuset_job *job) _must_check_;
+
+/**
+ * automatic_undo() - a vCPU's group as it was, unless somebody else has pinned it since
+ *
+ * Return: 0, also when it is gone, -EBADMSG for a name that is no group's, else -errno with why
+ */
+int automatic_undo(struct cpuset_job *job, const char *object) _must_check_;
 
 /**
  * exclusive_undo(), slices_undo(), plain_undo() - give a share back

@@ -28,7 +28,7 @@ static int parse_pin(const char *value, unsigned int *ret_id, struct cpulist *re
 	return cpulist_empty(ret) ? -EBADMSG : 0;
 }
 
-static int add_vcpu(struct pins *pins, const struct vcpu_pin *pin)
+int pins_add_vcpu(struct pins *pins, const struct vcpu_pin *pin)
 {
 	struct vcpu_pin *grown;
 
@@ -68,7 +68,7 @@ static int parse_vcpu(struct pins *pins, const char *value)
 	struct vcpu_pin pin;
 	int r = parse_pin(value, &pin.vcpu, &pin.cpus);
 
-	return r < 0 ? r : add_vcpu(pins, &pin);
+	return r < 0 ? r : pins_add_vcpu(pins, &pin);
 }
 
 static int parse_emulator(struct pins *pins, const char *value)
@@ -91,15 +91,19 @@ static int parse_iothread(struct pins *pins, const char *value)
 	return r < 0 ? r : pins_add_side(pins, &pin);
 }
 
+static int parse_automatic(struct pins *pins, const char *value)
+{
+	pins->automatic = strcmp(value, "auto") == 0;
+	return pins->automatic ? 0 : -EBADMSG;
+}
+
 /* "cpus" first: the vCPUs' lists are checked against it */
 static const struct {
 	const char *key;
 	int (*parse)(struct pins *pins, const char *value);
 } keys[] = {
-	{ "cpus", parse_cpus },
-	{ "vcpu", parse_vcpu },
-	{ "emulator", parse_emulator },
-	{ "iothread", parse_iothread },
+	{ "cpus", parse_cpus },		{ "vcpu", parse_vcpu },	    { "emulator", parse_emulator },
+	{ "iothread", parse_iothread }, { "pin", parse_automatic },
 };
 
 static int parse_key(const struct claim *claim, size_t key, struct pins *pins, char *why)
@@ -128,7 +132,8 @@ int pins_parse(const struct claim *claim, struct pins *ret, char *why)
 		if (r < 0)
 			return r;
 	}
-	if (cpulist_empty(&pins.cpus) || pins.nr_vcpus == 0) {
+	if ((cpulist_empty(&pins.cpus) || pins.nr_vcpus == 0) &&
+	    !(pins.automatic && cpulist_empty(&pins.cpus) && pins.nr_vcpus == 0)) {
 		(void)snprintf(why, WHY_MAX, "[cpuset] names no CPUs or no vCPU");
 		return -EBADMSG;
 	}
@@ -137,6 +142,7 @@ int pins_parse(const struct claim *claim, struct pins *ret, char *why)
 	return 0;
 }
 
+/* Of those that were chosen here, several are siblings of one core: a lone thread needs no balance */
 static bool one_to_one(const struct pins *pins)
 {
 	struct cpulist seen = { 0 };
@@ -144,7 +150,8 @@ static bool one_to_one(const struct pins *pins)
 	for (size_t i = 0; i < pins->nr_vcpus; i++) {
 		const struct cpulist *cpus = &pins->vcpus[i].cpus;
 
-		if (cpulist_count(cpus) != 1 || cpulist_intersects(&seen, cpus))
+		if ((cpulist_count(cpus) != 1 && !pins->automatic) ||
+		    cpulist_intersects(&seen, cpus))
 			return false;
 		cpulist_union(&seen, cpus);
 	}

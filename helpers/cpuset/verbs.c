@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpuset.h"
+#include "choose.h"
 
 /* The best first */
 static const struct way {
@@ -25,7 +25,7 @@ static const struct {
 	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
 	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "irq", irqs_undo },
 	{ "mask", mask_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
-	{ "latency", latency_undo }, { "sched", sched_undo },
+	{ "latency", latency_undo }, { "sched", sched_undo },	      { "pin", automatic_undo },
 };
 
 /* All records of one verb, the last first. Return: 0, else the first error, with @why */
@@ -145,7 +145,10 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 
 		if (!any && strcmp(method, ways[i].name) != 0)
 			continue;
-		r = ways[i].apply(job);
+		/* Anew for each: a way that failed has taken the pins back with the rest */
+		r = automatic_place(job);
+		if (r == 0)
+			r = ways[i].apply(job);
 		if (r == 0) {
 			say_done(job, &ways[i], first);
 			return apply_rest(job);
@@ -159,6 +162,10 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 		if (r == -ESRCH)
 			break;
 	}
+	/* Pinned, at least */
+	failed = failed || automatic_place(job) < 0;
+	if (failed && take_back(job) < 0)
+		return say_dirty(job);
 	return say_none(job, failed, first);
 }
 
@@ -188,6 +195,17 @@ int job_parse(struct cpuset_job *job, const char **ret_method)
 	return r;
 }
 
+/* Said when they were to be chosen. A dry run before the start shows what would be */
+static enum helper_exit apply_unchosen(struct cpuset_job *job, const char *method)
+{
+	int r;
+
+	if (!job->ctx->dry_run)
+		return HELPER_DONE;
+	r = automatic_choose(job);
+	return r < 0 ? say_none(job, true, job->why) : apply_ways(job, method);
+}
+
 static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -199,6 +217,8 @@ static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
 	r = job_open(&job);
 	if (r < 0)
 		return say_none(&job, true, job.why);
+	if (job.pins.nr_vcpus == 0)
+		return apply_unchosen(&job, method);
 	return apply_ways(&job, method);
 }
 
@@ -238,6 +258,11 @@ static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 	return r < 0 ? say_dirty(&job) : HELPER_DONE;
 }
 
+static const struct helper_command commands[] = {
+	{ "choose", "CLAIM", "with pin = auto: choose its cores, and write them into the claim",
+	  true, cpuset_choose },
+};
+
 const struct helper cpuset_helper = {
 	.name = "cpuset",
 	.help = "keep the CPUs of a guest's vCPUs free of everybody else",
@@ -246,4 +271,6 @@ const struct helper cpuset_helper = {
 	.apply = cpuset_apply,
 	.undo = cpuset_undo,
 	.check = cpuset_check,
+	.commands = commands,
+	.nr_commands = ARRAY_SIZE(commands),
 };

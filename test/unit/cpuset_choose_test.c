@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/cpuset_choose_test.c - which cores a guest without pins gets, on real machines */
+#include "helpers/cpuset/choose.h"
+#include "test/unit/machine.h"
+
+/* One machine with what hwloc says of it, and the choice that was made last */
+static struct {
+	const struct machine *machine;
+	struct topology topology;
+	struct pins pins;
+	char why[WHY_MAX];
+} seen;
+
+static void on(struct tree *tree, const struct machine *machine)
+{
+	topology_free(&seen.topology);
+	seen.machine = machine;
+	machine_make(tree, machine);
+	assert_int_equal(topology_read(tree->dir, &seen.topology), 0);
+	assert_int_equal(seen.topology.nr,
+			 machine->e_cores + (machine->cores - machine->e_cores) * machine->threads);
+}
+
+static int choose(const struct cores_wanted *wanted)
+{
+	int r;
+
+	pins_free(&seen.pins);
+	seen.why[0] = '\0';
+	r = cores_choose(&seen.topology, wanted, &seen.pins, seen.why);
+	if (r >= 0)
+		assert_int_equal(seen.pins.nr_vcpus, wanted->vcpus);
+	return r;
+}
+
+static struct cpulist list(const char *text)
+{
+	struct cpulist set;
+
+	assert_int_equal(cpulist_parse(text, &set), 0);
+	return set;
+}
+
+/* --- Properties ------------------------------------------------------------------------------- */
+
+static const struct host_cpu *at(unsigned int cpu)
+{
+	const struct host_cpu *found = topology_cpu(&seen.topology, cpu);
+
+	assert_non_null(found);
+	return found;
+}
+
+static struct cpulist core_of(unsigned int cpu)
+{
+	struct cpulist siblings;
+
+	topology_siblings(&seen.topology, at(cpu), &siblings);
+	return siblings;
+}
+
+/* How many different ones of a property the chosen CPUs have */
+static size_t count(int (*of)(const struct host_cpu *cpu))
+{
+	struct cpulist values = { 0 };
+	int cpu = -1;
+
+	while ((cpu = cpulist_next(&seen.pins.cpus, (unsigned int)(cpu + 1))) >= 0)
+		cpulist_add(&values, (unsigned int)of(at((unsigned int)cpu)));
+	return cpulist_count(&values);
+}
+
+static int l3_of(const struct host_cpu *cpu)
+{
+	return cpu->l3;
+}
+
+static int node_of(const struct host_cpu *cpu)
+{
+	return cpu->node;
+}
+
+static int kind_of(const struct host_cpu *cpu)
+{
+	return cpu->kind;
+}
+
+/* How many whole cores of a place (or of all, with @of NULL) are not taken */
+static size_t free_cores(const struct cpulist *taken, int (*of)(const struct host_cpu *cpu),
+			 int value)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < seen.topology.nr; i = topology_core_end(&seen.topology, i)) {
+		struct cpulist core = core_of(seen.topology.cpus[i].cpu);
+
+		nr += (!of || of(&seen.topology.cpus[i]) == value) &&
+		      !cpulist_intersects(&core, taken);
+	}
+	return nr;
+}
+
+static size_t most_free(const struct cpulist *taken, int (*of)(const struct host_cpu *cpu))
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < seen.topology.nr; i++) {
+		size_t nr = free_cores(taken, of, of(&seen.topology.cpus[i]));
+
+		most = nr > most ? nr : most;
+	}
+	return most;
+}
+
+/* Each vCPU has CPUs of its own, and together they are whole cores of nobody else's */
+static void assert_whole(const struct cores_wanted *wanted)
+{
+	struct cpulist all = { 0 };
+	int cpu = -1;
+
+	for (size_t i = 0; i < seen.pins.nr_vcpus; i++) {
+		const struct vcpu_pin *pin = &seen.pins.vcpus[i];
+		struct cpulist core = core_of((unsigned int)cpulist_next(&pin->cpus, 0));
+
+		assert_int_equal(pin->vcpu, i);
+		assert_false(cpulist_empty(&pin->cpus));
+		assert_false(cpulist_intersects(&all, &pin->cpus));
+		assert_true(cpulist_contains(&core, &pin->cpus));
+		cpulist_union(&all, &pin->cpus);
+	}
+	assert_true(cpulist_equal(&all, &seen.pins.cpus));
+	while ((cpu = cpulist_next(&all, (unsigned int)(cpu + 1))) >= 0) {
+		struct cpulist core = core_of((unsigned int)cpu);
+
+		assert_true(cpulist_contains(&all, &core));
+	}
+	assert_false(cpulist_intersects(&all, &wanted->taken));
+}
+
+/* The host keeps a whole core, and that of CPU 0 unless there is no other way */
+static void assert_host_keeps(const struct cores_wanted *wanted)
+{
+	struct cpulist gone = wanted->taken, first = core_of(0);
+	size_t nr_free = free_cores(&wanted->taken, NULL, 0), nr_left;
+	char why[WHY_MAX];
+	enum layout layout;
+
+	cpulist_union(&gone, &seen.pins.cpus);
+	nr_left = free_cores(&gone, NULL, 0);
+	assert_in_range(nr_left, 1, nr_free - 1);
+	if (seen.machine->l3s == 1 && seen.machine->e_cores == 0 &&
+	    !cpulist_intersects(&first, &wanted->taken))
+		assert_false(cpulist_intersects(&seen.pins.cpus, &first));
+	layout = pins_layout(&seen.pins, why);
+	assert_int_equal(layout, LAYOUT_ISOLATED);
+}
+
+/* In one cache and one node where they would fit on as few cores as can be */
+static void assert_near(const struct cores_wanted *wanted)
+{
+	size_t threads = seen.machine->threads, nr_cores = (wanted->vcpus + threads - 1) / threads;
+
+	if (seen.machine->e_cores > 0)
+		return;
+	if (most_free(&wanted->taken, node_of) > nr_cores)
+		assert_int_equal(count(node_of), 1);
+	if (seen.machine->nodes == 1 && most_free(&wanted->taken, l3_of) > nr_cores)
+		assert_int_equal(count(l3_of), 1);
+}
+
+/* What are siblings in the guest are siblings on the host */
+static void assert_paired(const struct cores_wanted *wanted)
+{
+	for (size_t i = 0; wanted->threads == 2 && i + 1 < seen.pins.nr_vcpus; i += 2) {
+		unsigned int one = (unsigned int)cpulist_next(&seen.pins.vcpus[i].cpus, 0);
+		unsigned int other = (unsigned int)cpulist_next(&seen.pins.vcpus[i + 1].cpus, 0);
+		struct cpulist core = core_of(one);
+
+		if (cpulist_count(&core) == 2)
+			assert_true(cpulist_has(&core, other));
+	}
+}
+
+static void every_choice_is_of_whole_free_cores_near_each_other(void **state)
+{
+	static const char *const taken[] = { "", "2,3", "1,9,17", "0-3,8-11", "0-7" };
+
+	for (size_t m = 0; m < ARRAY_SIZE(machines); m++) {
+		size_t served = 0;
+
+		on(*state, machines[m]);
+		for (size_t t = 0; t < ARRAY_SIZE(taken); t++)
+			for (unsigned int vcpus = 1; vcpus < 24; vcpus++)
+				for (unsigned int threads = 1; threads <= 2; threads++) {
+					struct cores_wanted wanted = { .vcpus = vcpus,
+								       .threads = threads,
+								       .taken = list(taken[t]) };
+
+					if (choose(&wanted) < 0)
+						continue;
+					served++;
+					assert_whole(&wanted);
+					assert_host_keeps(&wanted);
+					assert_near(&wanted);
+					assert_paired(&wanted);
+				}
+		assert_in_range(served, 40, 1000);
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+}
+
+static void a_guest_that_fits_is_never_refused(void **state)
+{
+	for (size_t m = 0; m < ARRAY_SIZE(machines); m++) {
+		unsigned int nr_cpus;
+
+		on(*state, machines[m]);
+		nr_cpus = (unsigned int)seen.topology.nr;
+		for (unsigned int vcpus = 1; vcpus <= nr_cpus; vcpus++) {
+			struct cores_wanted wanted = { .vcpus = vcpus, .threads = 2 };
+
+			/* All but the core of CPU 0 */
+			assert_int_equal(choose(&wanted) >= 0,
+					 vcpus <= nr_cpus - machines[m]->threads);
+		}
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+}
+
+/* --- Single cases ----------------------------------------------------------------------------- */
+
+static void two_guests_on_a_two_ccx_ryzen_get_a_ccx_each_when_they_leave_a_core(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 8, .threads = 2 };
+	struct cpulist first, ccx = machine_cpus(&ryzen, 4, 4);
+
+	on(*state, &ryzen);
+	/* Not the one with CPU 0 */
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_equal(&seen.pins.cpus, &ccx));
+	first = seen.pins.cpus;
+	wanted.taken = first;
+	wanted.vcpus = 6;
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(count(l3_of), 1);
+	assert_false(cpulist_intersects(&seen.pins.cpus, &first));
+	assert_false(cpulist_has(&seen.pins.cpus, 0));
+	wanted.vcpus = 8;
+	assert_int_equal(choose(&wanted), -ENOSPC);
+	assert_string_equal(seen.why,
+			    "its 8 vCPUs need whole cores that nobody else is pinned to, and one "
+			    "more for the host; free are 4 cores, CPUs 0-3,8-11: give the guest "
+			    "fewer <vcpu>, or shut another guest down");
+}
+
+static void p_cores_are_preferred_and_kinds_are_not_mixed_while_one_fits(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 8, .threads = 2 };
+	struct cpulist p_cores = machine_cpus(&hybrid, 0, 4);
+	struct cpulist e_cores = machine_cpus(&hybrid, 4, 8);
+
+	on(*state, &hybrid);
+	wanted.vcpus = 6;
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_contains(&p_cores, &seen.pins.cpus));
+	assert_false(cpulist_has(&seen.pins.cpus, 0));
+	/* A P-core is taken: what fits into the P-cores no more goes to the E-cores */
+	wanted.taken = list("6-7");
+	wanted.vcpus = 8;
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_contains(&e_cores, &seen.pins.cpus));
+	wanted.vcpus = 9;
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(count(kind_of), 2);
+}
+
+static void the_node_of_the_guests_devices_is_preferred(void **state)
+{
+	for (unsigned int node = 0; node < 2; node++) {
+		struct cores_wanted wanted = { .vcpus = 16, .threads = 2 };
+
+		cpulist_add(&wanted.device_nodes, node);
+		on(*state, &server);
+		assert_int_equal(choose(&wanted), 0);
+		assert_int_equal(count(node_of), 1);
+		assert_int_equal(at((unsigned int)cpulist_next(&seen.pins.cpus, 0))->os_node, node);
+		/* Not at any price: split over both it would be worse */
+		wanted.taken = machine_cpus(&server, node * 16, 14);
+		assert_int_equal(choose(&wanted), 0);
+		assert_int_equal(count(node_of), 1);
+		assert_int_not_equal(at((unsigned int)cpulist_next(&seen.pins.cpus, 0))->os_node,
+				     node);
+	}
+}
+
+static void memory_that_is_bound_outweighs_the_devices(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 8, .threads = 2 };
+
+	cpulist_add(&wanted.device_nodes, 1);
+	cpulist_add(&wanted.memory_nodes, 0);
+	on(*state, &server);
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(at((unsigned int)cpulist_next(&seen.pins.cpus, 0))->os_node, 0);
+}
+
+static void what_fits_into_no_cache_takes_few_of_them_in_one_node(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 12, .threads = 2 };
+
+	on(*state, &epyc);
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(count(node_of), 1);
+	assert_int_equal(count(l3_of), 3);
+	/* Caches of which a core is taken come last */
+	cpulist_add(&wanted.device_nodes, 1);
+	for (unsigned int core = 26; core < 32; core += 2) {
+		struct cpulist cpus = machine_cpus(&epyc, core, 1);
+
+		cpulist_union(&wanted.taken, &cpus);
+	}
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(count(node_of), 1);
+	assert_int_equal(count(l3_of), 3);
+	wanted.vcpus = 4;
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(count(l3_of), 1);
+}
+
+static void without_threads_in_the_guest_each_vcpu_has_a_core_while_they_suffice(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 4, .threads = 1 };
+
+	on(*state, &desktop);
+	assert_int_equal(choose(&wanted), 0);
+	for (size_t i = 0; i < seen.pins.nr_vcpus; i++)
+		assert_int_equal(cpulist_count(&seen.pins.vcpus[i].cpus), 2);
+	wanted.vcpus = 8;
+	assert_int_equal(choose(&wanted), 1);
+	assert_int_equal(cpulist_count(&seen.pins.cpus), 8);
+}
+
+static void only_cpus_that_the_xml_allows_are_taken(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 4, .threads = 2, .allowed = list("1-3,9-11") };
+
+	on(*state, &desktop);
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_contains(&wanted.allowed, &seen.pins.cpus));
+	wanted.allowed = list("1-3,9-10");
+	wanted.vcpus = 6;
+	assert_int_equal(choose(&wanted), -ENOSPC);
+}
+
+static void cores_isolated_at_boot_are_taken_first_and_are_no_core_for_the_host(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 4,
+				       .threads = 2,
+				       .boot_isolated = list("2-3,10-11") };
+
+	on(*state, &desktop);
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_equal(&seen.pins.cpus, &wanted.boot_isolated));
+	wanted.boot_isolated = list("1-7,9-15");
+	wanted.vcpus = 14;
+	assert_int_equal(choose(&wanted), 0);
+	wanted.vcpus = 15;
+	assert_int_equal(choose(&wanted), -ENOSPC);
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	topology_free(&seen.topology);
+	pins_free(&seen.pins);
+	return 0;
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, tree_setup, tree_teardown)
+	const struct CMUnitTest tests[] = {
+		T(every_choice_is_of_whole_free_cores_near_each_other),
+		T(a_guest_that_fits_is_never_refused),
+		T(two_guests_on_a_two_ccx_ryzen_get_a_ccx_each_when_they_leave_a_core),
+		T(p_cores_are_preferred_and_kinds_are_not_mixed_while_one_fits),
+		T(the_node_of_the_guests_devices_is_preferred),
+		T(memory_that_is_bound_outweighs_the_devices),
+		T(what_fits_into_no_cache_takes_few_of_them_in_one_node),
+		T(without_threads_in_the_guest_each_vcpu_has_a_core_while_they_suffice),
+		T(only_cpus_that_the_xml_allows_are_taken),
+		T(cores_isolated_at_boot_are_taken_first_and_are_no_core_for_the_host),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, group_teardown);
+}
