@@ -100,6 +100,7 @@ struct domain {
 
 	unsigned int vcpus_max;
 	unsigned int vcpus_current;   /* online at start */
+	unsigned int vcpu_threads;    /* <cpu><topology threads=>; 0 when it is not there */
 	bool vcpu_auto;		      /* placement='auto': numad chooses, after prepare */
 	char *vcpu_cpus;	      /* <vcpu cpuset=>: where vCPUs without a pin may run */
 	struct domain_pin *vcpu_pins; /* sorted by id */

@@ -89,6 +89,11 @@ static int end_vcpu(struct domain_reader *r)
 	return domain_text_uint(r, UINT_MAX, &r->domain.vcpus_max);
 }
 
+static int start_topology(struct domain_reader *r)
+{
+	return domain_attr_uint(r, "threads", 10, UINT_MAX, &r->domain.vcpu_threads);
+}
+
 static int end_iothreads(struct domain_reader *r)
 {
 	return domain_text_uint(r, UINT_MAX, &r->domain.iothreads);
@@ -549,6 +554,7 @@ const struct domain_row domain_rows[] = {
 	ROW(CPUTUNE, "emulatorpin", LEAF, START(start_emulatorpin), ONCE),
 	ROW(CPUTUNE, "iothreadpin", LEAF, START(start_iothreadpin)),
 
+	ROW(CPU, "topology", LEAF, START(start_topology), ONCE),
 	ROW(CPU, "numa", NUMA),
 	ROW(NUMA, "cell", LEAF, START(start_cell)),
 

@@ -689,8 +689,57 @@ static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 	return r < 0 ? r : cpuset_add_wishes(plan);
 }
 
+/* Where the XML has no pins and the policy says so: what usher-cpuset has to know to choose */
+static int automatic_add(const struct plan *plan)
+{
+	const struct domain *domain = plan->domain;
+	struct cpulist nodes = { 0 };
+	char addr[PCIADDR_STRLEN], list[ATTR_MAX];
+	size_t at = 0;
+	int r = add_timeout(plan, "cpuset");
+
+	if (r == 0)
+		r = add(plan, "cpuset", "method", policy_value(plan->policy, "cpuset", "method"));
+	if (r == 0)
+		r = add(plan, "cpuset", "pin", "auto");
+	if (r == 0)
+		r = inidoc_addf(&plan->claim->doc, "cpuset", "vcpus", "%u", domain->vcpus_current);
+	if (r == 0 && domain->vcpu_threads > 1)
+		r = inidoc_addf(&plan->claim->doc, "cpuset", "threads", "%u", domain->vcpu_threads);
+	if (r == 0 && domain->vcpu_cpus)
+		r = add(plan, "cpuset", "allowed", domain->vcpu_cpus);
+	if (r == 0)
+		r = memory_nodes(domain, &nodes);
+	if (r == 0 && !cpulist_empty(&nodes))
+		r = cpulist_format(&nodes, list, sizeof(list)) < 0
+			    ? -EINVAL
+			    : add(plan, "cpuset", "nodes", list);
+	while (r == 0 && (r = next_device(plan, &at, addr)) > 0)
+		r = add(plan, "cpuset", "device", addr);
+	if (r == 0 && domain->emulator_cpus)
+		r = add(plan, "cpuset", "emulator", domain->emulator_cpus);
+	if (r == 0)
+		r = pins_add(plan, "iothread", domain->iothread_pins, domain->nr_iothread_pins);
+	return r;
+}
+
+static int plan_automatic(const struct plan *plan)
+{
+	char where[PATH_MAX];
+
+	if (!plan->domain->vcpu_auto)
+		return automatic_add(plan);
+	policy_where(plan->policy, "cpuset", "pin", where, sizeof(where));
+	return refuse(
+		plan->err,
+		"%s says pin = auto, but <vcpu placement='auto'> in the guest's XML has numad "
+		"choose its CPUs: remove one of them",
+		where);
+}
+
 static int plan_cpuset(const struct plan *plan)
 {
+	bool automatic = strcmp(policy_value(plan->policy, "cpuset", "pin"), "auto") == 0;
 	const char *isolate = policy_value(plan->policy, "cpuset", "isolate");
 	_cleanup_free_ struct cpulist *cpus = calloc(1, sizeof(*cpus));
 	char where[PATH_MAX];
@@ -705,13 +754,15 @@ static int plan_cpuset(const struct plan *plan)
 		return r;
 	if (!cpulist_empty(cpus))
 		return cpuset_add(plan, cpus);
+	if (automatic)
+		return plan_automatic(plan);
 	if (strcmp(isolate, "yes") != 0)
 		return 0;
 	policy_where(plan->policy, "cpuset", "isolate", where, sizeof(where));
 	return refuse(
 		plan->err,
 		"%s asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to <cputune> "
-		"in the guest's XML, or set isolate = auto",
+		"in the guest's XML, or set pin = auto, or isolate = auto",
 		where);
 }
 

@@ -61,8 +61,9 @@ struct policy_key {
 	const char *unit;  /* what a value is, for people: "seconds", "yes or no" */
 	const char *help;  /* one line */
 	enum policy_type type;
-	bool guest_only; /* makes no sense for all guests: refused in usher.ini */
-	bool own;	 /* [display NAME] does not take it from [display] */
+	bool guest_only;   /* makes no sense for all guests: refused in usher.ini */
+	bool auto_is_word; /* "auto" is a value like another, and not what a missing line means */
+	bool own;	   /* [display NAME] does not take it from [display] */
 };
 
 extern const struct policy_key policy_keys[];
@@ -110,7 +111,11 @@ int policy_load_file(int rootfd, const char *file, struct policy *ret, struct po
 /** policy_get() - the value, "auto" when the key is not set or unknown */
 const char *policy_get(const struct policy *policy, const char *section, const char *key);
 
-/** policy_value() - the value, with the row's default for "auto" (which may be "auto" too) */
+/**
+ * policy_value() - the value, with the row's default for "auto" (which may be "auto" too)
+ *
+ * A key to which "auto" is a word has its default only when it is not set.
+ */
 const char *policy_value(const struct policy *policy, const char *section, const char *key);
 
 /** policy_bool() - a yes/no key. Return: 1 or 0, -EINVAL when the value is "auto" */

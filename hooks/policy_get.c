@@ -37,13 +37,13 @@ const char *policy_get(const struct policy *policy, const char *section, const c
 
 const char *policy_value(const struct policy *policy, const char *section, const char *key)
 {
+	const struct policy_key *row = policy_row(section, key);
 	const char *value = policy_get(policy, section, key);
-	const struct policy_key *row;
+	bool host;
 
-	if (strcmp(value, "auto") != 0)
+	if (!row || strcmp(value, "auto") != 0)
 		return value;
-	row = policy_row(section, key);
-	return row ? row->dflt : value;
+	return row->auto_is_word && find(policy, section, key, &host) ? value : row->dflt;
 }
 
 int policy_bool(const struct policy *policy, const char *section, const char *key)

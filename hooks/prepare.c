@@ -25,6 +25,7 @@
  *  1. policy, domain XML		nothing is written yet; any fault refuses the start
  *  2. dead claims are given back	also what is left of this guest's own last run
  *  3. registry lock: plan, look for conflicts, store the claim (state preparing, owner: we)
+ *     with pin = auto, usher-cpuset chooses cores under the same lock, and adds them to the claim
  *  4. every step is checked	a required one that could not work: the claim is dropped, but
  *				not what an earlier run has left to be given back
  *  5. the steps are applied	a required one that fails: all is undone in reverse
@@ -291,6 +292,29 @@ static int run_steps(const struct event *event, const struct host *host, const s
 	return undo_prepare(event, host, claim);
 }
 
+/* Return: 0, 1 refused (said) and the claim is dropped */
+static int choose_cpus(const struct event *event, const struct host *host, struct claim *claim)
+{
+	_cleanup_step_result_ struct step_result chosen = { 0 };
+	_cleanup_claim_ struct claim with = { 0 };
+	struct ini_error err;
+	int r = step_choose(host, claim, &chosen);
+
+	if (r == 0 && inidoc_get(&claim->doc, "cpuset", "pin"))
+		r = claim_load(host->statefd, claim->uuid, &with, &err);
+	if (r != 0) {
+		(void)refuse_lines(&chosen);
+		drop_claim(host, claim);
+		return r < 0 ? refuse_errno(event, host, "have its CPUs chosen", r) : 1;
+	}
+	if (with.guest) {
+		claim_free(claim);
+		*claim = with;
+		with = (struct claim){ 0 };
+	}
+	return 0;
+}
+
 /* Return: 0 the daemon owns the claim now, 1 refused */
 static int hand_over(const struct event *event, const struct host *host, struct claim *claim)
 {
@@ -316,7 +340,9 @@ static int take(const struct event *event, const struct host *host, const struct
 	lock = giveback_lock(host, claim->uuid, LOCK_MS);
 	if (lock < 0)
 		return refuse_errno(event, host, "lock the claim in /run/usher", lock);
-	r = run_steps(event, host, claim);
+	r = choose_cpus(event, host, claim);
+	if (r == 0)
+		r = run_steps(event, host, claim);
 	return r != 0 ? r : hand_over(event, host, claim);
 }
 

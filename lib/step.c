@@ -309,3 +309,12 @@ int step_mend(const struct host *host, const struct claim *claim, struct step_re
 {
 	return one_run(host, claim, "cpuset", "apply", result);
 }
+
+int step_choose(const struct host *host, const struct claim *claim, struct step_result *result)
+{
+	const struct step *step = step_find("cpuset");
+
+	if (!inidoc_get(&claim->doc, "cpuset", "pin"))
+		return 0;
+	return rank_run(host, claim, "choose", &step, 1, 0, result);
+}

@@ -117,3 +117,10 @@ int step_replug(const struct host *host, const struct claim *claim, struct step_
  * partition, and nothing tells usher. Return: as steps_run()
  */
 int step_mend(const struct host *host, const struct claim *claim, struct step_result *result);
+
+/**
+ * step_choose() - "usher-cpuset choose", for a claim with pin = auto: it writes into the claim
+ *
+ * Return: as steps_run()
+ */
+int step_choose(const struct host *host, const struct claim *claim, struct step_result *result);

@@ -300,7 +300,12 @@ static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
 		  "'uuid'" },
 		{ DOMAIN(""), "[cpuset]\nisolate = yes\n",
 		  "%s/draft.ini:2 asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to "
-		  "<cputune> in the guest's XML, or set isolate = auto" },
+		  "<cputune> in the guest's XML, or set pin = auto, or isolate = auto" },
+		{ "<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1</memory>"
+		  "<vcpu placement='auto'>4</vcpu></domain>",
+		  "[cpuset]\npin = auto\n",
+		  "%s/draft.ini:2 says pin = auto, but <vcpu placement='auto'> in the guest's XML "
+		  "has numad choose its CPUs: remove one of them" },
 	};
 	const struct tree *tree = *state;
 
@@ -318,6 +323,54 @@ static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
 		assert_int_equal(planned.r, -EINVAL);
 		assert_string_equal(planned.err.what, want);
 	}
+}
+
+static void with_pin_auto_the_claim_says_what_is_wanted(void **state)
+{
+	static const char xml[] =
+		"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"
+		"<memory>4194304</memory><vcpu current='6' cpuset='2-15'>8</vcpu>"
+		"<cpu><topology sockets='1' dies='1' cores='4' threads='2'/></cpu>"
+		"<numatune><memory mode='strict' nodeset='1'/></numatune>" DEVICES(
+			HOSTDEV("0x03", "0x0")) "</domain>";
+	_cleanup_planned_ struct planned planned =
+		plan(*state, xml, "[cpuset]\npin = auto\nmethod = partition\n");
+	const struct claim *claim = &planned.claim;
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(claim, "cpuset", "pin", 0), "auto");
+	assert_string_equal(nth(claim, "cpuset", "method", 0), "partition");
+	assert_string_equal(nth(claim, "cpuset", "vcpus", 0), "6");
+	assert_string_equal(nth(claim, "cpuset", "threads", 0), "2");
+	assert_string_equal(nth(claim, "cpuset", "allowed", 0), "2-15");
+	assert_string_equal(nth(claim, "cpuset", "nodes", 0), "1");
+	assert_string_equal(nth(claim, "cpuset", "device", 0), "0000:03:00.0");
+	assert_null(nth(claim, "cpuset", "cpus", 0));
+	assert_null(nth(claim, "cpuset", "vcpu", 0));
+}
+
+static void nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml(void **state)
+{
+	_cleanup_planned_ struct planned none = plan(*state, DOMAIN(""), "[cpuset]\npin = none\n");
+	_cleanup_planned_ struct planned unset = plan(*state, DOMAIN(""), "");
+	_cleanup_planned_ struct planned off =
+		plan(*state, DOMAIN(""), "[cpuset]\npin = auto\nisolate = no\n");
+	_cleanup_planned_ struct planned pinned =
+		plan(*state, DOMAIN(PINS), "[cpuset]\npin = auto\n");
+	_cleanup_planned_ struct planned wanted =
+		plan(*state, DOMAIN(""), "[cpuset]\npin = auto\nisolate = yes\n");
+
+	assert_int_equal(none.r, 0);
+	assert_false(inidoc_has_section(&none.claim.doc, "cpuset"));
+	assert_int_equal(unset.r, 0);
+	assert_false(inidoc_has_section(&unset.claim.doc, "cpuset"));
+	assert_int_equal(off.r, 0);
+	assert_false(inidoc_has_section(&off.claim.doc, "cpuset"));
+	assert_int_equal(pinned.r, 0);
+	assert_string_equal(nth(&pinned.claim, "cpuset", "cpus", 0), "2-3");
+	assert_null(nth(&pinned.claim, "cpuset", "pin", 0));
+	assert_int_equal(wanted.r, 0);
+	assert_string_equal(nth(&wanted.claim, "cpuset", "vcpus", 0), "4");
 }
 
 static void a_memory_device_with_pages_of_its_own_is_counted(void **state)
@@ -630,6 +683,8 @@ int main(void)
 		host_test(what_the_policy_wants_of_the_cpus_is_in_the_claim),
 		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
+		host_test(with_pin_auto_the_claim_says_what_is_wanted),
+		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(the_policy_says_how_pages_may_be_got),
 		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
