@@ -64,6 +64,26 @@ static int take_time(const char **p, unsigned long long *ret_ns)
 	return 0;
 }
 
+/* @ret has room for @len bytes and the NUL */
+static void copy_printable(char *ret, const char *from, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)from[i];
+
+		ret[i] = (char)(c < 0x20 || c >= 0x7f ? '?' : c);
+	}
+	ret[len] = '\0';
+}
+
+/* It stands at the right of its field */
+static void set_comm(struct trace_event *event, const char *line)
+{
+	size_t blanks = strspn(line, " ");
+
+	if (blanks < COMM_WIDTH)
+		copy_printable(event->comm, line + blanks, COMM_WIDTH - blanks);
+}
+
 /* "COMM-PID [CPU] FLAGS TIME: ". Return: what follows it, NULL when the line is none of an event */
 static const char *take_head(const char *line, struct trace_event *event)
 {
@@ -82,19 +102,14 @@ static const char *take_head(const char *line, struct trace_event *event)
 	if (take_time(&p, &event->ns) < 0)
 		return NULL;
 	event->cpu = (unsigned int)cpu;
+	event->pid = (unsigned int)pid;
+	set_comm(event, line);
 	return skip_blanks(p);
 }
 
 static void set_name(struct trace_event *event, const char *from, size_t len)
 {
-	size_t n = len < TRACE_NAME_MAX ? len : TRACE_NAME_MAX - 1;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)from[i];
-
-		event->name[i] = (char)(c < 0x20 || c >= 0x7f ? '?' : c);
-	}
-	event->name[n] = '\0';
+	copy_printable(event->name, from, len < TRACE_NAME_MAX ? len : TRACE_NAME_MAX - 1);
 }
 
 /* The last place in @text where @what stands */

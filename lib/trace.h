@@ -23,7 +23,9 @@ struct trace_event {
 	enum trace_kind kind;
 	unsigned int cpu;
 	unsigned long long ns; /* of the trace's own clock */
-	unsigned int number;   /* the pid that runs next, the IRQ */
+	unsigned int pid;      /* who runs at that moment; of a switch: who has run until then */
+	char comm[17];
+	unsigned int number; /* the pid that runs next, the IRQ */
 	char name[TRACE_NAME_MAX];
 };
 

@@ -12,8 +12,8 @@
 #include "usher.h"
 
 static const struct command *const commands[] = {
-	&command_init,	 &command_edit,	   &command_check,  &command_plan,
-	&command_status, &command_recover, &command_groups, &command_log,
+	&command_init,	  &command_edit,   &command_check, &command_plan, &command_status,
+	&command_recover, &command_groups, &command_noise, &command_log,
 };
 
 static const struct {

@@ -15,7 +15,7 @@ struct request {
 	bool json;
 	bool force;
 	const char *guest; /* NULL when not given */
-	const char *phase; /* NULL when not given */
+	const char *phase; /* the word behind it: for noise its seconds; NULL when not given */
 	const char *dir;   /* of our programs */
 };
 
@@ -43,6 +43,7 @@ extern const struct command command_edit;
 extern const struct command command_groups;
 extern const struct command command_init;
 extern const struct command command_log;
+extern const struct command command_noise;
 extern const struct command command_plan;
 extern const struct command command_recover;
 extern const struct command command_status;

@@ -11,6 +11,7 @@ static void check(const struct trace_event *event)
 	CHECK(event->kind <= TRACE_WORK);
 	CHECK(event->cpu < CPULIST_MAX);
 	CHECK(memchr(event->name, '\0', sizeof(event->name)));
+	CHECK(memchr(event->comm, '\0', sizeof(event->comm)));
 	for (const char *c = event->name; *c; c++)
 		CHECK(*c >= 0x20 && *c < 0x7f);
 }

@@ -24,6 +24,8 @@ static void a_switch_tells_who_runs_next_and_when(void **state)
 	assert_int_equal(event.kind, TRACE_SWITCH);
 	assert_int_equal(event.cpu, 2);
 	assert_true(event.ns == 1234567890000ULL);
+	assert_int_equal(event.pid, 1412);
+	assert_string_equal(event.comm, "CPU 0/KVM");
 	assert_int_equal(event.number, 77);
 	assert_string_equal(event.name, "kworker/2:1");
 }

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/noise_count.c - from events of the trace to what disturbed a guest, ranked */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/units.h"
+#include "noise.h"
+
+/*
+ * How it works
+ *
+ * Each CPU is followed: who runs there since when. What is neither a vCPU nor nobody is noise from
+ * the moment it is switched to until the moment it is switched away from. A kworker is named by the
+ * work it does. Interrupts are timed from entry to exit. What ran already when the recording began
+ * is known from the first event: each line names who was interrupted.
+ */
+
+void noise_free(struct noise *noise)
+{
+	free(noise->sources);
+	free(noise->cpus);
+	free(noise->threads);
+	*noise = (struct noise){ 0 };
+}
+
+int noise_init(struct noise *noise, const struct cpulist *cpus)
+{
+	noise->set = *cpus;
+	noise->cpus = calloc(cpulist_count(cpus) + 1, sizeof(*noise->cpus));
+	return noise->cpus ? 0 : -ENOMEM;
+}
+
+int noise_add_thread(struct noise *noise, unsigned int tid, bool vcpu)
+{
+	struct noise_thread *grown =
+		reallocarray(noise->threads, noise->nr_threads + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	noise->threads = grown;
+	grown[noise->nr_threads++] = (struct noise_thread){ .tid = tid, .vcpu = vcpu };
+	return 0;
+}
+
+static struct noise_cpu *find_cpu(struct noise *noise, unsigned int number)
+{
+	size_t i = 0;
+
+	if (!cpulist_has(&noise->set, number))
+		return NULL;
+	for (int cpu = cpulist_next(&noise->set, 0); cpu >= 0 && (unsigned int)cpu != number;
+	     cpu = cpulist_next(&noise->set, (unsigned int)cpu + 1))
+		i++;
+	return &noise->cpus[i];
+}
+
+/* Return: its index >= 0, -ENOMEM */
+static long source_find(struct noise *noise, enum noise_kind kind, const char *name,
+			unsigned int number)
+{
+	struct noise_source *grown;
+
+	for (size_t i = 0; i < noise->nr_sources; i++) {
+		struct noise_source *source = &noise->sources[i];
+
+		if (source->kind == kind && strcmp(source->name, name) == 0 &&
+		    (kind != NOISE_IRQ || source->number == number)) {
+			source->number = number;
+			return (long)i;
+		}
+	}
+	grown = reallocarray(noise->sources, noise->nr_sources + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	noise->sources = grown;
+	grown[noise->nr_sources] = (struct noise_source){ .kind = kind, .number = number };
+	(void)snprintf(grown[noise->nr_sources].name, TRACE_NAME_MAX, "%s", name);
+	return (long)noise->nr_sources++;
+}
+
+static void source_time(struct noise_source *source, unsigned long long from, unsigned long long to)
+{
+	unsigned long long ns = to > from ? to - from : 0;
+
+	source->total_ns += ns;
+	if (ns > source->worst_ns)
+		source->worst_ns = ns;
+}
+
+/* --- Who runs --------------------------------------------------------------------------------- */
+
+/* "kworker/2:1" and "ksoftirqd/2" are one for all CPUs */
+static void common_name(const char *comm, char name[static TRACE_NAME_MAX])
+{
+	static const char *const kernel[] = { "kworker/", "ksoftirqd/",	  "migration/",
+					      "cpuhp/",	  "rcuc/",	  "rcuop/",
+					      "rcuos/",	  "idle_inject/", "irq/" };
+	size_t len = strlen(comm);
+
+	for (size_t i = 0; i < ARRAY_SIZE(kernel); i++)
+		if (strncmp(comm, kernel[i], strlen(kernel[i])) == 0)
+			len = strlen(kernel[i]) - 1;
+	/* The name of a threaded interrupt is what tells it from others */
+	if (strncmp(comm, "irq/", 4) == 0)
+		len = strlen(comm);
+	(void)snprintf(name, TRACE_NAME_MAX, "%.*s", (int)len, comm);
+}
+
+static const struct noise_thread *own_thread(const struct noise *noise, unsigned int tid)
+{
+	for (size_t i = 0; i < noise->nr_threads; i++)
+		if (noise->threads[i].tid == tid)
+			return &noise->threads[i];
+	return NULL;
+}
+
+static void task_in(const struct noise *noise, struct noise_cpu *cpu, unsigned int pid,
+		    const char *comm, unsigned long long ns)
+{
+	const struct noise_thread *own = own_thread(noise, pid);
+
+	cpu->known = true;
+	cpu->noisy = pid != 0 && !(own && own->vcpu);
+	cpu->kind = own ? NOISE_QEMU : NOISE_TASK;
+	cpu->pid = pid;
+	cpu->since_ns = ns;
+	common_name(comm, cpu->name);
+}
+
+static int task_out(struct noise *noise, struct noise_cpu *cpu, unsigned long long ns)
+{
+	long at;
+
+	if (!cpu->noisy)
+		return 0;
+	at = source_find(noise, cpu->kind, cpu->name, cpu->pid);
+	if (at < 0)
+		return (int)at;
+	noise->sources[at].count++;
+	source_time(&noise->sources[at], cpu->since_ns, ns);
+	cpu->noisy = false;
+	return 0;
+}
+
+static int on_switch(struct noise *noise, struct noise_cpu *cpu, const struct trace_event *event)
+{
+	int r = task_out(noise, cpu, event->ns);
+
+	task_in(noise, cpu, event->number, event->name, event->ns);
+	return r;
+}
+
+/* The first work that it does names this run of a kworker */
+static void on_work(struct noise_cpu *cpu, const struct trace_event *event)
+{
+	if (!cpu->noisy || cpu->kind != NOISE_TASK || strcmp(cpu->name, "kworker") != 0)
+		return;
+	cpu->kind = NOISE_WORK;
+	(void)snprintf(cpu->name, sizeof(cpu->name), "%s", event->name);
+}
+
+/* --- Interrupts ------------------------------------------------------------------------------- */
+
+static int on_entry(struct noise *noise, struct noise_cpu *cpu, enum noise_kind kind,
+		    const struct trace_event *event)
+{
+	const char *name = kind == NOISE_IRQ ? event->name : noise_kind_name(kind);
+	long at = source_find(noise, kind, name, event->number);
+
+	if (at < 0)
+		return (int)at;
+	noise->sources[at].count++;
+	cpu->open[kind] = true;
+	cpu->entry_ns[kind] = event->ns;
+	cpu->entry_source[kind] = (size_t)at;
+	return 0;
+}
+
+static void on_leave(struct noise *noise, struct noise_cpu *cpu, enum noise_kind kind,
+		     const struct trace_event *event)
+{
+	if (!cpu->open[kind])
+		return;
+	cpu->open[kind] = false;
+	source_time(&noise->sources[cpu->entry_source[kind]], cpu->entry_ns[kind], event->ns);
+}
+
+static int on_event(struct noise *noise, struct noise_cpu *cpu, const struct trace_event *event)
+{
+	switch (event->kind) {
+	case TRACE_SWITCH:
+		return on_switch(noise, cpu, event);
+	case TRACE_WORK:
+		on_work(cpu, event);
+		return 0;
+	case TRACE_IRQ:
+		return on_entry(noise, cpu, NOISE_IRQ, event);
+	case TRACE_TICK:
+		return on_entry(noise, cpu, NOISE_TICK, event);
+	case TRACE_CALL:
+		return on_entry(noise, cpu, NOISE_CALL, event);
+	case TRACE_IRQ_END:
+		on_leave(noise, cpu, NOISE_IRQ, event);
+		return 0;
+	case TRACE_TICK_END:
+		on_leave(noise, cpu, NOISE_TICK, event);
+		return 0;
+	case TRACE_CALL_END:
+		on_leave(noise, cpu, NOISE_CALL, event);
+		return 0;
+	}
+	return 0;
+}
+
+/* "CPU:2 [LOST 12 EVENTS]" */
+static unsigned long long lost_events(const char *line)
+{
+	const char *mark = strstr(line, " [LOST ");
+	unsigned long long lost;
+	char digits[24];
+	size_t len;
+
+	if (strncmp(line, "CPU:", 4) != 0 || !mark)
+		return 0;
+	mark += strlen(" [LOST ");
+	len = strspn(mark, "0123456789");
+	if (len == 0 || len >= sizeof(digits))
+		return 0;
+	memcpy(digits, mark, len);
+	digits[len] = '\0';
+	return parse_ull(digits, 10, ULLONG_MAX / 2, &lost) < 0 ? 0 : lost;
+}
+
+int noise_line(struct noise *noise, const char *line)
+{
+	struct trace_event event;
+	struct noise_cpu *cpu;
+
+	if (trace_parse(line, &event) <= 0) {
+		noise->lost += lost_events(line);
+		return 0;
+	}
+	cpu = find_cpu(noise, event.cpu);
+	if (!cpu)
+		return 0;
+	if (noise->first_ns == 0)
+		noise->first_ns = event.ns;
+	if (event.ns > noise->last_ns)
+		noise->last_ns = event.ns;
+	if (!cpu->known)
+		task_in(noise, cpu, event.pid, event.comm, noise->first_ns);
+	return on_event(noise, cpu, &event);
+}
+
+/* --- The result ------------------------------------------------------------------------------- */
+
+static int cmp_sources(const void *one, const void *other)
+{
+	const struct noise_source *a = one, *b = other;
+
+	if (a->total_ns != b->total_ns)
+		return a->total_ns < b->total_ns ? 1 : -1;
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	return strcmp(a->name, b->name);
+}
+
+int noise_end(struct noise *noise)
+{
+	size_t nr = cpulist_count(&noise->set);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < nr; i++)
+		r = task_out(noise, &noise->cpus[i], noise->last_ns);
+	if (r == 0 && noise->nr_sources > 0)
+		qsort(noise->sources, noise->nr_sources, sizeof(*noise->sources), cmp_sources);
+	return r;
+}
+
+unsigned long long noise_sum(const struct noise *noise, enum noise_kind kind)
+{
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < noise->nr_sources; i++)
+		if (noise->sources[i].kind == kind)
+			sum += noise->sources[i].count;
+	return sum;
+}
+
+const struct noise_source *noise_worst(const struct noise *noise)
+{
+	const struct noise_source *worst = NULL;
+
+	for (size_t i = 0; i < noise->nr_sources; i++)
+		if (!worst || noise->sources[i].worst_ns > worst->worst_ns)
+			worst = &noise->sources[i];
+	return worst;
+}
+
+const char *noise_kind_name(enum noise_kind kind)
+{
+	static const char *const names[] = {
+		[NOISE_TASK] = "task", [NOISE_QEMU] = "qemu", [NOISE_WORK] = "work",
+		[NOISE_IRQ] = "irq",   [NOISE_TICK] = "tick", [NOISE_CALL] = "call",
+	};
+
+	return names[kind];
+}
+
+/* --- Cures ------------------------------------------------------------------------------------ */
+
+/* The first row that fits; "" fits every name. %1$s: the guest's CPUs, %2$s: the others, %3$u: IRQ, pid */
+static const struct {
+	enum noise_kind kind;
+	const char *name; /* its beginning */
+	const char *cure; /* before the CPUs are isolated */
+	const char *left; /* when they are */
+} cures[] = {
+	{ NOISE_TICK, "", "boot with nohz_full=%1$s", NULL },
+	{ NOISE_QEMU, "", "<emulatorpin cpuset='%2$s'/> and <iothreadpin> in the guest's XML",
+	  NULL },
+	{ NOISE_IRQ, "",
+	  "IRQ %3$u: write %2$s to its smp_affinity_list, and have irqbalance leave it there; for "
+	  "all: "
+	  "boot with irqaffinity=%2$s",
+	  NULL },
+	{ NOISE_CALL, "", "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s",
+	  NULL },
+	{ NOISE_WORK, "vmstat_", "sysctl vm.stat_interval=3600", NULL },
+	{ NOISE_WORK, "", "[cpuset] isolate = yes, method = partition",
+	  "bound to its CPU: boot with isolcpus=domain,managed_irq,%1$s" },
+	{ NOISE_TASK, "vhost-", "<emulatorpin cpuset='%2$s'/> in the guest's XML", NULL },
+	{ NOISE_TASK, "rcu", "boot with rcu_nocbs=%1$s", NULL },
+	{ NOISE_TASK, "ksoftirqd", "it goes with the interrupts", NULL },
+	{ NOISE_TASK, "irq/", "it goes with its interrupt: boot with irqaffinity=%2$s", NULL },
+	{ NOISE_TASK, "migration", "none: the kernel's own, when CPUs or tasks are moved", NULL },
+	{ NOISE_TASK, "cpuhp", "none: the kernel's own, when CPUs come or go", NULL },
+	{ NOISE_TASK, "kworker", "[cpuset] isolate = yes, method = partition",
+	  "bound to its CPU: boot with isolcpus=domain,managed_irq,%1$s" },
+	{ NOISE_TASK, "", "[cpuset] isolate = yes, method = partition",
+	  "somebody has put it there: taskset -cp %2$s %3$u" },
+};
+
+static void put_text(char *buf, size_t size, const char *text)
+{
+	size_t len = strlen(buf);
+
+	(void)snprintf(buf + len, size - len, "%s", text);
+}
+
+/* A format from a table is no format to the compiler: the three words are put in here */
+static void fill_in(const char *format, const char *cpus, const char *others, unsigned int number,
+		    char *buf, size_t size)
+{
+	char digits[16];
+
+	(void)snprintf(digits, sizeof(digits), "%u", number);
+	buf[0] = '\0';
+	while (*format) {
+		char one[2] = { *format, '\0' };
+
+		if (strncmp(format, "%1$s", 4) == 0)
+			put_text(buf, size, cpus);
+		else if (strncmp(format, "%2$s", 4) == 0)
+			put_text(buf, size, others);
+		else if (strncmp(format, "%3$u", 4) == 0)
+			put_text(buf, size, digits);
+		else
+			put_text(buf, size, one);
+		format += *format == '%' ? 4 : 1;
+	}
+}
+
+void noise_cure(const struct noise_source *source, const char *cpus, const char *others,
+		bool isolated, char *buf, size_t size)
+{
+	size_t i = 0;
+
+	/* Every kind has a row for any name */
+	while (i + 1 < ARRAY_SIZE(cures) &&
+	       (cures[i].kind != source->kind ||
+		strncmp(source->name, cures[i].name, strlen(cures[i].name)) != 0))
+		i++;
+	fill_in(isolated && cures[i].left ? cures[i].left : cures[i].cure, cpus, others,
+		source->number, buf, size);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/usher_noise_test.c - what disturbed a guest, counted from lines of a trace */
+#include "test/unit/tree.h"
+
+#include "helpers/usher/noise.h"
+
+#define VCPU	 "       CPU 0/KVM-1412    [002] d..2. "
+#define IDLE	 "          <idle>-0       [002] d..2. "
+#define HOG	 "             hog-900     [002] d..2. "
+#define KWORKER	 "     kworker/2:1-77      [002] d..2. "
+#define IDLE_3	 "          <idle>-0       [003] d..2. "
+#define FROM	 "sched_switch: prev_comm=x prev_pid=1 prev_prio=120 prev_state=S ==> "
+#define TO_VCPU	 FROM "next_comm=CPU 0/KVM next_pid=1412 next_prio=120"
+#define TO_IDLE	 FROM "next_comm=swapper/2 next_pid=0 next_prio=120"
+#define TO_HOG	 FROM "next_comm=hog next_pid=900 next_prio=120"
+#define TO_QEMU	 FROM "next_comm=qemu-system-x86 next_pid=1400 next_prio=120"
+#define TO_WORK	 FROM "next_comm=kworker/2:1 next_pid=77 next_prio=120"
+#define WORK(fn) "workqueue_execute_start: work struct 00000000c5b0f2a1: function " fn
+#define IRQ_IN	 "irq_handler_entry: irq=24 name=ahci[0000:00:1f.2]"
+#define IRQ_OUT	 "irq_handler_exit: irq=24 ret=handled"
+
+static struct noise noise;
+
+static void count(const char *const *lines)
+{
+	struct cpulist cpus;
+
+	noise_free(&noise);
+	assert_int_equal(cpulist_parse("2-3", &cpus), 0);
+	assert_int_equal(noise_init(&noise, &cpus), 0);
+	assert_int_equal(noise_add_thread(&noise, 1400, false), 0);
+	assert_int_equal(noise_add_thread(&noise, 1412, true), 0);
+	for (size_t i = 0; lines[i]; i++)
+		assert_int_equal(noise_line(&noise, lines[i]), 0);
+	assert_int_equal(noise_end(&noise), 0);
+}
+
+static void assert_source(size_t i, enum noise_kind kind, const char *name, unsigned int times,
+			  unsigned int total_us, unsigned int worst_us)
+{
+	assert_true(i < noise.nr_sources);
+	assert_string_equal(noise.sources[i].name, name);
+	assert_int_equal(noise.sources[i].kind, kind);
+	assert_int_equal(noise.sources[i].count, times);
+	assert_int_equal(noise.sources[i].total_ns / 1000, total_us);
+	assert_int_equal(noise.sources[i].worst_ns / 1000, worst_us);
+}
+
+static void a_vcpu_and_an_idle_cpu_are_no_noise(void **state)
+{
+	static const char *const lines[] = { VCPU "10.000000: " TO_IDLE, IDLE "10.000100: " TO_VCPU,
+					     VCPU "10.000200: " TO_IDLE, NULL };
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.nr_sources, 0);
+	assert_null(noise_worst(&noise));
+}
+
+static void what_runs_in_between_is_counted_and_the_longest_comes_first(void **state)
+{
+	static const char *const lines[] = {
+		VCPU "10.000000: " TO_QEMU,
+		VCPU "10.000010: " TO_VCPU,
+		VCPU "10.000100: " TO_HOG,
+		HOG "10.001100: " TO_VCPU,
+		VCPU "10.002000: " TO_HOG,
+		HOG "10.002500: " TO_IDLE,
+		NULL,
+	};
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.nr_sources, 2);
+	assert_source(0, NOISE_TASK, "hog", 2, 1500, 1000);
+	assert_source(1, NOISE_QEMU, "qemu-system-x86", 1, 10, 10);
+	assert_int_equal(noise_sum(&noise, NOISE_TASK), 2);
+	assert_string_equal(noise_worst(&noise)->name, "hog");
+}
+
+static void what_ran_already_is_known_from_who_was_interrupted(void **state)
+{
+	static const char *const lines[] = {
+		IDLE_3 "10.000000: local_timer_entry: vector=236",
+		HOG "10.004000: local_timer_entry: vector=236",
+		HOG "10.004003: local_timer_exit: vector=236",
+		NULL,
+	};
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.nr_sources, 2);
+	assert_source(0, NOISE_TASK, "hog", 1, 4003, 4003);
+	assert_source(1, NOISE_TICK, "tick", 2, 3, 3);
+}
+
+static void a_kworker_is_named_by_its_work(void **state)
+{
+	static const char *const lines[] = {
+		VCPU "10.000000: " TO_WORK,    KWORKER "10.000001: " WORK("vmstat_update"),
+		KWORKER "10.000005: " TO_VCPU, VCPU "10.000100: " TO_WORK,
+		KWORKER "10.000101: " TO_VCPU, NULL,
+	};
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.nr_sources, 2);
+	assert_source(0, NOISE_WORK, "vmstat_update", 1, 5, 5);
+	assert_source(1, NOISE_TASK, "kworker", 1, 1, 1);
+}
+
+static void interrupts_are_timed_from_entry_to_exit(void **state)
+{
+	static const char *const lines[] = {
+		VCPU "10.000000: " IRQ_IN, VCPU "10.000007: " IRQ_OUT, VCPU "10.000100: " IRQ_IN,
+		VCPU "10.000102: " IRQ_OUT,
+		/* An exit without its entry: the recording began in between */
+		IDLE_3 "10.000103: " IRQ_OUT, NULL
+	};
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.nr_sources, 1);
+	assert_source(0, NOISE_IRQ, "ahci[0000:00:1f.2]", 2, 9, 7);
+	assert_int_equal(noise.sources[0].number, 24);
+}
+
+static void other_cpus_are_none_of_the_guests(void **state)
+{
+	static const char *const lines[] = {
+		"             hog-900     [001] d..2. 10.000000: " TO_HOG,
+		"             hog-900     [001] d..2. 10.100000: " TO_IDLE, NULL
+	};
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.nr_sources, 0);
+}
+
+static void lost_events_are_told(void **state)
+{
+	static const char *const lines[] = { "CPU:2 [LOST 12 EVENTS]", "CPU:3 [LOST 30 EVENTS]",
+					     "CPU:3 [LOST EVENTS]", "hog [LOST 9 EVENTS]", NULL };
+
+	(void)state;
+	count(lines);
+	assert_int_equal(noise.lost, 42);
+}
+
+/* A cure for everything, with the CPUs in it, and another one where isolation is there already */
+static void each_source_has_its_cure(void **state)
+{
+	static const struct {
+		struct noise_source source;
+		bool isolated;
+		const char *cure;
+	} cases[] = {
+		{ { .kind = NOISE_TICK, .name = "tick" }, true, "boot with nohz_full=2-3" },
+		{ { .kind = NOISE_QEMU, .name = "qemu" },
+		  false,
+		  "<emulatorpin cpuset='0-1'/> and <iothreadpin> in the guest's XML" },
+		{ { .kind = NOISE_WORK, .name = "vmstat_update" },
+		  true,
+		  "sysctl vm.stat_interval=3600" },
+		{ { .kind = NOISE_WORK, .name = "do_x" },
+		  false,
+		  "[cpuset] isolate = yes, method = partition" },
+		{ { .kind = NOISE_WORK, .name = "do_x" },
+		  true,
+		  "bound to its CPU: boot with isolcpus=domain,managed_irq,2-3" },
+		{ { .kind = NOISE_TASK, .name = "hog", .number = 900 },
+		  false,
+		  "[cpuset] isolate = yes, method = partition" },
+		{ { .kind = NOISE_TASK, .name = "hog", .number = 900 },
+		  true,
+		  "somebody has put it there: taskset -cp 0-1 900" },
+		{ { .kind = NOISE_TASK, .name = "rcu_preempt" }, true, "boot with rcu_nocbs=2-3" },
+	};
+	char cure[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		noise_cure(&cases[i].source, "2-3", "0-1", cases[i].isolated, cure, sizeof(cure));
+		assert_string_equal(cure, cases[i].cure);
+	}
+	for (int kind = 0; kind < NR_NOISE_KINDS; kind++) {
+		struct noise_source source = { .kind = (enum noise_kind)kind, .name = "%1$s%" };
+
+		noise_cure(&source, "2-3", "0-1", true, cure, sizeof(cure));
+		assert_true(strlen(cure) > 4);
+		assert_null(strchr(cure, '%'));
+	}
+}
+
+static int end(void **state)
+{
+	(void)state;
+	noise_free(&noise);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_vcpu_and_an_idle_cpu_are_no_noise),
+		cmocka_unit_test(what_runs_in_between_is_counted_and_the_longest_comes_first),
+		cmocka_unit_test(what_ran_already_is_known_from_who_was_interrupted),
+		cmocka_unit_test(a_kworker_is_named_by_its_work),
+		cmocka_unit_test(interrupts_are_timed_from_entry_to_exit),
+		cmocka_unit_test(other_cpus_are_none_of_the_guests),
+		cmocka_unit_test(lost_events_are_told),
+		cmocka_unit_test(each_source_has_its_cure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, end);
+}
