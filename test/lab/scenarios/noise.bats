@@ -1,0 +1,87 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/noise.bats - who disturbs a guest is named, and the tracer is left as it was
+
+load ../guest/lib
+
+setup() {
+	common_setup
+	mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+}
+
+teardown() {
+	busy_end
+	common_teardown
+}
+
+readonly cgroups=/sys/fs/cgroup
+
+tracing_instances() {
+	ls /sys/kernel/tracing/instances
+}
+
+# made_one BEFORE - there are others than these
+made_one() {
+	[[ $(tracing_instances) != "$1" ]]
+}
+
+# busy_on CPU - a task that never sleeps, in a cgroup of its own that nobody confines
+busy_on() {
+	bash -c 'while :; do :; done' 3>&- &
+	hog=$!
+	mkdir -p "$cgroups/lab.hog"
+	echo "$hog" >"$cgroups/lab.hog/cgroup.procs"
+	taskset -cp "$1" "$hog" >/dev/null
+}
+
+busy_end() {
+	[[ -n ${hog-} ]] || return 0
+	kill "$hog" 2>/dev/null || true
+	wait "$hog" 2>/dev/null || true
+	rmdir "$cgroups/lab.hog"
+	hog=
+}
+
+@test "noise names a busy task on the guest's CPU, with its cure, and leaves no tracing instance" {
+	local before
+	before=$(tracing_instances)
+	guest_define a vcpus=2 pins="2 3" emulator=0-1
+	policy a '[cpuset]' 'isolate = yes' 'method = slices'
+	guest_start a
+	busy_on 2
+	run usher noise --json a 5
+	assert_equal "$status" 0
+	jq -e '.command == "noise" and .cpus == "2-3" and (.sources[] | select(.kind == "task" and .name == "bash") | .count > 0 and .total_us > 100000 and (.cure | contains("[cpuset]")))' <<<"$output" ||
+		fail "$output"
+	assert_equal "$(tracing_instances)" "$before"
+	run usher noise a 2
+	assert_contains "$output" "bash"
+	busy_end
+	guest_destroy a
+	host_unchanged
+}
+
+@test "noise ends at a signal with what it has seen, and what a killed one left goes with the next" {
+	local before pid
+	before=$(tracing_instances)
+	guest_define a pins=3
+	policy a
+	guest_start a
+	usher noise a 600 >"$BATS_TEST_TMPDIR/noise" 3>&- &
+	pid=$!
+	wait_for 20 made_one "$before"
+	kill -TERM "$pid"
+	wait "$pid" || fail "it ended with $?"
+	assert_contains "$(cat "$BATS_TEST_TMPDIR/noise")" "switches to others"
+	assert_equal "$(tracing_instances)" "$before"
+	usher noise a 600 3>&- &
+	pid=$!
+	wait_for 20 made_one "$before"
+	kill -9 "$pid"
+	wait "$pid" || true
+	made_one "$before"
+	usher noise a 1
+	assert_equal "$(tracing_instances)" "$before"
+	guest_destroy a
+	host_unchanged
+}
