@@ -177,8 +177,12 @@ static int put_policy(FILE *to, const struct request *request, const char *guest
 		put_devices(to, &host, claim, &old);
 	if (inidoc_has_section(&claim->doc, "hugepages"))
 		put_pages(to, claim);
-	if (inidoc_has_section(&claim->doc, "cpuset"))
+	if (inidoc_get(&claim->doc, "cpuset", "cpus"))
 		put_cpus(to, rootfd, claim);
+	else
+		(void)fputs("\n[cpuset]\n# its XML pins no vCPU? pin = auto has whole cores "
+			    "chosen for it\n#pin = auto\n",
+			    to);
 	if (inidoc_has_section(&claim->doc, "vfio"))
 		put_monitors(to, request, &old);
 	oldtree_put(to, rootfd, &old);
