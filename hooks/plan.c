@@ -889,6 +889,10 @@ int plan_print(const struct claim *claim)
 	if (r < 0)
 		return r;
 	(void)printf("%s\n", text);
+	if (inidoc_get(&claim->doc, "cpuset", "pin"))
+		(void)printf("# %-9s usher-cpuset choose (%s)\n", "prepare:",
+			     step_required(step_find("cpuset"), claim) ? "required"
+								       : "best effort");
 	print_steps(claim, "prepare:", STEP_BOTH, "check");
 	print_steps(claim, "prepare:", STEP_PREPARE, "apply");
 	if (step_wanted(step_find("hugepages"), claim))

@@ -143,6 +143,14 @@ static int run_settle(struct run *run, const struct phase *phase)
 	return step_wanted(step, run->claim) ? run_step(run, phase, step, "settle") : 0;
 }
 
+/* Cores for a guest without pins, before anything looks at the claim */
+static int run_choose(struct run *run, const struct phase *phase)
+{
+	if (!inidoc_get(&run->claim->doc, "cpuset", "pin"))
+		return 0;
+	return run_step(run, phase, step_find("cpuset"), "choose");
+}
+
 static void say_later(const struct run *run, const struct phase *phase)
 {
 	const struct step *order[STEPS_MAX];
@@ -162,7 +170,7 @@ static int run_phase(struct run *run, const struct phase *phase, bool live)
 	int r = 0;
 
 	if (!phase->live && strcmp(phase->verb, "apply") == 0)
-		r = run_steps(run, phase, STEP_BOTH, "check");
+		r = run_choose(run, phase) ?: run_steps(run, phase, STEP_BOTH, "check");
 	if (phase->live && !live) {
 		say_later(run, phase);
 		return 0;

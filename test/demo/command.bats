@@ -181,3 +181,21 @@ refuses() {
 	run -64 usher log
 	run -64 usher status a b
 }
+
+@test "with pin = auto the plan of a guest without pins has the cores that would be chosen" {
+	sed -i '/<cputune>/,/<\/cputune>/d' "$xml"
+	printf '[cpuset]\npin = auto\n' >"$BATS_TEST_TMPDIR/draft.ini"
+	run -0 usher plan --xml "$xml" --policy "$BATS_TEST_TMPDIR/draft.ini" win11
+	has "pin = auto"
+	has "# prepare: usher-cpuset choose (best effort)"
+	has "#   choose CPUs 4-7,12-15"
+	(umask 077; echo "$output" >"$BATS_TEST_TMPDIR/claim.ini")
+	run -0 "$BUILD_DIR/usher-cpuset" --root "$root" check "$BATS_TEST_TMPDIR/claim.ini"
+	has "8 vCPUs on CPUs 4-7,12-15"
+	has "        core 4   CPU 4,12     vCPU 0 vCPU 1"
+	has "        core 0   CPU 0,8      host"
+	# More than the host has
+	sed -i 's,<vcpu[^>]*>8</vcpu>,<vcpu>16</vcpu>,' "$xml"
+	run usher plan --xml "$xml" --policy "$BATS_TEST_TMPDIR/draft.ini" win11
+	has "no cores can be chosen for it: its 16 vCPUs need whole cores"
+}
