@@ -223,7 +223,7 @@ int tracer_close(struct tracer *tracer)
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
-/* What is longer than any line of ours is cut, and then no event */
+/* What is longer than any line of ours is cut, and so is what holds a NUL: no event then */
 static int take_bytes(struct tracer *tracer, const char *bytes, size_t nr, struct noise *noise)
 {
 	for (size_t i = 0; i < nr; i++) {
@@ -231,7 +231,7 @@ static int take_bytes(struct tracer *tracer, const char *bytes, size_t nr, struc
 
 		if (bytes[i] != '\n') {
 			if (tracer->len + 1 < sizeof(tracer->line))
-				tracer->line[tracer->len++] = bytes[i] ?: '?';
+				tracer->line[tracer->len++] = bytes[i];
 			continue;
 		}
 		tracer->line[tracer->len] = '\0';
