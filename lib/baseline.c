@@ -11,9 +11,8 @@
 #include "state.h"
 #include "text.h"
 
-#define BASELINE_DIR "host"
-#define SECTION	     "baseline"
-#define KEY	     "setting"
+#define SECTION "baseline"
+#define KEY	"setting"
 
 void baseline_close(struct baseline *baseline)
 {

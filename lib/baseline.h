@@ -14,6 +14,8 @@
  * is set back to its baseline and forgotten.
  */
 
+#define BASELINE_DIR "host"
+
 struct baseline {
 	int lockfd; /* held from open to close */
 	int dirfd;

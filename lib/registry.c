@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "attr.h"
+#include "baseline.h"
 #include "pcidev.h"
 #include "state.h"
 
@@ -107,8 +108,11 @@ bool registry_leftovers(int statefd, const char *uuid)
 
 void registry_sweep(int statefd)
 {
+	_cleanup_close_ int host = state_dir(statefd, BASELINE_DIR, false);
 	_cleanup_strlist_ struct strlist names = { 0 };
 
+	if (host >= 0)
+		state_sweep(host);
 	if (attr_list(statefd, ".", &names) < 0)
 		return;
 	for (size_t i = 0; i < names.nr; i++) {

@@ -49,6 +49,7 @@ bool registry_leftovers(int statefd, const char *uuid);
 /**
  * registry_sweep() - remove directories that a killed hook made for a claim it did not write
  *
+ * What killed writers left among the baselines goes, too.
  * The caller holds registry_lock(), under which claims are made.
  */
 void registry_sweep(int statefd);

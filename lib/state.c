@@ -145,26 +145,36 @@ static int write_whole(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/*
- * Temporary names of writers that were killed: ".NAME.PID" with nobody of that pid. (A pid that is
- * somebody else's by now keeps its file until the next look.)
- */
+/* ".NAME.PID" with nobody of that pid: state_write() was killed over it. @name: NULL for any. */
+static bool is_abandoned(const char *entry, const char *name)
+{
+	const char *dot = strrchr(entry, '.');
+	unsigned int pid;
+
+	if (entry[0] != '.' || dot == entry)
+		return false;
+	if (name && (strlen(name) != (size_t)(dot - entry - 1) ||
+		     strncmp(entry + 1, name, strlen(name)) != 0))
+		return false;
+	return parse_uint(dot + 1, 10, INT_MAX, &pid) == 0 && pid > 0 && kill((pid_t)pid, 0) < 0 &&
+	       errno == ESRCH;
+}
+
+/* A pid that is somebody else's by now keeps its file until the next look */
 static void sweep(int dirfd, const char *name)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	size_t len = strlen(name);
 
 	if (attr_list(dirfd, ".", &names) < 0)
 		return;
-	for (size_t i = 0; i < names.nr; i++) {
-		const char *entry = names.names[i];
-		unsigned int pid;
+	for (size_t i = 0; i < names.nr; i++)
+		if (is_abandoned(names.names[i], name))
+			(void)unlinkat(dirfd, names.names[i], 0);
+}
 
-		if (entry[0] == '.' && strncmp(entry + 1, name, len) == 0 &&
-		    entry[1 + len] == '.' && parse_uint(entry + len + 2, 10, INT_MAX, &pid) == 0 &&
-		    kill((pid_t)pid, 0) < 0 && errno == ESRCH)
-			(void)unlinkat(dirfd, entry, 0);
-	}
+void state_sweep(int dirfd)
+{
+	sweep(dirfd, NULL);
 }
 
 int state_write(int dirfd, const char *name, const char *data, size_t len)

@@ -52,6 +52,13 @@ int state_append(int dirfd, const char *name) _must_check_;
 int state_remove(int dirfd, const char *name);
 
 /**
+ * state_sweep() - remove what killed writers left in a directory: ".NAME.PID" of state_write()
+ *
+ * state_write() and state_remove() do so for their own file; this is for files nobody needs again.
+ */
+void state_sweep(int dirfd);
+
+/**
  * state_remove_dir() - remove a directory and the plain files in it
  *
  * Return: 0 (also when missing), -ENOTEMPTY when it holds a directory, else -errno

@@ -127,6 +127,28 @@ static void what_a_killed_writer_left_is_swept_away(void **state)
 	assert_int_equal(attr_exists(tree->rootfd, "run/usher/.ab.4194305"), 0);
 }
 
+static void all_that_killed_writers_left_in_a_directory_is_swept_away_at_once(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int fd = opened(tree);
+	static const char *const kept[] = { "a", ".hidden", ".4194305", "a.4194305", ".a.12x" };
+	char path[64];
+
+	tree_file(tree, "run/usher/.a.ini.4194305", "half");
+	tree_file(tree, "run/usher/.b.4194306", "");
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		(void)snprintf(path, sizeof(path), "run/usher/%s", kept[i]);
+		tree_file(tree, path, "x");
+	}
+	state_sweep(fd);
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/.a.ini.4194305"), 0);
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/.b.4194306"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		(void)snprintf(path, sizeof(path), "run/usher/%s", kept[i]);
+		assert_int_equal(attr_exists(tree->rootfd, path), 1);
+	}
+}
+
 static void a_file_that_is_not_ours_alone_is_not_read(void **state)
 {
 	const struct tree *tree = *state;
@@ -411,6 +433,7 @@ int main(void)
 		state_test(a_file_is_replaced_whole),
 		state_test(a_failed_replacement_leaves_the_old_file_and_nothing_else),
 		state_test(what_a_killed_writer_left_is_swept_away),
+		state_test(all_that_killed_writers_left_in_a_directory_is_swept_away_at_once),
 		state_test(a_file_that_is_not_ours_alone_is_not_read),
 		state_test(a_file_past_the_limit_is_not_read),
 		state_test(a_directory_goes_with_its_files_but_not_with_directories),
