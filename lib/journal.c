@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attr.h"
@@ -158,16 +159,31 @@ int journal_open(int dirfd, const char *name, bool write, struct journal *ret)
 	return 0;
 }
 
-static int line_append(const struct journal *journal, const char *line, size_t len)
+/*
+ * On a full /run a write can take a part of the line. It must not stay: what came behind it would
+ * be one line with it, and the journal be refused as a whole.
+ */
+static int line_append(struct journal *journal, const char *line, size_t len)
 {
-	ssize_t n = write(journal->fd, line, len);
+	struct stat st;
+	ssize_t n;
 
+	if (fstat(journal->fd, &st) < 0)
+		return -errno;
+	n = write(journal->fd, line, len);
 	if (n < 0)
 		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
+	if ((size_t)n == len)
+		return 0;
+	/* The last thing in the file, it is known for what it is */
+	if (n > 0 && ftruncate(journal->fd, st.st_size) < 0) {
+		(void)close(journal->fd);
+		journal->fd = -1;
+	}
+	return -EIO;
 }
 
-static int record_append(const struct journal *journal, const struct journal_record *record)
+static int record_append(struct journal *journal, const struct journal_record *record)
 {
 	const char *const fields[] = { record->verb, record->object, record->old_value,
 				       record->new_value };

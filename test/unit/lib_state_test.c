@@ -299,6 +299,25 @@ static void a_record_that_a_kill_cut_off_is_ignored_and_cut_away(void **state)
 			    "1 driver a b c\n2 driver f g h\n");
 }
 
+static void a_line_that_was_not_taken_whole_does_not_spoil_the_next_one(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int fd = opened(tree);
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+
+	assert_int_equal(journal_open(fd, "x", true, &journal), 0);
+	assert_int_equal(journal_add(&journal, "driver", "a", "b", "c"), 0);
+	short_write = 1;
+	assert_int_equal(journal_add(&journal, "driver", "d", "e", "f"), -EIO);
+	short_write = 1;
+	assert_int_equal(journal_undone(&journal, 0), -EIO);
+	assert_int_equal(journal.records[0].undone, false);
+	assert_int_equal(journal_undone(&journal, 0), 0);
+	assert_int_equal(journal_add(&journal, "driver", "g", "h", "i"), 1);
+	assert_string_equal(tree_read(tree, "run/usher/x.journal"),
+			    "1 driver a b c\n1 undone\n2 driver g h i\n");
+}
+
 static void a_journal_with_a_foreign_line_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -442,6 +461,7 @@ int main(void)
 		state_test(a_lock_file_that_was_unlinked_while_we_waited_is_taken_anew),
 		state_test(a_journal_keeps_its_records_in_order_and_as_they_were),
 		state_test(a_record_that_a_kill_cut_off_is_ignored_and_cut_away),
+		state_test(a_line_that_was_not_taken_whole_does_not_spoil_the_next_one),
 		state_test(a_journal_with_a_foreign_line_is_refused),
 		state_test(a_journal_others_may_write_is_refused),
 		state_test(a_record_that_cannot_be_written_is_an_error),
