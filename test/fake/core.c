@@ -21,12 +21,13 @@
  *
  * .fake/faults, one fault a line:
  *
- *	WHEN ACTION [ERRNO] [xTIMES]
+ *	WHEN ACTION [ERRNO] [xTIMES | fromNTH]
  *
  * WHEN is the effect's number ("7"), the number among one program's effects ("usher-vfio#3") or
  * among those on the host itself, not on the state files ("host#5"); or it is a pattern over
  * PROGRAM:VERB:PATH in which * also stands for slashes; for reads VERB is "read", they have no
- * number. The first line that fits is taken, TIMES times at most.
+ * number. The first line that fits is taken, TIMES times at most, or from
+ * the NTH time on.
  *
  *	fail ERRNO	nothing happens
  *	lie		nothing happens, the result says it did
@@ -36,6 +37,7 @@
  *	hang-before	the same, and it happens only then
  *	kill		SIGKILL before it happens
  *	kill-after	SIGKILL when it has happened
+ *	end FILE	SIGKILL to the process whose pid is in that file of the tree, then it happens
  *
  * In a hang every signal but SIGKILL is kept out, as in the kernel's state D.
  */
@@ -52,6 +54,7 @@ enum fault_action {
 	FAULT_HANG_BEFORE,
 	FAULT_KILL,
 	FAULT_KILL_AFTER,
+	FAULT_END,
 };
 
 static const char *const action_names[] = {
@@ -59,11 +62,13 @@ static const char *const action_names[] = {
 	[FAULT_LIE] = "lie",   [FAULT_SHORT] = "short",
 	[FAULT_HANG] = "hang", [FAULT_HANG_BEFORE] = "hang-before",
 	[FAULT_KILL] = "kill", [FAULT_KILL_AFTER] = "kill-after",
+	[FAULT_END] = "end",
 };
 
 struct fault {
 	enum fault_action action;
 	int error; /* of FAULT_FAIL, > 0 */
+	pid_t pid; /* of FAULT_END, 0 when there is none */
 };
 
 static struct {
@@ -282,11 +287,16 @@ static bool fault_parse(const struct strlist *words, size_t line, struct fault *
 	if (last[0] == 'x' && parse_uint(last + 1, 10, INT_MAX, &times) == 0 &&
 	    strikes(line) >= times)
 		return false;
+	if (strncmp(last, "from", 4) == 0 && parse_uint(last + 4, 10, INT_MAX, &times) == 0 &&
+	    strikes(line) + 1 < times)
+		return false;
 	*ret = (struct fault){ .error = EIO };
 	for (size_t i = 0; i < ARRAY_SIZE(action_names); i++)
 		if (strcmp(action_names[i], words->names[1]) == 0)
 			ret->action = (enum fault_action)i;
-	if (words->nr > 2)
+	if (words->nr > 2 && ret->action == FAULT_END)
+		ret->pid = (pid_t)tree_num(words->names[2]);
+	else if (words->nr > 2)
 		ret->error = errno_number(words->names[2]);
 	return true;
 }
@@ -382,6 +392,7 @@ static int run_with(const struct fake_effect *effect, const struct fault *fault)
 	case FAULT_HANG_BEFORE:
 	case FAULT_KILL:
 	case FAULT_KILL_AFTER:
+	case FAULT_END:
 		break;
 	}
 	return run_whole(effect);
@@ -440,6 +451,8 @@ int fake_effect(const struct fake_effect *effect)
 		trace(number.all, effect, action_names[fault.action]);
 	if (fault.action == FAULT_KILL)
 		die();
+	if (fault.action == FAULT_END && fault.pid > 0)
+		(void)kill(fault.pid, SIGKILL);
 	r = run_faulty(effect, &fault, &lock);
 	if (!early)
 		trace(number.all, effect, errno_name(r < 0 ? -r : 0));
@@ -449,11 +462,22 @@ int fake_effect(const struct fake_effect *effect)
 	return r;
 }
 
+/* While .fake/reads is there each read is written down in it: PROGRAM PATH */
+static void note_read(const char *path)
+{
+	char line[PATH_MAX + NAME_MAX];
+
+	tree_path(line, "%s %s\n", program_invocation_short_name, path);
+	append(".fake/reads", line);
+}
+
 int fake_read_fault(const char *path)
 {
 	struct fault fault;
 	sigset_t old;
 
+	if (faccessat(fake_root(), ".fake/reads", W_OK, 0) == 0)
+		note_read(path);
 	if (faccessat(fake_root(), ".fake/faults", F_OK, 0) < 0)
 		return 0;
 	fault = fault_find("read", path, NULL);
