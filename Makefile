@@ -135,8 +135,30 @@ $(O)/fake/fakehost: $(O)/obj/test/sim/fakehost.o $(FAKE_OBJS) $(LIBA) test/fake/
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(FAKE_WRAPS) -o $@ $(filter %.o,$^) $(LIBA) -linih
 
+# --- The simulator: libvirt's hook contract over the fake kernel -----------------------------------
+# What it plays, and how a case is written: test/sim/sim.h. All it is played against: `make fake`
+SIM_OBJS := $(filter-out %/fakehost.o,$(call obj,test/sim))
+$(O)/fake/simulator: $(SIM_OBJS) $(FAKE_OBJS) $(LIBA) test/fake/wraps
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(FAKE_WRAPS) -o $@ $(filter %.o,$^) $(LIBA) -linih
+
 .PHONY: fake
-fake: $(PROGRAMS:%=$(O)/fake/%) $(O)/fake/fakehost
+fake: $(PROGRAMS:%=$(O)/fake/%) $(O)/fake/fakehost $(O)/fake/simulator
+
+# Every case there is takes an hour: EVERY=N plays each N-th, from SEED on
+EVERY ?= 1
+SEED ?= 0
+DEPTH ?= 7
+simulate = $(O)/fake/simulator --fake $(O)/fake --trees test/trees --every $(EVERY) --seed $(SEED)
+.PHONY: crash-matrix fault-matrix lives sim
+crash-matrix: fake
+	$(simulate) crash
+fault-matrix: fake
+	$(simulate) fault
+lives: fake
+	$(simulate) --depth $(DEPTH) lives
+sim: fake
+	test/sim/run $(O)
 
 # --- Unit tests: test/unit/FOLDER_NAME_test.c is linked with that folder's objects ------------
 # (lib: the library alone; hooks, vfio, ...: all of the folder but the file with main())
@@ -270,6 +292,7 @@ clean:
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
 	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages bench-display' \
-		'bench-nosleep bench-isolation demo deb test install uninstall clean'
+		'bench-nosleep bench-isolation crash-matrix fault-matrix lives sim demo deb test install' \
+		'uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
