@@ -91,6 +91,9 @@ static void show(const struct run *run, const struct phase *phase, const struct 
 		     required ? "required" : "best effort", capture->status ? ": fails" : "");
 	print_lines(capture->out, "#   ");
 	print_lines(capture->err, "#   ");
+	/* What a start is refused with is no part of the claim: once, where refusals are looked for */
+	if (capture->status && required && !run->failed)
+		(void)fputs(capture->err, stderr);
 }
 
 /* --- the helpers -------------------------------------------------------------------------------- */

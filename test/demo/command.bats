@@ -39,6 +39,14 @@ finding() {
 	grep -E "^$1 +$2: " <<<"$output" | grep -qF -- "$3" || { echo "$output"; return 1; }
 }
 
+# refuses BYTES TEXT - usher plan of an XML of these bytes, in one line
+refuses() {
+	printf '%b' "$1" >"$BATS_TEST_TMPDIR/bad.xml"
+	run -1 usher plan --xml "$BATS_TEST_TMPDIR/bad.xml"
+	[[ $output != *$'\n'* ]]
+	has "cannot read the guest's XML: $2"
+}
+
 @test "the picture of the host has its cores, caches and groups" {
 	run -0 usher status
 	has "no guest holds anything"
@@ -122,12 +130,14 @@ finding() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
-# refuses BYTES TEXT - usher plan of an XML of these bytes, in one line
-refuses() {
-	printf '%b' "$1" >"$BATS_TEST_TMPDIR/bad.xml"
-	run -1 usher plan --xml "$BATS_TEST_TMPDIR/bad.xml"
-	[[ ${#lines[@]} == 1 ]]
-	has "cannot read the guest's XML: $2"
+@test "plan says a step's refusal on stderr too, in one line" {
+	rm "$root/sys/bus/pci/devices/$GPU/iommu_group"
+	if usher plan --xml "$xml" --policy /dev/null >"$BATS_TEST_TMPDIR/plan" 2>"$BATS_TEST_TMPDIR/why"; then
+		return 1
+	fi
+	grep -qF "# prepare: usher-vfio check (required): fails" "$BATS_TEST_TMPDIR/plan"
+	[[ $(<"$BATS_TEST_TMPDIR/why") == "usher: win11: $GPU has no IOMMU group"* ]]
+	(($(wc -l <"$BATS_TEST_TMPDIR/why") == 1))
 }
 
 @test "plan says what is wrong with an XML as a start would, where it has no name too" {
