@@ -5,6 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 readonly GPU=0000:01:00.0
+. "$BATS_TEST_DIRNAME/../schema.bash"
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return
@@ -208,4 +209,38 @@ refuses() {
 	sed -i 's,<vcpu[^>]*>8</vcpu>,<vcpu>16</vcpu>,' "$xml"
 	run usher plan --xml "$xml" --policy "$BATS_TEST_TMPDIR/draft.ini" win11
 	has "no cores can be chosen for it: its 16 vCPUs need whole cores"
+}
+
+@test "what is printed for programs has the keys that usher(8) documents, and all of them" {
+	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809 out=$BATS_TEST_TMPDIR
+	mkdir -p "$root/run/usher/$uuid"
+	chmod 0700 "$root/run/usher" "$root/run/usher/$uuid"
+	"$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" -- win11 prepare begin - |
+		grep -v '^#' >"$root/run/usher/$uuid/claim.ini"
+	chmod 0600 "$root/run/usher/$uuid/claim.ini"
+	# Only a stuck device has these two: stuckdrv.bats
+	usher status --json >"$out/status"
+	schema_fits status "pid seconds" "$out/status"
+	usher groups --json >"$out/groups"
+	usher groups --save "$out/groups.xml"
+	sed -i '0,/reset=/s/ reset="[^"]*"/ reset="magic"/' "$out/groups.xml"
+	run -1 usher groups --json --xml "$out/groups.xml"
+	echo "$output" >"$out/changes"
+	schema_fits groups "" "$out/groups" "$out/changes"
+	usher check --json --xml "$xml" >"$out/check" || true
+	schema_fits check "" "$out/check"
+	usher plan --json --xml "$xml" >"$out/plan" || true
+	schema_fits plan "" "$out/plan"
+	# A guest without a policy has the same form
+	rm "$root/etc/usher/conf.d/win11.ini"
+	usher plan --json --xml "$xml" >"$out/plan"
+	jq -e '.guest == "win11" and .claim == null and .steps == []' "$out/plan"
+	run -0 usher recover --json nobody
+	grep -v '^usher: ' <<<"$output" >"$out/recover"
+	schema_fits recover "" "$out/recover"
+	# The comparison sees what is missing, and what is too much
+	jq 'del(.worst)' "$out/check" >"$out/less"
+	run -1 schema_fits check "" "$out/less"
+	jq '.more = 1' "$out/check" >"$out/more"
+	run -1 schema_fits check "" "$out/more"
 }

@@ -7,6 +7,8 @@
 
 bats_require_minimum_version 1.5.0
 here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source-path=SCRIPTDIR source=../../schema.bash
+. "$here/../../schema.bash"
 
 # The devices of test/lab/host.bash
 export GPU=0000:01:00.0 AUDIO=0000:01:00.1 NIC=0000:02:00.0 USB=0000:03:00.0 NVME=0000:04:00.0
@@ -306,33 +308,4 @@ monitors_remove() {
 # monitor_input NAME - in hex, as in its VCP feature 0x60
 monitor_input() {
 	printf '0x%02x\n' "$(cat "/sys/kernel/debug/lab_monitor/$1/input")"
-}
-
-# --- What usher prints for programs ----------------------------------------------------------------
-
-# keys_documented COMMAND - of its objects, as usher(8) has them
-keys_documented() {
-	awk -v command="$1" '
-		/^\.Sh / { on = 0; json = /JSON/ }
-		json && /^\.It Cm / { on = $3 == command }
-		on && sub(/^\.(Pq )?Sy /, "") { gsub(/[^a-z0-9_ ]/, ""); print }' \
-		/lab/src/helpers/usher/usher.8 | tr -s ' ' '\n' | sort -u
-}
-
-# keys_printed FILE... - each key but those that every document has
-keys_printed() {
-	jq -r '[paths | .[] | strings] | unique[] | select(. != "format" and . != "command")' "$@" | sort -u
-}
-
-# schema_fits COMMAND EXCEPT FILE... - what it printed into the files has the keys of the manual, and
-# all of them but those in EXCEPT
-schema_fits() {
-	local command=$1 except=$2 missing key
-	shift 2
-	assert_equal "$(jq -r '"\(.format) \(.command)"' "$@" | sort -u)" "1 $command"
-	assert_equal "$(comm -13 <(keys_documented "$command") <(keys_printed "$@") | xargs)" ""
-	missing=$(comm -23 <(keys_documented "$command") <(keys_printed "$@"))
-	for key in $missing; do
-		[[ " $except " == *" $key "* ]] || fail "usher $command --json has not printed $key"
-	done
 }

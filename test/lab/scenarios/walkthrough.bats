@@ -82,7 +82,8 @@ walk_xml() {
 	sed -i "0,/reset=/s/ reset=\"[^\"]*\"/ reset=\"magic\"/" "$BATS_TEST_TMPDIR/groups.xml"
 	usher groups --json >"$BATS_TEST_TMPDIR/groups"
 	run -1 usher groups --json --xml "$BATS_TEST_TMPDIR/groups.xml"
-	schema_fits groups "" "$BATS_TEST_TMPDIR/groups" <(echo "$output")
+	echo "$output" >"$BATS_TEST_TMPDIR/changes"
+	schema_fits groups "" "$BATS_TEST_TMPDIR/groups" "$BATS_TEST_TMPDIR/changes"
 
 	rm "$policies/walk.ini"
 	/lab/src/install.sh uninstall
