@@ -65,7 +65,7 @@ static pid_t find(const struct cpuset_job *job)
 /* Return: a socket, else -errno */
 static int call(const struct cpuset_job *job, pid_t pid)
 {
-	const struct timeval patience = { .tv_usec = ANSWER_TIMEOUT_MS * 1000 };
+	const struct timeval patience = { .tv_usec = ANSWER_TIMEOUT_MS * 1000L };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	_cleanup_close_ int dirfd = attr_open(job->ctx->rootfd, DIR, O_PATH | O_DIRECTORY);
 	_cleanup_close_ int fd = -1;
@@ -83,9 +83,7 @@ static int call(const struct cpuset_job *job, pid_t pid)
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
 	    connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
-	r = fd;
-	fd = -1;
-	return r;
+	return TAKE_FD(fd);
 }
 
 /* Return: 0, else -errno */

@@ -71,8 +71,7 @@ static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
 		if ((who && text_append(&who, ",") < 0) || text_append(&who, names.names[i]) < 0)
 			return -ENOMEM;
 	}
-	*ret = who;
-	who = NULL;
+	*ret = TAKE_PTR(who);
 	return *ret != NULL;
 }
 
@@ -278,7 +277,7 @@ int irqs_store(const struct cpuset_job *job, const struct irqs *irqs)
 	_cleanup_inidoc_ struct inidoc doc = { 0 };
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int dirfd = -1;
-	size_t len;
+	size_t len = 0;
 	int r = format(irqs, &doc);
 
 	if (r == 0)

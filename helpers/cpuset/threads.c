@@ -40,7 +40,7 @@ static int set_thread(struct cpuset_job *job, pid_t tid, const struct sched *wan
 {
 	char old[SCHED_TEXT_MAX], new[SCHED_TEXT_MAX];
 	struct process thread;
-	struct sched now;
+	struct sched now = { 0 };
 	int r = process_identify(job->ctx->rootfd, tid, &thread);
 
 	if (r == 0)
