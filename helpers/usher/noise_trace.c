@@ -187,8 +187,8 @@ int tracer_open(struct tracer *tracer, const struct cpulist *cpus)
 
 	if (r == -ENOENT)
 		return say_why(tracer, r,
-			       "tracefs is not mounted: mount -t tracefs tracefs "
-			       "/sys/kernel/tracing");
+			       "tracefs is not mounted: mount -t tracefs "
+			       "tracefs /sys/kernel/tracing");
 	if (r < 0)
 		return say_why(tracer, r, "cannot open /" INSTANCES ": %s: it is root's to use",
 			       strerror(-r));

@@ -209,3 +209,26 @@ gpu_driver() {
 	# 2 s, and what a busy machine adds; 3.7 s when the two added up
 	(((${EPOCHREALTIME/./} - start) / 1000 < 3000))
 }
+
+@test "with pin = auto the hook's claim has cores before it is checked, and none means no start if they are required" {
+	local plain=$host/run/usher/e7a5fdbd-edaf-9455-926a-d65c16db1811
+	hook win11 prepare begin -
+	printf '[guest]\nrequired = cpuset\n[cpuset]\npin = auto\n' >"$host/etc/usher/conf.d/plain.ini"
+	run -0 hook plain prepare begin -
+	[[ -z $output ]] || { echo "$output"; return 1; }
+	# The host has cores 0-3 left; that of CPU 0 is the last to go
+	grep -qx 'cpus = 3,11' "$plain/claim.ini"
+	grep -qx 'vcpu = 0 3,11' "$plain/claim.ini"
+	grep -qx 'state = handed' "$plain/claim.ini"
+	hook plain release end -
+	sed -i 's,<vcpu>1<,<vcpu>7<,' "$BATS_TEST_TMPDIR/plain.xml"
+	run -1 hook plain prepare begin -
+	[[ $output == "usher: plain: no cores can be chosen for it: its 7 vCPUs need whole cores that nobody else is pinned to, and one more for the host; free are 4 cores, CPUs 0-3,8-11: "* ]] ||
+		{ echo "$output"; return 1; }
+	[[ ! -e $plain ]]
+	# Not required: it starts without, and that is said in the log
+	printf '[cpuset]\npin = auto\n' >"$host/etc/usher/conf.d/plain.ini"
+	run -0 hook plain prepare begin -
+	run ! grep '^cpus' "$plain/claim.ini"
+	grep -qx 'state = handed' "$plain/claim.ini"
+}
