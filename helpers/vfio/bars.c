@@ -28,30 +28,45 @@
 /* 1 MiB is size 0 */
 #define SIZE_0_SHIFT 20
 
-/* Return: the kernel's number for the BAR's size now, -ENXIO when it has none, else -errno */
-static int size_now(int rootfd, const char *name, unsigned int bar)
+/* "0x000000e000000000" */
+static int parse_hex(const char *word, unsigned long long *ret)
 {
+	return strncmp(word, "0x", 2) == 0 ? parse_ull(word + 2, 16, ULLONG_MAX, ret) : -EINVAL;
+}
+
+/* A line for each BAR: first byte, last byte, flags; three zeros for one that is not there */
+static int read_range(int rootfd, const char *name, unsigned int bar, unsigned long long *ret_start,
+		      unsigned long long *ret_end)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char *text = NULL;
-	unsigned long long start, end;
+	size_t len, first = 3 * (size_t)bar;
 	char path[PATH_MAX];
-	const char *line;
-	size_t len;
 	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/resource", name);
 
 	if (r == 0)
 		r = attr_read_all(rootfd, path, RANGES_MAX, &text, &len);
-	if (r < 0)
+	if (r == 0)
+		r = text_split(text, " \n", &words);
+	if (r != 0)
 		return r;
-	line = text;
-	for (unsigned int i = 0; line && i < bar; i++) {
-		line = strchr(line, '\n');
-		line += line != NULL;
-	}
-	if (!line || sscanf(line, "%llx %llx", &start, &end) != 2 || end <= start)
+	if (words.nr < first + 3 || parse_hex(words.names[first], ret_start) < 0 ||
+	    parse_hex(words.names[first + 1], ret_end) < 0)
 		return -ENXIO;
-	for (r = 0; r < 63 - SIZE_0_SHIFT; r++)
-		if (end - start + 1 <= 1ULL << (r + SIZE_0_SHIFT))
-			return r;
+	return 0;
+}
+
+/* Return: the kernel's number for the BAR's size now, -ENXIO when it has none, else -errno */
+static int size_now(int rootfd, const char *name, unsigned int bar)
+{
+	unsigned long long start, end;
+	int size, r = read_range(rootfd, name, bar, &start, &end);
+
+	if (r != 0)
+		return r;
+	for (size = 0; end > start && size < 63 - SIZE_0_SHIFT; size++)
+		if (end - start < 1ULL << (size + SIZE_0_SHIFT))
+			return size;
 	return -ENXIO;
 }
 
@@ -131,6 +146,15 @@ static int saved_bars(const struct vfio_job *job, struct strlist *ret)
 	return text_split(job->saved[SAVED_BARS], " ", ret);
 }
 
+/* "0:14" */
+static int parse_saved(const char *word, struct pcibar *ret)
+{
+	if (*word < '0' || *word >= '0' + PCIBAR_NR || word[1] != ':')
+		return -EINVAL;
+	ret->bar = (unsigned int)(*word - '0');
+	return parse_uint(word + 2, 10, 63 - SIZE_0_SHIFT, &ret->size);
+}
+
 static bool is_saved(const struct strlist *saved, unsigned int bar)
 {
 	for (size_t i = 0; i < saved->nr; i++)
@@ -168,7 +192,7 @@ int bars_restore(struct worker *worker, struct vfio_job *job)
 	for (size_t i = 0; r == 0 && i < saved.nr; i++) {
 		struct pcibar bar;
 
-		if (sscanf(saved.names[i], "%1u:%2u", &bar.bar, &bar.size) != 2)
+		if (parse_saved(saved.names[i], &bar) < 0)
 			continue;
 		r = resize(worker, job, &bar);
 		if (r == -ECANCELED)
