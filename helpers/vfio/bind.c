@@ -198,6 +198,21 @@ static int bind_act(struct worker *worker, struct vfio_job *job)
 	return r < 0 ? r : probe(worker, job, job->target);
 }
 
+/* Nothing comes behind it that would show it: a device whose override stays follows no other driver */
+static int confirm_override(struct worker *worker, struct vfio_job *job)
+{
+	char now[DRIVER_NAME_MAX];
+	int r = worker->ctx->dry_run ? 0 : read_override(worker, job, now);
+
+	if (worker->ctx->dry_run || (r == 0 && strcmp(now, job->old_override) == 0))
+		return 0;
+	return job_fail(job, r < 0 ? r : -EIO,
+			"cannot set driver_override of %s back to '%s': %s: see dmesg, and whether "
+			"lspci -vs %s still answers",
+			job->name, job->old_override,
+			r < 0 ? strerror(-r) : "the kernel took it and did not keep it", job->name);
+}
+
 /* An override that is neither ours nor aimed home is somebody else's by now */
 static int restore_override(struct worker *worker, struct vfio_job *job)
 {
@@ -211,7 +226,8 @@ static int restore_override(struct worker *worker, struct vfio_job *job)
 		return 0;
 	if (strcmp(now, job->target) != 0 && strcmp(now, job->old_driver) != 0)
 		return 0;
-	return write_override(worker, job, job->old_override);
+	r = write_override(worker, job, job->old_override);
+	return r < 0 ? r : confirm_override(worker, job);
 }
 
 /* Back on the driver it had: the rest of what the host had, and the override last */

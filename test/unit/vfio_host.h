@@ -46,6 +46,7 @@ struct kernel {
 	int points;	   /* things done so far between which a process can be killed */
 	int fail_at;	   /* this write fails, 0 for none */
 	int fail_to;	   /* and all up to this one */
+	int lie_at;	   /* this write says that it was made, and is not */
 	int hang_at;	   /* this write does not return before release is 1 */
 	int hang_again_at; /* nor this one before it is 2 */
 	int release;
@@ -319,6 +320,8 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	kernel_point();
 	if (nr >= kernel->fail_at && nr <= kernel->fail_to)
 		return -EIO;
+	if (nr == kernel->lie_at)
+		return 0;
 	if (nr == kernel->hang_at)
 		return kernel_hang(path, val, 1);
 	if (nr == kernel->hang_again_at)
