@@ -148,7 +148,7 @@ fake: $(PROGRAMS:%=$(O)/fake/%) $(O)/fake/fakehost $(O)/fake/simulator
 # Every case there is takes an hour: EVERY=N plays each N-th, from SEED on
 EVERY ?= 1
 SEED ?= 0
-DEPTH ?= 7
+DEPTH ?= 6
 simulate = $(O)/fake/simulator --fake $(O)/fake --trees test/trees --every $(EVERY) --seed $(SEED)
 .PHONY: crash-matrix fault-matrix lives sim
 crash-matrix: fake

@@ -266,6 +266,8 @@ static void judge_call(struct sim *sim, const struct hook_call *call)
 {
 	(void)fprintf(sim->report, "%s %c: status %d in %d ms\n", call->op, call->guest,
 		      call->status, call->elapsed_ms);
+	if (call->status > 0 && WIFSIGNALED(call->status) && WTERMSIG(call->status) != SIGKILL)
+		sim->crashed = true;
 	if (call->status == -1 || call->elapsed_ms <= budget_of(call) + MARGIN_MS)
 		return;
 	(void)fprintf(sim->report, "%s %c took longer than %d ms\n", call->op, call->guest,
@@ -497,6 +499,18 @@ static void finish(struct sim *sim, struct verdict *ret)
 	}
 }
 
+static bool file_has(const char *path, const char *what)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0)
+		if (strstr(line, what))
+			return true;
+	return false;
+}
+
 static bool trace_says(const struct sim *sim, const char *what)
 {
 	_cleanup_fclose_ FILE *f = NULL;
@@ -532,6 +546,21 @@ static bool was_said(const struct sim *sim)
 	while (f && getline(&line, &size, f) > 0)
 		if (line[0] == '<' && strtoul(line + 1, NULL, 10) % 8 <= 4)
 			return true;
+	return false;
+}
+
+/* A helper that died of a signal that nobody sent; the hook has it as a status */
+static bool helper_crashed(const struct sim *sim)
+{
+	static const int signals[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
+	char path[PATH_MAX], what[64];
+
+	tree_path(path, "%s/log", sim->dir);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		tree_path(what, "failed with status %d:", 128 + signals[i]);
+		if (file_has(path, what))
+			return true;
+	}
 	return false;
 }
 
@@ -612,6 +641,7 @@ static void run(struct sim *sim, const struct picture *before, struct verdict *r
 	}
 	ret->after = own;
 	ret->late = sim->late;
+	ret->crashed = sim->crashed || helper_crashed(sim);
 }
 
 static int prepare(struct sim *sim, const char *base)

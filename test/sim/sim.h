@@ -109,7 +109,8 @@ struct sim {
 		bool ending; /* the daemon has begun to end it */
 		pid_t qemu;
 	} lives[GUESTS_MAX];
-	bool late; /* a call took longer than it may */
+	bool late;    /* a call took longer than it may */
+	bool crashed; /* a hook died of a signal other than SIGKILL */
 };
 
 int daemon_start(struct sim *sim);
