@@ -14,7 +14,7 @@
 #include "../../lib/spawn.h"
 
 /* What a job has on its stack is small, and there may be a job for each of thirty buses */
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES (256UL * 1024)
 
 /* Not longer than PIPE_BUF: it crosses the pipe whole, between those of the others */
 struct message {

@@ -113,7 +113,8 @@ meminfo_of() {
 	local status=0 mib
 	host_before
 	# QEMU takes whole pages only
-	mib=$(($(meminfo_of 1 MemFree) * 6 / 10 / 2048 * 2))
+	mib=$(($(meminfo_of 1 MemFree) * 6 / 10 / 1024))
+	mib=$((mib - mib % 2))
 	guest_define one memory="$mib" pages=2048 nodes=1
 	guest_define two memory="$mib" pages=2048 nodes=1
 	policy one
