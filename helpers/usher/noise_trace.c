@@ -68,13 +68,16 @@ static int write_file(struct tracer *tracer, const char *file, const char *value
 /* "usher-noise-812-53321". Return: 1 when whoever made it is gone */
 static int is_left_over(int rootfd, const char *name)
 {
-	const char *words = name + strlen(PREFIX), *dash = strchr(words, '-');
+	const char *words, *dash;
 	struct process owner;
 	unsigned int pid;
 	char digits[16];
 
-	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 || !dash ||
-	    path_format(digits, sizeof(digits), "%.*s", (int)(dash - words), words) < 0 ||
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+		return 0;
+	words = name + strlen(PREFIX);
+	dash = strchr(words, '-');
+	if (!dash || path_format(digits, sizeof(digits), "%.*s", (int)(dash - words), words) < 0 ||
 	    parse_uint(digits, 10, INT_MAX, &pid) < 0 ||
 	    parse_ull(dash + 1, 10, ULLONG_MAX, &owner.start_time) < 0)
 		return 0;
