@@ -137,6 +137,21 @@ static int move(struct cpuset_job *job, const struct irq *irq, const struct cpul
 	return r < 0 ? r : helper_write(job->ctx, path, list);
 }
 
+/* One that cannot be moved off the guest's CPUs stays there; one that has been moved must come back */
+static void move_one(struct cpuset_job *job, const struct irq *irq, const struct cpulist *target)
+{
+	int r = move(job, irq, target);
+
+	if (r == 0 || !cpulist_equal(target, &irq->base))
+		return;
+	r = move(job, irq, target);
+	if (r < 0)
+		helper_say(job->ctx,
+			   "interrupt %u (%s) does not take its old CPUs back: %s: write "
+			   "them to /proc/irq/%u/smp_affinity_list",
+			   irq->number, irq->who, strerror(-r), irq->number);
+}
+
 static void move_all(struct cpuset_job *job, const struct cpus *cpus, const struct irqs *irqs)
 {
 	for (size_t i = 0; i < irqs->nr; i++) {
@@ -144,7 +159,7 @@ static void move_all(struct cpuset_job *job, const struct cpus *cpus, const stru
 		struct cpulist target = target_of(cpus, &irq->base, &irqs->held);
 
 		if (irq->here && !cpulist_equal(&irq->now, &target))
-			(void)move(job, irq, &target);
+			move_one(job, irq, &target);
 	}
 }
 

@@ -23,7 +23,8 @@
 #define ONLINE	   "sys/devices/system/cpu/online"
 #define POSSIBLE   "sys/devices/system/cpu/possible"
 #define WORKQUEUE  "sys/devices/virtual/workqueue/cpumask"
-#define WQ_WANTED  ".fake/kernel/workqueue_cpumask"
+/* Since Linux 6.9: what was asked for, before isolated CPUs are taken out */
+#define WQ_WANTED "sys/devices/virtual/workqueue/cpumask_requested"
 
 enum want {
 	WANT_MEMBER,
