@@ -57,13 +57,20 @@ refuses() {
 	has "$GPU NVIDIA Corporation TU106 [GeForce RTX 20 nouveau"
 }
 
+# claim_from_plan UUID - as the hook would write it; there when it is whole, as the plan reads claims
+claim_from_plan() {
+	local dir=$root/run/usher/$1
+	"$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" -- win11 prepare begin - |
+		grep -v '^#' >"$BATS_TEST_TMPDIR/planned.ini"
+	mkdir -p "$dir"
+	chmod 0700 "$root/run/usher" "$dir"
+	install -m 0600 "$BATS_TEST_TMPDIR/planned.ini" "$dir/claim.ini"
+}
+
 @test "a claim is in the picture: devices, CPUs, pages, monitors, and a worker that hangs" {
 	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809 start
-	mkdir -p "$root/run/usher/$uuid" "$root/proc/$$"
-	chmod 0700 "$root/run/usher" "$root/run/usher/$uuid"
-	"$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" -- win11 prepare begin - |
-		grep -v '^#' >"$root/run/usher/$uuid/claim.ini"
-	chmod 0600 "$root/run/usher/$uuid/claim.ini"
+	mkdir -p "$root/proc/$$"
+	claim_from_plan "$uuid"
 	cp "/proc/$$/stat" "$root/proc/$$/stat"
 	start=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20)
 	(umask 077; echo "nouveau $$ $start unbind 0" >"$root/run/usher/$uuid/vfio.worker.$GPU")
@@ -213,11 +220,7 @@ refuses() {
 
 @test "what is printed for programs has the keys that usher(8) documents, and all of them" {
 	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809 out=$BATS_TEST_TMPDIR
-	mkdir -p "$root/run/usher/$uuid"
-	chmod 0700 "$root/run/usher" "$root/run/usher/$uuid"
-	"$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" -- win11 prepare begin - |
-		grep -v '^#' >"$root/run/usher/$uuid/claim.ini"
-	chmod 0600 "$root/run/usher/$uuid/claim.ini"
+	claim_from_plan "$uuid"
 	# Only a stuck device has these two: stuckdrv.bats
 	usher status --json >"$out/status"
 	schema_fits status "pid seconds" "$out/status"
