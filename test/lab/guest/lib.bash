@@ -66,12 +66,14 @@ not() {
 
 # --- The host before and after -------------------------------------------------------------------
 
+# host_before [SUBTREE...] - all of it, or those parts only
 host_before() {
-	"$here/snapshot" take "$BATS_TEST_TMPDIR/before"
+	"$here/snapshot" take "$BATS_TEST_TMPDIR/before" "$@"
+	compared=("$@")
 }
 
 same_as_before() {
-	"$here/snapshot" take "$BATS_TEST_TMPDIR/after"
+	"$here/snapshot" take "$BATS_TEST_TMPDIR/after" "${compared[@]}"
 	"$here/snapshot" diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
 }
 

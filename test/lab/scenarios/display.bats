@@ -105,7 +105,8 @@ claim_of() {
 	guest_start show
 	ms=$(($(ms_of "display check") + $(ms_of "display apply")))
 	echo "# the hook waited $ms ms for ten monitors, two starts of a program included" >&3
-	((ms < 250)) || fail "the start waited $ms ms for the monitors"
+	# One that waits for a bus that hangs has waited a second; bench/display has the figure
+	((ms < 900)) || fail "the start waited $ms ms for the monitors"
 	for one in good slow naks garbled deaf twin nameless; do
 		wait_for 20 shows "$one" 0x11
 	done

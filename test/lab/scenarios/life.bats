@@ -251,11 +251,21 @@ slow_start() {
 @test "a guest may be named like an option, a path, or in any script" {
 	local name
 	# libvirt itself takes no '..' and no '/'
-	for name in --help -x ..x 'two words' "quote's" 'Größe'; do
+	local names=(--help -x ..x 'two words' "quote's" 'Größe')
+	for name in "${names[@]}"; do
 		guest_define "$name" memory=32 pages=2048
 		policy "$name"
-		guest_start "$name"
-		assert_equal "$name: $(pool_size 2048)" "$name: 16"
+	done
+	for name in "${names[@]}"; do
+		guest_start "$name" 3>&- &
+	done
+	wait
+	for name in "${names[@]}"; do
+		guest_running "$name"
+		[[ -e $(claim_of "$name") ]] || fail "no claim: $name"
+	done
+	assert_equal "$(pool_size 2048)" $((${#names[@]} * 16))
+	for name in "${names[@]}"; do
 		guest_destroy "$name"
 		virsh undefine --domain "$name"
 	done
