@@ -8,13 +8,13 @@
 
 load ../guest/lib
 
+# shellcheck disable=SC2034 # compared is lib.bash's
 setup() {
-	parts=()
 	case $BATS_TEST_DESCRIPTION in
-	units:*) parts=(units cgroup) ;;
-	*:*) parts=("${BATS_TEST_DESCRIPTION%%:*}") ;;
+	units:*) compared=(units cgroup) ;;
+	*:*) compared=("${BATS_TEST_DESCRIPTION%%:*}") ;;
 	esac
-	host_before "${parts[@]}"
+	host_before
 }
 
 teardown() {
@@ -191,7 +191,7 @@ reported() {
 
 @test "monitors: an input that was left switched is found" {
 	monitor_add name=planted "cable=$HOST_GPU,0x0f"
-	host_before "${parts[@]}"
+	host_before
 	echo 0x11 >/sys/kernel/debug/lab_monitor/planted/input
 	reported monitors "+ /sys/kernel/debug/lab_monitor/planted/input = 17"
 	echo 0x0f >/sys/kernel/debug/lab_monitor/planted/input
@@ -202,11 +202,11 @@ reported() {
 	mkdir -p /run/usher/planted
 	echo old >/run/usher/planted/claim.ini
 	reported usher "+ /run/usher/planted/claim.ini"
-	host_before "${parts[@]}"
+	host_before
 	echo new >/run/usher/planted/claim.ini
 	reported usher "+ /run/usher/planted/claim.ini content = new"
 	rm -r /run/usher/planted
-	host_before "${parts[@]}"
+	host_before
 	flock /run/usher/planted.lock sleep 60 3>&- &
 	holder=$!
 	wait_for 10 reported usher "+ lock = held"
