@@ -43,6 +43,18 @@ static bool is_foreign(int rootfd, uid_t owner)
 	return here.st_dev == host.st_dev && here.st_ino == host.st_ino;
 }
 
+static int check_owner(int rootfd, const struct stat *st, const char *name,
+		       struct policy_error *err)
+{
+	if (is_foreign(rootfd, st->st_uid))
+		return fail(err, -EPERM, "%s: belongs to user %u, not to root: chown root %s", name,
+			    st->st_uid, name);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return fail(err, -EPERM, "%s: group or others may write it: chmod go-w %s", name,
+			    name);
+	return 0;
+}
+
 static int check_file(int rootfd, int fd, const char *name, struct policy_error *err)
 {
 	struct stat st;
@@ -51,13 +63,27 @@ static int check_file(int rootfd, int fd, const char *name, struct policy_error 
 		return fail(err, -errno, "%s: cannot be looked at: %s", name, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return fail(err, -EBADMSG, "%s: is no regular file", name);
-	if (is_foreign(rootfd, st.st_uid))
-		return fail(err, -EPERM, "%s: belongs to user %u, not to root: chown root %s", name,
-			    st.st_uid, name);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return fail(err, -EPERM, "%s: group or others may write it: chmod go-w %s", name,
-			    name);
-	return 0;
+	return check_owner(rootfd, &st, name, err);
+}
+
+/* Who may write the folder may put a file of root's there, by a hard link. /etc is root's. */
+static int check_folder(int rootfd, const char *path, struct policy_error *err)
+{
+	char folder[PATH_MAX], name[PATH_MAX + 1];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r = path_format(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+
+	if (r == 0)
+		r = path_format(name, sizeof(name), "/%s", folder);
+	if (r < 0)
+		return fail(err, r, "%s: %s", path, strerror(-r));
+	fd = attr_open(rootfd, folder, O_PATH | O_DIRECTORY);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		r = fd < 0 ? fd : -errno;
+		return fail(err, r, "%s: cannot be looked at: %s", name, strerror(-r));
+	}
+	return check_owner(rootfd, &st, name, err);
 }
 
 static int read_all(int fd, char *buf, size_t size, size_t *ret_len)
@@ -113,6 +139,8 @@ static int load_below(int rootfd, const char *path, const char *name, struct ini
 	if (fd < 0)
 		return fail(err, fd, "%s: cannot be opened: %s", name, strerror(-fd));
 	r = check_file(rootfd, fd, name, err);
+	if (r == 0)
+		r = check_folder(rootfd, path, err);
 	return r < 0 ? r : parse_fd(fd, name, ret, err);
 }
 

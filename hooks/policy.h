@@ -88,8 +88,9 @@ struct policy_error {
  * @guest:	its name as libvirt gives it
  * @ret:	untouched unless 0 is returned
  *
- * Files must be root's (below another root than "/" the effective user's will do) and not writable
- * by group or others; a symlink is resolved inside the root and its target is what is checked.
+ * Files, and the folders they are in, must be root's (below another root than "/" the effective
+ * user's will do) and not writable by group or others; a symlink is resolved inside the root and its
+ * target is what is checked.
  *
  * Return: 0, 1 when the guest has no policy ([guest] enabled = no; no file; a name that cannot be a
  * file's), -EBADMSG when a file is not as it must be, -EPERM when it could be somebody else's,

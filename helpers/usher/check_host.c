@@ -282,35 +282,40 @@ static void check_lockdown(struct check *check)
 	      text);
 }
 
-/* Known by a process of that name, which the kernel cuts to 15 bytes, or by a file */
+/* Known by a process of that name, which the kernel cuts to 15 bytes, or by a file; harmless where
+ * there is what @unless names */
 static const struct {
-	const char *comm, *file, *name, *what;
+	const char *comm, *file, *unless, *name, *what;
 } rivals[] = {
-	{ "irqbalance", NULL, "irqbalance",
-	  "moves interrupts onto the guests' CPUs: stop it, or name those CPUs in "
-	  "IRQBALANCE_BANNED_CPULIST of /etc/default/irqbalance" },
-	{ "tuned", NULL, "tuned",
+	/* usher-cpuset tells it which CPUs to leave alone, by its socket in there */
+	{ "irqbalance", NULL, "run/irqbalance", "irqbalance",
+	  "moves interrupts onto the guests' CPUs, and has no socket in /run/irqbalance to be told "
+	  "otherwise: stop it, or name those CPUs in IRQBALANCE_BANNED_CPULIST of "
+	  "/etc/default/irqbalance" },
+	{ "tuned", NULL, NULL, "tuned",
 	  "sets governors and CPU masks of its own: choose a profile without isolated_cores, or "
 	  "stop it while guests run" },
-	{ "numad", NULL, "numad", "moves guests' memory and threads: stop it" },
-	{ "auto-cpufreq", NULL, "auto-cpufreq", "sets governors while guests run: stop it" },
-	{ "power-profiles-", NULL, "power-profiles-daemon",
+	{ "numad", NULL, NULL, "numad", "moves guests' memory and threads: stop it" },
+	{ "auto-cpufreq", NULL, NULL, "auto-cpufreq", "sets governors while guests run: stop it" },
+	{ "power-profiles-", NULL, NULL, "power-profiles-daemon",
 	  "slows the CPUs down unless told otherwise: powerprofilesctl set performance while "
 	  "guests run" },
 	/* It runs at boot and when the power's source changes; a stop takes the file away */
-	{ NULL, "run/tlp/last_pwr", "TLP",
+	{ NULL, "run/tlp/last_pwr", NULL, "TLP",
 	  "sets governors, and the power of the guest's devices while the host has them: leave "
 	  "CPU_SCALING_GOVERNOR_ON_AC empty and name those devices in RUNTIME_PM_DENYLIST of "
 	  "/etc/tlp.conf" },
-	{ "ananicy-cpp", NULL, "ananicy-cpp",
+	{ "ananicy-cpp", NULL, NULL, "ananicy-cpp",
 	  "moves processes between cgroups: leave QEMU out of its rules" },
-	{ "thermald", NULL, "thermald", "caps the CPUs' clock: a guest may stutter; watch it" },
+	{ "thermald", NULL, NULL, "thermald",
+	  "caps the CPUs' clock: a guest may stutter; watch it" },
 };
 
 static void check_rival(struct check *check, const char *comm)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
-		if (rivals[i].comm && strcmp(comm, rivals[i].comm) == 0)
+		if (rivals[i].comm && strcmp(comm, rivals[i].comm) == 0 &&
+		    (!rivals[i].unless || attr_exists(check->rootfd, rivals[i].unless) <= 0))
 			found(check, LEVEL_WARNING, "%s runs and %s", rivals[i].name,
 			      rivals[i].what);
 }

@@ -322,11 +322,9 @@ static const struct {
 	{ NOISE_TICK, "", "boot with nohz_full=%1$s", NULL },
 	{ NOISE_QEMU, "", "<emulatorpin cpuset='%2$s'/> and <iothreadpin> in the guest's XML",
 	  NULL },
-	{ NOISE_IRQ, "",
-	  "IRQ %3$u: write %2$s to its smp_affinity_list, and have irqbalance leave it there; for "
-	  "all: "
-	  "boot with irqaffinity=%2$s",
-	  NULL },
+	{ NOISE_IRQ, "", "[cpuset] isolate = yes",
+	  "the kernel or its driver keeps IRQ %3$u there: boot with "
+	  "isolcpus=domain,managed_irq,%1$s irqaffinity=%2$s" },
 	{ NOISE_CALL, "", "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s",
 	  NULL },
 	{ NOISE_WORK, "vmstat_", "sysctl vm.stat_interval=3600", NULL },

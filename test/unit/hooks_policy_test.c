@@ -154,6 +154,22 @@ static void others_may_not_write_the_file(void **state)
 		       "/etc/usher/usher.ini");
 }
 
+static void others_may_not_write_its_folder(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, WIN11, "");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/usher/conf.d", 01777, 0), 0);
+	assert_refused(tree, "win11", -EPERM,
+		       "/etc/usher/conf.d: group or others may write it: chmod go-w "
+		       "/etc/usher/conf.d");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/usher/conf.d", 0755, 0), 0);
+	tree_file(tree, HOST, "");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/usher", 0775, 0), 0);
+	assert_refused(tree, "win11", -EPERM,
+		       "/etc/usher: group or others may write it: chmod go-w /etc/usher");
+}
+
 /* Run as root the file is given away, else the process looks at it as another user */
 static void the_file_must_be_roots_or_below_another_root_our_own(void **state)
 {
@@ -888,6 +904,7 @@ int main(void)
 		tree_test(any_name_that_can_be_a_files_finds_it),
 		tree_test(a_name_with_control_bytes_is_printable_in_the_message),
 		tree_test(others_may_not_write_the_file),
+		tree_test(others_may_not_write_its_folder),
 		tree_test(the_file_must_be_roots_or_below_another_root_our_own),
 		tree_test(a_symlink_is_resolved_inside_the_root_and_its_target_checked),
 		tree_test(what_is_no_file_is_refused_with_the_reason),

@@ -97,10 +97,14 @@ xml() {
 	rm /usr/local/sbin/usher*
 }
 
-@test "rivals: irqbalance runs" {
+@test "rivals: irqbalance, where it cannot be told which CPUs to leave alone" {
 	systemctl start irqbalance
-	wait_for 10 pgrep -x irqbalance
-	finding warning rivals "irqbalance runs and moves interrupts"
+	wait_for 10 test -d /run/irqbalance
+	run usher check
+	[[ $output != *irqbalance* ]] || fail "$output"
+	mv /run/irqbalance /run/irqbalance.away
+	finding warning rivals "irqbalance runs and moves interrupts onto the guests' CPUs, and has no socket"
+	mv /run/irqbalance.away /run/irqbalance
 	systemctl stop irqbalance
 }
 
