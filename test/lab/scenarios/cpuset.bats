@@ -6,12 +6,14 @@ load ../guest/lib
 
 readonly cgroups=/sys/fs/cgroup
 
-# irqs_on LIST-PATTERN - interrupts with handlers that can be moved and come to such a CPU
+# irqs_on CPUS - interrupts with handlers that can be moved and come to one of these CPUs, "23" for 2, 3.
+# What says so of an interrupt that is not remapped, as dmar0, is only right again after the next one:
+# it is moved then (kernel/irq/migration.c), to where its smp_affinity_list sends it.
 irqs_on() {
 	local dir list
 	for dir in $(find /proc/irq -mindepth 2 -maxdepth 2 -type d -printf '%h\n' | sort -u); do
 		list=$(cat "$dir/smp_affinity_list")
-		[[ $(cat "$dir/effective_affinity_list") =~ ^[$1]$ ]] || continue
+		[[ $(cat "$dir/effective_affinity_list") =~ ^[$1]$ && $list =~ [$1] ]] || continue
 		# What takes its own value is one that could be moved
 		! echo "$list" 2>/dev/null >"$dir/smp_affinity_list" || echo "${dir##*/}"
 	done 2>/dev/null
