@@ -68,6 +68,8 @@ static const struct name_errno bus_errors[] = {
 	{ SD_BUS_ERROR_PROPERTY_READ_ONLY, EOPNOTSUPP },
 	/* What systemd says of a service that the bus asks it to start */
 	{ SYSTEMD ".UnitMasked", EHOSTUNREACH },
+	{ SYSTEMD ".LoadFailed", EHOSTUNREACH },
+	{ SYSTEMD ".BadUnitSetting", EHOSTUNREACH },
 	{ SYSTEMD ".UnitExists", EEXIST },
 	{ SYSTEMD ".NoSuchUnit", ENOENT },
 	{ SYSTEMD ".TransactionIsDestructive", ESHUTDOWN },

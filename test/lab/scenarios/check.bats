@@ -18,6 +18,10 @@ teardown() {
 	common_teardown
 	rm -rf /etc/libvirt/hooks/qemu.d
 	chmod 755 /usr/sbin/usher-hook
+	if ! systemctl is-active --quiet systemd-logind; then
+		systemctl unmask --runtime systemd-logind
+		systemctl start systemd-logind
+	fi
 	[[ -L $hook ]] && return
 	ln -sfn /usr/sbin/usher-hook "$hook"
 	systemctl reload libvirtd

@@ -49,7 +49,12 @@ pinned() {
 	policy "$name" "${@:2:$#-2}"
 }
 
+irq_lists() {
+	(cd /proc/irq && grep -s -H '' [0-9]*/smp_affinity_list)
+}
+
 setup() {
+	irq_lists >"$BATS_TEST_TMPDIR/irqs"
 	spread_irqs
 	common_setup
 }
@@ -58,6 +63,9 @@ teardown() {
 	echo 1 >/sys/devices/system/cpu/cpu3/online
 	systemctl stop irqbalance
 	common_teardown
+	while IFS=: read -r file list; do
+		echo "$list" >"/proc/irq/$file" || true
+	done <"$BATS_TEST_TMPDIR/irqs" 2>/dev/null
 }
 
 @test "interrupts leave a guest's CPUs while it runs, and come back when it is destroyed" {

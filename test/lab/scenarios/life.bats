@@ -251,15 +251,16 @@ slow_start() {
 @test "a guest may be named like an option, a path, or in any script" {
 	local name
 	# libvirt itself takes no '..' and no '/'
-	local names=(--help -x ..x 'two words' "quote's" 'Größe')
+	local starts=() names=(--help -x ..x 'two words' "quote's" 'Größe')
 	for name in "${names[@]}"; do
 		guest_define "$name" memory=32 pages=2048
 		policy "$name"
 	done
 	for name in "${names[@]}"; do
 		guest_start "$name" 3>&- &
+		starts+=($!)
 	done
-	wait
+	wait "${starts[@]}"
 	for name in "${names[@]}"; do
 		guest_running "$name"
 		[[ -e $(claim_of "$name") ]] || fail "no claim: $name"
