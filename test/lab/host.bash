@@ -17,7 +17,7 @@
 readonly kernel_args=(
 	root=/dev/vda rw console=ttyS0 loglevel=5 systemd.show_status=false
 	intel_iommu=on iommu=pt apparmor=1 security=apparmor
-	tsc=reliable watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=12
+	tsc=reliable watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=20
 	oops=panic panic=-1
 )
 
@@ -31,7 +31,7 @@ readonly boot_deadline=${LAB_BOOT_DEADLINE:-150}
 # One boot in five hangs in its first second on an idle machine (Seen on: QEMU 10.0.2, Linux 6.12):
 # the emulated local APIC of a secondary CPU keeps the timer interrupt in service for ever, so
 # nothing of lower priority reaches that CPU again. Such a machine is started anew, and it is said.
-readonly boots_max=${LAB_BOOTS_MAX:-4}
+readonly boots_max=${LAB_BOOTS_MAX:-6}
 
 die() {
 	echo "lab: $*" >&2
