@@ -222,9 +222,17 @@ static enum helper_exit say(struct cpuset_job *job, bool refuse)
 	return refuse ? HELPER_FAILED : HELPER_DONE;
 }
 
+/* Of what was chosen, for who looks; usher plan has a dry run's lines for writes */
+static bool wants_picture(const struct cpuset_job *job)
+{
+	return job->pins.automatic && !job->ctx->dry_run && !helper_in_start(job->ctx);
+}
+
 /* What nobody tells usher of: a CPU that went offline and came back, a vCPU pinned elsewhere */
 static enum helper_exit check_live(struct cpuset_job *job)
 {
+	if (wants_picture(job) && job_load_claims(job) == 0)
+		automatic_show(job);
 	if (partition_verify(job) >= 0)
 		return HELPER_DONE;
 	helper_say(job->ctx, "its CPUs are not isolated any more: %s: run usher recover", job->why);
@@ -256,8 +264,7 @@ enum helper_exit cpuset_check(struct helper_ctx *ctx)
 		if (r < 0)
 			return say_unchosen(&job);
 	}
-	/* usher plan has a dry run's lines for writes */
-	if (job.pins.automatic && !ctx->dry_run && !helper_in_start(ctx))
+	if (wants_picture(&job))
 		automatic_show(&job);
 	if (r >= 0)
 		r = check_cpus(&job);

@@ -78,6 +78,8 @@ has_address() {
 	printf '[Match]\nDriver=e1000e\n[Network]\nAddress=192.0.2.7/24\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n' >"$network"
 	systemctl start systemd-networkd
 	wait_for 20 has_address 192.0.2.7/24
+	# It writes down what is its own some time later
+	wait_for 20 grep -q ^NETWORK_FILE= "/run/systemd/netif/links/$(cat "/sys/class/net/$iface/ifindex")"
 	guest_start win11
 	assert_equal "$(driver_of "$NIC")" vfio-pci
 	guest_destroy win11
