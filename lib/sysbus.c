@@ -68,8 +68,6 @@ static const struct name_errno bus_errors[] = {
 	{ SD_BUS_ERROR_PROPERTY_READ_ONLY, EOPNOTSUPP },
 	/* What systemd says of a service that the bus asks it to start */
 	{ SYSTEMD ".UnitMasked", EHOSTUNREACH },
-	{ SYSTEMD ".LoadFailed", EHOSTUNREACH },
-	{ SYSTEMD ".BadUnitSetting", EHOSTUNREACH },
 	{ SYSTEMD ".UnitExists", EEXIST },
 	{ SYSTEMD ".NoSuchUnit", ENOENT },
 	{ SYSTEMD ".TransactionIsDestructive", ESHUTDOWN },
@@ -190,7 +188,11 @@ int sysbus_logind_answers(int timeout_ms)
 		return r;
 	r = sd_bus_message_new_method_call(bus, &call, LOGIND, LOGIND_PATH,
 					   "org.freedesktop.DBus.Peer", "Ping");
-	return r < 0 ? r : bus_call(bus, call, deadline, NULL);
+	if (r >= 0)
+		r = bus_call(bus, call, deadline, NULL);
+	/* Any other answer than its own is systemd's, which could not start it: of a masked one "the
+	 * file exists", an errno of no meaning (Seen on: systemd 257) */
+	return r < 0 && r != -ETIMEDOUT ? -EHOSTUNREACH : r;
 }
 
 /* --- The host's sleep ---------------------------------------------------------------------------- */

@@ -28,7 +28,8 @@ int sysbus_inhibit(const char *what, const char *who, const char *why, const cha
 /**
  * sysbus_logind_answers() - is there a logind, or one that the bus can start
  *
- * Return: 0, -EHOSTUNREACH also when its unit is masked, else -errno
+ * Return: 0, -EHOSTUNREACH when it cannot be started, its unit being masked or broken, -ETIMEDOUT,
+ * else -errno of the way to the bus
  * ABI: D-Bus specification, org.freedesktop.DBus.Peer.Ping
  */
 int sysbus_logind_answers(int timeout_ms) _must_check_;
