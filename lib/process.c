@@ -185,7 +185,7 @@ pid_t process_find_qemu(int rootfd, const char *uuid)
 
 static int is_named(int rootfd, pid_t pid, const void *what)
 {
-	char comm[32];
+	char comm[PROCESS_NAME_MAX + 1];
 	int r = process_name(rootfd, pid, comm, sizeof(comm));
 
 	return r < 0 ? r : strcmp(comm, what) == 0;

@@ -24,7 +24,11 @@ int process_identify(int rootfd, pid_t pid, struct process *ret) _must_check_;
 /** process_alive() - is this very process still there. Return: 1 yes, 0 no, else -errno */
 int process_alive(int rootfd, const struct process *process) _must_check_;
 
-/** process_name() - proc/PID/comm. Return: 0, -ESRCH, else -errno */
+/* 15 bytes of a program's, but a kernel worker's has what it does as well: 63, and the newline.
+ * Source: proc_task_name(), fs/proc/array.c */
+#define PROCESS_NAME_MAX 64
+
+/** process_name() - proc/PID/comm. Return: 0, -ESRCH, -E2BIG, else -errno */
 int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
 
 /**

@@ -242,6 +242,9 @@ static void a_process_is_found_by_its_whole_name(void **state)
 	assert_int_equal(process_find_name(tree->rootfd, "qemu-system-x86"), 0);
 	fake_process(tree, 900, 1, "S", "", 0);
 	fake_process(tree, 90, 1, "S", "", 0);
+	/* What a kernel worker is doing belongs to its name: longer than any program's */
+	tree_file(tree, "proc/10/comm",
+		  "kworker/u18:2-kvfree_rcu_reclaim_and_all_that_fits_in_63_bytes_\n");
 	assert_int_equal(process_find_name(tree->rootfd, "qemu-system-x86"), 90);
 	assert_int_equal(process_find_name(tree->rootfd, "qemu-system"), 0);
 	tree_file(tree, "proc/90/comm", "systemd-network\n");
