@@ -10,9 +10,8 @@
 
 # - An emulated TSC is the same on all CPUs; the kernel would not believe it and take the HPET,
 #   which costs a trap and QEMU's big lock for each look at the clock.
-# - Emulation on busy cores is slow, not stuck: the watchdogs get time. What RCU says of a stall is
-#   a line in the log and no more; while the machine boots it tells one that hangs (vm_stalled),
-#   and then guest/setup gives it the time that the others have.
+# - Emulation on busy cores is slow, not stuck: the watchdogs get time. What RCU says of a stall
+#   tells a machine that has hung (vm_stalled); guest/setup gives it more time than a boot has.
 # - An oops ends the machine, so that no run passes over one.
 readonly kernel_args=(
 	root=/dev/vda rw console=ttyS0 loglevel=5 systemd.show_status=false
@@ -31,6 +30,7 @@ readonly boot_deadline=${LAB_BOOT_DEADLINE:-150}
 # One boot in five hangs in its first second on an idle machine (Seen on: QEMU 10.0.2, Linux 6.12):
 # the emulated local APIC of a secondary CPU keeps the timer interrupt in service for ever, so
 # nothing of lower priority reaches that CPU again. Such a machine is started anew, and it is said.
+# It happens later too, but seldom.
 readonly boots_max=${LAB_BOOTS_MAX:-6}
 
 die() {
@@ -84,6 +84,7 @@ vm_share() {
 
 vm_channel_args() {
 	printf '%s\n' -serial "file:$vm/serial.log" \
+		-chardev "pipe,id=monitor,path=$vm/monitor" -mon chardev=monitor \
 		-device virtio-serial-pci -chardev "pipe,id=command,path=$vm/command" \
 		-device virtserialport,chardev=command,name=lab.command
 	vm_share src "$src" ,readonly=on
@@ -129,9 +130,9 @@ vm_start() {
 # vm_boot IMAGE_DIR NODES - Return: 0 it is ready for commands
 vm_boot() {
 	local image=$1 nodes=$2 args=()
-	rm -rf "$vm/pid" "$vm/command.in" "$vm/command.out" "$vm/exec" "$vm/serial.log"
+	rm -rf "$vm"/{pid,exec,serial.log,{command,monitor}.{in,out}}
 	mkdir -p "$vm/exec"
-	mkfifo "$vm/command.in" "$vm/command.out"
+	mkfifo "$vm"/{command,monitor}.{in,out}
 	truncate -s 64M "$vm/nvme.img"
 	mapfile -t args < <(vm_memory_args "$nodes" && vm_device_args && vm_channel_args)
 	# shellcheck disable=SC2086 # LAB_QEMU: more arguments
@@ -147,9 +148,26 @@ vm_wait_ready() {
 	done
 }
 
-# A boot that has hung says so long before its deadline
+# A CPU has stopped, and with it all that waits for RCU: the kernel says so long before a deadline
 vm_stalled() {
 	grep -qs 'rcu: .* kthread starved' "$vm/serial.log"
+}
+
+# vm_ask COMMAND - what QEMU's own monitor says to it
+vm_ask() {
+	local out
+	exec {out}<>"$vm/monitor.out"
+	echo "$1" >"$vm/monitor.in"
+	timeout 2 cat <&"$out" | tr -d '\r' || true
+	exec {out}>&-
+}
+
+# vm_apics - the state of each CPU's local APIC: one that has hung has a vector in ISR, always the same
+vm_apics() {
+	local cpu
+	for cpu in 0 1 2 3; do
+		vm_ask "info lapic $cpu"
+	done
 }
 
 vm_alive() {
@@ -168,7 +186,7 @@ vm_last_words() {
 vm_wait_line() {
 	local prefix=$1 end=$((SECONDS + $2)) line fd
 	exec {fd}<>"$vm/command.out"
-	while ((SECONDS < end)) && vm_alive; do
+	while ((SECONDS < end)) && vm_alive && ! vm_stalled; do
 		if read -r -t 1 -u "$fd" line && [[ $line == "$prefix"* ]]; then
 			exec {fd}>&-
 			printf '%s\n' "$line"
@@ -180,7 +198,7 @@ vm_wait_line() {
 }
 
 # vm_exec SECONDS COMMAND - run it in the machine, show its output as it comes
-# Return: the command's status; 124 when the time is over, 125 when the machine is gone
+# Return: the command's status; 124 when the time is over, 125 when the machine is gone or has hung
 vm_exec() {
 	local seconds=$1 name reply shown=0
 	name=$(printf '%(%H%M%S)T' -1)-$RANDOM
@@ -196,7 +214,7 @@ vm_exec() {
 	if [[ -n $reply ]]; then
 		return "${reply##* }"
 	fi
-	vm_alive && return 124
+	vm_alive && ! vm_stalled && return 124
 	return 125
 }
 
