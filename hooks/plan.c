@@ -807,11 +807,28 @@ static int plan_display(const struct plan *plan)
 	return r;
 }
 
+/*
+ * A closed lid is no matter for the lock on sleep (ABI: logind.conf(5), LidSwitchIgnoreInhibited, on
+ * by default), and logind can only block it, not delay it.
+ */
+static int inhibits(const struct policy *policy, struct strlist *ret)
+{
+	bool blocks = strcmp(policy_value(policy, "nosleep", "mode"), "block") == 0;
+	int r = policy_words(policy, "nosleep", "inhibit", ret);
+
+	if (r < 0 || ret->nr == 0 || strcmp(ret->names[0], "auto") != 0)
+		return r;
+	strlist_free(ret);
+	*ret = (struct strlist){ 0 };
+	r = strlist_add(ret, "sleep");
+	return r == 0 && blocks ? strlist_add(ret, "handle-lid-switch") : r;
+}
+
 static int plan_nosleep(const struct plan *plan)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char *what = NULL;
-	int r = policy_words(plan->policy, "nosleep", "inhibit", &words);
+	int r = inhibits(plan->policy, &words);
 
 	if (r < 0 || words.nr == 0)
 		return r;

@@ -241,10 +241,11 @@ const struct policy_key policy_keys[] = {
 	  .key = "inhibit",
 	  .type = POLICY_WORDS,
 	  .words = INHIBITS,
-	  .dflt = "sleep",
+	  .dflt = "auto",
 	  .unit = "some of sleep idle shutdown handle-lid-switch "
 		  "handle-{power,suspend,hibernate}-key, or none",
-	  .help = "what the host must not do while the guest runs" },
+	  .help = "what the host must not do while the guest runs; auto: sleep, nor when the lid is "
+		  "closed" },
 	{ .section = "nosleep",
 	  .key = "mode",
 	  .type = POLICY_WORD,

@@ -97,7 +97,7 @@ vm_qemu() {
 	local image=$1 status=0
 	shift
 	qemu-system-x86_64 -name usher-lab -nodefaults -display none -no-reboot \
-		-machine q35,kernel-irqchip=split -accel tcg,thread=multi -cpu "$cpu" \
+		-machine q35,kernel-irqchip=split -accel tcg,thread=${LAB_TCG:-single} -cpu "$cpu" \
 		-kernel "$image/vmlinuz" -initrd "$image/initrd" \
 		-append "${kernel_args[*]} ${LAB_APPEND-}" \
 		"$@" \

@@ -133,7 +133,7 @@ static void an_empty_policy_takes_what_the_domain_has(void **state)
 	assert_string_equal(nth(claim, "cpuset", "cpus", 0), "2-3");
 	assert_string_equal(nth(claim, "cpuset", "vcpu", 1), "1 3");
 	assert_string_equal(nth(claim, "cpuset", "emulator", 0), "0-1");
-	assert_string_equal(nth(claim, "nosleep", "inhibit", 0), "sleep");
+	assert_string_equal(nth(claim, "nosleep", "inhibit", 0), "sleep:handle-lid-switch");
 	assert_string_equal(nth(claim, "nosleep", "mode", 0), "block");
 	assert_false(inidoc_has_section(&claim->doc, "seat"));
 	assert_false(inidoc_has_section(&claim->doc, "display"));
@@ -248,6 +248,17 @@ static void monitors_and_times_come_from_the_policy(void **state)
 	assert_null(inidoc_get(&claim->doc, "display", "shared"));
 	assert_string_equal(nth(claim, "nosleep", "inhibit", 0), "sleep:idle");
 	assert_string_equal(nth(claim, "nosleep", "mode", 0), "delay");
+}
+
+/* logind can delay sleep, but only block the lid */
+static void sleep_that_is_delayed_leaves_the_lid_alone(void **state)
+{
+	_cleanup_planned_ struct planned planned =
+		plan(*state, DOMAIN(DEVICES(HOSTDEV("0x03", "0x0"))), "[nosleep]\nmode = delay\n");
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(&planned.claim, "nosleep", "inhibit", 0), "sleep");
+	assert_string_equal(nth(&planned.claim, "nosleep", "mode", 0), "delay");
 }
 
 static void what_the_policy_wants_of_the_cpus_is_in_the_claim(void **state)
@@ -680,6 +691,7 @@ int main(void)
 		host_test(words_of_the_policy_are_carried_only_when_they_are_not_the_default),
 		host_test(stop_seat_brings_any_card_in),
 		host_test(monitors_and_times_come_from_the_policy),
+		host_test(sleep_that_is_delayed_leaves_the_lid_alone),
 		host_test(what_the_policy_wants_of_the_cpus_is_in_the_claim),
 		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),

@@ -32,7 +32,7 @@ claim_says() {
 }
 
 inhibited_for() {
-	systemd-inhibit --list --no-legend --no-pager | grep -q "sleep *guest $1 is running *block"
+	systemd-inhibit --list --no-legend --no-pager | grep -q "sleep:handle-lid-switch *guest $1 is running *block"
 }
 
 monitor_shows() {

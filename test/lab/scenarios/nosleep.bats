@@ -11,6 +11,7 @@ readonly rules=/etc/polkit-1/rules.d/50-lab.rules
 readonly idle=/run/systemd/logind.conf.d/50-lab.conf
 
 setup_file() {
+	modprobe -a uinput evdev
 	echo 1 >/sys/module/suspend/parameters/pm_test_delay
 	cat >"$rules" <<-'EOT'
 		polkit.addRule(function(action, subject) {
@@ -36,6 +37,7 @@ setup() {
 
 teardown() {
 	echo none >/sys/power/pm_test
+	lid_open
 	if [[ -e $idle ]]; then
 		rm "$idle"
 		systemctl restart systemd-logind
@@ -55,10 +57,11 @@ inhibitors() {
 	systemd-inhibit --list --no-legend --no-pager | grep -c ' usher-nosleep ' || true
 }
 
-# held_for GUEST
+# held_for GUEST [WHAT] - what logind is asked not to do
 held_for() {
+	set -- "$1" "${2:-sleep:handle-lid-switch}"
 	[[ $(systemd-inhibit --list --no-legend --no-pager |
-		grep -c "usher .* usher-nosleep *sleep .*guest $1 is running *block") == 1 ]]
+		grep -c "usher .* usher-nosleep *$2 *guest $1 is running *block") == 1 ]]
 }
 
 nobody_holds() {
@@ -113,11 +116,12 @@ allowed() {
 	# shellcheck disable=SC2086 # two of them; there are others that bats waits for
 	wait $starts
 	held_for one
+	held_for two sleep:idle
 	refused one
 	guest_destroy one
 	assert_equal "$(inhibitors)" 2
 	kill -9 "$(guest_pid two)"
-	wait_for 10 not held_for two
+	wait_for 10 not held_for two sleep:idle
 	held_for three
 	refused three
 	guest_power_off three
@@ -177,6 +181,60 @@ idle_was_refused() {
 	rm "$idle"
 	systemctl restart systemd-logind
 	wait_for 10 nobody_holds
+	host_unchanged
+}
+
+# lid_close - a laptop's: an input device that says so until it is gone. ABI: uinput's first interface,
+# struct uinput_user_dev and struct input_event; EV_SW SW_LID is 5 0
+lid_close() {
+	perl -e '
+		my ($set_ev, $set_sw, $create) = (0x40045564, 0x4004556d, 0x5501);
+		open(my $dev, "+<", "/dev/uinput") or die "uinput: $!";
+		$dev->autoflush(1);
+		ioctl($dev, $set_ev, 5) && ioctl($dev, $set_sw, 0) or die "uinput: $!";
+		syswrite($dev, pack("a80 S4 L l256", "Lab lid", 6, 0, 0, 0, 0, (0) x 256)) or die "uinput: $!";
+		ioctl($dev, $create, 0) or die "uinput: $!";
+		sleep 3;
+		syswrite($dev, pack("q q S S l q q S S l", 0, 0, 5, 0, 1, 0, 0, 0, 0, 0)) or die "uinput: $!";
+		sleep 600;' 3>&- &
+	lid=$!
+}
+
+lid_open() {
+	[[ -z ${lid-} ]] || kill "$lid" 2>/dev/null || true
+	wait "$lid" 2>/dev/null || true
+	lid=''
+}
+
+logind_says() {
+	journalctl -u systemd-logind --since "$since" --no-pager -o cat | grep -q "$1"
+}
+
+@test "a closed lid does not suspend the host under a guest; nor is it shut down if the policy says so" {
+	local before
+	guest_define one
+	guest_define two
+	policy one
+	policy two '[nosleep]' 'inhibit = shutdown'
+	guest_start one
+	guest_start two
+	held_for one
+	held_for two shutdown
+	lid_close
+	wait_for 30 logind_says 'Lid closed'
+	sleep 3
+	assert_equal "$(suspends_so_far)" 0
+	lid_open
+	run -1 runuser -u nobody -- systemctl --check-inhibitors=yes poweroff
+	assert_contains "$output" "guest two is running"
+	guest_destroy one
+	guest_destroy two
+	wait_for 20 nobody_holds
+	before=$(suspends_so_far)
+	lid_close
+	wait_for 30 has_slept "$before"
+	lid_open
+	wait_for 20 systemctl --quiet is-active multi-user.target
 	host_unchanged
 }
 
