@@ -97,7 +97,7 @@ vm_qemu() {
 	local image=$1 status=0
 	shift
 	qemu-system-x86_64 -name usher-lab -nodefaults -display none -no-reboot \
-		-machine q35,kernel-irqchip=split -accel tcg,thread=${LAB_TCG:-single} -cpu "$cpu" \
+		-machine q35,kernel-irqchip=split -accel tcg,thread="${LAB_TCG:-single}" -cpu "$cpu" \
 		-kernel "$image/vmlinuz" -initrd "$image/initrd" \
 		-append "${kernel_args[*]} ${LAB_APPEND-}" \
 		"$@" \
@@ -130,7 +130,7 @@ vm_start() {
 # vm_boot IMAGE_DIR NODES - Return: 0 it is ready for commands
 vm_boot() {
 	local image=$1 nodes=$2 args=()
-	rm -rf "$vm"/{pid,exec,serial.log,{command,monitor}.{in,out}}
+	rm -rf "$vm"/{pid,ready,exec,serial.log,{command,monitor}.{in,out}}
 	mkdir -p "$vm/exec"
 	mkfifo "$vm"/{command,monitor}.{in,out}
 	truncate -s 64M "$vm/nvme.img"
@@ -142,10 +142,7 @@ vm_boot() {
 }
 
 vm_wait_ready() {
-	local end=$((SECONDS + boot_deadline))
-	until vm_wait_line ready 5 >/dev/null; do
-		((SECONDS < end)) && vm_alive && ! vm_stalled || return 1
-	done
+	vm_wait_file "$vm/ready" "$boot_deadline"
 }
 
 # A CPU has stopped, and with it all that waits for RCU: the kernel says so long before a deadline
@@ -182,38 +179,31 @@ vm_last_words() {
 	echo "${words:-it said nothing} (whole: $vm/serial.log)"
 }
 
-# vm_wait_line PREFIX SECONDS - print the next line from the machine that begins so
-vm_wait_line() {
-	local prefix=$1 end=$((SECONDS + $2)) line fd
-	exec {fd}<>"$vm/command.out"
-	while ((SECONDS < end)) && vm_alive && ! vm_stalled; do
-		if read -r -t 1 -u "$fd" line && [[ $line == "$prefix"* ]]; then
-			exec {fd}>&-
-			printf '%s\n' "$line"
-			return 0
-		fi
+# vm_wait_file FILE SECONDS - until the machine has written it
+vm_wait_file() {
+	local end=$((SECONDS + $2))
+	until [[ -e $1 ]]; do
+		((SECONDS < end)) && vm_alive && ! vm_stalled || return 1
+		sleep 0.2
 	done
-	exec {fd}>&-
-	return 1
 }
 
 # vm_exec SECONDS COMMAND - run it in the machine, show its output as it comes
 # Return: the command's status; 124 when the time is over, 125 when the machine is gone or has hung
 vm_exec() {
-	local seconds=$1 name reply shown=0
+	local seconds=$1 name shown=0 status
 	name=$(printf '%(%H%M%S)T' -1)-$RANDOM
 	printf '%s\n' "$2" >"$vm/exec/$name.sh"
 	: >"$vm/exec/$name.log"
 	tail -n +1 -s 0.3 -f "$vm/exec/$name.log" &
 	shown=$!
 	echo "$name" >"$vm/command.in"
-	reply=$(vm_wait_line "done $name " "$seconds") || reply=''
+	status=$vm/exec/$name.status
+	vm_wait_file "$status" "$seconds" || true
 	sleep 0.5
 	kill "$shown"
 	wait "$shown" 2>/dev/null || true
-	if [[ -n $reply ]]; then
-		return "${reply##* }"
-	fi
+	[[ ! -e $status ]] || return "$(<"$status")"
 	vm_alive && ! vm_stalled && return 124
 	return 125
 }
