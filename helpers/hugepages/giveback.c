@@ -136,9 +136,9 @@ static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger)
 		if (ledger->pools[i].size_kib == done || !ledger->pools[i].owed)
 			continue;
 		done = ledger->pools[i].size_kib;
-		r = pools_read(ctx->rootfd, done, &payment.pools);
+		r = promises_load(ctx, ledger, NULL, &payment.promises);
 		if (r == 0)
-			r = promises_load(ctx, ledger, NULL, &payment.promises);
+			r = pools_read(ctx->rootfd, done, &payment.pools);
 		if (r == 0)
 			r = pay_size(&payment);
 	}

@@ -414,6 +414,9 @@ void promises_free(struct promises *promises);
  * promises_load() - what live guests still have to get
  * @except:	uuid of a guest that is left out, NULL
  *
+ * To be read before the pools: what a QEMU faults between the two is then counted twice. The other
+ * way round it is counted not at all, and another guest's page looks like one to spare.
+ *
  * Return: 0, -ENOMEM, else -errno of the registry
  */
 int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, const char *except,

@@ -1,7 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_giveback_test.c - the pool's exact old value, whoever ends first */
-/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say attr_read_all */
 #include "hugetlb.h"
+
+#include "lib/attr.h"
+
+/* A QEMU that faults its pages while another guest settles: just before its own smaps is read */
+static struct {
+	int pid; /* 0: none */
+	const char *uuid;
+	size_t node;
+	unsigned long long nr_pages;
+} meanwhile;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __real_attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len);
+int __wrap_attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+int __wrap_attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len)
+{
+	char smaps[32];
+
+	(void)snprintf(smaps, sizeof(smaps), "proc/%d/smaps", meanwhile.pid);
+	if (meanwhile.pid && strcmp(path, smaps) == 0) {
+		fault(meanwhile.node, meanwhile.nr_pages);
+		put_qemu(meanwhile.pid, meanwhile.uuid, meanwhile.nr_pages, meanwhile.nr_pages);
+		meanwhile.pid = 0;
+	}
+	return __real_attr_read_all(rootfd, path, max, ret, ret_len);
+}
 
 static void started(struct guest *guest)
 {
@@ -230,6 +258,34 @@ static void settling_does_not_take_the_pages_another_guest_was_promised(void **s
 	fault(0, 64);
 	started(&b);
 	assert_pool(0, 128, 0, 128);
+	assert_no_ledger();
+}
+
+/* One QEMU faults its pages under the eyes of settle; those of the third guest still lie ready */
+static void settling_takes_no_promised_page_while_another_qemu_faults_its_own(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 16");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 16");
+	guest_make(&c, UUID_C, "c", "started", "2048 0 16");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_int_equal(apply(&c), HELPER_DONE);
+	put_qemu(200, UUID_A, 16, 16);
+	fault(0, 16);
+	put_qemu(300, UUID_B, 0, 0);
+	meanwhile.pid = 300, meanwhile.uuid = UUID_B, meanwhile.nr_pages = 16;
+	started(&a);
+	assert_int_equal(meanwhile.pid, 0);
+	assert_int_equal(node2m(0)->free, 16);
+	put_qemu(400, UUID_C, 16, 16);
+	fault(0, 16);
+	started(&b);
+	started(&c);
+	assert_pool(0, 48, 0, 48);
 	assert_no_ledger();
 }
 
@@ -527,6 +583,7 @@ int main(void)
 		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
 		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),
 		kernel_test(settling_does_not_take_the_pages_another_guest_was_promised),
+		kernel_test(settling_takes_no_promised_page_while_another_qemu_faults_its_own),
 		kernel_test(what_could_not_be_paid_is_paid_by_the_next_that_ends),
 		kernel_test(pages_of_one_that_ended_are_taken_over_by_one_that_starts),
 		kernel_test(pages_the_admin_adds_meanwhile_stay),
