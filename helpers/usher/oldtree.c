@@ -122,7 +122,7 @@ static char *read_script(int rootfd, const char *path)
 	char *text = NULL;
 	size_t len;
 
-	return attr_read_all(rootfd, path, SCRIPT_MAX, &text, &len) < 0 ? NULL : text;
+	return attr_read_regular(rootfd, path, SCRIPT_MAX, &text, &len) < 0 ? NULL : text;
 }
 
 /* @path: whose phase counts */

@@ -109,6 +109,20 @@ static void who_ends_the_hosts_desktop_is_told(void **state)
 	assert_null(old.display_manager);
 }
 
+static void a_fifo_in_the_tree_is_not_waited_for(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_dir(tree, TREE "/prepare/begin");
+	assert_int_equal(mkfifoat(tree->rootfd, TREE "/prepare/begin/pipe", 0600), 0);
+	tree_file(tree, TREE "/prepare/begin/tv.sh", "source kvm.conf\n");
+	assert_int_equal(mkfifoat(tree->rootfd, "etc/libvirt/hooks/kvm.conf", 0600), 0);
+	(void)alarm(10);
+	(void)read_tree(tree);
+	(void)alarm(0);
+	assert_int_equal(old.paths.nr, 2);
+}
+
 static int teardown(void **state)
 {
 	oldtree_free(&old);
@@ -125,6 +139,7 @@ int main(void)
 		old_test(devices_are_read_from_the_scripts_and_from_the_variables_they_take),
 		old_test(the_monitors_inputs_are_read_by_phase),
 		old_test(who_ends_the_hosts_desktop_is_told),
+		old_test(a_fifo_in_the_tree_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
