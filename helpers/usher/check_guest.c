@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hookdir.h"
 #include "../../lib/step.h"
 #include "capture.h"
 #include "check.h"
@@ -403,8 +404,7 @@ static void check_scripts(struct check *check)
 	char path[PATH_MAX];
 	bool run = inidoc_has_section(&check->claim.doc, "scripts");
 
-	if (strchr(check->guest.name, '/') ||
-	    path_format(path, sizeof(path), "etc/libvirt/hooks/qemu.d/%s", check->guest.name) < 0 ||
+	if (hookdir_scripts(check->guest.name, path, sizeof(path)) < 0 ||
 	    attr_exists(check->rootfd, path) <= 0)
 		return;
 	if (!run)
@@ -413,8 +413,8 @@ static void check_scripts(struct check *check)
 		      "or "
 		      "remove them",
 		      path);
-	else if (attr_exists(check->rootfd, "etc/libvirt/hooks/qemu") > 0 &&
-		 attr_exists(check->rootfd, "etc/libvirt/hooks/qemu.d/usher") > 0)
+	else if (attr_exists(check->rootfd, HOOKDIR_HOOK) > 0 &&
+		 attr_exists(check->rootfd, HOOKDIR_SCRIPTS "/usher") > 0)
 		found(check, LEVEL_WARNING,
 		      "/%s may be run twice, by usher and by the hook beside it: remove that hook, "
 		      "or "

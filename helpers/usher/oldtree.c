@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hookdir.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/units.h"
 
@@ -19,7 +20,6 @@
  * file that holds most of them, kvm.conf, is read as well when a script names it.
  */
 
-#define SCRIPTS	   "etc/libvirt/hooks/qemu.d"
 #define VARIABLES  "etc/libvirt/hooks/kvm.conf"
 #define SCRIPT_MAX ((size_t)256 * 1024)
 #define BLANKS	   " \t;&|()\"'="
@@ -172,7 +172,7 @@ int oldtree_read(int rootfd, const char *guest, struct oldtree *ret)
 {
 	char path[PATH_MAX];
 
-	if (path_format(path, sizeof(path), SCRIPTS "/%s", guest) < 0)
+	if (hookdir_scripts(guest, path, sizeof(path)) < 0)
 		return 0;
 	return walk(rootfd, path, 0, ret);
 }

@@ -17,6 +17,18 @@ static void forget(void)
 	check.nr = 0;
 }
 
+static const struct check_row *find_row(const char *name)
+{
+	for (size_t i = 0; i < check_nr_host_rows; i++)
+		if (strcmp(check_host_rows[i].name, name) == 0)
+			return &check_host_rows[i];
+	for (size_t i = 0; i < check_nr_guest_rows; i++)
+		if (strcmp(check_guest_rows[i].name, name) == 0)
+			return &check_guest_rows[i];
+	fail_msg("there is no row %s", name);
+	abort();
+}
+
 /* One row's findings. Return: their number */
 static size_t row(const struct tree *tree, const char *name)
 {
@@ -24,15 +36,9 @@ static size_t row(const struct tree *tree, const char *name)
 	request = (struct request){ .root = tree->dir, .dir = "/usr/sbin" };
 	check.request = &request;
 	check.rootfd = tree->rootfd;
-	for (size_t i = 0; i < check_nr_host_rows; i++) {
-		if (strcmp(check_host_rows[i].name, name) != 0)
-			continue;
-		check.name = name;
-		check_host_rows[i].run(&check);
-		return check.nr;
-	}
-	fail_msg("there is no row %s", name);
-	return 0;
+	check.name = name;
+	find_row(name)->run(&check);
+	return check.nr;
 }
 
 static void assert_found(const struct tree *tree, const char *name, enum level level,
@@ -118,6 +124,21 @@ static void lockdown_and_old_cgroups_are_told(void **state)
 	assert_int_equal(row(tree, "partitions"), 0);
 }
 
+static void a_name_of_dots_has_no_scripts(void **state)
+{
+	const struct tree *tree = *state;
+	static char dots[] = "..", dot[] = ".", name[] = "win11";
+
+	tree_dir(tree, "etc/libvirt/hooks/qemu.d/win11");
+	check.guest.name = name;
+	assert_found(tree, "scripts", LEVEL_WARNING, "/etc/libvirt/hooks/qemu.d/win11 has scripts");
+	check.guest.name = dots;
+	assert_int_equal(row(tree, "scripts"), 0);
+	check.guest.name = dot;
+	assert_int_equal(row(tree, "scripts"), 0);
+	check.guest.name = NULL;
+}
+
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
 {
 	const struct check_row *rows[] = { check_host_rows, check_guest_rows };
@@ -158,6 +179,7 @@ int main(void)
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(lockdown_and_old_cgroups_are_told),
+		check_test(a_name_of_dots_has_no_scripts),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 

@@ -29,6 +29,17 @@ static void a_guest_without_scripts_has_no_section(void **state)
 	assert_int_equal(old.paths.nr, 0);
 }
 
+static void a_name_of_dots_leads_to_no_other_hooks(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "etc/libvirt/hooks/qemu", "");
+	tree_file(tree, TREE "/prepare/begin/tv.sh", "");
+	assert_int_equal(oldtree_read(tree->rootfd, "..", &old), 0);
+	assert_int_equal(oldtree_read(tree->rootfd, ".", &old), 0);
+	assert_int_equal(old.paths.nr, 0);
+}
+
 static void each_script_is_named_with_what_usher_does_too(void **state)
 {
 	const struct tree *tree = *state;
@@ -135,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		old_test(a_guest_without_scripts_has_no_section),
+		old_test(a_name_of_dots_leads_to_no_other_hooks),
 		old_test(each_script_is_named_with_what_usher_does_too),
 		old_test(devices_are_read_from_the_scripts_and_from_the_variables_they_take),
 		old_test(the_monitors_inputs_are_read_by_phase),
