@@ -414,7 +414,7 @@ static void check_scripts(struct check *check)
 		      "remove them",
 		      path);
 	else if (attr_exists(check->rootfd, HOOKDIR_HOOK) > 0 &&
-		 attr_exists(check->rootfd, HOOKDIR_SCRIPTS "/usher") > 0)
+		 attr_exists(check->rootfd, HOOKDIR_BESIDE) > 0)
 		found(check, LEVEL_WARNING,
 		      "/%s may be run twice, by usher and by the hook beside it: remove that hook, "
 		      "or "

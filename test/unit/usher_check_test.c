@@ -33,7 +33,7 @@ static const struct check_row *find_row(const char *name)
 static size_t row(const struct tree *tree, const char *name)
 {
 	forget();
-	request = (struct request){ .root = tree->dir, .dir = "/usr/sbin" };
+	request = (struct request){ .root = tree->dir, .dir = tree->dir };
 	check.request = &request;
 	check.rootfd = tree->rootfd;
 	check.name = name;
@@ -107,6 +107,30 @@ static void a_hook_that_leads_nowhere_is_told(void **state)
 	assert_int_equal(row(tree, "hook"), 0);
 }
 
+static void a_copy_of_the_hook_is_no_other_hook(void **state)
+{
+	const struct tree *tree = *state;
+	static const char *const hook = "etc/libvirt/hooks/qemu";
+	static const char copy[] = "\177ELF usher: this is libvirt's hook for QEMU guests; ...";
+
+	tree_file(tree, hook, copy);
+	assert_found(tree, "hook", LEVEL_ERROR, "cannot be executed");
+	assert_int_equal(fchmodat(tree->rootfd, hook, 0755, 0), 0);
+	assert_int_equal(row(tree, "hook"), 0);
+	tree_file(tree, "usher-hook", "another build");
+	assert_found(tree, "hook", LEVEL_WARNING, "is a copy of usher-hook, of another build");
+	assert_int_equal(unlinkat(tree->rootfd, "usher-hook", 0), 0);
+	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/etc/libvirt/hooks/qemu");
+	assert_found(tree, "hook", LEVEL_ERROR,
+		     "/etc/libvirt/hooks/qemu and /etc/libvirt/hooks/qemu.d/usher both are usher");
+	tree_file(tree, hook, "#!/bin/sh\n");
+	assert_found(tree, "hook", LEVEL_ERROR, "is another hook, and usher is not beside it");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu.d/usher", 0), 0);
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/my-usher", copy);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/my-usher", 0755, 0), 0);
+	assert_found(tree, "hook", LEVEL_WARNING, "is another hook, which libvirt runs first");
+}
+
 static void lockdown_and_old_cgroups_are_told(void **state)
 {
 	const struct tree *tree = *state;
@@ -178,6 +202,7 @@ int main(void)
 		check_test(selinux_confines_hooks_unless_told_otherwise),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
+		check_test(a_copy_of_the_hook_is_no_other_hook),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_name_of_dots_has_no_scripts),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
