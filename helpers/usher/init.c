@@ -19,8 +19,9 @@
  * What the hook would claim with an empty policy is written down as comments, and what ties
  * the policy to this guest and these devices ([guest] uuid, [vfio] expect) as keys: a renumbered
  * device is then noticed before it is taken. A tree of scripts in the way of VFIO-Tools goes on
- * working ([scripts] run = yes); those that do what usher does are named, and what they say of
- * devices, inputs of the monitor and the host's desktop stands beside the key it belongs to.
+ * working ([scripts] run = yes; a comment where another hook may run them); those that do what
+ * usher does are named, and what they say of devices, inputs of the monitor and the host's desktop
+ * stands beside the key it belongs to.
  */
 
 static bool is_claimed(const struct claim *claim, const char *name)

@@ -200,5 +200,11 @@ void oldtree_put(FILE *to, int rootfd, const struct oldtree *tree)
 	(void)fputs("\n[scripts]\n", to);
 	for (size_t i = 0; i < tree->paths.nr; i++)
 		put_script(to, rootfd, tree->paths.names[i]);
+	/* The collections that such trees come from have a hook of their own that runs them */
+	if (hookdir_is_usher(rootfd, HOOKDIR_HOOK) == 0)
+		(void)fputs("# /" HOOKDIR_HOOK
+			    " is another hook, and may run them itself: with yes "
+			    "they would run twice\n#",
+			    to);
 	(void)fputs("run = yes\n", to);
 }

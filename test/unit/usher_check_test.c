@@ -148,7 +148,7 @@ static void lockdown_and_old_cgroups_are_told(void **state)
 	assert_int_equal(row(tree, "partitions"), 0);
 }
 
-static void a_name_of_dots_has_no_scripts(void **state)
+static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 {
 	const struct tree *tree = *state;
 	static char dots[] = "..", dot[] = ".", name[] = "win11";
@@ -156,6 +156,9 @@ static void a_name_of_dots_has_no_scripts(void **state)
 	tree_dir(tree, "etc/libvirt/hooks/qemu.d/win11");
 	check.guest.name = name;
 	assert_found(tree, "scripts", LEVEL_WARNING, "/etc/libvirt/hooks/qemu.d/win11 has scripts");
+	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/sh\n");
+	assert_found(tree, "scripts", LEVEL_NOTE, "which /etc/libvirt/hooks/qemu is left to run");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu", 0), 0);
 	check.guest.name = dots;
 	assert_int_equal(row(tree, "scripts"), 0);
 	check.guest.name = dot;
@@ -204,7 +207,7 @@ int main(void)
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(a_copy_of_the_hook_is_no_other_hook),
 		check_test(lockdown_and_old_cgroups_are_told),
-		check_test(a_name_of_dots_has_no_scripts),
+		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 

@@ -55,6 +55,21 @@ static void each_script_is_named_with_what_usher_does_too(void **state)
 	assert_null(old.display_manager);
 }
 
+static void scripts_that_another_hook_may_run_are_not_run_a_second_time(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, TREE "/prepare/begin/tv.sh", "curl http://tv/on\n");
+	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/bash\n");
+	assert_string_equal(read_tree(tree),
+			    "\n[scripts]\n# /" TREE "/prepare/begin/tv.sh\n"
+			    "# /etc/libvirt/hooks/qemu is another hook, and may run them itself: "
+			    "with yes they would run twice\n#run = yes\n");
+	tree_file(tree, "etc/libvirt/hooks/qemu",
+		  "\177ELF usher: this is libvirt's hook for QEMU guests; ...");
+	assert_non_null(strstr(read_tree(tree), "tv.sh\nrun = yes\n"));
+}
+
 static void devices_are_read_from_the_scripts_and_from_the_variables_they_take(void **state)
 {
 	const struct tree *tree = *state;
@@ -148,6 +163,7 @@ int main(void)
 		old_test(a_guest_without_scripts_has_no_section),
 		old_test(a_name_of_dots_leads_to_no_other_hooks),
 		old_test(each_script_is_named_with_what_usher_does_too),
+		old_test(scripts_that_another_hook_may_run_are_not_run_a_second_time),
 		old_test(devices_are_read_from_the_scripts_and_from_the_variables_they_take),
 		old_test(the_monitors_inputs_are_read_by_phase),
 		old_test(who_ends_the_hosts_desktop_is_told),
