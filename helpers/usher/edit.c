@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/edit.c - usher edit: as visudo, refuses to install what does not parse */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,12 +39,28 @@ static char **command_line(const struct strlist *words, char *file)
 	return argv;
 }
 
+/* ^C on the terminal is the editor's own */
+static int wait_for(pid_t pid, int *ret_status)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction old_int, old_quit;
+	int r = 0;
+
+	(void)sigaction(SIGINT, &ignore, &old_int);
+	(void)sigaction(SIGQUIT, &ignore, &old_quit);
+	while (r == 0 && waitpid(pid, ret_status, 0) < 0)
+		r = errno == EINTR ? 0 : -errno;
+	(void)sigaction(SIGINT, &old_int, NULL);
+	(void)sigaction(SIGQUIT, &old_quit, NULL);
+	return r;
+}
+
 /* Return: 0 it ended well, -ECANCELED it did not, else -errno */
 static int run_editor(char *file)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char **argv = NULL;
-	int r = editor(&words), status;
+	int r = editor(&words), status = 0;
 	pid_t pid;
 
 	if (r == 0 && words.nr > 0)
@@ -54,12 +71,13 @@ static int run_editor(char *file)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		(void)signal(SIGPIPE, SIG_DFL);
 		(void)execvp(argv[0], argv);
 		_exit(127);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
+	r = wait_for(pid, &status);
+	if (r < 0)
+		return r;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
 }
 

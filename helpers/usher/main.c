@@ -9,6 +9,7 @@
 
 #include "../../lib/self.h"
 #include "../../lib/spawn.h"
+#include "leftover.h"
 #include "usher.h"
 
 static const struct command *const commands[] = {
@@ -132,6 +133,7 @@ int main(int argc, char **argv)
 	int r;
 
 	(void)spawn_fill_std();
+	leftover_init();
 	(void)umask(077);
 	r = parse(argc, argv, &request, &bits);
 	if (r >= 0)
