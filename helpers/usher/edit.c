@@ -132,7 +132,7 @@ static int edit(const struct request *request, struct draft *draft)
 
 static int run(const struct request *request)
 {
-	_cleanup_draft_ struct draft draft = { .dirfd = -1 };
+	_cleanup_draft_ struct draft draft = DRAFT_INIT;
 	_cleanup_close_ int fd = draft_open(request, request->guest, &draft);
 
 	if (fd < 0 || copy_old(&draft, fd) < 0)

@@ -206,7 +206,7 @@ static bool may_overwrite(const struct request *request, const struct draft *dra
 static int write_policy(const struct request *request, const struct guest *guest,
 			const struct claim *claim)
 {
-	_cleanup_draft_ struct draft draft = { .dirfd = -1 };
+	_cleanup_draft_ struct draft draft = DRAFT_INIT;
 	int fd = draft_open(request, guest->name, &draft);
 	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
 	int r;

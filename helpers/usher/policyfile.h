@@ -10,18 +10,27 @@
 /* A new text beside the file that it may replace */
 struct draft {
 	int dirfd;		 /* etc/usher/conf.d */
+	int lockfd;		 /* who has it may write the guest's policy; -1: we may not */
 	char name[NAME_MAX + 1]; /* GUEST.ini */
-	char tmp[NAME_MAX + 1];	 /* "" when there is none */
-	char path[PATH_MAX];	 /* of tmp, for programs */
-	char real[PATH_MAX];	 /* of name, for messages */
+	char lock[NAME_MAX + 1];
+	char tmp[NAME_MAX + 1]; /* "" when there is none */
+	char path[PATH_MAX];	/* of tmp, for programs */
+	char real[PATH_MAX];	/* of name, for messages */
 };
 
-/** draft_close() - a draft that was not installed is removed */
+#define DRAFT_INIT                                                                                 \
+	{                                                                                          \
+		.dirfd = -1, .lockfd = -1                                                          \
+	}
+
+/** draft_close() - a draft that was not installed is removed, as when a signal ends the program */
 void draft_close(struct draft *draft);
 #define _cleanup_draft_ _cleanup_(draft_close)
 
 /**
  * draft_open() - conf.d is made when missing
+ *
+ * There is one draft of a guest's policy at a time. One that a killed program has left is replaced.
  *
  * Return: the draft's fd, open for writing; else -errno (said)
  */

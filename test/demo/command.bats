@@ -189,6 +189,34 @@ claim_from_plan() {
 	has "nothing has changed"
 }
 
+# editor_of - what it reads is a script to edit with; the draft is "$1"
+editor_of() {
+	export root EDITOR=$BATS_TEST_TMPDIR/editor
+	{ echo '#!/bin/bash' && cat; } >"$EDITOR"
+	chmod +x "$EDITOR"
+}
+
+@test "one policy is edited by one at a time, and ^C is the editor's own" {
+	local conf_d=$root/etc/usher/conf.d
+	editor_of <<-'END'
+		EDITOR='sed -i s/dp1/dp2/' "$BUILD_DIR/usher" --root "$root" edit win11 2>"$0.second"
+		kill -INT "$PPID"
+		echo '[seat]' >>"$1"
+	END
+	run -0 usher edit win11
+	grep -qF "$conf_d/win11.ini is being written by another usher edit or init: end that first" \
+		"$EDITOR.second"
+	{ cat test/trees/win11.ini && echo '[seat]'; } | diff - "$conf_d/win11.ini"
+	[[ $(ls -A "$conf_d") == win11.ini ]]
+	# Killed in the middle of it
+	editor_of <<-'END'
+		kill -KILL "$PPID"
+	END
+	run -137 usher edit win11
+	EDITOR=true run -0 usher edit win11
+	[[ $(ls -A "$conf_d") == win11.ini ]]
+}
+
 @test "wrong command lines are 64, and say what is right" {
 	run -64 usher
 	run -64 usher nonsense
