@@ -81,27 +81,36 @@ static int run_editor(char *file)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
 }
 
-static int copy_old(const struct draft *draft, int fd)
+static int copy_old(const struct request *request, const struct draft *draft, int fd)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = draft_old(draft, &text);
 	size_t len;
 
 	if (r < 0) {
-		usher_say("cannot read %s: %s", draft->real, strerror(-r));
+		draft_say_old(request, request->guest, draft, r);
 		return r;
 	}
 	len = strlen(text);
 	return write(fd, text, len) == (ssize_t)len ? r : -EIO;
 }
 
+/* An empty draft in the place of no file is no change: an empty file would be a policy */
 static bool is_changed(const struct draft *draft)
 {
 	_cleanup_free_ char *old = NULL, *new = NULL;
 	struct draft self = *draft;
 
 	memcpy(self.name, draft->tmp, sizeof(self.name));
-	return draft_old(draft, &old) <= 0 || draft_old(&self, &new) < 0 || strcmp(old, new) != 0;
+	return draft_old(draft, &old) < 0 || draft_old(&self, &new) < 0 || strcmp(old, new) != 0;
+}
+
+static void say_unchanged(const struct draft *draft)
+{
+	bool exists = faccessat(draft->dirfd, draft->name, F_OK, 0) == 0;
+
+	(void)printf("%s: nothing has changed%s\n", draft->real,
+		     exists ? "" : ", and there is no such policy");
 }
 
 static int edit(const struct request *request, struct draft *draft)
@@ -123,11 +132,10 @@ static int edit(const struct request *request, struct draft *draft)
 			return r;
 		}
 	}
-	if (!is_changed(draft)) {
-		(void)printf("%s: nothing has changed\n", draft->real);
-		return 0;
-	}
-	return draft_install(draft);
+	if (is_changed(draft))
+		return draft_install(draft);
+	say_unchanged(draft);
+	return 0;
 }
 
 static int run(const struct request *request)
@@ -135,7 +143,7 @@ static int run(const struct request *request)
 	_cleanup_draft_ struct draft draft = DRAFT_INIT;
 	_cleanup_close_ int fd = draft_open(request, request->guest, &draft);
 
-	if (fd < 0 || copy_old(&draft, fd) < 0)
+	if (fd < 0 || copy_old(request, &draft, fd) < 0)
 		return 1;
 	return edit(request, &draft) < 0;
 }

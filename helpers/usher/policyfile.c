@@ -132,12 +132,10 @@ static void say_wrong(const struct draft *draft, const char *text)
 		(void)fputs(text, stderr);
 }
 
-int draft_check(const struct request *request, const char *guest, const struct draft *draft)
+/* @argv: the hook's name is put first. Return: 0, else -errno (said) */
+static int ask_hook(const struct request *request, const char **argv, struct capture *ret)
 {
-	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_free_ char *hook = NULL;
-	const char *argv[] = { NULL, "--check", "--root",  request->root, "--policy", draft->path,
-			       "--", guest,	"prepare", "begin",	  "-",	      NULL };
 	int r;
 
 	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {
@@ -145,15 +143,39 @@ int draft_check(const struct request *request, const char *guest, const struct d
 		return -ENOMEM;
 	}
 	argv[0] = hook;
-	r = capture_run(argv, -1, CHECK_MS, &capture);
-	if (r < 0) {
+	r = capture_run(argv, -1, CHECK_MS, ret);
+	if (r < 0)
 		usher_say("cannot run %s: %s: reinstall usher", hook, strerror(-r));
+	return r;
+}
+
+int draft_check(const struct request *request, const char *guest, const struct draft *draft)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	const char *argv[] = { NULL, "--check", "--root",  request->root, "--policy", draft->path,
+			       "--", guest,	"prepare", "begin",	  "-",	      NULL };
+	int r = ask_hook(request, argv, &capture);
+
+	if (r < 0 || capture.status == 0)
 		return r;
-	}
-	if (capture.status == 0)
-		return 0;
 	say_wrong(draft, capture.err);
 	return -EBADMSG;
+}
+
+void draft_say_old(const struct request *request, const char *guest, const struct draft *draft,
+		   int error)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	const char *argv[] = { NULL,  "--check", "--root", request->root, "--",
+			       guest, "prepare", "begin",  "-",		  NULL };
+
+	/* Who else may write it is the hook's to judge */
+	if (error == -EPERM && ask_hook(request, argv, &capture) == 0 && capture.status)
+		(void)fputs(capture.err, stderr);
+	else
+		usher_say("cannot read %s: %s", draft->real,
+			  error == -ELOOP ? "it is a symbolic link: edit what it leads to"
+					  : strerror(-error));
 }
 
 int draft_install(struct draft *draft)

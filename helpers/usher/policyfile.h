@@ -39,6 +39,10 @@ int draft_open(const struct request *request, const char *guest, struct draft *r
 /** draft_old() - the file as it is, "" when there is none. Return: 1 there is one, 0 none, -errno */
 int draft_old(const struct draft *draft, char **ret) _must_check_;
 
+/** draft_say_old() - why draft_old() could not read it, with the cure that a start would name */
+void draft_say_old(const struct request *request, const char *guest, const struct draft *draft,
+		   int error);
+
 /**
  * draft_check() - does it parse; what is wrong is said with the real file's name
  *

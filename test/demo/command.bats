@@ -217,6 +217,20 @@ editor_of() {
 	[[ $(ls -A "$conf_d") == win11.ini ]]
 }
 
+@test "edit makes no policy of a typing error, and says who else may write one" {
+	local conf_d=$root/etc/usher/conf.d
+	EDITOR=true run -0 usher edit typo
+	has "$conf_d/typo.ini: nothing has changed, and there is no such policy"
+	[[ ! -e $conf_d/typo.ini ]]
+	chmod g+w "$conf_d/win11.ini"
+	EDITOR='sed -i s/dp1/dp2/' run -1 usher edit win11
+	[[ $output == "usher: win11: /etc/usher/conf.d/win11.ini: group or others may write it: chmod go-w /etc/usher/conf.d/win11.ini" ]]
+	mv "$conf_d/win11.ini" "$conf_d/other.ini"
+	ln -s other.ini "$conf_d/win11.ini"
+	EDITOR=true run -1 usher edit win11
+	has "cannot read $conf_d/win11.ini: it is a symbolic link: edit what it leads to"
+}
+
 @test "wrong command lines are 64, and say what is right" {
 	run -64 usher
 	run -64 usher nonsense
