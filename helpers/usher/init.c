@@ -247,6 +247,7 @@ const struct command command_init = {
 	.args = "[--force] [--xml FILE] GUEST",
 	.help = "write a policy from its XML and this host",
 	.options = OPTION_XML | OPTION_FORCE,
+	.guest = true,
 	.max_args = 1,
 	.run = run,
 };

@@ -109,18 +109,44 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-/* Return: 0, USHER_USAGE (said) */
-static int fits(const struct command *command, unsigned int nr_args, unsigned int bits)
+/* Return: the first option of the table that is in @bits, NULL when there is none */
+static const char *option_in(unsigned int bits)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		if (!(options[i].bit & bits & ~command->options))
-			continue;
-		usher_say("%s takes no --%s: see usher --help", command->name, options[i].name);
-		return USHER_USAGE;
-	}
-	if (nr_args >= command->min_args && nr_args <= command->max_args)
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].bit & bits)
+			return options[i].name;
+	return NULL;
+}
+
+/* Return: 0, USHER_USAGE (said) */
+static int options_fit(const struct command *command, unsigned int bits)
+{
+	const char *wrong = option_in(bits & ~command->options);
+	const char *alone = option_in(bits & command->alone);
+	const char *other = option_in(bits & ~command->alone);
+
+	if (wrong)
+		usher_say("%s takes no --%s: see usher --help", command->name, wrong);
+	else if (alone && other)
+		usher_say("%s takes --%s or --%s, not both", command->name, alone, other);
+	else
 		return 0;
-	usher_say("it is: usher %s %s", command->name, command->args);
+	return USHER_USAGE;
+}
+
+/* Return: 0, USHER_USAGE (said) */
+static int args_fit(const struct command *command, unsigned int nr_args, unsigned int bits)
+{
+	bool guest = nr_args > 0 || bits & OPTION_XML;
+	const char *of_guest = option_in(bits & command->of_guest);
+
+	if (nr_args < command->min_args || nr_args > command->max_args ||
+	    (command->guest && !guest))
+		usher_say("it is: usher %s %s", command->name, command->args);
+	else if (of_guest && !guest)
+		usher_say("%s --%s wants a GUEST, or --xml FILE", command->name, of_guest);
+	else
+		return 0;
 	return USHER_USAGE;
 }
 
@@ -141,7 +167,8 @@ int main(int argc, char **argv)
 	if (optind >= argc)
 		return usage(stderr);
 	command = find(argv[optind]);
-	if (!command || fits(command, (unsigned int)(argc - optind - 1), bits) != 0)
+	if (!command || options_fit(command, bits) != 0 ||
+	    args_fit(command, (unsigned int)(argc - optind - 1), bits) != 0)
 		return USHER_USAGE;
 	request.guest = argv[optind + 1];
 	request.phase = request.guest ? argv[optind + 2] : NULL;

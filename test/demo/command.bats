@@ -240,6 +240,21 @@ editor_of() {
 	has "it is: usher edit GUEST"
 	run -64 usher log
 	run -64 usher status a b
+	run -64 usher init --force
+	has "it is: usher init [--force] [--xml FILE] GUEST"
+	run -64 usher plan --json
+	has "it is: usher plan [--json] [--xml FILE] [--policy FILE] GUEST [PHASE]"
+}
+
+@test "options that would be passed over are 64, too" {
+	run -64 usher check --policy /nonexistent
+	has "check --policy wants a GUEST, or --xml FILE"
+	run -64 usher groups --save "$BATS_TEST_TMPDIR/saved.xml" --xml "$BATS_TEST_TMPDIR/other.xml"
+	has "groups takes --save or --xml, not both"
+	run -64 usher groups --json --save "$BATS_TEST_TMPDIR/saved.xml"
+	has "groups takes --save or --json, not both"
+	[[ ! -e $BATS_TEST_TMPDIR/saved.xml ]]
+	run -0 usher groups --save "$BATS_TEST_TMPDIR/saved.xml"
 }
 
 @test "with pin = auto the plan of a guest without pins has the cores that would be chosen" {
