@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/main.c - usher: the admin's command */
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stddef.h>
@@ -150,18 +151,15 @@ static int args_fit(const struct command *command, unsigned int nr_args, unsigne
 	return USHER_USAGE;
 }
 
-int main(int argc, char **argv)
+/* Return: the exit code */
+static int run(int argc, char **argv)
 {
 	struct request request = { .root = "/" };
 	const struct command *command;
 	unsigned int bits = 0;
 	char dir[PATH_MAX];
-	int r;
+	int r = parse(argc, argv, &request, &bits);
 
-	(void)spawn_fill_std();
-	leftover_init();
-	(void)umask(077);
-	r = parse(argc, argv, &request, &bits);
 	if (r >= 0)
 		return r;
 	if (optind >= argc)
@@ -179,4 +177,31 @@ int main(int argc, char **argv)
 	}
 	request.dir = dir;
 	return command->run(&request);
+}
+
+/* No command looks by itself whether its output arrives. A reader that has had enough is no news */
+static int close_output(void)
+{
+	bool failed = ferror(stdout) != 0;
+	int error;
+
+	errno = 0;
+	failed |= fclose(stdout) != 0;
+	error = errno ?: EIO;
+	if (failed && error != EPIPE)
+		usher_say("cannot write its output: %s: what was printed is not whole",
+			  strerror(error));
+	return failed ? USHER_OUTPUT : 0;
+}
+
+int main(int argc, char **argv)
+{
+	int status, output;
+
+	(void)spawn_fill_std();
+	leftover_init();
+	(void)umask(077);
+	status = run(argc, argv);
+	output = close_output();
+	return status ?: output;
 }

@@ -39,7 +39,9 @@ struct command {
 	int (*run)(const struct request *request); /* Return: the exit code */
 };
 
-#define USHER_USAGE 64
+/* As sysexits.h has them */
+#define USHER_USAGE  64
+#define USHER_OUTPUT 74
 
 extern const struct command command_check;
 extern const struct command command_edit;

@@ -257,6 +257,33 @@ editor_of() {
 	run -0 usher groups --save "$BATS_TEST_TMPDIR/saved.xml"
 }
 
+into_full() {
+	usher "$@" >/dev/full
+}
+
+into_closed_pipe() {
+	(
+		exec 4> >(:)
+		wait "$!"
+		usher "$@" >&4
+	)
+}
+
+@test "output that does not arrive is no success" {
+	local command
+	for command in --help status groups 'status --json' "plan --json --xml $xml --policy /dev/null"; do
+		# shellcheck disable=SC2086 # the words of a command line
+		run -74 into_full $command
+		[[ $output == "usher: cannot write its output: No space left on device"* ]]
+	done
+	# What was found is told by the status all the same
+	run -2 into_full check --json --xml "$xml"
+	has "usher: cannot write its output: No space left on device"
+	# As a reader that has had enough, which needs no telling
+	run -74 into_closed_pipe plan --xml "$xml" --policy /dev/null
+	[[ -z $output ]]
+}
+
 @test "with pin = auto the plan of a guest without pins has the cores that would be chosen" {
 	sed -i '/<cputune>/,/<\/cputune>/d' "$xml"
 	printf '[cpuset]\npin = auto\n' >"$BATS_TEST_TMPDIR/draft.ini"
