@@ -16,7 +16,8 @@ usage: ./install.sh VERB
   demo [--break N]  play a guest's whole life on a sample host and show what changes and comes
                     back; needs no special hardware and changes nothing on this host.
                     --break N: the N-th write to the host fails
-  check             run every test there is (lint, unit tests, fuzzers, the lab's machines)
+  check             run the tests: lint, unit tests, fuzzers, and of the lab's scenarios those that
+                    fit the time there is; make lab-all runs all of them
   install           build and install; DESTDIR, prefix, sysconfdir as usual,
                     BUILD_DIR=DIR for programs that are built already
   uninstall         take off what install put there, and nothing else
