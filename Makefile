@@ -263,7 +263,7 @@ bench-isolation:
 demo:
 	./install.sh demo
 
-# --- All tests, as the README has it: ./install.sh check -------------------------------------------
+# --- Every kind of test, as the README has it: ./install.sh check ----------------------------------
 .PHONY: test
 test:
 	test/all $(O)

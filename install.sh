@@ -16,7 +16,8 @@ usage: ./install.sh VERB
   demo [--break N]  play a guest's whole life on a sample host and show what changes and comes
                     back; needs no special hardware and changes nothing on this host.
                     --break N: the N-th write to the host fails
-  check             run every test there is (lint, unit tests, fuzzers, the lab's machines)
+  check             run the tests: lint, unit tests, fuzzers, and of the lab's scenarios those that
+                    fit the time there is; make lab-all runs all of them
   install           build and install; DESTDIR, prefix, sysconfdir as usual,
                     BUILD_DIR=DIR for programs that are built already
   uninstall         take off what install put there, and nothing else
@@ -225,10 +226,20 @@ there_is() {
 	[[ -e $DESTDIR$1 || -L $DESTDIR$1 ]]
 }
 
+# is_copy PATH - the program itself in the hook's place, of whatever version: lib/hookdir.h has its mark.
+# What a link leads to in a package being made is not known here
+is_copy() {
+	local path=$DESTDIR$1
+	[[ -f $path ]] && { is_live || [[ ! -L $path ]]; } || return 1
+	cmp -s -n 4 -- "$path" - <<<$'\177ELF' &&
+		grep -qaF -- "usher: this is libvirt's hook for QEMU guests;" "$path"
+}
+
 # Nobody's file is replaced, unless it is what would come there anyway
 check_place() {
 	local kind=$1 path=$2 what=$3
 	there_is "$path" && [[ -z $(recorded "$path") ]] || return 0
+	[[ $kind != l ]] || ! is_copy "$path" || return 0
 	is_ours "$kind" "$path" "$what" ||
 		die "$DESTDIR$path is there already and not from install.sh: move it away;" \
 			"nothing has been installed"
@@ -411,6 +422,11 @@ find_hook_place() {
 	read -r kind what <<<"$(recorded "$hook")"
 	[[ $(readlink -- "$DESTDIR$hook") != "$sbindir/usher-hook" ]] || return 0
 	! is_ours "${kind:-none}" "$hook" "$what" || return 0
+	if is_copy "$hook"; then
+		say "$hook is a copy of usher-hook: it becomes a link to $sbindir/usher-hook," \
+			"so that both are of one version"
+		return
+	fi
 	read -r major minor <<<"$(libvirt_version)" || true
 	if [[ -n $major ]] && ((major < 6 || (major == 6 && minor < 5))); then
 		die "$hook is another hook, and libvirt $major.$minor reads no qemu.d beside it:" \
@@ -419,6 +435,18 @@ find_hook_place() {
 	hook=$hooksdir/qemu.d/usher
 	say "$hooksdir/qemu is another hook and stays: usher becomes $hook," \
 		"which libvirt runs after it"
+}
+
+# A copy of the program in another place would do every step a second time
+check_copies() {
+	local path
+	for path in "$DESTDIR$hooksdir"/qemu.d/*; do
+		path=${path#"$DESTDIR"}
+		[[ -x $DESTDIR$path && ! -L $DESTDIR$path && $path != "$hook" ]] || continue
+		! is_copy "$path" ||
+			die "$DESTDIR$path is a copy of usher-hook, and every step would run twice:" \
+				"move it away; nothing has been installed"
+	done
 }
 
 put_completion() {
@@ -503,6 +531,7 @@ do_install() {
 	check_programs
 	read_manifest
 	find_hook_place
+	check_copies
 	trap finish EXIT
 	checking=yes
 	put_all

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../lib/cleanup.h"
+#include "../lib/hookdir.h"
 
 #define LIBVIRT_ARGC 5
 
@@ -94,7 +95,8 @@ int event_parse(int argc, char **argv, struct event *ret)
 
 const char *event_usage(void)
 {
-	return "usher: this is libvirt's hook for QEMU guests; people want usher(8); by hand:\n"
-	       "usher-hook [--root DIR] [--helpers DIR] [--plan | --check] [--xml FILE]\n"
-	       "\t[--policy FILE] GUEST OPERATION SUBOPERATION EXTRA\n";
+	return HOOKDIR_MARK
+		"; people want usher(8); by hand:\n"
+		"usher-hook [--root DIR] [--helpers DIR] [--plan | --check] [--xml FILE]\n"
+		"\t[--policy FILE] GUEST OPERATION SUBOPERATION EXTRA\n";
 }

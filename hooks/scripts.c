@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "../lib/attr.h"
+#include "../lib/hookdir.h"
 #include "../lib/log.h"
 #include "../lib/spawn.h"
 #include "../lib/text.h"
@@ -191,18 +192,18 @@ int scripts_run(const struct host *host, const struct claim *claim, const char *
 			   .operation = operation,
 			   .suboperation = suboperation,
 			   .extra = extra };
-	char folder[PATH_MAX];
+	char dir[PATH_MAX], folder[PATH_MAX];
 	int r;
 
 	*ret_why = NULL;
-	if (!scripts_wanted(claim) || strchr(claim->guest, '/') ||
-	    strcmp(claim->guest, "..") == 0 || strcmp(claim->guest, ".") == 0)
+	if (!scripts_wanted(claim))
 		return 0;
-	r = path_format(folder, sizeof(folder), SCRIPTS_DIR "/%s/%s/%s", claim->guest, operation,
-			suboperation);
+	r = hookdir_scripts(claim->guest, dir, sizeof(dir));
+	if (r == 0)
+		r = path_format(folder, sizeof(folder), "%s/%s/%s", dir, operation, suboperation);
 	if (r == 0)
 		r = run_folder(&run, folder, stop);
-	if (r == -ENAMETOOLONG)
+	if (r == -EINVAL || r == -ENAMETOOLONG)
 		r = 0;
 	*ret_why = run.why;
 	return r;

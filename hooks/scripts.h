@@ -16,8 +16,6 @@
  * goes to the log. Around them usher's own steps are the outer ones: applied before, undone after.
  */
 
-#define SCRIPTS_DIR "etc/libvirt/hooks/qemu.d"
-
 /** scripts_wanted() - does the claim say so */
 bool scripts_wanted(const struct claim *claim);
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "attr.h"
@@ -174,6 +175,18 @@ int attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *
 	_cleanup_close_ int fd = attr_open(rootfd, path, O_RDONLY);
 
 	return fd < 0 ? fd : read_all_fd(fd, max, ret, ret_len);
+}
+
+int attr_read_regular(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, path, O_RDONLY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? read_all_fd(fd, max, ret, ret_len) : -EINVAL;
 }
 
 int attr_write(int rootfd, const char *path, const char *val)

@@ -60,6 +60,16 @@ int attr_read_all(int rootfd, const char *path, size_t max, char **ret, size_t *
 	_must_check_;
 
 /**
+ * attr_read_regular() - as attr_read_all(), of a file that anybody may have put there
+ *
+ * Never waits for anybody: a FIFO would have to be written to.
+ *
+ * Return: 0, -EINVAL when it is no regular file, else as attr_read_all()
+ */
+int attr_read_regular(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len)
+	_must_check_;
+
+/**
  * attr_write() - store one value in one kernel attribute
  * @rootfd:	from root_open()
  * @path:	relative to that root, "sys/bus/pci/drivers_probe"

@@ -67,6 +67,7 @@ __attribute__((noreturn)) static void child(const char *const *argv, int in, int
 	static char locale[] = "LC_ALL=C";
 	char *const env[] = { locale, NULL };
 
+	(void)signal(SIGPIPE, SIG_DFL);
 	if (in < 0)
 		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||

@@ -264,6 +264,7 @@ const struct command command_check = {
 	.args = "[--json] [--xml FILE] [--policy FILE] [GUEST]",
 	.help = "what would make a start fail or run badly, and the cure",
 	.options = OPTION_JSON | OPTION_XML | OPTION_POLICY,
+	.of_guest = OPTION_POLICY,
 	.max_args = 1,
 	.run = run,
 };

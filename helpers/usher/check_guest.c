@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hookdir.h"
 #include "../../lib/step.h"
 #include "capture.h"
 #include "check.h"
@@ -400,25 +401,28 @@ static void check_autostart(struct check *check)
 
 static void check_scripts(struct check *check)
 {
-	char path[PATH_MAX];
 	bool run = inidoc_has_section(&check->claim.doc, "scripts");
+	bool other = hookdir_is_usher(check->rootfd, HOOKDIR_HOOK) == 0;
+	char path[PATH_MAX];
 
-	if (strchr(check->guest.name, '/') ||
-	    path_format(path, sizeof(path), "etc/libvirt/hooks/qemu.d/%s", check->guest.name) < 0 ||
-	    attr_exists(check->rootfd, path) <= 0)
+	if (hookdir_scripts(check->guest.name, path, sizeof(path)) < 0 ||
+	    attr_exists(check->rootfd, path) <= 0 || (run && !other))
 		return;
-	if (!run)
-		found(check, LEVEL_WARNING,
-		      "/%s has scripts that nobody runs: set run = yes in [scripts] of the policy, "
-		      "or "
-		      "remove them",
-		      path);
-	else if (attr_exists(check->rootfd, "etc/libvirt/hooks/qemu") > 0 &&
-		 attr_exists(check->rootfd, "etc/libvirt/hooks/qemu.d/usher") > 0)
+	if (run)
 		found(check, LEVEL_WARNING,
 		      "/%s may be run twice, by usher and by the hook beside it: remove that hook, "
-		      "or "
-		      "run = yes",
+		      "or run = yes",
+		      path);
+	else if (other)
+		found(check, LEVEL_NOTE,
+		      "/%s has scripts, which /" HOOKDIR_HOOK
+		      " is left to run: if it does not, set "
+		      "run = yes in [scripts] of the policy",
+		      path);
+	else
+		found(check, LEVEL_WARNING,
+		      "/%s has scripts that nobody runs: set run = yes in [scripts] of the policy, "
+		      "or remove them",
 		      path);
 }
 

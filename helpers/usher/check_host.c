@@ -10,15 +10,13 @@
 #include <systemd/sd-journal.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hookdir.h"
 #include "../../lib/process.h"
 #include "../../lib/step.h"
 #include "../../lib/units.h"
 #include "check.h"
 
-#define HOOK	  "etc/libvirt/hooks/qemu"
-#define HOOK_D	  "etc/libvirt/hooks/qemu.d"
-#define HOOK_D_US HOOK_D "/usher"
-#define PROGRAM	  "usher-hook"
+#define HOOK HOOKDIR_HOOK
 /* A process's start is known by the boot's time and ticks since: each rounded to seconds */
 #define CLOCK_SLACK 2
 
@@ -72,60 +70,52 @@ static void check_iommu(struct check *check)
 
 /* --- the hook --------------------------------------------------------------------------------------- */
 
-/* Return: 1 it leads to usher-hook, 0 it is something else, -ENOENT there is none */
-static int is_ours(int rootfd, const char *path)
-{
-	char target[NAME_MAX + 1];
-	int r = attr_link(rootfd, path, target, sizeof(target));
-
-	if (r >= 0)
-		return strcmp(target, PROGRAM) == 0;
-	r = attr_exists(rootfd, path);
-	return r > 0 ? 0 : -ENOENT;
-}
-
-static bool can_run(int rootfd, const char *path)
-{
-	_cleanup_close_ int fd = attr_open(rootfd, path, O_PATH);
-	struct stat st;
-
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
-}
-
 static void check_file(struct check *check, const char *path)
 {
 	if (attr_exists(check->rootfd, path) <= 0)
 		found(check, LEVEL_ERROR,
 		      "/%s leads to nothing: guests start without usher: reinstall usher", path);
-	else if (!can_run(check->rootfd, path))
+	else if (!hookdir_can_run(check->rootfd, path))
 		found(check, LEVEL_ERROR,
 		      "/%s cannot be executed: guests start without usher: chmod 755 it, then "
 		      "reload libvirtd",
 		      path);
+	else if (hookdir_is_other(check->rootfd, path, check->request->dir))
+		found(check, LEVEL_WARNING,
+		      "/%s is a copy of usher-hook, of another build than the helpers in %s: "
+		      "ln -sf %s/usher-hook /%s",
+		      path, check->request->dir, check->request->dir, path);
+}
+
+static void check_places(struct check *check, const struct strlist *places, bool foreign)
+{
+	if (places->nr > 1)
+		found(check, LEVEL_ERROR,
+		      "/%s and /%s both are usher, so every step runs twice: remove one of them, "
+		      "then reload libvirtd",
+		      places->names[0], places->names[1]);
+	else if (places->nr == 0)
+		found(check, LEVEL_ERROR,
+		      foreign ? "/" HOOK " is another hook, and usher is not beside it: guests "
+				"start without usher: run install.sh install"
+			      : "there is no /" HOOK ": guests start without usher: run "
+				"install.sh install");
+	else if (foreign)
+		found(check, LEVEL_WARNING,
+		      "/" HOOK " is another hook, which libvirt runs first: see that it does not "
+		      "do what usher does (drivers, huge pages, CPUs)");
 }
 
 static void check_hook(struct check *check)
 {
-	int first = is_ours(check->rootfd, HOOK), second = is_ours(check->rootfd, HOOK_D_US);
+	bool foreign = hookdir_is_usher(check->rootfd, HOOK) == 0;
+	_cleanup_strlist_ struct strlist places = { 0 };
 
-	if (first > 0)
-		check_file(check, HOOK);
-	if (second > 0)
-		check_file(check, HOOK_D_US);
-	if (first > 0 && second > 0)
-		found(check, LEVEL_ERROR,
-		      "/" HOOK " and /" HOOK_D_US " both are usher, so every step runs twice: "
-		      "remove one of them, then reload libvirtd");
-	if (first <= 0 && second <= 0)
-		found(check, LEVEL_ERROR,
-		      first == 0 ? "/" HOOK " is another hook, and usher is not beside it: guests "
-				   "start without usher: run install.sh install"
-				 : "there is no /" HOOK ": guests start without usher: run "
-				   "install.sh install");
-	else if (first == 0)
-		found(check, LEVEL_WARNING,
-		      "/" HOOK " is another hook, which libvirt runs first: see that it does not "
-		      "do what usher does (drivers, huge pages, CPUs)");
+	if (hookdir_ushers(check->rootfd, &places) < 0)
+		return;
+	for (size_t i = 0; i < places.nr; i++)
+		check_file(check, places.names[i]);
+	check_places(check, &places, foreign);
 }
 
 /* --- has the daemon seen it -------------------------------------------------------------------------- */
@@ -201,11 +191,16 @@ static long long appeared(const struct check *check, const char *path)
 /* Whether there is a hook at all is looked up at the daemon's start and reload */
 static void check_reload(struct check *check)
 {
-	const char *path = is_ours(check->rootfd, HOOK) > 0 ? HOOK : HOOK_D_US, *unit;
-	long long start, hook = appeared(check, path);
+	_cleanup_strlist_ struct strlist places = { 0 };
+	const char *path, *unit;
+	long long start, hook;
 
-	if (is_ours(check->rootfd, path) <= 0 || daemon_start(check->rootfd, &start, &unit) < 0 ||
-	    hook <= start + CLOCK_SLACK)
+	if (hookdir_ushers(check->rootfd, &places) < 0 || places.nr == 0 ||
+	    daemon_start(check->rootfd, &start, &unit) < 0)
+		return;
+	path = places.names[0];
+	hook = appeared(check, path);
+	if (hook <= start + CLOCK_SLACK)
 		return;
 	if (strcmp(check->request->root, "/") == 0 && reloaded_since(unit, hook))
 		return;

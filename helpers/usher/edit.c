@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/edit.c - usher edit: as visudo, refuses to install what does not parse */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,12 +39,28 @@ static char **command_line(const struct strlist *words, char *file)
 	return argv;
 }
 
+/* ^C on the terminal is the editor's own */
+static int wait_for(pid_t pid, int *ret_status)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction old_int, old_quit;
+	int r = 0;
+
+	(void)sigaction(SIGINT, &ignore, &old_int);
+	(void)sigaction(SIGQUIT, &ignore, &old_quit);
+	while (r == 0 && waitpid(pid, ret_status, 0) < 0)
+		r = errno == EINTR ? 0 : -errno;
+	(void)sigaction(SIGINT, &old_int, NULL);
+	(void)sigaction(SIGQUIT, &old_quit, NULL);
+	return r;
+}
+
 /* Return: 0 it ended well, -ECANCELED it did not, else -errno */
 static int run_editor(char *file)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char **argv = NULL;
-	int r = editor(&words), status;
+	int r = editor(&words), status = 0;
 	pid_t pid;
 
 	if (r == 0 && words.nr > 0)
@@ -54,36 +71,46 @@ static int run_editor(char *file)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
+		(void)signal(SIGPIPE, SIG_DFL);
 		(void)execvp(argv[0], argv);
 		_exit(127);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
+	r = wait_for(pid, &status);
+	if (r < 0)
+		return r;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
 }
 
-static int copy_old(const struct draft *draft, int fd)
+static int copy_old(const struct request *request, const struct draft *draft, int fd)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = draft_old(draft, &text);
 	size_t len;
 
 	if (r < 0) {
-		usher_say("cannot read %s: %s", draft->real, strerror(-r));
+		draft_say_old(request, request->guest, draft, r);
 		return r;
 	}
 	len = strlen(text);
 	return write(fd, text, len) == (ssize_t)len ? r : -EIO;
 }
 
+/* An empty draft in the place of no file is no change: an empty file would be a policy */
 static bool is_changed(const struct draft *draft)
 {
 	_cleanup_free_ char *old = NULL, *new = NULL;
 	struct draft self = *draft;
 
 	memcpy(self.name, draft->tmp, sizeof(self.name));
-	return draft_old(draft, &old) <= 0 || draft_old(&self, &new) < 0 || strcmp(old, new) != 0;
+	return draft_old(draft, &old) < 0 || draft_old(&self, &new) < 0 || strcmp(old, new) != 0;
+}
+
+static void say_unchanged(const struct draft *draft)
+{
+	bool exists = faccessat(draft->dirfd, draft->name, F_OK, 0) == 0;
+
+	(void)printf("%s: nothing has changed%s\n", draft->real,
+		     exists ? "" : ", and there is no such policy");
 }
 
 static int edit(const struct request *request, struct draft *draft)
@@ -105,19 +132,18 @@ static int edit(const struct request *request, struct draft *draft)
 			return r;
 		}
 	}
-	if (!is_changed(draft)) {
-		(void)printf("%s: nothing has changed\n", draft->real);
-		return 0;
-	}
-	return draft_install(draft);
+	if (is_changed(draft))
+		return draft_install(draft);
+	say_unchanged(draft);
+	return 0;
 }
 
 static int run(const struct request *request)
 {
-	_cleanup_draft_ struct draft draft = { .dirfd = -1 };
+	_cleanup_draft_ struct draft draft = DRAFT_INIT;
 	_cleanup_close_ int fd = draft_open(request, request->guest, &draft);
 
-	if (fd < 0 || copy_old(&draft, fd) < 0)
+	if (fd < 0 || copy_old(request, &draft, fd) < 0)
 		return 1;
 	return edit(request, &draft) < 0;
 }

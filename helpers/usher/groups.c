@@ -20,6 +20,9 @@
  * way to be reset.
  */
 
+/* Of the file. It rises when an older usher would read it wrongly */
+#define FORMAT "1"
+
 /* --- out ---------------------------------------------------------------------------------------- */
 
 static void print_device(const struct host_device *device, const char *holder)
@@ -117,7 +120,7 @@ static int xml_device(xmlNodePtr group, const struct host_device *device)
 static int xml_groups(xmlNodePtr root, const struct host_devices *list)
 {
 	xmlNodePtr group = NULL;
-	int r = set(root, "format", "1");
+	int r = set(root, "format", FORMAT);
 
 	for (size_t i = 0; r == 0 && i < list->nr; i++) {
 		const struct host_device *device = &list->devices[i];
@@ -200,17 +203,33 @@ static int load_group(xmlNodePtr group, struct host_devices *list)
 	return r;
 }
 
+/* Return: 0, -EBADMSG it is something else, -EPROTO of another format (said) */
+static int check_root(xmlNodePtr root, const char *file)
+{
+	char format[16] = "";
+
+	if (root && xmlStrEqual(root->name, (const xmlChar *)"usher-groups"))
+		get(root, "format", format, sizeof(format));
+	if (!*format)
+		return -EBADMSG;
+	if (strcmp(format, FORMAT) == 0)
+		return 0;
+	usher_say("%s has format '%s', and this usher reads " FORMAT ": save the groups anew", file,
+		  format);
+	return -EPROTO;
+}
+
 static int load(const char *file, struct host_devices *ret)
 {
 	_cleanup_(doc_close) xmlDocPtr doc =
 		xmlReadFile(file, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
-	int r = root && xmlStrEqual(root->name, (const xmlChar *)"usher-groups") ? 0 : -EBADMSG;
+	int r = check_root(root, file);
 
 	for (xmlNodePtr node = r == 0 ? root->children : NULL; r == 0 && node; node = node->next)
 		if (node->type == XML_ELEMENT_NODE)
 			r = load_group(node, ret);
-	if (r < 0)
+	if (r < 0 && r != -EPROTO)
 		usher_say("%s is not what usher groups --save writes: %s", file, strerror(-r));
 	return r;
 }
@@ -404,8 +423,9 @@ static int run(const struct request *request)
 
 const struct command command_groups = {
 	.name = "groups",
-	.args = "[--json] [--save FILE | --xml FILE]",
+	.args = "[--json] [--xml FILE] | --save FILE",
 	.help = "IOMMU groups; save them as XML, compare with such a file",
 	.options = OPTION_JSON | OPTION_SAVE | OPTION_XML,
+	.alone = OPTION_SAVE,
 	.run = run,
 };

@@ -164,10 +164,6 @@ int guest_get(const struct request *request, struct guest *ret)
 	_cleanup_guest_ struct guest guest = { 0 };
 	int r;
 
-	if (!request->xml && !request->guest) {
-		usher_say("which guest? give its name, or its XML with --xml FILE");
-		return -EINVAL;
-	}
 	r = request->xml ? from_file(request->xml, &guest) : from_libvirt(request->guest, &guest);
 	if (r == 0)
 		r = name_from_xml(&guest);

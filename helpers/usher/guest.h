@@ -18,6 +18,7 @@ void guest_free(struct guest *guest);
 
 /**
  * guest_get() - from --xml FILE without libvirt, else from the daemon, read only
+ * @request:	has an XML, or a guest
  * @ret:	the XML is that of the next start; the name is the XML's own
  *
  * Return: 0, else -errno, with the reason said on stderr

@@ -19,8 +19,9 @@
  * What the hook would claim with an empty policy is written down as comments, and what ties
  * the policy to this guest and these devices ([guest] uuid, [vfio] expect) as keys: a renumbered
  * device is then noticed before it is taken. A tree of scripts in the way of VFIO-Tools goes on
- * working ([scripts] run = yes); those that do what usher does are named, and what they say of
- * devices, inputs of the monitor and the host's desktop stands beside the key it belongs to.
+ * working ([scripts] run = yes; a comment where another hook may run them); those that do what
+ * usher does are named, and what they say of devices, inputs of the monitor and the host's desktop
+ * stands beside the key it belongs to.
  */
 
 static bool is_claimed(const struct claim *claim, const char *name)
@@ -205,7 +206,7 @@ static bool may_overwrite(const struct request *request, const struct draft *dra
 static int write_policy(const struct request *request, const struct guest *guest,
 			const struct claim *claim)
 {
-	_cleanup_draft_ struct draft draft = { .dirfd = -1 };
+	_cleanup_draft_ struct draft draft = DRAFT_INIT;
 	int fd = draft_open(request, guest->name, &draft);
 	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
 	int r;
@@ -246,6 +247,7 @@ const struct command command_init = {
 	.args = "[--force] [--xml FILE] GUEST",
 	.help = "write a policy from its XML and this host",
 	.options = OPTION_XML | OPTION_FORCE,
+	.guest = true,
 	.max_args = 1,
 	.run = run,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/main.c - usher: the admin's command */
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include "../../lib/self.h"
 #include "../../lib/spawn.h"
+#include "leftover.h"
 #include "usher.h"
 
 static const struct command *const commands[] = {
@@ -108,38 +110,63 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-/* Return: 0, USHER_USAGE (said) */
-static int fits(const struct command *command, unsigned int nr_args, unsigned int bits)
+/* Return: the first option of the table that is in @bits, NULL when there is none */
+static const char *option_in(unsigned int bits)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		if (!(options[i].bit & bits & ~command->options))
-			continue;
-		usher_say("%s takes no --%s: see usher --help", command->name, options[i].name);
-		return USHER_USAGE;
-	}
-	if (nr_args >= command->min_args && nr_args <= command->max_args)
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].bit & bits)
+			return options[i].name;
+	return NULL;
+}
+
+/* Return: 0, USHER_USAGE (said) */
+static int options_fit(const struct command *command, unsigned int bits)
+{
+	const char *wrong = option_in(bits & ~command->options);
+	const char *alone = option_in(bits & command->alone);
+	const char *other = option_in(bits & ~command->alone);
+
+	if (wrong)
+		usher_say("%s takes no --%s: see usher --help", command->name, wrong);
+	else if (alone && other)
+		usher_say("%s takes --%s or --%s, not both", command->name, alone, other);
+	else
 		return 0;
-	usher_say("it is: usher %s %s", command->name, command->args);
 	return USHER_USAGE;
 }
 
-int main(int argc, char **argv)
+/* Return: 0, USHER_USAGE (said) */
+static int args_fit(const struct command *command, unsigned int nr_args, unsigned int bits)
+{
+	bool guest = nr_args > 0 || bits & OPTION_XML;
+	const char *of_guest = option_in(bits & command->of_guest);
+
+	if (nr_args < command->min_args || nr_args > command->max_args ||
+	    (command->guest && !guest))
+		usher_say("it is: usher %s %s", command->name, command->args);
+	else if (of_guest && !guest)
+		usher_say("%s --%s wants a GUEST, or --xml FILE", command->name, of_guest);
+	else
+		return 0;
+	return USHER_USAGE;
+}
+
+/* Return: the exit code */
+static int run(int argc, char **argv)
 {
 	struct request request = { .root = "/" };
 	const struct command *command;
 	unsigned int bits = 0;
 	char dir[PATH_MAX];
-	int r;
+	int r = parse(argc, argv, &request, &bits);
 
-	(void)spawn_fill_std();
-	(void)umask(077);
-	r = parse(argc, argv, &request, &bits);
 	if (r >= 0)
 		return r;
 	if (optind >= argc)
 		return usage(stderr);
 	command = find(argv[optind]);
-	if (!command || fits(command, (unsigned int)(argc - optind - 1), bits) != 0)
+	if (!command || options_fit(command, bits) != 0 ||
+	    args_fit(command, (unsigned int)(argc - optind - 1), bits) != 0)
 		return USHER_USAGE;
 	request.guest = argv[optind + 1];
 	request.phase = request.guest ? argv[optind + 2] : NULL;
@@ -150,4 +177,31 @@ int main(int argc, char **argv)
 	}
 	request.dir = dir;
 	return command->run(&request);
+}
+
+/* No command looks by itself whether its output arrives. A reader that has had enough is no news */
+static int close_output(void)
+{
+	bool failed = ferror(stdout) != 0;
+	int error;
+
+	errno = 0;
+	failed |= fclose(stdout) != 0;
+	error = errno ?: EIO;
+	if (failed && error != EPIPE)
+		usher_say("cannot write its output: %s: what was printed is not whole",
+			  strerror(error));
+	return failed ? USHER_OUTPUT : 0;
+}
+
+int main(int argc, char **argv)
+{
+	int status, output;
+
+	(void)spawn_fill_std();
+	leftover_init();
+	(void)umask(077);
+	status = run(argc, argv);
+	output = close_output();
+	return status ?: output;
 }

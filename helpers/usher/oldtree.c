@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hookdir.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/units.h"
 
@@ -19,7 +20,6 @@
  * file that holds most of them, kvm.conf, is read as well when a script names it.
  */
 
-#define SCRIPTS	   "etc/libvirt/hooks/qemu.d"
 #define VARIABLES  "etc/libvirt/hooks/kvm.conf"
 #define SCRIPT_MAX ((size_t)256 * 1024)
 #define BLANKS	   " \t;&|()\"'="
@@ -122,7 +122,7 @@ static char *read_script(int rootfd, const char *path)
 	char *text = NULL;
 	size_t len;
 
-	return attr_read_all(rootfd, path, SCRIPT_MAX, &text, &len) < 0 ? NULL : text;
+	return attr_read_regular(rootfd, path, SCRIPT_MAX, &text, &len) < 0 ? NULL : text;
 }
 
 /* @path: whose phase counts */
@@ -172,7 +172,7 @@ int oldtree_read(int rootfd, const char *guest, struct oldtree *ret)
 {
 	char path[PATH_MAX];
 
-	if (path_format(path, sizeof(path), SCRIPTS "/%s", guest) < 0)
+	if (hookdir_scripts(guest, path, sizeof(path)) < 0)
 		return 0;
 	return walk(rootfd, path, 0, ret);
 }
@@ -200,5 +200,11 @@ void oldtree_put(FILE *to, int rootfd, const struct oldtree *tree)
 	(void)fputs("\n[scripts]\n", to);
 	for (size_t i = 0; i < tree->paths.nr; i++)
 		put_script(to, rootfd, tree->paths.names[i]);
+	/* The collections that such trees come from have a hook of their own that runs them */
+	if (hookdir_is_usher(rootfd, HOOKDIR_HOOK) == 0)
+		(void)fputs("# /" HOOKDIR_HOOK
+			    " is another hook, and may run them itself: with yes "
+			    "they would run twice\n#",
+			    to);
 	(void)fputs("run = yes\n", to);
 }

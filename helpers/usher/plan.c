@@ -315,6 +315,7 @@ const struct command command_plan = {
 	.args = "[--json] [--xml FILE] [--policy FILE] GUEST [PHASE]",
 	.help = "what a start would do, write by write; changes nothing",
 	.options = OPTION_JSON | OPTION_XML | OPTION_POLICY,
+	.guest = true,
 	.max_args = 2,
 	.run = run,
 };

@@ -11,14 +11,21 @@
 #include "../../lib/attr.h"
 #include "../../lib/state.h"
 #include "capture.h"
+#include "leftover.h"
 
 #define CONF_D	 "etc/usher/conf.d"
 #define CHECK_MS 10000
 
 void draft_close(struct draft *draft)
 {
-	if (draft->dirfd >= 0 && *draft->tmp)
-		(void)unlinkat(draft->dirfd, draft->tmp, 0);
+	if (draft->lockfd >= 0) {
+		if (*draft->tmp)
+			(void)unlinkat(draft->dirfd, draft->tmp, 0);
+		(void)unlinkat(draft->dirfd, draft->lock, 0);
+		leftover_forget(draft->tmp);
+		leftover_forget(draft->lock);
+	}
+	cleanup_close(&draft->lockfd);
 	cleanup_close(&draft->dirfd);
 }
 
@@ -48,8 +55,11 @@ static int make_names(const struct request *request, const char *guest, struct d
 	if (!*guest || strchr(guest, '/'))
 		return -EINVAL;
 	r = path_format(ret->name, sizeof(ret->name), "%s.ini", guest);
+	/* Two of the longest names may share a draft and its lock */
 	if (r == 0)
-		r = path_format(ret->tmp, sizeof(ret->tmp), ".%d.draft", (int)getpid());
+		r = path_format(ret->lock, sizeof(ret->lock), ".%.200s.lock", guest);
+	if (r == 0)
+		r = path_format(ret->tmp, sizeof(ret->tmp), ".%.200s.draft", guest);
 	if (r == 0)
 		r = path_format(ret->path, sizeof(ret->path), "%s/" CONF_D "/%s", slash, ret->tmp);
 	if (r == 0)
@@ -57,12 +67,31 @@ static int make_names(const struct request *request, const char *guest, struct d
 	return r;
 }
 
+/* Return: the draft's fd, -ETIMEDOUT somebody else is at work, else -errno */
+static int make_draft(struct draft *draft)
+{
+	_cleanup_held_ sigset_t old = leftover_hold();
+	int fd;
+
+	draft->lockfd = state_lock(draft->dirfd, draft->lock, 0);
+	if (draft->lockfd < 0)
+		return draft->lockfd;
+	leftover_add(draft->dirfd, draft->lock, 0);
+	if (unlinkat(draft->dirfd, draft->tmp, 0) < 0 && errno != ENOENT)
+		return -errno;
+	fd = openat(draft->dirfd, draft->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	if (fd < 0)
+		return -errno;
+	leftover_add(draft->dirfd, draft->tmp, 0);
+	return fd;
+}
+
 int draft_open(const struct request *request, const char *guest, struct draft *ret)
 {
 	_cleanup_close_ int rootfd = usher_root(request);
 	int r = make_names(request, guest, ret), fd;
 
-	ret->dirfd = -1;
 	if (rootfd < 0)
 		return rootfd;
 	if (r < 0) {
@@ -70,15 +99,12 @@ int draft_open(const struct request *request, const char *guest, struct draft *r
 		return r;
 	}
 	ret->dirfd = make_dirs(rootfd);
-	fd = ret->dirfd < 0 ? ret->dirfd
-			    : openat(ret->dirfd, ret->tmp,
-				     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		r = ret->dirfd < 0 ? ret->dirfd : -errno;
-		*ret->tmp = '\0';
-		usher_say("cannot write in /" CONF_D ": %s: it is root's to write", strerror(-r));
-		return r;
-	}
+	fd = ret->dirfd < 0 ? ret->dirfd : make_draft(ret);
+	if (fd == -ETIMEDOUT)
+		usher_say("%s is being written by another usher edit or init: end that first",
+			  ret->real);
+	else if (fd < 0)
+		usher_say("cannot write in /" CONF_D ": %s: it is root's to write", strerror(-fd));
 	return fd;
 }
 
@@ -106,12 +132,10 @@ static void say_wrong(const struct draft *draft, const char *text)
 		(void)fputs(text, stderr);
 }
 
-int draft_check(const struct request *request, const char *guest, const struct draft *draft)
+/* @argv: the hook's name is put first. Return: 0, else -errno (said) */
+static int ask_hook(const struct request *request, const char **argv, struct capture *ret)
 {
-	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_free_ char *hook = NULL;
-	const char *argv[] = { NULL, "--check", "--root",  request->root, "--policy", draft->path,
-			       "--", guest,	"prepare", "begin",	  "-",	      NULL };
 	int r;
 
 	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {
@@ -119,15 +143,39 @@ int draft_check(const struct request *request, const char *guest, const struct d
 		return -ENOMEM;
 	}
 	argv[0] = hook;
-	r = capture_run(argv, -1, CHECK_MS, &capture);
-	if (r < 0) {
+	r = capture_run(argv, -1, CHECK_MS, ret);
+	if (r < 0)
 		usher_say("cannot run %s: %s: reinstall usher", hook, strerror(-r));
+	return r;
+}
+
+int draft_check(const struct request *request, const char *guest, const struct draft *draft)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	const char *argv[] = { NULL, "--check", "--root",  request->root, "--policy", draft->path,
+			       "--", guest,	"prepare", "begin",	  "-",	      NULL };
+	int r = ask_hook(request, argv, &capture);
+
+	if (r < 0 || capture.status == 0)
 		return r;
-	}
-	if (capture.status == 0)
-		return 0;
 	say_wrong(draft, capture.err);
 	return -EBADMSG;
+}
+
+void draft_say_old(const struct request *request, const char *guest, const struct draft *draft,
+		   int error)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	const char *argv[] = { NULL,  "--check", "--root", request->root, "--",
+			       guest, "prepare", "begin",  "-",		  NULL };
+
+	/* Who else may write it is the hook's to judge */
+	if (error == -EPERM && ask_hook(request, argv, &capture) == 0 && capture.status)
+		(void)fputs(capture.err, stderr);
+	else
+		usher_say("cannot read %s: %s", draft->real,
+			  error == -ELOOP ? "it is a symbolic link: edit what it leads to"
+					  : strerror(-error));
 }
 
 int draft_install(struct draft *draft)

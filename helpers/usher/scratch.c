@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "../../lib/state.h"
+#include "leftover.h"
 
 void scratch_remove(struct scratch *scratch)
 {
@@ -14,10 +15,13 @@ void scratch_remove(struct scratch *scratch)
 		return;
 	(void)unlink(scratch->file);
 	(void)rmdir(scratch->dir);
+	leftover_forget(scratch->file);
+	leftover_forget(scratch->dir);
 }
 
 int scratch_write(struct scratch *scratch, const struct claim *claim, char **ret_text)
 {
+	_cleanup_held_ sigset_t old = leftover_hold();
 	_cleanup_close_ int dirfd = -1;
 	size_t len;
 	int r = inidoc_format(&claim->doc, ret_text, &len);
@@ -30,6 +34,8 @@ int scratch_write(struct scratch *scratch, const struct claim *claim, char **ret
 		return -errno;
 	}
 	(void)snprintf(scratch->file, sizeof(scratch->file), "%s/" CLAIM_FILE, scratch->dir);
+	leftover_add(AT_FDCWD, scratch->dir, AT_REMOVEDIR);
+	leftover_add(AT_FDCWD, scratch->file, 0);
 	dirfd = open(scratch->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return dirfd < 0 ? -errno : state_write(dirfd, CLAIM_FILE, *ret_text, len);
 }

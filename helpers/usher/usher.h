@@ -31,12 +31,17 @@ struct command {
 	const char *name;
 	const char *args; /* what --help shows behind the name */
 	const char *help;
-	unsigned int options; /* those it takes beside --root, --help, --version */
+	unsigned int options;  /* those it takes beside --root, --help, --version */
+	unsigned int alone;    /* of these, those that go with none of the others */
+	unsigned int of_guest; /* of these, those that say nothing without a guest */
+	bool guest;	       /* it wants one: GUEST, or the XML */
 	unsigned int min_args, max_args;
 	int (*run)(const struct request *request); /* Return: the exit code */
 };
 
-#define USHER_USAGE 64
+/* As sysexits.h has them */
+#define USHER_USAGE  64
+#define USHER_OUTPUT 74
 
 extern const struct command command_check;
 extern const struct command command_edit;

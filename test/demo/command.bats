@@ -189,6 +189,48 @@ claim_from_plan() {
 	has "nothing has changed"
 }
 
+# editor_of - what it reads is a script to edit with; the draft is "$1"
+editor_of() {
+	export root EDITOR=$BATS_TEST_TMPDIR/editor
+	{ echo '#!/bin/bash' && cat; } >"$EDITOR"
+	chmod +x "$EDITOR"
+}
+
+@test "one policy is edited by one at a time, and ^C is the editor's own" {
+	local conf_d=$root/etc/usher/conf.d
+	editor_of <<-'END'
+		EDITOR='sed -i s/dp1/dp2/' "$BUILD_DIR/usher" --root "$root" edit win11 2>"$0.second"
+		kill -INT "$PPID"
+		echo '[seat]' >>"$1"
+	END
+	run -0 usher edit win11
+	grep -qF "$conf_d/win11.ini is being written by another usher edit or init: end that first" \
+		"$EDITOR.second"
+	{ cat test/trees/win11.ini && echo '[seat]'; } | diff - "$conf_d/win11.ini"
+	[[ $(ls -A "$conf_d") == win11.ini ]]
+	# Killed in the middle of it
+	editor_of <<-'END'
+		kill -KILL "$PPID"
+	END
+	run -137 usher edit win11
+	EDITOR=true run -0 usher edit win11
+	[[ $(ls -A "$conf_d") == win11.ini ]]
+}
+
+@test "edit makes no policy of a typing error, and says who else may write one" {
+	local conf_d=$root/etc/usher/conf.d
+	EDITOR=true run -0 usher edit typo
+	has "$conf_d/typo.ini: nothing has changed, and there is no such policy"
+	[[ ! -e $conf_d/typo.ini ]]
+	chmod g+w "$conf_d/win11.ini"
+	EDITOR='sed -i s/dp1/dp2/' run -1 usher edit win11
+	[[ $output == "usher: win11: /etc/usher/conf.d/win11.ini: group or others may write it: chmod go-w /etc/usher/conf.d/win11.ini" ]]
+	mv "$conf_d/win11.ini" "$conf_d/other.ini"
+	ln -s other.ini "$conf_d/win11.ini"
+	EDITOR=true run -1 usher edit win11
+	has "cannot read $conf_d/win11.ini: it is a symbolic link: edit what it leads to"
+}
+
 @test "wrong command lines are 64, and say what is right" {
 	run -64 usher
 	run -64 usher nonsense
@@ -198,6 +240,48 @@ claim_from_plan() {
 	has "it is: usher edit GUEST"
 	run -64 usher log
 	run -64 usher status a b
+	run -64 usher init --force
+	has "it is: usher init [--force] [--xml FILE] GUEST"
+	run -64 usher plan --json
+	has "it is: usher plan [--json] [--xml FILE] [--policy FILE] GUEST [PHASE]"
+}
+
+@test "options that would be passed over are 64, too" {
+	run -64 usher check --policy /nonexistent
+	has "check --policy wants a GUEST, or --xml FILE"
+	run -64 usher groups --save "$BATS_TEST_TMPDIR/saved.xml" --xml "$BATS_TEST_TMPDIR/other.xml"
+	has "groups takes --save or --xml, not both"
+	run -64 usher groups --json --save "$BATS_TEST_TMPDIR/saved.xml"
+	has "groups takes --save or --json, not both"
+	[[ ! -e $BATS_TEST_TMPDIR/saved.xml ]]
+	run -0 usher groups --save "$BATS_TEST_TMPDIR/saved.xml"
+}
+
+into_full() {
+	usher "$@" >/dev/full
+}
+
+into_closed_pipe() {
+	(
+		exec 4> >(:)
+		wait "$!"
+		usher "$@" >&4
+	)
+}
+
+@test "output that does not arrive is no success" {
+	local command
+	for command in --help status groups 'status --json' "plan --json --xml $xml --policy /dev/null"; do
+		# shellcheck disable=SC2086 # the words of a command line
+		run -74 into_full $command
+		[[ $output == "usher: cannot write its output: No space left on device"* ]]
+	done
+	# What was found is told by the status all the same
+	run -2 into_full check --json --xml "$xml"
+	has "usher: cannot write its output: No space left on device"
+	# As a reader that has had enough, which needs no telling
+	run -74 into_closed_pipe plan --xml "$xml" --policy /dev/null
+	[[ -z $output ]]
 }
 
 @test "with pin = auto the plan of a guest without pins has the cores that would be chosen" {

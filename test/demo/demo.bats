@@ -363,6 +363,34 @@ runs_helpers_from() {
 	[[ ! -e $dest/usr ]]
 }
 
+@test "a copy of the hook that was dropped in becomes a link to the program, and nothing runs twice" {
+	local hooks=$dest/etc/libvirt/hooks
+	mkdir -p "$hooks"
+	cp "$BUILD_DIR/usher-hook" "$hooks/qemu"
+	install_into
+	[[ $output == *"hooks/qemu is a copy of usher-hook: it becomes a link to /usr/sbin/usher-hook"* ]]
+	[[ $(readlink "$hooks/qemu") == /usr/sbin/usher-hook && ! -e $hooks/qemu.d ]]
+	# Of an older version, over the link of an install
+	rm "$hooks/qemu"
+	{ cat "$BUILD_DIR/usher-hook" && echo older; } >"$hooks/qemu"
+	install_into
+	[[ $(readlink "$hooks/qemu") == /usr/sbin/usher-hook && ! -e $hooks/qemu.d ]]
+	uninstall_from
+	[[ -z $(find "$dest" ! -type d) ]]
+	# Beside another hook
+	mkdir -p "$hooks/qemu.d"
+	echo '#!/bin/sh' >"$hooks/qemu"
+	install -m 0755 "$BUILD_DIR/usher-hook" "$hooks/qemu.d/usher"
+	install_into
+	[[ $(readlink "$hooks/qemu.d/usher") == /usr/sbin/usher-hook ]]
+	uninstall_from
+	install -m 0755 "$BUILD_DIR/usher-hook" "$hooks/qemu.d/10-mine"
+	DESTDIR=$dest run ./install.sh install
+	((status == 1))
+	[[ $output == *"qemu.d/10-mine is a copy of usher-hook, and every step would run twice: move it away"* ]]
+	[[ ! -e $dest/usr && ! -e $hooks/qemu.d/usher ]]
+}
+
 # refuses_to_replace PATH - somebody's file or link there: named with the cure, and nothing is done
 refuses_to_replace() {
 	local before

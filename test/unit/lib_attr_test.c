@@ -423,6 +423,25 @@ static void read_all_hands_on_errors(void **state)
 	assert_null(got);
 }
 
+static void read_regular_refuses_a_fifo_at_once(void **state)
+{
+	struct tree *t = *state;
+	char *got = NULL;
+	size_t len;
+
+	assert_int_equal(mkfifoat(t->rootfd, "fifo", 0600), 0);
+	(void)alarm(10);
+	assert_int_equal(attr_read_regular(t->rootfd, "fifo", 9, &got, &len), -EINVAL);
+	(void)alarm(0);
+	assert_int_equal(attr_read_regular(t->rootfd, ".", 9, &got, &len), -EINVAL);
+	assert_int_equal(attr_read_regular(t->rootfd, "missing", 9, &got, &len), -ENOENT);
+	assert_null(got);
+	tree_file(t, "x", "12345");
+	assert_int_equal(attr_read_regular(t->rootfd, "x", 5, &got, &len), 0);
+	assert_string_equal(got, "12345");
+	free(got);
+}
+
 static int read_all_and_free(int rootfd, const char *path)
 {
 	_cleanup_free_ char *got = NULL;
@@ -659,6 +678,7 @@ int main(void)
 		attr_test(read_all_reads_files_of_any_length),
 		attr_test(read_all_refuses_more_than_was_allowed),
 		attr_test(read_all_hands_on_errors),
+		attr_test(read_regular_refuses_a_fifo_at_once),
 		attr_test(read_all_survives_without_memory),
 		attr_test(write_stores_the_value_in_one_write),
 		attr_test(write_of_nothing_is_one_newline),

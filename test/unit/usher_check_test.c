@@ -17,22 +17,28 @@ static void forget(void)
 	check.nr = 0;
 }
 
+static const struct check_row *find_row(const char *name)
+{
+	for (size_t i = 0; i < check_nr_host_rows; i++)
+		if (strcmp(check_host_rows[i].name, name) == 0)
+			return &check_host_rows[i];
+	for (size_t i = 0; i < check_nr_guest_rows; i++)
+		if (strcmp(check_guest_rows[i].name, name) == 0)
+			return &check_guest_rows[i];
+	fail_msg("there is no row %s", name);
+	abort();
+}
+
 /* One row's findings. Return: their number */
 static size_t row(const struct tree *tree, const char *name)
 {
 	forget();
-	request = (struct request){ .root = tree->dir, .dir = "/usr/sbin" };
+	request = (struct request){ .root = tree->dir, .dir = tree->dir };
 	check.request = &request;
 	check.rootfd = tree->rootfd;
-	for (size_t i = 0; i < check_nr_host_rows; i++) {
-		if (strcmp(check_host_rows[i].name, name) != 0)
-			continue;
-		check.name = name;
-		check_host_rows[i].run(&check);
-		return check.nr;
-	}
-	fail_msg("there is no row %s", name);
-	return 0;
+	check.name = name;
+	find_row(name)->run(&check);
+	return check.nr;
 }
 
 static void assert_found(const struct tree *tree, const char *name, enum level level,
@@ -101,6 +107,30 @@ static void a_hook_that_leads_nowhere_is_told(void **state)
 	assert_int_equal(row(tree, "hook"), 0);
 }
 
+static void a_copy_of_the_hook_is_no_other_hook(void **state)
+{
+	const struct tree *tree = *state;
+	static const char *const hook = "etc/libvirt/hooks/qemu";
+	static const char copy[] = "\177ELF usher: this is libvirt's hook for QEMU guests; ...";
+
+	tree_file(tree, hook, copy);
+	assert_found(tree, "hook", LEVEL_ERROR, "cannot be executed");
+	assert_int_equal(fchmodat(tree->rootfd, hook, 0755, 0), 0);
+	assert_int_equal(row(tree, "hook"), 0);
+	tree_file(tree, "usher-hook", "another build");
+	assert_found(tree, "hook", LEVEL_WARNING, "is a copy of usher-hook, of another build");
+	assert_int_equal(unlinkat(tree->rootfd, "usher-hook", 0), 0);
+	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/etc/libvirt/hooks/qemu");
+	assert_found(tree, "hook", LEVEL_ERROR,
+		     "/etc/libvirt/hooks/qemu and /etc/libvirt/hooks/qemu.d/usher both are usher");
+	tree_file(tree, hook, "#!/bin/sh\n");
+	assert_found(tree, "hook", LEVEL_ERROR, "is another hook, and usher is not beside it");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu.d/usher", 0), 0);
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/my-usher", copy);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/my-usher", 0755, 0), 0);
+	assert_found(tree, "hook", LEVEL_WARNING, "is another hook, which libvirt runs first");
+}
+
 static void lockdown_and_old_cgroups_are_told(void **state)
 {
 	const struct tree *tree = *state;
@@ -116,6 +146,24 @@ static void lockdown_and_old_cgroups_are_told(void **state)
 		     "Linux 6.1.0-30-amd64 has no remote cpuset");
 	tree_file(tree, "sys/fs/cgroup/cpuset.cpus.isolated", "\n");
 	assert_int_equal(row(tree, "partitions"), 0);
+}
+
+static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
+{
+	const struct tree *tree = *state;
+	static char dots[] = "..", dot[] = ".", name[] = "win11";
+
+	tree_dir(tree, "etc/libvirt/hooks/qemu.d/win11");
+	check.guest.name = name;
+	assert_found(tree, "scripts", LEVEL_WARNING, "/etc/libvirt/hooks/qemu.d/win11 has scripts");
+	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/sh\n");
+	assert_found(tree, "scripts", LEVEL_NOTE, "which /etc/libvirt/hooks/qemu is left to run");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu", 0), 0);
+	check.guest.name = dots;
+	assert_int_equal(row(tree, "scripts"), 0);
+	check.guest.name = dot;
+	assert_int_equal(row(tree, "scripts"), 0);
+	check.guest.name = NULL;
 }
 
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
@@ -157,7 +205,9 @@ int main(void)
 		check_test(selinux_confines_hooks_unless_told_otherwise),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
+		check_test(a_copy_of_the_hook_is_no_other_hook),
 		check_test(lockdown_and_old_cgroups_are_told),
+		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 

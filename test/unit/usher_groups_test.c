@@ -78,6 +78,20 @@ static void a_host_that_has_not_changed_says_so(void **state)
 	assert_string_equal(compare(tree, file, 0), "no device has changed\n");
 }
 
+static void groups_of_another_format_are_not_compared(void **state)
+{
+	const struct tree *tree = *state;
+	char file[128];
+
+	make_host(tree);
+	save(tree, file, sizeof(file));
+	assert_non_null(strstr(tree_read(tree, "saved.xml"), "<usher-groups format=\"1\">"));
+	tree_file(tree, "saved.xml", "<usher-groups format=\"99\"/>\n");
+	assert_string_equal(compare(tree, file, 2), "");
+	tree_file(tree, "saved.xml", "<usher-groups/>\n");
+	assert_string_equal(compare(tree, file, 2), "");
+}
+
 static void a_device_that_moved_is_told_with_its_new_address(void **state)
 {
 	const struct tree *tree = *state;
@@ -156,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(groups_are_told_with_drivers_resets_and_the_firmwares_screen),
 		tree_test(a_host_that_has_not_changed_says_so),
+		tree_test(groups_of_another_format_are_not_compared),
 		tree_test(a_device_that_moved_is_told_with_its_new_address),
 		tree_test(gone_new_and_another_in_its_place),
 		tree_test(group_mates_and_ways_to_be_reset_are_compared_not_numbers),

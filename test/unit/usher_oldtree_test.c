@@ -29,6 +29,17 @@ static void a_guest_without_scripts_has_no_section(void **state)
 	assert_int_equal(old.paths.nr, 0);
 }
 
+static void a_name_of_dots_leads_to_no_other_hooks(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "etc/libvirt/hooks/qemu", "");
+	tree_file(tree, TREE "/prepare/begin/tv.sh", "");
+	assert_int_equal(oldtree_read(tree->rootfd, "..", &old), 0);
+	assert_int_equal(oldtree_read(tree->rootfd, ".", &old), 0);
+	assert_int_equal(old.paths.nr, 0);
+}
+
 static void each_script_is_named_with_what_usher_does_too(void **state)
 {
 	const struct tree *tree = *state;
@@ -42,6 +53,21 @@ static void each_script_is_named_with_what_usher_does_too(void **state)
 			    "/prepare/begin/20-tv.sh\n# /" TREE "/release/end/10-dm.sh: it does "
 			    "the host's screen, as usher does: take that out\nrun = yes\n");
 	assert_null(old.display_manager);
+}
+
+static void scripts_that_another_hook_may_run_are_not_run_a_second_time(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, TREE "/prepare/begin/tv.sh", "curl http://tv/on\n");
+	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/bash\n");
+	assert_string_equal(read_tree(tree),
+			    "\n[scripts]\n# /" TREE "/prepare/begin/tv.sh\n"
+			    "# /etc/libvirt/hooks/qemu is another hook, and may run them itself: "
+			    "with yes they would run twice\n#run = yes\n");
+	tree_file(tree, "etc/libvirt/hooks/qemu",
+		  "\177ELF usher: this is libvirt's hook for QEMU guests; ...");
+	assert_non_null(strstr(read_tree(tree), "tv.sh\nrun = yes\n"));
 }
 
 static void devices_are_read_from_the_scripts_and_from_the_variables_they_take(void **state)
@@ -109,6 +135,20 @@ static void who_ends_the_hosts_desktop_is_told(void **state)
 	assert_null(old.display_manager);
 }
 
+static void a_fifo_in_the_tree_is_not_waited_for(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_dir(tree, TREE "/prepare/begin");
+	assert_int_equal(mkfifoat(tree->rootfd, TREE "/prepare/begin/pipe", 0600), 0);
+	tree_file(tree, TREE "/prepare/begin/tv.sh", "source kvm.conf\n");
+	assert_int_equal(mkfifoat(tree->rootfd, "etc/libvirt/hooks/kvm.conf", 0600), 0);
+	(void)alarm(10);
+	(void)read_tree(tree);
+	(void)alarm(0);
+	assert_int_equal(old.paths.nr, 2);
+}
+
 static int teardown(void **state)
 {
 	oldtree_free(&old);
@@ -121,10 +161,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		old_test(a_guest_without_scripts_has_no_section),
+		old_test(a_name_of_dots_leads_to_no_other_hooks),
 		old_test(each_script_is_named_with_what_usher_does_too),
+		old_test(scripts_that_another_hook_may_run_are_not_run_a_second_time),
 		old_test(devices_are_read_from_the_scripts_and_from_the_variables_they_take),
 		old_test(the_monitors_inputs_are_read_by_phase),
 		old_test(who_ends_the_hosts_desktop_is_told),
+		old_test(a_fifo_in_the_tree_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/hookdir.c - libvirt's folder of hooks: where usher-hook lies, and older trees of scripts */
+#include "hookdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "attr.h"
+
+#define PROGRAM	    "usher-hook"
+#define ELF_MAGIC   "\177ELF"
+#define PROGRAM_MAX ((size_t)64 << 20)
+
+int hookdir_scripts(const char *guest, char *buf, size_t size)
+{
+	if (!*guest || strchr(guest, '/') || strcmp(guest, ".") == 0 || strcmp(guest, "..") == 0)
+		return -EINVAL;
+	return path_format(buf, size, HOOKDIR_SCRIPTS "/%s", guest);
+}
+
+/* A program that only looks for the mark has a NUL behind it */
+static bool has_mark(const char *text, size_t len)
+{
+	const size_t mark_len = strlen(HOOKDIR_MARK);
+	const char *end = text + len, *at = text;
+
+	if (len < strlen(ELF_MAGIC) || memcmp(text, ELF_MAGIC, strlen(ELF_MAGIC)) != 0)
+		return false;
+	while ((at = memmem(at, (size_t)(end - at), HOOKDIR_MARK, mark_len))) {
+		at += mark_len;
+		if (at < end && *at == ';')
+			return true;
+	}
+	return false;
+}
+
+static bool is_link(int rootfd, const char *path)
+{
+	char target[NAME_MAX + 1];
+
+	return attr_link(rootfd, path, target, sizeof(target)) > 0 && strcmp(target, PROGRAM) == 0;
+}
+
+int hookdir_is_usher(int rootfd, const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	if (is_link(rootfd, path))
+		return 1;
+	if (attr_exists(rootfd, path) <= 0)
+		return -ENOENT;
+	return attr_read_regular(rootfd, path, PROGRAM_MAX, &text, &len) == 0 &&
+	       has_mark(text, len);
+}
+
+bool hookdir_is_other(int rootfd, const char *path, const char *dir)
+{
+	_cleanup_close_ int dirfd = root_open(dir);
+	_cleanup_free_ char *copy = NULL, *program = NULL;
+	size_t copy_len, len;
+
+	if (dirfd < 0 || is_link(rootfd, path) ||
+	    attr_read_regular(dirfd, PROGRAM, PROGRAM_MAX, &program, &len) < 0 ||
+	    attr_read_regular(rootfd, path, PROGRAM_MAX, &copy, &copy_len) < 0)
+		return false;
+	return copy_len != len || memcmp(copy, program, len) != 0;
+}
+
+bool hookdir_can_run(int rootfd, const char *path)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, path, O_PATH);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+}
+
+/* A copy that somebody has put aside is none */
+static bool is_hook(int rootfd, const char *path)
+{
+	return hookdir_is_usher(rootfd, path) > 0 &&
+	       (strcmp(path, HOOKDIR_BESIDE) == 0 || hookdir_can_run(rootfd, path));
+}
+
+int hookdir_ushers(int rootfd, struct strlist *ret)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = hookdir_is_usher(rootfd, HOOKDIR_HOOK) > 0 ? strlist_add(ret, HOOKDIR_HOOK) : 0;
+
+	if (r == 0)
+		r = attr_list(rootfd, HOOKDIR_SCRIPTS, &names);
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
+		char path[PATH_MAX];
+
+		if (path_format(path, sizeof(path), HOOKDIR_SCRIPTS "/%s", names.names[i]) == 0 &&
+		    is_hook(rootfd, path))
+			r = strlist_add(ret, path);
+	}
+	return r == -ENOMEM ? r : 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/hookdir.h - libvirt's folder of hooks: where usher-hook lies, and older trees of scripts */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cleanup.h"
+#include "text.h"
+
+#define HOOKDIR_HOOK	"etc/libvirt/hooks/qemu"
+#define HOOKDIR_SCRIPTS HOOKDIR_HOOK ".d"
+/* Where install.sh and the package put usher-hook beside another hook */
+#define HOOKDIR_BESIDE HOOKDIR_SCRIPTS "/usher"
+
+/* The beginning of usher-hook's help, by which install.sh too knows the program under any name. It
+ * goes on with ';' there */
+#define HOOKDIR_MARK "usher: this is libvirt's hook for QEMU guests"
+
+/**
+ * hookdir_scripts() - the folder of a guest's own scripts, in the way of VFIO-Tools
+ *
+ * Return: 0, -EINVAL when no folder can have the guest's name (libvirt defines "." and ".."),
+ * -ENAMETOOLONG
+ */
+int hookdir_scripts(const char *guest, char *buf, size_t size) _must_check_;
+
+/**
+ * hookdir_is_usher() - is a file usher-hook: a link of that name, or a copy of whatever version
+ *
+ * Nothing is run to find out.
+ *
+ * Return: 1 it is, 0 it is something else, -ENOENT there is nothing
+ */
+int hookdir_is_usher(int rootfd, const char *path) _must_check_;
+
+/**
+ * hookdir_is_other() - is a copy of usher-hook another build than the program
+ * @dir:	where the program is
+ *
+ * A copy stays what it is when the helpers that it runs are replaced; a link does not.
+ *
+ * Return: false also when it cannot be told
+ */
+bool hookdir_is_other(int rootfd, const char *path, const char *dir);
+
+/** hookdir_can_run() - would libvirt run it: an executable file, or a link to one */
+bool hookdir_can_run(int rootfd, const char *path);
+
+/**
+ * hookdir_ushers() - where usher-hook is libvirt's hook, in the order in which libvirt runs them
+ *
+ * hooks/qemu and hooks/qemu.d/usher are meant to be, also when they cannot be run.
+ *
+ * Return: 0, -ENOMEM
+ */
+int hookdir_ushers(int rootfd, struct strlist *ret) _must_check_;
