@@ -149,7 +149,8 @@ static int read_guest(struct check *check)
 		usher_say("%s: its XML cannot be read: see virsh dumpxml", check->guest.name);
 		return -EBADMSG;
 	}
-	r = guest_claim(request, &check->guest, request->policy, &check->claim, &check->refused);
+	r = guest_claim(request, &check->guest, request->policy, &check->claim, &check->refused,
+			&check->none);
 	if (r < 0 && r != -EINVAL)
 		return r;
 	read_pins(check);
@@ -227,6 +228,7 @@ static void check_free(struct check *check)
 	free(check->findings);
 	free(check->pins);
 	free(check->refused);
+	free(check->none);
 	xmlXPathFreeContext(check->xpath);
 	xmlFreeDoc(check->doc);
 	guest_free(&check->guest);

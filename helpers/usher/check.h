@@ -47,6 +47,7 @@ struct check {
 	xmlXPathContextPtr xpath;
 	struct claim claim; /* guest is NULL without a policy, or when it is refused */
 	char *refused;	    /* the line a start would be refused with */
+	char *none;	    /* why there is no claim: see guest_claim() */
 	struct pin *pins;
 	size_t nr_pins;
 	struct cpulist pinned; /* their union */

@@ -15,14 +15,34 @@
 
 /* --- what a start would refuse ---------------------------------------------------------------------- */
 
+/* usher init would not write one either where usher.ini says no */
+static void check_no_policy(struct check *check)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL, *none = NULL;
+
+	if (guest_claim(check->request, &check->guest, "/dev/null", &claim, &why, &none) > 0)
+		found(check, LEVEL_WARNING,
+		      "the guest has no policy, and a new one %s: take that line out, then usher "
+		      "init %s",
+		      none, check->guest.name);
+	else
+		found(check, LEVEL_WARNING,
+		      "the guest has no policy, so usher does nothing for it: usher init %s",
+		      check->guest.name);
+}
+
 static void check_policy(struct check *check)
 {
 	if (check->refused)
 		found(check, LEVEL_ERROR, "%s", check->refused);
-	else if (!check->claim.guest)
+	else if (check->none && strcmp(check->none, GUEST_NO_POLICY) == 0)
+		check_no_policy(check);
+	else if (check->none)
 		found(check, LEVEL_WARNING,
-		      "the guest has no policy, so usher does nothing for it: usher init %s",
-		      check->guest.name);
+		      "the guest %s, so usher does nothing for it: set enabled = yes in [guest] of "
+		      "its policy (usher edit %s)",
+		      check->none, check->guest.name);
 }
 
 /* What a helper says, each line a finding without its "usher: GUEST: " */

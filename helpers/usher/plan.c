@@ -267,12 +267,12 @@ static int plan(const struct request *request, const char *guest, const struct c
 }
 
 /* No claim, no steps */
-static void say_no_policy(const struct request *request, const char *guest)
+static void say_none(const struct request *request, const char *guest, const char *none)
 {
 	struct json json;
 
 	if (!request->json) {
-		(void)printf("# guest %s has no policy: none of usher's business\n", guest);
+		(void)printf("# guest %s %s: none of usher's business\n", guest, none);
 		return;
 	}
 	json_begin(&json, stdout, "plan");
@@ -296,15 +296,16 @@ static int run(const struct request *request)
 {
 	_cleanup_guest_ struct guest guest = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *none = NULL;
 	int r = check_phase(request);
 
 	if (r != 0)
 		return r;
 	r = guest_get(request, &guest);
 	if (r == 0)
-		r = guest_claim(request, &guest, request->policy, &claim, NULL);
+		r = guest_claim(request, &guest, request->policy, &claim, NULL, &none);
 	if (r > 0) {
-		say_no_policy(request, guest.name);
+		say_none(request, guest.name, none);
 		return 0;
 	}
 	return r < 0 ? 1 : plan(request, guest.name, &claim);

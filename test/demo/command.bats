@@ -170,6 +170,22 @@ claim_from_plan() {
 	done
 }
 
+@test "a guest that is switched off is no guest without a policy: check and plan name the line" {
+	local file=$root/etc/usher/conf.d/win11.ini off
+	printf '[guest]\nenabled = no\n' >"$file"
+	off="has enabled = no (/etc/usher/conf.d/win11.ini:2)"
+	finding warning policy "the guest $off, so usher does nothing for it: set enabled = yes"
+	run -0 usher plan --xml "$xml"
+	[[ $output == "# guest win11 $off: none of usher's business" ]]
+	printf '[guest]\nenabled = no\n' >"$root/etc/usher/usher.ini"
+	: >"$file"
+	finding warning policy "the guest has enabled = no (/etc/usher/usher.ini:2)"
+	rm "$file"
+	finding warning policy "no policy, and a new one has enabled = no (/etc/usher/usher.ini:2): take that line out"
+	rm "$root/etc/usher/usher.ini"
+	finding warning policy "the guest has no policy, so usher does nothing for it: usher init win11"
+}
+
 @test "init writes what edit and the hook take, and asks before it overwrites" {
 	local file=$root/etc/usher/conf.d/win11.ini
 	run -1 usher init --xml "$xml" </dev/null
