@@ -50,8 +50,9 @@ struct check {
 	char *none;	    /* why there is no claim: see guest_claim() */
 	struct pin *pins;
 	size_t nr_pins;
-	struct cpulist pinned; /* their union */
-	bool has_pci;	       /* host devices are passed */
+	struct cpulist pinned;	    /* their union */
+	struct pciaddr_list passed; /* host devices: the XML's, and what a claim has beside them */
+	bool has_pci;		    /* the XML passes some */
 	bool has_gpu;
 };
 

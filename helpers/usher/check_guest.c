@@ -345,7 +345,7 @@ static void check_virtio(struct check *check)
 
 static void check_video(struct check *check)
 {
-	if (check->has_gpu && guest_has(check, "/domain/devices/video/model[@type!='none']"))
+	if (check->has_gpu && guest_has(check, "/domain/devices/video[not(model/@type='none')]"))
 		found(check, LEVEL_WARNING,
 		      "an emulated video device stands beside the passed GPU: the guest may show "
 		      "its "
@@ -371,31 +371,18 @@ static void check_cpu_model(struct check *check)
 
 /* --- autostart -------------------------------------------------------------------------------------- */
 
-static bool has_device(const char *xml, const struct pciaddr *addr)
-{
-	_cleanup_free_ char *text = NULL;
-
-	/* As libvirt prints a source's address */
-	if (asprintf(&text, "<address domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>",
-		     addr->domain, addr->bus, addr->slot, addr->function) < 0) {
-		text = NULL;
-		return false;
-	}
-	return strstr(xml, text) != NULL;
-}
-
-/* An address in the guest is written as one on the host: "type='pci'" tells it */
 static void compare_autostart(struct check *check, const char *xml)
 {
-	const struct inidoc_entry *entry = NULL;
+	_cleanup_pciaddr_list_ struct pciaddr_list theirs = { 0 };
 
-	while ((entry = inidoc_next(&check->claim.doc, entry, "vfio", "device"))) {
-		struct claim_device device;
+	if (guest_devices(xml, &theirs) < 0)
+		return;
+	for (size_t i = 0; i < check->passed.nr; i++) {
 		char addr[PCIADDR_STRLEN];
 
-		if (claim_device_parse(entry->value, &device) < 0 || !has_device(xml, &device.addr))
+		if (!pciaddr_list_has(&theirs, &check->passed.addrs[i]))
 			continue;
-		pciaddr_format(&device.addr, addr);
+		pciaddr_format(&check->passed.addrs[i], addr);
 		found(check, LEVEL_ERROR,
 		      "another guest that starts with the host has %s too, and which one gets it "
 		      "is "
@@ -409,6 +396,13 @@ static void check_autostart(struct check *check)
 {
 	_cleanup_strlist_ struct strlist xmls = { 0 };
 
+	if (check->request->xml) {
+		found(check, LEVEL_NOTE,
+		      "not looked at: what starts with the host libvirt tells, which is not asked "
+		      "with --xml: usher check %s",
+		      check->guest.name);
+		return;
+	}
 	if (!check->guest.autostart || guest_autostarted(&xmls) < 0)
 		return;
 	for (size_t i = 0; i < xmls.nr; i++)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../../lib/claim.h"
+#include "../../lib/pcidev.h"
 #include "../../lib/text.h"
 #include "usher.h"
 
@@ -26,6 +27,14 @@ int guest_get(const struct request *request, struct guest *ret) _must_check_;
 
 /** guest_autostarted() - XMLs of the guests libvirt starts with the host; none without a daemon */
 int guest_autostarted(struct strlist *ret) _must_check_;
+
+/**
+ * guest_devices() - the host's PCI devices that libvirt passes by this XML, whatever a policy says
+ * @ret:	they are added, none twice
+ *
+ * Return: 0, -ENOMEM
+ */
+int guest_devices(const char *xml, struct pciaddr_list *ret) _must_check_;
 
 #define GUEST_NO_POLICY "has no policy"
 

@@ -111,6 +111,17 @@ claim_from_plan() {
 	finding warning disks "name it by its identity, /dev/disk/by-id/ata-lab-1"
 }
 
+@test "check: what the XML alone tells is told without a policy too, and with one that is refused" {
+	local file=$root/etc/usher/conf.d/win11.ini
+	sed -i "s,<memballoon,<video><model type='vga'/></video>&," "$xml"
+	finding warning video "an emulated video device stands beside the passed GPU"
+	echo nonsense >"$file"
+	finding warning video "an emulated video device stands beside the passed GPU"
+	rm "$file"
+	finding warning video "an emulated video device stands beside the passed GPU"
+	finding note autostart "not looked at"
+}
+
 @test "check is as good as its worst finding, in JSON too" {
 	run -2 usher check --xml "$xml"
 	ln -s /usr/sbin/usher-hook "$root/etc/libvirt/hooks/qemu"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test/unit/usher_check_test.c - the host's rows, on hosts that the lab cannot be */
+/* test/unit/usher_check_test.c - rows of usher check, on hosts that the lab cannot be */
+/* wraps: guest_autostarted */
 
 #include "usher_host.h"
 
@@ -7,6 +8,14 @@
 
 static struct check check;
 static struct request request;
+static const char *autostarted; /* another guest's XML */
+
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_guest_autostarted(struct strlist *ret);
+int __wrap_guest_autostarted(struct strlist *ret)
+{
+	return strlist_add(ret, autostarted);
+}
 
 static void forget(void)
 {
@@ -17,22 +26,33 @@ static void forget(void)
 	check.nr = 0;
 }
 
+static const struct check_row *find_row(const char *name)
+{
+	for (size_t i = 0; i < check_nr_host_rows; i++)
+		if (strcmp(check_host_rows[i].name, name) == 0)
+			return &check_host_rows[i];
+	for (size_t i = 0; i < check_nr_guest_rows; i++)
+		if (strcmp(check_guest_rows[i].name, name) == 0)
+			return &check_guest_rows[i];
+	return NULL;
+}
+
 /* One row's findings. Return: their number */
 static size_t row(const struct tree *tree, const char *name)
 {
+	const struct check_row *this = find_row(name);
+
+	if (!this) {
+		fail_msg("there is no row %s", name);
+		return 0;
+	}
 	forget();
 	request = (struct request){ .root = tree->dir, .dir = "/usr/sbin" };
 	check.request = &request;
 	check.rootfd = tree->rootfd;
-	for (size_t i = 0; i < check_nr_host_rows; i++) {
-		if (strcmp(check_host_rows[i].name, name) != 0)
-			continue;
-		check.name = name;
-		check_host_rows[i].run(&check);
-		return check.nr;
-	}
-	fail_msg("there is no row %s", name);
-	return 0;
+	check.name = name;
+	this->run(&check);
+	return check.nr;
 }
 
 static void assert_found(const struct tree *tree, const char *name, enum level level,
@@ -118,6 +138,65 @@ static void lockdown_and_old_cgroups_are_told(void **state)
 	assert_int_equal(row(tree, "partitions"), 0);
 }
 
+#define HOSTDEV(address)                                                                           \
+	"<domain><devices><hostdev mode='subsystem' type='pci'><source>" address                   \
+	"</source><address type='pci' domain='0x0000' bus='0x07' slot='0x00' function='0x0'/>"     \
+	"</hostdev></devices></domain>"
+
+static void assert_passed(const char *xml, const char *wanted)
+{
+	_cleanup_pciaddr_list_ struct pciaddr_list list = { 0 };
+	char addr[PCIADDR_STRLEN] = "";
+
+	assert_int_equal(guest_devices(xml, &list), 0);
+	assert_int_equal(list.nr, *wanted ? 1 : 0);
+	if (list.nr > 0)
+		pciaddr_format(&list.addrs[0], addr);
+	assert_string_equal(addr, wanted);
+}
+
+static void devices_are_passed_by_their_addresses_however_written(void **state)
+{
+	(void)state;
+	assert_passed(HOSTDEV("<address domain='0x0000' bus='0x3b' slot='0x1f' function='0x7'/>"),
+		      "0000:3b:1f.7");
+	assert_passed(HOSTDEV("<address function='0' bus='59' slot='0'/>"), "0000:3b:00.0");
+	assert_passed(HOSTDEV("<address type='pci' domain='0x10000' bus='0x1' slot='0x0' "
+			      "function='0x0'/>"),
+		      "10000:01:00.0");
+	assert_passed(HOSTDEV("<address domain='0x0000' bus='0x100'/>"), "");
+	assert_passed("<domain><devices><interface type='network'><source network='default'/>"
+		      "<address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/>"
+		      "</interface></devices></domain>",
+		      "");
+	assert_passed("<domain><devices><disk type='nvme' device='disk'><source type='pci' "
+		      "managed='yes' namespace='1'><address domain='0x0000' bus='0x02' slot='0x00' "
+		      "function='0x0'/></source></disk></devices></domain>",
+		      "0000:02:00.0");
+	assert_passed("no XML", "");
+}
+
+static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **state)
+{
+	static const char ours[] = HOSTDEV("<address domain='0x0000' bus='0x04' slot='0x00' "
+					   "function='0x0'/>");
+
+	/* As libvirt prints it: the address of an interface's source has a type */
+	autostarted = "<domain><devices><interface type='hostdev' managed='yes'><source>"
+		      "<address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>"
+		      "</source></interface></devices></domain>";
+	check.guest = (struct guest){ .name = (char *)(uintptr_t) "a",
+				      .xml = (char *)(uintptr_t)ours,
+				      .autostart = true };
+	assert_int_equal(guest_devices(ours, &check.passed), 0);
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "another guest that starts with the host has 0000:04:00.0 too");
+	autostarted = HOSTDEV("<address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>");
+	assert_int_equal(row(*state, "autostart"), 0);
+	pciaddr_list_free(&check.passed);
+	check.guest = (struct guest){ 0 };
+}
+
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
 {
 	const struct check_row *rows[] = { check_host_rows, check_guest_rows };
@@ -158,6 +237,8 @@ int main(void)
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(lockdown_and_old_cgroups_are_told),
+		check_test(devices_are_passed_by_their_addresses_however_written),
+		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 
