@@ -259,9 +259,9 @@ static int run(const struct request *request)
 
 	if (check.rootfd < 0)
 		return exit_code(LEVEL_ERROR);
-	/* Without a topology the rows that want it find nothing wrong; status says what is */
+	/* Rows that want one say so */
 	if (topology_read(request->root, &check.topology) < 0)
-		usher_say("hwloc cannot tell the CPUs of this host: see lstopo");
+		check.topology = (struct topology){ 0 };
 	if (host_devices_read(check.rootfd, &check.devices) < 0 ||
 	    host_cpus(check.rootfd, &check.online) < 0) {
 		usher_say("cannot read this host's CPUs and devices below %ssys", request->root);

@@ -95,8 +95,12 @@ static void check_steps(struct check *check)
 	size_t nr;
 	int r;
 
-	if (!check->claim.guest)
+	if (!check->claim.guest) {
+		found(check, LEVEL_NOTE, "not looked at: %s: see policy",
+		      check->refused ? "no start gets that far"
+				     : "usher does nothing for the guest");
 		return;
+	}
 	r = scratch_write(&scratch, &check->claim, &text);
 	if (r < 0) {
 		found(check, LEVEL_ERROR, "cannot write a claim below /tmp: %s", strerror(-r));
@@ -145,12 +149,24 @@ static void check_pins(struct check *check)
 	}
 }
 
+/* Can the pins be compared with the host's cores and nodes */
+static bool has_topology(struct check *check)
+{
+	if (check->topology.nr > 0 || check->nr_pins == 0)
+		return true;
+	found(check, LEVEL_NOTE,
+	      "not looked at: hwloc cannot tell the cores of this host: see lstopo");
+	return false;
+}
+
 /* A core half of which the host uses is shared after all */
 static void check_siblings(struct check *check)
 {
 	struct cpulist split = { 0 };
 	char list[256];
 
+	if (!has_topology(check))
+		return;
 	for (size_t i = 0; i < check->topology.nr; i++) {
 		const struct host_cpu *cpu = &check->topology.cpus[i];
 		struct cpulist siblings;
@@ -220,8 +236,11 @@ static void check_threads(struct check *check, unsigned int threads)
 
 static void check_topology(struct check *check)
 {
-	unsigned int threads = guest_number(check, "string(/domain/cpu/topology/@threads)");
+	unsigned int threads;
 
+	if (!has_topology(check))
+		return;
+	threads = guest_number(check, "string(/domain/cpu/topology/@threads)");
 	if (threads > 1)
 		check_threads(check, threads);
 	else if (pins_share_cores(check))
@@ -236,6 +255,8 @@ static void check_nodes(struct check *check)
 	struct cpulist nodes = { 0 }, all = { 0 };
 	char list[256];
 
+	if (!has_topology(check))
+		return;
 	for (size_t i = 0; i < check->topology.nr; i++) {
 		const struct host_cpu *cpu = &check->topology.cpus[i];
 

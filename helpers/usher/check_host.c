@@ -204,8 +204,16 @@ static void check_reload(struct check *check)
 	const char *path = is_ours(check->rootfd, HOOK) > 0 ? HOOK : HOOK_D_US, *unit;
 	long long start, hook = appeared(check, path);
 
-	if (is_ours(check->rootfd, path) <= 0 || daemon_start(check->rootfd, &start, &unit) < 0 ||
-	    hook <= start + CLOCK_SLACK)
+	if (is_ours(check->rootfd, path) <= 0) {
+		found(check, LEVEL_NOTE, "not looked at: there is no hook of usher's: see hook");
+		return;
+	}
+	if (daemon_start(check->rootfd, &start, &unit) < 0) {
+		found(check, LEVEL_NOTE,
+		      "no libvirt daemon runs: it looks for the hook when it starts");
+		return;
+	}
+	if (hook <= start + CLOCK_SLACK)
 		return;
 	if (strcmp(check->request->root, "/") == 0 && reloaded_since(unit, hook))
 		return;
@@ -218,30 +226,39 @@ static void check_reload(struct check *check)
 
 /* --- what may keep it from working ------------------------------------------------------------------- */
 
-static bool apparmor_enforces(int rootfd)
+/* Return: 1, 0 also without AppArmor, else -errno */
+static int apparmor_enforces(int rootfd)
 {
 	static const char *const profiles[] = { "libvirtd (enforce)", "virtqemud (enforce)" };
 	_cleanup_free_ char *text = NULL;
 	size_t len;
+	int r = attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text,
+			      &len);
 
-	if (attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text, &len) <
-	    0)
-		return false;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++)
 		if (strstr(text, profiles[i]))
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 static void check_apparmor(struct check *check)
 {
 	static const char *const allowed[] = { "/usr/sbin", "/usr/bin" };
+	int r;
 
-	if (!apparmor_enforces(check->rootfd))
-		return;
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
 		if (strcmp(check->request->dir, allowed[i]) == 0)
 			return;
+	r = apparmor_enforces(check->rootfd);
+	if (r == 0)
+		return;
+	if (r < 0) {
+		found(check, LEVEL_NOTE, "cannot read AppArmor's profiles: %s: run it as root",
+		      strerror(-r));
+		return;
+	}
 	found(check, LEVEL_ERROR,
 	      "AppArmor enforces libvirt's profile, which lets it run nothing from %s: no guest "
 	      "will "
@@ -377,6 +394,14 @@ static void check_left(struct check *check)
 	_cleanup_claims_ struct claims claims = { 0 };
 	int unreadable = host_claims(check->rootfd, &claims);
 
+	if (unreadable < 0 && geteuid() == 0)
+		found(check, LEVEL_ERROR,
+		      "cannot read /run/usher: %s: no guest will start: look who made it, then "
+		      "remove it, or chown root and chmod 700 it",
+		      strerror(-unreadable));
+	else if (unreadable < 0)
+		found(check, LEVEL_NOTE, "cannot read /run/usher: %s: run it as root",
+		      strerror(-unreadable));
 	if (unreadable > 0)
 		found(check, LEVEL_WARNING,
 		      "%d claims in /run/usher cannot be read: what they hold stays taken: see "

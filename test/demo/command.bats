@@ -117,8 +117,10 @@ claim_from_plan() {
 	finding warning video "an emulated video device stands beside the passed GPU"
 	echo nonsense >"$file"
 	finding warning video "an emulated video device stands beside the passed GPU"
+	finding note steps "not looked at: no start gets that far: see policy"
 	rm "$file"
 	finding warning video "an emulated video device stands beside the passed GPU"
+	finding note steps "not looked at: usher does nothing for the guest: see policy"
 	finding note autostart "not looked at"
 }
 

@@ -121,6 +121,27 @@ static void a_hook_that_leads_nowhere_is_told(void **state)
 	assert_int_equal(row(tree, "hook"), 0);
 }
 
+static void what_cannot_be_looked_at_is_no_ok(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_found(tree, "reload", LEVEL_NOTE, "there is no hook of usher's");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	assert_found(tree, "reload", LEVEL_NOTE, "no libvirt daemon runs");
+	tree_dir(tree, "run/usher");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0777, 0), 0);
+	assert_found(tree, "left", geteuid() == 0 ? LEVEL_ERROR : LEVEL_NOTE,
+		     "cannot read /run/usher: Operation not permitted");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	assert_int_equal(row(tree, "left"), 0);
+	assert_found(tree, "steps", LEVEL_NOTE, "usher does nothing for the guest: see policy");
+	check.nr_pins = 1;
+	assert_found(tree, "siblings", LEVEL_NOTE, "hwloc cannot tell");
+	assert_found(tree, "topology", LEVEL_NOTE, "hwloc cannot tell");
+	assert_found(tree, "nodes", LEVEL_NOTE, "hwloc cannot tell");
+	check.nr_pins = 0;
+}
+
 static void lockdown_and_old_cgroups_are_told(void **state)
 {
 	const struct tree *tree = *state;
@@ -236,6 +257,7 @@ int main(void)
 		check_test(selinux_confines_hooks_unless_told_otherwise),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
+		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
