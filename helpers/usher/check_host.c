@@ -104,6 +104,33 @@ static void check_file(struct check *check, const char *path)
 		      path);
 }
 
+/*
+ * check_others() - what libvirt runs beside usher
+ *
+ * ABI: libvirt's docs/hooks.rst: since 6.5 every executable file of that folder, in the order of
+ * their names; it waits for each
+ */
+static void check_others(struct check *check)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (attr_list(check->rootfd, HOOK_D, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		char path[PATH_MAX];
+
+		/* Folders are of older scripts: see the row of that name */
+		if (path_format(path, sizeof(path), HOOK_D "/%s", names.names[i]) == 0 &&
+		    is_ours(check->rootfd, path) == 0 && can_run(check->rootfd, path))
+			found(check, LEVEL_NOTE,
+			      "/%s is another hook, which libvirt runs besides usher: see that it "
+			      "does not do what usher does (drivers, huge pages, CPUs), and that "
+			      "it "
+			      "ends: libvirt waits for it without limit",
+			      path);
+	}
+}
+
 static void check_hook(struct check *check)
 {
 	int first = is_ours(check->rootfd, HOOK), second = is_ours(check->rootfd, HOOK_D_US);
@@ -126,6 +153,7 @@ static void check_hook(struct check *check)
 		found(check, LEVEL_WARNING,
 		      "/" HOOK " is another hook, which libvirt runs first: see that it does not "
 		      "do what usher does (drivers, huge pages, CPUs)");
+	check_others(check);
 }
 
 /* --- has the daemon seen it -------------------------------------------------------------------------- */

@@ -121,6 +121,22 @@ static void a_hook_that_leads_nowhere_is_told(void **state)
 	assert_int_equal(row(tree, "hook"), 0);
 }
 
+static void hooks_of_others_are_named(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	assert_int_equal(fchmodat(tree->rootfd, "usr/sbin/usher-hook", 0755, 0), 0);
+	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/usr/sbin/usher-hook");
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/10-x.sh", "");
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/10-foreign", "#!/bin/sh\n");
+	assert_int_equal(row(tree, "hook"), 0);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/10-foreign", 0755, 0), 0);
+	assert_found(tree, "hook", LEVEL_NOTE,
+		     "/etc/libvirt/hooks/qemu.d/10-foreign is another hook, which libvirt runs "
+		     "besides usher");
+}
+
 static void what_cannot_be_looked_at_is_no_ok(void **state)
 {
 	const struct tree *tree = *state;
@@ -257,6 +273,7 @@ int main(void)
 		check_test(selinux_confines_hooks_unless_told_otherwise),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
+		check_test(hooks_of_others_are_named),
 		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(devices_are_passed_by_their_addresses_however_written),
