@@ -11,6 +11,10 @@
 #include "host.h"
 #include "usher.h"
 
+#define HOOK	  "etc/libvirt/hooks/qemu"
+#define HOOK_D	  "etc/libvirt/hooks/qemu.d"
+#define HOOK_D_US HOOK_D "/usher"
+
 enum level {
 	LEVEL_OK,
 	LEVEL_NOTE, /* worth to be known; no fault */
@@ -67,6 +71,9 @@ extern const struct check_row check_host_rows[];
 extern const size_t check_nr_host_rows;
 extern const struct check_row check_guest_rows[];
 extern const size_t check_nr_guest_rows;
+
+/** check_selinux() - the row of that name */
+void check_selinux(struct check *check);
 
 /** found() - one finding of the row at work: "CAUSE: CURE" */
 void found(struct check *check, enum level level, const char *fmt, ...) _printf_(3, 4);

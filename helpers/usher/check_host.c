@@ -15,10 +15,7 @@
 #include "../../lib/units.h"
 #include "check.h"
 
-#define HOOK	  "etc/libvirt/hooks/qemu"
-#define HOOK_D	  "etc/libvirt/hooks/qemu.d"
-#define HOOK_D_US HOOK_D "/usher"
-#define PROGRAM	  "usher-hook"
+#define PROGRAM "usher-hook"
 /* A process's start is known by the boot's time and ticks since: each rounded to seconds */
 #define CLOCK_SLACK 2
 
@@ -292,25 +289,6 @@ static void check_apparmor(struct check *check)
 	      "will "
 	      "start: install with prefix=/usr",
 	      check->request->dir);
-}
-
-static void check_selinux(struct check *check)
-{
-	unsigned long long enforce = 0;
-	char boolean[32];
-
-	if (attr_read_ull(check->rootfd, "sys/fs/selinux/enforce", &enforce) < 0 || !enforce)
-		return;
-	if (attr_read(check->rootfd, "sys/fs/selinux/booleans/virt_hooks_unconfined", boolean,
-		      sizeof(boolean)) < 0)
-		found(check, LEVEL_WARNING,
-		      "SELinux enforces and its policy has no virt_hooks_unconfined: if a guest "
-		      "does "
-		      "not start, see ausearch -m avc -c rpc-virtqemud");
-	else if (*boolean != '1')
-		found(check, LEVEL_ERROR,
-		      "SELinux keeps libvirt's hooks confined, so usher can change nothing: "
-		      "setsebool -P virt_hooks_unconfined on");
 }
 
 static void check_lockdown(struct check *check)

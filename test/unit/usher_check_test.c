@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/usher_check_test.c - rows of usher check, on hosts that the lab cannot be */
-/* wraps: guest_autostarted */
+/* wraps: guest_autostarted fgetxattr */
 
 #include "usher_host.h"
 
@@ -10,11 +10,30 @@ static struct check check;
 static struct request request;
 static const char *autostarted; /* another guest's XML */
 
-/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+static const char *label; /* of each file */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_guest_autostarted(struct strlist *ret);
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
 int __wrap_guest_autostarted(struct strlist *ret)
 {
 	return strlist_add(ret, autostarted);
+}
+
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	assert_true(fd >= 0);
+	assert_string_equal(name, "security.selinux");
+	if (!label) {
+		errno = ENODATA;
+		return -1;
+	}
+	/* With its NUL byte, as the kernel has it */
+	assert_true(strlen(label) < size);
+	memcpy(value, label, strlen(label) + 1);
+	return (ssize_t)strlen(label) + 1;
 }
 
 static void forget(void)
@@ -91,6 +110,32 @@ static void selinux_confines_hooks_unless_told_otherwise(void **state)
 	assert_int_equal(row(tree, "selinux"), 0);
 	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0");
 	tree_file(tree, "sys/fs/selinux/enforce", "0");
+	assert_int_equal(row(tree, "selinux"), 0);
+}
+
+/* As after mv from a home directory, which keeps the label */
+static void a_label_that_libvirt_may_not_run_is_told(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "sys/fs/selinux/enforce", "1");
+	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "1 1");
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	label = "system_u:object_r:bin_t:s0";
+	assert_int_equal(row(tree, "selinux"), 0);
+	label = "system_u:object_r:virt_hook_t:s0";
+	assert_int_equal(row(tree, "selinux"), 0);
+	label = "unconfined_u:object_r:user_home_t:s0";
+	assert_found(tree, "selinux", LEVEL_WARNING,
+		     "/etc/libvirt/hooks/qemu is of type user_home_t, which libvirt may not run: "
+		     "restorecon -Rv /etc/libvirt/hooks /usr/sbin/usher*");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu", 0), 0);
+	assert_int_equal(row(tree, "selinux"), 0);
+	tree_file(tree, "usr/sbin/usher-vfio", "");
+	assert_found(tree, "selinux", LEVEL_WARNING, "/usr/sbin/usher-vfio is of type user_home_t");
+	/* A file system without labels */
+	label = NULL;
 	assert_int_equal(row(tree, "selinux"), 0);
 }
 
@@ -271,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		check_test(an_iommu_is_missing_in_the_firmware_or_in_the_kernel),
 		check_test(selinux_confines_hooks_unless_told_otherwise),
+		check_test(a_label_that_libvirt_may_not_run_is_told),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(hooks_of_others_are_named),
