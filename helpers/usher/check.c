@@ -264,7 +264,8 @@ static int run(const struct request *request)
 		check.topology = (struct topology){ 0 };
 	if (host_devices_read(check.rootfd, &check.devices) < 0 ||
 	    host_cpus(check.rootfd, &check.online) < 0) {
-		usher_say("cannot read this host's CPUs and devices below %ssys", request->root);
+		usher_say("cannot read this host's CPUs and devices below %s%ssys", request->root,
+			  strcmp(request->root, "/") == 0 ? "" : "/");
 		return exit_code(LEVEL_ERROR);
 	}
 	if ((request->guest || request->xml) && read_guest(&check) < 0)

@@ -120,7 +120,7 @@ static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
 
 static void check_pins(struct check *check)
 {
-	unsigned int vcpus = guest_number(check, "string(/domain/vcpu)");
+	unsigned int vcpus = guest_number(check, "normalize-space(/domain/vcpu)");
 	struct cpulist offline = check->pinned, used = { 0 };
 	char list[256];
 
@@ -319,33 +319,36 @@ static char *stable_name(int rootfd, const char *node)
 	return name;
 }
 
-static void check_disks(struct check *check)
+static bool is_unstable(const char *dev)
 {
 	static const char *const unstable[] = { "/dev/sd", "/dev/nvme", "/dev/vd", "/dev/hd",
 						"/dev/mmcblk" };
 
-	for (unsigned int i = 1; i < 256; i++) {
-		_cleanup_free_ char *xpath = NULL, *dev = NULL, *stable = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(unstable); i++)
+		if (strncmp(dev, unstable[i], strlen(unstable[i])) == 0)
+			return true;
+	return false;
+}
 
-		if (asprintf(&xpath,
-			     "string((/domain/devices/disk[@type='block'])[%u]/source/@dev)",
-			     i) < 0) {
-			xpath = NULL;
-			return;
-		}
+/* An empty drive has no source, so it is none of these */
+static void check_disks(struct check *check)
+{
+	for (unsigned int i = 1; i < 256; i++) {
+		_cleanup_free_ char *dev = NULL, *stable = NULL;
+		char xpath[96];
+
+		(void)snprintf(xpath, sizeof(xpath),
+			       "string((/domain/devices/disk[@type='block']/source/@dev)[%u])", i);
 		dev = guest_text(check, xpath);
 		if (!dev || !*dev)
 			return;
-		for (size_t j = 0; j < ARRAY_SIZE(unstable); j++) {
-			if (strncmp(dev, unstable[j], strlen(unstable[j])) != 0)
-				continue;
-			stable = stable_name(check->rootfd, dev);
-			found(check, LEVEL_WARNING,
-			      "disk %s can be another disk after the next boot: name it by its "
-			      "identity, %s",
-			      dev, stable ?: "as ls -l /dev/disk/by-id shows it");
-			break;
-		}
+		if (!is_unstable(dev))
+			continue;
+		stable = stable_name(check->rootfd, dev);
+		found(check, LEVEL_WARNING,
+		      "disk %s can be another disk after the next boot: name it by its identity, "
+		      "%s",
+		      dev, stable ?: "as ls -l /dev/disk/by-id shows it");
 	}
 }
 

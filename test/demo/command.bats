@@ -109,6 +109,11 @@ claim_from_plan() {
 	mkdir -p "$root/dev/disk/by-id"
 	ln -s ../../sdb "$root/dev/disk/by-id/ata-lab-1"
 	finding warning disks "name it by its identity, /dev/disk/by-id/ata-lab-1"
+	# An empty drive before it hides no disk
+	sed -i "0,/<disk /s,<disk ,<disk type='block' device='cdrom'><target dev='sda' bus='sata'/></disk>&," "$xml"
+	finding warning disks "disk /dev/sdb can be another disk"
+	sed -i "s,>8</vcpu>,>\n 12\n</vcpu>," "$xml"
+	finding warning pins "8 of 12 vCPUs are pinned"
 }
 
 @test "check: what the XML alone tells is told without a policy too, and with one that is refused" {
@@ -134,6 +139,9 @@ claim_from_plan() {
 	usher check --json --xml "$xml" --policy /dev/null | jq -e '.worst == "note" and .guest == "win11"'
 	run usher check --xml "$BATS_TEST_DIRNAME/command.bats"
 	((status == 2))
+	rm "$root/sys/devices/system/cpu/online"
+	run -2 usher check
+	[[ $output == *"CPUs and devices below $root/sys" ]]
 }
 
 @test "plan says each step's writes, and is a claim that helpers can be run on" {
