@@ -93,6 +93,16 @@ claim_from_plan() {
 		and ([.devices[] | select(.guest).group] | unique) == [2, 11, 12]'
 }
 
+@test "what status does not know is null, and no CPU is an empty list" {
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	sed -i 's/^cpus = 4-7,12-15$/cpus = 0-15/' "$root"/run/usher/*/claim.ini
+	rm -r "$root"/sys/devices/system/cpu/cpu*/cache/index3
+	usher status --json | jq -e '.online == "0-15" and .housekeeping == ""
+		and (.cpus | length == 16 and all(.l3 == null and .core >= 0 and .node == 0))'
+	rm "$root/sys/devices/system/cpu/online"
+	usher status --json | jq -e '.online == null and .housekeeping == null'
+}
+
 @test "check: the sample guest has its faults told one by one" {
 	finding ok siblings ""
 	sed -i "s/vcpu='7' cpuset='15'/vcpu='7' cpuset='3'/" "$xml"
