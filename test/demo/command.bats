@@ -179,6 +179,26 @@ claim_from_plan() {
 	(($(wc -l <"$BATS_TEST_TMPDIR/why") == 1))
 }
 
+@test "plan ends where the start does: all checks, and what is applied beside the step that fails" {
+	local big=$BATS_TEST_TMPDIR/big.xml
+	sed 's/8388608/20971520/' "$xml" >"$big"
+	run -1 usher plan --xml "$big" --policy /dev/null
+	has "# prepare: usher-hugepages check (required)"$'\n'
+	has "# prepare: usher-hugepages apply (required): fails"
+	has "# prepare: usher-vfio apply (required)"
+	has "# prepare: a required step fails: the start ends here"
+	[[ $output != *'# started'* ]]
+	run -2 usher check --xml "$big" --policy /dev/null
+	grep -qE '^error +steps: cannot get 10240 huge pages of 2 MiB on this host' <<<"$output"
+	rm "$root/sys/bus/pci/devices/$GPU/iommu_group"
+	run -1 usher plan --xml "$xml" --policy /dev/null
+	has "# prepare: usher-vfio check (required): fails"
+	has "# prepare: usher-nosleep check"
+	[[ $output != *' apply '* ]]
+	usher plan --json --xml "$xml" --policy /dev/null 2>/dev/null |
+		jq -e '[.steps[].verb] | unique == ["check"]'
+}
+
 @test "plan says what is wrong with an XML as a start would, where it has no name too" {
 	local name='<domain><name>win11</name>'
 	refuses '' "line 1: the XML ends before </domain>"
