@@ -73,6 +73,8 @@ bool helper_would(const struct helper_ctx *ctx, const char *fmt, ...)
 
 	if (!ctx->dry_run)
 		return false;
+	if (ctx->quiet)
+		return true;
 	va_start(args, fmt);
 	(void)vprintf(fmt, args);
 	va_end(args);

@@ -23,6 +23,7 @@ struct helper_ctx {
 	int statefd; /* run/usher; -1 when there is none or the claim lies elsewhere */
 	int dirfd;   /* the claim's own directory */
 	bool dry_run;
+	bool quiet;	    /* a dry run of which nothing is printed */
 	bool detached;	    /* nobody reads stderr: helper_say() goes to the log */
 	long long deadline; /* the verb must have ended by then: lib/deadline.h */
 	struct claim claim;

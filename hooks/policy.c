@@ -144,6 +144,15 @@ static int load_below(int rootfd, const char *path, const char *name, struct ini
 	return r < 0 ? r : parse_fd(fd, name, ret, err);
 }
 
+/* Not an error, but what usher plan and check tell. Return: 1 */
+static int switched_off(const struct policy *policy, struct policy_error *err)
+{
+	char where[sizeof(err->what) / 2];
+
+	policy_where(policy, "guest", "enabled", where, sizeof(where));
+	return fail(err, 1, "has enabled = no (%s)", where);
+}
+
 /* The host's file and the checks that need both */
 static int complete(int rootfd, struct policy *policy, struct policy *ret, struct policy_error *err)
 {
@@ -155,7 +164,7 @@ static int complete(int rootfd, struct policy *policy, struct policy *ret, struc
 	if (r < 0)
 		return r == -ENOMEM ? fail(err, r, "%s: out of memory", policy->file) : r;
 	if (policy_bool(policy, "guest", "enabled") == 0)
-		return 1;
+		return switched_off(policy, err);
 	*ret = *policy;
 	*policy = (struct policy){ 0 };
 	return 0;

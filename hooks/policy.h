@@ -94,7 +94,8 @@ struct policy_error {
  *
  * Return: 0, 1 when the guest has no policy ([guest] enabled = no; no file; a name that cannot be a
  * file's), -EBADMSG when a file is not as it must be, -EPERM when it could be somebody else's,
- * -ENOMEM, else -errno of open or read. @err is filled on every error.
+ * -ENOMEM, else -errno of open or read. @err is filled on every error, and for enabled = no with the
+ * line that says so; it is "" without a file.
  */
 int policy_load(int rootfd, const char *guest, struct policy *ret, struct policy_error *err)
 	_must_check_;

@@ -244,7 +244,8 @@ const struct policy_key policy_keys[] = {
 	  .dflt = "auto",
 	  .unit = "some of sleep idle shutdown handle-lid-switch "
 		  "handle-{power,suspend,hibernate}-key, or none",
-	  .help = "what the host must not do while the guest runs; auto: sleep, nor when the lid is "
+	  .help = "what the host must not do while the guest runs; auto: sleep, nor when the lid "
+		  "is "
 		  "closed" },
 	{ .section = "nosleep",
 	  .key = "mode",

@@ -449,7 +449,8 @@ int phase_plan(const struct event *event, struct host *host)
 	if (r < 0)
 		return refuse(&named, host, err.what);
 	if (r == 1) {
-		(void)printf("# guest %s has no policy: none of usher's business\n", domain.name);
+		(void)printf("# guest %s %s: none of usher's business\n", domain.name,
+			     *err.what ? err.what : "has no policy");
 		return 0;
 	}
 	if (make_claim(&named, host, &policy, &domain, &claim) ||

@@ -242,13 +242,18 @@ size_t steps_order(const struct claim *claim, int phase, bool backwards,
 	return nr;
 }
 
+bool steps_beside(const struct claim *claim, int phase, const struct step *a, const struct step *b)
+{
+	return step_rank(a, claim, phase) == step_rank(b, claim, phase);
+}
+
 /* How many steps from the first one on run side by side */
 static size_t same_rank(const struct claim *claim, int phase, const struct step *const *order,
 			size_t nr)
 {
 	size_t n = 0;
 
-	while (n < nr && step_rank(order[n], claim, phase) == step_rank(order[0], claim, phase))
+	while (n < nr && steps_beside(claim, phase, order[n], order[0]))
 		n++;
 	return n;
 }

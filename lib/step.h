@@ -86,6 +86,9 @@ bool step_required(const struct step *step, const struct claim *claim);
 size_t steps_order(const struct claim *claim, int phase, bool backwards,
 		   const struct step *ret[static STEPS_MAX]);
 
+/** steps_beside() - do two steps of steps_order() run side by side */
+bool steps_beside(const struct claim *claim, int phase, const struct step *a, const struct step *b);
+
 /**
  * steps_run() - run one verb of every wanted step of a phase, rank after rank
  * @verb:	"check", "apply", "settle"; "undo" goes backwards through the ranks

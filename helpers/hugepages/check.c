@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/process.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
@@ -204,10 +205,28 @@ enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *n
 	return e == HELPER_DONE ? thp_check(ctx) : e;
 }
 
+/*
+ * What apply would come to now, by its own dry run. A start, and the plan of one, sees that when it
+ * applies: until then another guest may have ended. A guest that runs has its pages.
+ */
+static enum helper_exit check_now(const struct helper_ctx *ctx, const struct needs *needs)
+{
+	struct helper_ctx dry = *ctx;
+
+	if (needs->nr == 0 || ctx->dry_run || helper_in_start(ctx) ||
+	    process_find_qemu(ctx->rootfd, ctx->claim.uuid) > 0)
+		return HELPER_DONE;
+	dry.dry_run = true;
+	dry.quiet = true;
+	return needs_get(&dry, needs);
+}
+
 enum helper_exit hugepages_check(struct helper_ctx *ctx)
 {
 	_cleanup_needs_ struct needs needs = { 0 };
 	enum helper_exit e = needs_read(ctx, &needs);
 
-	return e == HELPER_DONE ? needs_check(ctx, &needs) : e;
+	if (e == HELPER_DONE)
+		e = needs_check(ctx, &needs);
+	return e == HELPER_DONE ? check_now(ctx, &needs) : e;
 }

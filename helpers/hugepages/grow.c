@@ -116,7 +116,7 @@ static int growth_init(struct growth *growth)
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
 
-static enum helper_exit apply_needs(struct helper_ctx *ctx, const struct needs *needs)
+enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 {
 	struct growth growth = { .ctx = ctx, .needs = needs };
 	_cleanup_close_ int turn = -1;
@@ -143,7 +143,7 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 	if (e == HELPER_DONE)
 		uneven_say(ctx);
 	if (e == HELPER_DONE && needs.nr)
-		e = apply_needs(ctx, &needs);
+		e = needs_get(ctx, &needs);
 	if (e == HELPER_DONE)
 		e = thp_apply(ctx);
 	if (e == HELPER_DONE)

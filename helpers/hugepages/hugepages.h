@@ -502,7 +502,8 @@ struct growth {
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
 	struct shortage shortage;
-	bool begun; /* there may be something to give back */
+	bool begun;			  /* there may be something to give back */
+	unsigned long long pretended_kib; /* that a dry run takes for freed */
 };
 
 /* What one step came to; below 0 an -errno */
@@ -550,7 +551,7 @@ enum helper_exit thp_undo(struct helper_ctx *ctx) _must_check_;
 /* --- move.c ----------------------------------------------------------------------------------- */
 
 /** move_away() - of @kib on the current need's nodes. Return: 1 something was moved, 0 */
-int move_away(const struct growth *growth, unsigned long long kib);
+int move_away(struct growth *growth, unsigned long long kib);
 
 /* --- zfs.c ------------------------------------------------------------------------------------ */
 
@@ -567,7 +568,7 @@ int arc_read(int rootfd, struct arc_size *ret) _must_check_;
  *
  * Return: 1 when it did, or the deadline came; 0 when there was nothing to be had
  */
-int arc_shrink(const struct growth *growth, unsigned long long kib);
+int arc_shrink(struct growth *growth, unsigned long long kib);
 
 /**
  * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; under hugepages-grow.lock
@@ -584,6 +585,9 @@ int arc_restore(const struct helper_ctx *ctx) _must_check_;
 bool zfs_forbids_compaction(int rootfd);
 
 /* --- grow.c ----------------------------------------------------------------------------------- */
+
+/** needs_get() - all pages, or none after one line. Return: exit code */
+enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs) _must_check_;
 
 enum helper_exit hugepages_apply(struct helper_ctx *ctx);
 

@@ -65,7 +65,16 @@ static unsigned long long room_elsewhere(const struct growth *growth, const stru
 	return sum;
 }
 
-int move_away(const struct growth *growth, unsigned long long kib)
+static int move_one(struct growth *growth, const struct holder *holder, const struct cpulist *from,
+		    const struct cpulist *to)
+{
+	if (!helper_would(growth->ctx, "move process %d from its nodes", holder->pid))
+		return mempolicy_move(holder->pid, from, to);
+	growth->pretended_kib += holder->kib;
+	return 0;
+}
+
+int move_away(struct growth *growth, unsigned long long kib)
 {
 	const struct need *need = &growth->needs->needs[growth->current];
 	struct cpulist nodes = { 0 }, all = { 0 }, others;
@@ -85,8 +94,7 @@ int move_away(const struct growth *growth, unsigned long long kib)
 
 		if (holder->pid <= 1 || holder->kib > room || is_guest(rootfd, holder->pid) ||
 		    !may_move(rootfd, holder->pid, &all) || deadline_left(growth->deadline) == 0 ||
-		    helper_would(growth->ctx, "move process %d from its nodes", holder->pid) ||
-		    mempolicy_move(holder->pid, &nodes, &others) < 0)
+		    move_one(growth, holder, &nodes, &others) < 0)
 			continue;
 		room -= holder->kib;
 		left -= holder->kib < left ? holder->kib : left;

@@ -94,7 +94,7 @@ static int nodes_short(const struct growth *growth, const struct view *view)
 			return 0;
 		sum += kib;
 	}
-	return wanted > sum;
+	return wanted > sum + growth->pretended_kib;
 }
 
 /* Return: 1 when all that is missing does not fit beside what the host keeps, 0, else -errno */
@@ -105,7 +105,7 @@ static int memory_short(const struct growth *growth, const struct view *view)
 
 	for (size_t i = growth->current; i < growth->needs->nr; i++)
 		wanted += missing(growth, view, i) * growth->needs->needs[i].size_kib;
-	if (r < 0 || wanted > available)
+	if (r < 0 || wanted > available + growth->pretended_kib)
 		return r < 0 ? r : 1;
 	return nodes_short(growth, view);
 }

@@ -140,7 +140,22 @@ static int shrink(const struct growth *growth, unsigned long long target)
 	return back < 0 ? back : r;
 }
 
-int arc_shrink(const struct growth *growth, unsigned long long kib)
+/* A dry run takes the ARC for as small as it would be told to be */
+static int pretend(struct growth *growth, unsigned long long target, unsigned long long bytes)
+{
+	unsigned long long before;
+	int r = attr_read_ull(growth->ctx->rootfd, ARC_MAX, &before);
+
+	if (r == 0)
+		r = set_number(growth->ctx, target);
+	if (r == 0)
+		r = set_number(growth->ctx, before);
+	if (r == 0)
+		growth->pretended_kib += bytes / 1024;
+	return r;
+}
+
+int arc_shrink(struct growth *growth, unsigned long long kib)
 {
 	unsigned long long bytes = kib * 1024;
 	struct arc_size arc = { 0 };
@@ -149,7 +164,9 @@ int arc_shrink(const struct growth *growth, unsigned long long kib)
 		return 0;
 	if (bytes > arc.size - arc.least)
 		bytes = arc.size - arc.least;
-	return growth->ctx->dry_run || shrink(growth, arc.size - bytes) < 0 ? 0 : 1;
+	if (growth->ctx->dry_run)
+		return pretend(growth, arc.size - bytes, bytes) == 0;
+	return shrink(growth, arc.size - bytes) < 0 ? 0 : 1;
 }
 
 /* "6.5.13-1-pve" as 6005013 */

@@ -113,25 +113,36 @@ static void read_pins(struct check *check)
 	}
 }
 
-/* The class of a passed device is the host's to tell */
-static void read_passed(struct check *check)
+static int add_claimed(const struct claim *claim, struct pciaddr_list *list)
 {
-	for (size_t i = 0; i < check->devices.nr; i++) {
-		const struct host_device *device = &check->devices.devices[i];
-		const struct inidoc_entry *entry = NULL;
+	const struct inidoc_entry *entry = NULL;
+	int r = 0;
 
-		while ((entry = inidoc_next(&check->claim.doc, entry, "vfio", "device"))) {
-			struct claim_device claimed;
+	while (r == 0 && (entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		struct claim_device claimed;
 
-			if (claim_device_parse(entry->value, &claimed) == 0 &&
-			    pciaddr_cmp(&claimed.addr, &device->addr) == 0 &&
-			    device->class >> 8 == 0x03)
-				check->has_gpu = true;
-		}
+		if (claim_device_parse(entry->value, &claimed) == 0 &&
+		    !pciaddr_list_has(list, &claimed.addr))
+			r = pciaddr_list_add(list, &claimed.addr);
 	}
-	check->has_pci = guest_has(check, "/domain/devices/hostdev[@type='pci'] | "
-					  "/domain/devices/interface[@type='hostdev'] | "
-					  "/domain/devices/disk[@type='nvme']");
+	return r;
+}
+
+/* There is no claim before the first usher init; libvirt passes what the XML has all the same */
+static int read_passed(struct check *check)
+{
+	int r = guest_devices(check->guest.xml, &check->passed);
+
+	check->has_pci = check->passed.nr > 0;
+	if (r == 0)
+		r = add_claimed(&check->claim, &check->passed);
+	for (size_t i = 0; i < check->passed.nr; i++) {
+		const struct host_device *device =
+			host_device_find(&check->devices, &check->passed.addrs[i]);
+
+		check->has_gpu |= device && device->class >> 8 == 0x03;
+	}
+	return r;
 }
 
 /* Return: 0, else -errno (said) */
@@ -149,12 +160,15 @@ static int read_guest(struct check *check)
 		usher_say("%s: its XML cannot be read: see virsh dumpxml", check->guest.name);
 		return -EBADMSG;
 	}
-	r = guest_claim(request, &check->guest, request->policy, &check->claim, &check->refused);
+	r = guest_claim(request, &check->guest, request->policy, &check->claim, &check->refused,
+			&check->none);
 	if (r < 0 && r != -EINVAL)
 		return r;
 	read_pins(check);
-	read_passed(check);
-	return 0;
+	r = read_passed(check);
+	if (r < 0)
+		usher_say("%s: %s", check->guest.name, strerror(-r));
+	return r;
 }
 
 /* --- running, and telling ------------------------------------------------------------------------- */
@@ -227,10 +241,12 @@ static void check_free(struct check *check)
 	free(check->findings);
 	free(check->pins);
 	free(check->refused);
+	free(check->none);
 	xmlXPathFreeContext(check->xpath);
 	xmlFreeDoc(check->doc);
 	guest_free(&check->guest);
 	claim_free(&check->claim);
+	pciaddr_list_free(&check->passed);
 	topology_free(&check->topology);
 	host_devices_free(&check->devices);
 	cleanup_close(&check->rootfd);
@@ -243,12 +259,13 @@ static int run(const struct request *request)
 
 	if (check.rootfd < 0)
 		return exit_code(LEVEL_ERROR);
-	/* Without a topology the rows that want it find nothing wrong; status says what is */
+	/* Rows that want one say so */
 	if (topology_read(request->root, &check.topology) < 0)
-		usher_say("hwloc cannot tell the CPUs of this host: see lstopo");
+		check.topology = (struct topology){ 0 };
 	if (host_devices_read(check.rootfd, &check.devices) < 0 ||
 	    host_cpus(check.rootfd, &check.online) < 0) {
-		usher_say("cannot read this host's CPUs and devices below %ssys", request->root);
+		usher_say("cannot read this host's CPUs and devices below %s%ssys", request->root,
+			  strcmp(request->root, "/") == 0 ? "" : "/");
 		return exit_code(LEVEL_ERROR);
 	}
 	if ((request->guest || request->xml) && read_guest(&check) < 0)

@@ -47,10 +47,12 @@ struct check {
 	xmlXPathContextPtr xpath;
 	struct claim claim; /* guest is NULL without a policy, or when it is refused */
 	char *refused;	    /* the line a start would be refused with */
+	char *none;	    /* why there is no claim: see guest_claim() */
 	struct pin *pins;
 	size_t nr_pins;
-	struct cpulist pinned; /* their union */
-	bool has_pci;	       /* host devices are passed */
+	struct cpulist pinned;	    /* their union */
+	struct pciaddr_list passed; /* host devices: the XML's, and what a claim has beside them */
+	bool has_pci;		    /* the XML passes some */
 	bool has_gpu;
 };
 
@@ -65,6 +67,9 @@ extern const struct check_row check_host_rows[];
 extern const size_t check_nr_host_rows;
 extern const struct check_row check_guest_rows[];
 extern const size_t check_nr_guest_rows;
+
+/** check_selinux() - the row of that name */
+void check_selinux(struct check *check);
 
 /** found() - one finding of the row at work: "CAUSE: CURE" */
 void found(struct check *check, enum level level, const char *fmt, ...) _printf_(3, 4);

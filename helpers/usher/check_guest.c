@@ -16,14 +16,34 @@
 
 /* --- what a start would refuse ---------------------------------------------------------------------- */
 
+/* usher init would not write one either where usher.ini says no */
+static void check_no_policy(struct check *check)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL, *none = NULL;
+
+	if (guest_claim(check->request, &check->guest, "/dev/null", &claim, &why, &none) > 0)
+		found(check, LEVEL_WARNING,
+		      "the guest has no policy, and a new one %s: take that line out, then usher "
+		      "init %s",
+		      none, check->guest.name);
+	else
+		found(check, LEVEL_WARNING,
+		      "the guest has no policy, so usher does nothing for it: usher init %s",
+		      check->guest.name);
+}
+
 static void check_policy(struct check *check)
 {
 	if (check->refused)
 		found(check, LEVEL_ERROR, "%s", check->refused);
-	else if (!check->claim.guest)
+	else if (check->none && strcmp(check->none, GUEST_NO_POLICY) == 0)
+		check_no_policy(check);
+	else if (check->none)
 		found(check, LEVEL_WARNING,
-		      "the guest has no policy, so usher does nothing for it: usher init %s",
-		      check->guest.name);
+		      "the guest %s, so usher does nothing for it: set enabled = yes in [guest] of "
+		      "its policy (usher edit %s)",
+		      check->none, check->guest.name);
 }
 
 /* What a helper says, each line a finding without its "usher: GUEST: " */
@@ -76,8 +96,12 @@ static void check_steps(struct check *check)
 	size_t nr;
 	int r;
 
-	if (!check->claim.guest)
+	if (!check->claim.guest) {
+		found(check, LEVEL_NOTE, "not looked at: %s: see policy",
+		      check->refused ? "no start gets that far"
+				     : "usher does nothing for the guest");
 		return;
+	}
 	r = scratch_write(&scratch, &check->claim, &text);
 	if (r < 0) {
 		found(check, LEVEL_ERROR, "cannot write a claim below /tmp: %s", strerror(-r));
@@ -97,7 +121,7 @@ static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
 
 static void check_pins(struct check *check)
 {
-	unsigned int vcpus = guest_number(check, "string(/domain/vcpu)");
+	unsigned int vcpus = guest_number(check, "normalize-space(/domain/vcpu)");
 	struct cpulist offline = check->pinned, used = { 0 };
 	char list[256];
 
@@ -126,12 +150,24 @@ static void check_pins(struct check *check)
 	}
 }
 
+/* Can the pins be compared with the host's cores and nodes */
+static bool has_topology(struct check *check)
+{
+	if (check->topology.nr > 0 || check->nr_pins == 0)
+		return true;
+	found(check, LEVEL_NOTE,
+	      "not looked at: hwloc cannot tell the cores of this host: see lstopo");
+	return false;
+}
+
 /* A core half of which the host uses is shared after all */
 static void check_siblings(struct check *check)
 {
 	struct cpulist split = { 0 };
 	char list[256];
 
+	if (!has_topology(check))
+		return;
 	for (size_t i = 0; i < check->topology.nr; i++) {
 		const struct host_cpu *cpu = &check->topology.cpus[i];
 		struct cpulist siblings;
@@ -201,8 +237,11 @@ static void check_threads(struct check *check, unsigned int threads)
 
 static void check_topology(struct check *check)
 {
-	unsigned int threads = guest_number(check, "string(/domain/cpu/topology/@threads)");
+	unsigned int threads;
 
+	if (!has_topology(check))
+		return;
+	threads = guest_number(check, "string(/domain/cpu/topology/@threads)");
 	if (threads > 1)
 		check_threads(check, threads);
 	else if (pins_share_cores(check))
@@ -217,6 +256,8 @@ static void check_nodes(struct check *check)
 	struct cpulist nodes = { 0 }, all = { 0 };
 	char list[256];
 
+	if (!has_topology(check))
+		return;
 	for (size_t i = 0; i < check->topology.nr; i++) {
 		const struct host_cpu *cpu = &check->topology.cpus[i];
 
@@ -279,33 +320,36 @@ static char *stable_name(int rootfd, const char *node)
 	return name;
 }
 
-static void check_disks(struct check *check)
+static bool is_unstable(const char *dev)
 {
 	static const char *const unstable[] = { "/dev/sd", "/dev/nvme", "/dev/vd", "/dev/hd",
 						"/dev/mmcblk" };
 
-	for (unsigned int i = 1; i < 256; i++) {
-		_cleanup_free_ char *xpath = NULL, *dev = NULL, *stable = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(unstable); i++)
+		if (strncmp(dev, unstable[i], strlen(unstable[i])) == 0)
+			return true;
+	return false;
+}
 
-		if (asprintf(&xpath,
-			     "string((/domain/devices/disk[@type='block'])[%u]/source/@dev)",
-			     i) < 0) {
-			xpath = NULL;
-			return;
-		}
+/* An empty drive has no source, so it is none of these */
+static void check_disks(struct check *check)
+{
+	for (unsigned int i = 1; i < 256; i++) {
+		_cleanup_free_ char *dev = NULL, *stable = NULL;
+		char xpath[96];
+
+		(void)snprintf(xpath, sizeof(xpath),
+			       "string((/domain/devices/disk[@type='block']/source/@dev)[%u])", i);
 		dev = guest_text(check, xpath);
 		if (!dev || !*dev)
 			return;
-		for (size_t j = 0; j < ARRAY_SIZE(unstable); j++) {
-			if (strncmp(dev, unstable[j], strlen(unstable[j])) != 0)
-				continue;
-			stable = stable_name(check->rootfd, dev);
-			found(check, LEVEL_WARNING,
-			      "disk %s can be another disk after the next boot: name it by its "
-			      "identity, %s",
-			      dev, stable ?: "as ls -l /dev/disk/by-id shows it");
-			break;
-		}
+		if (!is_unstable(dev))
+			continue;
+		stable = stable_name(check->rootfd, dev);
+		found(check, LEVEL_WARNING,
+		      "disk %s can be another disk after the next boot: name it by its identity, "
+		      "%s",
+		      dev, stable ?: "as ls -l /dev/disk/by-id shows it");
 	}
 }
 
@@ -326,7 +370,7 @@ static void check_virtio(struct check *check)
 
 static void check_video(struct check *check)
 {
-	if (check->has_gpu && guest_has(check, "/domain/devices/video/model[@type!='none']"))
+	if (check->has_gpu && guest_has(check, "/domain/devices/video[not(model/@type='none')]"))
 		found(check, LEVEL_WARNING,
 		      "an emulated video device stands beside the passed GPU: the guest may show "
 		      "its "
@@ -352,31 +396,18 @@ static void check_cpu_model(struct check *check)
 
 /* --- autostart -------------------------------------------------------------------------------------- */
 
-static bool has_device(const char *xml, const struct pciaddr *addr)
-{
-	_cleanup_free_ char *text = NULL;
-
-	/* As libvirt prints a source's address */
-	if (asprintf(&text, "<address domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>",
-		     addr->domain, addr->bus, addr->slot, addr->function) < 0) {
-		text = NULL;
-		return false;
-	}
-	return strstr(xml, text) != NULL;
-}
-
-/* An address in the guest is written as one on the host: "type='pci'" tells it */
 static void compare_autostart(struct check *check, const char *xml)
 {
-	const struct inidoc_entry *entry = NULL;
+	_cleanup_pciaddr_list_ struct pciaddr_list theirs = { 0 };
 
-	while ((entry = inidoc_next(&check->claim.doc, entry, "vfio", "device"))) {
-		struct claim_device device;
+	if (guest_devices(xml, &theirs) < 0)
+		return;
+	for (size_t i = 0; i < check->passed.nr; i++) {
 		char addr[PCIADDR_STRLEN];
 
-		if (claim_device_parse(entry->value, &device) < 0 || !has_device(xml, &device.addr))
+		if (!pciaddr_list_has(&theirs, &check->passed.addrs[i]))
 			continue;
-		pciaddr_format(&device.addr, addr);
+		pciaddr_format(&check->passed.addrs[i], addr);
 		found(check, LEVEL_ERROR,
 		      "another guest that starts with the host has %s too, and which one gets it "
 		      "is "
@@ -390,6 +421,13 @@ static void check_autostart(struct check *check)
 {
 	_cleanup_strlist_ struct strlist xmls = { 0 };
 
+	if (check->request->xml) {
+		found(check, LEVEL_NOTE,
+		      "not looked at: what starts with the host libvirt tells, which is not asked "
+		      "with --xml: usher check %s",
+		      check->guest.name);
+		return;
+	}
 	if (!check->guest.autostart || guest_autostarted(&xmls) < 0)
 		return;
 	for (size_t i = 0; i < xmls.nr; i++)

@@ -106,6 +106,34 @@ static void check_places(struct check *check, const struct strlist *places, bool
 		      "do what usher does (drivers, huge pages, CPUs)");
 }
 
+/*
+ * check_others() - what libvirt runs beside usher
+ *
+ * ABI: libvirt's docs/hooks.rst: since 6.5 every executable file of that folder, in the order of
+ * their names; it waits for each
+ */
+static void check_others(struct check *check)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	if (attr_list(check->rootfd, HOOKDIR_SCRIPTS, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.nr; i++) {
+		char path[PATH_MAX];
+
+		/* Folders are of older scripts: see the row of that name */
+		if (path_format(path, sizeof(path), HOOKDIR_SCRIPTS "/%s", names.names[i]) == 0 &&
+		    hookdir_is_usher(check->rootfd, path) == 0 &&
+		    hookdir_can_run(check->rootfd, path))
+			found(check, LEVEL_NOTE,
+			      "/%s is another hook, which libvirt runs besides usher: see that it "
+			      "does not do what usher does (drivers, huge pages, CPUs), and that "
+			      "it "
+			      "ends: libvirt waits for it without limit",
+			      path);
+	}
+}
+
 static void check_hook(struct check *check)
 {
 	bool foreign = hookdir_is_usher(check->rootfd, HOOK) == 0;
@@ -116,6 +144,7 @@ static void check_hook(struct check *check)
 	for (size_t i = 0; i < places.nr; i++)
 		check_file(check, places.names[i]);
 	check_places(check, &places, foreign);
+	check_others(check);
 }
 
 /* --- has the daemon seen it -------------------------------------------------------------------------- */
@@ -195,9 +224,17 @@ static void check_reload(struct check *check)
 	const char *path, *unit;
 	long long start, hook;
 
-	if (hookdir_ushers(check->rootfd, &places) < 0 || places.nr == 0 ||
-	    daemon_start(check->rootfd, &start, &unit) < 0)
+	if (hookdir_ushers(check->rootfd, &places) < 0)
 		return;
+	if (places.nr == 0) {
+		found(check, LEVEL_NOTE, "not looked at: there is no hook of usher's: see hook");
+		return;
+	}
+	if (daemon_start(check->rootfd, &start, &unit) < 0) {
+		found(check, LEVEL_NOTE,
+		      "no libvirt daemon runs: it looks for the hook when it starts");
+		return;
+	}
 	path = places.names[0];
 	hook = appeared(check, path);
 	if (hook <= start + CLOCK_SLACK)
@@ -213,54 +250,44 @@ static void check_reload(struct check *check)
 
 /* --- what may keep it from working ------------------------------------------------------------------- */
 
-static bool apparmor_enforces(int rootfd)
+/* Return: 1, 0 also without AppArmor, else -errno */
+static int apparmor_enforces(int rootfd)
 {
 	static const char *const profiles[] = { "libvirtd (enforce)", "virtqemud (enforce)" };
 	_cleanup_free_ char *text = NULL;
 	size_t len;
+	int r = attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text,
+			      &len);
 
-	if (attr_read_all(rootfd, "sys/kernel/security/apparmor/profiles", 1 << 20, &text, &len) <
-	    0)
-		return false;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++)
 		if (strstr(text, profiles[i]))
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 static void check_apparmor(struct check *check)
 {
 	static const char *const allowed[] = { "/usr/sbin", "/usr/bin" };
+	int r;
 
-	if (!apparmor_enforces(check->rootfd))
-		return;
 	for (size_t i = 0; i < ARRAY_SIZE(allowed); i++)
 		if (strcmp(check->request->dir, allowed[i]) == 0)
 			return;
+	r = apparmor_enforces(check->rootfd);
+	if (r == 0)
+		return;
+	if (r < 0) {
+		found(check, LEVEL_NOTE, "cannot read AppArmor's profiles: %s: run it as root",
+		      strerror(-r));
+		return;
+	}
 	found(check, LEVEL_ERROR,
 	      "AppArmor enforces libvirt's profile, which lets it run nothing from %s: no guest "
 	      "will "
 	      "start: install with prefix=/usr",
 	      check->request->dir);
-}
-
-static void check_selinux(struct check *check)
-{
-	unsigned long long enforce = 0;
-	char boolean[32];
-
-	if (attr_read_ull(check->rootfd, "sys/fs/selinux/enforce", &enforce) < 0 || !enforce)
-		return;
-	if (attr_read(check->rootfd, "sys/fs/selinux/booleans/virt_hooks_unconfined", boolean,
-		      sizeof(boolean)) < 0)
-		found(check, LEVEL_WARNING,
-		      "SELinux enforces and its policy has no virt_hooks_unconfined: if a guest "
-		      "does "
-		      "not start, see ausearch -m avc -c rpc-virtqemud");
-	else if (*boolean != '1')
-		found(check, LEVEL_ERROR,
-		      "SELinux keeps libvirt's hooks confined, so usher can change nothing: "
-		      "setsebool -P virt_hooks_unconfined on");
 }
 
 static void check_lockdown(struct check *check)
@@ -372,6 +399,14 @@ static void check_left(struct check *check)
 	_cleanup_claims_ struct claims claims = { 0 };
 	int unreadable = host_claims(check->rootfd, &claims);
 
+	if (unreadable < 0 && geteuid() == 0)
+		found(check, LEVEL_ERROR,
+		      "cannot read /run/usher: %s: no guest will start: look who made it, then "
+		      "remove it, or chown root and chmod 700 it",
+		      strerror(-unreadable));
+	else if (unreadable < 0)
+		found(check, LEVEL_NOTE, "cannot read /run/usher: %s: run it as root",
+		      strerror(-unreadable));
 	if (unreadable > 0)
 		found(check, LEVEL_WARNING,
 		      "%d claims in /run/usher cannot be read: what they hold stays taken: see "

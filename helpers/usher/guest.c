@@ -153,7 +153,7 @@ static int refuse_xml(const struct request *request, struct guest *guest)
 	guest->name = strdup("");
 	if (!guest->name)
 		return -ENOMEM;
-	if (guest_claim(request, guest, NULL, &claim, NULL) >= 0)
+	if (guest_claim(request, guest, NULL, &claim, NULL, NULL) >= 0)
 		usher_say("this is no domain XML with a <name>: --xml wants what virsh dumpxml "
 			  "GUEST prints");
 	return -EBADMSG;
@@ -216,14 +216,30 @@ static int refused(const struct capture *capture, char **why)
 	return *why ? -EINVAL : -ENOMEM;
 }
 
-static int parse_plan(const struct capture *capture, struct claim *ret)
+/* "# guest NAME has no policy: none of usher's business", as the hook prints it */
+static int parse_none(const struct capture *capture, const struct guest *guest, char **none)
+{
+	static const char head[] = "# guest ", tail[] = ": none of usher's business\n";
+	size_t before = strlen(head) + strlen(guest->name) + 1, len = strlen(capture->out);
+
+	if (!none)
+		return 1;
+	if (len < before + strlen(tail)) {
+		usher_say("cannot read the hook's plan: reinstall usher");
+		return -EBADMSG;
+	}
+	*none = strndup(capture->out + before, len - before - strlen(tail));
+	return *none ? 1 : -ENOMEM;
+}
+
+static int parse_plan(const struct capture *capture, const struct guest *guest, struct claim *ret,
+		      char **none)
 {
 	struct ini_error err = { 0 };
 	int r;
 
-	/* "# guest NAME has no policy" */
 	if (*capture->out == '#')
-		return 1;
+		return parse_none(capture, guest, none);
 	r = claim_parse(capture->out, strlen(capture->out), ret, &err);
 	if (r < 0)
 		usher_say("cannot read the hook's plan: %s: reinstall usher", err.what);
@@ -231,7 +247,7 @@ static int parse_plan(const struct capture *capture, struct claim *ret)
 }
 
 int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
-		struct claim *ret, char **why)
+		struct claim *ret, char **why, char **none)
 {
 	_cleanup_close_ int xml = capture_memfd(guest->xml, guest->xml_len);
 	_cleanup_capture_ struct capture capture = { 0 };
@@ -262,5 +278,5 @@ int guest_claim(const struct request *request, const struct guest *guest, const 
 		usher_say("%s: cannot ask %s: %s", guest->name, hook, strerror(-r));
 		return r;
 	}
-	return capture.status ? refused(&capture, why) : parse_plan(&capture, ret);
+	return capture.status ? refused(&capture, why) : parse_plan(&capture, guest, ret, none);
 }

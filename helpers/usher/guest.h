@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../../lib/claim.h"
+#include "../../lib/pcidev.h"
 #include "../../lib/text.h"
 #include "usher.h"
 
@@ -29,11 +30,23 @@ int guest_get(const struct request *request, struct guest *ret) _must_check_;
 int guest_autostarted(struct strlist *ret) _must_check_;
 
 /**
+ * guest_devices() - the host's PCI devices that libvirt passes by this XML, whatever a policy says
+ * @ret:	they are added, none twice
+ *
+ * Return: 0, -ENOMEM
+ */
+int guest_devices(const char *xml, struct pciaddr_list *ret) _must_check_;
+
+#define GUEST_NO_POLICY "has no policy"
+
+/**
  * guest_claim() - what the hook would claim for the guest now
  * @policy:	instead of the guest's own file; NULL: that
  * @why:	set to the line a start would be refused with; NULL to say it on stderr
+ * @none:	set to why usher does nothing for the guest: GUEST_NO_POLICY, or "has enabled = no
+ *		(FILE:LINE)"; NULL: not wanted
  *
- * Return: 0, 1 the guest has no policy, -EINVAL refused, else -errno (said)
+ * Return: 0, 1 usher does nothing for the guest, -EINVAL refused, else -errno (said)
  */
 int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
-		struct claim *ret, char **why) _must_check_;
+		struct claim *ret, char **why, char **none) _must_check_;

@@ -233,7 +233,7 @@ static int run(const struct request *request)
 	_cleanup_claim_ struct claim claim = { 0 };
 
 	if (guest_get(request, &guest) < 0 ||
-	    guest_claim(request, &guest, "/dev/null", &claim, NULL) < 0)
+	    guest_claim(request, &guest, "/dev/null", &claim, NULL, NULL) < 0)
 		return 1;
 	if (!claim.guest) {
 		usher_say("usher.ini says enabled = no for every guest: take that line out first");

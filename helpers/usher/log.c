@@ -178,6 +178,25 @@ static int open_journal(const struct request *request, sd_journal **ret)
 	return r < 0 ? r : sd_journal_add_match(*ret, "_UID=0", 0);
 }
 
+/*
+ * A journal without one line of root's is one that is not there, or not ours to read: the library
+ * opens what it can, and says nothing of the rest.
+ */
+static bool is_readable(sd_journal *journal)
+{
+	sd_journal_flush_matches(journal);
+	return sd_journal_add_match(journal, "_UID=0", 0) >= 0 &&
+	       sd_journal_seek_tail(journal) >= 0 && sd_journal_previous(journal) > 0;
+}
+
+static int say_unreadable(const char *why)
+{
+	usher_say("cannot read the journal: %s: run it as root; without journald the lines are in "
+		  "syslog's files",
+		  why);
+	return 1;
+}
+
 static int run(const struct request *request)
 {
 	_cleanup_(journal_close_) sd_journal *journal = NULL;
@@ -190,6 +209,8 @@ static int run(const struct request *request)
 		r = open_journal(request, &journal);
 	if (r >= 0)
 		r = find_start(journal, guest, &start);
+	if (r == 0 && !is_readable(journal))
+		return say_unreadable("no line of root's is in it");
 	if (r == 0) {
 		usher_say("%s: no start is on record: has the guest a policy? (usher check %s)",
 			  request->guest, request->guest);
@@ -201,12 +222,8 @@ static int run(const struct request *request)
 	}
 	if (r > 0)
 		r = tell(journal, guest, start, request->json ? &json : NULL);
-	if (r < 0) {
-		usher_say("cannot read the journal: %s: run it as root; without journald the lines "
-			  "are in syslog's files",
-			  strerror(-r));
-		return 1;
-	}
+	if (r < 0)
+		return say_unreadable(strerror(-r));
 	if (request->json) {
 		json_close(&json, ']');
 		json_end(&json);

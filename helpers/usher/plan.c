@@ -16,7 +16,8 @@
  *
  * The hook derives the claim (usher-hook --plan). It is put into a file of its own, and each helper
  * runs on it: `check`, then `--dry-run apply`, in the order of a start. Nothing is said here that
- * the programs of a start do not say themselves.
+ * the programs of a start do not say themselves. As with the hook, all checks are run, and of what
+ * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
  * What a guest's own cgroups, processes or journals decide can be told only while there are any:
  * for a guest that holds a claim its own claim file is taken.
@@ -44,6 +45,7 @@ struct run {
 	const char *file; /* of that claim */
 	struct json *json;
 	bool failed; /* of a required step */
+	bool ended;  /* and the start with it */
 };
 
 /* --- output ------------------------------------------------------------------------------------- */
@@ -123,7 +125,10 @@ static int run_step(struct run *run, const struct phase *phase, const struct ste
 		return r;
 	}
 	show(run, phase, step, verb, &capture);
-	run->failed |= capture.status != 0 && step_required(step, run->claim);
+	if (capture.status == 0 || !step_required(step, run->claim))
+		return 0;
+	run->failed = true;
+	run->ended |= strcmp(verb, "undo") != 0 && strcmp(verb, "settle") != 0;
 	return 0;
 }
 
@@ -131,10 +136,15 @@ static int run_steps(struct run *run, const struct phase *phase, int which, cons
 {
 	const struct step *order[STEPS_MAX];
 	size_t nr = steps_order(run->claim, which, strcmp(verb, "undo") == 0, order);
+	bool check = strcmp(verb, "check") == 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < nr; i++)
+	for (size_t i = 0; r == 0 && i < nr; i++) {
+		if (run->ended && !check &&
+		    (i == 0 || !steps_beside(run->claim, which, order[i - 1], order[i])))
+			break;
 		r = run_step(run, phase, order[i], verb);
+	}
 	return r;
 }
 
@@ -168,12 +178,20 @@ static void say_later(const struct run *run, const struct phase *phase)
 			step_required(order[i], run->claim) ? "required" : "best effort");
 }
 
+/* Before anything is applied */
+static int run_checks(struct run *run, const struct phase *phase)
+{
+	int r = run_choose(run, phase);
+
+	return r < 0 || run->ended ? r : run_steps(run, phase, STEP_BOTH, "check");
+}
+
 static int run_phase(struct run *run, const struct phase *phase, bool live)
 {
 	int r = 0;
 
 	if (!phase->live && strcmp(phase->verb, "apply") == 0)
-		r = run_choose(run, phase) ?: run_steps(run, phase, STEP_BOTH, "check");
+		r = run_checks(run, phase);
 	if (phase->live && !live) {
 		say_later(run, phase);
 		return 0;
@@ -218,13 +236,22 @@ static bool is_asked(const struct request *request, const struct phase *phase)
 
 static int run_phases(struct run *planned, struct run *live)
 {
+	const struct phase *phase = phases;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(phases); i++) {
-		bool is_live = phases[i].live && live->claim;
+	for (; r == 0 && phase < phases + ARRAY_SIZE(phases); phase++) {
+		bool is_live = phase->live && live->claim;
+		struct run *run = is_live ? live : planned;
 
-		if (is_asked(planned->request, &phases[i]))
-			r = run_phase(is_live ? live : planned, &phases[i], is_live);
+		if (!is_asked(planned->request, phase))
+			continue;
+		r = run_phase(run, phase, is_live);
+		if (!run->ended)
+			continue;
+		if (!run->json)
+			(void)printf("# %s: a required step fails: the start ends here\n",
+				     phase->name);
+		break;
 	}
 	return r;
 }
@@ -267,12 +294,12 @@ static int plan(const struct request *request, const char *guest, const struct c
 }
 
 /* No claim, no steps */
-static void say_no_policy(const struct request *request, const char *guest)
+static void say_none(const struct request *request, const char *guest, const char *none)
 {
 	struct json json;
 
 	if (!request->json) {
-		(void)printf("# guest %s has no policy: none of usher's business\n", guest);
+		(void)printf("# guest %s %s: none of usher's business\n", guest, none);
 		return;
 	}
 	json_begin(&json, stdout, "plan");
@@ -296,15 +323,16 @@ static int run(const struct request *request)
 {
 	_cleanup_guest_ struct guest guest = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *none = NULL;
 	int r = check_phase(request);
 
 	if (r != 0)
 		return r;
 	r = guest_get(request, &guest);
 	if (r == 0)
-		r = guest_claim(request, &guest, request->policy, &claim, NULL);
+		r = guest_claim(request, &guest, request->policy, &claim, NULL, &none);
 	if (r > 0) {
-		say_no_policy(request, guest.name);
+		say_none(request, guest.name, none);
 		return 0;
 	}
 	return r < 0 ? 1 : plan(request, guest.name, &claim);

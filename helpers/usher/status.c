@@ -14,6 +14,8 @@
 #include "paint.h"
 
 #define MARK_PREFIX "vfio.worker."
+/* Every second CPU there can be */
+#define LIST_MAX (CPULIST_MAX / 2 * sizeof("16382"))
 
 /* All that is looked at, once */
 struct picture {
@@ -371,22 +373,41 @@ static void json_claim(struct json *json, const struct picture *picture, const s
 	json_close(json, '}');
 }
 
+/* "" is none: what is not known is null */
+static void json_cpulist(struct json *json, const char *key, const struct cpulist *cpus, bool known)
+{
+	char list[LIST_MAX];
+
+	if (cpulist_format(cpus, list, sizeof(list)) < 0)
+		known = false;
+	json_string(json, key, known ? list : NULL);
+}
+
+static void json_index(struct json *json, const char *key, int index)
+{
+	if (index < 0)
+		json_string(json, key, NULL);
+	else
+		json_number(json, key, index);
+}
+
 static void json_cpus(struct json *json, const struct picture *picture)
 {
-	char list[4096];
+	/* We run on one */
+	bool known = !cpulist_empty(&picture->online);
 
-	json_string(json, "online", cpus_text(&picture->online, list, sizeof(list)));
-	json_string(json, "housekeeping", cpus_text(&picture->housekeeping, list, sizeof(list)));
+	json_cpulist(json, "online", &picture->online, known);
+	json_cpulist(json, "housekeeping", &picture->housekeeping, known);
 	json_list(json, "cpus");
 	for (size_t i = 0; i < picture->topology.nr; i++) {
 		const struct host_cpu *cpu = &picture->topology.cpus[i];
 
 		json_object(json, NULL);
 		json_number(json, "cpu", cpu->cpu);
-		json_number(json, "core", cpu->core);
-		json_number(json, "l3", cpu->l3);
-		json_number(json, "node", cpu->os_node);
-		json_number(json, "package", cpu->package);
+		json_index(json, "core", cpu->core);
+		json_index(json, "l3", cpu->l3);
+		json_index(json, "node", cpu->os_node);
+		json_index(json, "package", cpu->package);
 		json_string(json, "guest", cpu_holder(&picture->claims, cpu->cpu));
 		json_close(json, '}');
 	}

@@ -267,9 +267,13 @@ static void crew_dry(struct crew *crew)
 
 		worker_run(&worker, crew->jobs, unit);
 	}
-	for (size_t i = 0; i < crew->jobs->nr; i++)
-		if (*crew->jobs->jobs[i].text)
-			helper_say(crew->ctx, "%s", crew->jobs->jobs[i].text);
+	for (size_t i = 0; i < crew->jobs->nr; i++) {
+		const struct vfio_job *job = &crew->jobs->jobs[i];
+
+		/* What was not begun is the caller's to tell */
+		if (job->state != JOB_LEFT && *job->text)
+			helper_say(crew->ctx, "%s", job->text);
+	}
 }
 
 void crew_run(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs,

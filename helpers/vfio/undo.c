@@ -48,6 +48,17 @@ static struct blocker blocked_by_worker(const struct helper_ctx *ctx, struct vfi
 	return (struct blocker){ mark.worker.pid, mark.since_ms + worker_patience_ms(ctx) };
 }
 
+/* Of a dry run the guest's own QEMU is no obstacle: it tells what is done once that one is gone */
+static pid_t user_in_the_way(const struct helper_ctx *ctx, const struct strlist *nodes)
+{
+	pid_t pid = nodes_user(ctx->rootfd, nodes);
+
+	if (pid <= 0 || !ctx->dry_run || process_find_qemu(ctx->rootfd, ctx->claim.uuid) != pid)
+		return pid;
+	return process_find_open_after(ctx->rootfd, (const char *const *)nodes->names, nodes->nr,
+				       pid);
+}
+
 /*
  * A process that still has the device through vfio, as QEMU may at `release`. Unbinding it from
  * vfio-pci would sleep in the kernel until that one lets go.
@@ -62,7 +73,7 @@ static struct blocker blocked_by_user(const struct helper_ctx *ctx, struct vfio_
 
 	if (pcidev_vfio_nodes(ctx->rootfd, &job->addr, &nodes) < 0)
 		return (struct blocker){ 0 };
-	pid = nodes_user(ctx->rootfd, &nodes);
+	pid = user_in_the_way(ctx, &nodes);
 	if (pid <= 0)
 		return (struct blocker){ 0 };
 	process_describe(ctx->rootfd, pid, who, sizeof(who));

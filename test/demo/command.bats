@@ -93,6 +93,16 @@ claim_from_plan() {
 		and ([.devices[] | select(.guest).group] | unique) == [2, 11, 12]'
 }
 
+@test "what status does not know is null, and no CPU is an empty list" {
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	sed -i 's/^cpus = 4-7,12-15$/cpus = 0-15/' "$root"/run/usher/*/claim.ini
+	rm -r "$root"/sys/devices/system/cpu/cpu*/cache/index3
+	usher status --json | jq -e '.online == "0-15" and .housekeeping == ""
+		and (.cpus | length == 16 and all(.l3 == null and .core >= 0 and .node == 0))'
+	rm "$root/sys/devices/system/cpu/online"
+	usher status --json | jq -e '.online == null and .housekeeping == null'
+}
+
 @test "check: the sample guest has its faults told one by one" {
 	finding ok siblings ""
 	sed -i "s/vcpu='7' cpuset='15'/vcpu='7' cpuset='3'/" "$xml"
@@ -109,6 +119,24 @@ claim_from_plan() {
 	mkdir -p "$root/dev/disk/by-id"
 	ln -s ../../sdb "$root/dev/disk/by-id/ata-lab-1"
 	finding warning disks "name it by its identity, /dev/disk/by-id/ata-lab-1"
+	# An empty drive before it hides no disk
+	sed -i "0,/<disk /s,<disk ,<disk type='block' device='cdrom'><target dev='sda' bus='sata'/></disk>&," "$xml"
+	finding warning disks "disk /dev/sdb can be another disk"
+	sed -i "s,>8</vcpu>,>\n 12\n</vcpu>," "$xml"
+	finding warning pins "8 of 12 vCPUs are pinned"
+}
+
+@test "check: what the XML alone tells is told without a policy too, and with one that is refused" {
+	local file=$root/etc/usher/conf.d/win11.ini
+	sed -i "s,<memballoon,<video><model type='vga'/></video>&," "$xml"
+	finding warning video "an emulated video device stands beside the passed GPU"
+	echo nonsense >"$file"
+	finding warning video "an emulated video device stands beside the passed GPU"
+	finding note steps "not looked at: no start gets that far: see policy"
+	rm "$file"
+	finding warning video "an emulated video device stands beside the passed GPU"
+	finding note steps "not looked at: usher does nothing for the guest: see policy"
+	finding note autostart "not looked at"
 }
 
 @test "check is as good as its worst finding, in JSON too" {
@@ -121,6 +149,9 @@ claim_from_plan() {
 	usher check --json --xml "$xml" --policy /dev/null | jq -e '.worst == "note" and .guest == "win11"'
 	run usher check --xml "$BATS_TEST_DIRNAME/command.bats"
 	((status == 2))
+	rm "$root/sys/devices/system/cpu/online"
+	run -2 usher check
+	[[ $output == *"CPUs and devices below $root/sys" ]]
 }
 
 @test "plan says each step's writes, and is a claim that helpers can be run on" {
@@ -148,6 +179,26 @@ claim_from_plan() {
 	(($(wc -l <"$BATS_TEST_TMPDIR/why") == 1))
 }
 
+@test "plan ends where the start does: all checks, and what is applied beside the step that fails" {
+	local big=$BATS_TEST_TMPDIR/big.xml
+	sed 's/8388608/20971520/' "$xml" >"$big"
+	run -1 usher plan --xml "$big" --policy /dev/null
+	has "# prepare: usher-hugepages check (required)"$'\n'
+	has "# prepare: usher-hugepages apply (required): fails"
+	has "# prepare: usher-vfio apply (required)"
+	has "# prepare: a required step fails: the start ends here"
+	[[ $output != *'# started'* ]]
+	run -2 usher check --xml "$big" --policy /dev/null
+	grep -qE '^error +steps: cannot get 10240 huge pages of 2 MiB on this host' <<<"$output"
+	rm "$root/sys/bus/pci/devices/$GPU/iommu_group"
+	run -1 usher plan --xml "$xml" --policy /dev/null
+	has "# prepare: usher-vfio check (required): fails"
+	has "# prepare: usher-nosleep check"
+	[[ $output != *' apply '* ]]
+	usher plan --json --xml "$xml" --policy /dev/null 2>/dev/null |
+		jq -e '[.steps[].verb] | unique == ["check"]'
+}
+
 @test "plan says what is wrong with an XML as a start would, where it has no name too" {
 	local name='<domain><name>win11</name>'
 	refuses '' "line 1: the XML ends before </domain>"
@@ -168,6 +219,22 @@ claim_from_plan() {
 		run -0 usher plan --xml "$xml"
 		[[ $output == "# guest $name has no policy: none of usher's business" ]]
 	done
+}
+
+@test "a guest that is switched off is no guest without a policy: check and plan name the line" {
+	local file=$root/etc/usher/conf.d/win11.ini off
+	printf '[guest]\nenabled = no\n' >"$file"
+	off="has enabled = no (/etc/usher/conf.d/win11.ini:2)"
+	finding warning policy "the guest $off, so usher does nothing for it: set enabled = yes"
+	run -0 usher plan --xml "$xml"
+	[[ $output == "# guest win11 $off: none of usher's business" ]]
+	printf '[guest]\nenabled = no\n' >"$root/etc/usher/usher.ini"
+	: >"$file"
+	finding warning policy "the guest has enabled = no (/etc/usher/usher.ini:2)"
+	rm "$file"
+	finding warning policy "no policy, and a new one has enabled = no (/etc/usher/usher.ini:2): take that line out"
+	rm "$root/etc/usher/usher.ini"
+	finding warning policy "the guest has no policy, so usher does nothing for it: usher init win11"
 }
 
 @test "init writes what edit and the hook take, and asks before it overwrites" {

@@ -20,6 +20,17 @@
 #define SERIAL_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define WHERE	  "/etc/usher/conf.d/win11.ini"
 
+/* The line that switches a guest off */
+static void assert_off(const struct tree *tree, const char *what)
+{
+	struct policy policy = { .file = NULL };
+	struct policy_error err = { "" };
+
+	assert_int_equal(policy_load(tree->rootfd, "win11", &policy, &err), 1);
+	assert_string_equal(err.what, what);
+	assert_null(policy.file);
+}
+
 static int load(const struct tree *tree, const char *guest, struct policy *ret)
 {
 	struct policy_error err = { "" };
@@ -292,12 +303,12 @@ static void a_guest_can_be_switched_off_here_and_on_again_there(void **state)
 	const struct tree *tree = *state;
 	_cleanup_policy_ struct policy policy = { 0 };
 
+	assert_off(tree, "");
 	tree_file(tree, WIN11, "[guest]\nenabled = no\n");
-	assert_int_equal(load(tree, "win11", &policy), 1);
-	assert_null(policy.file);
+	assert_off(tree, "has enabled = no (" WHERE ":2)");
 	tree_file(tree, WIN11, "");
-	tree_file(tree, HOST, "[guest]\nenabled = off\n");
-	assert_int_equal(load(tree, "win11", &policy), 1);
+	tree_file(tree, HOST, "[guest]\n\nenabled = off\n");
+	assert_off(tree, "has enabled = no (/etc/usher/usher.ini:3)");
 	tree_file(tree, WIN11, "[guest]\nenabled = auto\n");
 	assert_int_equal(load(tree, "win11", &policy), 0);
 }

@@ -38,6 +38,71 @@ static void what_can_work_is_silent_and_changes_nothing(void **state)
 	assert_int_equal(kernel->ops, 0);
 }
 
+/* As usher check asks: who made the claim is gone */
+static void guest_by_hand(struct guest *guest, const char *needs)
+{
+	guest_make(guest, UUID_A, "a", "started", needs);
+	guest_state(guest, CLAIM_PREPARING, DEAD_PID);
+	kernel->ops = 0;
+}
+
+static void by_hand_too_little_memory_is_said_as_apply_says_it(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	char now[sizeof(kernel->said)];
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	/* 1024 of 1300 MiB: the host keeps 256 MiB */
+	put("MemTotal: 8388608 kB\nMemAvailable: 1331200 kB\n", "proc/meminfo");
+	guest_by_hand(&a, "2048 any 600");
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_int_equal(kernel->ops, 0);
+	assert_said("cannot get 600 huge pages of 2 MiB on this host: 78 are missing");
+	memcpy(now, kernel->said, sizeof(now));
+	/* Of a plan that is apply's to say */
+	a.ctx.dry_run = true;
+	assert_int_equal(check(&a), HELPER_DONE);
+	a.ctx.dry_run = false;
+	kernel->said[0] = '\0';
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_string_equal(kernel->said, now);
+}
+
+static void by_hand_what_fits_is_silent_and_changes_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	FILE *out = tmpfile(), *old = stdout;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("MemTotal: 8388608 kB\nMemAvailable: 1331200 kB\n", "proc/meminfo");
+	guest_by_hand(&a, "2048 any 520");
+	stdout = out;
+	assert_int_equal(check(&a), HELPER_DONE);
+	stdout = old;
+	assert_int_equal(ftell(out), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(kernel->said, "");
+	assert_int_equal(kernel->ops, 0);
+	assert_no_ledger();
+}
+
+/* Their memory is what is missing from the available one */
+static void a_guest_that_runs_has_its_pages(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n", "proc/meminfo");
+	guest_by_hand(&a, "2048 any 600");
+	put_qemu(200, UUID_A, 600, 600);
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	remove_process(200);
+}
+
 static void a_page_size_the_kernel_has_not_is_refused(void **state)
 {
 	(void)state;
@@ -318,6 +383,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(what_can_work_is_silent_and_changes_nothing),
+		kernel_test(by_hand_too_little_memory_is_said_as_apply_says_it),
+		kernel_test(by_hand_what_fits_is_silent_and_changes_nothing),
+		kernel_test(a_guest_that_runs_has_its_pages),
 		kernel_test(a_page_size_the_kernel_has_not_is_refused),
 		kernel_test(a_node_that_is_not_there_is_refused),
 		kernel_test(more_than_the_memory_of_the_node_is_refused),

@@ -211,6 +211,39 @@ static void the_arc_makes_room_and_keeps_its_limit(void **state)
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
 }
 
+/* What a start would print; nothing is done */
+static void dry_apply(struct guest *guest, char *text, size_t size)
+{
+	FILE *out = tmpfile(), *old = stdout;
+	size_t len;
+
+	kernel->ops = 0;
+	guest->ctx.dry_run = true;
+	stdout = out;
+	assert_int_equal(apply(guest), HELPER_DONE);
+	stdout = old;
+	guest->ctx.dry_run = false;
+	rewind(out);
+	len = fread(text, 1, size - 1, out);
+	text[len] = '\0';
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(kernel->ops, 0);
+}
+
+static void a_dry_run_takes_the_arc_for_shrunk(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	char text[2048];
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	dry_apply(&a, text, sizeof(text));
+	assert_non_null(strstr(text, "write /sys/module/zfs/parameters/zfs_arc_max 3892314112\n"
+				     "write /sys/module/zfs/parameters/zfs_arc_max 0\n"));
+	assert_non_null(strstr(text, "hugepages-2048kB/nr_hugepages 64\n"));
+	assert_int_equal(kernel->arc, 4ULL << 30);
+}
+
 static void the_arc_is_named_where_it_may_not_be_touched(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -333,6 +366,21 @@ static void what_may_be_anywhere_is_moved_off_the_node(void **state)
 	remove_users();
 }
 
+static void a_dry_run_takes_processes_for_moved(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	char text[2048];
+
+	(void)state;
+	full_node(&a, "yes");
+	dry_apply(&a, text, sizeof(text));
+	assert_non_null(strstr(text, "move process 301 from its nodes\n"));
+	assert_null(strstr(text, "move process 305"));
+	assert_non_null(strstr(text, "hugepages-2048kB/nr_hugepages 200\n"));
+	assert_int_equal(kernel->moves, 0);
+	remove_users();
+}
+
 static void nothing_is_moved_where_the_whole_host_is_short(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -405,10 +453,12 @@ int main(void)
 		kernel_test(memory_that_lies_ready_is_left_alone),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
+		kernel_test(a_dry_run_takes_the_arc_for_shrunk),
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
 		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
+		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
 		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test/unit/usher_check_test.c - the host's rows, on hosts that the lab cannot be */
+/* test/unit/usher_check_test.c - rows of usher check, on hosts that the lab cannot be */
+/* wraps: guest_autostarted fgetxattr */
 
 #include "usher_host.h"
 
@@ -7,6 +8,33 @@
 
 static struct check check;
 static struct request request;
+static const char *autostarted; /* another guest's XML */
+
+static const char *label; /* of each file */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_guest_autostarted(struct strlist *ret);
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+int __wrap_guest_autostarted(struct strlist *ret)
+{
+	return strlist_add(ret, autostarted);
+}
+
+ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	assert_true(fd >= 0);
+	assert_string_equal(name, "security.selinux");
+	if (!label) {
+		errno = ENODATA;
+		return -1;
+	}
+	/* With its NUL byte, as the kernel has it */
+	assert_true(strlen(label) < size);
+	memcpy(value, label, strlen(label) + 1);
+	return (ssize_t)strlen(label) + 1;
+}
 
 static void forget(void)
 {
@@ -25,19 +53,27 @@ static const struct check_row *find_row(const char *name)
 	for (size_t i = 0; i < check_nr_guest_rows; i++)
 		if (strcmp(check_guest_rows[i].name, name) == 0)
 			return &check_guest_rows[i];
-	fail_msg("there is no row %s", name);
-	abort();
+	return NULL;
 }
+
+/* Where usher's own programs are */
+static const char *programs = "/usr/sbin";
 
 /* One row's findings. Return: their number */
 static size_t row(const struct tree *tree, const char *name)
 {
+	const struct check_row *this = find_row(name);
+
+	if (!this) {
+		fail_msg("there is no row %s", name);
+		return 0;
+	}
 	forget();
-	request = (struct request){ .root = tree->dir, .dir = tree->dir };
+	request = (struct request){ .root = tree->dir, .dir = programs };
 	check.request = &request;
 	check.rootfd = tree->rootfd;
 	check.name = name;
-	find_row(name)->run(&check);
+	this->run(&check);
 	return check.nr;
 }
 
@@ -80,6 +116,32 @@ static void selinux_confines_hooks_unless_told_otherwise(void **state)
 	assert_int_equal(row(tree, "selinux"), 0);
 }
 
+/* As after mv from a home directory, which keeps the label */
+static void a_label_that_libvirt_may_not_run_is_told(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "sys/fs/selinux/enforce", "1");
+	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "1 1");
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	label = "system_u:object_r:bin_t:s0";
+	assert_int_equal(row(tree, "selinux"), 0);
+	label = "system_u:object_r:virt_hook_t:s0";
+	assert_int_equal(row(tree, "selinux"), 0);
+	label = "unconfined_u:object_r:user_home_t:s0";
+	assert_found(tree, "selinux", LEVEL_WARNING,
+		     "/etc/libvirt/hooks/qemu is of type user_home_t, which libvirt may not run: "
+		     "restorecon -Rv /etc/libvirt/hooks /usr/sbin/usher*");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu", 0), 0);
+	assert_int_equal(row(tree, "selinux"), 0);
+	tree_file(tree, "usr/sbin/usher-vfio", "");
+	assert_found(tree, "selinux", LEVEL_WARNING, "/usr/sbin/usher-vfio is of type user_home_t");
+	/* A file system without labels */
+	label = NULL;
+	assert_int_equal(row(tree, "selinux"), 0);
+}
+
 static void rivals_are_told_by_process_or_by_what_they_leave(void **state)
 {
 	const struct tree *tree = *state;
@@ -113,6 +175,7 @@ static void a_copy_of_the_hook_is_no_other_hook(void **state)
 	static const char *const hook = "etc/libvirt/hooks/qemu";
 	static const char copy[] = "\177ELF usher: this is libvirt's hook for QEMU guests; ...";
 
+	programs = tree->dir;
 	tree_file(tree, hook, copy);
 	assert_found(tree, "hook", LEVEL_ERROR, "cannot be executed");
 	assert_int_equal(fchmodat(tree->rootfd, hook, 0755, 0), 0);
@@ -123,12 +186,49 @@ static void a_copy_of_the_hook_is_no_other_hook(void **state)
 	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/etc/libvirt/hooks/qemu");
 	assert_found(tree, "hook", LEVEL_ERROR,
 		     "/etc/libvirt/hooks/qemu and /etc/libvirt/hooks/qemu.d/usher both are usher");
+	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu.d/usher", 0), 0);
 	tree_file(tree, hook, "#!/bin/sh\n");
 	assert_found(tree, "hook", LEVEL_ERROR, "is another hook, and usher is not beside it");
-	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu.d/usher", 0), 0);
 	tree_file(tree, "etc/libvirt/hooks/qemu.d/my-usher", copy);
 	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/my-usher", 0755, 0), 0);
 	assert_found(tree, "hook", LEVEL_WARNING, "is another hook, which libvirt runs first");
+}
+
+static void hooks_of_others_are_named(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	assert_int_equal(fchmodat(tree->rootfd, "usr/sbin/usher-hook", 0755, 0), 0);
+	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/usr/sbin/usher-hook");
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/10-x.sh", "");
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/10-foreign", "#!/bin/sh\n");
+	assert_int_equal(row(tree, "hook"), 0);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/10-foreign", 0755, 0), 0);
+	assert_found(tree, "hook", LEVEL_NOTE,
+		     "/etc/libvirt/hooks/qemu.d/10-foreign is another hook, which libvirt runs "
+		     "besides usher");
+}
+
+static void what_cannot_be_looked_at_is_no_ok(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_found(tree, "reload", LEVEL_NOTE, "there is no hook of usher's");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	assert_found(tree, "reload", LEVEL_NOTE, "no libvirt daemon runs");
+	tree_dir(tree, "run/usher");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0777, 0), 0);
+	assert_found(tree, "left", geteuid() == 0 ? LEVEL_ERROR : LEVEL_NOTE,
+		     "cannot read /run/usher: Operation not permitted");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	assert_int_equal(row(tree, "left"), 0);
+	assert_found(tree, "steps", LEVEL_NOTE, "usher does nothing for the guest: see policy");
+	check.nr_pins = 1;
+	assert_found(tree, "siblings", LEVEL_NOTE, "hwloc cannot tell");
+	assert_found(tree, "topology", LEVEL_NOTE, "hwloc cannot tell");
+	assert_found(tree, "nodes", LEVEL_NOTE, "hwloc cannot tell");
+	check.nr_pins = 0;
 }
 
 static void lockdown_and_old_cgroups_are_told(void **state)
@@ -166,6 +266,65 @@ static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 	check.guest.name = NULL;
 }
 
+#define HOSTDEV(address)                                                                           \
+	"<domain><devices><hostdev mode='subsystem' type='pci'><source>" address                   \
+	"</source><address type='pci' domain='0x0000' bus='0x07' slot='0x00' function='0x0'/>"     \
+	"</hostdev></devices></domain>"
+
+static void assert_passed(const char *xml, const char *wanted)
+{
+	_cleanup_pciaddr_list_ struct pciaddr_list list = { 0 };
+	char addr[PCIADDR_STRLEN] = "";
+
+	assert_int_equal(guest_devices(xml, &list), 0);
+	assert_int_equal(list.nr, *wanted ? 1 : 0);
+	if (list.nr > 0)
+		pciaddr_format(&list.addrs[0], addr);
+	assert_string_equal(addr, wanted);
+}
+
+static void devices_are_passed_by_their_addresses_however_written(void **state)
+{
+	(void)state;
+	assert_passed(HOSTDEV("<address domain='0x0000' bus='0x3b' slot='0x1f' function='0x7'/>"),
+		      "0000:3b:1f.7");
+	assert_passed(HOSTDEV("<address function='0' bus='59' slot='0'/>"), "0000:3b:00.0");
+	assert_passed(HOSTDEV("<address type='pci' domain='0x10000' bus='0x1' slot='0x0' "
+			      "function='0x0'/>"),
+		      "10000:01:00.0");
+	assert_passed(HOSTDEV("<address domain='0x0000' bus='0x100'/>"), "");
+	assert_passed("<domain><devices><interface type='network'><source network='default'/>"
+		      "<address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/>"
+		      "</interface></devices></domain>",
+		      "");
+	assert_passed("<domain><devices><disk type='nvme' device='disk'><source type='pci' "
+		      "managed='yes' namespace='1'><address domain='0x0000' bus='0x02' slot='0x00' "
+		      "function='0x0'/></source></disk></devices></domain>",
+		      "0000:02:00.0");
+	assert_passed("no XML", "");
+}
+
+static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **state)
+{
+	static const char ours[] = HOSTDEV("<address domain='0x0000' bus='0x04' slot='0x00' "
+					   "function='0x0'/>");
+
+	/* As libvirt prints it: the address of an interface's source has a type */
+	autostarted = "<domain><devices><interface type='hostdev' managed='yes'><source>"
+		      "<address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>"
+		      "</source></interface></devices></domain>";
+	check.guest = (struct guest){ .name = (char *)(uintptr_t) "a",
+				      .xml = (char *)(uintptr_t)ours,
+				      .autostart = true };
+	assert_int_equal(guest_devices(ours, &check.passed), 0);
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "another guest that starts with the host has 0000:04:00.0 too");
+	autostarted = HOSTDEV("<address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>");
+	assert_int_equal(row(*state, "autostart"), 0);
+	pciaddr_list_free(&check.passed);
+	check.guest = (struct guest){ 0 };
+}
+
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
 {
 	const struct check_row *rows[] = { check_host_rows, check_guest_rows };
@@ -193,6 +352,7 @@ static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
 static int teardown(void **state)
 {
 	forget();
+	programs = "/usr/sbin";
 	return tree_teardown(state);
 }
 
@@ -203,11 +363,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		check_test(an_iommu_is_missing_in_the_firmware_or_in_the_kernel),
 		check_test(selinux_confines_hooks_unless_told_otherwise),
+		check_test(a_label_that_libvirt_may_not_run_is_told),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(a_copy_of_the_hook_is_no_other_hook),
+		check_test(hooks_of_others_are_named),
+		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
+		check_test(devices_are_passed_by_their_addresses_however_written),
+		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 

@@ -332,13 +332,34 @@ static void dry_run_prints_the_way_back_and_changes_nothing(void **state)
 	assert_true(claim_has("vfio.journal"));
 }
 
+/* usher plan GUEST release, while it runs */
+static void dry_run_prints_what_follows_the_end_of_the_guests_own_qemu(void **state)
+{
+	static const char words[] = "qemu-system-x86_64\0-uuid\0" UUID;
+
+	(void)state;
+	assert_int_equal(apply(), HELPER_DONE);
+	add_process("4242", "qemu-system-x86", "/dev/vfio/14");
+	tree_bytes(host, "proc/4242/cmdline", words, sizeof(words));
+	assert_int_equal(helper_run("--dry-run", "undo"), HELPER_DONE);
+	assert_non_null(strstr(said, "write /sys/bus/pci/devices/" GPU "/driver/unbind " GPU "\n"));
+	assert_null(strstr(said, "still uses it"));
+	/* Anybody else is in the way, and said to be once */
+	add_process("4243", "dpdk-testpmd", "/dev/vfio/14");
+	assert_int_equal(helper_run("--dry-run", "undo"), HELPER_DIRTY);
+	assert_non_null(
+		strstr(said, GPU " cannot be given back: dpdk-testpmd (pid 4243) still uses it"));
+	assert_null(strstr(strstr(said, GPU " cannot") + 1, GPU " cannot"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		host_test(undo_twice_writes_once),
 		host_test(undo_of_nothing_does_nothing),
 		host_test(each_single_failing_write_is_said_and_the_next_undo_repairs),
-		host_test(each_write_that_the_kernel_does_not_keep_is_said_and_the_next_undo_repairs),
+		host_test(
+			each_write_that_the_kernel_does_not_keep_is_said_and_the_next_undo_repairs),
 		host_test(undo_repairs_what_kill_9_of_an_undo_left_at_any_point),
 		host_test(worker_whose_helper_was_killed_finishes_the_undo),
 		host_test(device_that_somebody_has_taken_is_left_alone_and_said),
@@ -353,6 +374,7 @@ int main(void)
 		host_test(first_record_of_a_device_has_its_true_old_driver),
 		host_test(override_that_somebody_has_set_meanwhile_is_left),
 		host_test(dry_run_prints_the_way_back_and_changes_nothing),
+		host_test(dry_run_prints_what_follows_the_end_of_the_guests_own_qemu),
 	};
 
 	return cmocka_run_group_tests_name("vfio/undo", tests, NULL, NULL);
