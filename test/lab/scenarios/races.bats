@@ -8,8 +8,8 @@
 
 load ../guest/lib
 
-readonly seconds=${RACE_SECONDS:-300}
-export BATS_TEST_TIMEOUT=$((seconds + 600))
+readonly race_seconds=${RACE_SECONDS:-300}
+export BATS_TEST_TIMEOUT=$((race_seconds + 600))
 
 setup() {
 	monitor_add name=desk "cable=$HOST_GPU,0x0f" mfg=DEL product=0xa0c4 serial=JK9X
@@ -193,7 +193,7 @@ one_round() {
 
 # race N - for the time there is
 race() {
-	local end=$((SECONDS + seconds)) rounds=0 seed=${RACE_SEED:-$RANDOM}
+	local end=$((SECONDS + race_seconds)) rounds=0 seed=${RACE_SEED:-$RANDOM}
 	RANDOM=$seed
 	racers "$1"
 	echo "# $1 guests, RACE_SEED=$seed" >&3
