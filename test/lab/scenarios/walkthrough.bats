@@ -171,6 +171,27 @@ writes_planned() {
 	host_unchanged 30
 }
 
+# Which CPUs a guest gets is known when it runs; plan then prints what its programs' dry runs do
+@test "what a dry run prints of the CPUs is what the program then writes" {
+	local calls=$BATS_TEST_TMPDIR/calls claim
+	guest_define walk memory=32 vcpus=2 pins="2 3" emulator=0-1 device="$NIC"
+	policy walk
+	guest_start walk
+	claim=/run/usher/$(guest_uuid walk)/claim.ini
+	usher-cpuset undo "$claim"
+	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" ""
+	usher-cpuset --dry-run apply "$claim" | sed -n 's/^write //p' | sort >"$BATS_TEST_TMPDIR/planned"
+	strace -f -y -s 200 -e trace=write -o "$calls" usher-cpuset apply "$claim"
+	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	whole_calls "$calls" | sed -n 's/\\\\/\\/g; s/\\n", [0-9]*) = /", 0) = /
+		s/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/irq\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) = [0-9].*/\1 \3/p' |
+		sort >"$BATS_TEST_TMPDIR/made"
+	(($(wc -l <"$BATS_TEST_TMPDIR/planned") > 3)) || fail "$(<"$BATS_TEST_TMPDIR/planned")"
+	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
+	guest_destroy walk
+	host_unchanged 30
+}
+
 # All that the daemon's hooks write from now on, into $trace
 tracer_start() {
 	strace -f -y -s 200 -e trace=write -o "$trace" -p "$(cat /run/libvirtd.pid)" &
