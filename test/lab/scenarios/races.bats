@@ -45,7 +45,7 @@ racers() {
 # running - names of the guests whose QEMU lives
 running() {
 	local file pid
-	for file in /run/libvirt/qemu/*.pid; do
+	for file in /run/libvirt/qemu/racer*.pid; do
 		pid=$(cat "$file" 2>/dev/null) || continue
 		[[ -e /proc/$pid/exe ]] || continue
 		file=${file##*/}
