@@ -121,7 +121,7 @@ whole_calls() {
 # "PATH VALUE" of each write below /sys and /proc/sys that usher's programs made
 writes_of() {
 	whole_calls "$1" | grep -v -e /sys/fs/cgroup -e 'proc/self' |
-		sed -n 's/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) = .*/\1 \3/p' |
+		sed -n 's/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \3/p' |
 		sed 's/\\n$//' | sort
 }
 
@@ -183,8 +183,9 @@ writes_planned() {
 	usher-cpuset --dry-run apply "$claim" | sed -n 's/^write //p' | sort >"$BATS_TEST_TMPDIR/planned"
 	strace -f -y -s 200 -e trace=write -o "$calls" usher-cpuset apply "$claim"
 	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
-	whole_calls "$calls" | sed -n 's/\\\\/\\/g; s/\\n", [0-9]*) = /", 0) = /
-		s/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/irq\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) = [0-9].*/\1 \3/p' |
+	# Also what the kernel refuses: an interrupt's driver may have chosen its CPUs
+	whole_calls "$calls" | sed -n 's/\\\\/\\/g; s/\\n", [0-9]*) *= /", 0) = /
+		s/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/irq\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \3/p' |
 		sort >"$BATS_TEST_TMPDIR/made"
 	(($(wc -l <"$BATS_TEST_TMPDIR/planned") > 3)) || fail "$(<"$BATS_TEST_TMPDIR/planned")"
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
