@@ -153,12 +153,12 @@ daemon_dies() {
 	systemctl start libvirtd
 }
 
-# one_round N - up to four of the N do something at once, in one of six the daemon dies under them
+# one_round N - up to four of the N do something at once, in one of four the daemon dies under them
 one_round() {
 	local n nr=$1 name busy=' ' jobs=() now what=''
 	rm -f "$BATS_TEST_TMPDIR/killed"
 	now=" $(running | tr '\n' ' ')"
-	((RANDOM % 6 > 0)) || {
+	((RANDOM % 4 > 0)) || {
 		what='libvirtd dies'
 		daemon_dies 3>&- &
 		jobs+=($!)
