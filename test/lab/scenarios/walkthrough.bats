@@ -130,6 +130,7 @@ writes_planned() {
 	jq -r --arg verb "$2" '.steps[] | select(.verb == $verb) | .writes[]' "$1" |
 		while read -r verb path value; do
 			[[ $verb == write ]] || continue
+			[[ $value != '""' ]] || value=''
 			echo "$(realpath -m "$path") $value"
 		done | sort
 }
@@ -160,13 +161,14 @@ writes_planned() {
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 
 	usher plan --json walk release >"$BATS_TEST_TMPDIR/plan"
-	writes_planned "$BATS_TEST_TMPDIR/plan" undo | grep /pci >"$BATS_TEST_TMPDIR/planned"
+	# vfio-pci has changed power/control, and puts it back itself: Seen on: Linux 6.12
+	writes_planned "$BATS_TEST_TMPDIR/plan" undo | grep /pci | grep -v power/control >"$BATS_TEST_TMPDIR/planned"
 	assert_contains "$(cat "$BATS_TEST_TMPDIR/planned")" "/sys/bus/pci/drivers_probe $GPU"
 	tracer_start
 	guest_destroy walk
 	wait_for 30 not test -e "/run/usher/$(guest_uuid walk)"
 	tracer_stop
-	writes_of "$trace" | grep /pci >"$BATS_TEST_TMPDIR/made"
+	writes_of "$trace" | grep /pci | grep -v power/control >"$BATS_TEST_TMPDIR/made"
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 	host_unchanged 30
 }
