@@ -277,6 +277,8 @@ static struct process start_qemu(void)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* It would keep logind and the bus alive, which the test closes to end them */
+		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 		if (getppid() != parent)
 			_exit(1);
 		for (;;)
