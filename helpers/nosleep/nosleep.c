@@ -276,57 +276,74 @@ static bool already_held(const struct helper_ctx *ctx)
 	       process_alive(ctx->rootfd, &holder.process) == 1;
 }
 
+/* Return: 0 it has ended, -ESRCH it had ended before, else -errno */
 static int end_process(const struct helper_ctx *ctx, const struct process *process)
 {
 	_cleanup_close_ int fd = watch_open(ctx->rootfd, process);
 	int left = deadline_left(ctx->deadline);
 
-	if (fd < 0)
-		return fd == -ESRCH ? 0 : fd;
-	return watch_end(fd, left < END_MS ? left : END_MS);
+	return fd < 0 ? fd : watch_end(fd, left < END_MS ? left : END_MS);
+}
+
+/* Return: 1 it has ended for good, 0 it may be there, or be started again by its unit, else -errno */
+static int end_registered(const struct helper_ctx *ctx)
+{
+	struct holder holder;
+	int r = holder_load(ctx->dirfd, &holder);
+
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	r = end_process(ctx, &holder.process);
+	if (r != -ESRCH)
+		return r < 0 ? r : 1;
+	/* It has exited with its answer; one that was killed comes back while its QEMU lives */
+	if (holder.error < 0 && holder.error != -EINPROGRESS)
+		return 1;
+	return process_alive(ctx->rootfd, &holder.qemu) != 1;
 }
 
 /* Return: 0, -EBADMSG for a record that is not ours, else -errno */
 static int end_recorded(const struct helper_ctx *ctx, const struct journal_record *record,
-			bool registered)
+			bool ended)
 {
+	struct process process;
 	unsigned long long start;
 	unsigned int pid;
+	int r;
 
 	if (strcmp(record->verb, VERB_UNIT) == 0) {
 		char unit[NAME_MAX];
-		int r = unit_name(ctx, unit, sizeof(unit));
 
+		r = unit_name(ctx, unit, sizeof(unit));
 		if (r < 0 || strcmp(record->object, unit) != 0)
 			return r < 0 ? r : -EBADMSG;
 		/*
 		 * A holder that has registered is ended by its pid. Its unit's job is not waited
 		 * for: it ends with `usher recover`, which may be who is waiting for us.
 		 */
-		return registered ? 0 : sysbus_stop_unit(unit, deadline_left(ctx->deadline));
+		return ended ? 0 : sysbus_stop_unit(unit, deadline_left(ctx->deadline));
 	}
 	if (strcmp(record->verb, VERB_PROCESS) != 0 ||
 	    parse_uint(record->object, 10, INT_MAX, &pid) < 0 ||
 	    parse_ull(record->new_value, 10, ULLONG_MAX, &start) < 0)
 		return -EBADMSG;
-	return end_process(ctx, &(struct process){ .pid = (pid_t)pid, .start_time = start });
+	process = (struct process){ .pid = (pid_t)pid, .start_time = start };
+	r = end_process(ctx, &process);
+	return r == -ESRCH ? 0 : r;
 }
 
 static int end_holder(struct helper_ctx *ctx)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
-	struct holder holder;
-	int r = holder_load(ctx->dirfd, &holder);
-	bool registered = r == 0;
+	int r = end_registered(ctx);
+	bool ended = r > 0;
 
-	if (registered)
-		r = end_process(ctx, &holder.process);
-	if (r < 0 && r != -ENOENT && r != -EBADMSG)
+	if (r < 0)
 		return r;
 	r = journal_open(ctx->dirfd, NOSLEEP_NAME, false, &journal);
 	for (size_t i = 0; r == 0 && i < journal.nr; i++)
 		if (!journal.records[i].undone)
-			r = end_recorded(ctx, &journal.records[i], registered);
+			r = end_recorded(ctx, &journal.records[i], ended);
 	if (r == 0)
 		r = state_remove(ctx->dirfd, HOLDER_FILE);
 	if (r == 0)

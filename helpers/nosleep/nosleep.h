@@ -12,7 +12,8 @@
  * `usher-nosleep hold CLAIM`. The holder takes the inhibitor, says so in the claim's directory
  * (nosleep.holder, for which apply waits), and watches two descriptors: QEMU's pidfd, whose end
  * is its own end and with it the inhibitor's, and the inhibitor, whose error means that logind
- * has gone and that it must be taken again. When the service ends, systemd runs `usher recover`.
+ * has gone and that it must be taken again. When the service ends, systemd runs `usher recover`,
+ * and starts it again if it was killed: it finds the claim, and the same QEMU.
  * A third descriptor is for sleep that comes all the same, as root can have it: it is logged, and
  * noted in the claim's directory (nosleep.slept), for check to say.
  *

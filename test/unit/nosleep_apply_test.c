@@ -257,6 +257,13 @@ static bool held(void)
 	return read(logind, &byte, 1) < 0 && errno == EAGAIN;
 }
 
+static bool wait_asked(const char *text)
+{
+	struct pollfd p = { .fd = logind, .events = POLLIN };
+
+	return poll(&p, 1, LONG_MS) == 1 && strcmp(asked(), text) == 0;
+}
+
 /* Wait until every writer has gone */
 static void assert_released(void)
 {
@@ -315,6 +322,20 @@ static struct holder holder_now(void)
 	assert_true(dirfd >= 0);
 	assert_int_equal(holder_load(dirfd, &holder), 0);
 	return holder;
+}
+
+static bool wait_held_by(pid_t pid)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	while (deadline_left(deadline) > 0) {
+		struct holder holder = holder_now();
+
+		if (holder.process.pid == pid && holder.error == 0)
+			return true;
+		(void)poll(NULL, 0, 5);
+	}
+	return false;
 }
 
 static bool exists(const char *path)
@@ -454,19 +475,61 @@ static void apply_twice_keeps_the_one_that_is_held(void **state)
 	assert_int_equal(starts, 1);
 }
 
+static pid_t kill_holder(void)
+{
+	pid_t pid = holder_now().process.pid;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
 static void a_holder_that_was_killed_is_replaced(void **state)
 {
-	struct holder first;
+	pid_t first;
 
 	(void)state;
 	assert_int_equal(run("apply"), HELPER_DONE);
-	first = holder_now();
-	assert_int_equal(kill(first.process.pid, SIGKILL), 0);
-	assert_int_equal(waitpid(first.process.pid, NULL, 0), first.process.pid);
+	first = kill_holder();
 	assert_int_equal(run("apply"), HELPER_DONE);
-	assert_int_not_equal(holder_now().process.pid, first.process.pid);
+	assert_int_not_equal(holder_now().process.pid, first);
 	(void)asked();
 	assert_true(held());
+}
+
+/* As systemd does it */
+static void a_holder_that_is_started_again_finds_its_qemu_and_is_the_one(void **state)
+{
+	pid_t again;
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)kill_holder();
+	(void)asked();
+	again = run_service();
+	assert_true(wait_held_by(again));
+	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(holder_now().process.pid, again);
+	assert_int_equal(holder_now().qemu.pid, qemu.pid);
+	assert_int_equal(starts, 1);
+	kill_qemu();
+	assert_released();
+}
+
+static void a_holder_that_systemd_is_about_to_start_again_is_stopped_by_its_unit(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)kill_holder();
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(stops, 1);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)kill_holder();
+	/* Without its QEMU it would end at once: and the unit may be who waits for us */
+	kill_qemu();
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(stops, 1);
 }
 
 static void the_holder_of_the_last_run_gives_way_to_the_new_qemus(void **state)
@@ -495,17 +558,13 @@ static void what_and_mode_come_from_the_claim(void **state)
 
 static void a_logind_that_comes_back_is_asked_again(void **state)
 {
-	struct pollfd p = { .events = POLLIN };
-
 	(void)state;
 	assert_int_equal(run("apply"), HELPER_DONE);
 	stop_logind();
 	/* Time for a first attempt that finds nobody */
 	(void)poll(NULL, 0, 150);
 	start_logind();
-	p.fd = logind;
-	assert_int_equal(poll(&p, 1, LONG_MS), 1);
-	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	assert_true(wait_asked("sleep|usher|guest win11 is running|block\n"));
 	assert_true(held());
 	kill_qemu();
 	assert_released();
@@ -618,6 +677,7 @@ static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
 	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
 	assert_true(now_ms() - start < 1500);
 	assert_non_null(strstr(said, "logind gave no inhibitor: Permission denied"));
+	assert_int_equal(stops, 0);
 	assert_false(exists(HOME "/nosleep.journal"));
 	assert_false(exists(HOME "/" HOLDER_FILE));
 }
@@ -947,6 +1007,8 @@ int main(void)
 		nosleep_test(undo_twice_and_undo_of_nothing_are_fine),
 		nosleep_test(apply_twice_keeps_the_one_that_is_held),
 		nosleep_test(a_holder_that_was_killed_is_replaced),
+		nosleep_test(a_holder_that_is_started_again_finds_its_qemu_and_is_the_one),
+		nosleep_test(a_holder_that_systemd_is_about_to_start_again_is_stopped_by_its_unit),
 		nosleep_test(the_holder_of_the_last_run_gives_way_to_the_new_qemus),
 		nosleep_test(what_and_mode_come_from_the_claim),
 		nosleep_test(a_logind_that_comes_back_is_asked_again),
