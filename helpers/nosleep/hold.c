@@ -251,9 +251,9 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest)
 		r = hold_open(ctx, &hold);
 	if (r == 0)
 		r = take_first(&hold, ctx->deadline);
+	told = report(ctx, r);
 	if (r == -ESRCH)
 		return 0;
-	told = report(ctx, r);
 	if (r == 0 && told < 0)
 		helper_say(ctx, "cannot write run/usher/%s/" HOLDER_FILE ": %s", ctx->claim.uuid,
 			   strerror(-told));

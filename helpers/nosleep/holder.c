@@ -10,6 +10,7 @@
 #include "../../lib/state.h"
 #include "../../lib/text.h"
 #include "../../lib/units.h"
+#include "../../lib/watch.h"
 #include "nosleep.h"
 
 /* "ERROR PID START QEMU-PID QEMU-START" */
@@ -72,21 +73,34 @@ int fd_path(int fd, char *ret, size_t size)
 	return 0;
 }
 
-/* The events themselves say nothing the file does not */
-static int next_event(int fd, long long deadline)
+/* The events themselves say nothing the file does not. Return: 0, -ETIMEDOUT, else -errno */
+static int next_event(int fd, int holder, long long deadline)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = holder, .events = POLLIN } };
 	char events[4096];
-	int r = poll(&p, 1, deadline_left(deadline));
+	int r = poll(p, ARRAY_SIZE(p), deadline_left(deadline));
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (r == 0)
 		return -ETIMEDOUT;
-	return read(fd, events, sizeof(events)) < 0 ? -errno : 0;
+	return p[0].revents && read(fd, events, sizeof(events)) < 0 ? -errno : 0;
 }
 
-int holder_wait(int dirfd, long long deadline, struct holder *ret)
+/* Return: 0 there is more to read, -ECHILD the holder has ended, -ETIMEDOUT, else -errno */
+static int wait_for_holder(int fd, int rootfd, int dirfd, struct holder *holder, long long deadline)
+{
+	_cleanup_close_ int process = watch_open(rootfd, &holder->process);
+
+	if (process >= 0)
+		return next_event(fd, process, deadline);
+	if (process != -ESRCH)
+		return process;
+	/* Its last words */
+	return holder_load(dirfd, holder) == 0 && holder->error != -EINPROGRESS ? 0 : -ECHILD;
+}
+
+int holder_wait(int rootfd, int dirfd, long long deadline, struct holder *ret)
 {
 	_cleanup_close_ int fd = inotify_init1(IN_CLOEXEC);
 	char dir[64];
@@ -99,7 +113,10 @@ int holder_wait(int dirfd, long long deadline, struct holder *ret)
 	if (inotify_add_watch(fd, dir, IN_MOVED_TO) < 0)
 		return -errno;
 	while ((r = holder_load(dirfd, ret)) == -ENOENT || (r == 0 && ret->error == -EINPROGRESS)) {
-		r = next_event(fd, deadline);
+		if (r == 0)
+			r = wait_for_holder(fd, rootfd, dirfd, ret, deadline);
+		else
+			r = next_event(fd, -1, deadline);
 		if (r < 0)
 			return r;
 	}

@@ -353,15 +353,26 @@ static int end_holder(struct helper_ctx *ctx)
 	return r;
 }
 
+static void say_guest_ended(const struct helper_ctx *ctx)
+{
+	helper_say(ctx, "nothing to stay awake for: the guest has ended (process %d)",
+		   (int)ctx->claim.owner.pid);
+}
+
 static enum helper_exit give_up(struct helper_ctx *ctx, const char *what, int error)
 {
 	int r;
 
-	helper_say(
-		ctx,
-		"cannot keep the host awake: %s: %s: it may sleep under the guest; see journalctl "
-		"-u usher-nosleep-%s, or set inhibit = none in [nosleep]",
-		what, strerror(-error), ctx->claim.uuid);
+	if (error == -ESRCH)
+		say_guest_ended(ctx);
+	else
+		helper_say(ctx,
+			   "cannot keep the host awake: %s: %s: it may sleep under the guest; see "
+			   "journalctl -u usher-nosleep-%s, or set inhibit = none in [nosleep]",
+			   what,
+			   error == -ECHILD ? "the process that asked it was killed"
+					    : strerror(-error),
+			   ctx->claim.uuid);
 	/* Past the deadline or not, what was begun is ended */
 	ctx->deadline = deadline_in(END_MS);
 	r = end_holder(ctx);
@@ -372,23 +383,12 @@ static enum helper_exit give_up(struct helper_ctx *ctx, const char *what, int er
 	return HELPER_DIRTY;
 }
 
-static enum helper_exit apply(struct helper_ctx *ctx)
+/* Start one, and wait for what logind says */
+static enum helper_exit replace_holder(struct helper_ctx *ctx)
 {
 	struct holder holder;
 	int r;
 
-	if (ctx->claim.state != CLAIM_RUNNING) {
-		helper_say(ctx, "nothing to stay awake for: the claim is %s, not running",
-			   claim_state_name(ctx->claim.state));
-		return HELPER_FAILED;
-	}
-	if (already_held(ctx))
-		return HELPER_DONE;
-	if (check_all(ctx) < 0)
-		return HELPER_FAILED;
-	if (helper_would(ctx, "start usher-nosleep-%s.service until process %d ends",
-			 ctx->claim.uuid, (int)ctx->claim.owner.pid))
-		return HELPER_DONE;
 	/* One that was killed, or that watches the last run's QEMU */
 	r = end_holder(ctx);
 	if (r < 0)
@@ -396,12 +396,33 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 	r = start_holder(ctx);
 	if (r < 0)
 		return give_up(ctx, "the process that holds the inhibitor did not start", r);
-	r = holder_wait(ctx->dirfd, ctx->deadline, &holder);
+	r = holder_wait(ctx->rootfd, ctx->dirfd, ctx->deadline, &holder);
 	if (r == 0)
 		r = holder.error;
 	if (r < 0)
 		return give_up(ctx, "logind gave no inhibitor", r);
 	return HELPER_DONE;
+}
+
+static enum helper_exit apply(struct helper_ctx *ctx)
+{
+	if (ctx->claim.state != CLAIM_RUNNING) {
+		helper_say(ctx, "nothing to stay awake for: the claim is %s, not running",
+			   claim_state_name(ctx->claim.state));
+		return HELPER_FAILED;
+	}
+	if (process_alive(ctx->rootfd, &ctx->claim.owner) == 0) {
+		say_guest_ended(ctx);
+		return HELPER_FAILED;
+	}
+	if (already_held(ctx))
+		return HELPER_DONE;
+	if (check_all(ctx) < 0 || check_logind(ctx) < 0)
+		return HELPER_FAILED;
+	if (helper_would(ctx, "start usher-nosleep-%s.service until process %d ends",
+			 ctx->claim.uuid, (int)ctx->claim.owner.pid))
+		return HELPER_DONE;
+	return replace_holder(ctx);
 }
 
 static enum helper_exit undo(struct helper_ctx *ctx)

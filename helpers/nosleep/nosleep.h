@@ -67,9 +67,10 @@ int holder_load(int dirfd, struct holder *ret) _must_check_;
  * holder_wait() - wait until it says how the attempt ended
  * @deadline:	as deadline_in()
  *
- * Return: 0 with @ret filled, -ETIMEDOUT, else as holder_load() or -errno of inotify_add_watch(2)
+ * Return: 0 with @ret filled, -ETIMEDOUT, -ECHILD when the holder has ended without saying so, else
+ * as holder_load(), watch_open() or -errno of inotify_add_watch(2)
  */
-int holder_wait(int dirfd, long long deadline, struct holder *ret) _must_check_;
+int holder_wait(int rootfd, int dirfd, long long deadline, struct holder *ret) _must_check_;
 
 /* What nosleep.slept says: "TIMES SECONDS SINCE" */
 struct slept {

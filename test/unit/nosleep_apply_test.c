@@ -37,7 +37,7 @@ static struct process qemu;
 static int start_results[4], stop_result;
 static unsigned int starts, stops;
 static int inhibit_error;
-static bool service_is_mute;
+static bool service_is_mute, service_is_killed, qemu_dies_meanwhile;
 static pid_t mute_service;
 static int systemd_version, logind_answer;
 static char started_description[256], started_argv[1024];
@@ -85,6 +85,11 @@ int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, co
 	int fd;
 
 	assert_true(timeout_ms >= 0);
+	if (service_is_killed) {
+		/* When apply has begun to wait */
+		(void)poll(NULL, 0, 200);
+		(void)kill(getpid(), SIGKILL);
+	}
 	if (inhibit_error)
 		return inhibit_error;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
@@ -171,6 +176,12 @@ void __wrap_log_line(int rootfd, int priority, const char *fmt, ...)
 	(void)dprintf(fd, "\n");
 }
 
+static void kill_qemu(void)
+{
+	assert_int_equal(kill(qemu.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
+}
+
 static pid_t run_service(void)
 {
 	pid_t parent = getpid(), pid = fork();
@@ -207,6 +218,8 @@ int __wrap_sysbus_start_service(const char *unit, const char *description, const
 	for (size_t i = 1; argv[i]; i++)
 		len += (size_t)snprintf(started_argv + len, sizeof(started_argv) - len, "%s%s",
 					i > 1 ? " " : "", argv[i]);
+	if (qemu_dies_meanwhile)
+		kill_qemu();
 	if (r == 0)
 		mute_service = run_service();
 	return r;
@@ -295,12 +308,6 @@ static struct process start_qemu(void)
 	return process;
 }
 
-static void kill_qemu(void)
-{
-	assert_int_equal(kill(qemu.pid, SIGKILL), 0);
-	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
-}
-
 static void write_claim(const char *state, const char *nosleep)
 {
 	char text[512];
@@ -385,7 +392,7 @@ static int setup(void **state)
 	stop_result = inhibit_error = 0;
 	systemd_version = 257;
 	logind_answer = 0;
-	service_is_mute = false;
+	service_is_mute = service_is_killed = qemu_dies_meanwhile = false;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
 	if (mkfifo(path, 0600) < 0)
 		return -1;
@@ -682,6 +689,50 @@ static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
 	assert_false(exists(HOME "/" HOLDER_FILE));
 }
 
+#define GUEST_ENDED "usher: win11: nothing to stay awake for: the guest has ended (process "
+
+static void a_guest_that_has_ended_meanwhile_is_not_waited_for(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	qemu_dies_meanwhile = true;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_true(now_ms() - start < 1500);
+	assert_int_equal(starts, 1);
+	assert_ptr_equal(strstr(said, GUEST_ENDED), said);
+	assert_false(exists(HOME "/nosleep.journal"));
+	/* Nothing is started for one that has ended before */
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_int_equal(starts, 1);
+	assert_ptr_equal(strstr(said, GUEST_ENDED), said);
+}
+
+static void a_holder_that_is_killed_while_it_asks_is_not_waited_for(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	service_is_killed = true;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_true(now_ms() - start < 1500);
+	assert_non_null(strstr(said, "logind gave no inhibitor: the process that asked it was "
+				     "killed: it may sleep under the guest"));
+	assert_int_equal(stops, 1);
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_logind_that_cannot_be_started_is_not_waited_for(void **state)
+{
+	(void)state;
+	logind_answer = -EHOSTUNREACH;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_non_null(strstr(said, "logind does not answer and cannot be started"));
+	assert_int_equal(starts, 0);
+	logind_answer = -ETIMEDOUT;
+	assert_int_equal(run("apply"), HELPER_DONE);
+}
+
 static void a_logind_that_stays_away_is_given_up_at_the_deadline(void **state)
 {
 	long long start = now_ms();
@@ -829,14 +880,14 @@ static void the_holder_file_is_read_strictly(void **state)
 
 	(void)state;
 	assert_int_equal(holder_load(dirfd, &back), -ENOENT);
-	assert_int_equal(holder_wait(dirfd, now_ms(), &back), -ETIMEDOUT);
+	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), -ETIMEDOUT);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		tree_file(tree, HOME "/" HOLDER_FILE, texts[i]);
 		assert_int_equal(holder_load(dirfd, &back), -EBADMSG);
-		assert_int_equal(holder_wait(dirfd, deadline_in(LONG_MS), &back), -EBADMSG);
+		assert_int_equal(holder_wait(real_root, dirfd, deadline_in(LONG_MS), &back), -EBADMSG);
 	}
 	assert_int_equal(holder_store(dirfd, &holder), 0);
-	assert_int_equal(holder_wait(dirfd, now_ms(), &back), 0);
+	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), 0);
 	assert_int_equal(back.error, -EACCES);
 	assert_int_equal(back.process.pid, 7);
 	assert_int_equal(back.process.start_time, 8);
@@ -844,7 +895,10 @@ static void the_holder_file_is_read_strictly(void **state)
 	assert_int_equal(back.qemu.start_time, 10);
 	holder.error = -EINPROGRESS;
 	assert_int_equal(holder_store(dirfd, &holder), 0);
-	assert_int_equal(holder_wait(dirfd, now_ms(), &back), -ETIMEDOUT);
+	assert_int_equal(holder_wait(real_root, dirfd, deadline_in(LONG_MS), &back), -ECHILD);
+	holder.process = qemu;
+	assert_int_equal(holder_store(dirfd, &holder), 0);
+	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), -ETIMEDOUT);
 }
 
 static void a_descriptor_has_a_path(void **state)
@@ -1021,6 +1075,9 @@ int main(void)
 		nosleep_test(check_asks_logind_itself_and_lets_a_slow_one_pass),
 		nosleep_test(check_is_content_and_changes_nothing),
 		nosleep_test(a_refusal_is_told_at_once_and_nothing_is_left),
+		nosleep_test(a_guest_that_has_ended_meanwhile_is_not_waited_for),
+		nosleep_test(a_holder_that_is_killed_while_it_asks_is_not_waited_for),
+		nosleep_test(a_logind_that_cannot_be_started_is_not_waited_for),
 		nosleep_test(a_logind_that_stays_away_is_given_up_at_the_deadline),
 		nosleep_test(a_service_that_cannot_start_is_told),
 		nosleep_test(a_unit_left_from_the_last_run_is_stopped_first),
