@@ -14,8 +14,11 @@
  * is its own end and with it the inhibitor's, and the inhibitor, whose error means that logind
  * has gone and that it must be taken again. When the service ends, systemd runs `usher recover`,
  * and starts it again if it was killed: it finds the claim, and the same QEMU.
- * A third descriptor is for sleep that comes all the same, as root can have it: it is logged, and
- * noted in the claim's directory (nosleep.slept), for check to say.
+ * A third and a fourth are for sleep that comes all the same, as root can have it: logind tells when
+ * it puts the host to sleep, and a timer that the kernel cancels on every resume when somebody else
+ * has. What counts is by how much the clocks say the host has slept: logind tells of an attempt that
+ * failed in the same way. Sleep is logged, and noted in the claim's directory (nosleep.slept), for
+ * check to say.
  *
  * Nothing has to be given back but in `undo`, and only because QEMU may outlive `stopped`.
  * Where systemd is not PID 1, the holder is a detached process instead.
@@ -92,6 +95,25 @@ int slept_load(int dirfd, struct slept *ret) _must_check_;
  * Return: 0, -ENOMEM
  */
 int slept_describe(const struct claim *claim, const struct slept *slept, char **ret) _must_check_;
+
+/**
+ * suspended_ms() - for how long the host has slept since it was booted, to the ms
+ *
+ * ABI: clock_gettime(2): CLOCK_BOOTTIME goes on while the host is suspended, CLOCK_MONOTONIC does not
+ */
+long long suspended_ms(void);
+
+/**
+ * wakeup_open() - a descriptor that becomes readable when the host wakes, or its clock is set
+ *
+ * Return: the fd, else -errno of timerfd_create(2)
+ * ABI: timerfd_create(2), TFD_TIMER_CANCEL_ON_SET; timerfd_resume(), fs/timerfd.c: the kernel's
+ * timekeeping counts a resume as a clock that was set
+ */
+int wakeup_open(void) _must_check_;
+
+/** wakeup_clear() - until the next time. Return: 0, else -errno of read(2) */
+int wakeup_clear(int fd) _must_check_;
 
 /** claim_has_devices() - does the guest hold devices of the host. Return: 1 or 0 */
 int claim_has_devices(const struct claim *claim);

@@ -2,7 +2,7 @@
 /* test/unit/nosleep_apply_test.c - usher-nosleep against a logind that can go, refuse or stay silent */
 /* wraps: process_alive process_identify sysbus_inhibit sysbus_start_service sysbus_stop_unit */
 /* wraps: sysbus_sleep_open sysbus_sleep_fd sysbus_sleep_next sysbus_sleep_close */
-/* wraps: sysbus_systemd_version sysbus_logind_answers log_line */
+/* wraps: sysbus_systemd_version sysbus_logind_answers log_line suspended_ms wakeup_open wakeup_clear */
 #include "tree.h"
 
 #include <fcntl.h>
@@ -22,6 +22,7 @@
  * The inhibitor is the writing end of a FIFO in the tree, as logind's is; the test holds the
  * reading end. No writer: no inhibitor. What was asked for is written into it as text.
  * The host's sleep is told through another FIFO: '1' begins, '2' ended, and its end is the bus's.
+ * How long it has slept is in the file `suspended`; a byte in the FIFO `wakeup` is the timer's.
  * The "service" is a child of the test that runs what systemd would: usher-nosleep hold CLAIM.
  */
 
@@ -32,7 +33,7 @@
 #define LONG_MS 20000
 
 static struct tree *tree;
-static int real_root = -1, logind = -1, sleep_bus = -1;
+static int real_root = -1, logind = -1, sleep_bus = -1, wakeups = -1;
 static struct process qemu;
 static int start_results[4], stop_result;
 static unsigned int starts, stops;
@@ -160,6 +161,45 @@ int __wrap_sysbus_logind_answers(int timeout_ms)
 {
 	assert_true(timeout_ms > 0);
 	return logind_answer;
+}
+
+long long __real_suspended_ms(void);
+long long __wrap_suspended_ms(void);
+long long __wrap_suspended_ms(void)
+{
+	char path[128], text[32] = "";
+	_cleanup_close_ int fd = -1;
+
+	/* A detached process has closed the tree */
+	(void)snprintf(path, sizeof(path), "%s/suspended", tree->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return read(fd, text, sizeof(text) - 1) > 0 ? atoll(text) : 0;
+}
+
+int __real_wakeup_open(void);
+int __wrap_wakeup_open(void);
+int __wrap_wakeup_open(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/wakeup", tree->dir);
+	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+int __real_wakeup_clear(int fd);
+int __wrap_wakeup_clear(int fd);
+int __wrap_wakeup_clear(int fd)
+{
+	static bool broken;
+	char byte;
+
+	if (read(fd, &byte, 1) == 1)
+		return 0;
+	/* It would be readable for ever */
+	if (broken)
+		abort();
+	broken = true;
+	return -EIO;
 }
 
 void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
@@ -400,6 +440,12 @@ static int setup(void **state)
 	if (mkfifo(path, 0600) < 0)
 		return -1;
 	sleep_bus = open(path, O_RDWR | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s/wakeup", tree->dir);
+	if (mkfifo(path, 0600) < 0)
+		return -1;
+	wakeups = open(path, O_RDWR | O_CLOEXEC);
+	/* It has slept before */
+	tree_file(tree, "suspended", "60000");
 	start_logind();
 	qemu = start_qemu();
 	tree_file(tree, "run/dbus/system_bus_socket", "");
@@ -420,6 +466,7 @@ static int teardown(void **state)
 	if (logind >= 0)
 		stop_logind();
 	(void)close(sleep_bus);
+	(void)close(wakeups);
 	(void)close(real_root);
 	return tree_teardown(state);
 }
@@ -884,7 +931,8 @@ static void the_holder_file_is_read_strictly(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		tree_file(tree, HOME "/" HOLDER_FILE, texts[i]);
 		assert_int_equal(holder_load(dirfd, &back), -EBADMSG);
-		assert_int_equal(holder_wait(real_root, dirfd, deadline_in(LONG_MS), &back), -EBADMSG);
+		assert_int_equal(holder_wait(real_root, dirfd, deadline_in(LONG_MS), &back),
+				 -EBADMSG);
 	}
 	assert_int_equal(holder_store(dirfd, &holder), 0);
 	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), 0);
@@ -922,6 +970,20 @@ static void sleep_event(char event)
 	assert_int_equal(write(sleep_bus, &event, 1), 1);
 }
 
+/* What the clocks tell from now on, nobody else having told yet */
+static void host_slept_ms(long long ms)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%lld", __wrap_suspended_ms() + ms);
+	tree_file(tree, "suspended", text);
+}
+
+static void timer_tells(void)
+{
+	assert_int_equal(write(wakeups, "", 1), 1);
+}
+
 static bool wait_log(const char *text)
 {
 	long long deadline = deadline_in(LONG_MS);
@@ -942,15 +1004,17 @@ static void sleep_under_the_guest_is_logged_and_said_by_check(void **state)
 	sleep_event('1');
 	assert_true(wait_log("win11: the host goes to sleep under the running guest\n"));
 	assert_false(exists(SLEPT));
+	host_slept_ms(3000);
 	sleep_event('2');
-	assert_true(wait_log("win11: the host slept for 0 s under the running guest, from 20"));
+	assert_true(wait_log("win11: the host slept for 3 s under the running guest, from 20"));
 	assert_true(wait_log("(1 time): its devices lost their power and its drivers were not told: "
 			     "shut the guest down and start it again if they do not work\n"));
 	(void)asked();
 	assert_true(held());
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
-	assert_non_null(strstr(said, "usher: win11: the host slept for 0 s under the running guest"));
+	assert_non_null(strstr(said, "usher: win11: the host slept for 3 s under the running guest"));
 	sleep_event('1');
+	host_slept_ms(3000);
 	sleep_event('2');
 	assert_true(wait_log("(2 times)"));
 	assert_int_equal(run("undo"), HELPER_DONE);
@@ -962,8 +1026,100 @@ static void a_guest_without_devices_only_has_a_late_clock(void **state)
 	(void)state;
 	assert_int_equal(run("apply"), HELPER_DONE);
 	sleep_event('1');
+	host_slept_ms(1000);
 	sleep_event('2');
 	assert_true(wait_log("(1 time): its clock may be late\n"));
+}
+
+static void a_sleep_that_failed_is_none(void **state)
+{
+	(void)state;
+	write_claim("running", SLEEP_BLOCK DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('1');
+	sleep_event('2');
+	assert_true(wait_log("win11: the host did not go to sleep after all\n"));
+	assert_null(strstr(tree_read(tree, "log"), "slept"));
+	assert_false(exists(SLEPT));
+}
+
+static void sleep_of_which_logind_knows_nothing_is_told_by_the_clocks(void **state)
+{
+	(void)state;
+	write_claim("running", SLEEP_BLOCK DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	/* The wall clock was set */
+	timer_tells();
+	host_slept_ms(7000);
+	timer_tells();
+	assert_true(wait_log("win11: the host slept for 7 s under the running guest"));
+	assert_true(wait_log("(1 time): its devices lost their power"));
+	assert_null(strstr(tree_read(tree, "log"), "goes to sleep"));
+	host_slept_ms(5000);
+	timer_tells();
+	assert_true(wait_log("win11: the host slept for 5 s under the running guest"));
+	assert_true(wait_log("(2 times)"));
+}
+
+static void a_sleep_of_which_both_tell_is_one(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('1');
+	assert_true(wait_log("goes to sleep"));
+	host_slept_ms(3000);
+	timer_tells();
+	assert_true(wait_log("slept for 3 s"));
+	sleep_event('2');
+	host_slept_ms(4000);
+	timer_tells();
+	assert_true(wait_log("slept for 4 s"));
+	assert_true(wait_log("(2 times)"));
+	assert_null(strstr(tree_read(tree, "log"), "after all"));
+}
+
+static void a_timer_that_breaks_is_given_up_and_the_inhibitor_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)close(wakeups);
+	wakeups = -1;
+	sleep_event('1');
+	host_slept_ms(3000);
+	sleep_event('2');
+	assert_true(wait_log("slept for 3 s"));
+	(void)asked();
+	assert_true(held());
+}
+
+static void a_holder_that_is_started_again_goes_on_counting(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	host_slept_ms(3000);
+	timer_tells();
+	assert_true(wait_log("slept for 3 s"));
+	(void)kill_holder();
+	assert_true(wait_held_by(run_service()));
+	host_slept_ms(4000);
+	timer_tells();
+	assert_true(wait_log("slept for 4 s"));
+	assert_true(wait_log("(2 times)"));
+}
+
+/* This host does not sleep meanwhile; the test is no root's, to set a clock */
+static void the_clocks_of_a_host_that_is_awake_stand_still(void **state)
+{
+	long long first = __real_suspended_ms();
+	_cleanup_close_ int fd = __real_wakeup_open();
+
+	(void)state;
+	assert_true(first >= -1);
+	assert_true(fd >= 0);
+	assert_int_equal(watch_wait(fd, 20), 0);
+	assert_int_equal(__real_wakeup_clear(fd), 0);
+	assert_true(__real_suspended_ms() - first < 5);
+	assert_int_equal(__real_wakeup_clear(-1), -EBADF);
 }
 
 static void waking_up_without_having_slept_is_nothing(void **state)
@@ -992,7 +1148,7 @@ static void the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_
 	(void)snprintf(path, sizeof(path), "%s/sleep", tree->dir);
 	sleep_bus = open(path, O_RDWR | O_CLOEXEC);
 	sleep_event('2');
-	assert_true(wait_log("the host slept for "));
+	assert_true(wait_log("the host did not go to sleep after all"));
 	kill_qemu();
 	assert_released();
 }
@@ -1092,6 +1248,12 @@ int main(void)
 		nosleep_test(a_descriptor_has_a_path),
 		nosleep_test(sleep_under_the_guest_is_logged_and_said_by_check),
 		nosleep_test(a_guest_without_devices_only_has_a_late_clock),
+		nosleep_test(a_sleep_that_failed_is_none),
+		nosleep_test(sleep_of_which_logind_knows_nothing_is_told_by_the_clocks),
+		nosleep_test(a_sleep_of_which_both_tell_is_one),
+		nosleep_test(a_timer_that_breaks_is_given_up_and_the_inhibitor_kept),
+		nosleep_test(a_holder_that_is_started_again_goes_on_counting),
+		nosleep_test(the_clocks_of_a_host_that_is_awake_stand_still),
 		nosleep_test(waking_up_without_having_slept_is_nothing),
 		nosleep_test(the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back),
 		nosleep_test(check_says_who_may_and_what_it_would_do_to_the_devices),

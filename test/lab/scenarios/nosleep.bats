@@ -238,15 +238,17 @@ logind_says() {
 	host_unchanged
 }
 
-@test "sleep that comes all the same is logged, and said by check" {
+# pm_test stops short of real sleep, and the clocks know: for how long a host slept, and what check
+# says of it, is the unit tests' to show
+@test "sleep that comes all the same is logged, and that it was none after all" {
 	guest_define drowsy
 	policy drowsy '[nosleep]' 'mode = delay'
 	guest_start drowsy
 	user_suspends
 	wait_for 20 log_has 'drowsy: the host goes to sleep under the running guest'
-	wait_for 20 log_has 'drowsy: the host slept for [0-9]* s under the running guest, from .* (1 time): its clock may be late'
+	wait_for 20 log_has 'drowsy: the host did not go to sleep after all'
 	run -0 usher-nosleep check "/run/usher/$(guest_uuid drowsy)/claim.ini"
-	assert_contains "$output" "usher: drowsy: the host slept for"
+	[[ $output != *slept* ]]
 	guest_destroy drowsy
 	host_unchanged
 }
