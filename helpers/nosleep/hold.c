@@ -257,13 +257,6 @@ static int report(const struct helper_ctx *ctx, int error)
 
 static int hold_open(const struct helper_ctx *ctx, struct hold *hold)
 {
-	char err[200];
-	int r = wish_read(&ctx->claim, &hold->wish, err, sizeof(err));
-
-	if (r < 0) {
-		helper_say(ctx, "[nosleep] of the claim: %s", err);
-		return r;
-	}
 	if (asprintf(&hold->why, "guest %s is running", hold->guest) < 0) {
 		hold->why = NULL;
 		return -ENOMEM;
@@ -273,11 +266,12 @@ static int hold_open(const struct helper_ctx *ctx, struct hold *hold)
 	return hold->qemu < 0 ? hold->qemu : 0;
 }
 
-static int hold_guest(struct helper_ctx *ctx, const char *guest)
+static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct nosleep_wish *wish)
 {
 	_cleanup_(hold_close) struct hold hold = { .ctx = ctx,
 						   .rootfd = ctx->rootfd,
 						   .guest = guest,
+						   .wish = *wish,
 						   .qemu = -1,
 						   .inhibitor = -1,
 						   .wakeup = -1,
@@ -300,6 +294,8 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest)
 int hold(struct helper_ctx *ctx)
 {
 	_cleanup_free_ char *guest = NULL;
+	struct nosleep_wish wish;
+	enum helper_exit wrong;
 	int r;
 
 	if (ctx->claim.state != CLAIM_RUNNING) {
@@ -307,12 +303,15 @@ int hold(struct helper_ctx *ctx)
 			   claim_state_name(ctx->claim.state));
 		return HELPER_FAILED;
 	}
+	wrong = wish_load(ctx, &wish);
+	if (wrong != HELPER_DONE)
+		return wrong;
 	if (helper_would(ctx, "hold a sleep inhibitor until process %d ends",
 			 (int)ctx->claim.owner.pid))
 		return HELPER_DONE;
 	r = text_printable(ctx->claim.guest, &guest);
 	if (r == 0)
-		r = hold_guest(ctx, guest);
+		r = hold_guest(ctx, guest, &wish);
 	if (r < 0)
 		helper_say(ctx, "cannot hold a sleep inhibitor: %s", strerror(-r));
 	return r < 0 ? HELPER_FAILED : HELPER_DONE;

@@ -51,17 +51,6 @@ static int check_needs(const struct helper_ctx *ctx)
 	return 0;
 }
 
-static int check_wish(const struct helper_ctx *ctx)
-{
-	struct nosleep_wish wish;
-	char err[200];
-	int r = wish_read(&ctx->claim, &wish, err, sizeof(err));
-
-	if (r < 0)
-		helper_say(ctx, "[nosleep] of the claim: %s", err);
-	return r;
-}
-
 /* The first systemd in which root cannot pass over a lock that blocks */
 #define SYSTEMD_BLOCKS_ROOT 257
 #define VERSION_MS	    1000
@@ -102,13 +91,6 @@ static void tell_of_sleep(const struct helper_ctx *ctx)
 		who);
 }
 
-static int check_all(const struct helper_ctx *ctx)
-{
-	int r = check_wish(ctx);
-
-	return r < 0 ? r : check_needs(ctx);
-}
-
 /*
  * Its directory stays when it goes. Nothing but a clear no is one: a logind that is slow to start
  * has longer in apply, and below another root than the host's own there may be no bus to ask
@@ -125,13 +107,23 @@ static int check_logind(const struct helper_ctx *ctx)
 	return r;
 }
 
+static enum helper_exit check_all(const struct helper_ctx *ctx)
+{
+	struct nosleep_wish wish;
+	enum helper_exit r = wish_load(ctx, &wish);
+
+	if (r == HELPER_DONE && (check_needs(ctx) < 0 || check_logind(ctx) < 0))
+		r = HELPER_FAILED;
+	return r;
+}
+
 static enum helper_exit check(struct helper_ctx *ctx)
 {
-	if (check_all(ctx) < 0 || check_logind(ctx) < 0)
-		return HELPER_FAILED;
-	if (!helper_in_start(ctx))
+	enum helper_exit r = check_all(ctx);
+
+	if (r == HELPER_DONE && !helper_in_start(ctx))
 		tell_of_sleep(ctx);
-	return HELPER_DONE;
+	return r;
 }
 
 /* --- The holder as a service, or as a detached process ---------------------------------------- */
@@ -406,6 +398,8 @@ static enum helper_exit replace_holder(struct helper_ctx *ctx)
 
 static enum helper_exit apply(struct helper_ctx *ctx)
 {
+	enum helper_exit r;
+
 	if (ctx->claim.state != CLAIM_RUNNING) {
 		helper_say(ctx, "nothing to stay awake for: the claim is %s, not running",
 			   claim_state_name(ctx->claim.state));
@@ -417,8 +411,9 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 	}
 	if (already_held(ctx))
 		return HELPER_DONE;
-	if (check_all(ctx) < 0 || check_logind(ctx) < 0)
-		return HELPER_FAILED;
+	r = check_all(ctx);
+	if (r != HELPER_DONE)
+		return r;
 	if (helper_would(ctx, "start usher-nosleep-%s.service until process %d ends",
 			 ctx->claim.uuid, (int)ctx->claim.owner.pid))
 		return HELPER_DONE;

@@ -45,6 +45,9 @@ struct nosleep_wish {
 int wish_read(const struct claim *claim, struct nosleep_wish *ret, char *err, size_t size)
 	_must_check_;
 
+/** wish_load() - wish_read(), said when it fails. Return: HELPER_DONE, HELPER_USAGE or HELPER_FAILED */
+enum helper_exit wish_load(const struct helper_ctx *ctx, struct nosleep_wish *ret) _must_check_;
+
 /* What nosleep.holder says */
 struct holder {
 	int error;		/* 0 held, -EINPROGRESS not yet, else why not, -errno */
