@@ -77,6 +77,27 @@ int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
 	return __real_process_identify(fd, pid, ret);
 }
 
+static bool holds_open(const char *path)
+{
+	char target[128];
+
+	for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
+		if (fd_path(fd, target, sizeof(target)) == 0 && strcmp(target, path) == 0)
+			return true;
+	return false;
+}
+
+/* One letter each time logind is asked: was there an inhibitor already */
+static void note_ask(bool had_one)
+{
+	_cleanup_close_ int fd = -1;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/asks", tree->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	(void)dprintf(fd, "%s", had_one ? "y" : "n");
+}
+
 int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
 			  int timeout_ms);
 int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
@@ -94,6 +115,7 @@ int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, co
 	if (inhibit_error)
 		return inhibit_error;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
+	note_ask(holds_open(path));
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	/* Nobody reads: logind is not there */
 	if (fd < 0)
@@ -620,6 +642,8 @@ static void a_logind_that_comes_back_is_asked_again(void **state)
 	start_logind();
 	assert_true(wait_asked("sleep|usher|guest win11 is running|block\n"));
 	assert_true(held());
+	/* The old one was kept while the first new one was asked for: logind may be back already */
+	assert_memory_equal(tree_read(tree, "asks"), "ny", 2);
 	kill_qemu();
 	assert_released();
 }
@@ -915,6 +939,39 @@ static void words_logind_does_not_know_are_refused_by_name(void **state)
 	}
 	assert_int_equal(starts, 0);
 	assert_false(exists(HOME "/" HOLDER_FILE));
+}
+
+static void every_word_of_loginds_is_taken_and_two_can_be_delayed(void **state)
+{
+	static const struct {
+		const char *word;
+		enum helper_exit delayed;
+	} cases[] = {
+		{ "sleep", HELPER_DONE },
+		{ "shutdown", HELPER_DONE },
+		{ "idle", HELPER_USAGE },
+		{ "handle-lid-switch", HELPER_USAGE },
+		{ "handle-power-key", HELPER_USAGE },
+		{ "handle-suspend-key", HELPER_USAGE },
+		{ "handle-hibernate-key", HELPER_USAGE },
+		{ "handle-reboot-key", HELPER_USAGE },
+	};
+	char nosleep[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)snprintf(nosleep, sizeof(nosleep), "inhibit = %s\n", cases[i].word);
+		write_claim("running", nosleep);
+		assert_int_equal(run("check"), HELPER_DONE);
+		(void)snprintf(nosleep, sizeof(nosleep), "inhibit = %s\nmode = delay\n",
+			       cases[i].word);
+		write_claim("running", nosleep);
+		assert_int_equal(RUN_SAYING(run("check")), cases[i].delayed);
+	}
+	write_claim("running", "inhibit = sleep:handle-lid-switch\nmode = block-weak\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(asked(), "sleep:handle-lid-switch|usher|guest win11 is running|"
+				     "block-weak\n");
 }
 
 static void the_holder_file_is_read_strictly(void **state)
@@ -1247,6 +1304,7 @@ int main(void)
 		nosleep_test(a_qemu_that_is_gone_already_ends_hold_at_once),
 		nosleep_test(a_dry_run_starts_nothing),
 		nosleep_test(words_logind_does_not_know_are_refused_by_name),
+		nosleep_test(every_word_of_loginds_is_taken_and_two_can_be_delayed),
 		nosleep_test(the_holder_file_is_read_strictly),
 		nosleep_test(a_descriptor_has_a_path),
 		nosleep_test(sleep_under_the_guest_is_logged_and_said_by_check),
