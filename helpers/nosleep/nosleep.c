@@ -117,13 +117,42 @@ static enum helper_exit check_all(const struct helper_ctx *ctx)
 	return r;
 }
 
+static bool same_process(const struct process *a, const struct process *b)
+{
+	return a->pid == b->pid && a->start_time == b->start_time;
+}
+
+static bool already_held(const struct helper_ctx *ctx)
+{
+	struct holder holder;
+
+	return holder_load(ctx->dirfd, &holder) == 0 && holder.error == 0 &&
+	       same_process(&holder.qemu, &ctx->claim.owner) &&
+	       process_alive(ctx->rootfd, &holder.process) == 1;
+}
+
+/* Nobody tells usher of a holder that systemd has given up, or of a start in which there was none */
+static enum helper_exit check_live(const struct helper_ctx *ctx)
+{
+	if (ctx->claim.state != CLAIM_RUNNING || already_held(ctx) ||
+	    process_alive(ctx->rootfd, &ctx->claim.owner) != 1)
+		return HELPER_DONE;
+	helper_say(
+		ctx,
+		"the host is not kept awake: no process holds the inhibitor: usher-nosleep apply "
+		"/run/usher/%s/" CLAIM_FILE,
+		ctx->claim.uuid);
+	return HELPER_FAILED;
+}
+
 static enum helper_exit check(struct helper_ctx *ctx)
 {
 	enum helper_exit r = check_all(ctx);
 
-	if (r == HELPER_DONE && !helper_in_start(ctx))
-		tell_of_sleep(ctx);
-	return r;
+	if (r != HELPER_DONE || helper_in_start(ctx))
+		return r;
+	tell_of_sleep(ctx);
+	return check_live(ctx);
 }
 
 /* --- The holder as a service, or as a detached process ---------------------------------------- */
@@ -253,20 +282,6 @@ static int start_holder(struct helper_ctx *ctx)
 }
 
 /* --- apply -------------------------------------------------------------------------------------- */
-
-static bool same_process(const struct process *a, const struct process *b)
-{
-	return a->pid == b->pid && a->start_time == b->start_time;
-}
-
-static bool already_held(const struct helper_ctx *ctx)
-{
-	struct holder holder;
-
-	return holder_load(ctx->dirfd, &holder) == 0 && holder.error == 0 &&
-	       same_process(&holder.qemu, &ctx->claim.owner) &&
-	       process_alive(ctx->rootfd, &holder.process) == 1;
-}
 
 /* Return: 0 it has ended, -ESRCH it had ended before, else -errno */
 static int end_process(const struct helper_ctx *ctx, const struct process *process)

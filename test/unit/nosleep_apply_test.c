@@ -725,6 +725,7 @@ static void without_a_bus_it_says_so(void **state)
 static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
 {
 	(void)state;
+	write_claim("preparing", SLEEP_BLOCK);
 	logind_answer = -EHOSTUNREACH;
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
 	assert_string_equal(said, "usher: win11: cannot keep the host awake: logind does not answer "
@@ -740,10 +741,28 @@ static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
 static void check_is_content_and_changes_nothing(void **state)
 {
 	(void)state;
+	write_claim("preparing", SLEEP_BLOCK);
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
 	assert_string_equal(said, "");
 	assert_int_equal(starts, 0);
 	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_running_guest_without_a_holder_is_noticed(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+	(void)kill_holder();
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: the host is not kept awake: no process holds the "
+				  "inhibitor: usher-nosleep apply /run/usher/" UUID "/claim.ini\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(run("check"), HELPER_DONE);
+	/* It has ended by itself, as it should */
+	kill_qemu();
+	assert_int_equal(run("check"), HELPER_DONE);
 }
 
 static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
@@ -961,11 +980,11 @@ static void every_word_of_loginds_is_taken_and_two_can_be_delayed(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		(void)snprintf(nosleep, sizeof(nosleep), "inhibit = %s\n", cases[i].word);
-		write_claim("running", nosleep);
+		write_claim("preparing", nosleep);
 		assert_int_equal(run("check"), HELPER_DONE);
 		(void)snprintf(nosleep, sizeof(nosleep), "inhibit = %s\nmode = delay\n",
 			       cases[i].word);
-		write_claim("running", nosleep);
+		write_claim("preparing", nosleep);
 		assert_int_equal(RUN_SAYING(run("check")), cases[i].delayed);
 	}
 	write_claim("running", "inhibit = sleep:handle-lid-switch\nmode = block-weak\n");
@@ -1234,6 +1253,7 @@ static void check_says_who_may_and_what_it_would_do_to_the_devices(void **state)
 	};
 
 	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		systemd_version = cases[i].version;
 		write_claim("running", cases[i].nosleep);
@@ -1290,6 +1310,7 @@ int main(void)
 		nosleep_test(without_a_bus_it_says_so),
 		nosleep_test(check_asks_logind_itself_and_lets_a_slow_one_pass),
 		nosleep_test(check_is_content_and_changes_nothing),
+		nosleep_test(a_running_guest_without_a_holder_is_noticed),
 		nosleep_test(a_refusal_is_told_at_once_and_nothing_is_left),
 		nosleep_test(a_guest_that_has_ended_meanwhile_is_not_waited_for),
 		nosleep_test(a_holder_that_is_killed_while_it_asks_is_not_waited_for),
