@@ -117,24 +117,11 @@ static enum helper_exit check_all(const struct helper_ctx *ctx)
 	return r;
 }
 
-static bool same_process(const struct process *a, const struct process *b)
-{
-	return a->pid == b->pid && a->start_time == b->start_time;
-}
-
-static bool already_held(const struct helper_ctx *ctx)
-{
-	struct holder holder;
-
-	return holder_load(ctx->dirfd, &holder) == 0 && holder.error == 0 &&
-	       same_process(&holder.qemu, &ctx->claim.owner) &&
-	       process_alive(ctx->rootfd, &holder.process) == 1;
-}
-
 /* Nobody tells usher of a holder that systemd has given up, or of a start in which there was none */
 static enum helper_exit check_live(const struct helper_ctx *ctx)
 {
-	if (ctx->claim.state != CLAIM_RUNNING || already_held(ctx) ||
+	if (ctx->claim.state != CLAIM_RUNNING ||
+	    holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner) ||
 	    process_alive(ctx->rootfd, &ctx->claim.owner) != 1)
 		return HELPER_DONE;
 	helper_say(
@@ -424,7 +411,7 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 		say_guest_ended(ctx);
 		return HELPER_FAILED;
 	}
-	if (already_held(ctx))
+	if (holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner))
 		return HELPER_DONE;
 	r = check_all(ctx);
 	if (r != HELPER_DONE)

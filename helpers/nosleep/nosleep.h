@@ -2,7 +2,7 @@
 /* helpers/nosleep/nosleep.h - a logind inhibitor that lives exactly as long as QEMU */
 #pragma once
 
-#include "../../lib/process.h"
+#include "../../lib/holder.h"
 #include "../helper.h"
 
 /*
@@ -25,7 +25,6 @@
  */
 
 #define NOSLEEP_NAME "nosleep"
-#define HOLDER_FILE  "nosleep.holder"
 #define SLEPT_FILE   "nosleep.slept"
 
 extern const struct helper nosleep_helper;
@@ -47,27 +46,6 @@ int wish_read(const struct claim *claim, struct nosleep_wish *ret, char *err, si
 
 /** wish_load() - wish_read(), said when it fails. Return: HELPER_DONE, HELPER_USAGE or HELPER_FAILED */
 enum helper_exit wish_load(const struct helper_ctx *ctx, struct nosleep_wish *ret) _must_check_;
-
-/* What nosleep.holder says */
-struct holder {
-	int error;		/* 0 held, -EINPROGRESS not yet, else why not, -errno */
-	struct process process; /* who holds it, or tries to */
-	struct process qemu;	/* as long as this one lives */
-};
-
-/**
- * holder_store() - tell apply and undo who holds the inhibitor, or why nobody does
- *
- * Return: as state_write()
- */
-int holder_store(int dirfd, const struct holder *holder) _must_check_;
-
-/**
- * holder_load() - read it
- *
- * Return: 0, -ENOENT when there is none yet, -EBADMSG when it does not parse, else as state_read()
- */
-int holder_load(int dirfd, struct holder *ret) _must_check_;
 
 /**
  * holder_wait() - wait until it says how the attempt ended
