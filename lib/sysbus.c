@@ -404,6 +404,9 @@ static int append_service(sd_bus_message *call, const char *description, const c
 		r = append_string(call, "Type", "exec");
 	if (r >= 0)
 		r = append_string(call, "CollectMode", "inactive-or-failed");
+	/* SIGTERM is a regular end, and an exit code is an answer */
+	if (r >= 0)
+		r = append_string(call, "Restart", "on-abnormal");
 	if (r >= 0)
 		r = append_exec(call, "ExecStart", argv);
 	if (r >= 0 && stop_argv)

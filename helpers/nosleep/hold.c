@@ -31,14 +31,17 @@ struct hold {
 	int backoff_ms;
 	struct sysbus_sleep *sleep; /* NULL while there is no bus */
 	long long listen_at;	    /* as deadline_in() */
+	int wakeup;		    /* from wakeup_open(), -1 when there is none */
 	struct slept slept;
-	long long asleep_since; /* boot time in ms, 0 when awake */
+	long long suspended_ms; /* that is known of */
+	bool sleep_began;	/* so logind said */
 };
 
 static void hold_close(struct hold *hold)
 {
 	cleanup_close(&hold->inhibitor);
 	cleanup_close(&hold->qemu);
+	cleanup_close(&hold->wakeup);
 	sysbus_sleep_close(hold->sleep);
 	free(hold->why);
 }
@@ -92,40 +95,67 @@ static void lose(struct hold *hold)
 
 /* --- sleep that comes all the same --------------------------------------------------------------- */
 
-static long long clock_ms(clockid_t clock)
-{
-	struct timespec ts = { 0 };
-
-	(void)clock_gettime(clock, &ts);
-	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
+/* Less is what two readings of the clocks may differ by */
+#define SLEPT_MIN_MS 10
 
 static void fall_asleep(struct hold *hold)
 {
-	hold->asleep_since = clock_ms(CLOCK_BOOTTIME);
-	hold->slept.since = clock_ms(CLOCK_REALTIME) / 1000;
+	hold->sleep_began = true;
 	log_line(hold->rootfd, LOG_WARNING, "%s: the host goes to sleep under the running guest",
 		 hold->guest);
 }
 
-static void wake_up(struct hold *hold)
+static void log_slept(struct hold *hold)
 {
 	_cleanup_free_ char *text = NULL;
-	int r;
+	int r = slept_store(hold->ctx->dirfd, &hold->slept);
 
-	/* It began before we listened */
-	if (!hold->asleep_since)
-		return;
-	hold->slept.times++;
-	/* The boot time goes on while the host sleeps */
-	hold->slept.seconds =
-		(unsigned int)((clock_ms(CLOCK_BOOTTIME) - hold->asleep_since) / 1000);
-	hold->asleep_since = 0;
-	r = slept_store(hold->ctx->dirfd, &hold->slept);
 	if (r == 0)
 		r = slept_describe(&hold->ctx->claim, &hold->slept, &text);
 	log_line(hold->rootfd, LOG_WARNING, "%s: %s", hold->guest,
 		 r < 0 ? "the host has slept under the running guest" : text);
+}
+
+/* Of each sleep there are two who tell: the first is believed */
+static void look_at_clocks(struct hold *hold)
+{
+	long long now = suspended_ms(), ms = now - hold->suspended_ms;
+
+	if (ms < SLEPT_MIN_MS)
+		return;
+	hold->suspended_ms = now;
+	hold->sleep_began = false;
+	hold->slept.times++;
+	hold->slept.seconds = (unsigned int)((ms + 500) / 1000);
+	hold->slept.since = (long long)time(NULL) - hold->slept.seconds;
+	log_slept(hold);
+}
+
+static void wake_up(struct hold *hold)
+{
+	look_at_clocks(hold);
+	if (hold->sleep_began)
+		log_line(hold->rootfd, LOG_INFO, "%s: the host did not go to sleep after all",
+			 hold->guest);
+	hold->sleep_began = false;
+}
+
+static void watch_clocks(struct hold *hold)
+{
+	hold->wakeup = wakeup_open();
+	hold->suspended_ms = suspended_ms();
+	/* One that was started again goes on counting */
+	if (slept_load(hold->ctx->dirfd, &hold->slept) < 0)
+		hold->slept = (struct slept){ 0 };
+}
+
+static void hear_of_wakeup(struct hold *hold)
+{
+	if (wakeup_clear(hold->wakeup) < 0) {
+		cleanup_close(&hold->wakeup);
+		hold->wakeup = -1;
+	}
+	look_at_clocks(hold);
 }
 
 /* Return: ms until the next attempt, -1 when it is listened to */
@@ -167,18 +197,21 @@ static int shorter(int a, int b)
 	return a < b ? a : b;
 }
 
+enum { FD_QEMU, FD_INHIBITOR, FD_SLEEP, FD_WAKEUP, NR_FDS };
+
 /* Return: 0, -EINTR, else -errno of poll(2) */
-static int wait_for_news(struct hold *hold, struct pollfd p[static 3])
+static int wait_for_news(struct hold *hold, struct pollfd p[static NR_FDS])
 {
 	int listen = listen_for_sleep(hold);
 	int timeout = shorter(listen, hold->inhibitor < 0 ? hold->backoff_ms : -1);
 
 	/* A negative fd is passed over */
-	p[0] = (struct pollfd){ .fd = hold->qemu, .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = hold->inhibitor };
-	p[2] = (struct pollfd){ .fd = hold->sleep ? sysbus_sleep_fd(hold->sleep) : -1,
-				.events = POLLIN };
-	return poll(p, 3, timeout) < 0 ? -errno : 0;
+	p[FD_QEMU] = (struct pollfd){ .fd = hold->qemu, .events = POLLIN };
+	p[FD_INHIBITOR] = (struct pollfd){ .fd = hold->inhibitor };
+	p[FD_SLEEP] = (struct pollfd){ .fd = hold->sleep ? sysbus_sleep_fd(hold->sleep) : -1,
+				       .events = POLLIN };
+	p[FD_WAKEUP] = (struct pollfd){ .fd = hold->wakeup, .events = POLLIN };
+	return poll(p, NR_FDS, timeout) < 0 ? -errno : 0;
 }
 
 /*
@@ -191,7 +224,7 @@ static int wait_for_news(struct hold *hold, struct pollfd p[static 3])
  */
 static int keep(struct hold *hold)
 {
-	struct pollfd p[3];
+	struct pollfd p[NR_FDS];
 
 	for (;;) {
 		int r = wait_for_news(hold, p);
@@ -200,11 +233,13 @@ static int keep(struct hold *hold)
 			continue;
 		if (r < 0)
 			return r;
-		if (p[0].revents)
+		if (p[FD_QEMU].revents)
 			return 0;
-		if (p[2].revents)
+		if (p[FD_SLEEP].revents)
 			hear(hold);
-		if (p[1].revents && take(hold, INHIBIT_MS) < 0)
+		if (p[FD_WAKEUP].revents)
+			hear_of_wakeup(hold);
+		if (p[FD_INHIBITOR].revents && take(hold, INHIBIT_MS) < 0)
 			lose(hold);
 		else if (hold->inhibitor < 0 && take(hold, INHIBIT_MS) == 0)
 			log_line(hold->rootfd, LOG_INFO, "%s: the sleep inhibitor is held again",
@@ -222,28 +257,24 @@ static int report(const struct helper_ctx *ctx, int error)
 
 static int hold_open(const struct helper_ctx *ctx, struct hold *hold)
 {
-	char err[200];
-	int r = wish_read(&ctx->claim, &hold->wish, err, sizeof(err));
-
-	if (r < 0) {
-		helper_say(ctx, "[nosleep] of the claim: %s", err);
-		return r;
-	}
 	if (asprintf(&hold->why, "guest %s is running", hold->guest) < 0) {
 		hold->why = NULL;
 		return -ENOMEM;
 	}
+	watch_clocks(hold);
 	hold->qemu = watch_open(ctx->rootfd, &ctx->claim.owner);
 	return hold->qemu < 0 ? hold->qemu : 0;
 }
 
-static int hold_guest(struct helper_ctx *ctx, const char *guest)
+static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct nosleep_wish *wish)
 {
 	_cleanup_(hold_close) struct hold hold = { .ctx = ctx,
 						   .rootfd = ctx->rootfd,
 						   .guest = guest,
+						   .wish = *wish,
 						   .qemu = -1,
 						   .inhibitor = -1,
+						   .wakeup = -1,
 						   .backoff_ms = BACKOFF_MIN_MS };
 	int told, r = report(ctx, -EINPROGRESS);
 
@@ -251,9 +282,9 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest)
 		r = hold_open(ctx, &hold);
 	if (r == 0)
 		r = take_first(&hold, ctx->deadline);
+	told = report(ctx, r);
 	if (r == -ESRCH)
 		return 0;
-	told = report(ctx, r);
 	if (r == 0 && told < 0)
 		helper_say(ctx, "cannot write run/usher/%s/" HOLDER_FILE ": %s", ctx->claim.uuid,
 			   strerror(-told));
@@ -263,6 +294,8 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest)
 int hold(struct helper_ctx *ctx)
 {
 	_cleanup_free_ char *guest = NULL;
+	struct nosleep_wish wish;
+	enum helper_exit wrong;
 	int r;
 
 	if (ctx->claim.state != CLAIM_RUNNING) {
@@ -270,12 +303,15 @@ int hold(struct helper_ctx *ctx)
 			   claim_state_name(ctx->claim.state));
 		return HELPER_FAILED;
 	}
+	wrong = wish_load(ctx, &wish);
+	if (wrong != HELPER_DONE)
+		return wrong;
 	if (helper_would(ctx, "hold a sleep inhibitor until process %d ends",
 			 (int)ctx->claim.owner.pid))
 		return HELPER_DONE;
 	r = text_printable(ctx->claim.guest, &guest);
 	if (r == 0)
-		r = hold_guest(ctx, guest);
+		r = hold_guest(ctx, guest, &wish);
 	if (r < 0)
 		helper_say(ctx, "cannot hold a sleep inhibitor: %s", strerror(-r));
 	return r < 0 ? HELPER_FAILED : HELPER_DONE;

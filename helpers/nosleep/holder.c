@@ -1,61 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/nosleep/holder.c - nosleep.holder: who holds the inhibitor, or why nobody does */
+/* helpers/nosleep/holder.c - wait for what the holder says */
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/inotify.h>
 
-#include "../../lib/attr.h"
-#include "../../lib/state.h"
-#include "../../lib/text.h"
-#include "../../lib/units.h"
+#include "../../lib/watch.h"
 #include "nosleep.h"
-
-/* "ERROR PID START QEMU-PID QEMU-START" */
-#define HOLDER_WORDS 5
-
-int holder_store(int dirfd, const struct holder *holder)
-{
-	char text[128];
-	int r = path_format(text, sizeof(text), "%d %d %llu %d %llu\n", -holder->error,
-			    (int)holder->process.pid, holder->process.start_time,
-			    (int)holder->qemu.pid, holder->qemu.start_time);
-
-	return r < 0 ? r : state_write(dirfd, HOLDER_FILE, text, strlen(text));
-}
-
-static int holder_parse(const char *text, struct holder *ret)
-{
-	static const unsigned long long max[HOLDER_WORDS] = { 4095, INT_MAX, ULLONG_MAX, INT_MAX,
-							      ULLONG_MAX };
-	_cleanup_strlist_ struct strlist words = { 0 };
-	unsigned long long numbers[HOLDER_WORDS];
-	int r = text_split(text, " \n", &words);
-
-	if (r < 0)
-		return r;
-	if (words.nr != HOLDER_WORDS)
-		return -EBADMSG;
-	for (size_t i = 0; i < HOLDER_WORDS; i++)
-		if (parse_ull(words.names[i], 10, max[i], &numbers[i]) < 0)
-			return -EBADMSG;
-	*ret = (struct holder){
-		.error = -(int)numbers[0],
-		.process = { .pid = (pid_t)numbers[1], .start_time = numbers[2] },
-		.qemu = { .pid = (pid_t)numbers[3], .start_time = numbers[4] },
-	};
-	return 0;
-}
-
-int holder_load(int dirfd, struct holder *ret)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int r = state_read(dirfd, HOLDER_FILE, &text, &len);
-
-	return r < 0 ? r : holder_parse(text, ret);
-}
 
 int fd_path(int fd, char *ret, size_t size)
 {
@@ -72,21 +22,34 @@ int fd_path(int fd, char *ret, size_t size)
 	return 0;
 }
 
-/* The events themselves say nothing the file does not */
-static int next_event(int fd, long long deadline)
+/* The events themselves say nothing the file does not. Return: 0, -ETIMEDOUT, else -errno */
+static int next_event(int fd, int holder, long long deadline)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = holder, .events = POLLIN } };
 	char events[4096];
-	int r = poll(&p, 1, deadline_left(deadline));
+	int r = poll(p, ARRAY_SIZE(p), deadline_left(deadline));
 
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno;
 	if (r == 0)
 		return -ETIMEDOUT;
-	return read(fd, events, sizeof(events)) < 0 ? -errno : 0;
+	return p[0].revents && read(fd, events, sizeof(events)) < 0 ? -errno : 0;
 }
 
-int holder_wait(int dirfd, long long deadline, struct holder *ret)
+/* Return: 0 there is more to read, -ECHILD the holder has ended, -ETIMEDOUT, else -errno */
+static int wait_for_holder(int fd, int rootfd, int dirfd, struct holder *holder, long long deadline)
+{
+	_cleanup_close_ int process = watch_open(rootfd, &holder->process);
+
+	if (process >= 0)
+		return next_event(fd, process, deadline);
+	if (process != -ESRCH)
+		return process;
+	/* Its last words */
+	return holder_load(dirfd, holder) == 0 && holder->error != -EINPROGRESS ? 0 : -ECHILD;
+}
+
+int holder_wait(int rootfd, int dirfd, long long deadline, struct holder *ret)
 {
 	_cleanup_close_ int fd = inotify_init1(IN_CLOEXEC);
 	char dir[64];
@@ -99,7 +62,10 @@ int holder_wait(int dirfd, long long deadline, struct holder *ret)
 	if (inotify_add_watch(fd, dir, IN_MOVED_TO) < 0)
 		return -errno;
 	while ((r = holder_load(dirfd, ret)) == -ENOENT || (r == 0 && ret->error == -EINPROGRESS)) {
-		r = next_event(fd, deadline);
+		if (r == 0)
+			r = wait_for_holder(fd, rootfd, dirfd, ret, deadline);
+		else
+			r = next_event(fd, -1, deadline);
 		if (r < 0)
 			return r;
 	}

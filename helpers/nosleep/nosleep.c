@@ -51,17 +51,6 @@ static int check_needs(const struct helper_ctx *ctx)
 	return 0;
 }
 
-static int check_wish(const struct helper_ctx *ctx)
-{
-	struct nosleep_wish wish;
-	char err[200];
-	int r = wish_read(&ctx->claim, &wish, err, sizeof(err));
-
-	if (r < 0)
-		helper_say(ctx, "[nosleep] of the claim: %s", err);
-	return r;
-}
-
 /* The first systemd in which root cannot pass over a lock that blocks */
 #define SYSTEMD_BLOCKS_ROOT 257
 #define VERSION_MS	    1000
@@ -102,13 +91,6 @@ static void tell_of_sleep(const struct helper_ctx *ctx)
 		who);
 }
 
-static int check_all(const struct helper_ctx *ctx)
-{
-	int r = check_wish(ctx);
-
-	return r < 0 ? r : check_needs(ctx);
-}
-
 /*
  * Its directory stays when it goes. Nothing but a clear no is one: a logind that is slow to start
  * has longer in apply, and below another root than the host's own there may be no bus to ask
@@ -125,13 +107,39 @@ static int check_logind(const struct helper_ctx *ctx)
 	return r;
 }
 
+static enum helper_exit check_all(const struct helper_ctx *ctx)
+{
+	struct nosleep_wish wish;
+	enum helper_exit r = wish_load(ctx, &wish);
+
+	if (r == HELPER_DONE && (check_needs(ctx) < 0 || check_logind(ctx) < 0))
+		r = HELPER_FAILED;
+	return r;
+}
+
+/* Nobody tells usher of a holder that systemd has given up, or of a start in which there was none */
+static enum helper_exit check_live(const struct helper_ctx *ctx)
+{
+	if (ctx->claim.state != CLAIM_RUNNING ||
+	    holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner) ||
+	    process_alive(ctx->rootfd, &ctx->claim.owner) != 1)
+		return HELPER_DONE;
+	helper_say(
+		ctx,
+		"the host is not kept awake: no process holds the inhibitor: usher-nosleep apply "
+		"/run/usher/%s/" CLAIM_FILE,
+		ctx->claim.uuid);
+	return HELPER_FAILED;
+}
+
 static enum helper_exit check(struct helper_ctx *ctx)
 {
-	if (check_all(ctx) < 0 || check_logind(ctx) < 0)
-		return HELPER_FAILED;
-	if (!helper_in_start(ctx))
-		tell_of_sleep(ctx);
-	return HELPER_DONE;
+	enum helper_exit r = check_all(ctx);
+
+	if (r != HELPER_DONE || helper_in_start(ctx))
+		return r;
+	tell_of_sleep(ctx);
+	return check_live(ctx);
 }
 
 /* --- The holder as a service, or as a detached process ---------------------------------------- */
@@ -262,71 +270,74 @@ static int start_holder(struct helper_ctx *ctx)
 
 /* --- apply -------------------------------------------------------------------------------------- */
 
-static bool same_process(const struct process *a, const struct process *b)
-{
-	return a->pid == b->pid && a->start_time == b->start_time;
-}
-
-static bool already_held(const struct helper_ctx *ctx)
-{
-	struct holder holder;
-
-	return holder_load(ctx->dirfd, &holder) == 0 && holder.error == 0 &&
-	       same_process(&holder.qemu, &ctx->claim.owner) &&
-	       process_alive(ctx->rootfd, &holder.process) == 1;
-}
-
+/* Return: 0 it has ended, -ESRCH it had ended before, else -errno */
 static int end_process(const struct helper_ctx *ctx, const struct process *process)
 {
 	_cleanup_close_ int fd = watch_open(ctx->rootfd, process);
 	int left = deadline_left(ctx->deadline);
 
-	if (fd < 0)
-		return fd == -ESRCH ? 0 : fd;
-	return watch_end(fd, left < END_MS ? left : END_MS);
+	return fd < 0 ? fd : watch_end(fd, left < END_MS ? left : END_MS);
+}
+
+/* Return: 1 it has ended for good, 0 it may be there, or be started again by its unit, else -errno */
+static int end_registered(const struct helper_ctx *ctx)
+{
+	struct holder holder;
+	int r = holder_load(ctx->dirfd, &holder);
+
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	r = end_process(ctx, &holder.process);
+	if (r != -ESRCH)
+		return r < 0 ? r : 1;
+	/* It has exited with its answer; one that was killed comes back while its QEMU lives */
+	if (holder.error < 0 && holder.error != -EINPROGRESS)
+		return 1;
+	return process_alive(ctx->rootfd, &holder.qemu) != 1;
 }
 
 /* Return: 0, -EBADMSG for a record that is not ours, else -errno */
 static int end_recorded(const struct helper_ctx *ctx, const struct journal_record *record,
-			bool registered)
+			bool ended)
 {
+	struct process process;
 	unsigned long long start;
 	unsigned int pid;
+	int r;
 
 	if (strcmp(record->verb, VERB_UNIT) == 0) {
 		char unit[NAME_MAX];
-		int r = unit_name(ctx, unit, sizeof(unit));
 
+		r = unit_name(ctx, unit, sizeof(unit));
 		if (r < 0 || strcmp(record->object, unit) != 0)
 			return r < 0 ? r : -EBADMSG;
 		/*
 		 * A holder that has registered is ended by its pid. Its unit's job is not waited
 		 * for: it ends with `usher recover`, which may be who is waiting for us.
 		 */
-		return registered ? 0 : sysbus_stop_unit(unit, deadline_left(ctx->deadline));
+		return ended ? 0 : sysbus_stop_unit(unit, deadline_left(ctx->deadline));
 	}
 	if (strcmp(record->verb, VERB_PROCESS) != 0 ||
 	    parse_uint(record->object, 10, INT_MAX, &pid) < 0 ||
 	    parse_ull(record->new_value, 10, ULLONG_MAX, &start) < 0)
 		return -EBADMSG;
-	return end_process(ctx, &(struct process){ .pid = (pid_t)pid, .start_time = start });
+	process = (struct process){ .pid = (pid_t)pid, .start_time = start };
+	r = end_process(ctx, &process);
+	return r == -ESRCH ? 0 : r;
 }
 
 static int end_holder(struct helper_ctx *ctx)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
-	struct holder holder;
-	int r = holder_load(ctx->dirfd, &holder);
-	bool registered = r == 0;
+	int r = end_registered(ctx);
+	bool ended = r > 0;
 
-	if (registered)
-		r = end_process(ctx, &holder.process);
-	if (r < 0 && r != -ENOENT && r != -EBADMSG)
+	if (r < 0)
 		return r;
 	r = journal_open(ctx->dirfd, NOSLEEP_NAME, false, &journal);
 	for (size_t i = 0; r == 0 && i < journal.nr; i++)
 		if (!journal.records[i].undone)
-			r = end_recorded(ctx, &journal.records[i], registered);
+			r = end_recorded(ctx, &journal.records[i], ended);
 	if (r == 0)
 		r = state_remove(ctx->dirfd, HOLDER_FILE);
 	if (r == 0)
@@ -336,15 +347,26 @@ static int end_holder(struct helper_ctx *ctx)
 	return r;
 }
 
+static void say_guest_ended(const struct helper_ctx *ctx)
+{
+	helper_say(ctx, "nothing to stay awake for: the guest has ended (process %d)",
+		   (int)ctx->claim.owner.pid);
+}
+
 static enum helper_exit give_up(struct helper_ctx *ctx, const char *what, int error)
 {
 	int r;
 
-	helper_say(
-		ctx,
-		"cannot keep the host awake: %s: %s: it may sleep under the guest; see journalctl "
-		"-u usher-nosleep-%s, or set inhibit = none in [nosleep]",
-		what, strerror(-error), ctx->claim.uuid);
+	if (error == -ESRCH)
+		say_guest_ended(ctx);
+	else
+		helper_say(ctx,
+			   "cannot keep the host awake: %s: %s: it may sleep under the guest; see "
+			   "journalctl -u usher-nosleep-%s, or set inhibit = none in [nosleep]",
+			   what,
+			   error == -ECHILD ? "the process that asked it was killed"
+					    : strerror(-error),
+			   ctx->claim.uuid);
 	/* Past the deadline or not, what was begun is ended */
 	ctx->deadline = deadline_in(END_MS);
 	r = end_holder(ctx);
@@ -355,23 +377,12 @@ static enum helper_exit give_up(struct helper_ctx *ctx, const char *what, int er
 	return HELPER_DIRTY;
 }
 
-static enum helper_exit apply(struct helper_ctx *ctx)
+/* Start one, and wait for what logind says */
+static enum helper_exit replace_holder(struct helper_ctx *ctx)
 {
 	struct holder holder;
 	int r;
 
-	if (ctx->claim.state != CLAIM_RUNNING) {
-		helper_say(ctx, "nothing to stay awake for: the claim is %s, not running",
-			   claim_state_name(ctx->claim.state));
-		return HELPER_FAILED;
-	}
-	if (already_held(ctx))
-		return HELPER_DONE;
-	if (check_all(ctx) < 0)
-		return HELPER_FAILED;
-	if (helper_would(ctx, "start usher-nosleep-%s.service until process %d ends",
-			 ctx->claim.uuid, (int)ctx->claim.owner.pid))
-		return HELPER_DONE;
 	/* One that was killed, or that watches the last run's QEMU */
 	r = end_holder(ctx);
 	if (r < 0)
@@ -379,12 +390,36 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 	r = start_holder(ctx);
 	if (r < 0)
 		return give_up(ctx, "the process that holds the inhibitor did not start", r);
-	r = holder_wait(ctx->dirfd, ctx->deadline, &holder);
+	r = holder_wait(ctx->rootfd, ctx->dirfd, ctx->deadline, &holder);
 	if (r == 0)
 		r = holder.error;
 	if (r < 0)
 		return give_up(ctx, "logind gave no inhibitor", r);
 	return HELPER_DONE;
+}
+
+static enum helper_exit apply(struct helper_ctx *ctx)
+{
+	enum helper_exit r;
+
+	if (ctx->claim.state != CLAIM_RUNNING) {
+		helper_say(ctx, "nothing to stay awake for: the claim is %s, not running",
+			   claim_state_name(ctx->claim.state));
+		return HELPER_FAILED;
+	}
+	if (process_alive(ctx->rootfd, &ctx->claim.owner) == 0) {
+		say_guest_ended(ctx);
+		return HELPER_FAILED;
+	}
+	if (holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner))
+		return HELPER_DONE;
+	r = check_all(ctx);
+	if (r != HELPER_DONE)
+		return r;
+	if (helper_would(ctx, "start usher-nosleep-%s.service until process %d ends",
+			 ctx->claim.uuid, (int)ctx->claim.owner.pid))
+		return HELPER_DONE;
+	return replace_holder(ctx);
 }
 
 static enum helper_exit undo(struct helper_ctx *ctx)

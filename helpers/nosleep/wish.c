@@ -69,3 +69,14 @@ int wish_read(const struct claim *claim, struct nosleep_wish *ret, char *err, si
 		*ret = (struct nosleep_wish){ .what = what, .mode = mode };
 	return r;
 }
+
+enum helper_exit wish_load(const struct helper_ctx *ctx, struct nosleep_wish *ret)
+{
+	char err[200] = "out of memory";
+	int r = wish_read(&ctx->claim, ret, err, sizeof(err));
+
+	if (r == 0)
+		return HELPER_DONE;
+	helper_say(ctx, "[nosleep] of the claim: %s", err);
+	return r == -EINVAL ? HELPER_USAGE : HELPER_FAILED;
+}

@@ -7,6 +7,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/deadline.h"
+#include "../../lib/holder.h"
 #include "../../lib/state.h"
 #include "../../lib/units.h"
 #include "host.h"
@@ -133,6 +134,23 @@ static void stuck_each(const struct picture *picture, const struct claim *claim,
 	}
 }
 
+/* --- who keeps the host awake --------------------------------------------------------------------- */
+
+static bool is_inhibited(const struct picture *picture, const struct claim *claim)
+{
+	_cleanup_close_ int statefd = state_open(picture->rootfd, false);
+	_cleanup_close_ int dirfd = statefd < 0 ? -1 : state_dir(statefd, claim->uuid, false);
+
+	return dirfd >= 0 && holder_holds(picture->rootfd, dirfd, &claim->owner);
+}
+
+/* The host may sleep under it */
+static bool lacks_inhibitor(const struct picture *picture, const struct claim *claim)
+{
+	return claim->state == CLAIM_RUNNING && inidoc_get(&claim->doc, "nosleep", "inhibit") &&
+	       process_alive(picture->rootfd, &claim->owner) > 0 && !is_inhibited(picture, claim);
+}
+
 /* --- the claims as text ----------------------------------------------------------------------- */
 
 static void print_device(const struct picture *picture, const char *value)
@@ -206,6 +224,10 @@ static void print_claim(const struct picture *picture, const struct claim *claim
 		if (strcmp(claim->doc.entries[i].key, "monitor") == 0)
 			(void)printf("  monitor     %s\n", claim->doc.entries[i].value);
 	print_values(claim, "nosleep", "inhibit", "inhibits");
+	if (lacks_inhibitor(picture, claim))
+		(void)printf("  %sawake%s       not kept: no process holds the inhibitor: "
+			     "usher-nosleep apply /run/usher/%s/" CLAIM_FILE "\n",
+			     paint(PAINT_ERROR), paint(PAINT_NONE), claim->uuid);
 	stuck_each(picture, claim, print_stuck, NULL);
 }
 
@@ -367,6 +389,7 @@ static void json_claim(struct json *json, const struct picture *picture, const s
 			json_string(json, NULL, claim->doc.entries[i].value);
 	json_close(json, ']');
 	json_string(json, "inhibits", inidoc_get(&claim->doc, "nosleep", "inhibit"));
+	json_bool(json, "inhibited", is_inhibited(picture, claim));
 	json_list(json, "stuck");
 	stuck_each(picture, claim, json_stuck, json);
 	json_close(json, ']');

@@ -751,6 +751,7 @@ static void a_transient_service_carries_its_programs(void **state)
 		     "Description what it is\n"
 		     "Type exec\n"
 		     "CollectMode inactive-or-failed\n"
+		     "Restart on-abnormal\n"
 		     "ExecStart /usr/sbin/usher-nosleep: </usr/sbin/usher-nosleep> <hold> <a b>"
 		     " counted\n"
 		     "ExecStopPost /usr/sbin/usher: </usr/sbin/usher> <recover> counted\n");
@@ -764,6 +765,7 @@ static void a_service_without_stop_program_has_no_execstoppost(void **state)
 		     "Description d\n"
 		     "Type exec\n"
 		     "CollectMode inactive-or-failed\n"
+		     "Restart on-abnormal\n"
 		     "ExecStart /usr/sbin/usher-nosleep: </usr/sbin/usher-nosleep> <hold> <a b>"
 		     " counted\n");
 }

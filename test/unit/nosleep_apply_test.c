@@ -2,7 +2,7 @@
 /* test/unit/nosleep_apply_test.c - usher-nosleep against a logind that can go, refuse or stay silent */
 /* wraps: process_alive process_identify sysbus_inhibit sysbus_start_service sysbus_stop_unit */
 /* wraps: sysbus_sleep_open sysbus_sleep_fd sysbus_sleep_next sysbus_sleep_close */
-/* wraps: sysbus_systemd_version sysbus_logind_answers log_line */
+/* wraps: sysbus_systemd_version sysbus_logind_answers log_line suspended_ms wakeup_open wakeup_clear */
 #include "tree.h"
 
 #include <fcntl.h>
@@ -22,6 +22,7 @@
  * The inhibitor is the writing end of a FIFO in the tree, as logind's is; the test holds the
  * reading end. No writer: no inhibitor. What was asked for is written into it as text.
  * The host's sleep is told through another FIFO: '1' begins, '2' ended, and its end is the bus's.
+ * How long it has slept is in the file `suspended`; a byte in the FIFO `wakeup` is the timer's.
  * The "service" is a child of the test that runs what systemd would: usher-nosleep hold CLAIM.
  */
 
@@ -32,12 +33,12 @@
 #define LONG_MS 20000
 
 static struct tree *tree;
-static int real_root = -1, logind = -1, sleep_bus = -1;
+static int real_root = -1, logind = -1, sleep_bus = -1, wakeups = -1;
 static struct process qemu;
 static int start_results[4], stop_result;
 static unsigned int starts, stops;
 static int inhibit_error;
-static bool service_is_mute;
+static bool service_is_mute, service_is_killed, qemu_dies_meanwhile;
 static pid_t mute_service;
 static int systemd_version, logind_answer;
 static char started_description[256], started_argv[1024];
@@ -76,6 +77,27 @@ int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
 	return __real_process_identify(fd, pid, ret);
 }
 
+static bool holds_open(const char *path)
+{
+	char target[128];
+
+	for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
+		if (fd_path(fd, target, sizeof(target)) == 0 && strcmp(target, path) == 0)
+			return true;
+	return false;
+}
+
+/* One letter each time logind is asked: was there an inhibitor already */
+static void note_ask(bool had_one)
+{
+	_cleanup_close_ int fd = -1;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/asks", tree->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	(void)dprintf(fd, "%s", had_one ? "y" : "n");
+}
+
 int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
 			  int timeout_ms);
 int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, const char *mode,
@@ -85,9 +107,15 @@ int __wrap_sysbus_inhibit(const char *what, const char *who, const char *why, co
 	int fd;
 
 	assert_true(timeout_ms >= 0);
+	if (service_is_killed) {
+		/* When apply has begun to wait */
+		(void)poll(NULL, 0, 200);
+		(void)kill(getpid(), SIGKILL);
+	}
 	if (inhibit_error)
 		return inhibit_error;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
+	note_ask(holds_open(path));
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	/* Nobody reads: logind is not there */
 	if (fd < 0)
@@ -157,6 +185,45 @@ int __wrap_sysbus_logind_answers(int timeout_ms)
 	return logind_answer;
 }
 
+long long __real_suspended_ms(void);
+long long __wrap_suspended_ms(void);
+long long __wrap_suspended_ms(void)
+{
+	char path[128], text[32] = "";
+	_cleanup_close_ int fd = -1;
+
+	/* A detached process has closed the tree */
+	(void)snprintf(path, sizeof(path), "%s/suspended", tree->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return read(fd, text, sizeof(text) - 1) > 0 ? atoll(text) : 0;
+}
+
+int __real_wakeup_open(void);
+int __wrap_wakeup_open(void);
+int __wrap_wakeup_open(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/wakeup", tree->dir);
+	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+int __real_wakeup_clear(int fd);
+int __wrap_wakeup_clear(int fd);
+int __wrap_wakeup_clear(int fd)
+{
+	static bool broken;
+	char byte;
+
+	if (read(fd, &byte, 1) == 1)
+		return 0;
+	/* It would be readable for ever */
+	if (broken)
+		abort();
+	broken = true;
+	return -EIO;
+}
+
 void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
 void __wrap_log_line(int rootfd, int priority, const char *fmt, ...)
 {
@@ -169,6 +236,12 @@ void __wrap_log_line(int rootfd, int priority, const char *fmt, ...)
 	(void)vdprintf(fd, fmt, args);
 	va_end(args);
 	(void)dprintf(fd, "\n");
+}
+
+static void kill_qemu(void)
+{
+	assert_int_equal(kill(qemu.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
 }
 
 static pid_t run_service(void)
@@ -207,6 +280,8 @@ int __wrap_sysbus_start_service(const char *unit, const char *description, const
 	for (size_t i = 1; argv[i]; i++)
 		len += (size_t)snprintf(started_argv + len, sizeof(started_argv) - len, "%s%s",
 					i > 1 ? " " : "", argv[i]);
+	if (qemu_dies_meanwhile)
+		kill_qemu();
 	if (r == 0)
 		mute_service = run_service();
 	return r;
@@ -257,6 +332,13 @@ static bool held(void)
 	return read(logind, &byte, 1) < 0 && errno == EAGAIN;
 }
 
+static bool wait_asked(const char *text)
+{
+	struct pollfd p = { .fd = logind, .events = POLLIN };
+
+	return poll(&p, 1, LONG_MS) == 1 && strcmp(asked(), text) == 0;
+}
+
 /* Wait until every writer has gone */
 static void assert_released(void)
 {
@@ -277,6 +359,8 @@ static struct process start_qemu(void)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* It would keep logind and the bus alive, which the test closes to end them */
+		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 		if (getppid() != parent)
 			_exit(1);
 		for (;;)
@@ -284,12 +368,6 @@ static struct process start_qemu(void)
 	}
 	assert_int_equal(__real_process_identify(real_root, pid, &process), 0);
 	return process;
-}
-
-static void kill_qemu(void)
-{
-	assert_int_equal(kill(qemu.pid, SIGKILL), 0);
-	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
 }
 
 static void write_claim(const char *state, const char *nosleep)
@@ -313,6 +391,20 @@ static struct holder holder_now(void)
 	assert_true(dirfd >= 0);
 	assert_int_equal(holder_load(dirfd, &holder), 0);
 	return holder;
+}
+
+static bool wait_held_by(pid_t pid)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	while (deadline_left(deadline) > 0) {
+		struct holder holder = holder_now();
+
+		if (holder.process.pid == pid && holder.error == 0)
+			return true;
+		(void)poll(NULL, 0, 5);
+	}
+	return false;
 }
 
 static bool exists(const char *path)
@@ -362,7 +454,7 @@ static int setup(void **state)
 	stop_result = inhibit_error = 0;
 	systemd_version = 257;
 	logind_answer = 0;
-	service_is_mute = false;
+	service_is_mute = service_is_killed = qemu_dies_meanwhile = false;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
 	if (mkfifo(path, 0600) < 0)
 		return -1;
@@ -370,6 +462,12 @@ static int setup(void **state)
 	if (mkfifo(path, 0600) < 0)
 		return -1;
 	sleep_bus = open(path, O_RDWR | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s/wakeup", tree->dir);
+	if (mkfifo(path, 0600) < 0)
+		return -1;
+	wakeups = open(path, O_RDWR | O_CLOEXEC);
+	/* It has slept before */
+	tree_file(tree, "suspended", "60000");
 	start_logind();
 	qemu = start_qemu();
 	tree_file(tree, "run/dbus/system_bus_socket", "");
@@ -390,6 +488,7 @@ static int teardown(void **state)
 	if (logind >= 0)
 		stop_logind();
 	(void)close(sleep_bus);
+	(void)close(wakeups);
 	(void)close(real_root);
 	return tree_teardown(state);
 }
@@ -452,19 +551,61 @@ static void apply_twice_keeps_the_one_that_is_held(void **state)
 	assert_int_equal(starts, 1);
 }
 
+static pid_t kill_holder(void)
+{
+	pid_t pid = holder_now().process.pid;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
 static void a_holder_that_was_killed_is_replaced(void **state)
 {
-	struct holder first;
+	pid_t first;
 
 	(void)state;
 	assert_int_equal(run("apply"), HELPER_DONE);
-	first = holder_now();
-	assert_int_equal(kill(first.process.pid, SIGKILL), 0);
-	assert_int_equal(waitpid(first.process.pid, NULL, 0), first.process.pid);
+	first = kill_holder();
 	assert_int_equal(run("apply"), HELPER_DONE);
-	assert_int_not_equal(holder_now().process.pid, first.process.pid);
+	assert_int_not_equal(holder_now().process.pid, first);
 	(void)asked();
 	assert_true(held());
+}
+
+/* As systemd does it */
+static void a_holder_that_is_started_again_finds_its_qemu_and_is_the_one(void **state)
+{
+	pid_t again;
+
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)kill_holder();
+	(void)asked();
+	again = run_service();
+	assert_true(wait_held_by(again));
+	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(holder_now().process.pid, again);
+	assert_int_equal(holder_now().qemu.pid, qemu.pid);
+	assert_int_equal(starts, 1);
+	kill_qemu();
+	assert_released();
+}
+
+static void a_holder_that_systemd_is_about_to_start_again_is_stopped_by_its_unit(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)kill_holder();
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(stops, 1);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)kill_holder();
+	/* Without its QEMU it would end at once: and the unit may be who waits for us */
+	kill_qemu();
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(stops, 1);
 }
 
 static void the_holder_of_the_last_run_gives_way_to_the_new_qemus(void **state)
@@ -493,18 +634,16 @@ static void what_and_mode_come_from_the_claim(void **state)
 
 static void a_logind_that_comes_back_is_asked_again(void **state)
 {
-	struct pollfd p = { .events = POLLIN };
-
 	(void)state;
 	assert_int_equal(run("apply"), HELPER_DONE);
 	stop_logind();
 	/* Time for a first attempt that finds nobody */
 	(void)poll(NULL, 0, 150);
 	start_logind();
-	p.fd = logind;
-	assert_int_equal(poll(&p, 1, LONG_MS), 1);
-	assert_string_equal(asked(), "sleep|usher|guest win11 is running|block\n");
+	assert_true(wait_asked("sleep|usher|guest win11 is running|block\n"));
 	assert_true(held());
+	/* The old one was kept while the first new one was asked for: logind may be back already */
+	assert_memory_equal(tree_read(tree, "asks"), "ny", 2);
 	kill_qemu();
 	assert_released();
 }
@@ -586,6 +725,7 @@ static void without_a_bus_it_says_so(void **state)
 static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
 {
 	(void)state;
+	write_claim("preparing", SLEEP_BLOCK);
 	logind_answer = -EHOSTUNREACH;
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
 	assert_string_equal(said, "usher: win11: cannot keep the host awake: logind does not answer "
@@ -601,10 +741,28 @@ static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
 static void check_is_content_and_changes_nothing(void **state)
 {
 	(void)state;
+	write_claim("preparing", SLEEP_BLOCK);
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
 	assert_string_equal(said, "");
 	assert_int_equal(starts, 0);
 	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_running_guest_without_a_holder_is_noticed(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+	(void)kill_holder();
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: the host is not kept awake: no process holds the "
+				  "inhibitor: usher-nosleep apply /run/usher/" UUID "/claim.ini\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(run("check"), HELPER_DONE);
+	/* It has ended by itself, as it should */
+	kill_qemu();
+	assert_int_equal(run("check"), HELPER_DONE);
 }
 
 static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
@@ -616,8 +774,53 @@ static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
 	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
 	assert_true(now_ms() - start < 1500);
 	assert_non_null(strstr(said, "logind gave no inhibitor: Permission denied"));
+	assert_int_equal(stops, 0);
 	assert_false(exists(HOME "/nosleep.journal"));
 	assert_false(exists(HOME "/" HOLDER_FILE));
+}
+
+#define GUEST_ENDED "usher: win11: nothing to stay awake for: the guest has ended (process "
+
+static void a_guest_that_has_ended_meanwhile_is_not_waited_for(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	qemu_dies_meanwhile = true;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_true(now_ms() - start < 1500);
+	assert_int_equal(starts, 1);
+	assert_ptr_equal(strstr(said, GUEST_ENDED), said);
+	assert_false(exists(HOME "/nosleep.journal"));
+	/* Nothing is started for one that has ended before */
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_int_equal(starts, 1);
+	assert_ptr_equal(strstr(said, GUEST_ENDED), said);
+}
+
+static void a_holder_that_is_killed_while_it_asks_is_not_waited_for(void **state)
+{
+	long long start = now_ms();
+
+	(void)state;
+	service_is_killed = true;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_true(now_ms() - start < 1500);
+	assert_non_null(strstr(said, "logind gave no inhibitor: the process that asked it was "
+				     "killed: it may sleep under the guest"));
+	assert_int_equal(stops, 1);
+	assert_false(exists(HOME "/nosleep.journal"));
+}
+
+static void a_logind_that_cannot_be_started_is_not_waited_for(void **state)
+{
+	(void)state;
+	logind_answer = -EHOSTUNREACH;
+	assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+	assert_non_null(strstr(said, "logind does not answer and cannot be started"));
+	assert_int_equal(starts, 0);
+	logind_answer = -ETIMEDOUT;
+	assert_int_equal(run("apply"), HELPER_DONE);
 }
 
 static void a_logind_that_stays_away_is_given_up_at_the_deadline(void **state)
@@ -743,15 +946,51 @@ static void words_logind_does_not_know_are_refused_by_name(void **state)
 		  "mode is 'never': expected block, block-weak or delay" },
 		{ "inhibit = :\n", "inhibit is empty" },
 	};
+	static const char *const verbs[] = { "check", "apply", "hold" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		write_claim("running", cases[i].nosleep);
-		assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
-		assert_non_null(strstr(said, cases[i].expected));
-		assert_int_equal(RUN_SAYING(run("apply")), HELPER_FAILED);
+		for (size_t j = 0; j < ARRAY_SIZE(verbs); j++) {
+			assert_int_equal(RUN_SAYING(run(verbs[j])), HELPER_USAGE);
+			assert_non_null(strstr(said, cases[i].expected));
+		}
 	}
 	assert_int_equal(starts, 0);
+	assert_false(exists(HOME "/" HOLDER_FILE));
+}
+
+static void every_word_of_loginds_is_taken_and_two_can_be_delayed(void **state)
+{
+	static const struct {
+		const char *word;
+		enum helper_exit delayed;
+	} cases[] = {
+		{ "sleep", HELPER_DONE },
+		{ "shutdown", HELPER_DONE },
+		{ "idle", HELPER_USAGE },
+		{ "handle-lid-switch", HELPER_USAGE },
+		{ "handle-power-key", HELPER_USAGE },
+		{ "handle-suspend-key", HELPER_USAGE },
+		{ "handle-hibernate-key", HELPER_USAGE },
+		{ "handle-reboot-key", HELPER_USAGE },
+	};
+	char nosleep[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)snprintf(nosleep, sizeof(nosleep), "inhibit = %s\n", cases[i].word);
+		write_claim("preparing", nosleep);
+		assert_int_equal(run("check"), HELPER_DONE);
+		(void)snprintf(nosleep, sizeof(nosleep), "inhibit = %s\nmode = delay\n",
+			       cases[i].word);
+		write_claim("preparing", nosleep);
+		assert_int_equal(RUN_SAYING(run("check")), cases[i].delayed);
+	}
+	write_claim("running", "inhibit = sleep:handle-lid-switch\nmode = block-weak\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(asked(), "sleep:handle-lid-switch|usher|guest win11 is running|"
+				     "block-weak\n");
 }
 
 static void the_holder_file_is_read_strictly(void **state)
@@ -767,14 +1006,15 @@ static void the_holder_file_is_read_strictly(void **state)
 
 	(void)state;
 	assert_int_equal(holder_load(dirfd, &back), -ENOENT);
-	assert_int_equal(holder_wait(dirfd, now_ms(), &back), -ETIMEDOUT);
+	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), -ETIMEDOUT);
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		tree_file(tree, HOME "/" HOLDER_FILE, texts[i]);
 		assert_int_equal(holder_load(dirfd, &back), -EBADMSG);
-		assert_int_equal(holder_wait(dirfd, deadline_in(LONG_MS), &back), -EBADMSG);
+		assert_int_equal(holder_wait(real_root, dirfd, deadline_in(LONG_MS), &back),
+				 -EBADMSG);
 	}
 	assert_int_equal(holder_store(dirfd, &holder), 0);
-	assert_int_equal(holder_wait(dirfd, now_ms(), &back), 0);
+	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), 0);
 	assert_int_equal(back.error, -EACCES);
 	assert_int_equal(back.process.pid, 7);
 	assert_int_equal(back.process.start_time, 8);
@@ -782,7 +1022,10 @@ static void the_holder_file_is_read_strictly(void **state)
 	assert_int_equal(back.qemu.start_time, 10);
 	holder.error = -EINPROGRESS;
 	assert_int_equal(holder_store(dirfd, &holder), 0);
-	assert_int_equal(holder_wait(dirfd, now_ms(), &back), -ETIMEDOUT);
+	assert_int_equal(holder_wait(real_root, dirfd, deadline_in(LONG_MS), &back), -ECHILD);
+	holder.process = qemu;
+	assert_int_equal(holder_store(dirfd, &holder), 0);
+	assert_int_equal(holder_wait(real_root, dirfd, now_ms(), &back), -ETIMEDOUT);
 }
 
 static void a_descriptor_has_a_path(void **state)
@@ -806,6 +1049,20 @@ static void sleep_event(char event)
 	assert_int_equal(write(sleep_bus, &event, 1), 1);
 }
 
+/* What the clocks tell from now on, nobody else having told yet */
+static void host_slept_ms(long long ms)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%lld", __wrap_suspended_ms() + ms);
+	tree_file(tree, "suspended", text);
+}
+
+static void timer_tells(void)
+{
+	assert_int_equal(write(wakeups, "", 1), 1);
+}
+
 static bool wait_log(const char *text)
 {
 	long long deadline = deadline_in(LONG_MS);
@@ -826,15 +1083,17 @@ static void sleep_under_the_guest_is_logged_and_said_by_check(void **state)
 	sleep_event('1');
 	assert_true(wait_log("win11: the host goes to sleep under the running guest\n"));
 	assert_false(exists(SLEPT));
+	host_slept_ms(3000);
 	sleep_event('2');
-	assert_true(wait_log("win11: the host slept for 0 s under the running guest, from 20"));
+	assert_true(wait_log("win11: the host slept for 3 s under the running guest, from 20"));
 	assert_true(wait_log("(1 time): its devices lost their power and its drivers were not told: "
 			     "shut the guest down and start it again if they do not work\n"));
 	(void)asked();
 	assert_true(held());
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
-	assert_non_null(strstr(said, "usher: win11: the host slept for 0 s under the running guest"));
+	assert_non_null(strstr(said, "usher: win11: the host slept for 3 s under the running guest"));
 	sleep_event('1');
+	host_slept_ms(3000);
 	sleep_event('2');
 	assert_true(wait_log("(2 times)"));
 	assert_int_equal(run("undo"), HELPER_DONE);
@@ -846,8 +1105,100 @@ static void a_guest_without_devices_only_has_a_late_clock(void **state)
 	(void)state;
 	assert_int_equal(run("apply"), HELPER_DONE);
 	sleep_event('1');
+	host_slept_ms(1000);
 	sleep_event('2');
 	assert_true(wait_log("(1 time): its clock may be late\n"));
+}
+
+static void a_sleep_that_failed_is_none(void **state)
+{
+	(void)state;
+	write_claim("running", SLEEP_BLOCK DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('1');
+	sleep_event('2');
+	assert_true(wait_log("win11: the host did not go to sleep after all\n"));
+	assert_null(strstr(tree_read(tree, "log"), "slept"));
+	assert_false(exists(SLEPT));
+}
+
+static void sleep_of_which_logind_knows_nothing_is_told_by_the_clocks(void **state)
+{
+	(void)state;
+	write_claim("running", SLEEP_BLOCK DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	/* The wall clock was set */
+	timer_tells();
+	host_slept_ms(7000);
+	timer_tells();
+	assert_true(wait_log("win11: the host slept for 7 s under the running guest"));
+	assert_true(wait_log("(1 time): its devices lost their power"));
+	assert_null(strstr(tree_read(tree, "log"), "goes to sleep"));
+	host_slept_ms(5000);
+	timer_tells();
+	assert_true(wait_log("win11: the host slept for 5 s under the running guest"));
+	assert_true(wait_log("(2 times)"));
+}
+
+static void a_sleep_of_which_both_tell_is_one(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	sleep_event('1');
+	assert_true(wait_log("goes to sleep"));
+	host_slept_ms(3000);
+	timer_tells();
+	assert_true(wait_log("slept for 3 s"));
+	sleep_event('2');
+	host_slept_ms(4000);
+	timer_tells();
+	assert_true(wait_log("slept for 4 s"));
+	assert_true(wait_log("(2 times)"));
+	assert_null(strstr(tree_read(tree, "log"), "after all"));
+}
+
+static void a_timer_that_breaks_is_given_up_and_the_inhibitor_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)close(wakeups);
+	wakeups = -1;
+	sleep_event('1');
+	host_slept_ms(3000);
+	sleep_event('2');
+	assert_true(wait_log("slept for 3 s"));
+	(void)asked();
+	assert_true(held());
+}
+
+static void a_holder_that_is_started_again_goes_on_counting(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	host_slept_ms(3000);
+	timer_tells();
+	assert_true(wait_log("slept for 3 s"));
+	(void)kill_holder();
+	assert_true(wait_held_by(run_service()));
+	host_slept_ms(4000);
+	timer_tells();
+	assert_true(wait_log("slept for 4 s"));
+	assert_true(wait_log("(2 times)"));
+}
+
+/* This host does not sleep meanwhile; the test is no root's, to set a clock */
+static void the_clocks_of_a_host_that_is_awake_stand_still(void **state)
+{
+	long long first = __real_suspended_ms();
+	_cleanup_close_ int fd = __real_wakeup_open();
+
+	(void)state;
+	assert_true(first >= -1);
+	assert_true(fd >= 0);
+	assert_int_equal(watch_wait(fd, 20), 0);
+	assert_int_equal(__real_wakeup_clear(fd), 0);
+	assert_true(__real_suspended_ms() - first < 5);
+	assert_int_equal(__real_wakeup_clear(-1), -EBADF);
 }
 
 static void waking_up_without_having_slept_is_nothing(void **state)
@@ -876,7 +1227,7 @@ static void the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_
 	(void)snprintf(path, sizeof(path), "%s/sleep", tree->dir);
 	sleep_bus = open(path, O_RDWR | O_CLOEXEC);
 	sleep_event('2');
-	assert_true(wait_log("the host slept for "));
+	assert_true(wait_log("the host did not go to sleep after all"));
 	kill_qemu();
 	assert_released();
 }
@@ -902,6 +1253,7 @@ static void check_says_who_may_and_what_it_would_do_to_the_devices(void **state)
 	};
 
 	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		systemd_version = cases[i].version;
 		write_claim("running", cases[i].nosleep);
@@ -945,6 +1297,8 @@ int main(void)
 		nosleep_test(undo_twice_and_undo_of_nothing_are_fine),
 		nosleep_test(apply_twice_keeps_the_one_that_is_held),
 		nosleep_test(a_holder_that_was_killed_is_replaced),
+		nosleep_test(a_holder_that_is_started_again_finds_its_qemu_and_is_the_one),
+		nosleep_test(a_holder_that_systemd_is_about_to_start_again_is_stopped_by_its_unit),
 		nosleep_test(the_holder_of_the_last_run_gives_way_to_the_new_qemus),
 		nosleep_test(what_and_mode_come_from_the_claim),
 		nosleep_test(a_logind_that_comes_back_is_asked_again),
@@ -956,7 +1310,11 @@ int main(void)
 		nosleep_test(without_a_bus_it_says_so),
 		nosleep_test(check_asks_logind_itself_and_lets_a_slow_one_pass),
 		nosleep_test(check_is_content_and_changes_nothing),
+		nosleep_test(a_running_guest_without_a_holder_is_noticed),
 		nosleep_test(a_refusal_is_told_at_once_and_nothing_is_left),
+		nosleep_test(a_guest_that_has_ended_meanwhile_is_not_waited_for),
+		nosleep_test(a_holder_that_is_killed_while_it_asks_is_not_waited_for),
+		nosleep_test(a_logind_that_cannot_be_started_is_not_waited_for),
 		nosleep_test(a_logind_that_stays_away_is_given_up_at_the_deadline),
 		nosleep_test(a_service_that_cannot_start_is_told),
 		nosleep_test(a_unit_left_from_the_last_run_is_stopped_first),
@@ -967,10 +1325,17 @@ int main(void)
 		nosleep_test(a_qemu_that_is_gone_already_ends_hold_at_once),
 		nosleep_test(a_dry_run_starts_nothing),
 		nosleep_test(words_logind_does_not_know_are_refused_by_name),
+		nosleep_test(every_word_of_loginds_is_taken_and_two_can_be_delayed),
 		nosleep_test(the_holder_file_is_read_strictly),
 		nosleep_test(a_descriptor_has_a_path),
 		nosleep_test(sleep_under_the_guest_is_logged_and_said_by_check),
 		nosleep_test(a_guest_without_devices_only_has_a_late_clock),
+		nosleep_test(a_sleep_that_failed_is_none),
+		nosleep_test(sleep_of_which_logind_knows_nothing_is_told_by_the_clocks),
+		nosleep_test(a_sleep_of_which_both_tell_is_one),
+		nosleep_test(a_timer_that_breaks_is_given_up_and_the_inhibitor_kept),
+		nosleep_test(a_holder_that_is_started_again_goes_on_counting),
+		nosleep_test(the_clocks_of_a_host_that_is_awake_stand_still),
 		nosleep_test(waking_up_without_having_slept_is_nothing),
 		nosleep_test(the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back),
 		nosleep_test(check_says_who_may_and_what_it_would_do_to_the_devices),

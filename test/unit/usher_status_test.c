@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/usher_status_test.c - what status says of a guest for which nobody stays awake */
+
+#include "usher_host.h"
+
+#include <fcntl.h>
+
+#include "lib/holder.h"
+
+#define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define HOME "run/usher/" UUID
+#define LOST                                                                                       \
+	"  awake       not kept: no process holds the inhibitor: usher-nosleep apply "             \
+	"/run/usher/" UUID "/claim.ini\n"
+
+static const struct process qemu = { .pid = 200, .start_time = 2000 };
+static const struct process keeper = { .pid = 300, .start_time = 3000 };
+
+static void make_process(const struct tree *tree, const struct process *process)
+{
+	char path[64], stat[128];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", (int)process->pid);
+	(void)snprintf(stat, sizeof(stat),
+		       "%d (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %llu 0 0\n",
+		       (int)process->pid, process->start_time);
+	tree_file(tree, path, stat);
+}
+
+static void make_claim(const struct tree *tree, const char *state, const char *nosleep)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+		       "\nstate = %s\nowner = 200 2000\nrequired =\n%s",
+		       state, nosleep);
+	tree_file(tree, HOME "/claim.ini", text);
+}
+
+static void make_holder(const struct tree *tree, int error)
+{
+	const struct holder holder = { .error = error, .process = keeper, .qemu = qemu };
+	_cleanup_close_ int dirfd = openat(tree->rootfd, HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(dirfd >= 0);
+	assert_int_equal(holder_store(dirfd, &holder), 0);
+}
+
+static void make_host(const struct tree *tree)
+{
+	make_process(tree, &qemu);
+	make_process(tree, &keeper);
+	make_claim(tree, "running", "[nosleep]\ninhibit = sleep\n");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+}
+
+static const char *status_says(const struct tree *tree, bool json)
+{
+	const struct request request = { .root = tree->dir, .json = json };
+	int status;
+	const char *text = said(&command_status, &request, &status);
+
+	assert_int_equal(status, 0);
+	return text;
+}
+
+static void a_guest_whose_inhibitor_is_held_is_not_remarked_on(void **state)
+{
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	make_holder(tree, 0);
+	assert_non_null(strstr(status_says(tree, false), "  inhibits    sleep\n"));
+	assert_null(strstr(status_says(tree, false), "awake"));
+	assert_non_null(strstr(status_says(tree, true), "\"inhibited\": true"));
+}
+
+static void a_running_guest_whose_holder_is_gone_is_shown(void **state)
+{
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	assert_non_null(strstr(status_says(tree, false), LOST));
+	assert_non_null(strstr(status_says(tree, true), "\"inhibited\": false"));
+	make_holder(tree, -EACCES);
+	assert_non_null(strstr(status_says(tree, false), LOST));
+	make_holder(tree, 0);
+	assert_int_equal(unlinkat(tree->rootfd, "proc/300/stat", 0), 0);
+	assert_non_null(strstr(status_says(tree, false), LOST));
+}
+
+static void a_guest_that_does_not_run_or_does_not_ask_for_it_is_not(void **state)
+{
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	make_claim(tree, "running", "");
+	assert_null(strstr(status_says(tree, false), "awake"));
+	make_claim(tree, "handed", "[nosleep]\ninhibit = sleep\n");
+	assert_null(strstr(status_says(tree, false), "awake"));
+	make_claim(tree, "running", "[nosleep]\ninhibit = sleep\n");
+	assert_int_equal(unlinkat(tree->rootfd, "proc/200/stat", 0), 0);
+	assert_null(strstr(status_says(tree, false), "awake"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(a_guest_whose_inhibitor_is_held_is_not_remarked_on),
+		tree_test(a_running_guest_whose_holder_is_gone_is_shown),
+		tree_test(a_guest_that_does_not_run_or_does_not_ask_for_it_is_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
