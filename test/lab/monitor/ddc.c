@@ -2,8 +2,8 @@
 /* test/lab/monitor/ddc.c - the DDC/CI side: VCP features and capabilities (VESA DDC/CI 1.1, MCCS 2.2) */
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 
 #include "monitor.h"
 
