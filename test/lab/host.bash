@@ -197,7 +197,7 @@ vm_exec() {
 	name=$(printf '%(%H%M%S)T' -1)-$RANDOM
 	printf '%s\n' "$2" >"$vm/exec/$name.sh"
 	: >"$vm/exec/$name.log"
-	tail -n +1 -s 0.3 -f "$vm/exec/$name.log" &
+	tail -n +1 -s 0.3 -f "$vm/exec/$name.log" 8>&- &
 	shown=$!
 	echo "$name" >"$vm/command.in"
 	status=$vm/exec/$name.status
