@@ -39,9 +39,7 @@ static bool is_switched(const struct look *look, unsigned int bus)
 	struct switch_record record;
 
 	for (size_t i = 0; i < look->journal.nr; i++)
-		if (!look->journal.records[i].undone &&
-		    strcmp(look->journal.records[i].verb, VERB_SWITCH) == 0 &&
-		    record_parse_switch(&look->journal.records[i], &record) == 0 &&
+		if (record_is_open(&look->journal.records[i], VERB_SWITCH, &record) &&
 		    record.bus == bus)
 			return true;
 	return false;

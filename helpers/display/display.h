@@ -32,9 +32,9 @@
  * because many monitors answer on their active input only. Buses are written side by side, each
  * by a process that can be left behind.
  *
- * Two guests may claim one monitor: the one that started last has it. At the end of one it goes
- * to the last of those that still run, and to the host only when there is none. Each reads the
- * other's journal for that; there is no state they share.
+ * Two guests may claim one monitor: the one that started last has it, whichever comes to its
+ * switch first. At the end of one it goes to the last of those that still run, and to the host
+ * only when there is none. Each reads the other's journal for that; there is no state they share.
  *
  * A monitor that does not take its input back is tried once more at `release`, when the guest's
  * GPU is the host's again: also over that GPU's cable, which is the one that a monitor listens on
@@ -45,6 +45,7 @@
  *	want SECTION QEMU-START GUEST-INPUT
  *	switcher SECTION PID START
  *	switch BUS:SOURCE-ADDRESS:SECTION HOST-INPUT GUEST-INPUT
+ *	shown BUS:SOURCE-ADDRESS:SECTION HOST-INPUT GUEST-INPUT	the monitor has taken it
  *	late SECTION HOST-INPUT GUEST-INPUT	no bus of the host's leads to it
  */
 
@@ -92,6 +93,7 @@ int displays_read(const struct claim *claim, struct display_list *ret, struct di
 #define VERB_WANT     "want"
 #define VERB_SWITCHER "switcher"
 #define VERB_SWITCH   "switch"
+#define VERB_SHOWN    "shown"
 #define VERB_LATE     "late"
 
 struct switch_record {
@@ -108,9 +110,16 @@ struct switch_record {
  */
 int record_switch(struct journal *journal, const struct switch_record *record) _must_check_;
 
-/** record_parse_switch() - Return: 0, -EBADMSG */
+/** record_shown() - note that the monitor has taken an announced switch. Return: as journal_add() */
+int record_shown(struct journal *journal, const struct switch_record *record) _must_check_;
+
+/** record_parse_switch() - of VERB_SWITCH and VERB_SHOWN. Return: 0, -EBADMSG */
 int record_parse_switch(const struct journal_record *record, struct switch_record *ret)
 	_must_check_;
+
+/** record_is_open() - a record of @verb that parses and is not undone. Return: 1 with @ret filled, 0 */
+int record_is_open(const struct journal_record *record, const char *verb,
+		   struct switch_record *ret);
 
 /** record_late() - announce a way back over the guest's GPU alone. Return: as journal_add() */
 int record_late(struct journal *journal, const struct display *display) _must_check_;
@@ -146,7 +155,9 @@ int record_wanted(const struct journal *journal, const char *section,
 struct rival {
 	uint8_t host_input; /* as its record has it */
 	uint8_t guest_input;
+	uint8_t source_address;
 	bool later; /* it started after us */
+	bool shown; /* the monitor has taken its input */
 	char guest[64];
 };
 

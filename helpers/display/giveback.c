@@ -42,7 +42,7 @@ static int check_record(const struct journal_record *record)
 		return record_parse_want(record, &start);
 	if (strcmp(record->verb, VERB_SWITCHER) == 0)
 		return record_parse_switcher(record, &process);
-	if (strcmp(record->verb, VERB_SWITCH) == 0)
+	if (strcmp(record->verb, VERB_SWITCH) == 0 || strcmp(record->verb, VERB_SHOWN) == 0)
 		return record_parse_switch(record, &parsed);
 	if (strcmp(record->verb, VERB_LATE) == 0)
 		return record_parse_late(record, &parsed);
@@ -118,19 +118,20 @@ static bool has_section(const struct giveback_list *list, const char *section)
 	return false;
 }
 
-/* Return: 1 with @ret filled, 0 nothing is to be written */
-static int decide(const struct helper_ctx *ctx, const struct journal *journal, size_t index,
-		  struct giveback *ret)
+/*
+ * A guest that started later has the monitor, or may have found it silent: then what we leave
+ * behind is an input without a signal.
+ *
+ * Return: 1 with @ret filled, 0 nothing is to be written
+ */
+static int decide(const struct helper_ctx *ctx, const struct journal *journal,
+		  const struct switch_record *record, struct giveback *ret)
 {
 	struct rival rival;
-	int r;
+	int r = rival_find(ctx, record->bus, qemu_start(journal), &rival);
 
-	*ret = (struct giveback){ 0 };
-	if (record_parse_switch(&journal->records[index], &ret->record) < 0)
-		return 0;
-	ret->input = ret->record.host_input;
-	r = rival_find(ctx, ret->record.bus, qemu_start(journal), &rival);
-	if (r > 0 && rival.later)
+	*ret = (struct giveback){ .record = *record, .input = record->host_input };
+	if (r > 0 && rival.later && rival.shown)
 		return 0;
 	if (r > 0)
 		ret->input = rival.guest_input;
@@ -146,12 +147,9 @@ static int plan(const struct helper_ctx *ctx, const struct journal *journal,
 	if (!ret->entries)
 		return -ENOMEM;
 	for (size_t i = 0; i < journal->nr; i++) {
-		if (journal->records[i].undone ||
-		    strcmp(journal->records[i].verb, VERB_SWITCH) != 0 ||
-		    record_parse_switch(&journal->records[i], &record) < 0 ||
-		    is_listed(ret, record.bus))
-			continue;
-		ret->nr += (size_t)decide(ctx, journal, i, &ret->entries[ret->nr]);
+		if (record_is_open(&journal->records[i], VERB_SWITCH, &record) &&
+		    !is_listed(ret, record.bus))
+			ret->nr += (size_t)decide(ctx, journal, &record, &ret->entries[ret->nr]);
 	}
 	return 0;
 }
@@ -250,9 +248,7 @@ static int forget_bus(struct journal *journal, unsigned int bus)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < journal->nr; i++)
-		if (!journal->records[i].undone &&
-		    strcmp(journal->records[i].verb, VERB_SWITCH) == 0 &&
-		    record_parse_switch(&journal->records[i], &record) == 0 && record.bus == bus)
+		if (record_is_open(&journal->records[i], VERB_SWITCH, &record) && record.bus == bus)
 			r = journal_undone(journal, i);
 	return r;
 }

@@ -32,15 +32,24 @@ static int parse_numbers(const struct journal_record *record, unsigned long long
 	return 0;
 }
 
-int record_switch(struct journal *journal, const struct switch_record *record)
+static int add_switch(struct journal *journal, const char *verb, const struct switch_record *record)
 {
 	char object[OBJECT_MAX];
 	int r = path_format(object, sizeof(object), "%u:%u:%s", record->bus, record->source_address,
 			    record->section);
 
 	return r < 0 ? r
-		     : add_numbers(journal, VERB_SWITCH, object, record->host_input,
-				   record->guest_input);
+		     : add_numbers(journal, verb, object, record->host_input, record->guest_input);
+}
+
+int record_switch(struct journal *journal, const struct switch_record *record)
+{
+	return add_switch(journal, VERB_SWITCH, record);
+}
+
+int record_shown(struct journal *journal, const struct switch_record *record)
+{
+	return add_switch(journal, VERB_SHOWN, record);
 }
 
 /* "NUMBER:" at the beginning of @text. Return: what is behind it, NULL when it is not that */
@@ -72,6 +81,12 @@ int record_parse_switch(const struct journal_record *record, struct switch_recor
 				       .guest_input = (uint8_t)guest,
 				       .section = rest };
 	return 0;
+}
+
+int record_is_open(const struct journal_record *record, const char *verb, struct switch_record *ret)
+{
+	return !record->undone && strcmp(record->verb, verb) == 0 &&
+	       record_parse_switch(record, ret) == 0;
 }
 
 int record_late(struct journal *journal, const struct display *display)

@@ -8,28 +8,32 @@
 #include "../../lib/text.h"
 #include "display.h"
 
-/* Return: 1 this claim's guest has switched the bus, 0 not, else -errno */
+/* The first open record of a bus. Return: 1 with @ret filled, 0 there is none */
+static int find_record(const struct journal *journal, const char *verb, unsigned int bus,
+		       struct switch_record *ret)
+{
+	for (size_t i = 0; i < journal->nr; i++)
+		if (record_is_open(&journal->records[i], verb, ret) && ret->bus == bus)
+			return 1;
+	return 0;
+}
+
+/* Return: 1 this claim's guest has switched the bus, or is about to, 0 not, else -errno */
 static int has_switched(const struct helper_ctx *ctx, const struct claim *claim, unsigned int bus,
 			struct rival *ret)
 {
 	_cleanup_close_ int dirfd = state_dir(ctx->statefd, claim->uuid, false);
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
-	struct switch_record record;
+	struct switch_record record, shown;
 	int r = dirfd < 0 ? dirfd : journal_open(dirfd, DISPLAY_NAME, false, &journal);
 
-	if (r < 0)
+	if (r < 0 || !find_record(&journal, VERB_SWITCH, bus, &record))
 		return r;
-	for (size_t i = 0; i < journal.nr; i++) {
-		const struct journal_record *line = &journal.records[i];
-
-		if (line->undone || strcmp(line->verb, VERB_SWITCH) != 0 ||
-		    record_parse_switch(line, &record) < 0 || record.bus != bus)
-			continue;
-		ret->host_input = record.host_input;
-		ret->guest_input = record.guest_input;
-		return 1;
-	}
-	return 0;
+	ret->host_input = record.host_input;
+	ret->guest_input = record.guest_input;
+	ret->source_address = record.source_address;
+	ret->shown = find_record(&journal, VERB_SHOWN, bus, &shown);
+	return 1;
 }
 
 static bool is_other_running(const struct helper_ctx *ctx, const struct claim *claim)

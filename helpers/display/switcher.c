@@ -224,15 +224,8 @@ static int is_taken(const struct switcher *switcher, unsigned int bus)
 	return r;
 }
 
-static int announce(struct switcher *switcher, unsigned int bus, int host)
+static int announce(struct switcher *switcher, const struct switch_record *record)
 {
-	const struct switch_record record = {
-		.bus = bus,
-		.source_address = switcher->display->source_address,
-		.host_input = (uint8_t)host,
-		.guest_input = (uint8_t)switcher->display->guest_input,
-		.section = switcher->display->section,
-	};
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
 	_cleanup_close_ int lock = journal_lock(switcher, &journal);
 	int r;
@@ -241,8 +234,26 @@ static int announce(struct switcher *switcher, unsigned int bus, int host)
 		return lock;
 	r = enroll_in(switcher, &journal);
 	if (r == 0)
-		r = record_switch(&journal, &record);
+		r = record_switch(&journal, record);
 	return r < 0 ? r : 0;
+}
+
+/* Without it our input is merely written once more when another guest ends */
+static void confirm(const struct switcher *switcher, const struct switch_record *record)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int lock = journal_lock(switcher, &journal);
+
+	if (lock >= 0)
+		(void)!record_shown(&journal, record);
+}
+
+/* Return: 1 with @ret filled a guest that started later has it, or is about to; 0, else -errno */
+static int find_later(const struct switcher *switcher, unsigned int bus, struct rival *ret)
+{
+	int r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, ret);
+
+	return r > 0 ? ret->later : r;
 }
 
 int switcher_write(const struct switcher *switcher, unsigned int bus)
@@ -253,17 +264,60 @@ int switcher_write(const struct switcher *switcher, unsigned int bus)
 				 (uint8_t)display->guest_input, switcher->deadline, switcher->qemu);
 }
 
+static void report_later(const struct switcher *switcher, const struct rival *rival)
+{
+	switcher_report(switcher, LOG_INFO, "left to guest %s, which started later", rival->guest);
+}
+
+/*
+ * It has announced itself while we were writing, and may have been heard before us
+ *
+ * Return: 1, else as monitor_set_input()
+ */
+static int pass_on(const struct switcher *switcher, unsigned int bus, const struct rival *rival)
+{
+	int r = monitor_set_input(switcher->ctx->rootfd, bus, rival->source_address,
+				  rival->guest_input, switcher->deadline, switcher->qemu);
+
+	if (r < 0)
+		return r;
+	report_later(switcher, rival);
+	return 1;
+}
+
+/*
+ * Of two guests the later one may be ready first. Both announce, and then look for the other: one
+ * of them sees it.
+ *
+ * Return: 0, 1 it is a later guest's, else -errno
+ */
 static int switch_over(struct switcher *switcher, unsigned int bus, int host)
 {
-	const struct display *display = switcher->display;
-	int r = announce(switcher, bus, host);
+	const struct switch_record record = {
+		.bus = bus,
+		.source_address = switcher->display->source_address,
+		.host_input = (uint8_t)host,
+		.guest_input = (uint8_t)switcher->display->guest_input,
+		.section = switcher->display->section,
+	};
+	struct rival rival;
+	int r = announce(switcher, &record);
 
 	if (r == 0)
-		r = switcher_write(switcher, bus);
+		r = find_later(switcher, bus, &rival);
+	if (r > 0)
+		report_later(switcher, &rival);
 	if (r == 0)
-		switcher_report(switcher, LOG_INFO, "input %d, on i2c-%u; the host's is %d",
-				display->guest_input, bus, host);
-	return r;
+		r = switcher_write(switcher, bus);
+	if (r != 0)
+		return r;
+	r = find_later(switcher, bus, &rival);
+	if (r != 0)
+		return r < 0 ? r : pass_on(switcher, bus, &rival);
+	switcher_report(switcher, LOG_INFO, "input %u, on i2c-%u; the host's is %d",
+			record.guest_input, bus, host);
+	confirm(switcher, &record);
+	return 0;
 }
 
 static bool any_hung(const struct bus_list *list)

@@ -14,11 +14,12 @@
 #include "lib/log.h"
 #include "lib/module.h"
 
-#define UUID	"1b4e28ba-2fa1-11d2-883f-0016d3cca427"
-#define UUID2	"2b4e28ba-2fa1-11d2-883f-0016d3cca427"
-#define HOME	"run/usher/" UUID
-#define JOURNAL HOME "/display.journal"
-#define LONG_MS 20000
+#define UUID	 "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define UUID2	 "2b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define HOME	 "run/usher/" UUID
+#define JOURNAL	 HOME "/display.journal"
+#define JOURNAL2 "run/usher/" UUID2 "/display.journal"
+#define LONG_MS	 20000
 
 static struct tree *tree;
 static struct process qemu;
@@ -668,6 +669,86 @@ static void the_guest_that_started_last_has_the_monitor(void **state)
 	end_second();
 }
 
+#define SLOW                                                                                       \
+	"[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\nhost_input = 15\n"             \
+	"delay_ms = 1000\ntimeout_ms = 5000\n"
+
+/* The first guest is still black when the second has the monitor */
+static void start_second_while_the_first_waits(void)
+{
+	write_claim("running", SLOW);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+}
+
+static void the_last_started_has_it_whatever_the_delays(void **state)
+{
+	(void)state;
+	start_second_while_the_first_waits();
+	assert_true(wait_log("left to guest linux, which started later\n"));
+	assert_int_equal(monitor->input, 18);
+	assert_int_equal(monitor->sets, 1);
+	/* The first ends, and leaves it; at the second's end it would have been the first's */
+	write_claim("ending", SLOW);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 18);
+	assert_int_equal(monitor->sets, 1);
+	end_second();
+}
+
+static void one_that_was_left_to_a_later_guest_is_had_after_it(void **state)
+{
+	(void)state;
+	start_second_while_the_first_waits();
+	assert_true(wait_log("left to guest linux, which started later\n"));
+	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
+	assert_int_equal(monitor->input, 17);
+	end_second();
+}
+
+static void a_write_that_was_heard_after_the_later_guests_is_passed_on(void **state)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	(void)state;
+	monitor->silent = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	while (!strstr(tree_read(tree, JOURNAL), " switch ") && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	/* Its gaps have grown by now */
+	(void)poll(NULL, 0, 400);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	while (!strstr(tree_read(tree, JOURNAL2), " switch ") && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	monitor->silent = false;
+	assert_true(wait_log("left to guest linux, which started later\n"));
+	assert_int_equal(monitor->input, 18);
+	end_second();
+}
+
+static void a_later_guest_that_found_it_silent_gets_it_at_our_end(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	monitor->silent = true;
+	write_claim_of(UUID2, "linux", "running", &second, SECOND "timeout_ms = 300\n");
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	assert_true(wait_log("not switched to input 18"));
+	monitor->silent = false;
+	write_claim("ending", LEFT);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 18);
+	end_second();
+}
+
 static void at_the_end_of_the_last_it_goes_to_whoever_still_runs(void **state)
 {
 	(void)state;
@@ -1084,6 +1165,10 @@ int main(void)
 		display_test(a_process_that_merely_has_the_switchers_pid_is_left_alone),
 		display_test(a_switcher_is_ended_before_the_way_back_is_written),
 		display_test(the_guest_that_started_last_has_the_monitor),
+		display_test(the_last_started_has_it_whatever_the_delays),
+		display_test(one_that_was_left_to_a_later_guest_is_had_after_it),
+		display_test(a_write_that_was_heard_after_the_later_guests_is_passed_on),
+		display_test(a_later_guest_that_found_it_silent_gets_it_at_our_end),
 		display_test(at_the_end_of_the_last_it_goes_to_whoever_still_runs),
 		display_test(another_guests_input_is_not_taken_for_the_hosts),
 		display_test(a_dead_guest_has_no_say),
