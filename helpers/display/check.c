@@ -137,6 +137,23 @@ static int check_shared(const struct look *look, const struct display *display, 
 	return -EBUSY;
 }
 
+/* Return: 0, -EALREADY (said) when apply could not tell which input the host is on */
+static int check_host_known(const struct look *look, const struct display *display, size_t index)
+{
+	const struct probe *probe = &look->host.probes[index];
+	unsigned int bus = look->host.list.buses[index].number;
+	int input;
+
+	if (display->host_input >= 0 || probe->input_error < 0 ||
+	    probe->input != display->guest_input || rival_host_input(look->ctx, bus, &input) > 0)
+		return 0;
+	helper_say(look->ctx,
+		   "[%s] monitor %s on i2c-%u shows guest_input %d already, so nobody knows which "
+		   "input the host is on: set host_input",
+		   display->section, display->monitor, bus, display->guest_input);
+	return -EALREADY;
+}
+
 static int check_found(const struct look *look, const struct display *display, size_t index)
 {
 	const struct probe *probe = &look->host.probes[index];
@@ -144,6 +161,8 @@ static int check_found(const struct look *look, const struct display *display, s
 
 	if (r == 0)
 		r = check_twin(look, display, index);
+	if (r == 0)
+		r = check_host_known(look, display, index);
 	/* -ENODATA: not asked, or a connector whose monitor was not there for EDID */
 	if (r < 0 || probe->input_error == 0 || probe->input_error == -ENODATA)
 		return r;

@@ -170,6 +170,15 @@ struct rival {
 int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long long qemu_start,
 	       struct rival *ret) _must_check_;
 
+/**
+ * rival_host_input() - the host's input, when a guest has been switched to from it
+ *
+ * Of any claim, our own too, until its record is undone: a guest that ends shows until then.
+ *
+ * Return: 1 with @ret filled, 0 no record has it, else -errno of reading the claims
+ */
+int rival_host_input(const struct helper_ctx *ctx, unsigned int bus, int *ret) _must_check_;
+
 /** rival_wants() - does another running guest's claim name this monitor. Return: 1, 0, else -errno */
 int rival_wants(const struct helper_ctx *ctx, const struct edid *edid) _must_check_;
 

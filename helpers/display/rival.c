@@ -77,6 +77,23 @@ int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long lon
 	return found;
 }
 
+int rival_host_input(const struct helper_ctx *ctx, unsigned int bus, int *ret)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	struct rival rival;
+	int r = registry_load(ctx->statefd, &claims);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < claims.nr; i++) {
+		if (has_switched(ctx, &claims.claims[i], bus, &rival) <= 0)
+			continue;
+		*ret = rival.host_input;
+		return 1;
+	}
+	return 0;
+}
+
 static bool claim_names(const struct claim *claim, const struct edid *edid)
 {
 	_cleanup_display_list_ struct display_list list = { 0 };

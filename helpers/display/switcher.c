@@ -189,24 +189,28 @@ int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
 	return r;
 }
 
-/* Return: the host's input, -ENODATA when nobody knows it */
+/*
+ * Return: the host's input, -ENODATA when nobody knows it, -EALREADY when what it shows is the
+ * guest's
+ */
 static int host_input(struct switcher *switcher, size_t index)
 {
 	unsigned int bus = switcher->buses.buses[index].number;
-	struct rival rival;
 	struct probe probe;
-	int r;
+	int input, r;
 
 	if (switcher->display->host_input >= 0)
 		return switcher->display->host_input;
-	/* What the monitor shows now is another guest's */
-	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
+	/* What the monitor shows now may be another guest's, or what is left of one */
+	r = rival_host_input(switcher->ctx, bus, &input);
 	if (r != 0)
-		return r < 0 ? r : rival.host_input;
+		return r < 0 ? r : input;
 	r = switcher_ask(switcher, index, &probe);
 	if (r < 0)
 		return r;
-	return probe.input_error == 0 ? probe.input : -ENODATA;
+	if (probe.input_error < 0)
+		return -ENODATA;
+	return probe.input == switcher->display->guest_input ? -EALREADY : probe.input;
 }
 
 /* Return: 1 somebody else has it and keeps it, 0 not, else -errno */
@@ -342,6 +346,9 @@ static void complain(const struct switcher *switcher, int error)
 		{ -ENODATA,
 		  "it does not say which input the host is on, and nobody could switch it "
 		  "back: set host_input" },
+		{ -EALREADY,
+		  "it shows the guest's input already, so nobody knows which one is the host's: "
+		  "set host_input" },
 		{ -EBUSY, "a kernel driver holds its DDC address: unload ddcci" },
 	};
 	const char *what = strerror(-error);

@@ -380,6 +380,37 @@ static void a_monitor_nobody_could_switch_back_is_not_switched(void **state)
 	assert_int_equal(monitor->sets, 0);
 }
 
+#define NO_HOST "[display]\nmonitor = DEL\nguest_input = 17\ndelay_ms = 0\n"
+
+static void one_that_shows_the_guests_input_already_is_not_switched(void **state)
+{
+	(void)state;
+	monitor->input = 17;
+	write_claim("running", NO_HOST);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: [display] monitor DEL on i2c-5 shows guest_input "
+				  "17 already, so nobody knows which input the host is on: set "
+				  "host_input\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("not switched to input 17: it shows the guest's input already, so "
+			     "nobody knows which one is the host's: set host_input\n"));
+	assert_int_equal(monitor->sets, 0);
+	/* Once it is named, there is nothing to say */
+	write_claim("running", NO_HOST "host_input = 15\n");
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
+static void check_while_the_guest_is_shown_knows_the_hosts_input(void **state)
+{
+	(void)state;
+	write_claim("running", NO_HOST);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17, on i2c-5; the host's is 15"));
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
 static void two_that_answer_to_one_identity_are_both_left_alone(void **state)
 {
 	(void)state;
@@ -773,6 +804,26 @@ static void another_guests_input_is_not_taken_for_the_hosts(void **state)
 	end_second();
 }
 
+static void nor_is_that_of_a_guest_that_ends(void **state)
+{
+	static const char *const states[] = { "ending", "returning" };
+
+	(void)state;
+	second = start_qemu();
+	tree_file(tree, JOURNAL2, "1 switch 5:81:display 15 18\n");
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		monitor->input = 18;
+		write_claim_of(UUID2, "linux", states[i], &second, SECOND);
+		write_claim("running", NO_HOST);
+		assert_int_equal(run("apply"), HELPER_DONE);
+		assert_true(wait_log("input 17, on i2c-5; the host's is 15\n"));
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_int_equal(monitor->input, 15);
+		assert_int_equal(unlinkat(tree->rootfd, "log", 0), 0);
+	}
+	end_second();
+}
+
 static void a_dead_guest_has_no_say(void **state)
 {
 	(void)state;
@@ -1146,6 +1197,8 @@ int main(void)
 		display_test(a_bus_that_hangs_does_not_keep_the_other_from_switching),
 		display_test(the_hosts_input_is_read_when_nobody_named_it),
 		display_test(a_monitor_nobody_could_switch_back_is_not_switched),
+		display_test(one_that_shows_the_guests_input_already_is_not_switched),
+		display_test(check_while_the_guest_is_shown_knows_the_hosts_input),
 		display_test(two_that_answer_to_one_identity_are_both_left_alone),
 		display_test(one_that_is_not_there_is_looked_for_until_the_timeout),
 		display_test(one_that_comes_late_is_found),
@@ -1171,6 +1224,7 @@ int main(void)
 		display_test(a_later_guest_that_found_it_silent_gets_it_at_our_end),
 		display_test(at_the_end_of_the_last_it_goes_to_whoever_still_runs),
 		display_test(another_guests_input_is_not_taken_for_the_hosts),
+		display_test(nor_is_that_of_a_guest_that_ends),
 		display_test(a_dead_guest_has_no_say),
 		display_test(a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it),
 		display_test(a_monitor_that_falls_back_is_switched_again),
