@@ -96,6 +96,12 @@ int switcher_wait(const struct switcher *switcher, int ms)
 	return watch_wait(switcher->qemu, ms) == 0 ? 0 : -ECANCELED;
 }
 
+static void name_monitor(struct switcher *switcher, const struct probe *probe)
+{
+	if (probe->error < 0 || edid_identity(&probe->edid, switcher->identity) < 0)
+		switcher->identity[0] = '\0';
+}
+
 /* Return: index into the buses, else as monitor_find() */
 static int look_once(struct switcher *switcher)
 {
@@ -103,7 +109,11 @@ static int look_once(struct switcher *switcher)
 	int r = monitors_look_for(switcher->ctx->rootfd, &switcher->buses,
 				  switcher->display->monitor, PROBE_MS, &probes);
 
-	return r < 0 ? r : monitor_find(&switcher->buses, probes, switcher->display->monitor);
+	if (r == 0)
+		r = monitor_find(&switcher->buses, probes, switcher->display->monitor);
+	if (r >= 0)
+		name_monitor(switcher, &probes[r]);
+	return r;
 }
 
 /*
@@ -172,7 +182,8 @@ static int look(struct switcher *switcher)
 	return r;
 }
 
-int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
+static int ask(struct switcher *switcher, size_t index, const struct probe_ask *what,
+	       struct probe *ret)
 {
 	_cleanup_free_ struct probe_ask *asks = calloc(switcher->buses.nr, sizeof(*asks));
 	_cleanup_free_ struct probe *probes = calloc(switcher->buses.nr, sizeof(*probes));
@@ -180,12 +191,31 @@ int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
 
 	if (!asks || !probes)
 		return -ENOMEM;
-	asks[index].input = true;
-	asks[index].source_address = switcher->display->source_address;
+	asks[index] = *what;
 	/* So it stays for a bus that hangs, and is not asked */
-	probes[index].input_error = -ETIMEDOUT;
+	probes[index].error = probes[index].input_error = -ETIMEDOUT;
 	r = monitors_ask(switcher->ctx->rootfd, &switcher->buses, asks, PROBE_MS, probes);
 	*ret = probes[index];
+	return r;
+}
+
+int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
+{
+	const struct probe_ask what = { .input = true,
+					.source_address = switcher->display->source_address };
+
+	return ask(switcher, index, &what, ret);
+}
+
+/* A connector was found without asking anybody; on the way back it may be another one */
+static int learn_identity(struct switcher *switcher, size_t index)
+{
+	const struct probe_ask what = { .edid = true };
+	struct probe probe;
+	int r = *switcher->identity ? 0 : ask(switcher, index, &what, &probe);
+
+	if (r == 0 && !*switcher->identity)
+		name_monitor(switcher, &probe);
 	return r;
 }
 
@@ -228,8 +258,12 @@ static int is_taken(const struct switcher *switcher, unsigned int bus)
 	return r;
 }
 
-static int announce(struct switcher *switcher, const struct switch_record *record)
+static int announce(struct switcher *switcher, const struct bus *bus,
+		    const struct switch_record *record)
 {
+	const struct monitor_record monitor = { .bus = bus->number,
+						.identity = switcher->identity,
+						.connector = bus->connector };
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
 	_cleanup_close_ int lock = journal_lock(switcher, &journal);
 	int r;
@@ -238,6 +272,8 @@ static int announce(struct switcher *switcher, const struct switch_record *recor
 		return lock;
 	r = enroll_in(switcher, &journal);
 	if (r == 0)
+		r = record_monitor(&journal, &monitor);
+	if (r >= 0)
 		r = record_switch(&journal, record);
 	return r < 0 ? r : 0;
 }
@@ -295,8 +331,9 @@ static int pass_on(const struct switcher *switcher, unsigned int bus, const stru
  *
  * Return: 0, 1 it is a later guest's, else -errno
  */
-static int switch_over(struct switcher *switcher, unsigned int bus, int host)
+static int switch_over(struct switcher *switcher, size_t index, int host)
 {
+	unsigned int bus = switcher->buses.buses[index].number;
 	const struct switch_record record = {
 		.bus = bus,
 		.source_address = switcher->display->source_address,
@@ -305,7 +342,7 @@ static int switch_over(struct switcher *switcher, unsigned int bus, int host)
 		.section = switcher->display->section,
 	};
 	struct rival rival;
-	int r = announce(switcher, &record);
+	int r = announce(switcher, &switcher->buses.buses[index], &record);
 
 	if (r == 0)
 		r = find_later(switcher, bus, &rival);
@@ -375,15 +412,15 @@ static int work(struct switcher *switcher)
 {
 	const struct display *display = switcher->display;
 	long long due = deadline_in(display->delay_ms);
-	unsigned int bus;
 	int index, host, r;
 
 	switcher->deadline = due + display->timeout_ms;
 	index = look(switcher);
 	if (index < 0)
 		return index;
-	bus = switcher->buses.buses[index].number;
-	r = is_taken(switcher, bus);
+	r = is_taken(switcher, switcher->buses.buses[index].number);
+	if (r == 0)
+		r = learn_identity(switcher, (size_t)index);
 	if (r != 0)
 		return r;
 	host = host_input(switcher, (size_t)index);
@@ -391,7 +428,7 @@ static int work(struct switcher *switcher)
 		return host;
 	r = wait_until(switcher, due);
 	if (r == 0)
-		r = switch_over(switcher, bus, host);
+		r = switch_over(switcher, (size_t)index, host);
 	if (r == 0)
 		aftermath(switcher, (size_t)index, host);
 	return r;

@@ -618,11 +618,13 @@ static void a_number_that_is_another_adapters_by_now_is_not_written_to(void **st
 static void a_journal_that_says_something_else_is_not_followed(void **state)
 {
 	static const char *const lines[] = {
-		"1 switch 5:81 15 17\n",      "1 switch 5:256:x 15 17\n",
-		"1 switch 5:81:x 256 17\n",   "1 switch 5:81:x 15 x\n",
-		"1 switch x:81:x 15 17\n",    "1 switch 55555555555:81:x 15 17\n",
-		"1 want display x 17\n",      "1 want display 1 256\n",
-		"1 switcher display 0x1 5\n", "1 driver 0000:01:00.0 nvidia vfio-pci\n",
+		"1 switch 5:81 15 17\n",	"1 switch 5:256:x 15 17\n",
+		"1 switch 5:81:x 256 17\n",	"1 switch 5:81:x 15 x\n",
+		"1 switch x:81:x 15 17\n",	"1 switch 55555555555:81:x 15 17\n",
+		"1 want display x 17\n",	"1 want display 1 256\n",
+		"1 monitor x DEL card0-DP-1\n", "1 monitor 5 dell -\n",
+		"1 monitor 5 DEL DP-1\n",	"1 shown 5:81 15 17\n",
+		"1 switcher display 0x1 5\n",	"1 driver 0000:01:00.0 nvidia vfio-pci\n",
 	};
 
 	(void)state;
@@ -974,17 +976,169 @@ static void one_that_only_the_guests_gpu_leads_to_comes_back_with_it(void **stat
 static void one_that_another_guest_names_is_not_taken_from_it(void **state)
 {
 	(void)state;
-	tree_file(tree, JOURNAL, "1 late display%20left 15 17\n");
+	tree_file(tree, JOURNAL, "1 want display%20left 1 17\n2 late display%20left 15 17\n");
+	tree_file(tree, JOURNAL2, "1 shown 6:81:display 15 18\n");
 	write_claim("returning", LEFT DEVICES);
 	monitor->there = false;
 	add_twin();
-	monitor->input = 18;
+	/* Whatever it shows now, that is between the other guest and its user */
+	monitor->input = 3;
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(twin->sets, 0);
+	assert_string_equal(log_text(), "");
+	assert_false(exists(JOURNAL));
+	end_second();
+}
+
+static void one_that_only_we_had_goes_to_the_guest_that_still_names_it(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL, "1 want display%20left 1 17\n2 late display%20left 15 17\n");
+	write_claim("returning", LEFT DEVICES);
+	monitor->there = false;
+	add_twin();
+	monitor->input = 17;
 	second = start_qemu();
 	write_claim_of(UUID2, "linux", "running", &second, SECOND);
 	assert_int_equal(run("undo"), HELPER_DONE);
 	assert_int_equal(monitor->input, 18);
 	assert_false(exists(JOURNAL));
 	end_second();
+}
+
+#define ON_BUS_5 "1 monitor 5 DEL:a0c4:JK9X card0-DP-1\n2 switch 5:81:display 15 17\n"
+#define BY_CONNECTOR                                                                               \
+	"[display]\nmonitor = card0-DP-1\nguest_input = 17\nhost_input = 15\ndelay_ms = 0\n"
+
+static void the_journal_says_who_was_on_the_bus(void **state)
+{
+	static const char *const names[] = { "DEL", "card0-DP-1" };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "[display]\nmonitor = %s\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\n",
+			       names[i]);
+		write_claim("running", text);
+		assert_int_equal(run("apply"), HELPER_DONE);
+		assert_true(wait_input(monitor, 17));
+		assert_non_null(
+			strstr(tree_read(tree, JOURNAL), " monitor 5 DEL:a0c4:JK9X card0-DP-1\n"));
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_int_equal(monitor->input, 15);
+	}
+}
+
+static void a_deaf_one_that_a_connector_names_comes_back_too(void **state)
+{
+	(void)state;
+	add_twin();
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL, ON_BUS_5);
+	write_claim("returning", BY_CONNECTOR DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(monitor->input, 15);
+}
+
+/* One more monitor of the same model, which has no cable to the host */
+static struct fake_monitor *add_guests_own(const char *serial)
+{
+	struct fake_monitor *own;
+
+	i2c_tree_bus(tree, "pci0000:00/" GUEST_GPU, 10, "nvkm-0000:01:00.0-bus-0003\n");
+	own = fake_monitor_add(10, "DEL", 0xa0c4, serial);
+	own->input = 17;
+	return own;
+}
+
+#define BY_MODEL "[display]\nmonitor = DEL:a0c4\nguest_input = 17\nhost_input = 15\n"
+
+static void another_of_its_model_on_the_guests_gpu_is_left_alone(void **state)
+{
+	struct fake_monitor *own;
+
+	(void)state;
+	add_twin();
+	own = add_guests_own("OWN1");
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL, ON_BUS_5);
+	write_claim("returning", BY_MODEL DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(own->sets, 0);
+}
+
+static void two_that_only_a_serial_would_tell_apart_are_left_to_their_buttons(void **state)
+{
+	struct fake_monitor *own;
+
+	(void)state;
+	add_twin();
+	own = add_guests_own("");
+	memcpy(monitor->edid, own->edid, EDID_LEN);
+	memcpy(twin->edid, own->edid, EDID_LEN);
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL, "1 monitor 5 DEL:a0c4 card0-DP-1\n2 switch 5:81:display 15 17\n");
+	write_claim("returning", BY_MODEL DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: [display] more than one monitor may be the one "
+				  "that gets input 15 back, and none has a serial: use its own "
+				  "buttons\n");
+	assert_int_equal(own->sets + twin->sets, 0);
+}
+
+static void a_number_that_is_the_guests_gpus_by_now_is_not_written_to(void **state)
+{
+	struct fake_monitor *own;
+
+	(void)state;
+	i2c_tree_pci(tree, GUEST_GPU, "0x030000\n");
+	own = add_guests_own("OWN1");
+	tree_file(tree, JOURNAL, "1 monitor 10 DEL:a0c4:JK9X -\n2 switch 10:81:display 15 17\n");
+	monitor->input = 17;
+	write_claim("returning", BY_MODEL DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(own->sets, 0);
+	/* It is on another bus of the host's now */
+	assert_int_equal(monitor->input, 15);
+}
+
+static void a_number_that_is_another_connectors_by_now_is_not_written_to(void **state)
+{
+	struct fake_monitor *other = fake_monitor_add(6, "GSM", 1, "OTHER");
+
+	(void)state;
+	i2c_tree_connector(tree, "card0-DP-2", 6);
+	monitor->input = other->input = 17;
+	tree_file(tree, JOURNAL,
+		  "1 monitor 6 DEL:a0c4:JK9X card0-DP-1\n2 switch 6:81:display 15 17\n");
+	write_claim("ending", BY_CONNECTOR);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(other->sets, 0);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void a_bus_that_came_back_under_another_number_is_found(void **state)
+{
+	(void)state;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL,
+		  "1 monitor 77 DEL:a0c4:JK9X -\n2 switch 77:81:display%20left 15 17\n");
+	write_claim("ending", LEFT);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(monitor->input, 15);
+	assert_non_null(strstr(log_text(), "[display left] input 15 written back on i2c-5, where "
+					   "the monitor is now\n"));
+	assert_false(exists(JOURNAL));
 }
 
 static void one_that_is_nowhere_is_let_go(void **state)
@@ -1233,6 +1387,14 @@ int main(void)
 		display_test(a_deaf_monitor_comes_back_over_the_guests_gpu),
 		display_test(one_that_only_the_guests_gpu_leads_to_comes_back_with_it),
 		display_test(one_that_another_guest_names_is_not_taken_from_it),
+		display_test(one_that_only_we_had_goes_to_the_guest_that_still_names_it),
+		display_test(the_journal_says_who_was_on_the_bus),
+		display_test(a_deaf_one_that_a_connector_names_comes_back_too),
+		display_test(another_of_its_model_on_the_guests_gpu_is_left_alone),
+		display_test(two_that_only_a_serial_would_tell_apart_are_left_to_their_buttons),
+		display_test(a_number_that_is_the_guests_gpus_by_now_is_not_written_to),
+		display_test(a_number_that_is_another_connectors_by_now_is_not_written_to),
+		display_test(a_bus_that_came_back_under_another_number_is_found),
 		display_test(one_that_is_nowhere_is_let_go),
 		display_test(a_host_bus_that_takes_it_needs_no_detour),
 		display_test(check_tells_from_both_cables_who_answers_on_the_active_input_only),
