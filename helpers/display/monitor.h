@@ -53,8 +53,9 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
 /**
  * monitors_look_for() - monitors_identify() until one monitor has been found
  *
- * The others get no more than a moment then, to say that it is not the only one: a bus that hangs
- * costs the timeout only where the monitor is not found. A connector is known without asking.
+ * Where the serial is named, the others get no more than a moment then, to say that it is not the
+ * only one: a bus that hangs costs the timeout only where the monitor is not found. Of a model there
+ * may well be two, one of them slow: all are waited for. A connector is known without asking.
  *
  * Return: 0, -ENOMEM
  */
