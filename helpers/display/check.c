@@ -82,15 +82,16 @@ static int check_twin(const struct look *look, const struct display *display, si
 	const struct probe *probe = &look->host.probes[index];
 	unsigned int bus = look->host.list.buses[index].number;
 	int twin = find_twin(look, display, index);
-	bool heard;
+	const struct probe *other;
 
-	if (twin < 0 || look->guest.probes[twin].input_error == -ENODATA)
+	if (twin < 0)
 		return 0;
-	heard = probe_is_heard(&look->guest.probes[twin]);
-	if (heard == probe_is_heard(probe))
-		return 0;
-	return heard ? tell_deaf(look, display, look->guest.list.buses[twin].number, bus)
-		     : tell_deaf(look, display, bus, look->guest.list.buses[twin].number);
+	other = &look->guest.probes[twin];
+	if (probe_is_heard(other) && probe_is_deaf(probe))
+		return tell_deaf(look, display, look->guest.list.buses[twin].number, bus);
+	if (probe_is_heard(probe) && probe_is_deaf(other))
+		return tell_deaf(look, display, bus, look->guest.list.buses[twin].number);
+	return 0;
 }
 
 static int tell_silent_found(const struct look *look, const struct display *display, size_t index)
@@ -104,7 +105,7 @@ static int tell_silent_found(const struct look *look, const struct display *disp
 			   "[%s] monitor %s on i2c-%u: a kernel driver holds its DDC address: "
 			   "unload ddcci",
 			   display->section, display->monitor, bus);
-	else if (!probe_is_heard(probe) && is_switched(look, bus))
+	else if (probe_is_deaf(probe) && is_switched(look, bus))
 		helper_say(ctx,
 			   "[%s] monitor %s answers on its active input only: since it shows the "
 			   "guest, i2c-%u is deaf; usher switches it back when the guest's GPU is "

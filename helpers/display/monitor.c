@@ -28,6 +28,13 @@ int probe_is_heard(const struct probe *probe)
 	       probe->input_error == -EBADMSG || probe->input_error == -EOPNOTSUPP;
 }
 
+/* ABI: Documentation/i2c/fault-codes.rst: -ENXIO; -EREMOTEIO and -EIO of many older drivers */
+int probe_is_deaf(const struct probe *probe)
+{
+	return probe->input_error == -ENXIO || probe->input_error == -EREMOTEIO ||
+	       probe->input_error == -EIO;
+}
+
 struct question {
 	unsigned int bus;
 	struct probe_ask ask;

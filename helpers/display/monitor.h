@@ -31,6 +31,15 @@ struct probe {
 int probe_is_heard(const struct probe *probe);
 
 /**
+ * probe_is_deaf() - did nobody acknowledge the DDC/CI address
+ *
+ * A bus that hangs, or an address that a driver holds, says nothing of the monitor.
+ *
+ * Return: 1 or 0
+ */
+int probe_is_deaf(const struct probe *probe);
+
+/**
  * monitors_ask() - ask several buses at once
  * @list:	buses that do not return in time are marked hung, and those marked are not asked
  * @asks:	one for each bus

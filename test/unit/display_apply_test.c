@@ -884,6 +884,19 @@ static void one_that_falls_back_for_good_is_told_of(void **state)
 			 "raise delay, or see that the guest's cable is in input 17\n"));
 }
 
+static void a_bus_that_hangs_after_the_switch_is_not_called_deaf(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 2000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	monitor->hangs = true;
+	assert_true(wait_log("i2c-5 has not answered since it shows the guest: Connection timed "
+			     "out; if its input does not come back, there are its own buttons\n"));
+	assert_null(strstr(log_text(), "active input only"));
+}
+
 static void what_the_user_chose_after_the_switch_is_left_alone(void **state)
 {
 	(void)state;
@@ -1195,6 +1208,17 @@ static void check_tells_from_both_cables_who_answers_on_the_active_input_only(vo
 			       "guest takes that device"));
 }
 
+static void a_twin_that_a_driver_holds_is_not_called_deaf(void **state)
+{
+	(void)state;
+	add_twin();
+	twin->busy = true;
+	write_claim_of(UUID, "win11", "preparing",
+		       &(struct process){ .pid = qemu.pid, .start_time = 1 }, LEFT DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
 static void a_start_never_opens_the_buses_of_the_devices_it_takes(void **state)
 {
 	(void)state;
@@ -1383,6 +1407,7 @@ int main(void)
 		display_test(a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it),
 		display_test(a_monitor_that_falls_back_is_switched_again),
 		display_test(one_that_falls_back_for_good_is_told_of),
+		display_test(a_bus_that_hangs_after_the_switch_is_not_called_deaf),
 		display_test(what_the_user_chose_after_the_switch_is_left_alone),
 		display_test(a_deaf_monitor_comes_back_over_the_guests_gpu),
 		display_test(one_that_only_the_guests_gpu_leads_to_comes_back_with_it),
@@ -1398,6 +1423,7 @@ int main(void)
 		display_test(one_that_is_nowhere_is_let_go),
 		display_test(a_host_bus_that_takes_it_needs_no_detour),
 		display_test(check_tells_from_both_cables_who_answers_on_the_active_input_only),
+		display_test(a_twin_that_a_driver_holds_is_not_called_deaf),
 		display_test(a_start_never_opens_the_buses_of_the_devices_it_takes),
 		display_test(check_is_content_with_a_monitor_that_answers),
 		display_test(check_names_what_is_wrong_and_the_cure),
