@@ -307,7 +307,7 @@ enum helper_exit display_check(struct helper_ctx *ctx)
 
 	if (r < 0) {
 		helper_say(ctx, "%s", r == -EINVAL ? err.what : strerror(-r));
-		return HELPER_FAILED;
+		return r == -EINVAL ? HELPER_USAGE : HELPER_FAILED;
 	}
 	if (buses_are_ready(ctx->rootfd))
 		return helper_in_start(ctx) && !is_required(&ctx->claim) ? check_aside(ctx, &list)

@@ -54,7 +54,7 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 
 	if (r < 0) {
 		helper_say(ctx, "%s", r == -EINVAL ? err.what : strerror(-r));
-		return HELPER_FAILED;
+		return r == -EINVAL ? HELPER_USAGE : HELPER_FAILED;
 	}
 	if (ctx->dry_run) {
 		for (size_t i = 0; i < list.nr; i++)

@@ -415,6 +415,8 @@ static void two_that_answer_to_one_identity_are_both_left_alone(void **state)
 {
 	(void)state;
 	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
+	write_claim("running", "[display]\nmonitor = DEL:a0c4\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\n");
 	assert_int_equal(run("apply"), HELPER_DONE);
 	assert_true(wait_log("several monitors answer to this"));
 	assert_int_equal(monitor->sets, 0);
@@ -1245,6 +1247,34 @@ static void check_is_content_with_a_monitor_that_answers(void **state)
 	assert_int_equal(monitor->sets, 0);
 }
 
+static void a_claim_with_wrong_values_touches_nothing(void **state)
+{
+	static const struct {
+		const char *display, *expected;
+	} cases[] = {
+		{ "[display]\nguest_input = 17\n", "[display] names no monitor" },
+		{ "[display]\nmonitor = dell\nguest_input = 17\n", "monitor is 'dell': expected" },
+		{ "[display]\nmonitor = DEL\n", "[display] has no guest_input" },
+		{ "[display]\nmonitor = DEL\nguest_input = 256\n",
+		  "[display] guest_input is '256': expected a number up to 255" },
+		{ "[display]\nmonitor = DEL\nguest_input = 17\nsource_address = x\n",
+		  "[display] source_address is 'x'" },
+		{ "[display]\nmonitor = DEL\nguest_input = 17\nshared = perhaps\n",
+		  "[display] shared is 'perhaps'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		write_claim("running", cases[i].display);
+		assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_USAGE);
+		assert_non_null(strstr(said, cases[i].expected));
+		assert_int_equal(RUN_SAYING(STDERR_FILENO, run("apply")), HELPER_USAGE);
+		assert_non_null(strstr(said, cases[i].expected));
+	}
+	assert_false(exists(JOURNAL));
+	assert_int_equal(monitor->edids, 0);
+}
+
 static void check_names_what_is_wrong_and_the_cure(void **state)
 {
 	static const struct {
@@ -1258,13 +1288,6 @@ static void check_names_what_is_wrong_and_the_cure(void **state)
 		  "device or address: set host_input" },
 		{ LEFT, "has an EDID but does not answer to DDC/CI: No such device or address: "
 			"switch DDC/CI on in its menu" },
-		{ "[display]\nguest_input = 17\n", "[display] names no monitor" },
-		{ "[display]\nmonitor = dell\nguest_input = 17\n", "monitor is 'dell': expected" },
-		{ "[display]\nmonitor = DEL\n", "[display] has no guest_input" },
-		{ "[display]\nmonitor = DEL\nguest_input = 256\n",
-		  "[display] guest_input is '256': expected a number up to 255" },
-		{ "[display]\nmonitor = DEL\nguest_input = 17\nsource_address = x\n",
-		  "[display] source_address is 'x'" },
 	};
 
 	(void)state;
@@ -1426,6 +1449,7 @@ int main(void)
 		display_test(a_twin_that_a_driver_holds_is_not_called_deaf),
 		display_test(a_start_never_opens_the_buses_of_the_devices_it_takes),
 		display_test(check_is_content_with_a_monitor_that_answers),
+		display_test(a_claim_with_wrong_values_touches_nothing),
 		display_test(check_names_what_is_wrong_and_the_cure),
 		display_test(a_start_does_not_wait_for_check_and_the_log_has_what_it_finds),
 		display_test(a_start_that_requires_the_monitor_waits_and_is_told),
