@@ -83,6 +83,7 @@ const struct helper display_helper = {
 	.help = "monitors that follow the guest",
 	.apply_timeout_ms = APPLY_MS,
 	.undo_timeout_ms = UNDO_MS,
+	.fixed_timeout = true,
 	.apply = apply,
 	.undo = display_undo,
 	.check = display_check,

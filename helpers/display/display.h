@@ -56,7 +56,7 @@
 
 #define DISPLAY_NAME "display"
 
-/* One bus that hangs costs no more than this */
+/* One bus that hangs costs no more than this; twice in a start's check (lib/step.c) */
 #define PROBE_MS 1500
 
 extern const struct helper display_helper;

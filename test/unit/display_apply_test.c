@@ -13,6 +13,7 @@
 #include "lib/deadline.h"
 #include "lib/log.h"
 #include "lib/module.h"
+#include "lib/step.h"
 
 #define UUID	 "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 #define UUID2	 "2b4e28ba-2fa1-11d2-883f-0016d3cca427"
@@ -1343,6 +1344,26 @@ static void a_start_that_requires_the_monitor_waits_and_is_told(void **state)
 	assert_string_equal(log_text(), "");
 }
 
+/* Each of the two rounds may wait for a bus that hangs */
+static void a_required_check_ends_before_its_step_is_killed(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+	long long start;
+
+	(void)state;
+	hung->hangs = true;
+	monitor->slow_ms = 200;
+	monitor->garbled = 1;
+	required = "display";
+	write_claim("preparing", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+				 "host_input = 15\n");
+	required = "";
+	start = now_ms();
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_true(now_ms() - start < step_find("display")->apply_ms);
+	assert_true(2 * PROBE_MS < step_find("display")->apply_ms);
+}
+
 static void check_loads_no_module(void **state)
 {
 	(void)state;
@@ -1453,6 +1474,7 @@ int main(void)
 		display_test(check_names_what_is_wrong_and_the_cure),
 		display_test(a_start_does_not_wait_for_check_and_the_log_has_what_it_finds),
 		display_test(a_start_that_requires_the_monitor_waits_and_is_told),
+		display_test(a_required_check_ends_before_its_step_is_killed),
 		display_test(check_loads_no_module),
 		display_test(list_prints_what_to_paste),
 		display_test(list_says_when_nobody_answers),
