@@ -164,13 +164,13 @@ static int look(struct switcher *switcher)
 	if (r < 0)
 		return r;
 	while ((r = look_once(switcher)) == -ENOENT) {
-		left = deadline_left(switcher->deadline);
-		if (left == 0)
-			return -ENODEV;
 		r = enroll(switcher);
 		if (r == 0 && !noted)
 			r = note_late(switcher);
 		noted = true;
+		left = deadline_left(switcher->deadline);
+		if (r == 0 && left == 0)
+			r = -ENODEV;
 		if (r == 0)
 			r = switcher_wait(switcher, left < gap ? left : gap);
 		if (r < 0)

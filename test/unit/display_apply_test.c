@@ -989,6 +989,21 @@ static void one_that_only_the_guests_gpu_leads_to_comes_back_with_it(void **stat
 	assert_false(exists(JOURNAL));
 }
 
+static void a_way_back_with_the_gpu_is_noted_however_short_the_time(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+
+	(void)state;
+	hung->hangs = true;
+	monitor->there = false;
+	/* It is over when the bus that hangs has been given up */
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 0\ntimeout_ms = 1000\n" DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("not switched to input 17: a bus did not return"));
+	assert_non_null(strstr(tree_read(tree, JOURNAL), "late display%20left 15 17\n"));
+}
+
 static void one_that_another_guest_names_is_not_taken_from_it(void **state)
 {
 	(void)state;
@@ -1455,6 +1470,7 @@ int main(void)
 		display_test(what_the_user_chose_after_the_switch_is_left_alone),
 		display_test(a_deaf_monitor_comes_back_over_the_guests_gpu),
 		display_test(one_that_only_the_guests_gpu_leads_to_comes_back_with_it),
+		display_test(a_way_back_with_the_gpu_is_noted_however_short_the_time),
 		display_test(one_that_another_guest_names_is_not_taken_from_it),
 		display_test(one_that_only_we_had_goes_to_the_guest_that_still_names_it),
 		display_test(the_journal_says_who_was_on_the_bus),
