@@ -61,18 +61,36 @@ static int check_journal(const struct journal *journal)
 	return r;
 }
 
-static void end_switcher(const struct helper_ctx *ctx, const struct journal_record *record)
+/* Return: a pidfd, negative when there is nobody to be ended */
+static int open_switcher(const struct helper_ctx *ctx, const struct journal_record *record)
 {
 	struct process process;
-	int fd;
 
-	if (record_parse_switcher(record, &process) < 0)
-		return;
-	fd = watch_open(ctx->rootfd, &process);
-	if (fd >= 0 && watch_end(fd, END_MS) < 0)
-		helper_say(ctx, "[%s] the process that switches the monitor hangs on its bus",
-			   record->object);
-	cleanup_close(&fd);
+	if (record->undone || strcmp(record->verb, VERB_SWITCHER) != 0 ||
+	    record_parse_switcher(record, &process) < 0)
+		return -ESRCH;
+	return watch_open(ctx->rootfd, &process);
+}
+
+/* All at once: there is one for each monitor, and they may all hang */
+static int end_switchers(const struct helper_ctx *ctx, const struct journal *journal)
+{
+	_cleanup_free_ int *fds = calloc(journal->nr + 1, sizeof(*fds));
+
+	if (!fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < journal->nr; i++)
+		fds[i] = open_switcher(ctx, &journal->records[i]);
+	/* Who is still there is asked of each */
+	(void)!watch_end_all(fds, journal->nr, END_MS);
+	for (size_t i = 0; i < journal->nr; i++) {
+		if (fds[i] >= 0 && watch_wait(fds[i], 0) == 0)
+			helper_say(ctx,
+				   "[%s] the process that switches the monitor hangs on its bus",
+				   journal->records[i].object);
+		cleanup_close(&fds[i]);
+	}
+	return 0;
 }
 
 /* Records that say what is now; the others say what is to be given back */
@@ -83,19 +101,13 @@ static bool is_of_the_run(const char *verb)
 }
 
 /* A switcher that has not yet enrolled finds its section no longer wanted */
-static int end_switchers(const struct helper_ctx *ctx, struct journal *journal)
+static int end_run(const struct helper_ctx *ctx, struct journal *journal)
 {
-	int r = 0;
+	int r = end_switchers(ctx, journal);
 
-	for (size_t i = 0; r == 0 && i < journal->nr; i++) {
-		const char *verb = journal->records[i].verb;
-
-		if (journal->records[i].undone || !is_of_the_run(verb))
-			continue;
-		if (strcmp(verb, VERB_SWITCHER) == 0)
-			end_switcher(ctx, &journal->records[i]);
-		r = journal_undone(journal, i);
-	}
+	for (size_t i = 0; r == 0 && i < journal->nr; i++)
+		if (!journal->records[i].undone && is_of_the_run(journal->records[i].verb))
+			r = journal_undone(journal, i);
 	return r;
 }
 
@@ -355,7 +367,7 @@ static int give_back(struct helper_ctx *ctx, struct journal *journal)
 {
 	_cleanup_(giveback_list_free) struct giveback_list list = { 0 };
 	bool back = devices_are_back(ctx);
-	int kept = 0, r = end_switchers(ctx, journal);
+	int kept = 0, r = end_run(ctx, journal);
 
 	if (r == 0)
 		r = plan(ctx, journal, &list);

@@ -665,6 +665,30 @@ static void a_switcher_is_ended_before_the_way_back_is_written(void **state)
 	assert_int_equal(monitor->sets, 1);
 }
 
+static void switchers_that_do_not_end_are_waited_for_once(void **state)
+{
+	struct process hung[12];
+	char text[2048];
+	size_t len = 0;
+	long long start;
+
+	(void)state;
+	(void)signal(SIGTERM, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(hung); i++) {
+		hung[i] = start_qemu();
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%zu switcher display%%20%zu %d %llu\n", i + 1, i,
+					(int)hung[i].pid, hung[i].start_time);
+	}
+	(void)signal(SIGTERM, SIG_DFL);
+	tree_file(tree, JOURNAL, text);
+	start = now_ms();
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_true(now_ms() - start < 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(hung); i++)
+		assert_int_equal(waitpid(hung[i].pid, NULL, 0), hung[i].pid);
+}
+
 /* --- Two guests, one monitor --------------------------------------------------------------------- */
 
 static struct process second;
@@ -1454,6 +1478,7 @@ int main(void)
 		display_test(a_journal_that_says_something_else_is_not_followed),
 		display_test(a_process_that_merely_has_the_switchers_pid_is_left_alone),
 		display_test(a_switcher_is_ended_before_the_way_back_is_written),
+		display_test(switchers_that_do_not_end_are_waited_for_once),
 		display_test(the_guest_that_started_last_has_the_monitor),
 		display_test(the_last_started_has_it_whatever_the_delays),
 		display_test(one_that_was_left_to_a_later_guest_is_had_after_it),
