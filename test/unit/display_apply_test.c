@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/display_apply_test.c - usher-display with monitors of every character */
 /* wraps: i2c_open i2c_write_at i2c_read_at process_alive process_identify module_load log_line */
+/* wraps: switcher_wait */
 #include "i2c_tree.h"
 
 #include <poll.h>
@@ -9,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "fake_i2c.h"
-#include "helpers/display/display.h"
+#include "helpers/display/switcher.h"
 #include "lib/deadline.h"
 #include "lib/log.h"
 #include "lib/module.h"
@@ -17,15 +18,20 @@
 
 #define UUID	 "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 #define UUID2	 "2b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define UUID3	 "3b4e28ba-2fa1-11d2-883f-0016d3cca427"
 #define HOME	 "run/usher/" UUID
 #define JOURNAL	 HOME "/display.journal"
 #define JOURNAL2 "run/usher/" UUID2 "/display.journal"
+#define JOURNAL3 "run/usher/" UUID3 "/display.journal"
 #define LONG_MS	 20000
 
 static struct tree *tree;
 static struct process qemu;
 static struct fake_monitor *monitor;
 static const char *required = "";
+static pid_t started[32]; /* stand-ins for QEMU */
+static size_t nr_started;
+static bool impatient; /* looks at a switched monitor every 20 ms, not every 2 s */
 
 /* --- What is wrapped ---------------------------------------------------------------------------- */
 
@@ -54,6 +60,14 @@ int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 {
 	(void)rootfd, (void)name, (void)timeout_ms;
 	return -ENOENT;
+}
+
+/* Those after the switch: the search's do not cross a file */
+int __real_switcher_wait(const struct switcher *switcher, int ms);
+int __wrap_switcher_wait(const struct switcher *switcher, int ms);
+int __wrap_switcher_wait(const struct switcher *switcher, int ms)
+{
+	return __real_switcher_wait(switcher, impatient ? ms / 100 : ms);
 }
 
 void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
@@ -120,6 +134,8 @@ static struct process start_qemu(void)
 		for (;;)
 			(void)pause();
 	}
+	assert_true(nr_started < ARRAY_SIZE(started));
+	started[nr_started++] = pid;
 	assert_int_equal(process_identify(-1, pid, &process), 0);
 	return process;
 }
@@ -231,6 +247,7 @@ static int setup(void **state)
 	if (tree_setup(state) < 0 || fake_i2c_setup() < 0)
 		return -1;
 	tree = *state;
+	impatient = false;
 	qemu = start_qemu();
 	i2c_tree_gpu(tree, 4, 4);
 	i2c_tree_connector(tree, "card0-DP-1", 5);
@@ -242,7 +259,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)kill(qemu.pid, SIGKILL);
+	/* Those that a test which failed has left, too */
+	for (size_t i = 0; i < nr_started; i++)
+		if (waitpid(started[i], NULL, WNOHANG) == 0)
+			(void)kill(started[i], SIGKILL);
+	nr_started = 0;
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	return fake_i2c_teardown() < 0 ? -1 : tree_teardown(state);
@@ -353,6 +374,28 @@ static void a_bus_that_hangs_does_not_keep_the_other_from_switching(void **state
 	assert_true(wait_input(monitor, 17));
 	assert_int_equal(run("undo"), HELPER_DONE);
 	assert_int_equal(monitor->input, 15);
+}
+
+static void a_hang_that_begins_at_the_switch_is_nobody_elses(void **state)
+{
+	struct fake_monitor *right = fake_monitor_add(6, "DEL", 0xa0c4, "RIGHT");
+	long long start;
+
+	(void)state;
+	monitor->hangs_at_set = true;
+	write_claim("running", LEFT "[display right]\nmonitor = DEL:a0c4:RIGHT\nguest_input = 18\n"
+				    "host_input = 15\ndelay_ms = 0\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(right, 18));
+	while (!strstr(tree_read(tree, JOURNAL), " switch 5:81:"))
+		(void)poll(NULL, 0, 5);
+	start = now_ms();
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_true(now_ms() - start < 2500);
+	assert_non_null(strstr(said, "[display left] the monitor on i2c-5 did not take input 15 "
+				     "back: Connection timed out"));
+	assert_int_equal(right->input, 15);
+	assert_true(exists(JOURNAL));
 }
 
 static void the_hosts_input_is_read_when_nobody_named_it(void **state)
@@ -561,6 +604,28 @@ static void the_way_back_is_written_blind(void **state)
 	assert_int_equal(monitor->gets, 0);
 }
 
+static void the_way_back_has_the_vendors_source_address_too(void **state)
+{
+	(void)state;
+	monitor->source = 80;
+	write_claim("running", LEFT "source_address = 80\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void the_first_record_of_a_bus_has_what_was_before_us(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL,
+		  "1 switch 5:81:display%20left 15 17\n2 switch 5:81:display%20left 17 18\n");
+	monitor->input = 18;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(monitor->sets, 1);
+}
+
 static void a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go(void **state)
 {
 	long long start = now_ms();
@@ -588,7 +653,8 @@ static void a_bus_that_hangs_does_not_keep_the_others_from_coming_back(void **st
 
 	(void)state;
 	tree_file(tree, JOURNAL,
-		  "1 switch 6:81:display%20hung 15 17\n2 switch 5:81:display%20left 15 17\n");
+		  "1 switch 6:81:display%20hung 15 17\n2 switch 5:81:display%20left 15 17\n"
+		  "3 switch 5:81:display%20left 17 18\n");
 	monitor->input = 17;
 	hung->hangs = true;
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
@@ -820,6 +886,29 @@ static void at_the_end_of_the_last_it_goes_to_whoever_still_runs(void **state)
 	end_second();
 }
 
+static void of_several_that_still_run_the_last_started_gets_it(void **state)
+{
+	struct process first = start_qemu();
+
+	(void)state;
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	tree_file(tree, JOURNAL2, "1 switch 5:81:display 15 18\n");
+	tree_file(tree, JOURNAL3, "1 switch 5:81:display 15 19\n");
+	/* In whatever order the claims are read */
+	for (int i = 0; i < 2; i++) {
+		tree_file(tree, JOURNAL,
+			  "1 want display%20left 18446744073709551615 17\n"
+			  "2 switch 5:81:display%20left 15 17\n");
+		write_claim_of(UUID2, "linux", "running", i ? &second : &first, SECOND);
+		write_claim_of(UUID3, "bsd", "running", i ? &first : &second, SECOND);
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_int_equal(monitor->input, i ? 18 : 19);
+	}
+	end_second();
+	(void)kill(first.pid, SIGKILL);
+}
+
 static void another_guests_input_is_not_taken_for_the_hosts(void **state)
 {
 	(void)state;
@@ -897,6 +986,49 @@ static void a_monitor_that_falls_back_is_switched_again(void **state)
 	wait_switchers();
 	assert_int_equal(monitor->sets, 2);
 	assert_int_equal(monitor->input, 17);
+}
+
+static void three_times_it_is_switched_again_then_the_user_has_the_last_word(void **state)
+{
+	long long deadline = deadline_in(LONG_MS);
+	unsigned int gets;
+
+	(void)state;
+	impatient = true;
+	monitor->falls_back = 100;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 20000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	while (__atomic_load_n(&monitor->sets, __ATOMIC_SEQ_CST) < 4 && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	/* It has looked twice more, at least, and seen the host's input */
+	gets = __atomic_load_n(&monitor->gets, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&monitor->gets, __ATOMIC_SEQ_CST) < gets + 5 &&
+	       deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	kill(qemu.pid, SIGKILL);
+	wait_switchers();
+	assert_int_equal(monitor->sets, 4);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void one_that_falls_back_is_the_later_guests_to_switch_again(void **state)
+{
+	(void)state;
+	impatient = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	tree_file(tree, JOURNAL2, "1 switch 5:81:display 15 18\n");
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	monitor->input = 15;
+	/* Our switcher ends, before either guest does */
+	assert_int_not_equal(waitpid(-1, NULL, 0), qemu.pid);
+	assert_int_equal(process_alive(-1, &qemu), 1);
+	assert_int_equal(process_alive(-1, &second), 1);
+	assert_int_equal(monitor->sets, 1);
+	end_second();
 }
 
 static void one_that_falls_back_for_good_is_told_of(void **state)
@@ -991,6 +1123,19 @@ static void a_deaf_monitor_comes_back_over_the_guests_gpu(void **state)
 	assert_true(
 		wait_log("[display left] input 15 written back on i2c-9, of the guest's device"));
 	assert_false(exists(JOURNAL));
+}
+
+static void over_the_guests_gpu_it_has_the_vendors_source_address_too(void **state)
+{
+	(void)state;
+	add_twin();
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	monitor->source = twin->source = 80;
+	tree_file(tree, JOURNAL, "1 switch 5:80:display%20left 15 17\n");
+	write_claim("returning", LEFT "source_address = 80\n" DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
 }
 
 static void one_that_only_the_guests_gpu_leads_to_comes_back_with_it(void **state)
@@ -1456,6 +1601,7 @@ int main(void)
 		display_test(several_monitors_are_switched_side_by_side),
 		display_test(a_slow_monitor_that_misses_its_first_tries_is_switched),
 		display_test(a_bus_that_hangs_does_not_keep_the_other_from_switching),
+		display_test(a_hang_that_begins_at_the_switch_is_nobody_elses),
 		display_test(the_hosts_input_is_read_when_nobody_named_it),
 		display_test(a_monitor_nobody_could_switch_back_is_not_switched),
 		display_test(one_that_shows_the_guests_input_already_is_not_switched),
@@ -1472,6 +1618,8 @@ int main(void)
 		display_test(a_switcher_that_waits_is_known_to_undo),
 		display_test(undo_twice_and_undo_of_nothing_are_fine),
 		display_test(the_way_back_is_written_blind),
+		display_test(the_way_back_has_the_vendors_source_address_too),
+		display_test(the_first_record_of_a_bus_has_what_was_before_us),
 		display_test(a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go),
 		display_test(a_bus_that_hangs_does_not_keep_the_others_from_coming_back),
 		display_test(a_number_that_is_another_adapters_by_now_is_not_written_to),
@@ -1485,15 +1633,19 @@ int main(void)
 		display_test(a_write_that_was_heard_after_the_later_guests_is_passed_on),
 		display_test(a_later_guest_that_found_it_silent_gets_it_at_our_end),
 		display_test(at_the_end_of_the_last_it_goes_to_whoever_still_runs),
+		display_test(of_several_that_still_run_the_last_started_gets_it),
 		display_test(another_guests_input_is_not_taken_for_the_hosts),
 		display_test(nor_is_that_of_a_guest_that_ends),
 		display_test(a_dead_guest_has_no_say),
 		display_test(a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it),
 		display_test(a_monitor_that_falls_back_is_switched_again),
+		display_test(three_times_it_is_switched_again_then_the_user_has_the_last_word),
+		display_test(one_that_falls_back_is_the_later_guests_to_switch_again),
 		display_test(one_that_falls_back_for_good_is_told_of),
 		display_test(a_bus_that_hangs_after_the_switch_is_not_called_deaf),
 		display_test(what_the_user_chose_after_the_switch_is_left_alone),
 		display_test(a_deaf_monitor_comes_back_over_the_guests_gpu),
+		display_test(over_the_guests_gpu_it_has_the_vendors_source_address_too),
 		display_test(one_that_only_the_guests_gpu_leads_to_comes_back_with_it),
 		display_test(a_way_back_with_the_gpu_is_noted_however_short_the_time),
 		display_test(one_that_another_guest_names_is_not_taken_from_it),
