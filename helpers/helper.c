@@ -245,7 +245,7 @@ static int run_verb(struct helper_ctx *ctx, const struct verb *verb, const char 
 		return HELPER_USAGE;
 	if (!has_section(ctx))
 		return HELPER_DONE;
-	if (verb->run != ctx->helper->undo)
+	if (verb->run != ctx->helper->undo && !ctx->helper->fixed_timeout)
 		timeout_ms = claim_int(&ctx->claim, ctx->helper->name, "timeout_ms", timeout_ms);
 	ctx->deadline = deadline_in(timeout_ms);
 	return verb->changes ? run_locked(ctx, verb->run) : (int)verb->run(ctx);

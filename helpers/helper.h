@@ -50,6 +50,7 @@ struct helper {
 	const char *help;     /* one line */
 	int apply_timeout_ms; /* when the claim's section has no timeout_ms */
 	int undo_timeout_ms;
+	bool fixed_timeout; /* as struct step's fixed */
 	enum helper_exit (*apply)(struct helper_ctx *ctx);
 	enum helper_exit (*undo)(struct helper_ctx *ctx);
 	enum helper_exit (*check)(struct helper_ctx *ctx);

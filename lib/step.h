@@ -30,9 +30,10 @@ struct step {
 	enum step_phase phase;
 	int rank; /* order within the phase */
 	int rank_with_seat;
-	int apply_ms; /* when the claim's section has no timeout_ms */
+	int apply_ms; /* of check too; when the claim's section has no timeout_ms */
 	int undo_ms;
 	bool undo_last; /* in release: when the devices are back */
+	bool fixed; /* apply_ms whatever the section says: its timeout_ms is for something else */
 };
 
 /* steps_order() fills at most this many */

@@ -45,17 +45,52 @@ static int send(int pidfd, int sig)
 	return 0;
 }
 
-int watch_end(int pidfd, int timeout_ms)
+/* Return: 0, else the first -errno: the others get it all the same */
+static int send_all(const int *pidfds, size_t nr, int sig)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		int r = pidfds[i] < 0 ? 0 : send(pidfds[i], sig);
+
+		if (first == 0)
+			first = r;
+	}
+	return first;
+}
+
+/* Return: 1 all have ended, 0 some are still there, else -errno of poll(2) */
+static int wait_all(const int *pidfds, size_t nr, int timeout_ms)
+{
+	long long deadline = deadline_in(timeout_ms);
+	int all = 1;
+
+	for (size_t i = 0; i < nr; i++) {
+		int r = pidfds[i] < 0 ? 1 : watch_wait(pidfds[i], deadline_left(deadline));
+
+		if (r < 0)
+			return r;
+		all &= r;
+	}
+	return all;
+}
+
+int watch_end_all(const int *pidfds, size_t nr, int timeout_ms)
 {
 	static const int signals[] = { SIGTERM, SIGKILL };
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		r = send(pidfd, signals[i]);
+		r = send_all(pidfds, nr, signals[i]);
 		if (r == 0)
-			r = watch_wait(pidfd, timeout_ms / 2);
+			r = wait_all(pidfds, nr, timeout_ms / 2);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
 	return -ETIMEDOUT;
+}
+
+int watch_end(int pidfd, int timeout_ms)
+{
+	return watch_end_all(&pidfd, 1, timeout_ms);
 }

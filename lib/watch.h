@@ -31,3 +31,11 @@ int watch_wait(int pidfd, int timeout_ms) _must_check_;
  * Return: 0 it has ended, -ETIMEDOUT it is still there, else -errno of pidfd_send_signal(2)
  */
 int watch_end(int pidfd, int timeout_ms) _must_check_;
+
+/**
+ * watch_end_all() - watch_end() for several at once, in the time of one
+ * @pidfds:	negative ones are passed over
+ *
+ * Return: 0 all have ended, -ETIMEDOUT some are still there, else -errno of pidfd_send_signal(2)
+ */
+int watch_end_all(const int *pidfds, size_t nr, int timeout_ms) _must_check_;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/display/aftermath.c - what becomes of a monitor that has been switched */
+#include <string.h>
+
 #include "../../lib/log.h"
 #include "switcher.h"
 
@@ -12,6 +14,8 @@
 
 struct after {
 	bool heard;  /* it has answered since, on the host's cable */
+	bool deaf;   /* nobody acknowledged when it was looked at last */
+	int error;   /* of that look */
 	bool fallen; /* it showed the host's input when it was looked at last */
 	int again;
 	long long settled; /* as deadline_in() */
@@ -19,13 +23,19 @@ struct after {
 
 static void describe(const struct switcher *switcher, unsigned int bus, const struct after *after)
 {
-	if (!after->heard)
+	if (!after->heard && after->deaf)
 		switcher_report(
 			switcher, LOG_WARNING,
 			"it answers on its active input only: since it shows the guest, i2c-%u is "
 			"deaf; the way back may have to wait for the guest's GPU, or for its "
 			"buttons",
 			bus);
+	else if (!after->heard)
+		switcher_report(
+			switcher, LOG_WARNING,
+			"i2c-%u has not answered since it shows the guest: %s; if its input "
+			"does not come back, there are its own buttons",
+			bus, strerror(-after->error));
 	else if (after->fallen)
 		switcher_report(
 			switcher, LOG_WARNING,
@@ -45,6 +55,8 @@ static int look_after(struct switcher *switcher, size_t index, int host, struct 
 	if (r < 0)
 		return r;
 	after->heard |= probe_is_heard(&probe);
+	after->deaf = probe_is_deaf(&probe);
+	after->error = probe.input_error;
 	after->fallen = probe.input_error == 0 && probe.input == host;
 	if (probe.input_error < 0 || probe.input == switcher->display->guest_input)
 		return 0;

@@ -207,12 +207,12 @@ static int look_at(int rootfd, const struct claim *claim, bool claimed, struct d
 	return ret->connector[0] || (place.on_pci && is_display_device(rootfd, &place.addr));
 }
 
-int bus_is_display(int rootfd, unsigned int number)
+int bus_look(int rootfd, const struct claim *claim, bool claimed, unsigned int number,
+	     struct bus *ret)
 {
 	_cleanup_ddc_links_ struct ddc_links links = { 0 };
-	struct bus bus;
 
-	return look_at(rootfd, NULL, false, &links, number, &bus);
+	return look_at(rootfd, claim, claimed, &links, number, ret);
 }
 
 static int compare_buses(const void *a, const void *b)

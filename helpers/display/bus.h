@@ -47,8 +47,13 @@ int buses_find(int rootfd, const struct claim *claim, struct bus_list *ret) _mus
  */
 int buses_find_claimed(int rootfd, const struct claim *claim, struct bus_list *ret) _must_check_;
 
-/** bus_is_display() - buses_find() for one: numbers are reused. Return: 1, 0, else -errno */
-int bus_is_display(int rootfd, unsigned int number) _must_check_;
+/**
+ * bus_look() - buses_find() for one, or buses_find_claimed() when @claimed: numbers are reused
+ *
+ * Return: 1 with @ret filled, 0 there is none of this number among those, else -errno
+ */
+int bus_look(int rootfd, const struct claim *claim, bool claimed, unsigned int number,
+	     struct bus *ret) _must_check_;
 
 /**
  * buses_ready() - make dev/i2c-N appear: load i2c-dev unless it is there

@@ -39,9 +39,7 @@ static bool is_switched(const struct look *look, unsigned int bus)
 	struct switch_record record;
 
 	for (size_t i = 0; i < look->journal.nr; i++)
-		if (!look->journal.records[i].undone &&
-		    strcmp(look->journal.records[i].verb, VERB_SWITCH) == 0 &&
-		    record_parse_switch(&look->journal.records[i], &record) == 0 &&
+		if (record_is_open(&look->journal.records[i], VERB_SWITCH, &record) &&
 		    record.bus == bus)
 			return true;
 	return false;
@@ -84,15 +82,16 @@ static int check_twin(const struct look *look, const struct display *display, si
 	const struct probe *probe = &look->host.probes[index];
 	unsigned int bus = look->host.list.buses[index].number;
 	int twin = find_twin(look, display, index);
-	bool heard;
+	const struct probe *other;
 
-	if (twin < 0 || look->guest.probes[twin].input_error == -ENODATA)
+	if (twin < 0)
 		return 0;
-	heard = probe_is_heard(&look->guest.probes[twin]);
-	if (heard == probe_is_heard(probe))
-		return 0;
-	return heard ? tell_deaf(look, display, look->guest.list.buses[twin].number, bus)
-		     : tell_deaf(look, display, bus, look->guest.list.buses[twin].number);
+	other = &look->guest.probes[twin];
+	if (probe_is_heard(other) && probe_is_deaf(probe))
+		return tell_deaf(look, display, look->guest.list.buses[twin].number, bus);
+	if (probe_is_heard(probe) && probe_is_deaf(other))
+		return tell_deaf(look, display, bus, look->guest.list.buses[twin].number);
+	return 0;
 }
 
 static int tell_silent_found(const struct look *look, const struct display *display, size_t index)
@@ -106,7 +105,7 @@ static int tell_silent_found(const struct look *look, const struct display *disp
 			   "[%s] monitor %s on i2c-%u: a kernel driver holds its DDC address: "
 			   "unload ddcci",
 			   display->section, display->monitor, bus);
-	else if (!probe_is_heard(probe) && is_switched(look, bus))
+	else if (probe_is_deaf(probe) && is_switched(look, bus))
 		helper_say(ctx,
 			   "[%s] monitor %s answers on its active input only: since it shows the "
 			   "guest, i2c-%u is deaf; usher switches it back when the guest's GPU is "
@@ -139,6 +138,23 @@ static int check_shared(const struct look *look, const struct display *display, 
 	return -EBUSY;
 }
 
+/* Return: 0, -EALREADY (said) when apply could not tell which input the host is on */
+static int check_host_known(const struct look *look, const struct display *display, size_t index)
+{
+	const struct probe *probe = &look->host.probes[index];
+	unsigned int bus = look->host.list.buses[index].number;
+	int input;
+
+	if (display->host_input >= 0 || probe->input_error < 0 ||
+	    probe->input != display->guest_input || rival_host_input(look->ctx, bus, &input) > 0)
+		return 0;
+	helper_say(look->ctx,
+		   "[%s] monitor %s on i2c-%u shows guest_input %d already, so nobody knows which "
+		   "input the host is on: set host_input",
+		   display->section, display->monitor, bus, display->guest_input);
+	return -EALREADY;
+}
+
 static int check_found(const struct look *look, const struct display *display, size_t index)
 {
 	const struct probe *probe = &look->host.probes[index];
@@ -146,6 +162,8 @@ static int check_found(const struct look *look, const struct display *display, s
 
 	if (r == 0)
 		r = check_twin(look, display, index);
+	if (r == 0)
+		r = check_host_known(look, display, index);
 	/* -ENODATA: not asked, or a connector whose monitor was not there for EDID */
 	if (r < 0 || probe->input_error == 0 || probe->input_error == -ENODATA)
 		return r;
@@ -289,7 +307,7 @@ enum helper_exit display_check(struct helper_ctx *ctx)
 
 	if (r < 0) {
 		helper_say(ctx, "%s", r == -EINVAL ? err.what : strerror(-r));
-		return HELPER_FAILED;
+		return r == -EINVAL ? HELPER_USAGE : HELPER_FAILED;
 	}
 	if (buses_are_ready(ctx->rootfd))
 		return helper_in_start(ctx) && !is_required(&ctx->claim) ? check_aside(ctx, &list)

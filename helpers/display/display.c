@@ -54,7 +54,7 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 
 	if (r < 0) {
 		helper_say(ctx, "%s", r == -EINVAL ? err.what : strerror(-r));
-		return HELPER_FAILED;
+		return r == -EINVAL ? HELPER_USAGE : HELPER_FAILED;
 	}
 	if (ctx->dry_run) {
 		for (size_t i = 0; i < list.nr; i++)
@@ -83,6 +83,7 @@ const struct helper display_helper = {
 	.help = "monitors that follow the guest",
 	.apply_timeout_ms = APPLY_MS,
 	.undo_timeout_ms = UNDO_MS,
+	.fixed_timeout = true,
 	.apply = apply,
 	.undo = display_undo,
 	.check = display_check,

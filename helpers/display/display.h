@@ -32,25 +32,31 @@
  * because many monitors answer on their active input only. Buses are written side by side, each
  * by a process that can be left behind.
  *
- * Two guests may claim one monitor: the one that started last has it. At the end of one it goes
- * to the last of those that still run, and to the host only when there is none. Each reads the
- * other's journal for that; there is no state they share.
+ * Two guests may claim one monitor: the one that started last has it, whichever comes to its
+ * switch first. At the end of one it goes to the last of those that still run, and to the host
+ * only when there is none. Each reads the other's journal for that; there is no state they share.
+ *
+ * A bus that is not there any more, or is another monitor's by its connector, has come back under
+ * another number: there it is looked for by what is known of the monitor.
  *
  * A monitor that does not take its input back is tried once more at `release`, when the guest's
  * GPU is the host's again: also over that GPU's cable, which is the one that a monitor listens on
- * that answers on its active input only. So it is with a monitor that no other bus leads to. Then
- * it is let go: it has a button, and the guest's next start must not wait for it.
+ * that answers on its active input only. The monitor there must have the EDID identity that it had
+ * on the host's cable: what the policy calls it may be a connector, or a model that there are two
+ * of. So it is with a monitor that no other bus leads to. Then it is let go: it has a button, and the guest's next start must not wait for it.
  *
  * The journal:
  *	want SECTION QEMU-START GUEST-INPUT
  *	switcher SECTION PID START
+ *	monitor BUS IDENTITY CONNECTOR	who is on it, before the first switch; "-" when not known
  *	switch BUS:SOURCE-ADDRESS:SECTION HOST-INPUT GUEST-INPUT
+ *	shown BUS:SOURCE-ADDRESS:SECTION HOST-INPUT GUEST-INPUT	the monitor has taken it
  *	late SECTION HOST-INPUT GUEST-INPUT	no bus of the host's leads to it
  */
 
 #define DISPLAY_NAME "display"
 
-/* One bus that hangs costs no more than this */
+/* One bus that hangs costs no more than this; twice in a start's check (lib/step.c) */
 #define PROBE_MS 1500
 
 extern const struct helper display_helper;
@@ -91,7 +97,9 @@ int displays_read(const struct claim *claim, struct display_list *ret, struct di
 
 #define VERB_WANT     "want"
 #define VERB_SWITCHER "switcher"
+#define VERB_MONITOR  "monitor"
 #define VERB_SWITCH   "switch"
+#define VERB_SHOWN    "shown"
 #define VERB_LATE     "late"
 
 struct switch_record {
@@ -101,6 +109,23 @@ struct switch_record {
 	const char *section; /* points into the record */
 };
 
+/* Who is on a bus; "" when not known */
+struct monitor_record {
+	unsigned int bus;
+	const char *identity; /* by edid_identity() */
+	const char *connector;
+};
+
+/** record_monitor() - note who is on a bus. Return: as journal_add() */
+int record_monitor(struct journal *journal, const struct monitor_record *record) _must_check_;
+
+/** record_parse_monitor() - Return: 0 with @ret pointing into @record, -EBADMSG */
+int record_parse_monitor(const struct journal_record *record, struct monitor_record *ret)
+	_must_check_;
+
+/** record_monitor_of() - the last of a bus. Return: all not known when there is none */
+struct monitor_record record_monitor_of(const struct journal *journal, unsigned int bus);
+
 /**
  * record_switch() - announce a switch
  *
@@ -108,9 +133,16 @@ struct switch_record {
  */
 int record_switch(struct journal *journal, const struct switch_record *record) _must_check_;
 
-/** record_parse_switch() - Return: 0, -EBADMSG */
+/** record_shown() - note that the monitor has taken an announced switch. Return: as journal_add() */
+int record_shown(struct journal *journal, const struct switch_record *record) _must_check_;
+
+/** record_parse_switch() - of VERB_SWITCH and VERB_SHOWN. Return: 0, -EBADMSG */
 int record_parse_switch(const struct journal_record *record, struct switch_record *ret)
 	_must_check_;
+
+/** record_is_open() - a record of @verb that parses and is not undone. Return: 1 with @ret filled, 0 */
+int record_is_open(const struct journal_record *record, const char *verb,
+		   struct switch_record *ret);
 
 /** record_late() - announce a way back over the guest's GPU alone. Return: as journal_add() */
 int record_late(struct journal *journal, const struct display *display) _must_check_;
@@ -146,7 +178,9 @@ int record_wanted(const struct journal *journal, const char *section,
 struct rival {
 	uint8_t host_input; /* as its record has it */
 	uint8_t guest_input;
+	uint8_t source_address;
 	bool later; /* it started after us */
+	bool shown; /* the monitor has taken its input */
 	char guest[64];
 };
 
@@ -159,8 +193,24 @@ struct rival {
 int rival_find(const struct helper_ctx *ctx, unsigned int bus, unsigned long long qemu_start,
 	       struct rival *ret) _must_check_;
 
-/** rival_wants() - does another running guest's claim name this monitor. Return: 1, 0, else -errno */
-int rival_wants(const struct helper_ctx *ctx, const struct edid *edid) _must_check_;
+/**
+ * rival_host_input() - the host's input, when a guest has been switched to from it
+ *
+ * Of any claim, our own too, until its record is undone: a guest that ends shows until then.
+ *
+ * Return: 1 with @ret filled, 0 no record has it, else -errno of reading the claims
+ */
+int rival_host_input(const struct helper_ctx *ctx, unsigned int bus, int *ret) _must_check_;
+
+/**
+ * rival_find_named() - the last started of the other running guests whose claims name this monitor
+ *
+ * Its host_input is not filled.
+ *
+ * Return: as rival_find()
+ */
+int rival_find_named(const struct helper_ctx *ctx, const struct edid *edid,
+		     unsigned long long qemu_start, struct rival *ret) _must_check_;
 
 /* --- survey.c: a look at all buses ----------------------------------------------------------------- */
 
@@ -181,20 +231,24 @@ void survey_free(struct survey *survey);
 int survey_take(const struct helper_ctx *ctx, bool claimed, int timeout_ms, struct survey *ret)
 	_must_check_;
 
-/* --- detour.c: over the guest's devices ---------------------------------------------------------- */
+/* --- detour.c: over other buses than the recorded one --------------------------------------------- */
 
 /* One input to be written, by a process of its own */
 struct giveback {
 	struct switch_record record;
-	bool late; /* no bus was recorded */
+	struct monitor_record monitor;
+	const struct claim *claim;
+	bool claimed; /* the bus is one of the claim's devices' */
+	bool late;    /* no bus was recorded */
 	uint8_t input;
 	int timeout_ms;
-	int error;
+	int error; /* -ENODEV when the bus is gone */
 };
 
 struct giveback_list {
 	struct giveback *entries;
 	size_t nr;
+	unsigned long long qemu_start; /* our own */
 };
 
 void giveback_list_free(struct giveback_list *list);
@@ -204,12 +258,14 @@ int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int
 	_must_check_;
 
 /**
- * detour_write() - what was not taken so far, over the buses of the devices that are back
+ * detour_write() - what was not taken so far, over the buses its monitor is found on
+ * @claimed:	those of the claim's devices, which are back; else those of the host's, for the
+ *		entries whose bus is gone
  *
  * Return: 0, the entries that were taken without error now; else as buses_find()
  */
-int detour_write(const struct helper_ctx *ctx, struct giveback_list *list, int timeout_ms)
-	_must_check_;
+int detour_write(const struct helper_ctx *ctx, struct giveback_list *list, bool claimed,
+		 int timeout_ms) _must_check_;
 
 /* --- switcher.c, giveback.c, list.c, check.c ------------------------------------------------------------- */
 

@@ -111,6 +111,21 @@ int edid_identity(const struct edid *edid, char ret[static EDID_IDENTITY])
 	return 0;
 }
 
+int edid_is(const struct edid *edid, const char *identity)
+{
+	char own[EDID_IDENTITY];
+
+	return edid_identity(edid, own) == 0 && strcmp(own, identity) == 0;
+}
+
+int edid_same(const struct edid *a, const struct edid *b)
+{
+	char identity[EDID_IDENTITY];
+
+	return (a->serial[0] || a->number) && edid_identity(a, identity) == 0 &&
+	       edid_is(b, identity);
+}
+
 static int serial_matches(const struct edid *edid, const char *serial)
 {
 	_cleanup_free_ char *encoded = NULL;

@@ -48,6 +48,16 @@ int edid_read(int fd, struct edid *ret) _must_check_;
  */
 int edid_identity(const struct edid *edid, char ret[static EDID_IDENTITY]) _must_check_;
 
+/** edid_is() - is it the monitor that edid_identity() has named, all of it. Return: 1 or 0 */
+int edid_is(const struct edid *edid, const char *identity);
+
+/**
+ * edid_same() - are two EDIDs one monitor's, read over two cables; without a serial none can tell
+ *
+ * Return: 1 or 0
+ */
+int edid_same(const struct edid *a, const struct edid *b);
+
 /**
  * edid_matches() - is it the monitor that MANUFACTURER[:PRODUCT[:SERIAL]] names
  *

@@ -12,10 +12,10 @@
  * How it works
  *
  * In `stopped`, and whenever it is run by hand, undo writes to the buses that were recorded. What a
- * monitor does not take stays in the journal. When the claim is given back, the devices of the
- * guest come before us (lib/step.c): what is left then, and what no bus of the host's leads to, is
- * tried over the buses of those devices too, by the monitor's identity or connector, and after that
- * it is let go.
+ * monitor does not take stays in the journal. Where the bus is gone, the monitor is looked for on
+ * the host's others. When the claim is given back, the devices of the guest come before us
+ * (lib/step.c): what is left then, and what no bus of the host's leads to, is tried over the buses
+ * of those devices too, by the monitor's identity, and after that it is let go.
  */
 
 /* A switcher that hangs on its bus: what it may still write comes before what we write */
@@ -34,6 +34,7 @@ void giveback_list_free(struct giveback_list *list)
 /* Return: 0, -EBADMSG for a record that is not ours */
 static int check_record(const struct journal_record *record)
 {
+	struct monitor_record monitor;
 	struct switch_record parsed;
 	unsigned long long start;
 	struct process process;
@@ -42,7 +43,9 @@ static int check_record(const struct journal_record *record)
 		return record_parse_want(record, &start);
 	if (strcmp(record->verb, VERB_SWITCHER) == 0)
 		return record_parse_switcher(record, &process);
-	if (strcmp(record->verb, VERB_SWITCH) == 0)
+	if (strcmp(record->verb, VERB_MONITOR) == 0)
+		return record_parse_monitor(record, &monitor);
+	if (strcmp(record->verb, VERB_SWITCH) == 0 || strcmp(record->verb, VERB_SHOWN) == 0)
 		return record_parse_switch(record, &parsed);
 	if (strcmp(record->verb, VERB_LATE) == 0)
 		return record_parse_late(record, &parsed);
@@ -58,35 +61,53 @@ static int check_journal(const struct journal *journal)
 	return r;
 }
 
-static void end_switcher(const struct helper_ctx *ctx, const struct journal_record *record)
+/* Return: a pidfd, negative when there is nobody to be ended */
+static int open_switcher(const struct helper_ctx *ctx, const struct journal_record *record)
 {
 	struct process process;
-	int fd;
 
-	if (record_parse_switcher(record, &process) < 0)
-		return;
-	fd = watch_open(ctx->rootfd, &process);
-	if (fd >= 0 && watch_end(fd, END_MS) < 0)
-		helper_say(ctx, "[%s] the process that switches the monitor hangs on its bus",
-			   record->object);
-	cleanup_close(&fd);
+	if (record->undone || strcmp(record->verb, VERB_SWITCHER) != 0 ||
+	    record_parse_switcher(record, &process) < 0)
+		return -ESRCH;
+	return watch_open(ctx->rootfd, &process);
+}
+
+/* All at once: there is one for each monitor, and they may all hang */
+static int end_switchers(const struct helper_ctx *ctx, const struct journal *journal)
+{
+	_cleanup_free_ int *fds = calloc(journal->nr + 1, sizeof(*fds));
+
+	if (!fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < journal->nr; i++)
+		fds[i] = open_switcher(ctx, &journal->records[i]);
+	/* Who is still there is asked of each */
+	(void)!watch_end_all(fds, journal->nr, END_MS);
+	for (size_t i = 0; i < journal->nr; i++) {
+		if (fds[i] >= 0 && watch_wait(fds[i], 0) == 0)
+			helper_say(ctx,
+				   "[%s] the process that switches the monitor hangs on its bus",
+				   journal->records[i].object);
+		cleanup_close(&fds[i]);
+	}
+	return 0;
+}
+
+/* Records that say what is now; the others say what is to be given back */
+static bool is_of_the_run(const char *verb)
+{
+	return strcmp(verb, VERB_WANT) == 0 || strcmp(verb, VERB_SWITCHER) == 0 ||
+	       strcmp(verb, VERB_SHOWN) == 0;
 }
 
 /* A switcher that has not yet enrolled finds its section no longer wanted */
-static int end_switchers(const struct helper_ctx *ctx, struct journal *journal)
+static int end_run(const struct helper_ctx *ctx, struct journal *journal)
 {
-	int r = 0;
+	int r = end_switchers(ctx, journal);
 
-	for (size_t i = 0; r == 0 && i < journal->nr; i++) {
-		const char *verb = journal->records[i].verb;
-
-		if (journal->records[i].undone || strcmp(verb, VERB_SWITCH) == 0 ||
-		    strcmp(verb, VERB_LATE) == 0)
-			continue;
-		if (strcmp(verb, VERB_SWITCHER) == 0)
-			end_switcher(ctx, &journal->records[i]);
-		r = journal_undone(journal, i);
-	}
+	for (size_t i = 0; r == 0 && i < journal->nr; i++)
+		if (!journal->records[i].undone && is_of_the_run(journal->records[i].verb))
+			r = journal_undone(journal, i);
 	return r;
 }
 
@@ -118,19 +139,20 @@ static bool has_section(const struct giveback_list *list, const char *section)
 	return false;
 }
 
-/* Return: 1 with @ret filled, 0 nothing is to be written */
-static int decide(const struct helper_ctx *ctx, const struct journal *journal, size_t index,
-		  struct giveback *ret)
+/*
+ * A guest that started later has the monitor, or may have found it silent: then what we leave
+ * behind is an input without a signal.
+ *
+ * Return: 1 with @ret filled, 0 nothing is to be written
+ */
+static int decide(const struct helper_ctx *ctx, unsigned long long start,
+		  const struct switch_record *record, struct giveback *ret)
 {
 	struct rival rival;
-	int r;
+	int r = rival_find(ctx, record->bus, start, &rival);
 
-	*ret = (struct giveback){ 0 };
-	if (record_parse_switch(&journal->records[index], &ret->record) < 0)
-		return 0;
-	ret->input = ret->record.host_input;
-	r = rival_find(ctx, ret->record.bus, qemu_start(journal), &rival);
-	if (r > 0 && rival.later)
+	*ret = (struct giveback){ .record = *record, .input = record->host_input };
+	if (r > 0 && rival.later && rival.shown)
 		return 0;
 	if (r > 0)
 		ret->input = rival.guest_input;
@@ -145,13 +167,15 @@ static int plan(const struct helper_ctx *ctx, const struct journal *journal,
 	ret->entries = calloc(journal->nr + 1, sizeof(*ret->entries));
 	if (!ret->entries)
 		return -ENOMEM;
+	ret->qemu_start = qemu_start(journal);
 	for (size_t i = 0; i < journal->nr; i++) {
-		if (journal->records[i].undone ||
-		    strcmp(journal->records[i].verb, VERB_SWITCH) != 0 ||
-		    record_parse_switch(&journal->records[i], &record) < 0 ||
-		    is_listed(ret, record.bus))
+		struct giveback *entry = &ret->entries[ret->nr];
+
+		if (!record_is_open(&journal->records[i], VERB_SWITCH, &record) ||
+		    is_listed(ret, record.bus) || decide(ctx, ret->qemu_start, &record, entry) == 0)
 			continue;
-		ret->nr += (size_t)decide(ctx, journal, i, &ret->entries[ret->nr]);
+		entry->monitor = record_monitor_of(journal, record.bus);
+		ret->nr++;
 	}
 	return 0;
 }
@@ -174,10 +198,25 @@ static void plan_late(const struct journal *journal, struct giveback_list *list)
 		    record_parse_late(&journal->records[i], &record) < 0 ||
 		    has_section(list, record.section))
 			continue;
-		list->entries[list->nr++] = (struct giveback){
-			.record = record, .late = true, .input = record.host_input, .error = -ENODEV
-		};
+		list->entries[list->nr++] =
+			(struct giveback){ .record = record,
+					   .monitor = { .identity = "", .connector = "" },
+					   .late = true,
+					   .input = record.host_input,
+					   .error = -ENODEV };
 	}
+}
+
+/* Its number may be another adapter's by now. Return: 0, -ENODEV, else as bus_look() */
+static int look_whose(int rootfd, const struct giveback *entry)
+{
+	const char *connector = entry->monitor.connector;
+	struct bus bus;
+	int r = bus_look(rootfd, entry->claim, entry->claimed, entry->record.bus, &bus);
+
+	if (r <= 0)
+		return r < 0 ? r : -ENODEV;
+	return *connector && *bus.connector && strcmp(connector, bus.connector) != 0 ? -ENODEV : 0;
 }
 
 /* Runs in a process of its own: see fanout.h */
@@ -185,13 +224,10 @@ static void write_back(int rootfd, const void *arg, void *result)
 {
 	const struct giveback *entry = arg;
 	int *error = result;
-	int r = bus_is_display(rootfd, entry->record.bus);
 
-	/* Its number may be another adapter's by now */
-	if (r <= 0) {
-		*error = r < 0 ? r : -ENODEV;
+	*error = look_whose(rootfd, entry);
+	if (*error < 0)
 		return;
-	}
 	*error = monitor_set_input(rootfd, entry->record.bus, entry->record.source_address,
 				   entry->input, deadline_in(entry->timeout_ms), -1);
 }
@@ -210,6 +246,7 @@ int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int
 			continue;
 		/* So that its last answer is in before it is given up */
 		entry->timeout_ms = timeout_ms / 2;
+		entry->claim = &ctx->claim;
 		jobs[nr++] = (struct fanout_job){ .arg = entry, .result = &entry->error };
 	}
 	fanout_run(jobs, nr, sizeof(int), ctx->rootfd, write_back, timeout_ms, NULL);
@@ -231,16 +268,31 @@ static bool all_written(const struct giveback_list *list)
 	return true;
 }
 
+static bool any_gone(const struct giveback_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (!list->entries[i].late && list->entries[i].error == -ENODEV)
+			return true;
+	return false;
+}
+
+static int time_left(const struct helper_ctx *ctx)
+{
+	int left = deadline_left(ctx->deadline) - SPARE_MS;
+
+	return left < SPARE_MS ? SPARE_MS : left;
+}
+
 static int write_back_all(const struct helper_ctx *ctx, struct giveback_list *list, bool back)
 {
-	int left = deadline_left(ctx->deadline) - SPARE_MS, r;
+	int left = time_left(ctx);
+	int r = giveback_write(ctx, list, back && left > RECORDED_MS ? RECORDED_MS : left);
 
-	if (left < SPARE_MS)
-		left = SPARE_MS;
-	r = giveback_write(ctx, list, back && left > RECORDED_MS ? RECORDED_MS : left);
-	return r < 0 || !back || all_written(list)
-		       ? r
-		       : detour_write(ctx, list, deadline_left(ctx->deadline) - SPARE_MS);
+	if (r == 0 && any_gone(list))
+		r = detour_write(ctx, list, false, back ? time_left(ctx) / 2 : time_left(ctx));
+	if (r == 0 && back && !all_written(list))
+		r = detour_write(ctx, list, true, time_left(ctx));
+	return r;
 }
 
 /* All its records: a run before this one may have left some */
@@ -250,9 +302,7 @@ static int forget_bus(struct journal *journal, unsigned int bus)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < journal->nr; i++)
-		if (!journal->records[i].undone &&
-		    strcmp(journal->records[i].verb, VERB_SWITCH) == 0 &&
-		    record_parse_switch(&journal->records[i], &record) == 0 && record.bus == bus)
+		if (record_is_open(&journal->records[i], VERB_SWITCH, &record) && record.bus == bus)
 			r = journal_undone(journal, i);
 	return r;
 }
@@ -276,8 +326,13 @@ static int forget(struct journal *journal, const struct giveback *entry)
 
 static void complain(const struct helper_ctx *ctx, const struct giveback *entry, bool last)
 {
+	if (entry->error == -ENOTUNIQ)
+		helper_say(ctx,
+			   "[%s] more than one monitor may be the one that gets input %u back, and "
+			   "none has a serial: use its own buttons",
+			   entry->record.section, entry->input);
 	/* Nor did we switch it; whether it is there at all, nobody knows */
-	if (entry->late)
+	else if (entry->late)
 		log_line(ctx->rootfd, LOG_INFO,
 			 "%s: [%s] no bus leads to the monitor, to give it input %u back",
 			 ctx->claim.guest, entry->record.section, entry->input);
@@ -312,7 +367,7 @@ static int give_back(struct helper_ctx *ctx, struct journal *journal)
 {
 	_cleanup_(giveback_list_free) struct giveback_list list = { 0 };
 	bool back = devices_are_back(ctx);
-	int kept = 0, r = end_switchers(ctx, journal);
+	int kept = 0, r = end_run(ctx, journal);
 
 	if (r == 0)
 		r = plan(ctx, journal, &list);

@@ -28,6 +28,13 @@ int probe_is_heard(const struct probe *probe)
 	       probe->input_error == -EBADMSG || probe->input_error == -EOPNOTSUPP;
 }
 
+/* ABI: Documentation/i2c/fault-codes.rst: -ENXIO; -EREMOTEIO and -EIO of many older drivers */
+int probe_is_deaf(const struct probe *probe)
+{
+	return probe->input_error == -ENXIO || probe->input_error == -EREMOTEIO ||
+	       probe->input_error == -EIO;
+}
+
 struct question {
 	unsigned int bus;
 	struct probe_ask ask;
@@ -208,6 +215,14 @@ static bool is_found(const struct fanout_job *jobs, size_t nr, const void *arg)
 	return false;
 }
 
+/* "DEL:a0c4:JK9X" */
+static bool has_serial(const char *monitor)
+{
+	const char *colon = strchr(monitor, ':');
+
+	return colon && strchr(colon + 1, ':');
+}
+
 int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, int timeout_ms,
 		      struct probe **ret)
 {
@@ -215,7 +230,8 @@ int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, in
 						  .arg = monitor,
 						  .grace_ms = GRACE_MS };
 
-	return identify(rootfd, list, !monitor_is_connector(monitor), timeout_ms, &patience, ret);
+	return identify(rootfd, list, !monitor_is_connector(monitor), timeout_ms,
+			has_serial(monitor) ? &patience : NULL, ret);
 }
 
 int monitor_is_connector(const char *monitor)

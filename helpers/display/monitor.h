@@ -31,6 +31,15 @@ struct probe {
 int probe_is_heard(const struct probe *probe);
 
 /**
+ * probe_is_deaf() - did nobody acknowledge the DDC/CI address
+ *
+ * A bus that hangs, or an address that a driver holds, says nothing of the monitor.
+ *
+ * Return: 1 or 0
+ */
+int probe_is_deaf(const struct probe *probe);
+
+/**
  * monitors_ask() - ask several buses at once
  * @list:	buses that do not return in time are marked hung, and those marked are not asked
  * @asks:	one for each bus
@@ -53,8 +62,9 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
 /**
  * monitors_look_for() - monitors_identify() until one monitor has been found
  *
- * The others get no more than a moment then, to say that it is not the only one: a bus that hangs
- * costs the timeout only where the monitor is not found. A connector is known without asking.
+ * Where the serial is named, the others get no more than a moment then, to say that it is not the
+ * only one: a bus that hangs costs the timeout only where the monitor is not found. Of a model there
+ * may well be two, one of them slow: all are waited for. A connector is known without asking.
  *
  * Return: 0, -ENOMEM
  */

@@ -11,6 +11,9 @@
 /* A section's name from a claim; the journal itself has no limit */
 #define OBJECT_MAX 512
 
+/* An empty field is none */
+#define UNKNOWN "-"
+
 static int add_numbers(struct journal *journal, const char *verb, const char *object,
 		       unsigned long long old_value, unsigned long long new_value)
 {
@@ -32,15 +35,64 @@ static int parse_numbers(const struct journal_record *record, unsigned long long
 	return 0;
 }
 
-int record_switch(struct journal *journal, const struct switch_record *record)
+int record_monitor(struct journal *journal, const struct monitor_record *record)
+{
+	char bus[16];
+	int r = path_format(bus, sizeof(bus), "%u", record->bus);
+
+	return r < 0 ? r
+		     : journal_add(journal, VERB_MONITOR, bus,
+				   *record->identity ? record->identity : UNKNOWN,
+				   *record->connector ? record->connector : UNKNOWN);
+}
+
+static const char *known(const char *text)
+{
+	return strcmp(text, UNKNOWN) == 0 ? "" : text;
+}
+
+int record_parse_monitor(const struct journal_record *record, struct monitor_record *ret)
+{
+	const char *identity = known(record->old_value), *connector = known(record->new_value);
+	unsigned int bus;
+
+	if (parse_uint(record->object, 10, UINT_MAX, &bus) < 0 ||
+	    (*identity && !monitor_valid(identity)) ||
+	    (*connector && !monitor_is_connector(connector)))
+		return -EBADMSG;
+	*ret = (struct monitor_record){ .bus = bus, .identity = identity, .connector = connector };
+	return 0;
+}
+
+struct monitor_record record_monitor_of(const struct journal *journal, unsigned int bus)
+{
+	struct monitor_record found = { .bus = bus, .identity = "", .connector = "" }, record;
+
+	for (size_t i = 0; i < journal->nr; i++)
+		if (strcmp(journal->records[i].verb, VERB_MONITOR) == 0 &&
+		    record_parse_monitor(&journal->records[i], &record) == 0 && record.bus == bus)
+			found = record;
+	return found;
+}
+
+static int add_switch(struct journal *journal, const char *verb, const struct switch_record *record)
 {
 	char object[OBJECT_MAX];
 	int r = path_format(object, sizeof(object), "%u:%u:%s", record->bus, record->source_address,
 			    record->section);
 
 	return r < 0 ? r
-		     : add_numbers(journal, VERB_SWITCH, object, record->host_input,
-				   record->guest_input);
+		     : add_numbers(journal, verb, object, record->host_input, record->guest_input);
+}
+
+int record_switch(struct journal *journal, const struct switch_record *record)
+{
+	return add_switch(journal, VERB_SWITCH, record);
+}
+
+int record_shown(struct journal *journal, const struct switch_record *record)
+{
+	return add_switch(journal, VERB_SHOWN, record);
 }
 
 /* "NUMBER:" at the beginning of @text. Return: what is behind it, NULL when it is not that */
@@ -72,6 +124,12 @@ int record_parse_switch(const struct journal_record *record, struct switch_recor
 				       .guest_input = (uint8_t)guest,
 				       .section = rest };
 	return 0;
+}
+
+int record_is_open(const struct journal_record *record, const char *verb, struct switch_record *ret)
+{
+	return !record->undone && strcmp(record->verb, verb) == 0 &&
+	       record_parse_switch(record, ret) == 0;
 }
 
 int record_late(struct journal *journal, const struct display *display)

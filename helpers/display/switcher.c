@@ -96,6 +96,12 @@ int switcher_wait(const struct switcher *switcher, int ms)
 	return watch_wait(switcher->qemu, ms) == 0 ? 0 : -ECANCELED;
 }
 
+static void name_monitor(struct switcher *switcher, const struct probe *probe)
+{
+	if (probe->error < 0 || edid_identity(&probe->edid, switcher->identity) < 0)
+		switcher->identity[0] = '\0';
+}
+
 /* Return: index into the buses, else as monitor_find() */
 static int look_once(struct switcher *switcher)
 {
@@ -103,7 +109,11 @@ static int look_once(struct switcher *switcher)
 	int r = monitors_look_for(switcher->ctx->rootfd, &switcher->buses,
 				  switcher->display->monitor, PROBE_MS, &probes);
 
-	return r < 0 ? r : monitor_find(&switcher->buses, probes, switcher->display->monitor);
+	if (r == 0)
+		r = monitor_find(&switcher->buses, probes, switcher->display->monitor);
+	if (r >= 0)
+		name_monitor(switcher, &probes[r]);
+	return r;
 }
 
 /*
@@ -154,13 +164,13 @@ static int look(struct switcher *switcher)
 	if (r < 0)
 		return r;
 	while ((r = look_once(switcher)) == -ENOENT) {
-		left = deadline_left(switcher->deadline);
-		if (left == 0)
-			return -ENODEV;
 		r = enroll(switcher);
 		if (r == 0 && !noted)
 			r = note_late(switcher);
 		noted = true;
+		left = deadline_left(switcher->deadline);
+		if (r == 0 && left == 0)
+			r = -ENODEV;
 		if (r == 0)
 			r = switcher_wait(switcher, left < gap ? left : gap);
 		if (r < 0)
@@ -172,7 +182,8 @@ static int look(struct switcher *switcher)
 	return r;
 }
 
-int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
+static int ask(struct switcher *switcher, size_t index, const struct probe_ask *what,
+	       struct probe *ret)
 {
 	_cleanup_free_ struct probe_ask *asks = calloc(switcher->buses.nr, sizeof(*asks));
 	_cleanup_free_ struct probe *probes = calloc(switcher->buses.nr, sizeof(*probes));
@@ -180,33 +191,56 @@ int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
 
 	if (!asks || !probes)
 		return -ENOMEM;
-	asks[index].input = true;
-	asks[index].source_address = switcher->display->source_address;
+	asks[index] = *what;
 	/* So it stays for a bus that hangs, and is not asked */
-	probes[index].input_error = -ETIMEDOUT;
+	probes[index].error = probes[index].input_error = -ETIMEDOUT;
 	r = monitors_ask(switcher->ctx->rootfd, &switcher->buses, asks, PROBE_MS, probes);
 	*ret = probes[index];
 	return r;
 }
 
-/* Return: the host's input, -ENODATA when nobody knows it */
+int switcher_ask(struct switcher *switcher, size_t index, struct probe *ret)
+{
+	const struct probe_ask what = { .input = true,
+					.source_address = switcher->display->source_address };
+
+	return ask(switcher, index, &what, ret);
+}
+
+/* A connector was found without asking anybody; on the way back it may be another one */
+static int learn_identity(struct switcher *switcher, size_t index)
+{
+	const struct probe_ask what = { .edid = true };
+	struct probe probe;
+	int r = *switcher->identity ? 0 : ask(switcher, index, &what, &probe);
+
+	if (r == 0 && !*switcher->identity)
+		name_monitor(switcher, &probe);
+	return r;
+}
+
+/*
+ * Return: the host's input, -ENODATA when nobody knows it, -EALREADY when what it shows is the
+ * guest's
+ */
 static int host_input(struct switcher *switcher, size_t index)
 {
 	unsigned int bus = switcher->buses.buses[index].number;
-	struct rival rival;
 	struct probe probe;
-	int r;
+	int input, r;
 
 	if (switcher->display->host_input >= 0)
 		return switcher->display->host_input;
-	/* What the monitor shows now is another guest's */
-	r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, &rival);
+	/* What the monitor shows now may be another guest's, or what is left of one */
+	r = rival_host_input(switcher->ctx, bus, &input);
 	if (r != 0)
-		return r < 0 ? r : rival.host_input;
+		return r < 0 ? r : input;
 	r = switcher_ask(switcher, index, &probe);
 	if (r < 0)
 		return r;
-	return probe.input_error == 0 ? probe.input : -ENODATA;
+	if (probe.input_error < 0)
+		return -ENODATA;
+	return probe.input == switcher->display->guest_input ? -EALREADY : probe.input;
 }
 
 /* Return: 1 somebody else has it and keeps it, 0 not, else -errno */
@@ -224,15 +258,12 @@ static int is_taken(const struct switcher *switcher, unsigned int bus)
 	return r;
 }
 
-static int announce(struct switcher *switcher, unsigned int bus, int host)
+static int announce(struct switcher *switcher, const struct bus *bus,
+		    const struct switch_record *record)
 {
-	const struct switch_record record = {
-		.bus = bus,
-		.source_address = switcher->display->source_address,
-		.host_input = (uint8_t)host,
-		.guest_input = (uint8_t)switcher->display->guest_input,
-		.section = switcher->display->section,
-	};
+	const struct monitor_record monitor = { .bus = bus->number,
+						.identity = switcher->identity,
+						.connector = bus->connector };
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
 	_cleanup_close_ int lock = journal_lock(switcher, &journal);
 	int r;
@@ -241,8 +272,28 @@ static int announce(struct switcher *switcher, unsigned int bus, int host)
 		return lock;
 	r = enroll_in(switcher, &journal);
 	if (r == 0)
-		r = record_switch(&journal, &record);
+		r = record_monitor(&journal, &monitor);
+	if (r >= 0)
+		r = record_switch(&journal, record);
 	return r < 0 ? r : 0;
+}
+
+/* Without it our input is merely written once more when another guest ends */
+static void confirm(const struct switcher *switcher, const struct switch_record *record)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int lock = journal_lock(switcher, &journal);
+
+	if (lock >= 0)
+		(void)!record_shown(&journal, record);
+}
+
+/* Return: 1 with @ret filled a guest that started later has it, or is about to; 0, else -errno */
+static int find_later(const struct switcher *switcher, unsigned int bus, struct rival *ret)
+{
+	int r = rival_find(switcher->ctx, bus, switcher->ctx->claim.owner.start_time, ret);
+
+	return r > 0 ? ret->later : r;
 }
 
 int switcher_write(const struct switcher *switcher, unsigned int bus)
@@ -253,17 +304,61 @@ int switcher_write(const struct switcher *switcher, unsigned int bus)
 				 (uint8_t)display->guest_input, switcher->deadline, switcher->qemu);
 }
 
-static int switch_over(struct switcher *switcher, unsigned int bus, int host)
+static void report_later(const struct switcher *switcher, const struct rival *rival)
 {
-	const struct display *display = switcher->display;
-	int r = announce(switcher, bus, host);
+	switcher_report(switcher, LOG_INFO, "left to guest %s, which started later", rival->guest);
+}
+
+/*
+ * It has announced itself while we were writing, and may have been heard before us
+ *
+ * Return: 1, else as monitor_set_input()
+ */
+static int pass_on(const struct switcher *switcher, unsigned int bus, const struct rival *rival)
+{
+	int r = monitor_set_input(switcher->ctx->rootfd, bus, rival->source_address,
+				  rival->guest_input, switcher->deadline, switcher->qemu);
+
+	if (r < 0)
+		return r;
+	report_later(switcher, rival);
+	return 1;
+}
+
+/*
+ * Of two guests the later one may be ready first. Both announce, and then look for the other: one
+ * of them sees it.
+ *
+ * Return: 0, 1 it is a later guest's, else -errno
+ */
+static int switch_over(struct switcher *switcher, size_t index, int host)
+{
+	unsigned int bus = switcher->buses.buses[index].number;
+	const struct switch_record record = {
+		.bus = bus,
+		.source_address = switcher->display->source_address,
+		.host_input = (uint8_t)host,
+		.guest_input = (uint8_t)switcher->display->guest_input,
+		.section = switcher->display->section,
+	};
+	struct rival rival;
+	int r = announce(switcher, &switcher->buses.buses[index], &record);
 
 	if (r == 0)
-		r = switcher_write(switcher, bus);
+		r = find_later(switcher, bus, &rival);
+	if (r > 0)
+		report_later(switcher, &rival);
 	if (r == 0)
-		switcher_report(switcher, LOG_INFO, "input %d, on i2c-%u; the host's is %d",
-				display->guest_input, bus, host);
-	return r;
+		r = switcher_write(switcher, bus);
+	if (r != 0)
+		return r;
+	r = find_later(switcher, bus, &rival);
+	if (r != 0)
+		return r < 0 ? r : pass_on(switcher, bus, &rival);
+	switcher_report(switcher, LOG_INFO, "input %u, on i2c-%u; the host's is %d",
+			record.guest_input, bus, host);
+	confirm(switcher, &record);
+	return 0;
 }
 
 static bool any_hung(const struct bus_list *list)
@@ -288,6 +383,9 @@ static void complain(const struct switcher *switcher, int error)
 		{ -ENODATA,
 		  "it does not say which input the host is on, and nobody could switch it "
 		  "back: set host_input" },
+		{ -EALREADY,
+		  "it shows the guest's input already, so nobody knows which one is the host's: "
+		  "set host_input" },
 		{ -EBUSY, "a kernel driver holds its DDC address: unload ddcci" },
 	};
 	const char *what = strerror(-error);
@@ -314,15 +412,15 @@ static int work(struct switcher *switcher)
 {
 	const struct display *display = switcher->display;
 	long long due = deadline_in(display->delay_ms);
-	unsigned int bus;
 	int index, host, r;
 
 	switcher->deadline = due + display->timeout_ms;
 	index = look(switcher);
 	if (index < 0)
 		return index;
-	bus = switcher->buses.buses[index].number;
-	r = is_taken(switcher, bus);
+	r = is_taken(switcher, switcher->buses.buses[index].number);
+	if (r == 0)
+		r = learn_identity(switcher, (size_t)index);
 	if (r != 0)
 		return r;
 	host = host_input(switcher, (size_t)index);
@@ -330,7 +428,7 @@ static int work(struct switcher *switcher)
 		return host;
 	r = wait_until(switcher, due);
 	if (r == 0)
-		r = switch_over(switcher, bus, host);
+		r = switch_over(switcher, (size_t)index, host);
 	if (r == 0)
 		aftermath(switcher, (size_t)index, host);
 	return r;

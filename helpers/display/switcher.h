@@ -10,6 +10,7 @@ struct switcher {
 	char *guest; /* printable */
 	int qemu;    /* pidfd */
 	bool enrolled;
+	char identity[EDID_IDENTITY]; /* of who is on the bus, "" when not known */
 	long long deadline;
 	struct bus_list buses;
 };

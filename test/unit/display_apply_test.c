@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/display_apply_test.c - usher-display with monitors of every character */
 /* wraps: i2c_open i2c_write_at i2c_read_at process_alive process_identify module_load log_line */
+/* wraps: switcher_wait */
 #include "i2c_tree.h"
 
 #include <poll.h>
@@ -9,21 +10,28 @@
 #include <sys/wait.h>
 
 #include "fake_i2c.h"
-#include "helpers/display/display.h"
+#include "helpers/display/switcher.h"
 #include "lib/deadline.h"
 #include "lib/log.h"
 #include "lib/module.h"
+#include "lib/step.h"
 
-#define UUID	"1b4e28ba-2fa1-11d2-883f-0016d3cca427"
-#define UUID2	"2b4e28ba-2fa1-11d2-883f-0016d3cca427"
-#define HOME	"run/usher/" UUID
-#define JOURNAL HOME "/display.journal"
-#define LONG_MS 20000
+#define UUID	 "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define UUID2	 "2b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define UUID3	 "3b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define HOME	 "run/usher/" UUID
+#define JOURNAL	 HOME "/display.journal"
+#define JOURNAL2 "run/usher/" UUID2 "/display.journal"
+#define JOURNAL3 "run/usher/" UUID3 "/display.journal"
+#define LONG_MS	 20000
 
 static struct tree *tree;
 static struct process qemu;
 static struct fake_monitor *monitor;
 static const char *required = "";
+static pid_t started[32]; /* stand-ins for QEMU */
+static size_t nr_started;
+static bool impatient; /* looks at a switched monitor every 20 ms, not every 2 s */
 
 /* --- What is wrapped ---------------------------------------------------------------------------- */
 
@@ -52,6 +60,14 @@ int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 {
 	(void)rootfd, (void)name, (void)timeout_ms;
 	return -ENOENT;
+}
+
+/* Those after the switch: the search's do not cross a file */
+int __real_switcher_wait(const struct switcher *switcher, int ms);
+int __wrap_switcher_wait(const struct switcher *switcher, int ms);
+int __wrap_switcher_wait(const struct switcher *switcher, int ms)
+{
+	return __real_switcher_wait(switcher, impatient ? ms / 100 : ms);
 }
 
 void __wrap_log_line(int rootfd, int priority, const char *fmt, ...) _printf_(3, 4);
@@ -118,6 +134,8 @@ static struct process start_qemu(void)
 		for (;;)
 			(void)pause();
 	}
+	assert_true(nr_started < ARRAY_SIZE(started));
+	started[nr_started++] = pid;
 	assert_int_equal(process_identify(-1, pid, &process), 0);
 	return process;
 }
@@ -229,6 +247,7 @@ static int setup(void **state)
 	if (tree_setup(state) < 0 || fake_i2c_setup() < 0)
 		return -1;
 	tree = *state;
+	impatient = false;
 	qemu = start_qemu();
 	i2c_tree_gpu(tree, 4, 4);
 	i2c_tree_connector(tree, "card0-DP-1", 5);
@@ -240,7 +259,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)kill(qemu.pid, SIGKILL);
+	/* Those that a test which failed has left, too */
+	for (size_t i = 0; i < nr_started; i++)
+		if (waitpid(started[i], NULL, WNOHANG) == 0)
+			(void)kill(started[i], SIGKILL);
+	nr_started = 0;
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	return fake_i2c_teardown() < 0 ? -1 : tree_teardown(state);
@@ -353,6 +376,28 @@ static void a_bus_that_hangs_does_not_keep_the_other_from_switching(void **state
 	assert_int_equal(monitor->input, 15);
 }
 
+static void a_hang_that_begins_at_the_switch_is_nobody_elses(void **state)
+{
+	struct fake_monitor *right = fake_monitor_add(6, "DEL", 0xa0c4, "RIGHT");
+	long long start;
+
+	(void)state;
+	monitor->hangs_at_set = true;
+	write_claim("running", LEFT "[display right]\nmonitor = DEL:a0c4:RIGHT\nguest_input = 18\n"
+				    "host_input = 15\ndelay_ms = 0\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(right, 18));
+	while (!strstr(tree_read(tree, JOURNAL), " switch 5:81:"))
+		(void)poll(NULL, 0, 5);
+	start = now_ms();
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
+	assert_true(now_ms() - start < 2500);
+	assert_non_null(strstr(said, "[display left] the monitor on i2c-5 did not take input 15 "
+				     "back: Connection timed out"));
+	assert_int_equal(right->input, 15);
+	assert_true(exists(JOURNAL));
+}
+
 static void the_hosts_input_is_read_when_nobody_named_it(void **state)
 {
 	(void)state;
@@ -379,10 +424,43 @@ static void a_monitor_nobody_could_switch_back_is_not_switched(void **state)
 	assert_int_equal(monitor->sets, 0);
 }
 
+#define NO_HOST "[display]\nmonitor = DEL\nguest_input = 17\ndelay_ms = 0\n"
+
+static void one_that_shows_the_guests_input_already_is_not_switched(void **state)
+{
+	(void)state;
+	monitor->input = 17;
+	write_claim("running", NO_HOST);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: [display] monitor DEL on i2c-5 shows guest_input "
+				  "17 already, so nobody knows which input the host is on: set "
+				  "host_input\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("not switched to input 17: it shows the guest's input already, so "
+			     "nobody knows which one is the host's: set host_input\n"));
+	assert_int_equal(monitor->sets, 0);
+	/* Once it is named, there is nothing to say */
+	write_claim("running", NO_HOST "host_input = 15\n");
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
+static void check_while_the_guest_is_shown_knows_the_hosts_input(void **state)
+{
+	(void)state;
+	write_claim("running", NO_HOST);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17, on i2c-5; the host's is 15"));
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
 static void two_that_answer_to_one_identity_are_both_left_alone(void **state)
 {
 	(void)state;
 	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
+	write_claim("running", "[display]\nmonitor = DEL:a0c4\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\n");
 	assert_int_equal(run("apply"), HELPER_DONE);
 	assert_true(wait_log("several monitors answer to this"));
 	assert_int_equal(monitor->sets, 0);
@@ -526,6 +604,28 @@ static void the_way_back_is_written_blind(void **state)
 	assert_int_equal(monitor->gets, 0);
 }
 
+static void the_way_back_has_the_vendors_source_address_too(void **state)
+{
+	(void)state;
+	monitor->source = 80;
+	write_claim("running", LEFT "source_address = 80\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_input(monitor, 17));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void the_first_record_of_a_bus_has_what_was_before_us(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL,
+		  "1 switch 5:81:display%20left 15 17\n2 switch 5:81:display%20left 17 18\n");
+	monitor->input = 18;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(monitor->sets, 1);
+}
+
 static void a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go(void **state)
 {
 	long long start = now_ms();
@@ -553,7 +653,8 @@ static void a_bus_that_hangs_does_not_keep_the_others_from_coming_back(void **st
 
 	(void)state;
 	tree_file(tree, JOURNAL,
-		  "1 switch 6:81:display%20hung 15 17\n2 switch 5:81:display%20left 15 17\n");
+		  "1 switch 6:81:display%20hung 15 17\n2 switch 5:81:display%20left 15 17\n"
+		  "3 switch 5:81:display%20left 17 18\n");
 	monitor->input = 17;
 	hung->hangs = true;
 	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DIRTY);
@@ -586,11 +687,13 @@ static void a_number_that_is_another_adapters_by_now_is_not_written_to(void **st
 static void a_journal_that_says_something_else_is_not_followed(void **state)
 {
 	static const char *const lines[] = {
-		"1 switch 5:81 15 17\n",      "1 switch 5:256:x 15 17\n",
-		"1 switch 5:81:x 256 17\n",   "1 switch 5:81:x 15 x\n",
-		"1 switch x:81:x 15 17\n",    "1 switch 55555555555:81:x 15 17\n",
-		"1 want display x 17\n",      "1 want display 1 256\n",
-		"1 switcher display 0x1 5\n", "1 driver 0000:01:00.0 nvidia vfio-pci\n",
+		"1 switch 5:81 15 17\n",	"1 switch 5:256:x 15 17\n",
+		"1 switch 5:81:x 256 17\n",	"1 switch 5:81:x 15 x\n",
+		"1 switch x:81:x 15 17\n",	"1 switch 55555555555:81:x 15 17\n",
+		"1 want display x 17\n",	"1 want display 1 256\n",
+		"1 monitor x DEL card0-DP-1\n", "1 monitor 5 dell -\n",
+		"1 monitor 5 DEL DP-1\n",	"1 shown 5:81 15 17\n",
+		"1 switcher display 0x1 5\n",	"1 driver 0000:01:00.0 nvidia vfio-pci\n",
 	};
 
 	(void)state;
@@ -626,6 +729,30 @@ static void a_switcher_is_ended_before_the_way_back_is_written(void **state)
 	assert_int_equal(run("undo"), HELPER_DONE);
 	assert_int_equal(waitpid(qemu.pid, NULL, 0), qemu.pid);
 	assert_int_equal(monitor->sets, 1);
+}
+
+static void switchers_that_do_not_end_are_waited_for_once(void **state)
+{
+	struct process hung[12];
+	char text[2048];
+	size_t len = 0;
+	long long start;
+
+	(void)state;
+	(void)signal(SIGTERM, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(hung); i++) {
+		hung[i] = start_qemu();
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%zu switcher display%%20%zu %d %llu\n", i + 1, i,
+					(int)hung[i].pid, hung[i].start_time);
+	}
+	(void)signal(SIGTERM, SIG_DFL);
+	tree_file(tree, JOURNAL, text);
+	start = now_ms();
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_true(now_ms() - start < 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(hung); i++)
+		assert_int_equal(waitpid(hung[i].pid, NULL, 0), hung[i].pid);
 }
 
 /* --- Two guests, one monitor --------------------------------------------------------------------- */
@@ -668,6 +795,86 @@ static void the_guest_that_started_last_has_the_monitor(void **state)
 	end_second();
 }
 
+#define SLOW                                                                                       \
+	"[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\nhost_input = 15\n"             \
+	"delay_ms = 1000\ntimeout_ms = 5000\n"
+
+/* The first guest is still black when the second has the monitor */
+static void start_second_while_the_first_waits(void)
+{
+	write_claim("running", SLOW);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+}
+
+static void the_last_started_has_it_whatever_the_delays(void **state)
+{
+	(void)state;
+	start_second_while_the_first_waits();
+	assert_true(wait_log("left to guest linux, which started later\n"));
+	assert_int_equal(monitor->input, 18);
+	assert_int_equal(monitor->sets, 1);
+	/* The first ends, and leaves it; at the second's end it would have been the first's */
+	write_claim("ending", SLOW);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 18);
+	assert_int_equal(monitor->sets, 1);
+	end_second();
+}
+
+static void one_that_was_left_to_a_later_guest_is_had_after_it(void **state)
+{
+	(void)state;
+	start_second_while_the_first_waits();
+	assert_true(wait_log("left to guest linux, which started later\n"));
+	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
+	assert_int_equal(monitor->input, 17);
+	end_second();
+}
+
+static void a_write_that_was_heard_after_the_later_guests_is_passed_on(void **state)
+{
+	long long deadline = deadline_in(LONG_MS);
+
+	(void)state;
+	monitor->silent = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	while (!strstr(tree_read(tree, JOURNAL), " switch ") && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	/* Its gaps have grown by now */
+	(void)poll(NULL, 0, 400);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	while (!strstr(tree_read(tree, JOURNAL2), " switch ") && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	monitor->silent = false;
+	assert_true(wait_log("left to guest linux, which started later\n"));
+	assert_int_equal(monitor->input, 18);
+	end_second();
+}
+
+static void a_later_guest_that_found_it_silent_gets_it_at_our_end(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	monitor->silent = true;
+	write_claim_of(UUID2, "linux", "running", &second, SECOND "timeout_ms = 300\n");
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	assert_true(wait_log("not switched to input 18"));
+	monitor->silent = false;
+	write_claim("ending", LEFT);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(monitor->input, 18);
+	end_second();
+}
+
 static void at_the_end_of_the_last_it_goes_to_whoever_still_runs(void **state)
 {
 	(void)state;
@@ -677,6 +884,29 @@ static void at_the_end_of_the_last_it_goes_to_whoever_still_runs(void **state)
 	assert_int_equal(run("undo"), HELPER_DONE);
 	assert_int_equal(monitor->input, 15);
 	end_second();
+}
+
+static void of_several_that_still_run_the_last_started_gets_it(void **state)
+{
+	struct process first = start_qemu();
+
+	(void)state;
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	tree_file(tree, JOURNAL2, "1 switch 5:81:display 15 18\n");
+	tree_file(tree, JOURNAL3, "1 switch 5:81:display 15 19\n");
+	/* In whatever order the claims are read */
+	for (int i = 0; i < 2; i++) {
+		tree_file(tree, JOURNAL,
+			  "1 want display%20left 18446744073709551615 17\n"
+			  "2 switch 5:81:display%20left 15 17\n");
+		write_claim_of(UUID2, "linux", "running", i ? &second : &first, SECOND);
+		write_claim_of(UUID3, "bsd", "running", i ? &first : &second, SECOND);
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_int_equal(monitor->input, i ? 18 : 19);
+	}
+	end_second();
+	(void)kill(first.pid, SIGKILL);
 }
 
 static void another_guests_input_is_not_taken_for_the_hosts(void **state)
@@ -689,6 +919,26 @@ static void another_guests_input_is_not_taken_for_the_hosts(void **state)
 		       "[display]\nmonitor = DEL\nguest_input = 18\ndelay_ms = 0\n");
 	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
 	assert_true(wait_log("input 18, on i2c-5; the host's is 15"));
+	end_second();
+}
+
+static void nor_is_that_of_a_guest_that_ends(void **state)
+{
+	static const char *const states[] = { "ending", "returning" };
+
+	(void)state;
+	second = start_qemu();
+	tree_file(tree, JOURNAL2, "1 switch 5:81:display 15 18\n");
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		monitor->input = 18;
+		write_claim_of(UUID2, "linux", states[i], &second, SECOND);
+		write_claim("running", NO_HOST);
+		assert_int_equal(run("apply"), HELPER_DONE);
+		assert_true(wait_log("input 17, on i2c-5; the host's is 15\n"));
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_int_equal(monitor->input, 15);
+		assert_int_equal(unlinkat(tree->rootfd, "log", 0), 0);
+	}
 	end_second();
 }
 
@@ -738,6 +988,49 @@ static void a_monitor_that_falls_back_is_switched_again(void **state)
 	assert_int_equal(monitor->input, 17);
 }
 
+static void three_times_it_is_switched_again_then_the_user_has_the_last_word(void **state)
+{
+	long long deadline = deadline_in(LONG_MS);
+	unsigned int gets;
+
+	(void)state;
+	impatient = true;
+	monitor->falls_back = 100;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 20000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	while (__atomic_load_n(&monitor->sets, __ATOMIC_SEQ_CST) < 4 && deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	/* It has looked twice more, at least, and seen the host's input */
+	gets = __atomic_load_n(&monitor->gets, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&monitor->gets, __ATOMIC_SEQ_CST) < gets + 5 &&
+	       deadline_left(deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	kill(qemu.pid, SIGKILL);
+	wait_switchers();
+	assert_int_equal(monitor->sets, 4);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void one_that_falls_back_is_the_later_guests_to_switch_again(void **state)
+{
+	(void)state;
+	impatient = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	tree_file(tree, JOURNAL2, "1 switch 5:81:display 15 18\n");
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	monitor->input = 15;
+	/* Our switcher ends, before either guest does */
+	assert_int_not_equal(waitpid(-1, NULL, 0), qemu.pid);
+	assert_int_equal(process_alive(-1, &qemu), 1);
+	assert_int_equal(process_alive(-1, &second), 1);
+	assert_int_equal(monitor->sets, 1);
+	end_second();
+}
+
 static void one_that_falls_back_for_good_is_told_of(void **state)
 {
 	(void)state;
@@ -748,6 +1041,19 @@ static void one_that_falls_back_for_good_is_told_of(void **state)
 	assert_true(
 		wait_log("monitor DEL: it falls back by itself: the guest's input has no signal; "
 			 "raise delay, or see that the guest's cable is in input 17\n"));
+}
+
+static void a_bus_that_hangs_after_the_switch_is_not_called_deaf(void **state)
+{
+	(void)state;
+	write_claim("running", "[display]\nmonitor = DEL\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\ntimeout_ms = 2000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("input 17"));
+	monitor->hangs = true;
+	assert_true(wait_log("i2c-5 has not answered since it shows the guest: Connection timed "
+			     "out; if its input does not come back, there are its own buttons\n"));
+	assert_null(strstr(log_text(), "active input only"));
 }
 
 static void what_the_user_chose_after_the_switch_is_left_alone(void **state)
@@ -819,6 +1125,19 @@ static void a_deaf_monitor_comes_back_over_the_guests_gpu(void **state)
 	assert_false(exists(JOURNAL));
 }
 
+static void over_the_guests_gpu_it_has_the_vendors_source_address_too(void **state)
+{
+	(void)state;
+	add_twin();
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	monitor->source = twin->source = 80;
+	tree_file(tree, JOURNAL, "1 switch 5:80:display%20left 15 17\n");
+	write_claim("returning", LEFT "source_address = 80\n" DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+}
+
 static void one_that_only_the_guests_gpu_leads_to_comes_back_with_it(void **state)
 {
 	(void)state;
@@ -839,20 +1158,187 @@ static void one_that_only_the_guests_gpu_leads_to_comes_back_with_it(void **stat
 	assert_false(exists(JOURNAL));
 }
 
+static void a_way_back_with_the_gpu_is_noted_however_short_the_time(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+
+	(void)state;
+	hung->hangs = true;
+	monitor->there = false;
+	/* It is over when the bus that hangs has been given up */
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 0\ntimeout_ms = 1000\n" DEVICES);
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("not switched to input 17: a bus did not return"));
+	assert_non_null(strstr(tree_read(tree, JOURNAL), "late display%20left 15 17\n"));
+}
+
 static void one_that_another_guest_names_is_not_taken_from_it(void **state)
 {
 	(void)state;
-	tree_file(tree, JOURNAL, "1 late display%20left 15 17\n");
+	tree_file(tree, JOURNAL, "1 want display%20left 1 17\n2 late display%20left 15 17\n");
+	tree_file(tree, JOURNAL2, "1 shown 6:81:display 15 18\n");
 	write_claim("returning", LEFT DEVICES);
 	monitor->there = false;
 	add_twin();
-	monitor->input = 18;
+	/* Whatever it shows now, that is between the other guest and its user */
+	monitor->input = 3;
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second, SECOND);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_int_equal(twin->sets, 0);
+	assert_string_equal(log_text(), "");
+	assert_false(exists(JOURNAL));
+	end_second();
+}
+
+static void one_that_only_we_had_goes_to_the_guest_that_still_names_it(void **state)
+{
+	(void)state;
+	tree_file(tree, JOURNAL, "1 want display%20left 1 17\n2 late display%20left 15 17\n");
+	write_claim("returning", LEFT DEVICES);
+	monitor->there = false;
+	add_twin();
+	monitor->input = 17;
 	second = start_qemu();
 	write_claim_of(UUID2, "linux", "running", &second, SECOND);
 	assert_int_equal(run("undo"), HELPER_DONE);
 	assert_int_equal(monitor->input, 18);
 	assert_false(exists(JOURNAL));
 	end_second();
+}
+
+#define ON_BUS_5 "1 monitor 5 DEL:a0c4:JK9X card0-DP-1\n2 switch 5:81:display 15 17\n"
+#define BY_CONNECTOR                                                                               \
+	"[display]\nmonitor = card0-DP-1\nguest_input = 17\nhost_input = 15\ndelay_ms = 0\n"
+
+static void the_journal_says_who_was_on_the_bus(void **state)
+{
+	static const char *const names[] = { "DEL", "card0-DP-1" };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "[display]\nmonitor = %s\nguest_input = 17\nhost_input = 15\n"
+			       "delay_ms = 0\n",
+			       names[i]);
+		write_claim("running", text);
+		assert_int_equal(run("apply"), HELPER_DONE);
+		assert_true(wait_input(monitor, 17));
+		assert_non_null(
+			strstr(tree_read(tree, JOURNAL), " monitor 5 DEL:a0c4:JK9X card0-DP-1\n"));
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_int_equal(monitor->input, 15);
+	}
+}
+
+static void a_deaf_one_that_a_connector_names_comes_back_too(void **state)
+{
+	(void)state;
+	add_twin();
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL, ON_BUS_5);
+	write_claim("returning", BY_CONNECTOR DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(monitor->input, 15);
+}
+
+/* One more monitor of the same model, which has no cable to the host */
+static struct fake_monitor *add_guests_own(const char *serial)
+{
+	struct fake_monitor *own;
+
+	i2c_tree_bus(tree, "pci0000:00/" GUEST_GPU, 10, "nvkm-0000:01:00.0-bus-0003\n");
+	own = fake_monitor_add(10, "DEL", 0xa0c4, serial);
+	own->input = 17;
+	return own;
+}
+
+#define BY_MODEL "[display]\nmonitor = DEL:a0c4\nguest_input = 17\nhost_input = 15\n"
+
+static void another_of_its_model_on_the_guests_gpu_is_left_alone(void **state)
+{
+	struct fake_monitor *own;
+
+	(void)state;
+	add_twin();
+	own = add_guests_own("OWN1");
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL, ON_BUS_5);
+	write_claim("returning", BY_MODEL DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(monitor->input, 15);
+	assert_int_equal(own->sets, 0);
+}
+
+static void two_that_only_a_serial_would_tell_apart_are_left_to_their_buttons(void **state)
+{
+	struct fake_monitor *own;
+
+	(void)state;
+	add_twin();
+	own = add_guests_own("");
+	memcpy(monitor->edid, own->edid, EDID_LEN);
+	memcpy(twin->edid, own->edid, EDID_LEN);
+	monitor->deaf = twin->deaf = true;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL, "1 monitor 5 DEL:a0c4 card0-DP-1\n2 switch 5:81:display 15 17\n");
+	write_claim("returning", BY_MODEL DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: [display] more than one monitor may be the one "
+				  "that gets input 15 back, and none has a serial: use its own "
+				  "buttons\n");
+	assert_int_equal(own->sets + twin->sets, 0);
+}
+
+static void a_number_that_is_the_guests_gpus_by_now_is_not_written_to(void **state)
+{
+	struct fake_monitor *own;
+
+	(void)state;
+	i2c_tree_pci(tree, GUEST_GPU, "0x030000\n");
+	own = add_guests_own("OWN1");
+	tree_file(tree, JOURNAL, "1 monitor 10 DEL:a0c4:JK9X -\n2 switch 10:81:display 15 17\n");
+	monitor->input = 17;
+	write_claim("returning", BY_MODEL DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(own->sets, 0);
+	/* It is on another bus of the host's now */
+	assert_int_equal(monitor->input, 15);
+}
+
+static void a_number_that_is_another_connectors_by_now_is_not_written_to(void **state)
+{
+	struct fake_monitor *other = fake_monitor_add(6, "GSM", 1, "OTHER");
+
+	(void)state;
+	i2c_tree_connector(tree, "card0-DP-2", 6);
+	monitor->input = other->input = 17;
+	tree_file(tree, JOURNAL,
+		  "1 monitor 6 DEL:a0c4:JK9X card0-DP-1\n2 switch 6:81:display 15 17\n");
+	write_claim("ending", BY_CONNECTOR);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_int_equal(other->sets, 0);
+	assert_int_equal(monitor->input, 15);
+}
+
+static void a_bus_that_came_back_under_another_number_is_found(void **state)
+{
+	(void)state;
+	monitor->input = 17;
+	tree_file(tree, JOURNAL,
+		  "1 monitor 77 DEL:a0c4:JK9X -\n2 switch 77:81:display%20left 15 17\n");
+	write_claim("ending", LEFT);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("undo")), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(monitor->input, 15);
+	assert_non_null(strstr(log_text(), "[display left] input 15 written back on i2c-5, where "
+					   "the monitor is now\n"));
+	assert_false(exists(JOURNAL));
 }
 
 static void one_that_is_nowhere_is_let_go(void **state)
@@ -909,6 +1395,17 @@ static void check_tells_from_both_cables_who_answers_on_the_active_input_only(vo
 			       "guest takes that device"));
 }
 
+static void a_twin_that_a_driver_holds_is_not_called_deaf(void **state)
+{
+	(void)state;
+	add_twin();
+	twin->busy = true;
+	write_claim_of(UUID, "win11", "preparing",
+		       &(struct process){ .pid = qemu.pid, .start_time = 1 }, LEFT DEVICES);
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_string_equal(said, "");
+}
+
 static void a_start_never_opens_the_buses_of_the_devices_it_takes(void **state)
 {
 	(void)state;
@@ -935,6 +1432,34 @@ static void check_is_content_with_a_monitor_that_answers(void **state)
 	assert_int_equal(monitor->sets, 0);
 }
 
+static void a_claim_with_wrong_values_touches_nothing(void **state)
+{
+	static const struct {
+		const char *display, *expected;
+	} cases[] = {
+		{ "[display]\nguest_input = 17\n", "[display] names no monitor" },
+		{ "[display]\nmonitor = dell\nguest_input = 17\n", "monitor is 'dell': expected" },
+		{ "[display]\nmonitor = DEL\n", "[display] has no guest_input" },
+		{ "[display]\nmonitor = DEL\nguest_input = 256\n",
+		  "[display] guest_input is '256': expected a number up to 255" },
+		{ "[display]\nmonitor = DEL\nguest_input = 17\nsource_address = x\n",
+		  "[display] source_address is 'x'" },
+		{ "[display]\nmonitor = DEL\nguest_input = 17\nshared = perhaps\n",
+		  "[display] shared is 'perhaps'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		write_claim("running", cases[i].display);
+		assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_USAGE);
+		assert_non_null(strstr(said, cases[i].expected));
+		assert_int_equal(RUN_SAYING(STDERR_FILENO, run("apply")), HELPER_USAGE);
+		assert_non_null(strstr(said, cases[i].expected));
+	}
+	assert_false(exists(JOURNAL));
+	assert_int_equal(monitor->edids, 0);
+}
+
 static void check_names_what_is_wrong_and_the_cure(void **state)
 {
 	static const struct {
@@ -948,13 +1473,6 @@ static void check_names_what_is_wrong_and_the_cure(void **state)
 		  "device or address: set host_input" },
 		{ LEFT, "has an EDID but does not answer to DDC/CI: No such device or address: "
 			"switch DDC/CI on in its menu" },
-		{ "[display]\nguest_input = 17\n", "[display] names no monitor" },
-		{ "[display]\nmonitor = dell\nguest_input = 17\n", "monitor is 'dell': expected" },
-		{ "[display]\nmonitor = DEL\n", "[display] has no guest_input" },
-		{ "[display]\nmonitor = DEL\nguest_input = 256\n",
-		  "[display] guest_input is '256': expected a number up to 255" },
-		{ "[display]\nmonitor = DEL\nguest_input = 17\nsource_address = x\n",
-		  "[display] source_address is 'x'" },
 	};
 
 	(void)state;
@@ -1010,6 +1528,26 @@ static void a_start_that_requires_the_monitor_waits_and_is_told(void **state)
 	assert_string_equal(log_text(), "");
 }
 
+/* Each of the two rounds may wait for a bus that hangs */
+static void a_required_check_ends_before_its_step_is_killed(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+	long long start;
+
+	(void)state;
+	hung->hangs = true;
+	monitor->slow_ms = 200;
+	monitor->garbled = 1;
+	required = "display";
+	write_claim("preparing", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+				 "host_input = 15\n");
+	required = "";
+	start = now_ms();
+	assert_int_equal(RUN_SAYING(STDERR_FILENO, run("check")), HELPER_DONE);
+	assert_true(now_ms() - start < step_find("display")->apply_ms);
+	assert_true(2 * PROBE_MS < step_find("display")->apply_ms);
+}
+
 static void check_loads_no_module(void **state)
 {
 	(void)state;
@@ -1063,8 +1601,11 @@ int main(void)
 		display_test(several_monitors_are_switched_side_by_side),
 		display_test(a_slow_monitor_that_misses_its_first_tries_is_switched),
 		display_test(a_bus_that_hangs_does_not_keep_the_other_from_switching),
+		display_test(a_hang_that_begins_at_the_switch_is_nobody_elses),
 		display_test(the_hosts_input_is_read_when_nobody_named_it),
 		display_test(a_monitor_nobody_could_switch_back_is_not_switched),
+		display_test(one_that_shows_the_guests_input_already_is_not_switched),
+		display_test(check_while_the_guest_is_shown_knows_the_hosts_input),
 		display_test(two_that_answer_to_one_identity_are_both_left_alone),
 		display_test(one_that_is_not_there_is_looked_for_until_the_timeout),
 		display_test(one_that_comes_late_is_found),
@@ -1077,31 +1618,56 @@ int main(void)
 		display_test(a_switcher_that_waits_is_known_to_undo),
 		display_test(undo_twice_and_undo_of_nothing_are_fine),
 		display_test(the_way_back_is_written_blind),
+		display_test(the_way_back_has_the_vendors_source_address_too),
+		display_test(the_first_record_of_a_bus_has_what_was_before_us),
 		display_test(a_monitor_that_does_not_come_back_is_tried_again_and_then_let_go),
 		display_test(a_bus_that_hangs_does_not_keep_the_others_from_coming_back),
 		display_test(a_number_that_is_another_adapters_by_now_is_not_written_to),
 		display_test(a_journal_that_says_something_else_is_not_followed),
 		display_test(a_process_that_merely_has_the_switchers_pid_is_left_alone),
 		display_test(a_switcher_is_ended_before_the_way_back_is_written),
+		display_test(switchers_that_do_not_end_are_waited_for_once),
 		display_test(the_guest_that_started_last_has_the_monitor),
+		display_test(the_last_started_has_it_whatever_the_delays),
+		display_test(one_that_was_left_to_a_later_guest_is_had_after_it),
+		display_test(a_write_that_was_heard_after_the_later_guests_is_passed_on),
+		display_test(a_later_guest_that_found_it_silent_gets_it_at_our_end),
 		display_test(at_the_end_of_the_last_it_goes_to_whoever_still_runs),
+		display_test(of_several_that_still_run_the_last_started_gets_it),
 		display_test(another_guests_input_is_not_taken_for_the_hosts),
+		display_test(nor_is_that_of_a_guest_that_ends),
 		display_test(a_dead_guest_has_no_say),
 		display_test(a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it),
 		display_test(a_monitor_that_falls_back_is_switched_again),
+		display_test(three_times_it_is_switched_again_then_the_user_has_the_last_word),
+		display_test(one_that_falls_back_is_the_later_guests_to_switch_again),
 		display_test(one_that_falls_back_for_good_is_told_of),
+		display_test(a_bus_that_hangs_after_the_switch_is_not_called_deaf),
 		display_test(what_the_user_chose_after_the_switch_is_left_alone),
 		display_test(a_deaf_monitor_comes_back_over_the_guests_gpu),
+		display_test(over_the_guests_gpu_it_has_the_vendors_source_address_too),
 		display_test(one_that_only_the_guests_gpu_leads_to_comes_back_with_it),
+		display_test(a_way_back_with_the_gpu_is_noted_however_short_the_time),
 		display_test(one_that_another_guest_names_is_not_taken_from_it),
+		display_test(one_that_only_we_had_goes_to_the_guest_that_still_names_it),
+		display_test(the_journal_says_who_was_on_the_bus),
+		display_test(a_deaf_one_that_a_connector_names_comes_back_too),
+		display_test(another_of_its_model_on_the_guests_gpu_is_left_alone),
+		display_test(two_that_only_a_serial_would_tell_apart_are_left_to_their_buttons),
+		display_test(a_number_that_is_the_guests_gpus_by_now_is_not_written_to),
+		display_test(a_number_that_is_another_connectors_by_now_is_not_written_to),
+		display_test(a_bus_that_came_back_under_another_number_is_found),
 		display_test(one_that_is_nowhere_is_let_go),
 		display_test(a_host_bus_that_takes_it_needs_no_detour),
 		display_test(check_tells_from_both_cables_who_answers_on_the_active_input_only),
+		display_test(a_twin_that_a_driver_holds_is_not_called_deaf),
 		display_test(a_start_never_opens_the_buses_of_the_devices_it_takes),
 		display_test(check_is_content_with_a_monitor_that_answers),
+		display_test(a_claim_with_wrong_values_touches_nothing),
 		display_test(check_names_what_is_wrong_and_the_cure),
 		display_test(a_start_does_not_wait_for_check_and_the_log_has_what_it_finds),
 		display_test(a_start_that_requires_the_monitor_waits_and_is_told),
+		display_test(a_required_check_ends_before_its_step_is_killed),
 		display_test(check_loads_no_module),
 		display_test(list_prints_what_to_paste),
 		display_test(list_says_when_nobody_answers),

@@ -35,6 +35,7 @@ static void assert_buses(const struct tree *tree, const struct claim *claim, con
 static void buses_of_display_controllers_and_docks_count(void **state)
 {
 	struct tree *tree = *state;
+	struct bus bus;
 
 	i2c_tree_pci(tree, I2C_GPU, "0x030000\n");
 	i2c_tree_pci(tree, "0000:00:03.0", "0x038000\n");
@@ -47,9 +48,9 @@ static void buses_of_display_controllers_and_docks_count(void **state)
 	i2c_tree_bus(tree, "platform/soc/fe804000.i2c", 1, "bcm2835\n");
 	tree_file(tree, "sys/bus/i2c/devices/0-0050/name", "spd5118\n");
 	assert_buses(tree, NULL, "2 3 10");
-	assert_int_equal(bus_is_display(tree->rootfd, 10), 1);
-	assert_int_equal(bus_is_display(tree->rootfd, 0), 0);
-	assert_int_equal(bus_is_display(tree->rootfd, 77), 0);
+	assert_int_equal(bus_look(tree->rootfd, NULL, false, 10, &bus), 1);
+	assert_int_equal(bus_look(tree->rootfd, NULL, false, 0, &bus), 0);
+	assert_int_equal(bus_look(tree->rootfd, NULL, false, 77, &bus), 0);
 }
 
 static void a_gpus_bus_that_is_for_no_monitor_is_left_alone(void **state)

@@ -126,15 +126,31 @@ static void a_monitor_that_is_found_does_not_wait_for_a_bus_that_hangs(void **st
 	(void)state;
 	hung->hangs = true;
 	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
-	assert_int_equal(monitors_look_for(-1, &list, "DEL:a0c4", LONG_MS, &probes), 0);
+	assert_int_equal(monitors_look_for(-1, &list, "DEL:a0c4:JK9X", LONG_MS, &probes), 0);
 	assert_true(now_ms() - start < LONG_MS / 2);
-	assert_int_equal(monitor_find(&list, probes, "DEL:a0c4"), 2);
+	assert_int_equal(monitor_find(&list, probes, "DEL:a0c4:JK9X"), 2);
 	assert_true(list.buses[0].hung);
 	/* A connector is known without asking anybody */
 	hung->edids = 0;
 	(void)snprintf(buses[1].connector, sizeof(buses[1].connector), "card0-DP-1");
 	assert_int_equal(monitors_look_for(-1, &list, "card0-DP-1", LONG_MS, &again), 0);
 	assert_int_equal(monitor_find(&list, again, "card0-DP-1"), 1);
+}
+
+static void another_of_the_model_is_waited_for_however_slow(void **state)
+{
+	static const char *const names[] = { "DEL:a0c4", "DEL" };
+	struct fake_monitor *slow = fake_monitor_add(4, "DEL", 0xa0c4, "SLOW");
+
+	(void)state;
+	slow->slow_ms = 150;
+	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ struct probe *probes = NULL;
+
+		assert_int_equal(monitors_look_for(-1, &list, names[i], LONG_MS, &probes), 0);
+		assert_int_equal(monitor_find(&list, probes, names[i]), -ENOTUNIQ);
+	}
 }
 
 static void the_input_is_the_low_byte_of_what_a_monitor_says(void **state)
@@ -279,6 +295,7 @@ int main(void)
 		monitor_test(an_edid_that_is_broken_is_nobodys),
 		monitor_test(a_bus_that_hangs_delays_nobody_twice),
 		monitor_test(a_monitor_that_is_found_does_not_wait_for_a_bus_that_hangs),
+		monitor_test(another_of_the_model_is_waited_for_however_slow),
 		monitor_test(the_input_is_the_low_byte_of_what_a_monitor_says),
 		monitor_test(a_monitor_that_does_not_say_its_input_is_told_why),
 		monitor_test(only_the_monitor_that_is_meant_is_spoken_to),

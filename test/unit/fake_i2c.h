@@ -33,6 +33,7 @@ struct fake_monitor {
 	bool deaf;
 	bool silent; /* EDID, but nothing at 0x37 */
 	bool hangs;  /* no transfer returns */
+	bool hangs_at_set;
 	bool null_reply;
 	bool unsupported;
 	int naks;    /* transactions that are not acknowledged yet, at both addresses */
@@ -230,6 +231,8 @@ static inline int fake_write_ddc(struct fake_monitor *monitor, const uint8_t *da
 	/* A monitor says nothing to a packet it does not understand */
 	if (sum != 0 || (monitor->source && data[0] != monitor->source))
 		return 0;
+	while (len == DDC_SET_LEN && monitor->hangs_at_set)
+		(void)pause();
 	if (len == DDC_SET_LEN && data[2] == 0x03) {
 		memcpy(monitor->last_set, data, len);
 		monitor->sets++;

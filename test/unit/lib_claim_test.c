@@ -597,6 +597,19 @@ static void a_helper_that_hangs_is_killed_and_named(void **state)
 	assert_true(result.dirty);
 }
 
+static void how_long_a_monitor_is_tried_is_not_how_long_its_step_may_take(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_(rig_drop) struct rig rig;
+
+	rig_make(tree, &rig);
+	assert_int_equal(inidoc_add(&rig.claim.doc, "display", "timeout_ms", "10"), 0);
+	fake_helper(tree, "display", "sleep 1.5");
+	assert_int_equal(steps_run(&rig.host, &rig.claim, "check", STEP_STARTED, 0, &result), 0);
+	assert_null(result.warnings);
+}
+
 /* --- giving back ------------------------------------------------------------------------------ */
 
 static void all_that_is_given_back_is_forgotten(void **state)
@@ -749,6 +762,7 @@ int main(void)
 		tree_test(a_best_effort_step_that_fails_is_a_warning),
 		tree_test(a_step_that_says_nothing_is_described),
 		tree_test(a_helper_that_hangs_is_killed_and_named),
+		tree_test(how_long_a_monitor_is_tried_is_not_how_long_its_step_may_take),
 		tree_test(all_that_is_given_back_is_forgotten),
 		tree_test(a_monitor_comes_back_when_the_devices_are_back),
 		tree_test(what_an_undo_leaves_is_replugged_when_it_is_asked_for),

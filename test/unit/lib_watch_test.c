@@ -127,6 +127,28 @@ static void one_that_does_not_listen_is_killed(void **state)
 	assert_int_equal(WTERMSIG(reap(child.pid)), SIGKILL);
 }
 
+static void several_are_killed_in_the_time_of_one(void **state)
+{
+	struct process children[4];
+	int fds[ARRAY_SIZE(children) + 1] = { -1 };
+	long long start;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		children[i] = start_child(true);
+		fds[i + 1] = watch_open(rootfd, &children[i]);
+	}
+	start = now_ms();
+	assert_int_equal(watch_end_all(fds, ARRAY_SIZE(fds), 2000), 0);
+	assert_true(now_ms() - start >= 1000);
+	assert_true(now_ms() - start < 2000);
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		assert_int_equal(WTERMSIG(reap(children[i].pid)), SIGKILL);
+		(void)close(fds[i + 1]);
+	}
+	assert_int_equal(watch_end_all(fds, 1, 0), 0);
+}
+
 /* As for a process that hangs in the kernel, no signal has an effect */
 static void one_that_cannot_die_is_given_up_at_the_deadline(void **state)
 {
@@ -163,6 +185,7 @@ int main(void)
 		cmocka_unit_test(no_process_at_all_is_esrch),
 		cmocka_unit_test(a_process_is_asked_to_end_first),
 		cmocka_unit_test(one_that_does_not_listen_is_killed),
+		cmocka_unit_test(several_are_killed_in_the_time_of_one),
 		cmocka_unit_test(one_that_cannot_die_is_given_up_at_the_deadline),
 	};
 
