@@ -193,6 +193,18 @@ idle_was_refused() {
 		grep -q 'Refusing .*inhibited by .*/usher-nosleep'
 }
 
+# An older logind says nothing of it. Seen on: systemd 252, 257
+idle_came_to_nothing() {
+	local version
+	version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+	if ((version >= 257)); then
+		wait_for 20 idle_was_refused || return
+	else
+		sleep 15
+	fi
+	assert_equal "$(suspends_so_far)" 0
+}
+
 @test "a guest keeps an idle host awake by one process, whatever is restarted" {
 	local pid
 	guest_define one
@@ -204,7 +216,7 @@ idle_was_refused() {
 	idle_suspends
 	systemctl restart systemd-logind
 	wait_for 5 held_for one
-	wait_for 20 idle_was_refused
+	idle_came_to_nothing
 	systemctl kill -s KILL systemd-logind
 	wait_for 10 held_for one
 	# logind hears nobody until it is restarted; the lock is in its hands all the time
