@@ -27,8 +27,10 @@ static int has_switched(const struct helper_ctx *ctx, const struct claim *claim,
 	struct switch_record record, shown;
 	int r = dirfd < 0 ? dirfd : journal_open(dirfd, DISPLAY_NAME, false, &journal);
 
-	if (r < 0 || !find_record(&journal, VERB_SWITCH, bus, &record))
+	if (r < 0)
 		return r;
+	if (!find_record(&journal, VERB_SWITCH, bus, &record))
+		return 0;
 	ret->host_input = record.host_input;
 	ret->guest_input = record.guest_input;
 	ret->source_address = record.source_address;
