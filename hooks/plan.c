@@ -809,19 +809,15 @@ static int plan_display(const struct plan *plan)
 
 /*
  * A closed lid is no matter for the lock on sleep (ABI: logind.conf(5), LidSwitchIgnoreInhibited, on
- * by default), and logind can only block it, not delay it.
+ * by default), so the default names it; but logind can only block it, not delay it
  */
 static int inhibits(const struct policy *policy, struct strlist *ret)
 {
-	bool blocks = strcmp(policy_value(policy, "nosleep", "mode"), "block") == 0;
-	int r = policy_words(policy, "nosleep", "inhibit", ret);
+	bool delays = strcmp(policy_value(policy, "nosleep", "mode"), "delay") == 0;
 
-	if (r < 0 || ret->nr == 0 || strcmp(ret->names[0], "auto") != 0)
-		return r;
-	strlist_free(ret);
-	*ret = (struct strlist){ 0 };
-	r = strlist_add(ret, "sleep");
-	return r == 0 && blocks ? strlist_add(ret, "handle-lid-switch") : r;
+	if (delays && strcmp(policy_get(policy, "nosleep", "inhibit"), "auto") == 0)
+		return strlist_add(ret, "sleep");
+	return policy_words(policy, "nosleep", "inhibit", ret);
 }
 
 static int plan_nosleep(const struct plan *plan)

@@ -241,12 +241,11 @@ const struct policy_key policy_keys[] = {
 	  .key = "inhibit",
 	  .type = POLICY_WORDS,
 	  .words = INHIBITS,
-	  .dflt = "auto",
+	  .dflt = "sleep handle-lid-switch",
 	  .unit = "some of sleep idle shutdown handle-lid-switch "
 		  "handle-{power,suspend,hibernate}-key, or none",
-	  .help = "what the host must not do while the guest runs; auto: sleep, nor when the lid "
-		  "is "
-		  "closed" },
+	  .help = "what the host must not do while the guest runs; by default with mode = delay: "
+		  "sleep" },
 	{ .section = "nosleep",
 	  .key = "mode",
 	  .type = POLICY_WORD,

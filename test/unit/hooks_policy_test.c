@@ -590,7 +590,7 @@ static void words_have_any_separator_and_none_is_there_twice(void **state)
 		size_t nr;
 		const char *last;
 	} cases[] = {
-		{ "", 1, "auto" },
+		{ "", 2, "handle-lid-switch" },
 		{ "[nosleep]\ninhibit = none\n", 0, NULL },
 		{ "[nosleep]\ninhibit = ,none:\n", 0, NULL },
 		{ "[nosleep]\ninhibit = sleep:idle\n", 2, "idle" },
