@@ -210,7 +210,7 @@ race() {
 }
 
 @test "the judge sees a device claimed twice, a page too many, a driver, a CPU, a monitor and a lock gone wrong" {
-	local claim copy
+	local claim copy lock
 	racers 2
 	guest_start racer0
 	wait_for 20 settled
@@ -233,8 +233,9 @@ race() {
 	not settled
 	echo 0x11 >/sys/kernel/debug/lab_monitor/desk/input
 	systemd-inhibit --what=sleep --who=racer --why="guest racer9 is running" sleep 60 3>&- &
+	lock=$!
 	wait_for 10 not settled
-	kill $!
+	kill "$lock"
 	wait_for 10 settled
 	pinned[racer0]=3
 	[[ ! -s /sys/fs/cgroup/cpuset.cpus.isolated ]] || not settled
