@@ -43,7 +43,8 @@
  * GPU is the host's again: also over that GPU's cable, which is the one that a monitor listens on
  * that answers on its active input only. The monitor there must have the EDID identity that it had
  * on the host's cable: what the policy calls it may be a connector, or a model that there are two
- * of. So it is with a monitor that no other bus leads to. Then it is let go: it has a button, and the guest's next start must not wait for it.
+ * of. So it is with a monitor that no other bus leads to. Then it is let go: it has a button, and
+ * the guest's next start must not wait for it.
  *
  * The journal:
  *	want SECTION QEMU-START GUEST-INPUT
