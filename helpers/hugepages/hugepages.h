@@ -492,7 +492,7 @@ unsigned long long needs_missing(const struct needs *needs, size_t index, const 
 struct growth {
 	struct helper_ctx *ctx;
 	const struct needs *needs;
-	unsigned long long reserve_kib;
+	unsigned long long reserve_kib; /* less from the first step on: step.c */
 	long long deadline;
 	bool zfs_guard;		   /* neither compact nor drop caches */
 	size_t current;		   /* the need that lacks pages */
@@ -503,6 +503,7 @@ struct growth {
 	unsigned long long gained; /* pages since the last one */
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
+	bool accepted;			  /* all that is missing has fitted beside the reserve */
 	unsigned long long pretended_kib; /* that a dry run takes for freed */
 };
 

@@ -135,6 +135,37 @@ static void no_more_is_reclaimed_than_may_go(void **state)
 	assert_int_equal(kernel->reclaimed, 20);
 }
 
+/* 180 pages beside the 256 MiB kept for the host; then there is memory for so many less */
+static enum helper_exit apply_while_memory_goes(const char *meminfo)
+{
+	_cleanup_guest_ struct guest a;
+	enum helper_exit e;
+
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 100;
+	node2m(0)->scattered = 100;
+	put_buddyinfo(200 * 512, 100);
+	put("MemTotal: 8388608 kB\nMemFree: 630784 kB\nMemAvailable: 630784 kB\n", "proc/meminfo");
+	kernel->meminfo = meminfo;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 180");
+	e = apply(&a);
+	assert_pool(0, e == HELPER_DONE ? 180 : 0, e == HELPER_DONE ? 180 : 0, 0);
+	return e;
+}
+
+static void half_of_the_reserve_may_go_once_a_guest_has_fitted_beside_it(void **state)
+{
+	(void)state;
+	/* 130 MiB of the 256 are left beside it, then 126 */
+	assert_int_equal(apply_while_memory_goes("MemTotal: 8388608 kB\nMemFree: 501760 kB\n"
+						 "MemAvailable: 501760 kB\n"),
+			 HELPER_DONE);
+	assert_int_equal(apply_while_memory_goes("MemTotal: 8388608 kB\nMemFree: 497664 kB\n"
+						 "MemAvailable: 497664 kB\n"),
+			 HELPER_FAILED);
+	assert_said("kept for the host");
+}
+
 static void memory_that_lies_ready_is_left_alone(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -450,6 +481,7 @@ int main(void)
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
 		kernel_test(no_more_is_reclaimed_than_may_go),
+		kernel_test(half_of_the_reserve_may_go_once_a_guest_has_fitted_beside_it),
 		kernel_test(memory_that_lies_ready_is_left_alone),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
