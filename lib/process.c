@@ -201,6 +201,8 @@ struct open_search {
 	size_t nr;
 	bool for_writing;
 	pid_t after, self;
+	int procfd;
+	bool counted; /* the size of PID/fd is the number of its entries */
 };
 
 /* proc shows how a file was opened in the mode of its link */
@@ -241,6 +243,17 @@ static bool entries_match(int dirfd, const char *entries, size_t len,
 }
 
 /*
+ * Threads of the kernel, most of all processes of a quiet host, have nothing open.
+ * ABI: Documentation/filesystems/proc.rst, 3.8: the size of /proc/PID/fd, since Linux 6.2; 0 before
+ */
+static bool holds_nothing(const struct open_search *search, const char *path)
+{
+	struct stat st;
+
+	return search->counted && fstatat(search->procfd, path, &st, 0) == 0 && st.st_size == 0;
+}
+
+/*
  * This is most of what a handover does beside its writes: 145 processes of which none matters. So
  * the directory is read without readdir(3), which asks twice as much of the kernel for each.
  */
@@ -253,41 +266,54 @@ static int holds_open(int rootfd, pid_t pid, const void *what)
 	ssize_t n;
 	int r;
 
+	(void)rootfd;
 	if (pid == search->self || pid <= search->after)
 		return 0;
-	r = path_format(path, sizeof(path), "proc/%d/fd", (int)pid);
-	if (r < 0)
+	r = path_format(path, sizeof(path), "%d/fd", (int)pid);
+	if (r < 0 || holds_nothing(search, path))
 		return r;
-	fd = attr_open(rootfd, path, O_RDONLY | O_DIRECTORY);
+	fd = openat(search->procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return fd;
+		return -errno;
 	while ((n = getdents64(fd, entries, sizeof(entries))) > 0)
 		if (entries_match(fd, entries, (size_t)n, search))
 			return 1;
 	return n < 0 ? -errno : 0;
 }
 
+static pid_t find_open(int rootfd, struct open_search *search)
+{
+	_cleanup_close_ int procfd = attr_open(rootfd, "proc", O_PATH | O_DIRECTORY);
+	char self[64];
+	struct stat st;
+
+	if (procfd < 0)
+		return procfd == -ENOENT ? 0 : procfd;
+	search->procfd = procfd;
+	search->self = getpid();
+	/* We have open what we read */
+	search->counted = path_format(self, sizeof(self), "%d/fd", (int)search->self) == 0 &&
+			  fstatat(procfd, self, &st, 0) == 0 && st.st_size > 0;
+	return lowest_pid(rootfd, holds_open, search);
+}
+
 pid_t process_find_open(int rootfd, const char *const *paths, size_t nr)
 {
-	const struct open_search search = { .paths = paths, .nr = nr, .self = getpid() };
+	struct open_search search = { .paths = paths, .nr = nr };
 
-	return lowest_pid(rootfd, holds_open, &search);
+	return find_open(rootfd, &search);
 }
 
 pid_t process_find_writer(int rootfd, const char *const *paths, size_t nr)
 {
-	const struct open_search search = {
-		.paths = paths, .nr = nr, .for_writing = true, .self = getpid()
-	};
+	struct open_search search = { .paths = paths, .nr = nr, .for_writing = true };
 
-	return lowest_pid(rootfd, holds_open, &search);
+	return find_open(rootfd, &search);
 }
 
 pid_t process_find_open_after(int rootfd, const char *const *paths, size_t nr, pid_t pid)
 {
-	const struct open_search search = {
-		.paths = paths, .nr = nr, .after = pid, .self = getpid()
-	};
+	struct open_search search = { .paths = paths, .nr = nr, .after = pid };
 
-	return lowest_pid(rootfd, holds_open, &search);
+	return find_open(rootfd, &search);
 }
