@@ -59,7 +59,7 @@ struct fake_kernel {
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
-	const char *meminfo; /* what proc/meminfo says after the next one */
+	const char *meminfo;	      /* what proc/meminfo says after the next one */
 	unsigned long long reclaimed; /* pages of 2 MiB asked for */
 	unsigned long long drops;
 	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
