@@ -492,7 +492,7 @@ unsigned long long needs_missing(const struct needs *needs, size_t index, const 
 struct growth {
 	struct helper_ctx *ctx;
 	const struct needs *needs;
-	unsigned long long reserve_kib; /* less from the first step on: step.c */
+	unsigned long long reserve_kib;
 	long long deadline;
 	bool zfs_guard;		   /* neither compact nor drop caches */
 	size_t current;		   /* the need that lacks pages */

@@ -85,6 +85,13 @@ static unsigned long long missing(const struct growth *growth, const struct view
 	return needs_missing(growth->needs, index, pools, &view->promises);
 }
 
+/* What the host keeps in any case */
+static unsigned long long kept_kib(const struct growth *growth)
+{
+	return growth->accepted ? growth->reserve_kib - growth->reserve_kib / RESERVE_YIELDS
+				: growth->reserve_kib;
+}
+
 /* Return: 1 when what the need lacks does not fit on its nodes, 0 (also when that is not known) */
 static int nodes_short(const struct growth *growth, const struct view *view)
 {
@@ -98,7 +105,7 @@ static int nodes_short(const struct growth *growth, const struct view *view)
 		return 0;
 	for (int node = cpulist_next(&nodes, 0); node >= 0;
 	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
-		if (memory_spare(growth->ctx, node, growth->reserve_kib, &kib) < 0)
+		if (memory_spare(growth->ctx, node, kept_kib(growth), &kib) < 0)
 			return 0;
 		sum += kib;
 	}
@@ -108,7 +115,7 @@ static int nodes_short(const struct growth *growth, const struct view *view)
 /* Return: 1 when all that is missing does not fit beside what the host keeps, 0, else -errno */
 static int memory_short(const struct growth *growth, const struct view *view)
 {
-	unsigned long long available, wanted = growth->reserve_kib;
+	unsigned long long available, wanted = kept_kib(growth);
 	int r = memory_available(growth->ctx->rootfd, &available);
 
 	for (size_t i = growth->current; i < growth->needs->nr; i++)
@@ -215,8 +222,6 @@ static int grow_once(struct growth *growth, struct view *view)
 	r = memory_short(growth, view);
 	if (r != 0)
 		return r < 0 ? r : STEP_NO_MEMORY;
-	if (!growth->accepted)
-		growth->reserve_kib -= growth->reserve_kib / RESERVE_YIELDS;
 	growth->accepted = true;
 	if (!growth->ahead) {
 		growth->ahead = true;
