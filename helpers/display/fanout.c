@@ -22,17 +22,11 @@ struct message {
 	char result[FANOUT_RESULT_MAX];
 };
 
-/* The child's side */
-struct crew {
-	const struct fanout_job *jobs;
-	size_t size;
-	int rootfd, fd;
-	void (*work)(int rootfd, const void *arg, void *result);
-};
-
 struct task {
-	const struct crew *crew;
+	const struct fanout *fanout;
+	int fd;
 	size_t index;
+	const void *arg;
 	pthread_t thread;
 	bool started;
 };
@@ -45,29 +39,47 @@ static size_t message_len(size_t size)
 static void *task_do(void *arg)
 {
 	const struct task *task = arg;
-	const struct crew *crew = task->crew;
+	const struct fanout *fanout = task->fanout;
 	struct message message __attribute__((aligned(16))) = { .index = task->index };
 
-	crew->work(crew->rootfd, crew->jobs[task->index].arg, message.result);
+	fanout->work(fanout->rootfd, task->arg, message.result);
 	/* One that is not written is as one that was not done */
-	if (write(crew->fd, &message, message_len(crew->size)) < 0)
+	if (write(task->fd, &message, message_len(fanout->size)) < 0)
 		return NULL;
 	return NULL;
 }
 
-/* A thread for each but the first, which is ours */
-static _Noreturn void crew_main(const struct crew *crew, size_t nr)
+static void tasks_begin(struct task *tasks, size_t first, size_t nr)
 {
-	struct task *tasks = calloc(nr, sizeof(*tasks));
 	pthread_attr_t attr;
 
-	if (!tasks || pthread_attr_init(&attr) != 0 ||
-	    pthread_attr_setstacksize(&attr, STACK_BYTES) != 0)
-		_exit(1);
+	if (pthread_attr_init(&attr) != 0)
+		return;
+	if (pthread_attr_setstacksize(&attr, STACK_BYTES) == 0)
+		for (size_t i = first; i < nr; i++)
+			tasks[i].started =
+				pthread_create(&tasks[i].thread, &attr, task_do, &tasks[i]) == 0;
+	(void)pthread_attr_destroy(&attr);
+}
+
+static void tasks_fill(struct task *tasks, const struct fanout *fanout,
+		       const struct fanout_job *jobs, size_t nr, int fd)
+{
 	for (size_t i = 0; i < nr; i++)
-		tasks[i] = (struct task){ .crew = crew, .index = i };
-	for (size_t i = 1; i < nr; i++)
-		tasks[i].started = pthread_create(&tasks[i].thread, &attr, task_do, &tasks[i]) == 0;
+		tasks[i] =
+			(struct task){ .fanout = fanout, .fd = fd, .index = i, .arg = jobs[i].arg };
+}
+
+/* The child's side: a thread for each but the first, which is ours */
+static _Noreturn void child_main(const struct fanout *fanout, const struct fanout_job *jobs,
+				 size_t nr, int fd)
+{
+	struct task *tasks = calloc(nr, sizeof(*tasks));
+
+	if (!tasks)
+		_exit(1);
+	tasks_fill(tasks, fanout, jobs, nr, fd);
+	tasks_begin(tasks, 1, nr);
 	(void)task_do(&tasks[0]);
 	for (size_t i = 1; i < nr; i++)
 		if (tasks[i].started)
@@ -75,26 +87,15 @@ static _Noreturn void crew_main(const struct crew *crew, size_t nr)
 	_exit(0);
 }
 
-/* Return: the child, with the pipe's reading end in @ret_fd, else -errno */
-static pid_t crew_start(const struct crew *crew, size_t nr, int *ret_fd)
+/* Return: the child, else -errno */
+static pid_t child_start(const struct fanout *fanout, const struct fanout_job *jobs, size_t nr,
+			 int fd)
 {
-	struct crew there = *crew;
-	int fds[2], keep[2];
-	pid_t pid;
+	const int keep[] = { fanout->rootfd, fd };
+	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep));
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	there.fd = fds[1];
-	keep[0] = crew->rootfd;
-	keep[1] = fds[1];
-	pid = spawn_detached(keep, ARRAY_SIZE(keep));
 	if (pid == 0)
-		crew_main(&there, nr);
-	(void)close(fds[1]);
-	if (pid < 0)
-		(void)close(fds[0]);
-	else
-		*ret_fd = fds[0];
+		child_main(fanout, jobs, nr, fd);
 	return pid;
 }
 
@@ -156,32 +157,128 @@ static void end_jobs(struct fanout_job *jobs, size_t nr, int error)
 			jobs[i].error = error;
 }
 
-void fanout_run(struct fanout_job *jobs, size_t nr, size_t size, int rootfd,
-		void (*work)(int rootfd, const void *arg, void *result), int timeout_ms,
-		const struct fanout_patience *patience)
+/* Return: 0 when all jobs have ended, else as wait_some() */
+static int collect(const struct fanout *fanout, int fd, struct fanout_job *jobs, size_t nr,
+		   int timeout_ms)
 {
-	const struct crew crew = { .jobs = jobs, .size = size, .rootfd = rootfd, .work = work };
 	long long deadline = deadline_in(timeout_ms);
-	int fd = -1, r = 0;
-	pid_t pid;
+	int r = 0;
+
+	while (r == 0 && any_open(jobs, nr)) {
+		r = wait_some(fd, jobs, nr, fanout->size, deadline);
+		deadline = shorten(fanout->patience, jobs, nr, deadline);
+	}
+	end_jobs(jobs, nr, r);
+	return r;
+}
+
+static void run_in_child(const struct fanout *fanout, struct fanout_job *jobs, size_t nr,
+			 int timeout_ms, int fds[2])
+{
+	pid_t pid = child_start(fanout, jobs, nr, fds[1]);
+	int r;
+
+	(void)close(TAKE_FD(fds[1]));
+	if (pid < 0) {
+		end_jobs(jobs, nr, pid);
+		return;
+	}
+	r = collect(fanout, fds[0], jobs, nr, timeout_ms);
+	if (r < 0)
+		(void)kill(pid, SIGKILL);
+	/* One that hangs is left to whoever adopts it; any other is about to end */
+	(void)waitpid(pid, NULL, r == 0 || r == -EIO ? 0 : WNOHANG);
+}
+
+/* What threads of ours use, which may still be at it when we have given up on them */
+struct crew {
+	struct fanout fanout;
+	struct task *tasks;
+	char *args;
+	int fd;
+};
+
+static void crew_free(struct crew *crew)
+{
+	cleanup_close(&crew->fd);
+	free(crew->args);
+	free(crew->tasks);
+	free(crew);
+}
+
+/* Takes @fd over. Return: NULL without memory */
+static struct crew *crew_new(const struct fanout *fanout, const struct fanout_job *jobs, size_t nr,
+			     int *fd)
+{
+	struct crew *crew = calloc(1, sizeof(*crew));
+
+	if (!crew)
+		return NULL;
+	crew->fanout = *fanout;
+	crew->tasks = calloc(nr, sizeof(*crew->tasks));
+	crew->args = calloc(nr, fanout->arg_size);
+	crew->fd = TAKE_FD(*fd);
+	if (!crew->tasks || !crew->args) {
+		crew_free(crew);
+		return NULL;
+	}
+	tasks_fill(crew->tasks, &crew->fanout, jobs, nr, crew->fd);
+	for (size_t i = 0; i < nr; i++) {
+		char *arg = crew->args + i * fanout->arg_size;
+
+		memcpy(arg, jobs[i].arg, fanout->arg_size);
+		crew->tasks[i].arg = arg;
+	}
+	return crew;
+}
+
+/* Those that have answered are about to end. With one that hangs the crew stays for ever */
+static void crew_end(struct crew *crew, const struct fanout_job *jobs, size_t nr)
+{
+	bool hangs = false;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (!crew->tasks[i].started)
+			continue;
+		if (jobs[i].error == 0)
+			(void)pthread_join(crew->tasks[i].thread, NULL);
+		else
+			hangs = true;
+	}
+	if (!hangs)
+		crew_free(crew);
+}
+
+static void run_here(const struct fanout *fanout, struct fanout_job *jobs, size_t nr,
+		     int timeout_ms, int fds[2])
+{
+	struct crew *crew = crew_new(fanout, jobs, nr, &fds[1]);
+
+	if (!crew) {
+		end_jobs(jobs, nr, -ENOMEM);
+		return;
+	}
+	tasks_begin(crew->tasks, 0, nr);
+	for (size_t i = 0; i < nr; i++)
+		if (!crew->tasks[i].started)
+			jobs[i].error = -EAGAIN;
+	(void)collect(fanout, fds[0], jobs, nr, timeout_ms);
+	crew_end(crew, jobs, nr);
+}
+
+void fanout_run(const struct fanout *fanout, struct fanout_job *jobs, size_t nr, int timeout_ms)
+{
+	int fds[2];
 
 	if (nr == 0)
 		return;
 	for (size_t i = 0; i < nr; i++)
 		jobs[i].error = -EINPROGRESS;
-	pid = crew_start(&crew, nr, &fd);
-	if (pid < 0) {
-		end_jobs(jobs, nr, pid);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		end_jobs(jobs, nr, -errno);
 		return;
 	}
-	while (r == 0 && any_open(jobs, nr)) {
-		r = wait_some(fd, jobs, nr, size, deadline);
-		deadline = shorten(patience, jobs, nr, deadline);
-	}
-	end_jobs(jobs, nr, r);
-	(void)close(fd);
-	if (r < 0)
-		(void)kill(pid, SIGKILL);
-	/* One that hangs is left to whoever adopts it; any other is about to end */
-	(void)waitpid(pid, NULL, r == 0 || r == -EIO ? 0 : WNOHANG);
+	(fanout->here ? run_here : run_in_child)(fanout, jobs, nr, timeout_ms, fds);
+	cleanup_close(&fds[0]);
+	cleanup_close(&fds[1]);
 }

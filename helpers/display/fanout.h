@@ -24,17 +24,25 @@ struct fanout_patience {
 	int grace_ms;
 };
 
+struct fanout {
+	size_t arg_size,
+		size; /* of each argument and result, the latter at most FANOUT_RESULT_MAX */
+	int rootfd;
+	/* Fills a zeroed result, in a thread of its own; gets the root and nothing else of ours */
+	void (*work)(int rootfd, const void *arg, void *result);
+	const struct fanout_patience *patience; /* NULL to wait for all until the deadline */
+	bool here;				/* in our own process, see below */
+};
+
 /**
- * fanout_run() - run @work once for each job, all side by side
- * @size:	of each result, at most FANOUT_RESULT_MAX
- * @work:	fills a zeroed result, in a thread of its own; gets the root and nothing else of ours
- * @patience:	NULL to wait for all until the deadline
+ * fanout_run() - do the work once for each job, all side by side
  *
  * A transfer on a broken bus sleeps in the kernel, where no signal ends it. A thread of ours that
  * does would keep our own process from ever ending. So the threads are those of another process,
  * with a session of its own and none of our descriptors, which is killed at the deadline and left
  * behind. One for all: a fork costs more than all that a bus in order is asked.
+ *
+ * Who can leave its own process behind says @here and saves that fork. When a job then ends with
+ * -ETIMEDOUT, its thread is still there: the caller goes on in a child. SIGPIPE has to be ignored.
  */
-void fanout_run(struct fanout_job *jobs, size_t nr, size_t size, int rootfd,
-		void (*work)(int rootfd, const void *arg, void *result), int timeout_ms,
-		const struct fanout_patience *patience);
+void fanout_run(const struct fanout *fanout, struct fanout_job *jobs, size_t nr, int timeout_ms);

@@ -235,6 +235,10 @@ static void write_back(int rootfd, const void *arg, void *result)
 int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int timeout_ms)
 {
 	_cleanup_free_ struct fanout_job *jobs = calloc(list->nr + 1, sizeof(*jobs));
+	const struct fanout fanout = { .arg_size = sizeof(struct giveback),
+				       .size = sizeof(int),
+				       .rootfd = ctx->rootfd,
+				       .work = write_back };
 	size_t nr = 0;
 
 	if (!jobs)
@@ -249,7 +253,7 @@ int giveback_write(const struct helper_ctx *ctx, struct giveback_list *list, int
 		entry->claim = &ctx->claim;
 		jobs[nr++] = (struct fanout_job){ .arg = entry, .result = &entry->error };
 	}
-	fanout_run(jobs, nr, sizeof(int), ctx->rootfd, write_back, timeout_ms, NULL);
+	fanout_run(&fanout, jobs, nr, timeout_ms);
 	for (size_t i = 0, job = 0; i < list->nr; i++) {
 		if (list->entries[i].late)
 			continue;

@@ -148,9 +148,8 @@ static size_t dialogues_begin(const struct bus_list *list, const struct probe_as
 	return nr;
 }
 
-static int ask_patiently(int rootfd, struct bus_list *list, const struct probe_ask *asks,
-			 int timeout_ms, const struct fanout_patience *patience,
-			 struct probe *probes)
+static int ask_with(const struct fanout *fanout, struct bus_list *list,
+		    const struct probe_ask *asks, int timeout_ms, struct probe *probes)
 {
 	_cleanup_free_ struct dialogue *dialogues = calloc(list->nr + 1, sizeof(*dialogues));
 	_cleanup_free_ struct fanout_job *jobs = calloc(list->nr + 1, sizeof(*jobs));
@@ -159,7 +158,7 @@ static int ask_patiently(int rootfd, struct bus_list *list, const struct probe_a
 	if (!dialogues || !jobs)
 		return -ENOMEM;
 	nr = dialogues_begin(list, asks, dialogues, jobs);
-	fanout_run(jobs, nr, sizeof(struct probe), rootfd, ask_bus, timeout_ms, patience);
+	fanout_run(fanout, jobs, nr, timeout_ms);
 	for (size_t i = 0; i < nr; i++) {
 		struct dialogue *dialogue = &dialogues[i];
 
@@ -171,14 +170,24 @@ static int ask_patiently(int rootfd, struct bus_list *list, const struct probe_a
 	return 0;
 }
 
+static struct fanout fanout_for(int rootfd)
+{
+	return (struct fanout){ .arg_size = sizeof(struct question),
+				.size = sizeof(struct probe),
+				.rootfd = rootfd,
+				.work = ask_bus };
+}
+
 int monitors_ask(int rootfd, struct bus_list *list, const struct probe_ask *asks, int timeout_ms,
 		 struct probe *probes)
 {
-	return ask_patiently(rootfd, list, asks, timeout_ms, NULL, probes);
+	const struct fanout fanout = fanout_for(rootfd);
+
+	return ask_with(&fanout, list, asks, timeout_ms, probes);
 }
 
-static int identify(int rootfd, struct bus_list *list, bool ask, int timeout_ms,
-		    const struct fanout_patience *patience, struct probe **ret)
+static int identify(const struct fanout *fanout, struct bus_list *list, bool ask, int timeout_ms,
+		    struct probe **ret)
 {
 	_cleanup_free_ struct probe_ask *asks = calloc(list->nr + 1, sizeof(*asks));
 	_cleanup_free_ struct probe *probes = calloc(list->nr + 1, sizeof(*probes));
@@ -191,7 +200,7 @@ static int identify(int rootfd, struct bus_list *list, bool ask, int timeout_ms,
 		/* As it stays for a bus that hangs, and is not asked */
 		probes[i] = (struct probe){ .error = -ETIMEDOUT, .input_error = -ENODATA };
 	}
-	r = ask_patiently(rootfd, list, asks, timeout_ms, patience, probes);
+	r = ask_with(fanout, list, asks, timeout_ms, probes);
 	if (r == 0)
 		*ret = TAKE_PTR(probes);
 	return r;
@@ -199,7 +208,9 @@ static int identify(int rootfd, struct bus_list *list, bool ask, int timeout_ms,
 
 int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct probe **ret)
 {
-	return identify(rootfd, list, true, timeout_ms, NULL, ret);
+	const struct fanout fanout = fanout_for(rootfd);
+
+	return identify(&fanout, list, true, timeout_ms, ret);
 }
 
 static bool is_found(const struct fanout_job *jobs, size_t nr, const void *arg)
@@ -223,15 +234,18 @@ static bool has_serial(const char *monitor)
 	return colon && strchr(colon + 1, ':');
 }
 
-int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, int timeout_ms,
-		      struct probe **ret)
+int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, bool here,
+		      int timeout_ms, struct probe **ret)
 {
 	const struct fanout_patience patience = { .enough = is_found,
 						  .arg = monitor,
 						  .grace_ms = GRACE_MS };
+	struct fanout fanout = fanout_for(rootfd);
 
-	return identify(rootfd, list, !monitor_is_connector(monitor), timeout_ms,
-			has_serial(monitor) ? &patience : NULL, ret);
+	fanout.here = here;
+	if (has_serial(monitor))
+		fanout.patience = &patience;
+	return identify(&fanout, list, !monitor_is_connector(monitor), timeout_ms, ret);
 }
 
 int monitor_is_connector(const char *monitor)

@@ -61,6 +61,7 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
 
 /**
  * monitors_look_for() - monitors_identify() until one monitor has been found
+ * @here:	as in struct fanout: when a bus is marked hung, go on in a child
  *
  * Where the serial is named, the others get no more than a moment then, to say that it is not the
  * only one: a bus that hangs costs the timeout only where the monitor is not found. Of a model there
@@ -68,8 +69,8 @@ int monitors_identify(int rootfd, struct bus_list *list, int timeout_ms, struct 
  *
  * Return: 0, -ENOMEM
  */
-int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, int timeout_ms,
-		      struct probe **ret) _must_check_;
+int monitors_look_for(int rootfd, struct bus_list *list, const char *monitor, bool here,
+		      int timeout_ms, struct probe **ret) _must_check_;
 
 /**
  * monitor_find() - the one bus that a claim's "monitor" means

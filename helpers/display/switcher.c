@@ -102,13 +102,38 @@ static void name_monitor(struct switcher *switcher, const struct probe *probe)
 		switcher->identity[0] = '\0';
 }
 
-/* Return: index into the buses, else as monitor_find() */
+static bool any_hung(const struct bus_list *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->buses[i].hung)
+			return true;
+	return false;
+}
+
+/* A thread of ours hangs on its bus, and our process could not be ended: we go on in another */
+static int leave_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid > 0)
+		_exit(0);
+	return pid < 0 ? -errno : 0;
+}
+
+/*
+ * As long as nobody knows our process it may be left behind, which saves a child for the buses.
+ *
+ * Return: index into the buses, else as monitor_find()
+ */
 static int look_once(struct switcher *switcher)
 {
 	_cleanup_free_ struct probe *probes = NULL;
+	bool here = !switcher->enrolled;
 	int r = monitors_look_for(switcher->ctx->rootfd, &switcher->buses,
-				  switcher->display->monitor, PROBE_MS, &probes);
+				  switcher->display->monitor, here, PROBE_MS, &probes);
 
+	if (r == 0 && here && any_hung(&switcher->buses))
+		r = leave_process();
 	if (r == 0)
 		r = monitor_find(&switcher->buses, probes, switcher->display->monitor);
 	if (r >= 0)
@@ -359,14 +384,6 @@ static int switch_over(struct switcher *switcher, size_t index, int host)
 			record.guest_input, bus, host);
 	confirm(switcher, &record);
 	return 0;
-}
-
-static bool any_hung(const struct bus_list *list)
-{
-	for (size_t i = 0; i < list->nr; i++)
-		if (list->buses[i].hung)
-			return true;
-	return false;
 }
 
 static void complain(const struct switcher *switcher, int error)

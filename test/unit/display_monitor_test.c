@@ -126,14 +126,14 @@ static void a_monitor_that_is_found_does_not_wait_for_a_bus_that_hangs(void **st
 	(void)state;
 	hung->hangs = true;
 	(void)fake_monitor_add(6, "DEL", 0xa0c4, "JK9X");
-	assert_int_equal(monitors_look_for(-1, &list, "DEL:a0c4:JK9X", LONG_MS, &probes), 0);
+	assert_int_equal(monitors_look_for(-1, &list, "DEL:a0c4:JK9X", false, LONG_MS, &probes), 0);
 	assert_true(now_ms() - start < LONG_MS / 2);
 	assert_int_equal(monitor_find(&list, probes, "DEL:a0c4:JK9X"), 2);
 	assert_true(list.buses[0].hung);
 	/* A connector is known without asking anybody */
 	hung->edids = 0;
 	(void)snprintf(buses[1].connector, sizeof(buses[1].connector), "card0-DP-1");
-	assert_int_equal(monitors_look_for(-1, &list, "card0-DP-1", LONG_MS, &again), 0);
+	assert_int_equal(monitors_look_for(-1, &list, "card0-DP-1", false, LONG_MS, &again), 0);
 	assert_int_equal(monitor_find(&list, again, "card0-DP-1"), 1);
 }
 
@@ -148,7 +148,8 @@ static void another_of_the_model_is_waited_for_however_slow(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_free_ struct probe *probes = NULL;
 
-		assert_int_equal(monitors_look_for(-1, &list, names[i], LONG_MS, &probes), 0);
+		assert_int_equal(monitors_look_for(-1, &list, names[i], false, LONG_MS, &probes),
+				 0);
 		assert_int_equal(monitor_find(&list, probes, names[i]), -ENOTUNIQ);
 	}
 }
