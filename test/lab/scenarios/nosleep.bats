@@ -38,11 +38,24 @@ setup() {
 teardown() {
 	echo none >/sys/power/pm_test
 	lid_open
+	logind_back
 	if [[ -e $idle ]]; then
 		rm "$idle"
 		systemctl restart systemd-logind
 	fi
 	common_teardown
+}
+
+# dbus would start one that is only stopped
+logind_away() {
+	systemctl mask --quiet --runtime systemd-logind
+	systemctl stop systemd-logind
+}
+
+logind_back() {
+	[[ $(systemctl is-enabled systemd-logind) == masked-runtime ]] || return 0
+	systemctl unmask --quiet --runtime systemd-logind
+	systemctl start systemd-logind
 }
 
 log() {
@@ -302,5 +315,20 @@ logind_says() {
 	run -0 nosleep check drowsy
 	[[ $output != *slept* ]]
 	guest_destroy drowsy
+	host_unchanged
+}
+
+@test "without logind the guest starts all the same, with a warning that names the cure" {
+	guest_define restless
+	policy restless '[nosleep]'
+	logind_away
+	guest_start restless
+	wait_for 20 log_has 'restless: cannot keep the host awake: .*systemd-logind'
+	run -1 nosleep check restless
+	assert_contains "$output" 'systemd-logind'
+	assert_equal "$(systemctl is-active "usher-nosleep-$(guest_uuid restless)")" inactive
+	logind_back
+	assert_equal "$(inhibitors)" 0
+	guest_destroy restless
 	host_unchanged
 }
