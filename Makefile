@@ -251,6 +251,11 @@ bench-hugepages:
 bench-display bench-nosleep bench-vfio bench-managed: bench-%:
 	test/lab/measure IMAGE=$(IMAGE) $*
 
+# In the lab's machine: a hundred lives of a guest, a thousand of the hook's calls; more than an hour
+.PHONY: bench-endurance
+bench-endurance:
+	LAB_DEADLINE=10800 test/lab/measure IMAGE=$(IMAGE) endurance
+
 # In the lab's machine, booted twice: who runs on a guest's CPUs, for each way of isolating them
 .PHONY: bench-isolation
 bench-isolation:
@@ -292,7 +297,7 @@ clean:
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
 	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages bench-display' \
-		'bench-nosleep bench-isolation crash-matrix fault-matrix lives sim demo deb test install' \
+		'bench-nosleep bench-isolation bench-endurance crash-matrix fault-matrix lives sim demo deb test install' \
 		'uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # test/lab/scenarios/endurance.bats - nothing drifts and nothing grows, however often a guest comes and goes
 #
-# CYCLES (40) of virsh start and destroy, which fit the time that one file has in emulation; set in the
-# machine (test/lab/vm exec) for more.
+# CYCLES (40) of virsh start and destroy, and HOOK_CYCLES (100) of the hook's own calls with a process
+# that stands in for QEMU, which fit the time that one file has in emulation: make bench-endurance
+# plays 100 and 1000.
 
 load ../guest/lib
 
-readonly cycles=${CYCLES:-40}
-export BATS_TEST_TIMEOUT=$((cycles * 60 + 600))
+readonly cycles=${CYCLES:-40} hook_cycles=${HOOK_CYCLES:-100}
+export BATS_TEST_TIMEOUT=$(((cycles > hook_cycles ? cycles : hook_cycles) * 60 + 600))
 
 setup() {
 	monitor_add name=desk "cable=$HOST_GPU,0x0f" mfg=DEL product=0xa0c4 serial=JK9X
@@ -32,6 +33,19 @@ sizes() {
 	echo "temporary files: $(find /tmp /run/usher -name '*usher*' -newer "$BATS_TEST_TMPDIR/before" | wc -l)"
 }
 
+# unchanged_after N - and nothing has grown since the first
+unchanged_after() {
+	host_unchanged 30 || return
+	sizes >"$BATS_TEST_TMPDIR/now"
+	[[ -e $BATS_TEST_TMPDIR/first ]] || cp "$BATS_TEST_TMPDIR/now" "$BATS_TEST_TMPDIR/first"
+	diff "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/now" || fail "after $1 cycles"
+}
+
+no_errors() {
+	[[ $(journalctl -t usher --no-pager -p err | grep -c again) == 0 ]] ||
+		fail "$(journalctl -t usher --no-pager -p err | grep again)"
+}
+
 @test "a guest that comes and goes again and again leaves the host as it was after the first" {
 	local n
 	guest_define again device="$GPU" device="$AUDIO" device="$NIC" memory=32 pages=2048 \
@@ -42,16 +56,37 @@ sizes() {
 		guest_start again >/dev/null
 		((n % 10)) || assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated 2>/dev/null)" 2-3
 		guest_destroy again
-		if ((n == 1)); then
-			host_unchanged 30
-			sizes >"$BATS_TEST_TMPDIR/first"
-		elif ((n % 20 == 0)); then
-			host_unchanged 30
-		fi
+		((n != 1 && n % 20)) || unchanged_after "$n"
 	done
-	host_unchanged 30
-	sizes >"$BATS_TEST_TMPDIR/last"
-	diff "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/last" || fail "after $cycles cycles"
-	[[ $(journalctl -t usher --no-pager -p err | grep -c again) == 0 ]] ||
-		fail "$(journalctl -t usher --no-pager -p err | grep again)"
+	unchanged_after "$cycles"
+	no_errors
+}
+
+# hook OPERATION SUBOPERATION [REASON] - as libvirt calls it
+hook() {
+	/etc/libvirt/hooks/qemu again "$1" "$2" "${3:--}" <"$BATS_TEST_TMPDIR/guest.xml"
+}
+
+@test "the hook's own calls, again and again, leave what they found" {
+	local n qemu
+	guest_xml again uuid=11111111-2222-4333-8444-555555555555 device="$GPU" device="$AUDIO" \
+		memory=32 pages=2048 >"$BATS_TEST_TMPDIR/guest.xml"
+	policy again '[display]' 'monitor = DEL:a0c4:JK9X' 'guest_input = hdmi1' 'host_input = dp1' \
+		'delay = 0'
+	for ((n = 1; n <= hook_cycles; n++)); do
+		hook prepare begin
+		assert_equal "$(driver_of "$GPU") $(pool_size 2048)" "vfio-pci 16"
+		hook start begin
+		perl -e 'sleep 1e6' -- -uuid 11111111-2222-4333-8444-555555555555 &
+		qemu=$!
+		hook started begin
+		assert_equal "$(driver_of "$GPU") $(pool_size 2048)" "vfio-pci 0"
+		kill -9 "$qemu"
+		wait "$qemu" || true
+		hook stopped end
+		hook release end destroyed
+		((n != 1 && n % 100)) || unchanged_after "$n"
+	done
+	unchanged_after "$hook_cycles"
+	no_errors
 }
