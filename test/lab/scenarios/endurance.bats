@@ -68,8 +68,8 @@ hook() {
 }
 
 @test "the hook's own calls, again and again, leave what they found" {
-	local n qemu
-	guest_xml again uuid=11111111-2222-4333-8444-555555555555 device="$GPU" device="$AUDIO" \
+	local n qemu uuid=11111111-2222-4333-8444-555555555555
+	guest_xml again uuid=$uuid device="$GPU" device="$AUDIO" \
 		memory=32 pages=2048 >"$BATS_TEST_TMPDIR/guest.xml"
 	policy again '[display]' 'monitor = DEL:a0c4:JK9X' 'guest_input = hdmi1' 'host_input = dp1' \
 		'delay = 0'
@@ -77,8 +77,9 @@ hook() {
 		hook prepare begin
 		assert_equal "$(driver_of "$GPU") $(pool_size 2048)" "vfio-pci 16"
 		hook start begin
-		perl -e 'sleep 1e6' -- -uuid 11111111-2222-4333-8444-555555555555 &
+		perl -e 'sleep 1e6' -- -uuid $uuid &
 		qemu=$!
+		wait_for 10 grep -qa -- "-uuid.$uuid" "/proc/$qemu/cmdline"
 		hook started begin
 		assert_equal "$(driver_of "$GPU") $(pool_size 2048)" "vfio-pci 0"
 		kill -9 "$qemu"
