@@ -20,7 +20,8 @@
  * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
  * What a guest's own cgroups, processes or journals decide can be told only while there are any:
- * for a guest that holds a claim its own claim file is taken.
+ * for a guest that holds a claim its own claim file is taken. A start of such a guest would find its
+ * own pages and devices taken; what is next for it is its end.
  */
 
 #define STEP_MS 60000
@@ -229,9 +230,22 @@ static int live_claim(const struct request *request, const char *guest, struct c
 	return 0;
 }
 
-static bool is_asked(const struct request *request, const struct phase *phase)
+/* Without a name: a start, or the end of a guest that has been started */
+static bool is_asked(const struct request *request, const struct phase *phase, bool started)
 {
-	return request->phase ? strcmp(request->phase, phase->name) == 0 : phase->start;
+	return request->phase ? strcmp(request->phase, phase->name) == 0 : phase->start != started;
+}
+
+static void say_started(const struct run *live, const struct phase *phase)
+{
+	if (live->json)
+		return;
+	if (!phase->live)
+		(void)printf("# %s: guest %s has been started: what it holds counts as taken\n",
+			     phase->name, live->claim->guest);
+	else if (!live->request->phase && phase->steps == STEP_STARTED)
+		(void)printf("# guest %s has been started: this is its end; its claim is %s\n",
+			     live->claim->guest, live->file);
 }
 
 static int run_phases(struct run *planned, struct run *live)
@@ -243,8 +257,10 @@ static int run_phases(struct run *planned, struct run *live)
 		bool is_live = phase->live && live->claim;
 		struct run *run = is_live ? live : planned;
 
-		if (!is_asked(planned->request, phase))
+		if (!is_asked(planned->request, phase, live->claim))
 			continue;
+		if (live->claim)
+			say_started(live, phase);
 		r = run_phase(run, phase, is_live);
 		if (!run->ended)
 			continue;
@@ -282,7 +298,7 @@ static int plan(const struct request *request, const char *guest, const struct c
 		json_string(to, "guest", guest);
 		json_string(to, "claim", text);
 		json_list(to, "steps");
-	} else if (!request->phase) {
+	} else if (!request->phase && !live.claim) {
 		(void)printf("%s\n", text);
 	}
 	r = run_phases(&planned, &live);
@@ -313,7 +329,7 @@ static void say_none(const struct request *request, const char *guest, const cha
 static int check_phase(const struct request *request)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
-		if (is_asked(request, &phases[i]))
+		if (is_asked(request, &phases[i], false))
 			return 0;
 	usher_say("no phase '%s': there are prepare, started, stopped and release", request->phase);
 	return USHER_USAGE;

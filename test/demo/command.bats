@@ -169,6 +169,18 @@ claim_from_plan() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
+@test "of a guest that has been started, plan says its end" {
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	run -0 usher plan --xml "$xml" --policy /dev/null
+	has "# guest win11 has been started: this is its end; its claim is $root/run/usher/c7a5fdbd"
+	has "# release: usher-vfio undo (required)"
+	[[ $output != *"usher-vfio apply"* ]]
+	run usher plan --xml "$xml" --policy /dev/null win11 prepare
+	has "# prepare: guest win11 has been started: what it holds counts as taken"
+	usher plan --json --xml "$xml" --policy /dev/null |
+		jq -e '[.steps[].phase] | unique == ["release", "stopped"]'
+}
+
 @test "plan says a step's refusal on stderr too, in one line" {
 	rm "$root/sys/bus/pci/devices/$GPU/iommu_group"
 	if usher plan --xml "$xml" --policy /dev/null >"$BATS_TEST_TMPDIR/plan" 2>"$BATS_TEST_TMPDIR/why"; then
