@@ -56,7 +56,7 @@ static int wait_for(pid_t pid, int *ret_status)
 }
 
 /* Return: 0 it ended well, -ECANCELED it did not, else -errno */
-static int run_editor(char *file)
+static int run_editor(char *file, bool json)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char **argv = NULL;
@@ -72,6 +72,9 @@ static int run_editor(char *file)
 		return -errno;
 	if (pid == 0) {
 		(void)signal(SIGPIPE, SIG_DFL);
+		/* Ours is for a program then */
+		if (json && dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+			_exit(127);
 		(void)execvp(argv[0], argv);
 		_exit(127);
 	}
@@ -115,10 +118,11 @@ static void say_unchanged(const struct draft *draft)
 
 static int edit(const struct request *request, struct draft *draft)
 {
+	bool changed;
 	int r;
 
 	for (;;) {
-		r = run_editor(draft->path);
+		r = run_editor(draft->path, request->json);
 		if (r < 0) {
 			usher_say("the editor failed (%s): %s is as it was: set EDITOR",
 				  strerror(-r), draft->real);
@@ -132,9 +136,14 @@ static int edit(const struct request *request, struct draft *draft)
 			return r;
 		}
 	}
-	if (is_changed(draft))
-		return draft_install(draft);
-	say_unchanged(draft);
+	changed = is_changed(draft);
+	r = changed ? draft_install(draft) : 0;
+	if (r < 0)
+		return r;
+	if (request->json)
+		draft_json(draft, "edit", request->guest, changed);
+	else if (!changed)
+		say_unchanged(draft);
 	return 0;
 }
 
@@ -150,8 +159,9 @@ static int run(const struct request *request)
 
 const struct command command_edit = {
 	.name = "edit",
-	.args = "GUEST",
+	.args = "[--json] GUEST",
 	.help = "edit its policy; one that does not parse is not installed",
+	.options = OPTION_JSON,
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,

@@ -223,7 +223,10 @@ static int write_policy(const struct request *request, const struct guest *guest
 	if (!may_overwrite(request, &draft) || draft_check(request, guest->name, &draft) < 0 ||
 	    draft_install(&draft) < 0)
 		return 1;
-	(void)printf("%s is written: usher check %s\n", draft.real, guest->name);
+	if (request->json)
+		draft_json(&draft, "init", guest->name, true);
+	else
+		(void)printf("%s is written: usher check %s\n", draft.real, guest->name);
 	return 0;
 }
 
@@ -244,9 +247,9 @@ static int run(const struct request *request)
 
 const struct command command_init = {
 	.name = "init",
-	.args = "[--force] [--xml FILE] GUEST",
+	.args = "[--force] [--json] [--xml FILE] GUEST",
 	.help = "write a policy from its XML and this host",
-	.options = OPTION_XML | OPTION_FORCE,
+	.options = OPTION_JSON | OPTION_XML | OPTION_FORCE,
 	.guest = true,
 	.max_args = 1,
 	.run = run,

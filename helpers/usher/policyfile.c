@@ -11,6 +11,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/state.h"
 #include "capture.h"
+#include "json.h"
 #include "leftover.h"
 
 #define CONF_D	 "etc/usher/conf.d"
@@ -189,6 +190,17 @@ int draft_install(struct draft *draft)
 	}
 	*draft->tmp = '\0';
 	return 0;
+}
+
+void draft_json(const struct draft *draft, const char *command, const char *guest, bool changed)
+{
+	struct json json;
+
+	json_begin(&json, stdout, command);
+	json_string(&json, "guest", guest);
+	json_string(&json, "file", draft->real);
+	json_bool(&json, "changed", changed);
+	json_end(&json);
 }
 
 char ask(const char *question)

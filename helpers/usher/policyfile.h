@@ -54,5 +54,8 @@ int draft_check(const struct request *request, const char *guest, const struct d
 /** draft_install() - rename it over the file. Return: 0, else -errno (said) */
 int draft_install(struct draft *draft) _must_check_;
 
+/** draft_json() - print what has become of it, for programs */
+void draft_json(const struct draft *draft, const char *command, const char *guest, bool changed);
+
 /** ask() - one key on the terminal. Return: it, '\0' when there is nobody to ask */
 char ask(const char *question);

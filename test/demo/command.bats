@@ -397,6 +397,12 @@ into_closed_pipe() {
 	schema_fits check "" "$out/check"
 	usher plan --json --xml "$xml" >"$out/plan" || true
 	schema_fits plan "" "$out/plan"
+	usher init --json --force --xml "$xml" >"$out/init"
+	schema_fits init "" "$out/init"
+	EDITOR='echo an editor speaks to' usher edit --json win11 >"$out/edit" 2>"$out/spoken"
+	schema_fits edit "" "$out/edit"
+	jq -e '.guest == "win11" and .changed == false' "$out/edit"
+	grep -q "an editor speaks" "$out/spoken"
 	# A guest without a policy has the same form
 	rm "$root/etc/usher/conf.d/win11.ini"
 	usher plan --json --xml "$xml" >"$out/plan"
