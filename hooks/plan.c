@@ -643,6 +643,12 @@ static int pins_add(const struct plan *plan, const char *key, const struct domai
 	return r;
 }
 
+/*
+ * Seconds. No longer, since the kernel looks at a new value only when the old one has passed: after the
+ * guest its counters lag behind for as long.
+ */
+#define STAT_INTERVAL "60"
+
 /* What the policy wants beside; "none" is not to be touched */
 static int cpuset_add_wishes(const struct plan *plan)
 {
@@ -662,7 +668,11 @@ static int cpuset_add_wishes(const struct plan *plan)
 		if (strcmp(value, "none") != 0)
 			r = add(plan, "cpuset", wishes[i].claim_key, value);
 	}
-	return r;
+	if (strcmp(policy_value(plan->policy, "cpuset", "quiet"), "yes") != 0)
+		return r;
+	if (r == 0)
+		r = add(plan, "cpuset", "stat_interval", STAT_INTERVAL);
+	return r < 0 ? r : add(plan, "cpuset", "pressure", "no");
 }
 
 static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)

@@ -178,6 +178,15 @@ const struct policy_key policy_keys[] = {
 	  .unit = "microseconds, or none",
 	  .help = "longest time these CPUs may take to wake; 0: they never sleep; none: as it is" },
 	{ .section = "cpuset",
+	  .key = "quiet",
+	  .type = POLICY_WORD,
+	  .words = "yes no",
+	  .dflt = "yes",
+	  .unit = "yes or no",
+	  .help = "the kernel counts memory once a minute, on all CPUs, and no pressure of the "
+		  "vCPUs, "
+		  "so that its own work is seldom on theirs" },
+	{ .section = "cpuset",
 	  .key = "emulator_sched",
 	  .type = POLICY_SCHED,
 	  .dflt = "none",

@@ -63,6 +63,8 @@
  *	energy_preference = performance
  *	wake_latency_us = 50		0: no latency at all
  *	emulator_sched = fifo:1		as sched_parse()
+ *	stat_interval = 60		seconds, at least, for vm.stat_interval; unless quiet = no, as
+ *	pressure = no			the vCPUs' groups count none
  *	[display], [display NAME]	one per monitor
  *	monitor = DEL:a0c4:JK9X		EDID manufacturer:product:serial, later parts may be left
  *					out; or a connector: card0-DP-1

@@ -435,10 +435,11 @@ int mask_undo(struct cpuset_job *job, const char *object) _must_check_;
 /** speed_take() - what the policy wants of them; what cannot be had is said */
 void speed_take(struct cpuset_job *job);
 
-/** governor_undo(), energy_undo(), latency_undo() - Return: 0, -EBADMSG, else -errno with why */
+/** governor_undo(), energy_undo(), latency_undo(), vmstat_undo() - Return: 0, -EBADMSG, else -errno */
 int governor_undo(struct cpuset_job *job, const char *object) _must_check_;
 int energy_undo(struct cpuset_job *job, const char *object) _must_check_;
 int latency_undo(struct cpuset_job *job, const char *object) _must_check_;
+int vmstat_undo(struct cpuset_job *job, const char *object) _must_check_;
 
 /* --- threads.c: the scheduling class of emulator and I/O threads --- */
 

@@ -25,6 +25,7 @@
 
 #define EXCLUSIVE "cpuset.cpus.exclusive"
 #define PARTITION "cpuset.cpus.partition"
+#define PRESSURE  "cgroup.pressure"
 
 static int exclusive_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
 {
@@ -96,10 +97,34 @@ static int each_vcpu(struct cpuset_job *job, const struct guest_groups *groups,
 				job->mount, groups->base);
 }
 
+/*
+ * The averages of a group's pressure are computed by work on one of its CPUs, every 2 s as long as
+ * anything happens in it. Nobody reads those of a vCPU, and without them it is no worse off: neither
+ * a kernel that has no such switch (before 6.1, or without PSI) nor a failure matters.
+ * ABI: Documentation/admin-guide/cgroup-v2.rst, cgroup.pressure
+ */
+static void count_pressure(struct cpuset_job *job, const char *group, bool on)
+{
+	char now[ATTR_MAX];
+
+	if (groups_read(job, group, PRESSURE, now, sizeof(now)) >= 0 &&
+	    strcmp(now, on ? "0" : "1") == 0)
+		(void)!groups_write(job, group, PRESSURE, on ? "1" : "0");
+}
+
+static bool is_to_count_none(const struct cpuset_job *job)
+{
+	const char *value = inidoc_get(&job->ctx->claim.doc, "cpuset", "pressure");
+
+	return value && strcmp(value, "no") == 0;
+}
+
 static int isolate_vcpu(struct cpuset_job *job, const char *group, const struct cpulist *cpus)
 {
 	int r = groups_write_cpus(job, group, EXCLUSIVE, cpus);
 
+	if (r == 0 && is_to_count_none(job))
+		count_pressure(job, group, false);
 	return r < 0 ? r : groups_write(job, group, PARTITION, layout_name(LAYOUT_ISOLATED));
 }
 
@@ -205,10 +230,14 @@ static int reset_groups(struct cpuset_job *job, const struct guest_groups *group
 	char group[PATH_MAX], why[WHY_MAX];
 	int error = 0;
 
-	for (size_t i = 0; i < names->nr; i++)
-		if (strncmp(names->names[i], "vcpu", strlen("vcpu")) == 0 &&
-		    path_format(group, sizeof(group), "%s/%s", groups->base, names->names[i]) == 0)
-			reset_or_note(job, group, &error, why);
+	for (size_t i = 0; i < names->nr; i++) {
+		if (strncmp(names->names[i], "vcpu", strlen("vcpu")) != 0 ||
+		    path_format(group, sizeof(group), "%s/%s", groups->base, names->names[i]) < 0)
+			continue;
+		reset_or_note(job, group, &error, why);
+		if (is_to_count_none(job))
+			count_pressure(job, group, true);
+	}
 	if (strcmp(groups->guest, groups->base) != 0)
 		reset_or_note(job, groups->base, &error, why);
 	reset_or_note(job, groups->guest, &error, why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/cpuset/speed.c - how fast the guest's CPUs run and wake, as the policy wants it */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,8 +12,10 @@
 /*
  * How it works
  *
- * Nothing of this is done unless the policy says so. A cpufreq policy can be that of several CPUs,
- * and so of several guests: each value is a shared setting. Its baseline is what it was before the
+ * Nothing of this is done unless the policy says so, but for the kernel's statistics of memory, which
+ * it folds by work on each CPU every vm.stat_interval seconds: two thirds of what ran on an isolated
+ * CPU beside the guest. A cpufreq policy can be that of several CPUs, and so of several guests, and
+ * the interval is everybody's: each value is a shared setting. Its baseline is what it was before the
  * first guest; a guest's share stands in its journal as VERB OBJECT "" VALUE; while another guest
  * has one the value is that guest's, and after the last the baseline. A value that nobody of us
  * has written stays, and is said.
@@ -21,22 +24,31 @@
  * "performance" too, and only the first of them sets it back: it is kept and given back with it.
  *
  * ABI: Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst, amd-pstate.rst;
- * Documentation/ABI/testing/sysfs-devices-power, pm_qos_resume_latency_us
+ * Documentation/ABI/testing/sysfs-devices-power, pm_qos_resume_latency_us;
+ * Documentation/admin-guide/sysctl/vm.rst, stat_interval
  */
+
+#define WHOLE_HOST "vm"
 
 /* Where a value lies: one row each; in this order they are set, and given back */
 static const struct speed {
 	const char *verb;
 	const char *key; /* of the claim's section */
 	const char *dir, *file;
-	const char *prefix; /* of the object's name: "policy2", "cpu2" */
+	const char *prefix; /* of the object's name: "policy2", "cpu2"; of "vm" all of it */
 } speeds[] = {
 	{ "governor", "governor", "sys/devices/system/cpu/cpufreq", "scaling_governor", "policy" },
 	{ "energy", "energy_preference", "sys/devices/system/cpu/cpufreq",
 	  "energy_performance_preference", "policy" },
 	{ "latency", "wake_latency_us", "sys/devices/system/cpu", "power/pm_qos_resume_latency_us",
 	  "cpu" },
+	{ "vmstat", "stat_interval", "proc/sys", "stat_interval", WHOLE_HOST },
 };
+
+static bool is_of_host(const struct speed *speed)
+{
+	return strcmp(speed->prefix, WHOLE_HOST) == 0;
+}
 
 /* The governor that brings an energy preference of the same name with it */
 #define PERFORMANCE "performance"
@@ -53,6 +65,8 @@ static int object_of(struct cpuset_job *job, const struct speed *speed, unsigned
 	char path[64];
 	int r;
 
+	if (is_of_host(speed))
+		return path_format(buf, size, WHOLE_HOST);
 	if (strcmp(speed->prefix, "cpu") == 0)
 		return path_format(buf, size, "cpu%u", cpu);
 	r = path_format(path, sizeof(path), "sys/devices/system/cpu/cpu%u/cpufreq", cpu);
@@ -66,6 +80,8 @@ static bool is_object(const struct speed *speed, const char *object)
 	size_t len = strlen(speed->prefix);
 	unsigned int number;
 
+	if (is_of_host(speed))
+		return strcmp(object, WHOLE_HOST) == 0;
 	return strncmp(object, speed->prefix, len) == 0 &&
 	       parse_uint(object + len, 10, CPULIST_MAX, &number) == 0;
 }
@@ -125,6 +141,34 @@ static int take_with_governor(struct cpuset_job *job, const char *object)
 	return take(job, energy, object, PERFORMANCE, false);
 }
 
+/* What another live guest wants there. Return: NULL for none */
+static const char *others_want(const struct cpuset_job *job, const struct speed *speed,
+			       const char *object)
+{
+	for (size_t i = job->others.nr; i-- > 0;) {
+		const struct share *share = &job->others.list[i];
+
+		if (share->alive && strcmp(share->verb, speed->verb) == 0 &&
+		    strcmp(share->object, object) == 0)
+			return share->value;
+	}
+	return NULL;
+}
+
+/* Does the kernel do so as seldom already, or has it nothing of the kind */
+static bool is_rare(const struct cpuset_job *job, const struct speed *speed, const char *want)
+{
+	unsigned long long now, least;
+	char path[PATH_MAX];
+
+	/* Then it is another guest's doing, and ours to keep */
+	if (!is_of_host(speed) || others_want(job, speed, WHOLE_HOST) ||
+	    speed_path(speed, WHOLE_HOST, path, sizeof(path)) < 0 ||
+	    parse_ull(want, 10, ULLONG_MAX, &least) < 0)
+		return false;
+	return attr_read_ull(job->ctx->rootfd, path, &now) < 0 || now >= least;
+}
+
 static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned int cpu,
 		    const char *want)
 {
@@ -133,6 +177,8 @@ static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned 
 
 	if (r < 0)
 		return job_why(job, r, "CPU %u has no %s", cpu, speed->file);
+	if (is_rare(job, speed, want))
+		return 0;
 	if (speed == &speeds[0])
 		r = take_with_governor(job, object);
 	return r < 0 ? r : take(job, speed, object, want, true);
@@ -158,20 +204,6 @@ void speed_take(struct cpuset_job *job)
 			helper_say(job->ctx, "%s = %s has no effect: %s", speeds[i].key, want,
 				   job->why);
 	}
-}
-
-/* What another live guest wants there. Return: NULL for none */
-static const char *others_want(const struct cpuset_job *job, const struct speed *speed,
-			       const char *object)
-{
-	for (size_t i = job->others.nr; i-- > 0;) {
-		const struct share *share = &job->others.list[i];
-
-		if (share->alive && strcmp(share->verb, speed->verb) == 0 &&
-		    strcmp(share->object, object) == 0)
-			return share->value;
-	}
-	return NULL;
 }
 
 /* Return: 0, also when it is gone or somebody else's by now (said), else -errno with why */
@@ -236,4 +268,9 @@ int energy_undo(struct cpuset_job *job, const char *object)
 int latency_undo(struct cpuset_job *job, const char *object)
 {
 	return give_back(job, &speeds[2], object);
+}
+
+int vmstat_undo(struct cpuset_job *job, const char *object)
+{
+	return give_back(job, &speeds[3], object);
 }

@@ -315,7 +315,7 @@ static inline int store(const char *path, const char *val)
 	struct cpulist want;
 	int self, r;
 
-	if (strncmp(path, CG, strlen(CG)) != 0)
+	if (strncmp(path, CG, strlen(CG)) != 0 || strcmp(file, "cgroup.pressure") == 0)
 		return store_plain(path, val);
 	fmt(group, "%.*s", (int)(file - 1 - path), path);
 	nr_groups = 0;

@@ -54,6 +54,24 @@ static void pins_one_to_one_become_isolated_partitions(void **state)
 	assert_string_equal(get(CG "/" SCOPE_A "/cpuset.cpus.partition"), "member");
 }
 
+static void an_isolated_vcpus_group_counts_no_pressure(void **state)
+{
+	static const char pressure[] = CG "/" SCOPE_A "/libvirt/vcpu0/cgroup.pressure";
+
+	host_with_a(state);
+	put("1", "%s", pressure);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get("%s", pressure), "1");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	make_claim(UUID_A, PID_A, "running", PARTITION PINS_A "pressure = no\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get("%s", pressure), "0");
+	assert_isolated("2-3", "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get("%s", pressure), "1");
+}
+
 static void pins_that_share_cpus_become_one_balanced_partition(void **state)
 {
 	make_host(*state, true);
@@ -780,6 +798,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(pins_one_to_one_become_isolated_partitions),
+		tree_test(an_isolated_vcpus_group_counts_no_pressure),
 		tree_test(pins_that_share_cpus_become_one_balanced_partition),
 		tree_test(an_emulator_on_a_vcpus_cpu_is_partitioned_along_with_a_warning),
 		tree_test(the_emulators_pins_are_those_of_its_group_not_the_claims),

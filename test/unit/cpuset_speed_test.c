@@ -137,6 +137,55 @@ static void without_wishes_nothing_is_touched(void **state)
 	assert_back();
 }
 
+#define STAT "proc/sys/vm/stat_interval"
+#define RARE "stat_interval = 60\n"
+
+static void the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there(void **state)
+{
+	host_with_speeds(state);
+	put("1", STAT);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	make_claim(UUID_B, PID_B, "running", SECTION_B RARE);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get(STAT), "60");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get(STAT), "60");
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(STAT), "1");
+	assert_back();
+}
+
+static void a_kernel_that_counts_more_rarely_is_left_alone(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	/* Nor is one missed that has no such setting */
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	put("3600", STAT);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get(STAT), "3600");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(STAT), "3600");
+	assert_back();
+}
+
+static void what_an_admin_says_of_it_meanwhile_stays(void **state)
+{
+	host_with_speeds(state);
+	put("1", STAT);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("5", STAT);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("/" STAT " has been changed to 5 meanwhile: left so");
+	assert_string_equal(get(STAT), "5");
+	assert_back();
+}
+
 static void no_latency_at_all_is_the_kernels_own_word(void **state)
 {
 	host_with_speeds(state);
@@ -340,6 +389,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(the_guests_cpus_run_as_the_policy_wants_and_then_as_before),
 		tree_test(without_wishes_nothing_is_touched),
+		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
+		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),
+		tree_test(what_an_admin_says_of_it_meanwhile_stays),
 		tree_test(no_latency_at_all_is_the_kernels_own_word),
 		tree_test(what_comes_with_the_governor_is_given_back_too),
 		tree_test(guests_that_share_a_cpufreq_policy_end_exact_in_any_order),
