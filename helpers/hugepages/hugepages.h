@@ -81,6 +81,9 @@ int needs_load(const struct claim *claim, struct needs *ret) _must_check_;
 /** needs_sort() - those bound to few nodes first, so that `any` takes what they leave */
 void needs_sort(struct needs *needs);
 
+/** need_width() - on how many nodes it may be met */
+size_t need_width(const struct need *need);
+
 /** need_covers() - may it be met from this node */
 bool need_covers(const struct need *need, int node);
 
@@ -436,6 +439,35 @@ bool gives_back_at_start(int rootfd, const struct claim *claim);
 unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
 				      const struct need *need);
 
+/* What must be added for a need */
+struct lack {
+	struct need need;	     /* on its nodes first */
+	unsigned long long nr_pages; /* there; 0: nothing is missing */
+	unsigned long long most;     /* of all that lack some */
+	bool wish;		     /* the need can be met without them */
+};
+
+/**
+ * needs_lack() - what is missing for need @index of a guest
+ * @plain:	indices of the needs whose wishes have come to nothing
+ *
+ * Where QEMU takes its pages from is the kernel's choice, or that of the thread that touches them
+ * first. So a need must find its pages after those before it and those of other guests have taken
+ * all of theirs where they could. Beside that there are wishes: that others, and narrower needs of
+ * the guest's own, find theirs after this one, as they can do with no other nodes; and that
+ * preferred nodes give all. Of those that lack pages the narrowest comes first.
+ */
+struct lack needs_lack(const struct needs *needs, size_t index, const struct pools *pools,
+		       const struct promises *promises, const struct cpulist *plain);
+
+/** needs_robbed() - pages that another guest would find too few, the worst off one */
+unsigned long long needs_robbed(const struct needs *needs, size_t index, const struct pools *pools,
+				const struct promises *promises, const struct cpulist *plain);
+
+/** needs_missing() - pages missing for need @index and for whom it robs, at most all of it */
+unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
+				 const struct promises *promises);
+
 /** promises_removable() - free pages that may go from one pool */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index);
@@ -485,10 +517,6 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 
 /* --- step.c ----------------------------------------------------------------------------------- */
 
-/** needs_missing() - pages that need @index lacks, after what the needs before it take */
-unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
-				 const struct promises *promises);
-
 struct growth {
 	struct helper_ctx *ctx;
 	const struct needs *needs;
@@ -497,6 +525,7 @@ struct growth {
 	bool zfs_guard;		   /* neither compact nor drop caches */
 	size_t current;		   /* the need that lacks pages */
 	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
+	struct cpulist plain;	   /* needs, by index, whose wishes are given up: promise.c */
 	bool ahead;		   /* memory has been looked at before its first page */
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
@@ -514,6 +543,7 @@ enum step_result {
 	STEP_AHEAD,	/* nothing yet: a need is begun, lever_ahead() comes first */
 	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
 	STEP_NO_MEMORY, /* more would touch what is kept for the host */
+	STEP_WAIT,	/* all is there once another guest has taken its pages: step.c alone */
 };
 
 /**

@@ -92,7 +92,7 @@ int needs_load(const struct claim *claim, struct needs *ret)
 	return 0;
 }
 
-static size_t need_width(const struct need *need)
+size_t need_width(const struct need *need)
 {
 	return need->any ? SIZE_MAX : cpulist_count(&need->nodes);
 }
