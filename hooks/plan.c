@@ -488,6 +488,20 @@ static int hugepages_add_mounts(const struct plan *plan, const struct domain_hug
 	return r;
 }
 
+/* Other nodes will do where these have too few: QEMU takes the pages from them first */
+static int need_add(const struct plan *plan, const struct domain_need *need)
+{
+	struct inidoc *doc = &plan->claim->doc;
+	bool bound = need->strict && *need->nodes;
+	int r = inidoc_addf(doc, HUGEPAGES, "need", "%llu %s %llu", need->size_kib,
+			    bound ? need->nodes : "any", need->nr_pages);
+
+	if (r < 0 || bound || !*need->nodes)
+		return r;
+	return inidoc_addf(doc, HUGEPAGES, "prefer", "%llu %s %llu", need->size_kib, need->nodes,
+			   need->nr_pages);
+}
+
 static int hugepages_add(const struct plan *plan, const struct domain_hugepages *pages)
 {
 	int r = hugepages_add_ways(plan);
@@ -507,9 +521,7 @@ static int hugepages_add(const struct plan *plan, const struct domain_hugepages 
 				"the guest's XML asks for huge pages of %llu KiB, a size that "
 				"no processor has: x86 has 2048 and 1048576 KiB",
 				need->size_kib);
-		r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "need", "%llu %s %llu",
-				need->size_kib, need->strict && *need->nodes ? need->nodes : "any",
-				need->nr_pages);
+		r = need_add(plan, need);
 	}
 	return r;
 }

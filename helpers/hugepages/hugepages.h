@@ -55,8 +55,8 @@
 
 struct need {
 	unsigned long long size_kib;
-	bool any; /* pages of any node will do; nodes is empty then */
-	struct cpulist nodes;
+	bool any;	      /* pages of any node will do */
+	struct cpulist nodes; /* with any: those that are preferred, or none */
 	unsigned long long nr_pages;
 };
 
@@ -72,9 +72,10 @@ void needs_free(struct needs *needs);
 int needs_add(struct needs *needs, const struct need *need) _must_check_;
 
 /**
- * needs_load() - the need lines of a claim, in its order
+ * needs_load() - the need lines of a claim, in its order; of those for any node, what its prefer
+ * lines say has preferred nodes
  *
- * Return: 0, -EBADMSG for a line that is no need, -ENOMEM
+ * Return: 0, -EBADMSG for a line that is no need or no part of one, -ENOMEM
  */
 int needs_load(const struct claim *claim, struct needs *ret) _must_check_;
 

@@ -396,6 +396,25 @@ static void a_memory_device_with_pages_of_its_own_is_counted(void **state)
 	assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 128");
 }
 
+static void preferred_nodes_stand_beside_the_need(void **state)
+{
+	static const char *const modes[] = { "preferred", "interleave" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		char xml[512];
+		_cleanup_planned_ struct planned planned = { 0 };
+
+		(void)snprintf(xml, sizeof(xml),
+			       DOMAIN("<memoryBacking><hugepages/></memoryBacking>"
+				      "<numatune><memory mode='%s' nodeset='1'/></numatune>"),
+			       modes[i]);
+		planned = plan(*state, xml, "");
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 2048");
+		assert_string_equal(nth(&planned.claim, "hugepages", "prefer", 0), "2048 1 2048");
+	}
+}
+
 static void the_policy_says_how_pages_may_be_got(void **state)
 {
 	static const char xml[] = DOMAIN("<memoryBacking><hugepages/></memoryBacking>");
@@ -698,6 +717,7 @@ int main(void)
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
+		host_test(preferred_nodes_stand_beside_the_need),
 		host_test(the_policy_says_how_pages_may_be_got),
 		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
 		host_test(transparent_pages_are_for_guests_without_others),

@@ -747,6 +747,63 @@ static void nodes_that_say_too_little_do_not_refuse_what_fits_on_the_host(void *
 	assert_pool(0, 95, 95, 0);
 }
 
+/* --- Preferred nodes ---------------------------------------------------------------------------- */
+
+static void guest_preferring(struct guest *guest, const char *uuid, const char *nodes)
+{
+	char prefer[64];
+
+	(void)snprintf(prefer, sizeof(prefer), "2048 %s 64", nodes);
+	guest_make(guest, uuid, "a", "started", "2048 any 64");
+	assert_int_equal(inidoc_add(&guest->ctx.claim.doc, HUGEPAGES_SECTION, "prefer", prefer), 0);
+}
+
+static void preferred_nodes_give_all_as_far_as_they_have_it(void **state)
+{
+	static const struct {
+		const char *nodes;
+		unsigned long long room1, on_node0, on_node1;
+	} cases[] = {
+		{ "1", 1000, 0, 64 },
+		{ "1", 40, 24, 40 },
+		{ "1", 0, 64, 0 },
+		{ "0-1", 1000, 32, 32 },
+		/* A node that is not there */
+		{ "2", 1000, 32, 32 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 0, 0);
+		node2m(1)->room = cases[i].room1;
+		guest_preferring(&a, UUID_A, cases[i].nodes);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_pool(0, cases[i].on_node0, cases[i].on_node0, 0);
+		assert_pool(1, cases[i].on_node1, cases[i].on_node1, 0);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_pool(0, 0, 0, 0);
+		assert_pool(1, 0, 0, 0);
+		guest_remove(&a);
+	}
+}
+
+static void a_guest_bound_elsewhere_is_no_reason_to_leave_them(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	guest_preferring(&a, UUID_A, "1");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 40, 40, 0);
+	assert_pool(1, 64, 64, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -789,6 +846,8 @@ int main(void)
 		kernel_test(surplus_on_one_node_leaves_the_spread_even),
 		kernel_test(the_spread_leaves_each_node_its_part_of_the_reserve),
 		kernel_test(nodes_that_say_too_little_do_not_refuse_what_fits_on_the_host),
+		kernel_test(preferred_nodes_give_all_as_far_as_they_have_it),
+		kernel_test(a_guest_bound_elsewhere_is_no_reason_to_leave_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
