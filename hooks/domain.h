@@ -197,7 +197,7 @@ struct domain_hugepages {
 	size_t nr;
 	bool may_grow;		       /* pages of the needs are faulted in while the guest runs:
 					 * virtio-mem, a balloon */
-	bool numad;		       /* some pages go where numad says, after prepare */
+	bool numad;		       /* some pages must be where numad says, after prepare */
 	unsigned long long uneven_kib; /* page size of a memory object that is no whole number
 					* of pages; 0 for none */
 };

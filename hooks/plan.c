@@ -510,6 +510,8 @@ static int hugepages_add(const struct plan *plan, const struct domain_hugepages 
 		r = add(plan, HUGEPAGES, "give_back", pages->may_grow ? "release" : "started");
 	if (r == 0 && pages->uneven_kib)
 		r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "uneven", "%llu", pages->uneven_kib);
+	if (r == 0 && pages->numad)
+		r = add(plan, HUGEPAGES, "numad", "yes");
 	if (r == 0)
 		r = hugepages_add_mounts(plan, pages);
 	for (size_t i = 0; r == 0 && i < pages->nr; i++) {

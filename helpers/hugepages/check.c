@@ -201,6 +201,8 @@ enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *n
 	for (size_t i = 0; e == HELPER_DONE && i < needs->nr; i++)
 		e = check_need(ctx, needs, &needs->needs[i]);
 	if (e == HELPER_DONE)
+		e = numad_check(ctx, needs);
+	if (e == HELPER_DONE)
 		e = mounts_check(ctx);
 	return e == HELPER_DONE ? thp_check(ctx) : e;
 }

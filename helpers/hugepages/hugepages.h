@@ -277,6 +277,15 @@ void holders_say(const struct holders *holders, size_t most, char *buf, size_t s
  */
 void uneven_say(const struct helper_ctx *ctx);
 
+/**
+ * numad_check() - refuse a guest whose node numad chooses, where it may choose one with too few pages
+ *
+ * It is asked after `prepare`, so what is made goes to all nodes alike.
+ *
+ * Return: HELPER_DONE, HELPER_FAILED
+ */
+enum helper_exit numad_check(const struct helper_ctx *ctx, const struct needs *needs) _must_check_;
+
 /** numa_say() - one line when CPUs or devices of the guest are not where its memory is bound to */
 void numa_say(const struct helper_ctx *ctx);
 

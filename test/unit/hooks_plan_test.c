@@ -415,6 +415,29 @@ static void preferred_nodes_stand_beside_the_need(void **state)
 	}
 }
 
+static void what_numad_will_choose_is_in_the_claim(void **state)
+{
+	static const struct {
+		const char *xml, *numad;
+	} cases[] = {
+		{ DOMAIN("<memoryBacking><hugepages/></memoryBacking>"
+			 "<numatune><memory mode='strict' placement='auto'/></numatune>"),
+		  "yes" },
+		{ DOMAIN("<memoryBacking><hugepages/></memoryBacking>"
+			 "<numatune><memory mode='preferred' placement='auto'/></numatune>"),
+		  NULL },
+		{ DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned = plan(*state, cases[i].xml, "");
+		const char *numad = nth(&planned.claim, "hugepages", "numad", 0);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(numad ?: "none", cases[i].numad ?: "none");
+	}
+}
+
 static void the_policy_says_how_pages_may_be_got(void **state)
 {
 	static const char xml[] = DOMAIN("<memoryBacking><hugepages/></memoryBacking>");
@@ -718,6 +741,7 @@ int main(void)
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(preferred_nodes_stand_beside_the_need),
+		host_test(what_numad_will_choose_is_in_the_claim),
 		host_test(the_policy_says_how_pages_may_be_got),
 		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
 		host_test(transparent_pages_are_for_guests_without_others),
