@@ -120,6 +120,7 @@ struct domain {
 	struct domain_page *pages; /* empty with hugepages: the host's default size */
 	size_t nr_pages;
 	char *memory_source; /* memfd file anonymous */
+	bool memory_access;  /* <access mode=> is given, or a cell's memAccess= */
 	bool memory_balloon; /* false only for <memballoon model='none'> */
 
 	bool numa_auto; /* <numatune><memory placement='auto'> */

@@ -537,8 +537,22 @@ static bool wants_pages(const struct domain *domain)
 	return domain->hugepages;
 }
 
+/*
+ * What QEMU has the memory from, where it is not its own: the kernel has other settings for that.
+ * ABI: libvirt 9.0.0 to 11.3.0, qemu_command.c qemuBuildMemoryBackendProps()
+ */
+static const char *memory_backing(const struct domain *domain)
+{
+	const char *source = domain->memory_source ?: "";
+
+	if (strcmp(source, "memfd") == 0)
+		return "memfd";
+	return strcmp(source, "file") == 0 || domain->memory_access ? "file" : NULL;
+}
+
 static int plan_thp(const struct plan *plan)
 {
+	const char *backing = memory_backing(plan->domain);
 	char where[PATH_MAX];
 	int r;
 
@@ -550,6 +564,8 @@ static int plan_thp(const struct plan *plan)
 			      where);
 	}
 	r = hugepages_add_ways(plan);
+	if (r == 0 && backing)
+		r = add(plan, HUGEPAGES, "thp_backing", backing);
 	return r < 0 ? r
 		     : inidoc_addf(&plan->claim->doc, HUGEPAGES, "thp_kib", "%llu",
 				   plan->domain->memory_kib);

@@ -230,5 +230,8 @@ enum helper_exit hugepages_check(struct helper_ctx *ctx)
 
 	if (e == HELPER_DONE)
 		e = needs_check(ctx, &needs);
+	/* In a start that is said when it applies */
+	if (e == HELPER_DONE && !helper_in_start(ctx))
+		thp_say(ctx);
 	return e == HELPER_DONE ? check_now(ctx, &needs) : e;
 }

@@ -583,6 +583,9 @@ int lever_pull(struct growth *growth, int what);
 /** thp_check() - Return: HELPER_DONE, HELPER_FAILED when the kernel has none */
 enum helper_exit thp_check(const struct helper_ctx *ctx) _must_check_;
 
+/** thp_say() - one line when the guest's memory is of a kind that has none */
+void thp_say(const struct helper_ctx *ctx);
+
 /** thp_apply() - let the kernel hear QEMU's request, and make room. Return: exit code */
 enum helper_exit thp_apply(struct helper_ctx *ctx) _must_check_;
 

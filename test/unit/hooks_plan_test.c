@@ -502,6 +502,31 @@ static void transparent_pages_are_for_guests_without_others(void **state)
 			       "line"));
 }
 
+static void what_backs_memory_for_transparent_pages_is_in_the_claim(void **state)
+{
+#define BACKING(s) DOMAIN("<memoryBacking>" s "</memoryBacking>")
+	static const struct {
+		const char *xml, *backing;
+	} cases[] = {
+		{ DOMAIN(""), "own" },
+		{ BACKING("<source type='anonymous'/>"), "own" },
+		{ BACKING("<source type='memfd'/><access mode='shared'/>"), "memfd" },
+		{ BACKING("<access mode='shared'/>"), "file" },
+		{ BACKING("<source type='file'/>"), "file" },
+		{ DOMAIN("<cpu><numa><cell memory='4194304' memAccess='shared'/></numa></cpu>"),
+		  "file" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned =
+			plan(*state, cases[i].xml, "[hugepages]\npages = thp\n");
+		const char *backing = nth(&planned.claim, "hugepages", "thp_backing", 0);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(backing ?: "own", cases[i].backing);
+	}
+}
+
 static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
 {
 	_cleanup_planned_ struct planned planned =
@@ -745,6 +770,7 @@ int main(void)
 		host_test(the_policy_says_how_pages_may_be_got),
 		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
 		host_test(transparent_pages_are_for_guests_without_others),
+		host_test(what_backs_memory_for_transparent_pages_is_in_the_claim),
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
 		host_test(a_page_size_that_no_processor_has_is_refused_as_such),

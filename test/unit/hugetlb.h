@@ -434,7 +434,11 @@ static inline void put_thp(const char *name, const char *chosen)
 	static const char *const enabled[] = { "always", "madvise", "never", NULL };
 	static const char *const defrag[] = { "always",	 "defer", "defer+madvise",
 					      "madvise", "never", NULL };
-	const char *const *words = strcmp(name, "enabled") == 0 ? enabled : defrag;
+	static const char *const shmem[] = { "always", "within_size", "advise", "never",
+					     "deny",   "force",	      NULL };
+	const char *const *words = strcmp(name, "enabled") == 0		? enabled
+				   : strcmp(name, "shmem_enabled") == 0 ? shmem
+									: defrag;
 	char text[128] = "";
 
 	for (; *words; words++) {
