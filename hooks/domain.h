@@ -208,7 +208,7 @@ void domain_hugepages_free(struct domain_hugepages *hugepages);
 
 /**
  * domain_hugepages() - the huge pages QEMU will allocate at start
- * @default_kib:	the host's default huge page size, proc/meminfo Hugepagesize
+ * @default_kib:	the size of <hugepages/> without one: of libvirt's default mount
  * @base_kib:		the host's base page size: a <page> of it means none
  *
  * Per memory object ceil(size / page size). Objects: each guest cell, rounded up to 1 MiB;

@@ -11,12 +11,16 @@
 
 #include "../lib/attr.h"
 #include "../lib/blockdev.h"
+#include "../lib/hugetlbfs.h"
 #include "../lib/pcidev.h"
 #include "../lib/step.h"
 #include "../lib/text.h"
 #include "../lib/units.h"
 
 #define CLASS_DISPLAY 0x03
+
+/* Bytes of /proc/self/mounts */
+#define MOUNTS_MAX 4194304
 
 /* What every part of the plan works on */
 struct plan {
@@ -445,6 +449,32 @@ static int default_page_kib(const struct plan *plan, unsigned long long *ret)
 	return 0;
 }
 
+/*
+ * Of <hugepages/> without a size: that of a mount with the kernel's default size, else of the first
+ * mount. Without any it is the helper's to refuse.
+ * ABI: libvirt 9.0.0 to 11.3.0, virfile.c virFileGetDefaultHugepage()
+ */
+static int mounted_page_kib(const struct plan *plan, unsigned long long *kib)
+{
+	_cleanup_free_ char *mounts = NULL;
+	unsigned long long first = 0, mounted;
+	char *save = NULL, *dir;
+	size_t len;
+	int r;
+
+	if (attr_read_all(plan->rootfd, "proc/self/mounts", MOUNTS_MAX, &mounts, &len) < 0)
+		return 0;
+	for (r = hugetlbfs_next(mounts, &save, &dir, &mounted); r > 0;
+	     r = hugetlbfs_next(NULL, &save, &dir, &mounted)) {
+		if (mounted == *kib)
+			return 0;
+		first = first ?: mounted;
+	}
+	if (r == 0 && first)
+		*kib = first;
+	return r;
+}
+
 #define HUGEPAGES "hugepages"
 
 /* How the helper may get what is missing */
@@ -580,6 +610,8 @@ static int plan_pool(const struct plan *plan)
 	if (!wants_pages(plan->domain))
 		return 0;
 	r = default_page_kib(plan, &default_kib);
+	if (r == 0)
+		r = mounted_page_kib(plan, &default_kib);
 	if (r < 0)
 		return r;
 	r = domain_hugepages(plan->domain, default_kib,

@@ -484,6 +484,29 @@ static void a_mount_is_needed_for_each_size_but_not_with_memfd(void **state)
 	assert_null(nth(&memfd.claim, "hugepages", "mount", 0));
 }
 
+static void pages_without_a_size_are_those_of_the_default_mount(void **state)
+{
+	static const struct {
+		const char *mounts, *need;
+	} cases[] = {
+		{ "/dev/vda / ext4 rw,relatime 0 0\n", "2048 any 2048" },
+		{ "h /dev/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n", "1048576 any 4" },
+		{ "h /dev/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n"
+		  "h /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n",
+		  "2048 any 2048" },
+		{ "h /odd hugetlbfs rw 0 0\nshort\n", "2048 any 2048" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned = { 0 };
+
+		tree_file(*state, "proc/self/mounts", cases[i].mounts);
+		planned = plan(*state, DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), "");
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), cases[i].need);
+	}
+}
+
 static void transparent_pages_are_for_guests_without_others(void **state)
 {
 	_cleanup_planned_ struct planned planned =
@@ -769,6 +792,7 @@ int main(void)
 		host_test(what_numad_will_choose_is_in_the_claim),
 		host_test(the_policy_says_how_pages_may_be_got),
 		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
+		host_test(pages_without_a_size_are_those_of_the_default_mount),
 		host_test(transparent_pages_are_for_guests_without_others),
 		host_test(what_backs_memory_for_transparent_pages_is_in_the_claim),
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
