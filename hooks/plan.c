@@ -625,7 +625,7 @@ static int plan_pool(const struct plan *plan)
 	return pages.nr ? hugepages_add(plan, &pages) : 0;
 }
 
-static int join_nodes(struct cpulist *set, const char *list)
+static int join_list(struct cpulist *set, const char *list)
 {
 	struct cpulist more;
 
@@ -640,10 +640,10 @@ static int join_nodes(struct cpulist *set, const char *list)
 /* Host nodes that the XML names for memory. Where a cell has none of its own, <memory>'s hold */
 static int memory_nodes(const struct domain *domain, struct cpulist *ret)
 {
-	int r = join_nodes(ret, domain->numa_nodes);
+	int r = join_list(ret, domain->numa_nodes);
 
 	for (size_t i = 0; r == 0 && i < domain->nr_memnodes; i++)
-		r = join_nodes(ret, domain->memnodes[i].nodes);
+		r = join_list(ret, domain->memnodes[i].nodes);
 	return r;
 }
 
@@ -658,6 +658,22 @@ static int add_list(const struct plan *plan, const char *key, const struct cpuli
 	return add(plan, HUGEPAGES, key, list);
 }
 
+/* Where its threads will run; with pin = auto its vCPUs' are chosen later, into [cpuset] cpus */
+static int guest_cpus(const struct plan *plan, struct cpulist *ret)
+{
+	bool automatic = strcmp(policy_value(plan->policy, "cpuset", "pin"), "auto") == 0;
+	const struct domain *domain = plan->domain;
+	int r = domain_pinned_cpus(domain, ret);
+
+	if (r == 0 && cpulist_empty(ret) && !automatic)
+		r = join_list(ret, domain->vcpu_cpus);
+	if (r == 0)
+		r = join_list(ret, domain->emulator_cpus);
+	for (size_t i = 0; r == 0 && i < domain->nr_iothread_pins; i++)
+		r = join_list(ret, domain->iothread_pins[i].cpus);
+	return r;
+}
+
 /* So that the helper can say what of the guest is far from its memory */
 static int plan_numa(const struct plan *plan)
 {
@@ -668,9 +684,7 @@ static int plan_numa(const struct plan *plan)
 
 	if (r < 0 || cpulist_empty(&nodes))
 		return r;
-	r = domain_pinned_cpus(plan->domain, &cpus);
-	if (r == 0 && cpulist_empty(&cpus))
-		r = join_nodes(&cpus, plan->domain->vcpu_cpus);
+	r = guest_cpus(plan, &cpus);
 	if (r == 0)
 		r = add_list(plan, "nodes", &nodes);
 	if (r == 0)

@@ -12,9 +12,10 @@
 
 #define FAR_MAX 512
 
-static int claim_list(const struct claim *claim, const char *key, struct cpulist *ret)
+static int claim_list(const struct claim *claim, const char *section, const char *key,
+		      struct cpulist *ret)
 {
-	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, key);
+	const char *value = inidoc_get(&claim->doc, section, key);
 
 	*ret = (struct cpulist){ 0 };
 	if (!value)
@@ -46,11 +47,15 @@ static int node_cpus(int rootfd, const struct cpulist *nodes, struct cpulist *re
 static void far_cpus(const struct helper_ctx *ctx, const struct cpulist *nodes, char *buf,
 		     size_t size)
 {
-	struct cpulist cpus, near = { 0 };
+	struct cpulist cpus, chosen, near = { 0 };
 	char list[FAR_MAX / 2];
 
-	if (claim_list(&ctx->claim, "cpus", &cpus) < 0 || node_cpus(ctx->rootfd, nodes, &near) < 0)
+	/* The second are those that pin = auto has chosen meanwhile */
+	(void)claim_list(&ctx->claim, HUGEPAGES_SECTION, "cpus", &cpus);
+	(void)claim_list(&ctx->claim, "cpuset", "cpus", &chosen);
+	if (node_cpus(ctx->rootfd, nodes, &near) < 0)
 		return;
+	cpulist_union(&cpus, &chosen);
 	cpulist_subtract(&cpus, &near);
 	if (!cpulist_empty(&cpus) && cpulist_format(&cpus, list, sizeof(list)) == 0)
 		(void)snprintf(buf, size, "CPUs %s", list);
@@ -92,7 +97,7 @@ void numa_say(const struct helper_ctx *ctx)
 	char devices[FAR_MAX] = "", cpus[FAR_MAX] = "", list[NEED_WHERE_MAX];
 	struct cpulist nodes;
 
-	if (claim_list(&ctx->claim, "nodes", &nodes) < 0 ||
+	if (claim_list(&ctx->claim, HUGEPAGES_SECTION, "nodes", &nodes) < 0 ||
 	    cpulist_format(&nodes, list, sizeof(list)) < 0)
 		return;
 	far_devices(ctx, &nodes, devices, sizeof(devices));

@@ -560,10 +560,40 @@ static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
 
 	assert_int_equal(planned.r, 0);
 	assert_string_equal(nth(&planned.claim, "hugepages", "nodes", 0), "1");
-	assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), "2-3");
+	assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), "0-3");
 	assert_string_equal(nth(&planned.claim, "hugepages", "device", 0), "0000:01:00.0");
 	assert_string_equal(nth(&planned.claim, "hugepages", "device", 2), "0000:03:00.0");
 	assert_null(nth(&planned.claim, "hugepages", "need", 0));
+}
+
+static void so_are_the_cpus_of_all_its_threads(void **state)
+{
+#define NODE_0 "<numatune><memory mode='strict' nodeset='0'/></numatune>"
+#define NUMA_DOMAIN(vcpu, rest)                                                                    \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>4194304</memory>" vcpu  \
+	"<iothreads>1</iothreads>" NODE_0 rest "</domain>"
+	static const struct {
+		const char *xml, *policy, *cpus;
+	} cases[] = {
+		{ NUMA_DOMAIN("<vcpu>2</vcpu>",
+			      "<cputune><vcpupin vcpu='0' cpuset='2'/><emulatorpin cpuset='4'/>"
+			      "<iothreadpin iothread='1' cpuset='6'/></cputune>"),
+		  "", "2,4,6" },
+		{ NUMA_DOMAIN("<vcpu cpuset='0-3'>2</vcpu>",
+			      "<cputune><emulatorpin cpuset='4'/></cputune>"),
+		  "", "0-4" },
+		{ NUMA_DOMAIN("<vcpu cpuset='0-3'>2</vcpu>",
+			      "<cputune><emulatorpin cpuset='4'/></cputune>"),
+		  "[cpuset]\npin = auto\n", "4" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned =
+			plan(*state, cases[i].xml, cases[i].policy);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), cases[i].cpus);
+	}
 }
 
 static void a_page_size_that_no_processor_has_is_refused_as_such(void **state)
@@ -797,6 +827,7 @@ int main(void)
 		host_test(what_backs_memory_for_transparent_pages_is_in_the_claim),
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
+		host_test(so_are_the_cpus_of_all_its_threads),
 		host_test(a_page_size_that_no_processor_has_is_refused_as_such),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_pin_within_what_several_guests_hold_is_a_conflict),

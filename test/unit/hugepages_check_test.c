@@ -414,6 +414,22 @@ static void on_a_host_of_one_node_numad_has_no_choice(void **state)
 	assert_int_equal(check(&a), HELPER_DONE);
 }
 
+static void cpus_that_were_chosen_on_another_node_are_told(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("0-1\n", "sys/devices/system/node/node0/cpulist");
+	put("2-3\n", "sys/devices/system/node/node1/cpulist");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 10");
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "nodes", "0"), 0);
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, "cpuset", "cpus", "1-2"), 0);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_said("the guest's memory is on node 0, but not CPUs 2: ");
+	assert_int_equal(undo(&a), HELPER_DONE);
+}
+
 static void memory_that_is_no_whole_number_of_pages_is_told(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -452,6 +468,7 @@ int main(void)
 		kernel_test(a_mount_that_libvirt_has_seen_is_enough),
 		kernel_test(mounts_that_cannot_be_read_are_no_start),
 		kernel_test(devices_and_cpus_on_another_node_are_told),
+		kernel_test(cpus_that_were_chosen_on_another_node_are_told),
 		kernel_test(a_node_that_numad_has_yet_to_choose_is_refused_unless_each_would_do),
 		kernel_test(on_a_host_of_one_node_numad_has_no_choice),
 		kernel_test(memory_that_is_no_whole_number_of_pages_is_told),
