@@ -23,8 +23,8 @@
  *    ends at the number the pool had;
  *  - pages that are in use when the number goes down become surplus, and the kernel frees them when
  *    QEMU dies, whoever killed it. That is done in `started`;
- *  - growing takes all surplus pages back first: for M more free pages the target is nr + M, and
- *    the difference to the old number, surplus included, is owed to the pool later.
+ *  - growing takes all surplus pages back first: for M more free pages the target is nr + M. M of
+ *    the difference to the old number are the guest's, the surplus is owed at once.
  *
  * But the kernel frees free pages before it makes used ones surplus. A pool written down while
  * another guest's pages lie ready there loses those. So a guest's part of a pool is not written
@@ -637,9 +637,12 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx);
 
 /* --- giveback.c ------------------------------------------------------------------------------- */
 
+/** ledger_owe() - make owed up to @most pages of a guest's part of a pool. Return: how many */
+unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsigned long long most);
+
 /**
  * hugepages_give_back() - make the guest's parts owed, and pay what is owed
- * @own:	false: only pay what others left
+ * @own:	false: of its own only what it has beyond its needs
  *
  * Return: 0 (also when there is nothing, or part must wait for another guest), else -errno
  */

@@ -161,15 +161,11 @@ static int robs(struct growth *growth, const struct view *view)
 	return 0;
 }
 
-/* Pages on the guest's account that are there to be had: surplus taken back on the way is in use */
 static unsigned long long held(const struct growth *growth, const struct view *view,
 			       const struct pools *pools, size_t index)
 {
-	const struct pool *pool = &pools->pools[index];
-	unsigned long long nr =
-		ledger_held(&view->ledger, pools->size_kib, pool->node, growth->ctx->claim.uuid);
-
-	return nr < pool->free ? nr : pool->free;
+	return ledger_held(&view->ledger, pools->size_kib, pools->pools[index].node,
+			   growth->ctx->claim.uuid);
 }
 
 static bool usable(const struct growth *growth, const struct pools *pools, size_t index,
@@ -248,15 +244,34 @@ static unsigned long long pick(const struct growth *growth, const struct view *v
 	return level(growth, view, pools, lack, false, ret_index);
 }
 
+/*
+ * Surplus taken back along the way is in use, by guests that have settled: it goes back to being
+ * surplus as soon as may be, not with this guest. @surplus: of the pool, before
+ */
+static int owe_surplus(const struct growth *growth, struct view *view, const struct pools *pools,
+		       size_t index, unsigned long long surplus)
+{
+	const struct pool *now = &pools->pools[index];
+	unsigned long long absorbed = surplus > now->surplus ? surplus - now->surplus : 0;
+	struct ledger_pool *pool = ledger_find(&view->ledger, pools->size_kib, now->node);
+
+	if (!pool || ledger_owe(pool, growth->ctx->claim.uuid, absorbed) == 0 ||
+	    growth->ctx->dry_run)
+		return 0;
+	return ledger_store(&view->ledger);
+}
+
 /* Free pages come on top of what is there: surplus in use is taken back along the way */
 static int step(struct growth *growth, struct view *view, struct pools *pools, size_t index,
 		unsigned long long nr)
 {
-	unsigned long long before = pools->pools[index].nr;
-	unsigned long long after;
+	unsigned long long before = pools->pools[index].nr, after;
+	unsigned long long surplus = pools->pools[index].surplus;
 	int r = ledger_change(growth->ctx, &view->ledger, pools, index, before + nr,
 			      growth->ctx->claim.uuid);
 
+	if (r == 0)
+		r = owe_surplus(growth, view, pools, index, surplus);
 	if (r < 0)
 		return r;
 	after = pools->pools[index].nr;
