@@ -178,6 +178,8 @@ static int owe_all_excess(const struct helper_ctx *ctx, struct ledger *ledger)
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
 		_cleanup_(payment_free) struct payment payment = { .ctx = ctx, .ledger = ledger };
 
+		if (needs_seen(&needs, i))
+			continue;
 		r = promises_load(ctx, ledger, NULL, &payment.promises);
 		if (r == 0)
 			r = pools_read(ctx->rootfd, needs.needs[i].size_kib, &payment.pools);

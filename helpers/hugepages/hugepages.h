@@ -82,6 +82,9 @@ int needs_load(const struct claim *claim, struct needs *ret) _must_check_;
 /** needs_sort() - those bound to few nodes first, so that `any` takes what they leave */
 void needs_sort(struct needs *needs);
 
+/** needs_seen() - is one before it of the same page size */
+bool needs_seen(const struct needs *needs, size_t index);
+
 /** need_width() - on how many nodes it may be met */
 size_t need_width(const struct need *need);
 

@@ -146,6 +146,14 @@ void needs_sort(struct needs *needs)
 		qsort(needs->needs, needs->nr, sizeof(*needs->needs), need_compare);
 }
 
+bool needs_seen(const struct needs *needs, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (needs->needs[i].size_kib == needs->needs[index].size_kib)
+			return true;
+	return false;
+}
+
 bool need_covers(const struct need *need, int node)
 {
 	return need->any || node == POOL_NO_NODE || cpulist_has(&need->nodes, (unsigned int)node);

@@ -53,27 +53,34 @@ static int usage_of(const struct helper_ctx *ctx, pid_t qemu, unsigned long long
 	return needs_add(&promises->mapped, &mapped);
 }
 
-static bool size_seen(const struct needs *needs, size_t index)
+static unsigned long long needed(const struct needs *needs, unsigned long long size_kib)
 {
-	for (size_t i = 0; i < index; i++)
-		if (needs->needs[i].size_kib == needs->needs[index].size_kib)
-			return true;
-	return false;
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < needs->nr; i++)
+		if (needs->needs[i].size_kib == size_kib &&
+		    __builtin_add_overflow(sum, needs->needs[i].nr_pages, &sum))
+			return -1ULL;
+	return sum;
 }
 
-/* QEMU makes its memory objects in the claim's order: what it has faulted is from the first ones */
+/*
+ * Which of its needs a QEMU has yet to fault is not known: each may be the one.
+ * ABI: QEMU 9.0 on, util/oslib-posix.c qemu_prealloc_mem(), fills bound objects side by side
+ */
 static int open_of_size(const struct needs *needs, size_t first, unsigned long long faulted,
 			struct promises *promises)
 {
+	unsigned long long left = needed(needs, needs->needs[first].size_kib);
+
+	left -= faulted < left ? faulted : left;
 	for (size_t i = first; i < needs->nr; i++) {
 		struct need open = needs->needs[i];
-		unsigned long long had = open.nr_pages < faulted ? open.nr_pages : faulted;
 		int r;
 
 		if (open.size_kib != needs->needs[first].size_kib)
 			continue;
-		faulted -= had;
-		open.nr_pages -= had;
+		open.nr_pages = open.nr_pages < left ? open.nr_pages : left;
 		r = needs_add(&promises->open, &open);
 		if (r < 0)
 			return r;
@@ -91,7 +98,7 @@ static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
 		unsigned long long faulted;
 
-		if (size_seen(&needs, i))
+		if (needs_seen(&needs, i))
 			continue;
 		r = usage_of(ctx, qemu, needs.needs[i].size_kib, promises, &faulted);
 		if (r == 0)

@@ -243,6 +243,27 @@ static void what_a_starting_qemu_has_mapped_is_counted_once(void **state)
 	assert_pool(0, 100, 85, 0);
 }
 
+static void any_of_its_needs_may_be_the_one_not_yet_faulted(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40;2048 1 40");
+	guest_make(&b, UUID_B, "b", "started", "2048 1 20");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	/* The second of them is filled first */
+	put_qemu(200, UUID_A, 80, 30);
+	fault(1, 30);
+	reserve(50);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_true(node2m(1)->free >= 10 + 20);
+	guest_make(&c, UUID_C, "c", "started", "2048 0 20");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	assert_true(node2m(0)->free >= 40 + 20);
+}
+
 static void a_qemu_that_may_not_be_looked_at_counts_in_full(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -822,6 +843,7 @@ int main(void)
 		kernel_test(pages_reserved_by_a_database_are_not_counted_as_free),
 		kernel_test(two_guests_never_count_the_same_free_page),
 		kernel_test(what_a_starting_qemu_has_mapped_is_counted_once),
+		kernel_test(any_of_its_needs_may_be_the_one_not_yet_faulted),
 		kernel_test(a_qemu_that_may_not_be_looked_at_counts_in_full),
 		kernel_test(a_dead_claim_counts_for_nothing),
 		kernel_test(a_refused_guest_counts_for_nothing_while_its_claim_still_stands),
