@@ -120,6 +120,7 @@ struct domain {
 	struct domain_page *pages; /* empty with hugepages: the host's default size */
 	size_t nr_pages;
 	char *memory_source; /* memfd file anonymous */
+	bool memory_access;  /* <access mode=> is given, or a cell's memAccess= */
 	bool memory_balloon; /* false only for <memballoon model='none'> */
 
 	bool numa_auto; /* <numatune><memory placement='auto'> */
@@ -197,7 +198,7 @@ struct domain_hugepages {
 	size_t nr;
 	bool may_grow;		       /* pages of the needs are faulted in while the guest runs:
 					 * virtio-mem, a balloon */
-	bool numad;		       /* some pages go where numad says, after prepare */
+	bool numad;		       /* some pages must be where numad says, after prepare */
 	unsigned long long uneven_kib; /* page size of a memory object that is no whole number
 					* of pages; 0 for none */
 };
@@ -207,7 +208,7 @@ void domain_hugepages_free(struct domain_hugepages *hugepages);
 
 /**
  * domain_hugepages() - the huge pages QEMU will allocate at start
- * @default_kib:	the host's default huge page size, proc/meminfo Hugepagesize
+ * @default_kib:	the size of <hugepages/> without one: of libvirt's default mount
  * @base_kib:		the host's base page size: a <page> of it means none
  *
  * Per memory object ceil(size / page size). Objects: each guest cell, rounded up to 1 MiB;

@@ -123,9 +123,9 @@ static const char *object_nodes(const struct domain *domain, const struct object
 		nodes = domain->numa_nodes;
 	else if (!nodes)
 		nodes = memnode ? memnode->nodes : domain->numa_nodes;
-	if (!nodes)
-		*ret_numad = numad_chooses(domain);
-	*ret_strict = nodes && mode != DOMAIN_NUMA_PREFERRED && mode != DOMAIN_NUMA_INTERLEAVE;
+	*ret_strict = mode != DOMAIN_NUMA_PREFERRED && mode != DOMAIN_NUMA_INTERLEAVE;
+	*ret_numad = !nodes && *ret_strict && numad_chooses(domain);
+	*ret_strict &= nodes != NULL;
 	return nodes ? nodes : "";
 }
 

@@ -144,6 +144,20 @@ static int start_backing_source(struct domain_reader *r)
 	return domain_attr(r, "type", &r->domain.memory_source);
 }
 
+static int read_access(struct domain_reader *r, const char *name)
+{
+	_cleanup_free_ char *access = NULL;
+	int e = domain_attr(r, name, &access);
+
+	r->domain.memory_access |= access != NULL;
+	return e;
+}
+
+static int start_backing_access(struct domain_reader *r)
+{
+	return read_access(r, "mode");
+}
+
 static int start_hugepages(struct domain_reader *r)
 {
 	r->domain.hugepages = true;
@@ -235,7 +249,8 @@ static int start_cell(struct domain_reader *r)
 	e = domain_attr_uint(r, "id", 10, INT_MAX, &cell->id);
 	if (e < 0)
 		return e;
-	return domain_attr_kib(r, "memory", "unit", &cell->size_kib);
+	e = read_access(r, "memAccess");
+	return e < 0 ? e : domain_attr_kib(r, "memory", "unit", &cell->size_kib);
 }
 
 static int start_memory_device(struct domain_reader *r)
@@ -545,6 +560,7 @@ const struct domain_row domain_rows[] = {
 
 	ROW(BACKING, "hugepages", HUGEPAGES, START(start_hugepages)),
 	ROW(BACKING, "source", LEAF, START(start_backing_source), ONCE),
+	ROW(BACKING, "access", LEAF, START(start_backing_access), ONCE),
 	ROW(HUGEPAGES, "page", LEAF, START(start_page)),
 
 	ROW(NUMATUNE, "memory", LEAF, START(start_numa_memory), ONCE),

@@ -11,12 +11,16 @@
 
 #include "../lib/attr.h"
 #include "../lib/blockdev.h"
+#include "../lib/hugetlbfs.h"
 #include "../lib/pcidev.h"
 #include "../lib/step.h"
 #include "../lib/text.h"
 #include "../lib/units.h"
 
 #define CLASS_DISPLAY 0x03
+
+/* Bytes of /proc/self/mounts */
+#define MOUNTS_MAX 4194304
 
 /* What every part of the plan works on */
 struct plan {
@@ -445,6 +449,32 @@ static int default_page_kib(const struct plan *plan, unsigned long long *ret)
 	return 0;
 }
 
+/*
+ * Of <hugepages/> without a size: that of a mount with the kernel's default size, else of the first
+ * mount. Without any it is the helper's to refuse.
+ * ABI: libvirt 9.0.0 to 11.3.0, virfile.c virFileGetDefaultHugepage()
+ */
+static int mounted_page_kib(const struct plan *plan, unsigned long long *kib)
+{
+	_cleanup_free_ char *mounts = NULL;
+	unsigned long long first = 0, mounted;
+	char *save = NULL, *dir;
+	size_t len;
+	int r;
+
+	if (attr_read_all(plan->rootfd, "proc/self/mounts", MOUNTS_MAX, &mounts, &len) < 0)
+		return 0;
+	for (r = hugetlbfs_next(mounts, &save, &dir, &mounted); r > 0;
+	     r = hugetlbfs_next(NULL, &save, &dir, &mounted)) {
+		if (mounted == *kib)
+			return 0;
+		first = first ?: mounted;
+	}
+	if (r == 0 && first)
+		*kib = first;
+	return r;
+}
+
 #define HUGEPAGES "hugepages"
 
 /* How the helper may get what is missing */
@@ -488,6 +518,20 @@ static int hugepages_add_mounts(const struct plan *plan, const struct domain_hug
 	return r;
 }
 
+/* Other nodes will do where these have too few: QEMU takes the pages from them first */
+static int need_add(const struct plan *plan, const struct domain_need *need)
+{
+	struct inidoc *doc = &plan->claim->doc;
+	bool bound = need->strict && *need->nodes;
+	int r = inidoc_addf(doc, HUGEPAGES, "need", "%llu %s %llu", need->size_kib,
+			    bound ? need->nodes : "any", need->nr_pages);
+
+	if (r < 0 || bound || !*need->nodes)
+		return r;
+	return inidoc_addf(doc, HUGEPAGES, "prefer", "%llu %s %llu", need->size_kib, need->nodes,
+			   need->nr_pages);
+}
+
 static int hugepages_add(const struct plan *plan, const struct domain_hugepages *pages)
 {
 	int r = hugepages_add_ways(plan);
@@ -496,6 +540,8 @@ static int hugepages_add(const struct plan *plan, const struct domain_hugepages 
 		r = add(plan, HUGEPAGES, "give_back", pages->may_grow ? "release" : "started");
 	if (r == 0 && pages->uneven_kib)
 		r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "uneven", "%llu", pages->uneven_kib);
+	if (r == 0 && pages->numad)
+		r = add(plan, HUGEPAGES, "numad", "yes");
 	if (r == 0)
 		r = hugepages_add_mounts(plan, pages);
 	for (size_t i = 0; r == 0 && i < pages->nr; i++) {
@@ -507,9 +553,7 @@ static int hugepages_add(const struct plan *plan, const struct domain_hugepages 
 				"the guest's XML asks for huge pages of %llu KiB, a size that "
 				"no processor has: x86 has 2048 and 1048576 KiB",
 				need->size_kib);
-		r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "need", "%llu %s %llu",
-				need->size_kib, need->strict && *need->nodes ? need->nodes : "any",
-				need->nr_pages);
+		r = need_add(plan, need);
 	}
 	return r;
 }
@@ -523,8 +567,22 @@ static bool wants_pages(const struct domain *domain)
 	return domain->hugepages;
 }
 
+/*
+ * What QEMU has the memory from, where it is not its own: the kernel has other settings for that.
+ * ABI: libvirt 9.0.0 to 11.3.0, qemu_command.c qemuBuildMemoryBackendProps()
+ */
+static const char *memory_backing(const struct domain *domain)
+{
+	const char *source = domain->memory_source ?: "";
+
+	if (strcmp(source, "memfd") == 0)
+		return "memfd";
+	return strcmp(source, "file") == 0 || domain->memory_access ? "file" : NULL;
+}
+
 static int plan_thp(const struct plan *plan)
 {
+	const char *backing = memory_backing(plan->domain);
 	char where[PATH_MAX];
 	int r;
 
@@ -536,6 +594,8 @@ static int plan_thp(const struct plan *plan)
 			      where);
 	}
 	r = hugepages_add_ways(plan);
+	if (r == 0 && backing)
+		r = add(plan, HUGEPAGES, "thp_backing", backing);
 	return r < 0 ? r
 		     : inidoc_addf(&plan->claim->doc, HUGEPAGES, "thp_kib", "%llu",
 				   plan->domain->memory_kib);
@@ -550,6 +610,8 @@ static int plan_pool(const struct plan *plan)
 	if (!wants_pages(plan->domain))
 		return 0;
 	r = default_page_kib(plan, &default_kib);
+	if (r == 0)
+		r = mounted_page_kib(plan, &default_kib);
 	if (r < 0)
 		return r;
 	r = domain_hugepages(plan->domain, default_kib,
@@ -563,7 +625,7 @@ static int plan_pool(const struct plan *plan)
 	return pages.nr ? hugepages_add(plan, &pages) : 0;
 }
 
-static int join_nodes(struct cpulist *set, const char *list)
+static int join_list(struct cpulist *set, const char *list)
 {
 	struct cpulist more;
 
@@ -578,10 +640,10 @@ static int join_nodes(struct cpulist *set, const char *list)
 /* Host nodes that the XML names for memory. Where a cell has none of its own, <memory>'s hold */
 static int memory_nodes(const struct domain *domain, struct cpulist *ret)
 {
-	int r = join_nodes(ret, domain->numa_nodes);
+	int r = join_list(ret, domain->numa_nodes);
 
 	for (size_t i = 0; r == 0 && i < domain->nr_memnodes; i++)
-		r = join_nodes(ret, domain->memnodes[i].nodes);
+		r = join_list(ret, domain->memnodes[i].nodes);
 	return r;
 }
 
@@ -596,6 +658,22 @@ static int add_list(const struct plan *plan, const char *key, const struct cpuli
 	return add(plan, HUGEPAGES, key, list);
 }
 
+/* Where its threads will run; with pin = auto its vCPUs' are chosen later, into [cpuset] cpus */
+static int guest_cpus(const struct plan *plan, struct cpulist *ret)
+{
+	bool automatic = strcmp(policy_value(plan->policy, "cpuset", "pin"), "auto") == 0;
+	const struct domain *domain = plan->domain;
+	int r = domain_pinned_cpus(domain, ret);
+
+	if (r == 0 && cpulist_empty(ret) && !automatic)
+		r = join_list(ret, domain->vcpu_cpus);
+	if (r == 0)
+		r = join_list(ret, domain->emulator_cpus);
+	for (size_t i = 0; r == 0 && i < domain->nr_iothread_pins; i++)
+		r = join_list(ret, domain->iothread_pins[i].cpus);
+	return r;
+}
+
 /* So that the helper can say what of the guest is far from its memory */
 static int plan_numa(const struct plan *plan)
 {
@@ -606,9 +684,7 @@ static int plan_numa(const struct plan *plan)
 
 	if (r < 0 || cpulist_empty(&nodes))
 		return r;
-	r = domain_pinned_cpus(plan->domain, &cpus);
-	if (r == 0 && cpulist_empty(&cpus))
-		r = join_nodes(&cpus, plan->domain->vcpu_cpus);
+	r = guest_cpus(plan, &cpus);
 	if (r == 0)
 		r = add_list(plan, "nodes", &nodes);
 	if (r == 0)

@@ -201,6 +201,8 @@ enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *n
 	for (size_t i = 0; e == HELPER_DONE && i < needs->nr; i++)
 		e = check_need(ctx, needs, &needs->needs[i]);
 	if (e == HELPER_DONE)
+		e = numad_check(ctx, needs);
+	if (e == HELPER_DONE)
 		e = mounts_check(ctx);
 	return e == HELPER_DONE ? thp_check(ctx) : e;
 }
@@ -228,5 +230,8 @@ enum helper_exit hugepages_check(struct helper_ctx *ctx)
 
 	if (e == HELPER_DONE)
 		e = needs_check(ctx, &needs);
+	/* In a start that is said when it applies */
+	if (e == HELPER_DONE && !helper_in_start(ctx))
+		thp_say(ctx);
 	return e == HELPER_DONE ? check_now(ctx, &needs) : e;
 }

@@ -125,6 +125,70 @@ static int pay_size(struct payment *payment)
 	}
 }
 
+unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsigned long long most)
+{
+	for (size_t i = 0; most && i < pool->nr_shares; i++) {
+		struct ledger_share *share = &pool->shares[i];
+
+		if (strcmp(share->uuid, uuid) != 0)
+			continue;
+		most = most < share->nr_pages ? most : share->nr_pages;
+		share->nr_pages -= most;
+		pool->owed += most;
+		return most;
+	}
+	return 0;
+}
+
+/* Pages of one size that a guest was given and its needs do not ask for */
+static unsigned long long excess(const struct payment *payment, const struct needs *needs)
+{
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < payment->pools.nr; i++)
+		sum += ledger_held(payment->ledger, payment->pools.size_kib,
+				   payment->pools.pools[i].node, payment->ctx->claim.uuid);
+	for (size_t i = 0; i < needs->nr; i++)
+		if (needs->needs[i].size_kib == payment->pools.size_kib)
+			sum -= needs->needs[i].nr_pages < sum ? needs->needs[i].nr_pages : sum;
+	return sum;
+}
+
+/* There were enough pages for its needs wherever others would take theirs: needs_lack() */
+static void owe_excess(struct payment *payment, const struct needs *needs)
+{
+	unsigned long long left = excess(payment, needs);
+
+	for (size_t i = 0; left && i < payment->pools.nr; i++) {
+		struct ledger_pool *pool = ledger_find(payment->ledger, payment->pools.size_kib,
+						       payment->pools.pools[i].node);
+		unsigned long long nr = promises_removable(&payment->promises, &payment->pools, i);
+
+		nr = pool ? ledger_owe(pool, payment->ctx->claim.uuid, nr < left ? nr : left) : 0;
+		payment->pools.pools[i].free -= nr;
+		left -= nr;
+	}
+}
+
+static int owe_all_excess(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	_cleanup_needs_ struct needs needs = { 0 };
+	int r = needs_load(&ctx->claim, &needs);
+
+	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
+		_cleanup_(payment_free) struct payment payment = { .ctx = ctx, .ledger = ledger };
+
+		if (needs_seen(&needs, i))
+			continue;
+		r = promises_load(ctx, ledger, NULL, &payment.promises);
+		if (r == 0)
+			r = pools_read(ctx->rootfd, needs.needs[i].size_kib, &payment.pools);
+		if (r == 0)
+			owe_excess(&payment, &needs);
+	}
+	return r;
+}
+
 static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger)
 {
 	unsigned long long done = 0;
@@ -154,10 +218,12 @@ int hugepages_give_back(const struct helper_ctx *ctx, bool own)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	r = ledger_sync(ctx, &ledger);
-	if (r == 0 && own) {
+	if (r == 0 && own)
 		ledger_release(&ledger, ctx->claim.uuid);
-		r = ctx->dry_run ? 0 : ledger_store(&ledger);
-	}
+	else if (r == 0)
+		r = owe_all_excess(ctx, &ledger);
+	if (r == 0 && !ctx->dry_run)
+		r = ledger_store(&ledger);
 	return r < 0 ? r : pay_all(ctx, &ledger);
 }
 

@@ -23,8 +23,8 @@
  *    ends at the number the pool had;
  *  - pages that are in use when the number goes down become surplus, and the kernel frees them when
  *    QEMU dies, whoever killed it. That is done in `started`;
- *  - growing takes all surplus pages back first: for M more free pages the target is nr + M, and
- *    the difference to the old number, surplus included, is owed to the pool later.
+ *  - growing takes all surplus pages back first: for M more free pages the target is nr + M. M of
+ *    the difference to the old number are the guest's, the surplus is owed at once.
  *
  * But the kernel frees free pages before it makes used ones surplus. A pool written down while
  * another guest's pages lie ready there loses those. So a guest's part of a pool is not written
@@ -55,8 +55,8 @@
 
 struct need {
 	unsigned long long size_kib;
-	bool any; /* pages of any node will do; nodes is empty then */
-	struct cpulist nodes;
+	bool any;	      /* pages of any node will do */
+	struct cpulist nodes; /* with any: those that are preferred, or none */
 	unsigned long long nr_pages;
 };
 
@@ -72,14 +72,21 @@ void needs_free(struct needs *needs);
 int needs_add(struct needs *needs, const struct need *need) _must_check_;
 
 /**
- * needs_load() - the need lines of a claim, in its order
+ * needs_load() - the need lines of a claim, in its order; of those for any node, what its prefer
+ * lines say has preferred nodes
  *
- * Return: 0, -EBADMSG for a line that is no need, -ENOMEM
+ * Return: 0, -EBADMSG for a line that is no need or no part of one, -ENOMEM
  */
 int needs_load(const struct claim *claim, struct needs *ret) _must_check_;
 
 /** needs_sort() - those bound to few nodes first, so that `any` takes what they leave */
 void needs_sort(struct needs *needs);
+
+/** needs_seen() - is one before it of the same page size */
+bool needs_seen(const struct needs *needs, size_t index);
+
+/** need_width() - on how many nodes it may be met */
+size_t need_width(const struct need *need);
 
 /** need_covers() - may it be met from this node */
 bool need_covers(const struct need *need, int node);
@@ -273,6 +280,15 @@ void holders_say(const struct holders *holders, size_t most, char *buf, size_t s
  */
 void uneven_say(const struct helper_ctx *ctx);
 
+/**
+ * numad_check() - refuse a guest whose node numad chooses, where it may choose one with too few pages
+ *
+ * It is asked after `prepare`, so what is made goes to all nodes alike.
+ *
+ * Return: HELPER_DONE, HELPER_FAILED
+ */
+enum helper_exit numad_check(const struct helper_ctx *ctx, const struct needs *needs) _must_check_;
+
 /** numa_say() - one line when CPUs or devices of the guest are not where its memory is bound to */
 void numa_say(const struct helper_ctx *ctx);
 
@@ -436,6 +452,35 @@ bool gives_back_at_start(int rootfd, const struct claim *claim);
 unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
 				      const struct need *need);
 
+/* What must be added for a need */
+struct lack {
+	struct need need;	     /* on its nodes first */
+	unsigned long long nr_pages; /* there; 0: nothing is missing */
+	unsigned long long most;     /* of all that lack some */
+	bool wish;		     /* the need can be met without them */
+};
+
+/**
+ * needs_lack() - what is missing for need @index of a guest
+ * @plain:	indices of the needs whose wishes have come to nothing
+ *
+ * Where QEMU takes its pages from is the kernel's choice, or that of the thread that touches them
+ * first. So a need must find its pages after those before it and those of other guests have taken
+ * all of theirs where they could. Beside that there are wishes: that others, and narrower needs of
+ * the guest's own, find theirs after this one, as they can do with no other nodes; and that
+ * preferred nodes give all. Of those that lack pages the narrowest comes first.
+ */
+struct lack needs_lack(const struct needs *needs, size_t index, const struct pools *pools,
+		       const struct promises *promises, const struct cpulist *plain);
+
+/** needs_robbed() - pages that another guest would find too few, the worst off one */
+unsigned long long needs_robbed(const struct needs *needs, size_t index, const struct pools *pools,
+				const struct promises *promises, const struct cpulist *plain);
+
+/** needs_missing() - pages missing for need @index and for whom it robs, at most all of it */
+unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
+				 const struct promises *promises);
+
 /** promises_removable() - free pages that may go from one pool */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index);
@@ -485,10 +530,6 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 
 /* --- step.c ----------------------------------------------------------------------------------- */
 
-/** needs_missing() - pages that need @index lacks, after what the needs before it take */
-unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
-				 const struct promises *promises);
-
 struct growth {
 	struct helper_ctx *ctx;
 	const struct needs *needs;
@@ -497,6 +538,7 @@ struct growth {
 	bool zfs_guard;		   /* neither compact nor drop caches */
 	size_t current;		   /* the need that lacks pages */
 	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
+	struct cpulist plain;	   /* needs, by index, whose wishes are given up: promise.c */
 	bool ahead;		   /* memory has been looked at before its first page */
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
@@ -514,6 +556,7 @@ enum step_result {
 	STEP_AHEAD,	/* nothing yet: a need is begun, lever_ahead() comes first */
 	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
 	STEP_NO_MEMORY, /* more would touch what is kept for the host */
+	STEP_WAIT,	/* all is there once another guest has taken its pages: step.c alone */
 };
 
 /**
@@ -542,6 +585,9 @@ int lever_pull(struct growth *growth, int what);
 
 /** thp_check() - Return: HELPER_DONE, HELPER_FAILED when the kernel has none */
 enum helper_exit thp_check(const struct helper_ctx *ctx) _must_check_;
+
+/** thp_say() - one line when the guest's memory is of a kind that has none */
+void thp_say(const struct helper_ctx *ctx);
 
 /** thp_apply() - let the kernel hear QEMU's request, and make room. Return: exit code */
 enum helper_exit thp_apply(struct helper_ctx *ctx) _must_check_;
@@ -594,9 +640,12 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx);
 
 /* --- giveback.c ------------------------------------------------------------------------------- */
 
+/** ledger_owe() - make owed up to @most pages of a guest's part of a pool. Return: how many */
+unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsigned long long most);
+
 /**
  * hugepages_give_back() - make the guest's parts owed, and pay what is owed
- * @own:	false: only pay what others left
+ * @own:	false: of its own only what it has beyond its needs
  *
  * Return: 0 (also when there is nothing, or part must wait for another guest), else -errno
  */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hugetlbfs.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
@@ -26,53 +27,32 @@ enum mount_state {
 	MOUNT_SEEN,
 };
 
-/* "rw,relatime,pagesize=1024M" */
-static int option_kib(const char *options, unsigned long long *ret_kib)
-{
-	_cleanup_strlist_ struct strlist words = { 0 };
-	int r = text_split(options, ",", &words);
-
-	for (size_t i = 0; r == 0 && i < words.nr; i++)
-		if (strncmp(words.names[i], "pagesize=", 9) == 0)
-			return parse_size_kib(words.names[i] + 9, ret_kib);
-	return r < 0 ? r : -ENOENT;
-}
-
-/* "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0" */
-static int look_at(int rootfd, char *line, unsigned long long size_kib, char *where, size_t size,
-		   enum mount_state *state)
-{
-	_cleanup_strlist_ struct strlist words = { 0 };
-	unsigned long long kib;
-	char path[PATH_MAX];
-	int r = text_split(line, " ", &words);
-
-	if (r < 0)
-		return r;
-	if (words.nr < 4 || strcmp(words.names[2], "hugetlbfs") != 0 ||
-	    option_kib(words.names[3], &kib) < 0 || kib != size_kib || *state == MOUNT_SEEN)
-		return 0;
-	(void)snprintf(where, size, "%s", words.names[1]);
-	r = path_format(path, sizeof(path), "%s/" SEEN_DIR, words.names[1] + 1);
-	*state = r == 0 && attr_exists(rootfd, path) > 0 ? MOUNT_SEEN : MOUNT_UNSEEN;
-	return r;
-}
-
 static int find(int rootfd, unsigned long long size_kib, char *where, size_t size,
 		enum mount_state *ret)
 {
 	enum mount_state state = MOUNT_NONE;
 	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
+	char *save = NULL, *dir;
+	unsigned long long kib;
 	size_t len;
 	int r = attr_read_all(rootfd, "proc/self/mounts", MOUNTS_MAX, &text, &len);
 
-	for (char *line = r < 0 ? NULL : strtok_r(text, "\n", &save); r == 0 && line;
-	     line = strtok_r(NULL, "\n", &save))
-		r = look_at(rootfd, line, size_kib, where, size, &state);
-	if (r == 0)
-		*ret = state;
-	return r;
+	if (r < 0)
+		return r;
+	for (r = hugetlbfs_next(text, &save, &dir, &kib); r > 0 && state != MOUNT_SEEN;
+	     r = hugetlbfs_next(NULL, &save, &dir, &kib)) {
+		char path[PATH_MAX];
+
+		if (kib != size_kib)
+			continue;
+		(void)snprintf(where, size, "%s", dir);
+		r = path_format(path, sizeof(path), "%s/" SEEN_DIR, dir + 1);
+		state = r == 0 && attr_exists(rootfd, path) > 0 ? MOUNT_SEEN : MOUNT_UNSEEN;
+	}
+	if (r < 0)
+		return r;
+	*ret = state;
+	return 0;
 }
 
 static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long size_kib)

@@ -22,7 +22,7 @@ void needs_free(struct needs *needs)
 static bool same_place(const struct need *a, const struct need *b)
 {
 	return a->size_kib == b->size_kib && a->any == b->any &&
-	       (a->any || cpulist_equal(&a->nodes, &b->nodes));
+	       cpulist_equal(&a->nodes, &b->nodes);
 }
 
 int needs_add(struct needs *needs, const struct need *need)
@@ -72,19 +72,53 @@ static int need_parse(const char *value, struct need *ret)
 	return 0;
 }
 
-int needs_load(const struct claim *claim, struct needs *ret)
+/* Part of what any node may meet goes to some of them, if they have it */
+static int needs_prefer(struct needs *needs, const struct need *part)
 {
-	_cleanup_needs_ struct needs needs = { 0 };
+	struct need preferred = *part;
+
+	if (part->any || part->nr_pages == 0)
+		return -EBADMSG;
+	preferred.any = true;
+	for (size_t i = 0; i < needs->nr; i++) {
+		struct need *need = &needs->needs[i];
+
+		if (!need->any || !cpulist_empty(&need->nodes) ||
+		    need->size_kib != part->size_kib || need->nr_pages < part->nr_pages)
+			continue;
+		need->nr_pages -= part->nr_pages;
+		if (need->nr_pages)
+			return needs_add(needs, &preferred);
+		*need = preferred;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+/* "prefer" stands beside "need", which says all that a version before it has to know */
+static int load(const struct claim *claim, const char *key,
+		int (*put)(struct needs *needs, const struct need *need), struct needs *needs)
+{
 	const struct inidoc_entry *entry = NULL;
 	int r = 0;
 
-	while (r == 0 && (entry = inidoc_next(&claim->doc, entry, HUGEPAGES_SECTION, "need"))) {
+	while (r == 0 && (entry = inidoc_next(&claim->doc, entry, HUGEPAGES_SECTION, key))) {
 		struct need need = { 0 };
 
 		r = need_parse(entry->value, &need);
 		if (r == 0)
-			r = needs_add(&needs, &need);
+			r = put(needs, &need);
 	}
+	return r;
+}
+
+int needs_load(const struct claim *claim, struct needs *ret)
+{
+	_cleanup_needs_ struct needs needs = { 0 };
+	int r = load(claim, "need", needs_add, &needs);
+
+	if (r == 0)
+		r = load(claim, "prefer", needs_prefer, &needs);
 	if (r < 0)
 		return r == -ERANGE ? -EBADMSG : r;
 	*ret = needs;
@@ -92,9 +126,11 @@ int needs_load(const struct claim *claim, struct needs *ret)
 	return 0;
 }
 
-static size_t need_width(const struct need *need)
+size_t need_width(const struct need *need)
 {
-	return need->any ? SIZE_MAX : cpulist_count(&need->nodes);
+	if (need->any)
+		return cpulist_empty(&need->nodes) ? SIZE_MAX : SIZE_MAX - 1;
+	return cpulist_count(&need->nodes);
 }
 
 static int need_compare(const void *a, const void *b)
@@ -108,6 +144,14 @@ void needs_sort(struct needs *needs)
 {
 	if (needs->nr)
 		qsort(needs->needs, needs->nr, sizeof(*needs->needs), need_compare);
+}
+
+bool needs_seen(const struct needs *needs, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (needs->needs[i].size_kib == needs->needs[index].size_kib)
+			return true;
+	return false;
 }
 
 bool need_covers(const struct need *need, int node)

@@ -6,14 +6,16 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/process.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
 #define FAR_MAX 512
 
-static int claim_list(const struct claim *claim, const char *key, struct cpulist *ret)
+static int claim_list(const struct claim *claim, const char *section, const char *key,
+		      struct cpulist *ret)
 {
-	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, key);
+	const char *value = inidoc_get(&claim->doc, section, key);
 
 	*ret = (struct cpulist){ 0 };
 	if (!value)
@@ -45,11 +47,15 @@ static int node_cpus(int rootfd, const struct cpulist *nodes, struct cpulist *re
 static void far_cpus(const struct helper_ctx *ctx, const struct cpulist *nodes, char *buf,
 		     size_t size)
 {
-	struct cpulist cpus, near = { 0 };
+	struct cpulist cpus, chosen, near = { 0 };
 	char list[FAR_MAX / 2];
 
-	if (claim_list(&ctx->claim, "cpus", &cpus) < 0 || node_cpus(ctx->rootfd, nodes, &near) < 0)
+	/* The second are those that pin = auto has chosen meanwhile */
+	(void)claim_list(&ctx->claim, HUGEPAGES_SECTION, "cpus", &cpus);
+	(void)claim_list(&ctx->claim, "cpuset", "cpus", &chosen);
+	if (node_cpus(ctx->rootfd, nodes, &near) < 0)
 		return;
+	cpulist_union(&cpus, &chosen);
 	cpulist_subtract(&cpus, &near);
 	if (!cpulist_empty(&cpus) && cpulist_format(&cpus, list, sizeof(list)) == 0)
 		(void)snprintf(buf, size, "CPUs %s", list);
@@ -91,7 +97,7 @@ void numa_say(const struct helper_ctx *ctx)
 	char devices[FAR_MAX] = "", cpus[FAR_MAX] = "", list[NEED_WHERE_MAX];
 	struct cpulist nodes;
 
-	if (claim_list(&ctx->claim, "nodes", &nodes) < 0 ||
+	if (claim_list(&ctx->claim, HUGEPAGES_SECTION, "nodes", &nodes) < 0 ||
 	    cpulist_format(&nodes, list, sizeof(list)) < 0)
 		return;
 	far_devices(ctx, &nodes, devices, sizeof(devices));
@@ -104,4 +110,55 @@ void numa_say(const struct helper_ctx *ctx)
 		   "guest's XML",
 		   cpulist_count(&nodes) == 1 ? "" : "s", list, devices,
 		   *devices && *cpus ? ", " : "", cpus);
+}
+
+/* A node that has less memory is never chosen alone. Return: one that has too few pages, -ENOENT */
+static int node_short(const struct helper_ctx *ctx, const struct need *need,
+		      const struct pools *pools)
+{
+	unsigned long long kib;
+
+	for (size_t i = 0; i < pools->nr; i++) {
+		const struct pool *pool = &pools->pools[i];
+
+		if (pools->nr > 1 && pool->free < need->nr_pages &&
+		    (memory_total(ctx->rootfd, pool->node, &kib) < 0 ||
+		     kib / need->size_kib >= need->nr_pages))
+			return pool->node;
+	}
+	return -ENOENT;
+}
+
+static enum helper_exit numad_refuse(const struct helper_ctx *ctx, const struct need *need,
+				     int node)
+{
+	char name[SIZE_NAME_MAX];
+
+	size_name(need->size_kib, name, sizeof(name));
+	helper_say(ctx,
+		   "cannot tell on which node the guest's %llu huge pages of %s must be: numad "
+		   "chooses it when they are there, and node %d has too few: put <numatune><memory "
+		   "mode='strict' nodeset='%d'/></numatune>, or another node, in place of "
+		   "placement='auto' into the guest's XML",
+		   need->nr_pages, name, node, node);
+	return HELPER_FAILED;
+}
+
+enum helper_exit numad_check(const struct helper_ctx *ctx, const struct needs *needs)
+{
+	/* A guest that runs has its pages */
+	if (!inidoc_get(&ctx->claim.doc, HUGEPAGES_SECTION, "numad") ||
+	    process_find_qemu(ctx->rootfd, ctx->claim.uuid) > 0)
+		return HELPER_DONE;
+	for (size_t i = 0; i < needs->nr; i++) {
+		_cleanup_pools_ struct pools pools = { 0 };
+		int node = -ENOENT;
+
+		if (needs->needs[i].any &&
+		    pools_read(ctx->rootfd, needs->needs[i].size_kib, &pools) == 0)
+			node = node_short(ctx, &needs->needs[i], &pools);
+		if (node >= 0)
+			return numad_refuse(ctx, &needs->needs[i], node);
+	}
+	return HELPER_DONE;
 }

@@ -53,27 +53,34 @@ static int usage_of(const struct helper_ctx *ctx, pid_t qemu, unsigned long long
 	return needs_add(&promises->mapped, &mapped);
 }
 
-static bool size_seen(const struct needs *needs, size_t index)
+static unsigned long long needed(const struct needs *needs, unsigned long long size_kib)
 {
-	for (size_t i = 0; i < index; i++)
-		if (needs->needs[i].size_kib == needs->needs[index].size_kib)
-			return true;
-	return false;
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < needs->nr; i++)
+		if (needs->needs[i].size_kib == size_kib &&
+		    __builtin_add_overflow(sum, needs->needs[i].nr_pages, &sum))
+			return -1ULL;
+	return sum;
 }
 
-/* QEMU makes its memory objects in the claim's order: what it has faulted is from the first ones */
+/*
+ * Which of its needs a QEMU has yet to fault is not known: each may be the one.
+ * ABI: QEMU 9.0 on, util/oslib-posix.c qemu_prealloc_mem(), fills bound objects side by side
+ */
 static int open_of_size(const struct needs *needs, size_t first, unsigned long long faulted,
 			struct promises *promises)
 {
+	unsigned long long left = needed(needs, needs->needs[first].size_kib);
+
+	left -= faulted < left ? faulted : left;
 	for (size_t i = first; i < needs->nr; i++) {
 		struct need open = needs->needs[i];
-		unsigned long long had = open.nr_pages < faulted ? open.nr_pages : faulted;
 		int r;
 
 		if (open.size_kib != needs->needs[first].size_kib)
 			continue;
-		faulted -= had;
-		open.nr_pages -= had;
+		open.nr_pages = open.nr_pages < left ? open.nr_pages : left;
 		r = needs_add(&promises->open, &open);
 		if (r < 0)
 			return r;
@@ -91,7 +98,7 @@ static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
 		unsigned long long faulted;
 
-		if (size_seen(&needs, i))
+		if (needs_seen(&needs, i))
 			continue;
 		r = usage_of(ctx, qemu, needs.needs[i].size_kib, promises, &faulted);
 		if (r == 0)
@@ -134,17 +141,150 @@ static unsigned long long reserved_elsewhere(const struct promises *promises,
 	return pools->reserved > ours ? pools->reserved - ours : 0;
 }
 
-/* Whatever could be taken from these pools counts in full */
+/* Whatever could be taken from these pools counts in full. @except: NULL for none */
+static unsigned long long taken_by_open(const struct promises *promises, const struct need *need,
+					const struct need *except)
+{
+	unsigned long long taken = 0;
+
+	for (size_t i = 0; i < promises->open.nr; i++)
+		if (&promises->open.needs[i] != except &&
+		    need_meets(&promises->open.needs[i], need))
+			taken += promises->open.needs[i].nr_pages;
+	return taken;
+}
+
 unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
 				      const struct need *need)
 {
 	unsigned long long nr_free = pools_free_of(pools, need);
-	unsigned long long taken = reserved_elsewhere(promises, pools);
+	unsigned long long taken =
+		reserved_elsewhere(promises, pools) + taken_by_open(promises, need, NULL);
 
-	for (size_t i = 0; i < promises->open.nr; i++)
-		if (need_meets(&promises->open.needs[i], need))
-			taken += promises->open.needs[i].nr_pages;
 	return nr_free > taken ? nr_free - taken : 0;
+}
+
+/* As it counts: preferred nodes bind, as long as they can give all */
+static struct need counted(const struct needs *needs, size_t index, const struct cpulist *plain)
+{
+	struct need need = needs->needs[index];
+
+	if (need.any && !cpulist_empty(&need.nodes) && plain &&
+	    !cpulist_has(plain, (unsigned int)index))
+		need.any = false;
+	return need;
+}
+
+/* What the guest may take from the nodes of @need, up to its own need @index */
+static unsigned long long taken_by_own(const struct need *need, const struct needs *needs,
+				       size_t index, const struct cpulist *plain)
+{
+	unsigned long long taken = 0;
+
+	for (size_t i = 0; i <= index; i++) {
+		const struct need own = counted(needs, i, plain);
+
+		if (need_meets(&own, need))
+			taken += own.nr_pages;
+	}
+	return taken;
+}
+
+/* Pages that a need of the guest finds too few when all have taken theirs where they could */
+static unsigned long long lack_of(const struct need *own, const struct needs *needs, size_t index,
+				  const struct pools *pools, const struct promises *promises,
+				  const struct cpulist *plain)
+{
+	unsigned long long there = promises_available(promises, pools, own);
+	unsigned long long taken = taken_by_own(own, needs, index, plain);
+
+	return taken > there ? taken - there : 0;
+}
+
+/* Of the pages that another guest's need would find, those that the guest may take from it */
+static unsigned long long robbed_of(const struct need *open, const struct needs *needs,
+				    size_t index, const struct pools *pools,
+				    const struct promises *promises, const struct cpulist *plain)
+{
+	unsigned long long others = taken_by_open(promises, open, open);
+	unsigned long long own = taken_by_own(open, needs, index, plain);
+	unsigned long long there = pools_free_of(pools, open), found;
+
+	there -= others < there ? others : there;
+	found = open->nr_pages < there ? open->nr_pages : there;
+	there -= own < there ? own : there;
+	return found > there ? found - there : 0;
+}
+
+/* The narrowest first: its pages serve the wider ones too */
+static void lack_add(struct lack *lack, const struct need *need, unsigned long long nr_pages,
+		     bool wish)
+{
+	if (nr_pages > lack->most)
+		lack->most = nr_pages;
+	if (nr_pages == 0 || (lack->nr_pages && need_width(need) >= need_width(&lack->need)))
+		return;
+	lack->need = *need;
+	lack->nr_pages = nr_pages;
+	lack->wish = wish;
+}
+
+static void lack_add_others(struct lack *lack, const struct needs *needs, size_t index,
+			    const struct pools *pools, const struct promises *promises,
+			    const struct cpulist *plain)
+{
+	const struct need mine = counted(needs, index, plain);
+
+	for (size_t i = 0; mine.nr_pages && i < promises->open.nr; i++) {
+		const struct need *open = &promises->open.needs[i];
+
+		if (open->nr_pages && need_meets(open, &mine))
+			lack_add(lack, open, robbed_of(open, needs, index, pools, promises, plain),
+				 true);
+	}
+}
+
+struct lack needs_lack(const struct needs *needs, size_t index, const struct pools *pools,
+		       const struct promises *promises, const struct cpulist *plain)
+{
+	const struct need mine = counted(needs, index, plain);
+	struct lack lack = { 0 };
+
+	if (mine.nr_pages == 0)
+		return lack;
+	lack_add(&lack, &mine, lack_of(&mine, needs, index, pools, promises, plain),
+		 mine.any != needs->needs[index].any);
+	if (cpulist_has(plain, (unsigned int)index))
+		return lack;
+	for (size_t i = 0; i < index; i++) {
+		const struct need own = counted(needs, i, plain);
+
+		if (own.nr_pages && need_meets(&own, &mine))
+			lack_add(&lack, &own, lack_of(&own, needs, index, pools, promises, plain),
+				 true);
+	}
+	lack_add_others(&lack, needs, index, pools, promises, plain);
+	return lack;
+}
+
+unsigned long long needs_robbed(const struct needs *needs, size_t index, const struct pools *pools,
+				const struct promises *promises, const struct cpulist *plain)
+{
+	struct lack lack = { 0 };
+
+	lack_add_others(&lack, needs, index, pools, promises, plain);
+	return lack.most;
+}
+
+unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
+				 const struct promises *promises)
+{
+	const struct need *need = &needs->needs[index];
+	unsigned long long lack = lack_of(need, needs, index, pools, promises, NULL);
+	unsigned long long robbed = needs_robbed(needs, index, pools, promises, NULL);
+
+	lack = robbed > lack ? robbed : lack;
+	return lack < need->nr_pages ? lack : need->nr_pages;
 }
 
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/step.c - one step of growing: look at everything, add to one pool */
 #include <errno.h>
+#include <time.h>
 
 #include "../../lib/deadline.h"
 #include "hugepages.h"
@@ -15,6 +16,9 @@
  * Seen on: Linux 6.12, 4 GiB: 30 MiB less of it after 3 GiB of page cache had been reclaimed
  */
 #define RESERVE_YIELDS 2
+
+/* Between two looks whether a guest that is starting has got its pages */
+#define WAIT_MS 100
 
 /* What one step looks at, all of one moment */
 struct view {
@@ -62,27 +66,27 @@ static int view_read(const struct growth *growth, struct view *view)
 	return 0;
 }
 
-unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
-				 const struct promises *promises)
+static const struct pools *pools_of(const struct growth *growth, const struct view *view,
+				    size_t index)
 {
-	const struct need *need = &needs->needs[index];
-	unsigned long long there = promises_available(promises, pools, need);
-
-	for (size_t i = 0; i < index; i++) {
-		unsigned long long taken = needs->needs[i].nr_pages;
-
-		if (need_meets(&needs->needs[i], need))
-			there -= taken < there ? taken : there;
-	}
-	return need->nr_pages > there ? need->nr_pages - there : 0;
+	return view_find(view, growth->needs->needs[index].size_kib);
 }
 
+static struct lack lack_of(const struct growth *growth, const struct view *view, size_t index)
+{
+	return needs_lack(growth->needs, index, pools_of(growth, view, index), &view->promises,
+			  &growth->plain);
+}
+
+/* Without wishes, and no more than all of it */
 static unsigned long long missing(const struct growth *growth, const struct view *view,
 				  size_t index)
 {
-	const struct pools *pools = view_find(view, growth->needs->needs[index].size_kib);
+	unsigned long long most = lack_of(growth, view, index).most;
+	unsigned long long plain =
+		needs_missing(growth->needs, index, pools_of(growth, view, index), &view->promises);
 
-	return needs_missing(growth->needs, index, pools, &view->promises);
+	return most < plain ? most : plain;
 }
 
 /* What the host keeps in any case */
@@ -92,16 +96,14 @@ static unsigned long long kept_kib(const struct growth *growth)
 				: growth->reserve_kib;
 }
 
-/* Return: 1 when what the need lacks does not fit on its nodes, 0 (also when that is not known) */
-static int nodes_short(const struct growth *growth, const struct view *view)
+/* Return: 1 when what is missing does not fit on its nodes, 0 (also when that is not known) */
+static int nodes_short(const struct growth *growth, const struct lack *lack)
 {
-	const struct need *need = &growth->needs->needs[growth->current];
-	unsigned long long wanted = missing(growth, view, growth->current) * need->size_kib;
-	unsigned long long sum = 0, kib;
+	unsigned long long wanted = lack->nr_pages * lack->need.size_kib, sum = 0, kib;
 	struct cpulist nodes, all;
 
 	/* The host's own number is the better one where all nodes will do */
-	if (need->any || need_nodes(growth->ctx->rootfd, need, &nodes, &all) < 0)
+	if (lack->need.any || need_nodes(growth->ctx->rootfd, &lack->need, &nodes, &all) < 0)
 		return 0;
 	for (int node = cpulist_next(&nodes, 0); node >= 0;
 	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
@@ -113,35 +115,57 @@ static int nodes_short(const struct growth *growth, const struct view *view)
 }
 
 /* Return: 1 when all that is missing does not fit beside what the host keeps, 0, else -errno */
-static int memory_short(const struct growth *growth, const struct view *view)
+static int memory_short(const struct growth *growth, const struct view *view,
+			const struct lack *lack)
 {
+	unsigned long long size_kib = growth->needs->needs[growth->current].size_kib;
 	unsigned long long available, wanted = kept_kib(growth);
 	int r = memory_available(growth->ctx->rootfd, &available);
 
-	for (size_t i = growth->current; i < growth->needs->nr; i++)
+	for (size_t i = growth->current + 1; i < growth->needs->nr; i++)
 		wanted += missing(growth, view, i) * growth->needs->needs[i].size_kib;
+	wanted += lack->most * size_kib;
 	if (r < 0 || wanted > available + growth->pretended_kib)
 		return r < 0 ? r : 1;
-	return nodes_short(growth, view);
+	return nodes_short(growth, lack);
+}
+
+static struct pools *begin(struct growth *growth, const struct view *view, size_t index)
+{
+	if (index != growth->current) {
+		growth->current = index;
+		growth->spent = (struct cpulist){ 0 };
+		growth->ahead = false;
+		growth->lever = 0;
+		growth->pulls = 0;
+		growth->gained = 0;
+	}
+	return view_find(view, growth->needs->needs[index].size_kib);
 }
 
 /* Return: the pools of the first need that lacks pages, growth->current set; NULL for none */
 static struct pools *first_missing(struct growth *growth, const struct view *view)
 {
-	for (size_t i = 0; i < growth->needs->nr; i++) {
-		if (missing(growth, view, i) == 0)
-			continue;
-		if (i != growth->current) {
-			growth->current = i;
-			growth->spent = (struct cpulist){ 0 };
-			growth->ahead = false;
-			growth->lever = 0;
-			growth->pulls = 0;
-			growth->gained = 0;
-		}
-		return view_find(view, growth->needs->needs[i].size_kib);
-	}
+	for (size_t i = 0; i < growth->needs->nr; i++)
+		if (lack_of(growth, view, i).nr_pages)
+			return begin(growth, view, i);
 	return NULL;
+}
+
+/* Return: 1 when a guest that is starting may find its pages taken, growth->current set; 0 */
+static int robs(struct growth *growth, const struct view *view)
+{
+	for (size_t i = 0; i < growth->needs->nr; i++) {
+		unsigned long long nr = needs_robbed(growth->needs, i, pools_of(growth, view, i),
+						     &view->promises, &growth->plain);
+
+		if (nr == 0)
+			continue;
+		(void)begin(growth, view, i);
+		growth->shortage.missing = nr;
+		return 1;
+	}
+	return 0;
 }
 
 static unsigned long long held(const struct growth *growth, const struct view *view,
@@ -151,54 +175,110 @@ static unsigned long long held(const struct growth *growth, const struct view *v
 			   growth->ctx->claim.uuid);
 }
 
-static bool usable(const struct growth *growth, const struct pools *pools, size_t index)
+static bool usable(const struct growth *growth, const struct pools *pools, size_t index,
+		   const struct need *where)
 {
-	return need_covers(&growth->needs->needs[growth->current], pools->pools[index].node) &&
-	       !cpulist_has(&growth->spent, (unsigned int)index);
+	int node = pools->pools[index].node;
+
+	return need_covers(&growth->needs->needs[growth->current], node) &&
+	       need_covers(where, node) && !cpulist_has(&growth->spent, (unsigned int)index);
+}
+
+/* Pages that fit on the pool's node beside its part of the whole reserve; not known is no bound */
+static unsigned long long room_of(const struct growth *growth, const struct view *view,
+				  const struct pools *pools, size_t index)
+{
+	const struct helper_ctx *ctx = growth->ctx;
+	unsigned long long reserve, kib, nr, pretended;
+
+	if (memory_reserve(ctx, &reserve) < 0 ||
+	    memory_spare(ctx, pools->pools[index].node, reserve, &kib) < 0)
+		return -1ULL;
+	nr = kib / pools->size_kib;
+	pretended = ctx->dry_run ? held(growth, view, pools, index) : 0;
+	return nr > pretended ? nr - pretended : 0;
 }
 
 /*
  * Spread evenly over the nodes that will do: every pool is filled up to the same level of pages
  * held, the emptiest first.
  *
- * Return: the pages to add to pool *@ret_index, 0 when all pools are spent
+ * Return: the pages to add to pool *@ret_index, 0 when no pool will do
  */
-static unsigned long long pick(const struct growth *growth, const struct view *view,
-			       const struct pools *pools, size_t *ret_index)
+static unsigned long long level(const struct growth *growth, const struct view *view,
+				const struct pools *pools, const struct lack *lack, bool bounded,
+				size_t *ret_index)
 {
-	unsigned long long most = STEP_KIB / pools->size_kib ?: 1;
-	unsigned long long lacking = missing(growth, view, growth->current);
-	unsigned long long sum = lacking, least = -1ULL, share;
+	unsigned long long most = STEP_KIB / pools->size_kib ?: 1, fits = 0;
+	unsigned long long sum = lack->nr_pages, least = -1ULL, share;
 	size_t nr = 0;
 
 	for (size_t i = 0; i < pools->nr; i++) {
-		unsigned long long has = held(growth, view, pools, i);
+		unsigned long long has = held(growth, view, pools, i), room = -1ULL;
 
-		if (!usable(growth, pools, i))
+		if (!usable(growth, pools, i, &lack->need))
+			continue;
+		if (bounded)
+			room = room_of(growth, view, pools, i);
+		if (room == 0)
 			continue;
 		nr++;
 		sum += has;
 		if (has < least) {
 			least = has;
+			fits = room;
 			*ret_index = i;
 		}
 	}
 	if (nr == 0)
 		return 0;
 	share = (sum + nr - 1) / nr - least;
-	share = share < lacking ? share : lacking;
+	share = share < lack->nr_pages ? share : lack->nr_pages;
+	share = share < fits ? share : fits;
 	return share < most ? share : most;
+}
+
+/* A node's own numbers can be too low (check.c, memory_of()): when none has room by them, that all
+ * fits on the host, or on its nodes together, decides */
+static unsigned long long pick(const struct growth *growth, const struct view *view,
+			       const struct pools *pools, const struct lack *lack,
+			       size_t *ret_index)
+{
+	unsigned long long nr = level(growth, view, pools, lack, true, ret_index);
+
+	if (nr || !cpulist_empty(&growth->spent))
+		return nr;
+	return level(growth, view, pools, lack, false, ret_index);
+}
+
+/*
+ * Surplus taken back along the way is in use, by guests that have settled: it goes back to being
+ * surplus as soon as may be, not with this guest. @surplus: of the pool, before
+ */
+static int owe_surplus(const struct growth *growth, struct view *view, const struct pools *pools,
+		       size_t index, unsigned long long surplus)
+{
+	const struct pool *now = &pools->pools[index];
+	unsigned long long absorbed = surplus > now->surplus ? surplus - now->surplus : 0;
+	struct ledger_pool *pool = ledger_find(&view->ledger, pools->size_kib, now->node);
+
+	if (!pool || ledger_owe(pool, growth->ctx->claim.uuid, absorbed) == 0 ||
+	    growth->ctx->dry_run)
+		return 0;
+	return ledger_store(&view->ledger);
 }
 
 /* Free pages come on top of what is there: surplus in use is taken back along the way */
 static int step(struct growth *growth, struct view *view, struct pools *pools, size_t index,
 		unsigned long long nr)
 {
-	unsigned long long before = pools->pools[index].nr;
-	unsigned long long after;
+	unsigned long long before = pools->pools[index].nr, after;
+	unsigned long long surplus = pools->pools[index].surplus;
 	int r = ledger_change(growth->ctx, &view->ledger, pools, index, before + nr,
 			      growth->ctx->claim.uuid);
 
+	if (r == 0)
+		r = owe_surplus(growth, view, pools, index, surplus);
 	if (r < 0)
 		return r;
 	after = pools->pools[index].nr;
@@ -209,17 +289,23 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 	return STEP_GO_ON;
 }
 
-static int grow_once(struct growth *growth, struct view *view)
+/* Return: 1 when the need is to be met without what it lacks, 0 when it cannot */
+static int yield(struct growth *growth, const struct lack *lack)
 {
-	struct pools *pools = first_missing(growth, view);
+	if (!lack->wish)
+		return 0;
+	cpulist_add(&growth->plain, (unsigned int)growth->current);
+	growth->spent = (struct cpulist){ 0 };
+	return 1;
+}
+
+static int grow_need(struct growth *growth, struct view *view, struct pools *pools,
+		     const struct lack *lack)
+{
 	unsigned long long nr;
 	size_t index = 0;
-	int r;
+	int r = memory_short(growth, view, lack);
 
-	if (!pools)
-		return STEP_ALL_THERE;
-	growth->shortage.missing = missing(growth, view, growth->current);
-	r = memory_short(growth, view);
 	if (r != 0)
 		return r < 0 ? r : STEP_NO_MEMORY;
 	growth->accepted = true;
@@ -227,8 +313,24 @@ static int grow_once(struct growth *growth, struct view *view)
 		growth->ahead = true;
 		return STEP_AHEAD;
 	}
-	nr = pick(growth, view, pools, &index);
+	nr = pick(growth, view, pools, lack, &index);
 	return nr ? step(growth, view, pools, index, nr) : STEP_SPENT;
+}
+
+static int grow_once(struct growth *growth, struct view *view)
+{
+	struct pools *pools = first_missing(growth, view);
+	struct lack lack;
+	int r;
+
+	if (!pools)
+		return robs(growth, view) ? STEP_WAIT : STEP_ALL_THERE;
+	lack = lack_of(growth, view, growth->current);
+	growth->shortage.missing = missing(growth, view, growth->current);
+	r = grow_need(growth, view, pools, &lack);
+	if ((r == STEP_SPENT || r == STEP_NO_MEMORY) && yield(growth, &lack))
+		return STEP_GO_ON;
+	return r;
 }
 
 /* From here on others leave the guest's pages alone */
@@ -258,7 +360,7 @@ static int view_open(struct growth *growth, struct view *view)
 	return r < 0 ? r : view_read(growth, view);
 }
 
-int grow_step(struct growth *growth)
+static int look_and_grow(struct growth *growth)
 {
 	_cleanup_(view_close) struct view view = { .ledger = LEDGER_CLOSED };
 	int r = view_open(growth, &view);
@@ -269,4 +371,17 @@ int grow_step(struct growth *growth)
 	while ((r == STEP_GO_ON || r == STEP_AHEAD) && growth->ctx->dry_run)
 		r = grow_once(growth, &view);
 	return r;
+}
+
+int grow_step(struct growth *growth)
+{
+	const struct timespec pause = { .tv_nsec = WAIT_MS * 1000000L };
+	int r = look_and_grow(growth);
+
+	if (r != STEP_WAIT)
+		return r;
+	if (growth->ctx->dry_run)
+		return STEP_SPENT;
+	(void)nanosleep(&pause, NULL);
+	return STEP_GO_ON;
 }

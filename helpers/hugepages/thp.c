@@ -18,9 +18,13 @@
  * host's, so there is one baseline for all guests; it is written back with the last of them. What
  * somebody else has set meanwhile stays.
  *
+ * That is for memory of QEMU's own. Of a memfd, which it can share with others, shmem_enabled
+ * decides alone; a file of another filesystem has huge pages only on a tmpfs mounted with huge=.
+ *
  * Room is made before the start as for pages of the pool (lever_ahead()): that is faster than page by
  * page, and what cannot be made is no reason to refuse the guest.
- * ABI: Documentation/admin-guide/mm/transhuge.rst; QEMU softmmu/physmem.c, QEMU_MADV_HUGEPAGE
+ * ABI: Documentation/admin-guide/mm/transhuge.rst; QEMU softmmu/physmem.c ram_block_add(),
+ * QEMU_MADV_HUGEPAGE for every kind of memory
  */
 
 #define THP_DIR	  "sys/kernel/mm/transparent_hugepage"
@@ -34,10 +38,19 @@ static const struct thp_setting {
 	const char *path;
 	const char *deaf[2]; /* values with which QEMU's request comes to nothing */
 	const char *instead[2];
+	bool memfd; /* for such memory alone */
 } settings[] = {
-	{ THP_DIR "/enabled", { "never" }, { "madvise" } },
-	{ THP_DIR "/defrag", { "never", "defer" }, { "madvise", "defer+madvise" } },
+	{ THP_DIR "/enabled", { "never" }, { "madvise" }, false },
+	{ THP_DIR "/defrag", { "never", "defer" }, { "madvise", "defer+madvise" }, false },
+	{ THP_DIR "/shmem_enabled", { "never", "deny" }, { "advise", "advise" }, true },
 };
+
+static bool backed_by(const struct helper_ctx *ctx, const char *what)
+{
+	const char *value = inidoc_get(&ctx->claim.doc, HUGEPAGES_SECTION, "thp_backing");
+
+	return value && strcmp(value, what) == 0;
+}
 
 static const char *wanted(const struct thp_setting *setting, const char *value)
 {
@@ -154,7 +167,8 @@ static int set_all(const struct helper_ctx *ctx)
 	int r = open_baseline(ctx, &baseline);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(settings); i++)
-		r = set_one(ctx, &baseline, &settings[i]);
+		if (!settings[i].memfd || backed_by(ctx, "memfd"))
+			r = set_one(ctx, &baseline, &settings[i]);
 	return r;
 }
 
@@ -187,11 +201,27 @@ enum helper_exit thp_check(const struct helper_ctx *ctx)
 {
 	unsigned long long kib;
 
-	if (!asked(ctx, &kib) || attr_exists(ctx->rootfd, settings[0].path) > 0)
+	if (!asked(ctx, &kib))
 		return HELPER_DONE;
-	helper_say(ctx, "this kernel has no transparent huge pages: set [hugepages] pages = auto, "
-			"with <hugepages/> in the guest's XML");
-	return HELPER_FAILED;
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		if ((settings[i].memfd && !backed_by(ctx, "memfd")) ||
+		    attr_exists(ctx->rootfd, settings[i].path) > 0)
+			continue;
+		helper_say(ctx,
+			   "this kernel has no transparent huge pages%s: set [hugepages] pages = "
+			   "auto, with <hugepages/> in the guest's XML",
+			   settings[i].memfd ? " for shared memory" : "");
+		return HELPER_FAILED;
+	}
+	return HELPER_DONE;
+}
+
+void thp_say(const struct helper_ctx *ctx)
+{
+	if (backed_by(ctx, "file"))
+		helper_say(ctx, "the guest's memory is in a file, which has no transparent huge "
+				"pages (but on a tmpfs mounted with huge=): put <source "
+				"type='memfd'/> into <memoryBacking> in the guest's XML");
 }
 
 enum helper_exit thp_apply(struct helper_ctx *ctx)
@@ -203,6 +233,7 @@ enum helper_exit thp_apply(struct helper_ctx *ctx)
 		return HELPER_DONE;
 	r = set_all(ctx);
 	if (r == 0) {
+		thp_say(ctx);
 		make_room(ctx, kib);
 		return HELPER_DONE;
 	}

@@ -399,6 +399,48 @@ static void a_memory_device_with_pages_of_its_own_is_counted(void **state)
 	assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 128");
 }
 
+static void preferred_nodes_stand_beside_the_need(void **state)
+{
+	static const char *const modes[] = { "preferred", "interleave" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		char xml[512];
+		_cleanup_planned_ struct planned planned = { 0 };
+
+		(void)snprintf(xml, sizeof(xml),
+			       DOMAIN("<memoryBacking><hugepages/></memoryBacking>"
+				      "<numatune><memory mode='%s' nodeset='1'/></numatune>"),
+			       modes[i]);
+		planned = plan(*state, xml, "");
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 2048");
+		assert_string_equal(nth(&planned.claim, "hugepages", "prefer", 0), "2048 1 2048");
+	}
+}
+
+static void what_numad_will_choose_is_in_the_claim(void **state)
+{
+	static const struct {
+		const char *xml, *numad;
+	} cases[] = {
+		{ DOMAIN("<memoryBacking><hugepages/></memoryBacking>"
+			 "<numatune><memory mode='strict' placement='auto'/></numatune>"),
+		  "yes" },
+		{ DOMAIN("<memoryBacking><hugepages/></memoryBacking>"
+			 "<numatune><memory mode='preferred' placement='auto'/></numatune>"),
+		  NULL },
+		{ DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned = plan(*state, cases[i].xml, "");
+		const char *numad = nth(&planned.claim, "hugepages", "numad", 0);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(numad ?: "none", cases[i].numad ?: "none");
+	}
+}
+
 static void the_policy_says_how_pages_may_be_got(void **state)
 {
 	static const char xml[] = DOMAIN("<memoryBacking><hugepages/></memoryBacking>");
@@ -445,6 +487,29 @@ static void a_mount_is_needed_for_each_size_but_not_with_memfd(void **state)
 	assert_null(nth(&memfd.claim, "hugepages", "mount", 0));
 }
 
+static void pages_without_a_size_are_those_of_the_default_mount(void **state)
+{
+	static const struct {
+		const char *mounts, *need;
+	} cases[] = {
+		{ "/dev/vda / ext4 rw,relatime 0 0\n", "2048 any 2048" },
+		{ "h /dev/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n", "1048576 any 4" },
+		{ "h /dev/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n"
+		  "h /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n",
+		  "2048 any 2048" },
+		{ "h /odd hugetlbfs rw 0 0\nshort\n", "2048 any 2048" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned = { 0 };
+
+		tree_file(*state, "proc/self/mounts", cases[i].mounts);
+		planned = plan(*state, DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), "");
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), cases[i].need);
+	}
+}
+
 static void transparent_pages_are_for_guests_without_others(void **state)
 {
 	_cleanup_planned_ struct planned planned =
@@ -463,6 +528,31 @@ static void transparent_pages_are_for_guests_without_others(void **state)
 			       "line"));
 }
 
+static void what_backs_memory_for_transparent_pages_is_in_the_claim(void **state)
+{
+#define BACKING(s) DOMAIN("<memoryBacking>" s "</memoryBacking>")
+	static const struct {
+		const char *xml, *backing;
+	} cases[] = {
+		{ DOMAIN(""), "own" },
+		{ BACKING("<source type='anonymous'/>"), "own" },
+		{ BACKING("<source type='memfd'/><access mode='shared'/>"), "memfd" },
+		{ BACKING("<access mode='shared'/>"), "file" },
+		{ BACKING("<source type='file'/>"), "file" },
+		{ DOMAIN("<cpu><numa><cell memory='4194304' memAccess='shared'/></numa></cpu>"),
+		  "file" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned =
+			plan(*state, cases[i].xml, "[hugepages]\npages = thp\n");
+		const char *backing = nth(&planned.claim, "hugepages", "thp_backing", 0);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(backing ?: "own", cases[i].backing);
+	}
+}
+
 static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
 {
 	_cleanup_planned_ struct planned planned =
@@ -473,10 +563,40 @@ static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
 
 	assert_int_equal(planned.r, 0);
 	assert_string_equal(nth(&planned.claim, "hugepages", "nodes", 0), "1");
-	assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), "2-3");
+	assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), "0-3");
 	assert_string_equal(nth(&planned.claim, "hugepages", "device", 0), "0000:01:00.0");
 	assert_string_equal(nth(&planned.claim, "hugepages", "device", 2), "0000:03:00.0");
 	assert_null(nth(&planned.claim, "hugepages", "need", 0));
+}
+
+static void so_are_the_cpus_of_all_its_threads(void **state)
+{
+#define NODE_0 "<numatune><memory mode='strict' nodeset='0'/></numatune>"
+#define NUMA_DOMAIN(vcpu, rest)                                                                    \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>4194304</memory>" vcpu  \
+	"<iothreads>1</iothreads>" NODE_0 rest "</domain>"
+	static const struct {
+		const char *xml, *policy, *cpus;
+	} cases[] = {
+		{ NUMA_DOMAIN("<vcpu>2</vcpu>",
+			      "<cputune><vcpupin vcpu='0' cpuset='2'/><emulatorpin cpuset='4'/>"
+			      "<iothreadpin iothread='1' cpuset='6'/></cputune>"),
+		  "", "2,4,6" },
+		{ NUMA_DOMAIN("<vcpu cpuset='0-3'>2</vcpu>",
+			      "<cputune><emulatorpin cpuset='4'/></cputune>"),
+		  "", "0-4" },
+		{ NUMA_DOMAIN("<vcpu cpuset='0-3'>2</vcpu>",
+			      "<cputune><emulatorpin cpuset='4'/></cputune>"),
+		  "[cpuset]\npin = auto\n", "4" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned =
+			plan(*state, cases[i].xml, cases[i].policy);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), cases[i].cpus);
+	}
 }
 
 static void a_page_size_that_no_processor_has_is_refused_as_such(void **state)
@@ -701,11 +821,16 @@ int main(void)
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
+		host_test(preferred_nodes_stand_beside_the_need),
+		host_test(what_numad_will_choose_is_in_the_claim),
 		host_test(the_policy_says_how_pages_may_be_got),
 		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
+		host_test(pages_without_a_size_are_those_of_the_default_mount),
 		host_test(transparent_pages_are_for_guests_without_others),
+		host_test(what_backs_memory_for_transparent_pages_is_in_the_claim),
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
 		host_test(a_kernel_without_huge_pages_is_named),
+		host_test(so_are_the_cpus_of_all_its_threads),
 		host_test(a_page_size_that_no_processor_has_is_refused_as_such),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_pin_within_what_several_guests_hold_is_a_conflict),

@@ -362,6 +362,74 @@ static void devices_and_cpus_on_another_node_are_told(void **state)
 	}
 }
 
+/* --- numad ------------------------------------------------------------------------------------ */
+
+static void a_node_that_numad_has_yet_to_choose_is_refused_unless_each_would_do(void **state)
+{
+	static const struct {
+		const char *needs;
+		unsigned long long on_node0, on_node1;
+		int is;
+	} cases[] = {
+		{ "2048 any 64", 64, 63, HELPER_FAILED },
+		{ "2048 any 64", 64, 64, HELPER_DONE },
+		{ "2048 0 64", 0, 0, HELPER_DONE },
+		/* Larger than a node: it takes both */
+		{ "2048 any 2049", 0, 0, HELPER_DONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, cases[i].on_node0, cases[i].on_node1);
+		guest_make(&a, UUID_A, "a", "started", cases[i].needs);
+		assert_int_equal(check(&a), HELPER_DONE);
+		assert_int_equal(inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "numad", "yes"),
+				 0);
+		assert_int_equal(check(&a), cases[i].is);
+		if (cases[i].is == HELPER_DONE)
+			continue;
+		assert_string_equal(
+			kernel->said,
+			"cannot tell on which node the guest's 64 huge pages of 2 MiB must be: "
+			"numad chooses it when they are there, and node 1 has too few: put "
+			"<numatune><memory mode='strict' nodeset='1'/></numatune>, or another "
+			"node, in place of placement='auto' into the guest's XML");
+		put_qemu(200, UUID_A, 64, 64);
+		assert_int_equal(check(&a), HELPER_DONE);
+		remove_process(200);
+	}
+}
+
+static void on_a_host_of_one_node_numad_has_no_choice(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("0\n", "sys/devices/system/node/has_memory");
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "numad", "yes"), 0);
+	assert_int_equal(check(&a), HELPER_DONE);
+}
+
+static void cpus_that_were_chosen_on_another_node_are_told(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("0-1\n", "sys/devices/system/node/node0/cpulist");
+	put("2-3\n", "sys/devices/system/node/node1/cpulist");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 10");
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "nodes", "0"), 0);
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, "cpuset", "cpus", "1-2"), 0);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_said("the guest's memory is on node 0, but not CPUs 2: ");
+	assert_int_equal(undo(&a), HELPER_DONE);
+}
+
 static void memory_that_is_no_whole_number_of_pages_is_told(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -400,6 +468,9 @@ int main(void)
 		kernel_test(a_mount_that_libvirt_has_seen_is_enough),
 		kernel_test(mounts_that_cannot_be_read_are_no_start),
 		kernel_test(devices_and_cpus_on_another_node_are_told),
+		kernel_test(cpus_that_were_chosen_on_another_node_are_told),
+		kernel_test(a_node_that_numad_has_yet_to_choose_is_refused_unless_each_would_do),
+		kernel_test(on_a_host_of_one_node_numad_has_no_choice),
 		kernel_test(memory_that_is_no_whole_number_of_pages_is_told),
 	};
 

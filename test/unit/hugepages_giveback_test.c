@@ -128,6 +128,67 @@ static void a_guest_that_may_grow_keeps_its_pool_until_it_is_released(void **sta
 	assert_no_ledger();
 }
 
+/* Else they would lie in the pool for as long as that one runs */
+static void pages_of_others_go_with_them_beside_one_that_may_grow(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	started(&a);
+	assert_pool(0, 64, 0, 54);
+	guest_make(&b, UUID_B, "b", "release", "2048 0 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	fault(0, 30);
+	put_qemu(201, UUID_B, 30, 30);
+	guest_state(&b, CLAIM_RUNNING, 201);
+	started(&b);
+	assert_pool(0, 94, 0, 54);
+	exit_with(0, 64);
+	released(&a);
+	assert_pool(0, 40, 10, 0);
+	exit_with(0, 30);
+	remove_process(201);
+	released(&b);
+	assert_pool(0, 10, 10, 0);
+	assert_no_ledger();
+}
+
+static void what_was_there_wherever_qemu_would_take_it_goes_once_it_has(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 any 60;2048 0 40;2048 1 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	assert_pool(0, 100, 100, 0);
+	assert_pool(1, 100, 100, 0);
+	fault(0, 95);
+	fault(1, 40);
+	put_qemu(201, UUID_A, 140, 135);
+	started(&a);
+	/* 5 are still to be taken, for whichever need */
+	assert_int_equal(node2m(0)->free, 5);
+	assert_in_range(node2m(1)->free, 5, 10);
+	fault(1, 5);
+	put_qemu(201, UUID_A, 140, 140);
+	started(&a);
+	assert_pool(0, 95, 0, 0);
+	assert_pool(1, 45, 0, 0);
+	exit_with(0, 95);
+	exit_with(1, 45);
+	remove_process(201);
+	released(&a);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
 /* What two guests do, in every order in which that can happen */
 enum act { GET, TAKE, START, END, RELEASE, NR_ACTS };
 
@@ -580,6 +641,8 @@ int main(void)
 		kernel_test(a_guest_that_never_ran_gives_back_free_pages),
 		kernel_test(undo_without_apply_does_nothing),
 		kernel_test(a_guest_that_may_grow_keeps_its_pool_until_it_is_released),
+		kernel_test(pages_of_others_go_with_them_beside_one_that_may_grow),
+		kernel_test(what_was_there_wherever_qemu_would_take_it_goes_once_it_has),
 		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
 		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),
 		kernel_test(settling_does_not_take_the_pages_another_guest_was_promised),

@@ -42,6 +42,43 @@ static void needs_are_read_in_order_and_equal_ones_joined(void **state)
 	assert_true(needs.needs[2].any && needs.needs[3].any);
 }
 
+static int load_with_prefer(const char *prefer, struct needs *ret)
+{
+	struct process owner = { .pid = 1, .start_time = 1 };
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	assert_int_equal(claim_init(&claim, UUID, "a", &owner), 0);
+	assert_int_equal(inidoc_add(&claim.doc, HUGEPAGES_SECTION, "prefer", prefer), 0);
+	assert_int_equal(inidoc_add(&claim.doc, HUGEPAGES_SECTION, "need", "2048 any 7"), 0);
+	assert_int_equal(inidoc_add(&claim.doc, HUGEPAGES_SECTION, "need", "2048 0 3"), 0);
+	return needs_load(&claim, ret);
+}
+
+static void preferred_nodes_are_of_a_part_of_what_any_may_meet(void **state)
+{
+	static const char *const bad[] = { "2048 1 8", "2048 any 2", "1048576 1 2", "2048 1 0",
+					   "2048 1" };
+	_cleanup_needs_ struct needs part = { 0 }, all = { 0 };
+
+	(void)state;
+	assert_int_equal(load_with_prefer("2048 1 5", &part), 0);
+	needs_sort(&part);
+	assert_int_equal(part.nr, 3);
+	assert_false(part.needs[0].any);
+	assert_true(part.needs[1].any && cpulist_has(&part.needs[1].nodes, 1));
+	assert_int_equal(part.needs[1].nr_pages, 5);
+	assert_true(part.needs[2].any && cpulist_empty(&part.needs[2].nodes));
+	assert_int_equal(part.needs[2].nr_pages, 2);
+	assert_int_equal(load_with_prefer("2048 1 7", &all), 0);
+	assert_int_equal(all.nr, 2);
+	assert_true(all.needs[0].any && cpulist_has(&all.needs[0].nodes, 1));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_needs_ struct needs needs = { 0 };
+
+		assert_int_equal(load_with_prefer(bad[i], &needs), -EBADMSG);
+	}
+}
+
 static void no_need_at_all_is_none(void **state)
 {
 	_cleanup_needs_ struct needs needs = { 0 };
@@ -225,6 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(needs_are_read_in_order_and_equal_ones_joined),
+		cmocka_unit_test(preferred_nodes_are_of_a_part_of_what_any_may_meet),
 		cmocka_unit_test(no_need_at_all_is_none),
 		cmocka_unit_test(malformed_needs_are_refused),
 		cmocka_unit_test(joining_past_the_largest_number_is_erange),

@@ -69,6 +69,90 @@ static void what_makes_the_guests_request_come_to_nothing_is_changed_for_its_lif
 	}
 }
 
+static void assert_shmem(const char *value)
+{
+	char want[64];
+
+	(void)snprintf(want, sizeof(want), "[%s]", value);
+	assert_non_null(strstr(tree_read(host, THP "shmem_enabled"), want));
+}
+
+static void back_by(struct guest *guest, const char *what)
+{
+	assert_int_equal(inidoc_add(&guest->ctx.claim.doc, HUGEPAGES_SECTION, "thp_backing", what),
+			 0);
+	assert_int_equal(claim_store(guest->ctx.statefd, &guest->ctx.claim), 0);
+}
+
+static void for_memory_that_is_a_memfd_another_setting_decides(void **state)
+{
+	static const struct {
+		const char *before, *then;
+	} cases[] = {
+		{ "never", "advise" },	{ "deny", "advise" },
+		{ "advise", "advise" }, { "within_size", "within_size" },
+		{ "force", "force" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a, b;
+
+		thp_boot("never", "madvise");
+		put_thp("shmem_enabled", cases[i].before);
+		thp_guest(&b, UUID_B, "b");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		assert_shmem(cases[i].before);
+		thp_guest(&a, UUID_A, "a");
+		back_by(&a, "memfd");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_string_equal(kernel->said, "");
+		assert_shmem(cases[i].then);
+		assert_int_equal(undo(&b), HELPER_DONE);
+		guest_remove(&b);
+		assert_shmem(cases[i].then);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		guest_remove(&a);
+		assert_shmem(cases[i].before);
+		assert_thp("never", "madvise");
+		assert_no_state();
+	}
+}
+
+static void a_kernel_that_has_none_for_a_memfd_is_refused(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	thp_boot("madvise", "madvise");
+	thp_guest(&a, UUID_A, "a");
+	assert_int_equal(hugepages_check(&a.ctx), HELPER_DONE);
+	back_by(&a, "memfd");
+	assert_int_equal(hugepages_check(&a.ctx), HELPER_FAILED);
+	assert_said("this kernel has no transparent huge pages for shared memory: ");
+}
+
+static void memory_in_a_file_has_none_and_that_is_said(void **state)
+{
+	static const char line[] =
+		"the guest's memory is in a file, which has no transparent huge pages (but on a "
+		"tmpfs mounted with huge=): put <source type='memfd'/> into <memoryBacking> in the "
+		"guest's XML";
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	thp_boot("madvise", "madvise");
+	thp_guest(&a, UUID_A, "a");
+	back_by(&a, "file");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, line);
+	/* Asked by hand: who made the claim is gone */
+	kernel->said[0] = '\0';
+	guest_state(&a, CLAIM_PREPARING, DEAD_PID);
+	assert_int_equal(hugepages_check(&a.ctx), HELPER_DONE);
+	assert_string_equal(kernel->said, line);
+}
+
 static void the_last_of_two_guests_sets_it_back(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -232,6 +316,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(what_makes_the_guests_request_come_to_nothing_is_changed_for_its_life),
+		kernel_test(for_memory_that_is_a_memfd_another_setting_decides),
+		kernel_test(a_kernel_that_has_none_for_a_memfd_is_refused),
+		kernel_test(memory_in_a_file_has_none_and_that_is_said),
 		kernel_test(the_last_of_two_guests_sets_it_back),
 		kernel_test(a_dead_guest_does_not_hold_it),
 		kernel_test(what_an_admin_has_set_meanwhile_stays),

@@ -70,6 +70,7 @@ struct fake_kernel {
 	int moved;		    /* pid, the last one */
 	unsigned long long moves;
 	bool boot_only; /* no pages are made at run time */
+	bool by_node;	/* the nodes' meminfo says what room there is */
 	char said[4096];
 	struct fake_size rendered[2]; /* what the files say */
 	bool in_files;
@@ -163,8 +164,22 @@ static inline void render_size(const struct fake_size *size, const struct fake_s
 		put("0\n", "%s/nr_hugepages_mempolicy", dir);
 }
 
+static inline void render_meminfo(size_t node)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "Node N MemTotal: 4194304 kB\nNode N MemFree: %llu kB\n"
+		       "Node N Active(file): 0 kB\nNode N Inactive(file): 0 kB\n"
+		       "Node N SReclaimable: 0 kB\n",
+		       kernel->sizes[0].nodes[node].room * 2048);
+	put(text, "sys/devices/system/node/node%zu/meminfo", node);
+}
+
 static inline void render(void)
 {
+	for (size_t i = 0; kernel->by_node && i < kernel->nr_nodes; i++)
+		render_meminfo(i);
 	for (size_t i = 0; i < ARRAY_SIZE(kernel->sizes); i++) {
 		render_size(&kernel->sizes[i], &kernel->rendered[i]);
 		kernel->rendered[i] = kernel->sizes[i];
@@ -419,7 +434,11 @@ static inline void put_thp(const char *name, const char *chosen)
 	static const char *const enabled[] = { "always", "madvise", "never", NULL };
 	static const char *const defrag[] = { "always",	 "defer", "defer+madvise",
 					      "madvise", "never", NULL };
-	const char *const *words = strcmp(name, "enabled") == 0 ? enabled : defrag;
+	static const char *const shmem[] = { "always", "within_size", "advise", "never",
+					     "deny",   "force",	      NULL };
+	const char *const *words = strcmp(name, "enabled") == 0		? enabled
+				   : strcmp(name, "shmem_enabled") == 0 ? shmem
+									: defrag;
 	char text[128] = "";
 
 	for (; *words; words++) {

@@ -58,7 +58,7 @@ said_since() {
 	assert_equal "$(pool 1 surplus)" 16
 	assert_equal "$(pages_of near 1)" 16
 	assert_contains "$(said_since "$from")" \
-		"the guest's memory is on node 1, but not CPUs 0: access to memory is slower from there"
+		"the guest's memory is on node 1, but not CPUs 0-1: access to memory is slower from there"
 	guest_destroy near
 	host_unchanged
 }
