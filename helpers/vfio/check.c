@@ -298,6 +298,7 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 
 	strlist_free(&device->nodes);
 	node_list_free(&device->below);
+	device->delicate = device->node_unknown = false;
 	if (r > 0)
 		device->on_vfio = device_on_vfio(ctx->rootfd, device->name, device->driver) > 0;
 	if (r > 0 && device->on_vfio)
