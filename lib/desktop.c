@@ -15,17 +15,23 @@
 /* Longest file of udev's, of proc's or of one card that is read */
 #define FILE_MAX ((size_t)64 * 1024)
 
-bool desktop_is_broker(int rootfd, pid_t pid)
+static bool has_name(int rootfd, pid_t pid, const char *const *names, size_t nr)
 {
-	static const char *const brokers[] = { "systemd-logind", "elogind-daemon", "seatd" };
 	char comm[PROCESS_NAME_MAX + 1];
 
 	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(brokers); i++)
-		if (strcmp(comm, brokers[i]) == 0)
+	for (size_t i = 0; i < nr; i++)
+		if (strcmp(comm, names[i]) == 0)
 			return true;
 	return false;
+}
+
+bool desktop_is_broker(int rootfd, pid_t pid)
+{
+	static const char *const brokers[] = { "systemd-logind", "elogind-daemon", "seatd" };
+
+	return has_name(rootfd, pid, brokers, ARRAY_SIZE(brokers));
 }
 
 /* "lightdm.service". Return: > 0, else as attr_link() */
@@ -41,21 +47,39 @@ bool desktop_has_manager(int rootfd)
 	return manager_unit(rootfd, unit, sizeof(unit)) > 0;
 }
 
-/* "0::/system.slice/lightdm.service", or below it */
-bool desktop_is_managed(int rootfd, pid_t pid)
+/* Return: NULL when it cannot be read; to be freed */
+static char *cgroup_of(int rootfd, pid_t pid)
 {
-	char path[64], unit[NAME_MAX + 1], part[NAME_MAX + 3];
-	_cleanup_free_ char *cgroup = NULL;
-	const char *at;
+	char path[64], *text = NULL;
 	size_t len;
 
 	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid);
-	if (manager_unit(rootfd, unit, sizeof(unit)) <= 0 ||
-	    attr_read_all(rootfd, path, FILE_MAX, &cgroup, &len) < 0 || !cgroup)
+	return attr_read_all(rootfd, path, FILE_MAX, &text, &len) < 0 ? NULL : text;
+}
+
+/* "0::/system.slice/lightdm.service", or below it */
+bool desktop_is_managed(int rootfd, pid_t pid)
+{
+	_cleanup_free_ char *cgroup = cgroup_of(rootfd, pid);
+	char unit[NAME_MAX + 1], part[NAME_MAX + 2];
+	const char *at;
+
+	if (!cgroup || manager_unit(rootfd, unit, sizeof(unit)) <= 0)
 		return false;
 	(void)snprintf(part, sizeof(part), "/%s", unit);
 	at = strstr(cgroup, part);
 	return at && strchr("/\n", at[strlen(part)]);
+}
+
+bool desktop_is_x_server(int rootfd, pid_t pid)
+{
+	static const char *const servers[] = { "Xorg", "Xorg.bin", "X" };
+	_cleanup_free_ char *cgroup = NULL;
+
+	if (!has_name(rootfd, pid, servers, ARRAY_SIZE(servers)))
+		return false;
+	cgroup = cgroup_of(rootfd, pid);
+	return (cgroup && strstr(cgroup, "/session-")) || desktop_is_managed(rootfd, pid);
 }
 
 void desktop_card_seat(int rootfd, const char *card, char *buf, size_t size)

@@ -29,6 +29,14 @@ bool desktop_is_broker(int rootfd, pid_t pid);
  */
 bool desktop_is_managed(int rootfd, pid_t pid);
 
+/**
+ * desktop_is_x_server() - an X server of a login session or of the display manager's
+ *
+ * NVIDIA's has its driver's own nodes open, and none of DRM's. One that runs as a service of its
+ * own is there to compute by: it ends with no desktop.
+ */
+bool desktop_is_x_server(int rootfd, pid_t pid);
+
 /** desktop_has_manager() - is a display manager installed that shows a seat's greeter */
 bool desktop_has_manager(int rootfd);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/vfio/openers.c - which processes have a device's nodes open */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 /* This part of the time may be spent on programs that are about to go */
 #define GOING_PART    3
 #define LOOK_AGAIN_MS 100
+
+#define CLASS_SOUND 0x0403
 
 int openers_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
 {
@@ -211,6 +214,8 @@ static bool is_service(int rootfd, pid_t pid)
 /* Has a process a node open by which something is shown: a display server's, not a computing one's */
 static bool shows(int rootfd, const struct vfio_device *device, pid_t pid)
 {
+	if (desktop_is_x_server(rootfd, pid))
+		return true;
 	for (size_t i = 0; i < device->nodes.nr; i++) {
 		const char *const path[] = { device->nodes.names[i] };
 
@@ -224,14 +229,14 @@ static bool shows(int rootfd, const struct vfio_device *device, pid_t pid)
 
 static bool computes(int rootfd, const struct vfio_device *device, pid_t pid)
 {
-	return is_service(rootfd, pid) && !shows(rootfd, device, pid);
+	return is_service(rootfd, pid) && !desktop_is_managed(rootfd, pid) &&
+	       !shows(rootfd, device, pid);
 }
 
-int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		      struct vfio_device *device)
+/* All nodes of a device on its own driver. Return: 0, else -errno */
+static int all_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
 {
 	_cleanup_node_list_ struct node_list below = { 0 };
-	struct users users = { 0 };
 	char use[400];
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
 
@@ -243,6 +248,48 @@ int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *cla
 	if (r == 0)
 		r = holders_find(ctx->rootfd, device->name, &below, true, use, sizeof(use),
 				 &device->nodes);
+	return r;
+}
+
+static bool is_sound(int rootfd, const char *name)
+{
+	unsigned long long class;
+	char path[PATH_MAX];
+
+	return path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", name) == 0 &&
+	       attr_read_ull(rootfd, path, &class) == 0 && class >> 8 == CLASS_SOUND;
+}
+
+/* Is there a desktop on a card, which usher-seat is about to end */
+static bool is_shown(const struct helper_ctx *ctx, struct vfio_device *card)
+{
+	struct users users = { 0 };
+
+	if (all_nodes(ctx, card) == 0)
+		(void)(users_find(ctx, card, shows, &users) < 0);
+	strlist_free(&card->nodes);
+	return users.first > 0;
+}
+
+bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			   const struct vfio_device *device)
+{
+	if (device->seat)
+		return true;
+	for (size_t i = 0; i < claim->nr; i++)
+		if (claim->devices[i].seat &&
+		    pciaddr_same_slot(&claim->devices[i].addr, &device->addr) &&
+		    is_sound(ctx->rootfd, device->name) && is_shown(ctx, &claim->devices[i]))
+			return true;
+	return false;
+}
+
+int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device)
+{
+	struct users users = { 0 };
+	int r = all_nodes(ctx, device);
+
 	if (r == 0 && !forced(claim, device))
 		r = users_find(ctx, device, computes, &users);
 	if (r < 0)

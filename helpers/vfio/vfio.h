@@ -202,6 +202,15 @@ int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *cla
 		      struct vfio_device *device) _must_check_;
 
 /**
+ * openers_end_with_seat() - is it for usher-seat to end who uses a device
+ *
+ * A card that the claim names for it; and the sound function beside one on which a desktop is: the
+ * sound server ends with the session.
+ */
+bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			   const struct vfio_device *device);
+
+/**
  * group_look() - is the rest of a device's IOMMU group out of the way
  *
  * Every member must be claimed, a bridge, without a driver, or on a driver that leaves DMA alone.
@@ -329,6 +338,17 @@ int variant_module(int rootfd, const char *name, char *buf, size_t size) _must_c
 void variant_driver(int rootfd, const char *module, char *buf, size_t size);
 
 /* --- render.c ----------------------------------------------------------------------------- */
+
+/**
+ * render_look() - would the host's display manager be left without a card
+ *
+ * With give_back = render nobody is the master of a seat that has no other card: the screen stays
+ * black when the display manager is started again.
+ *
+ * Return: 0, 1 refused and said so
+ */
+int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		struct vfio_device *device) _must_check_;
 
 /**
  * render_rules() - tell udev before the first handover whose the claimed cards are between guests

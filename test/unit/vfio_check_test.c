@@ -447,6 +447,36 @@ static void service_that_computes_on_the_card_is_refused_before_the_seat_is_ende
 			       "open: stop it first\n"));
 }
 
+/* The sound server ends with the session: only a service of the host's outlives it */
+static void sound_beside_a_desktop_that_is_to_end_is_left_to_it(void **state)
+{
+	(void)state;
+	add_node(GPU, "drm/card0", "drm", "");
+	add_node(AUDIO, "sound/card1/controlC1", "sound", "");
+	add_process("1200", "wireplumber", "/dev/snd/controlC1");
+	tree_file(host, "proc/1200/cgroup",
+		  "0::/user.slice/user-1000.slice/user@1000.service/session.slice/"
+		  "wireplumber.service\n");
+	write_claim(UUID, AUDIO_LINE GPU_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	/* No desktop on the card, none that ends */
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by wireplumber (pid 1200)"));
+	add_process("812", "gnome-shell", "/dev/dri/card0");
+	tree_file(host, "proc/812/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(apply(), HELPER_FAILED);
+	add_process("900", "mpd", "/dev/snd/controlC1");
+	tree_file(host, "proc/900/cgroup", "0::/system.slice/mpd.service\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by mpd (pid 900), which has /dev/snd/controlC1 "
+				     "open: "));
+	remove_process_fd("900");
+	/* Nor where the seat is to be left alone */
+	write_claim(UUID, AUDIO_LINE GPU_LINE "[seat]\nrelease = no\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_FAILED);
+}
+
 static void sound_function_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
@@ -548,6 +578,7 @@ int main(void)
 		host_test(logind_is_named_only_where_it_is_alone),
 		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
 		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),
+		host_test(sound_beside_a_desktop_that_is_to_end_is_left_to_it),
 		host_test(sound_function_that_a_process_has_open_is_refused),
 		host_test(stack_without_an_end_is_refused_not_followed),
 		host_test(device_that_is_not_there_has_nothing_below_it),

@@ -399,6 +399,26 @@ static void nvidia_card_of_two_whose_node_is_not_known_is_refused(void **state)
 	assert_int_equal(kernel->writes, 0);
 }
 
+/* The display manager's X server shows the screen through the driver's own nodes */
+static void nvidias_x_server_is_usher_seats_to_end_and_no_computing_service(void **state)
+{
+	(void)state;
+	add_nvidia();
+	tree_link(host, "etc/systemd/system/display-manager.service",
+		  "../../../lib/systemd/system/lightdm.service");
+	add_process("812", "Xorg", "/dev/nvidia0");
+	tree_file(host, "proc/812/cgroup", "0::/system.slice/lightdm.service\n");
+	add_process("813", "lightdm-gtk-gre", "/dev/nvidiactl");
+	tree_file(host, "proc/813/cgroup", "0::/system.slice/lightdm.service\n");
+	write_claim(UUID, PAIR "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* One that is there to compute by stays */
+	tree_file(host, "proc/812/cgroup", "0::/system.slice/xorg-headless.service\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by Xorg (pid 812), which has /dev/nvidia0 open"));
+}
+
 static void unload_that_hangs_is_left_behind_and_undone_later(void **state)
 {
 	char before[512];
@@ -659,6 +679,38 @@ static void give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched
 	assert_int_equal(undo(), HELPER_DONE);
 }
 
+/* The display manager would be started again on a seat that has no card */
+static void give_back_render_of_the_only_card_of_a_desktop_is_refused(void **state)
+{
+	(void)state;
+	tree_dir(host, "run/udev");
+	tree_file(host, DEVICES GPU "/boot_vga", "1\n");
+	write_claim(UUID, PAIR "give_back = render\n");
+	assert_int_equal(check(), HELPER_DONE);
+	tree_link(host, "etc/systemd/system/display-manager.service",
+		  "../../../lib/systemd/system/gdm.service");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said,
+			       " is the only card that the desktop of seat0 has, and with "
+			       "give_back = render none may take it after the guest, the "
+			       "screen would stay black: set give_back = host in [vfio] of the "
+			       "policy, or show the desktop on another card\n"));
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+	/* The firmware's is on the same card; another one on another seat */
+	tree_link(host, "sys/class/drm/card3/device/subsystem", "../../../bus/platform");
+	tree_dir(host, DEVICES "0000:00:02.0");
+	tree_link(host, DEVICES "0000:00:02.0/subsystem", "../../../bus/pci");
+	tree_link(host, "sys/class/drm/card1/device", "../../../bus/pci/devices/0000:00:02.0");
+	tree_file(host, "sys/class/drm/card1/dev", "226:1\n");
+	tree_file(host, "run/udev/data/c226:1", "I:1\nE:ID_SEAT=seat1\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	tree_file(host, "run/udev/data/c226:1", "I:1\nG:seat\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
 /* --- Processes ------------------------------------------------------------------------------------- */
 
 static void host_without_room_for_a_process_says_so_once(void **state)
@@ -685,6 +737,7 @@ int main(void)
 		rules_test(nvidia_persistenced_that_keeps_one_card_of_two_is_refused),
 		rules_test(nvidia_card_of_two_is_not_unbound_in_use_even_by_force),
 		rules_test(nvidia_card_of_two_whose_node_is_not_known_is_refused),
+		rules_test(nvidias_x_server_is_usher_seats_to_end_and_no_computing_service),
 		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
@@ -695,6 +748,7 @@ int main(void)
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
 		rules_test(give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched),
+		rules_test(give_back_render_of_the_only_card_of_a_desktop_is_refused),
 		rules_test(host_without_room_for_a_process_says_so_once),
 	};
 
