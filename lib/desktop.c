@@ -34,17 +34,27 @@ bool desktop_is_broker(int rootfd, pid_t pid)
 	return has_name(rootfd, pid, brokers, ARRAY_SIZE(brokers));
 }
 
-/* "lightdm.service". Return: > 0, else as attr_link() */
-static int manager_unit(int rootfd, char *buf, size_t size)
+/* "lightdm.service". Return: true there is one, and it is not masked */
+static bool manager_unit(int rootfd, char *buf, size_t size)
 {
-	return attr_link(rootfd, "etc/systemd/system/" DISPLAY_MANAGER, buf, size);
+	static const char *const dirs[] = { "etc/systemd/system", "run/systemd/system",
+					    "usr/lib/systemd/system" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "%s/" DISPLAY_MANAGER, dirs[i]);
+		if (attr_link(rootfd, path, buf, size) > 0)
+			return strcmp(buf, "null") != 0;
+	}
+	return false;
 }
 
 bool desktop_has_manager(int rootfd)
 {
 	char unit[NAME_MAX + 1];
 
-	return manager_unit(rootfd, unit, sizeof(unit)) > 0;
+	return manager_unit(rootfd, unit, sizeof(unit));
 }
 
 /* Return: NULL when it cannot be read; to be freed */
@@ -64,7 +74,7 @@ bool desktop_is_managed(int rootfd, pid_t pid)
 	char unit[NAME_MAX + 1], part[NAME_MAX + 2];
 	const char *at;
 
-	if (!cgroup || manager_unit(rootfd, unit, sizeof(unit)) <= 0)
+	if (!cgroup || !manager_unit(rootfd, unit, sizeof(unit)))
 		return false;
 	(void)snprintf(part, sizeof(part), "/%s", unit);
 	at = strstr(cgroup, part);
