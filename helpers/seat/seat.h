@@ -21,6 +21,7 @@
  *		  uevent that the kernel sends for us; another one, "add", takes that back
  *	unit	  the display manager is stopped
  *	session	  sessions that did not end with it, on this seat only
+ *	sound	  the sound server leaves the card's sound function, by such an uevent, too
  *	vtcon	  the text console leaves the frame buffer
  *	firmware  the firmware's frame buffer (efifb, simpledrm) leaves the card's memory
  *
@@ -199,6 +200,25 @@ struct seat_way {
 	const struct screen *screen;
 	bool users; /* users' sessions may be ended */
 };
+
+#define STEP_SOUND "sound"
+
+/** step_announce() - into the journal, before it is done. Return: 0, else -errno, and said so */
+int step_announce(const struct seat_way *way, const char *verb, const char *object,
+		  const char *old_value) _must_check_;
+
+/**
+ * sound_leave() - sound.c: have the sound server leave the claimed sound functions beside the card
+ *
+ * It outlives the session, by 10 s or with any other session of that user: a user's own manager
+ * runs it. Without the udev access that goes with the seat PipeWire leaves a card by itself, but
+ * not where the user is in group audio.
+ *
+ * Return: 0, also when it does not; 1 it cannot be taken back, and said so
+ * Seen on: PipeWire 1.2 (alsa-udev.c), PulseAudio 16 (module-udev-detect.c): "remove" takes a card
+ * from them, "change" brings it
+ */
+int sound_leave(const struct seat_way *way) _must_check_;
 
 /**
  * seat_release() - make the host show nothing on the device

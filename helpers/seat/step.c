@@ -25,8 +25,8 @@
 
 /* --- One change ------------------------------------------------------------------------------- */
 
-static int announce(const struct seat_way *way, const char *verb, const char *object,
-		    const char *old_value)
+int step_announce(const struct seat_way *way, const char *verb, const char *object,
+		  const char *old_value)
 {
 	int r = 0;
 
@@ -76,7 +76,7 @@ static int remove_cards(const struct seat_way *way)
 		if (r == 0)
 			r = path_format(object, sizeof(object), "%s/%s", way->addr, card);
 		if (r == 0)
-			r = announce(way, STEP_REMOVE, object, "there");
+			r = step_announce(way, STEP_REMOVE, object, "there");
 		if (r == 0)
 			r = kernel_write(way->ctx, path, "remove");
 	}
@@ -123,7 +123,7 @@ static int stop_display_manager(const struct seat_way *way)
 	}
 	if (helper_would(way->ctx, "stop unit %s", DISPLAY_MANAGER))
 		return 0;
-	r = announce(way, STEP_UNIT, DISPLAY_MANAGER, "active");
+	r = step_announce(way, STEP_UNIT, DISPLAY_MANAGER, "active");
 	if (r == 0)
 		r = sysbus_stop_unit(DISPLAY_MANAGER, left);
 	if (r < 0)
@@ -241,7 +241,7 @@ static int leave_consoles(const struct seat_way *way)
 		r = path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind",
 				consoles.names[i]);
 		if (r == 0)
-			r = announce(way, STEP_VTCON, consoles.names[i], "1");
+			r = step_announce(way, STEP_VTCON, consoles.names[i], "1");
 		if (r == 0)
 			r = kernel_write(way->ctx, path, "0");
 		if (r < 0)
@@ -260,7 +260,7 @@ static int leave_firmware(const struct seat_way *way)
 				    (int)(device - name - 1), name);
 
 		if (r == 0)
-			r = announce(way, STEP_FIRMWARE, name, "bound");
+			r = step_announce(way, STEP_FIRMWARE, name, "bound");
 		if (r == 0)
 			r = kernel_write(way->ctx, path, device);
 		if (r < 0)
@@ -275,7 +275,7 @@ int seat_release(const struct seat_way *way)
 
 	if (pid < 0)
 		return say_held(way, pid);
-	if (pid > 0 && end_users(way) != 0)
+	if (pid > 0 && (end_users(way) != 0 || sound_leave(way) != 0))
 		return 1;
 	if (leave_consoles(way) != 0)
 		return 1;
@@ -327,8 +327,13 @@ static int return_firmware(const struct helper_ctx *ctx, const char *name)
 	return r == -ENODEV || r == -ENOENT || r == -EBUSY ? 0 : r;
 }
 
-/* "0000:01:00.0/card0". One that has gone with its driver is added by the kernel when it comes back */
-static int return_card(const struct helper_ctx *ctx, const char *object)
+/*
+ * return_node() - "0000:01:00.0/card0" of a class: udev, and who listens to it, is told of it
+ *
+ * One that has gone with its driver is told by the kernel when it comes back.
+ */
+static int return_node(const struct helper_ctx *ctx, const char *class, const char *object,
+		       const char *action)
 {
 	const char *card = strchr(object, '/');
 	char name[PCIADDR_STRLEN], path[PATH_MAX];
@@ -338,15 +343,25 @@ static int return_card(const struct helper_ctx *ctx, const char *object)
 	if (!card || !is_plain(card + 1) ||
 	    path_format(name, sizeof(name), "%.*s", (int)(card - object), object) < 0 ||
 	    pciaddr_parse(name, &addr) < 0 ||
-	    path_format(path, sizeof(path), "sys/bus/pci/devices/%s/drm%s", name, card) < 0)
+	    path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s%s", name, class, card) < 0)
 		return -EBADMSG;
 	r = attr_exists(ctx->rootfd, path);
 	if (r <= 0)
 		return r;
-	r = path_format(path, sizeof(path), "sys/class/drm%s/uevent", card);
+	r = path_format(path, sizeof(path), "sys/class/%s%s/uevent", class, card);
 	if (r == 0)
-		r = kernel_write(ctx, path, "add");
+		r = kernel_write(ctx, path, action);
 	return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+static int return_card(const struct helper_ctx *ctx, const char *object)
+{
+	return return_node(ctx, "drm", object, "add");
+}
+
+static int return_sound(const struct helper_ctx *ctx, const char *object)
+{
+	return return_node(ctx, "sound", object, "change");
 }
 
 static const struct {
@@ -356,6 +371,8 @@ static const struct {
 } returns[] = {
 	{ STEP_REMOVE, return_card,
 	  "the desktop cannot be told to use card %s again: %s: see dmesg (%s)" },
+	{ STEP_SOUND, return_sound,
+	  "the sound server cannot be told to use card %s again: %s: see dmesg (%s)" },
 	{ STEP_UNIT, return_unit,
 	  "%s cannot be started again: %s: systemctl start %s brings the "
 	  "desktop back" },

@@ -128,6 +128,39 @@ static void nothing_is_ended_that_a_display_manager_with_other_users_starts_anew
 					 "write sys/class/drm/card0/uevent add\n");
 }
 
+#define AUDIO "0000:01:00.1"
+
+/* Its user's manager outlives the session: the sound server would keep the card's function */
+static void sound_server_is_asked_to_leave_the_function_beside_the_card(void **state)
+{
+	(void)state;
+	add_process("/dev/dri/card0");
+	tree_file(host, GPU_DIR "boot_vga", "1\n");
+	tree_file(host, MANAGER, "");
+	tree_file(host, "sys/bus/pci/devices/" AUDIO "/class", "0x040300\n");
+	tree_dir(host, "sys/bus/pci/devices/" AUDIO "/sound/card1/controlC1");
+	tree_file(host, "sys/class/sound/card1/uevent", "");
+	add_session("2", "seat0", "user", "wayland");
+	write_claim("release = yes\n" SEAT "[vfio]\ndevice = " GPU
+		    " 10de:1b80 hostdev unmanaged\ndevice = " AUDIO " 10de:10f0 slot unmanaged\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, "stop " MANAGER "\nend 2\n");
+	assert_int_equal(run("undo"), HELPER_DONE);
+	events->log[0] = '\0';
+	add_process("/dev/dri/card0");
+	add_named_process("1200", "wireplumber",
+			  "/user.slice/user-1000.slice/user@1000.service/session.slice/x.service",
+			  "/dev/snd/controlC1");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, "stop " MANAGER "\nend 2\n"
+					 "write sys/class/sound/card1/uevent remove\n");
+	events->log[0] = '\0';
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log,
+			    "write sys/class/sound/card1/uevent change\nstart " MANAGER "\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+}
+
 /* in_use = stop-seat of a card beside the host's own */
 static void compositor_is_asked_to_drop_a_second_card_first(void **state)
 {
@@ -373,11 +406,13 @@ static void write_that_hangs_is_left_behind_in_time_and_undone_later(void **stat
 
 static void journal_of_somebody_else_is_not_acted_on(void **state)
 {
-	static const char *const lines[] = {
-		"1 unit sshd.service active %\n",	"1 vtcon ../../x 1 %\n",
-		"1 firmware ../x/y bound %\n",		"1 remove ../x/card0 there %\n",
-		"1 remove 0000:01:00.0/../x there %\n", "1 other x y %\n"
-	};
+	static const char *const lines[] = { "1 unit sshd.service active %\n",
+					     "1 vtcon ../../x 1 %\n",
+					     "1 firmware ../x/y bound %\n",
+					     "1 remove ../x/card0 there %\n",
+					     "1 remove 0000:01:00.0/../x there %\n",
+					     "1 sound 0000:01:00.1 there %\n",
+					     "1 other x y %\n" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -396,6 +431,7 @@ int main(void)
 		seat_test(compositor_of_a_text_login_ends_with_that_logins_session),
 		seat_test(another_seats_users_are_left_alone),
 		seat_test(nothing_is_ended_that_a_display_manager_with_other_users_starts_anew),
+		seat_test(sound_server_is_asked_to_leave_the_function_beside_the_card),
 		seat_test(compositor_is_asked_to_drop_a_second_card_first),
 		seat_test(first_card_of_two_is_given_back_when_the_second_stays),
 		seat_test(card_is_given_back_after_kill_9),
