@@ -32,7 +32,7 @@
 #define SERVICE_MS    5000
 #define MODULE_MS     10000
 #define IN_USE_MS     3000 /* for users that are about to go */
-#define KEEPER_MS     5000
+#define KEEPER_MS     3000
 #define LOOK_AGAIN_MS 50
 
 static int append(char list[static SAVED_MAX], const char *word)
