@@ -6,17 +6,24 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../lib/attr.h"
 #include "../lib/log.h"
+#include "../lib/self.h"
 #include "../lib/spawn.h"
 #include "../lib/state.h"
+
+/* How long who has given us up may go on with the claim, and how often we look */
+#define OWNER_MS      60000
+#define LOOK_AGAIN_MS 100
 
 /* apply or undo of the same claim may be at work: it gets what is left of our own time */
 static int take_lock(struct helper_ctx *ctx)
@@ -80,6 +87,30 @@ bool helper_would(const struct helper_ctx *ctx, const char *fmt, ...)
 	va_end(args);
 	(void)putchar('\n');
 	return true;
+}
+
+static bool on_real_root(const struct helper_ctx *ctx)
+{
+	struct stat a, b;
+
+	return fstat(ctx->rootfd, &a) == 0 && stat("/", &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+void helper_recover(const struct helper_ctx *ctx)
+{
+	long long until = deadline_in(OWNER_MS);
+	char dir[PATH_MAX / 2], path[PATH_MAX];
+	char *const env[] = { NULL };
+	char name[] = "usher", verb[] = "recover";
+	char *const argv[] = { name, verb, NULL };
+
+	if (ctx->claim.state == CLAIM_RUNNING || !on_real_root(ctx) ||
+	    self_dir(dir, sizeof(dir)) < 0 || path_format(path, sizeof(path), "%s/usher", dir) < 0)
+		return;
+	while (process_alive(ctx->rootfd, &ctx->claim.owner) > 0 && deadline_left(until) > 0)
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	(void)execve(path, argv, env);
 }
 
 static void usage_commands(const struct helper *helper, FILE *to)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@
 
 /* Longest command line that is searched; QEMU's are some 10 KiB */
 #define CMDLINE_MAX ((size_t)1024 * 1024)
+
+/* So many processes are named in one message */
+#define NAMED_MAX 3
 
 /* Fields of proc/PID/stat behind the name's ')': state is the first, start time the twentieth */
 #define STAT_START_TIME 20
@@ -88,6 +92,37 @@ int process_name(int rootfd, pid_t pid, char *buf, size_t size)
 	if (r == -ENOENT || r == -ESRCH)
 		return -ESRCH;
 	return r < 0 ? r : 0;
+}
+
+void process_describe(int rootfd, pid_t pid, char *buf, size_t size)
+{
+	char comm[PROCESS_NAME_MAX + 1];
+
+	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
+		(void)snprintf(buf, size, "process %d", (int)pid);
+	else
+		(void)snprintf(buf, size, "%s (pid %d)", comm, (int)pid);
+}
+
+void process_names_add(struct process_names *names, int rootfd, pid_t pid)
+{
+	size_t len = strlen(names->text);
+	char who[64];
+
+	if (names->nr++ >= NAMED_MAX)
+		return;
+	process_describe(rootfd, pid, who, sizeof(who));
+	(void)snprintf(names->text + len, sizeof(names->text) - len, "%s%s", len ? ", " : "", who);
+}
+
+const char *process_names_end(struct process_names *names)
+{
+	size_t len = strlen(names->text);
+
+	if (names->nr > NAMED_MAX)
+		(void)snprintf(names->text + len, sizeof(names->text) - len, " and %zu more",
+			       names->nr - NAMED_MAX);
+	return names->text;
 }
 
 /*

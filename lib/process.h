@@ -31,6 +31,21 @@ int process_alive(int rootfd, const struct process *process) _must_check_;
 /** process_name() - proc/PID/comm. Return: 0, -ESRCH, -E2BIG, else -errno */
 int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
 
+/** process_describe() - for messages: "Xorg (pid 812)" */
+void process_describe(int rootfd, pid_t pid, char *buf, size_t size);
+
+/* Several of them in one message: the first three are named */
+struct process_names {
+	char text[256]; /* "Xorg (pid 812), firefox (pid 900), mpv (pid 901) and 4 more" */
+	size_t nr;	/* also of one that the message has named already */
+};
+
+/** process_names_add() - in the order they are to be named */
+void process_names_add(struct process_names *names, int rootfd, pid_t pid);
+
+/** process_names_end() - when all are there: "and N more". Return: the text */
+const char *process_names_end(struct process_names *names);
+
 /**
  * process_find_name() - a process of that name
  * @name:	as in proc/PID/comm, 15 bytes at most

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/desktop.h"
 #include "../../lib/process.h"
 #include "seat.h"
 
@@ -95,6 +96,7 @@ static int add_firmware_nodes(int rootfd, const char *class, const char *prefix,
 
 void screen_free(struct screen *screen)
 {
+	strlist_free(&screen->nodes);
 	strlist_free(&screen->cards);
 	strlist_free(&screen->fbs);
 	strlist_free(&screen->firmware);
@@ -151,6 +153,39 @@ static int load_firmware(int rootfd, struct screen *screen)
 	return r == 0 ? add_firmware_devices(rootfd, &screen->firmware) : r;
 }
 
+/* Cards and frame buffers come first in the list of all nodes */
+static size_t nr_shown(const struct screen *screen)
+{
+	return screen->cards.nr + screen->fbs.nr;
+}
+
+static int add_all(struct strlist *nodes, const struct strlist *more)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < more->nr; i++)
+		r = strlist_add(nodes, more->names[i]);
+	return r;
+}
+
+/* All that who shows something may have open; NVIDIA's X server has the driver's own node alone */
+static int list_nodes(int rootfd, const char *dir, const char *addr, struct screen *screen)
+{
+	char path[PATH_MAX], driver[64], node[64];
+	int r = add_all(&screen->nodes, &screen->cards);
+
+	if (r == 0)
+		r = add_all(&screen->nodes, &screen->fbs);
+	if (r == 0)
+		r = path_format(path, sizeof(path), "%s/driver", dir);
+	if (r < 0 || attr_link(rootfd, path, driver, sizeof(driver)) <= 0)
+		return r;
+	r = desktop_card_node(rootfd, driver, addr, node, sizeof(node));
+	if (r > 0)
+		return strlist_add(&screen->nodes, node);
+	return r == -ENOENT ? 0 : r;
+}
+
 int screen_load(int rootfd, const char *addr, struct screen *ret)
 {
 	char dir[PATH_MAX];
@@ -165,33 +200,65 @@ int screen_load(int rootfd, const char *addr, struct screen *ret)
 	r = load_nodes(rootfd, dir, ret);
 	if (r == 0 && ret->boot_vga)
 		r = load_firmware(rootfd, ret);
+	if (r == 0)
+		r = list_nodes(rootfd, dir, addr, ret);
 	if (r < 0)
 		screen_free(ret);
 	return r;
 }
 
-static pid_t opened(int rootfd, const struct strlist *nodes)
+/* The next pid that has one of the first @nr nodes open */
+static pid_t opened(int rootfd, const struct screen *screen, size_t nr, pid_t after)
 {
-	if (nodes->nr == 0)
+	if (nr == 0)
 		return 0;
-	return process_find_open(rootfd, (const char *const *)nodes->names, nodes->nr);
+	return process_find_open_after(rootfd, (const char *const *)screen->nodes.names, nr, after);
+}
+
+/* Whoever has a card open shows something on it; by the driver's own node only an X server does */
+static bool is_holder(int rootfd, const struct screen *screen, pid_t pid)
+{
+	if (desktop_is_broker(rootfd, pid))
+		return false;
+	return opened(rootfd, screen, nr_shown(screen), pid - 1) == pid ||
+	       desktop_is_x_server(rootfd, pid);
+}
+
+pid_t screen_next_holder(int rootfd, const struct screen *screen, pid_t after)
+{
+	pid_t pid = after;
+
+	do {
+		pid = opened(rootfd, screen, screen->nodes.nr, pid);
+	} while (pid > 0 && !is_holder(rootfd, screen, pid));
+	return pid;
 }
 
 pid_t screen_holder(int rootfd, const struct screen *screen)
 {
-	pid_t pid = opened(rootfd, &screen->cards);
+	pid_t pid = screen_next_holder(rootfd, screen, 0);
 
-	return pid ? pid : opened(rootfd, &screen->fbs);
+	/* logind alone has it for somebody all the same */
+	return pid ? pid : opened(rootfd, screen, nr_shown(screen), 0);
 }
 
-void screen_holder_name(int rootfd, pid_t pid, char *text, size_t size)
+void screen_holder_names(int rootfd, const struct screen *screen, char *text, size_t size)
 {
-	char comm[32];
+	struct process_names names = { 0 };
+	pid_t pid = 0;
 
-	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
-		(void)snprintf(text, size, "process %d", (int)pid);
-	else
-		(void)snprintf(text, size, "%s (pid %d)", comm, (int)pid);
+	while ((pid = screen_next_holder(rootfd, screen, pid)) > 0)
+		process_names_add(&names, rootfd, pid);
+	if (names.nr == 0 && (pid = screen_holder(rootfd, screen)) > 0)
+		process_names_add(&names, rootfd, pid);
+	(void)snprintf(text, size, "%s", names.nr ? process_names_end(&names) : "no process");
+}
+
+const char *screen_cure(int rootfd, const struct screen *screen)
+{
+	return screen_next_holder(rootfd, screen, 0) == 0
+		       ? "end the login session that it keeps the card for (loginctl)"
+		       : "stop that program";
 }
 
 int screen_console(int rootfd, const struct screen *screen, char *text, size_t size)

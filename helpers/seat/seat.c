@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/desktop.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/sysbus.h"
 
@@ -16,57 +17,48 @@ static int say_errno(const struct helper_ctx *ctx, const char *addr, int error)
 	return 1;
 }
 
-/* A user's desktop on the seat of the card. Return: 1 with whose, 0 none, else -errno */
-static int users_desktop(const struct helper_ctx *ctx, const struct screen *screen, char *user,
-			 size_t size)
-{
-	_cleanup_session_list_ struct session_list sessions = { 0 };
-	char seat[64] = "seat0";
-	int r = session_list(ctx->rootfd, &sessions);
-
-	if (screen->cards.nr > 0)
-		card_seat(ctx->rootfd, screen->cards.names[0], seat, sizeof(seat));
-	for (size_t i = 0; r == 0 && i < sessions.nr; i++) {
-		const struct session *session = &sessions.sessions[i];
-
-		if (!session->graphical || strcmp(session->seat, seat) != 0)
-			continue;
-		(void)snprintf(user, size, "%s", session->user);
-		return 1;
-	}
-	return r;
-}
-
 /* Who is not a desktop that a display manager runs is not ended unasked */
-static int look_users(const struct helper_ctx *ctx, const char *addr, const struct screen *screen)
+static int look_unasked(const struct seat_people *people)
 {
-	pid_t pid = screen_holder(ctx->rootfd, screen);
-	char who[64], user[64];
-	int r;
+	const struct helper_ctx *ctx = people->ctx;
+	const struct session *desktop = session_on(&people->sessions, people->seat);
+	char who[256];
 
-	if (pid < 0)
-		return say_errno(ctx, addr, (int)pid);
-	if (pid == 0)
-		return 0;
-	screen_holder_name(ctx->rootfd, pid, who, sizeof(who));
-	r = users_desktop(ctx, screen, user, sizeof(user));
-	if (r < 0)
-		return say_errno(ctx, addr, r);
-	if (r > 0) {
-		helper_say(
-			ctx,
-			"GPU %s shows the desktop of user %s, in use by %s: log out there, or "
-			"set release = yes in [seat] of the policy to end it at the guest's start",
-			addr, user, who);
+	screen_holder_names(ctx->rootfd, people->screen, who, sizeof(who));
+	if (desktop) {
+		helper_say(ctx,
+			   "GPU %s shows the desktop of user %s, in use by %s: log out there, or "
+			   "set release = yes in [seat] of the policy to end it at the guest's "
+			   "start",
+			   people->addr, desktop->user, who);
 		return 1;
 	}
-	if (sysbus_unit_active("display-manager.service", deadline_left(ctx->deadline)) > 0)
+	if (people_elsewhere(people) != 0)
+		return 1;
+	if (sysbus_unit_active(DISPLAY_MANAGER, deadline_left(ctx->deadline)) > 0)
 		return 0;
 	helper_say(ctx,
-		   "GPU %s shows the host's own screen, in use by %s: stop that program, or set "
-		   "release = yes in [seat] of the policy to end its session at the guest's start",
-		   addr, who);
+		   "GPU %s shows the host's own screen, in use by %s: %s, or set release = yes in "
+		   "[seat] of the policy to end its session at the guest's start",
+		   people->addr, who, screen_cure(ctx->rootfd, people->screen));
 	return 1;
+}
+
+static int look_users(const struct helper_ctx *ctx, const char *addr, const struct screen *screen,
+		      bool users)
+{
+	_cleanup_seat_people_ struct seat_people people = { 0 };
+	pid_t pid = screen_holder(ctx->rootfd, screen);
+	int r = pid > 0 ? people_load(ctx, addr, screen, &people) : (int)pid;
+
+	if (r < 0)
+		return say_errno(ctx, addr, r);
+	if (pid == 0)
+		return 0;
+	if (!users)
+		return look_unasked(&people);
+	/* A card that is not the host's first may be dropped, and nobody has to end */
+	return screen->boot_vga || screen->cards.nr == 0 ? people_elsewhere(&people) : 0;
 }
 
 /* Return: 0 it may go, 1 refused and said so */
@@ -80,9 +72,7 @@ static int look(const struct helper_ctx *ctx, const char *addr, bool users)
 		return 0;
 	if (r < 0)
 		return say_errno(ctx, addr, r);
-	if (users)
-		return 0;
-	r = screen_vga_text(ctx->rootfd, &screen);
+	r = users ? 0 : screen_vga_text(ctx->rootfd, &screen);
 	if (r < 0)
 		return say_errno(ctx, addr, r);
 	if (r > 0) {
@@ -94,7 +84,7 @@ static int look(const struct helper_ctx *ctx, const char *addr, bool users)
 			addr);
 		return 1;
 	}
-	return look_users(ctx, addr, &screen);
+	return look_users(ctx, addr, &screen, users);
 }
 
 /* Return: 0 the device's line is a PCI address */
@@ -137,6 +127,8 @@ enum helper_exit seat_check(struct helper_ctx *ctx)
 
 	if (release <= 0)
 		return release < 0 ? HELPER_USAGE : HELPER_DONE;
+	if (writes_left(ctx) > 0)
+		return HELPER_FAILED;
 	while ((entry = inidoc_next(&ctx->claim.doc, entry, "seat", "device"))) {
 		if (parse_device(ctx, entry->value, addr) < 0)
 			return HELPER_USAGE;

@@ -18,14 +18,15 @@
  * only when the one before was not enough, and in the journal before it is done:
  *
  *	remove	  a card that is not the host's first: the compositor is asked to drop it, by a
- *		  uevent that the kernel sends for us
+ *		  uevent that the kernel sends for us; another one, "add", takes that back
  *	unit	  the display manager is stopped
  *	session	  sessions that did not end with it, on this seat only
+ *	sound	  the sound server leaves the card's sound function, by such an uevent, too
  *	vtcon	  the text console leaves the frame buffer
  *	firmware  the firmware's frame buffer (efifb, simpledrm) leaves the card's memory
  *
- * Undo goes back through the journal: frame buffer, console, display manager. Sessions do not come
- * back. It is the same whether the guest has run or a later step has failed: nobody is left before
+ * Undo goes back through the journal: frame buffer, console, display manager, card. Sessions do not
+ * come back. It is the same whether the guest has run or a later step has failed: nobody is left before
  * a black screen.
  *
  * release = auto ends no user's session: a greeter or a text console, yes. release = no looks at
@@ -38,8 +39,9 @@
 
 /* What a GPU shows its screen through */
 struct screen {
-	struct strlist cards;	 /* /dev/dri/card0 */
-	struct strlist fbs;	 /* /dev/fb0 */
+	struct strlist cards; /* /dev/dri/card0 */
+	struct strlist fbs;   /* /dev/fb0 */
+	struct strlist nodes; /* these, and what the card's driver has of its own: /dev/nvidia0 */
 	struct strlist firmware; /* "efi-framebuffer/efi-framebuffer.0": driver and device */
 	bool boot_vga;
 };
@@ -57,11 +59,23 @@ void screen_free(struct screen *screen);
  */
 int screen_load(int rootfd, const char *addr, struct screen *ret) _must_check_;
 
-/** screen_holder() - a process that shows something on it. Return: pid > 0, 0 none, else -errno */
+/**
+ * screen_holder() - a process that shows something on it
+ *
+ * logind, which has cards open for compositors, only where nobody else has.
+ *
+ * Return: pid > 0, 0 none, else -errno
+ */
 pid_t screen_holder(int rootfd, const struct screen *screen) _must_check_;
 
-/** screen_holder_name() - "gnome-shell (pid 812)" */
-void screen_holder_name(int rootfd, pid_t pid, char *text, size_t size);
+/** screen_next_holder() - among those with a pid above @after, without logind */
+pid_t screen_next_holder(int rootfd, const struct screen *screen, pid_t after) _must_check_;
+
+/** screen_holder_names() - "gnome-shell (pid 812), Xwayland (pid 900)" */
+void screen_holder_names(int rootfd, const struct screen *screen, char *text, size_t size);
+
+/** screen_cure() - how they are best made to go: "stop that program" */
+const char *screen_cure(int rootfd, const struct screen *screen);
 
 /**
  * screen_console() - is the text console on one of its frame buffers
@@ -90,6 +104,7 @@ struct session {
 	char user[64];
 	char seat[64];
 	bool graphical; /* a user's own desktop: no greeter, no text login */
+	bool greeter;	/* the display manager's, before anybody is logged in */
 };
 
 struct session_list {
@@ -115,8 +130,65 @@ int session_list(int rootfd, struct session_list *ret) _must_check_;
  */
 int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN]) _must_check_;
 
-/** card_seat() - the seat that udev has given a card, "/dev/dri/card0"; "seat0" by default */
-void card_seat(int rootfd, const char *card, char *buf, size_t size);
+/**
+ * session_elsewhere() - a desktop on another seat
+ *
+ * Its users are none of our business: the display manager is theirs, too.
+ *
+ * Return: NULL for none
+ */
+const struct session *session_elsewhere(const struct session_list *list, const char *seat);
+
+/** session_find() - by id. Return: NULL for none */
+const struct session *session_find(const struct session_list *list, const char *id);
+
+/** session_on() - a user's desktop on a seat. Return: NULL for none */
+const struct session *session_on(const struct session_list *list, const char *seat);
+
+/* --- people.c ----------------------------------------------------------------------------- */
+
+/* What is to be known before somebody is told to end */
+struct seat_people {
+	const struct helper_ctx *ctx;
+	const char *addr;
+	const struct screen *screen;
+	struct session_list sessions;
+	char seat[64]; /* that udev has given the screen's card, "seat0" by default */
+};
+
+void seat_people_free(struct seat_people *people);
+#define _cleanup_seat_people_ _cleanup_(seat_people_free)
+
+/** people_load() - Return: 0, else as session_list() */
+int people_load(const struct helper_ctx *ctx, const char *addr, const struct screen *screen,
+		struct seat_people *ret) _must_check_;
+
+/**
+ * people_elsewhere() - would a display manager that has to stay bring back what is ended
+ *
+ * It is not stopped under the users of another seat, and starts its greeter anew where its greeter
+ * or a desktop of its has ended: somebody's work would be lost for nothing.
+ *
+ * Return: 0, 1 refused and said so
+ */
+int people_elsewhere(const struct seat_people *people) _must_check_;
+
+/* --- write.c ------------------------------------------------------------------------------ */
+
+/**
+ * kernel_write() - a write that may never return, by a process that can be left behind
+ *
+ * One that is left behind has a mark, "seat.left.PID" in the claim's directory, and runs usher
+ * recover when it has returned. Until then nothing else is written to the same device: what the
+ * two of them left would be anybody's guess.
+ *
+ * Return: 0, -ETIMEDOUT left behind, -EINPROGRESS one is there still, and said so; else as
+ * attr_write()
+ */
+int kernel_write(const struct helper_ctx *ctx, const char *path, const char *value) _must_check_;
+
+/** writes_left() - say which writes of an earlier run have not returned. Return: their number */
+size_t writes_left(const struct helper_ctx *ctx);
 
 /* --- step.c ------------------------------------------------------------------------------- */
 
@@ -128,6 +200,25 @@ struct seat_way {
 	const struct screen *screen;
 	bool users; /* users' sessions may be ended */
 };
+
+#define STEP_SOUND "sound"
+
+/** step_announce() - into the journal, before it is done. Return: 0, else -errno, and said so */
+int step_announce(const struct seat_way *way, const char *verb, const char *object,
+		  const char *old_value) _must_check_;
+
+/**
+ * sound_leave() - sound.c: have the sound server leave the claimed sound functions beside the card
+ *
+ * It outlives the session, by 10 s or with any other session of that user: a user's own manager
+ * runs it. Without the udev access that goes with the seat PipeWire leaves a card by itself, but
+ * not where the user is in group audio.
+ *
+ * Return: 0, also when it does not; 1 it cannot be taken back, and said so
+ * Seen on: PipeWire 1.2 (alsa-udev.c), PulseAudio 16 (module-udev-detect.c): "remove" takes a card
+ * from them, "change" brings it
+ */
+int sound_leave(const struct seat_way *way) _must_check_;
 
 /**
  * seat_release() - make the host show nothing on the device

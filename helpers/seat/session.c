@@ -54,12 +54,13 @@ static int read_session(int rootfd, const char *id, struct session *ret)
 		r = attr_read_all(rootfd, path, FILE_MAX, &text, &len);
 	if (r == 0)
 		r = path_format(ret->id, sizeof(ret->id), "%s", id);
-	if (r < 0)
-		return r;
+	if (r < 0 || !text)
+		return r < 0 ? r : -ENODATA;
 	read_key(text, "USER=", ret->user, sizeof(ret->user));
 	read_key(text, "SEAT=", ret->seat, sizeof(ret->seat));
 	read_key(text, "CLASS=", class, sizeof(class));
 	read_key(text, "TYPE=", type, sizeof(type));
+	ret->greeter = strcmp(class, "greeter") == 0;
 	ret->graphical = strcmp(class, "user") == 0 && is_word(type, types, ARRAY_SIZE(types));
 	return 0;
 }
@@ -109,20 +110,29 @@ int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN])
 	return r < 0 ? r : 1;
 }
 
-/* ABI: run/udev/data/cMAJ:MIN, lines "E:ID_SEAT=seat1"; sd-device(3) reads them */
-void card_seat(int rootfd, const char *card, char *buf, size_t size)
+const struct session *session_elsewhere(const struct session_list *list, const char *seat)
 {
-	char path[PATH_MAX], number[32];
-	_cleanup_free_ char *text = NULL;
-	size_t len;
+	for (size_t i = 0; i < list->nr; i++) {
+		const struct session *session = &list->sessions[i];
 
-	(void)snprintf(buf, size, "seat0");
-	if (path_format(path, sizeof(path), "sys/class/drm/%s/dev", strrchr(card, '/') + 1) < 0 ||
-	    attr_read(rootfd, path, number, sizeof(number)) < 0 ||
-	    path_format(path, sizeof(path), "run/udev/data/c%s", number) < 0 ||
-	    attr_read_all(rootfd, path, FILE_MAX, &text, &len) < 0 || !text)
-		return;
-	read_key(text, "E:ID_SEAT=", buf, size);
-	if (!*buf)
-		(void)snprintf(buf, size, "seat0");
+		if (session->graphical && *session->seat && strcmp(session->seat, seat) != 0)
+			return session;
+	}
+	return NULL;
+}
+
+const struct session *session_on(const struct session_list *list, const char *seat)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->sessions[i].graphical && strcmp(list->sessions[i].seat, seat) == 0)
+			return &list->sessions[i];
+	return NULL;
+}
+
+const struct session *session_find(const struct session_list *list, const char *id)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (strcmp(list->sessions[i].id, id) == 0)
+			return &list->sessions[i];
+	return NULL;
 }

@@ -5,33 +5,28 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../../lib/attr.h"
-#include "../../lib/process.h"
-#include "../../lib/spawn.h"
+#include "../../lib/desktop.h"
+#include "../../lib/pciaddr.h"
 #include "../../lib/sysbus.h"
 #include "seat.h"
 
-#define DISPLAY_MANAGER "display-manager.service"
-
+#define STEP_REMOVE   "remove"
 #define STEP_UNIT     "unit"
 #define STEP_VTCON    "vtcon"
 #define STEP_FIRMWARE "firmware"
 
 /* How long a compositor may take to drop a card it was asked to drop */
-#define DROP_MS 3000
-/* A kernel write that takes longer is left behind */
-#define WRITE_MS      5000
+#define DROP_MS	      3000
 #define LOOK_AGAIN_MS 50
 /* What is left of the time for the steps that come after a wait */
 #define RESERVE_MS 1000
 
 /* --- One change ------------------------------------------------------------------------------- */
 
-static int announce(const struct seat_way *way, const char *verb, const char *object,
-		    const char *old_value)
+int step_announce(const struct seat_way *way, const char *verb, const char *object,
+		  const char *old_value)
 {
 	int r = 0;
 
@@ -42,41 +37,6 @@ static int announce(const struct seat_way *way, const char *verb, const char *ob
 	helper_say(way->ctx, "cannot note in run/usher what the host's screen was: %s: see df /run",
 		   strerror(-r));
 	return r;
-}
-
-/* Until the child has ended. Return: its exit code, -ETIMEDOUT */
-static int child_wait(pid_t pid, long long deadline)
-{
-	int status;
-
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (deadline_left(deadline) == 0)
-			return -ETIMEDOUT;
-		(void)poll(NULL, 0, 2);
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
-}
-
-/*
- * kernel_write() - a write that may never return, by a process that can be left behind
- *
- * Return: 0, -ETIMEDOUT, else as attr_write()
- */
-static int kernel_write(const struct helper_ctx *ctx, const char *path, const char *value)
-{
-	const int keep[] = { ctx->rootfd };
-	int left = deadline_left(ctx->deadline), r;
-	pid_t pid;
-
-	if (helper_would(ctx, "write /%s %s", path, value))
-		return 0;
-	pid = spawn_detached(keep, ARRAY_SIZE(keep));
-	if (pid < 0)
-		return (int)pid;
-	if (pid == 0)
-		_exit(-attr_write(ctx->rootfd, path, value));
-	r = child_wait(pid, deadline_in(left < WRITE_MS ? left : WRITE_MS));
-	return r > 0 ? -r : r;
 }
 
 /* --- Nobody has it open ----------------------------------------------------------------------- */
@@ -102,17 +62,23 @@ static int time_for_users(const struct seat_way *way)
 	return left > 2 * RESERVE_MS ? left - RESERVE_MS : left / 2;
 }
 
-static int send_uevent(const struct seat_way *way, const char *action)
+static size_t return_since(const struct helper_ctx *ctx, struct journal *journal, size_t first);
+
+static int remove_cards(const struct seat_way *way)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < way->screen->cards.nr; i++) {
-		char path[PATH_MAX];
+		const char *card = strrchr(way->screen->cards.names[i], '/') + 1;
+		char path[PATH_MAX], object[PATH_MAX];
 
-		r = path_format(path, sizeof(path), "sys/class/drm/%s/uevent",
-				strrchr(way->screen->cards.names[i], '/') + 1);
+		r = path_format(path, sizeof(path), "sys/class/drm/%s/uevent", card);
 		if (r == 0)
-			r = kernel_write(way->ctx, path, action);
+			r = path_format(object, sizeof(object), "%s/%s", way->addr, card);
+		if (r == 0)
+			r = step_announce(way, STEP_REMOVE, object, "there");
+		if (r == 0)
+			r = kernel_write(way->ctx, path, "remove");
 	}
 	return r;
 }
@@ -126,27 +92,18 @@ static int send_uevent(const struct seat_way *way, const char *action)
  */
 static int ask_to_drop(const struct seat_way *way)
 {
+	size_t first = way->journal->nr;
+	int ms = time_for_users(way);
+
 	if (way->screen->boot_vga || way->screen->cards.nr == 0)
 		return 1;
-	if (send_uevent(way, "remove") < 0)
-		return 1;
-	if (wait_free(way, way->ctx->dry_run ? 0 : DROP_MS) == 0)
+	if (way->ctx->dry_run)
+		ms = 0;
+	if (remove_cards(way) == 0 && wait_free(way, ms < DROP_MS ? ms : DROP_MS) == 0)
 		return 0;
-	/* It does not know how to: as if nothing had been */
-	(void)send_uevent(way, "add");
+	/* It does not know how to: as if nothing had been. What cannot be taken back now is later */
+	(void)return_since(way->ctx, way->journal, first);
 	return 1;
-}
-
-/* Another seat's users are none of our business: the display manager is theirs, too */
-static bool others_work(const struct session_list *sessions, const char *seat)
-{
-	for (size_t i = 0; i < sessions->nr; i++) {
-		const struct session *session = &sessions->sessions[i];
-
-		if (session->graphical && *session->seat && strcmp(session->seat, seat) != 0)
-			return true;
-	}
-	return false;
 }
 
 static int stop_display_manager(const struct seat_way *way)
@@ -154,11 +111,19 @@ static int stop_display_manager(const struct seat_way *way)
 	int left = time_for_users(way);
 	int r = sysbus_unit_active(DISPLAY_MANAGER, left);
 
-	if (r <= 0)
-		return r < 0 && r != -ENOENT && r != -ECONNREFUSED ? r : 0;
+	/* A host without systemd has no such unit */
+	if (r == 0 || r == -ENOENT || r == -ECONNREFUSED || r == -EHOSTUNREACH)
+		return 0;
+	if (r < 0) {
+		helper_say(way->ctx,
+			   "systemd does not say whether %s runs: %s: GPU %s stays with the host; "
+			   "see systemctl status %s",
+			   DISPLAY_MANAGER, strerror(-r), way->addr, DISPLAY_MANAGER);
+		return r;
+	}
 	if (helper_would(way->ctx, "stop unit %s", DISPLAY_MANAGER))
 		return 0;
-	r = announce(way, STEP_UNIT, DISPLAY_MANAGER, "active");
+	r = step_announce(way, STEP_UNIT, DISPLAY_MANAGER, "active");
 	if (r == 0)
 		r = sysbus_stop_unit(DISPLAY_MANAGER, left);
 	if (r < 0)
@@ -189,54 +154,65 @@ static void end_sessions(const struct seat_way *way, const struct session_list *
 	}
 }
 
-/* A compositor that was started from a text login has that login's session */
-static void end_holders_session(const struct seat_way *way, pid_t pid)
+/*
+ * A compositor that was started from a text login has that login's session. Those of the seat's
+ * desktops have been ended.
+ */
+static void end_holders_sessions(const struct seat_way *way, const struct session_list *sessions,
+				 const char *seat)
 {
-	char id[SESSION_STRLEN];
+	char id[SESSION_STRLEN], last[SESSION_STRLEN] = "";
+	pid_t pid = 0;
 
-	if (session_of(way->ctx->rootfd, pid, id) > 0 &&
-	    !helper_would(way->ctx, "end session %s", id))
-		say_session(way, id, sysbus_end_session(id, time_for_users(way)));
+	while ((pid = screen_next_holder(way->ctx->rootfd, way->screen, pid)) > 0) {
+		const struct session *session;
+
+		if (session_of(way->ctx->rootfd, pid, id) <= 0 || strcmp(id, last) == 0)
+			continue;
+		memcpy(last, id, sizeof(last));
+		session = session_find(sessions, id);
+		if (session && session->graphical && strcmp(session->seat, seat) == 0)
+			continue;
+		if (!helper_would(way->ctx, "end session %s", id))
+			say_session(way, id, sysbus_end_session(id, time_for_users(way)));
+	}
 }
 
 static int say_held(const struct seat_way *way, pid_t pid)
 {
-	char who[64];
+	char who[256];
 
 	if (pid < 0) {
 		helper_say(way->ctx, "cannot look at who uses GPU %s: %s: see fuser -v /dev/dri/*",
 			   way->addr, strerror((int)-pid));
 		return 1;
 	}
-	screen_holder_name(way->ctx->rootfd, pid, who, sizeof(who));
+	screen_holder_names(way->ctx->rootfd, way->screen, who, sizeof(who));
 	helper_say(way->ctx,
-		   "GPU %s is still in use by %s after the desktop was told to end: stop that "
-		   "program, then start the guest again",
-		   way->addr, who);
+		   "GPU %s is still in use by %s after the desktop was told to end: %s, then "
+		   "start the guest again",
+		   way->addr, who, screen_cure(way->ctx->rootfd, way->screen));
 	return 1;
 }
 
 static int end_users(const struct seat_way *way)
 {
-	_cleanup_session_list_ struct session_list sessions = { 0 };
-	char seat[64] = "seat0";
+	_cleanup_seat_people_ struct seat_people people = { 0 };
 	pid_t pid;
 
 	if (ask_to_drop(way) == 0)
 		return 0;
-	if (way->screen->cards.nr > 0)
-		card_seat(way->ctx->rootfd, way->screen->cards.names[0], seat, sizeof(seat));
-	if (session_list(way->ctx->rootfd, &sessions) < 0)
+	if (people_load(way->ctx, way->addr, way->screen, &people) < 0)
 		return say_held(way, -EIO);
-	if (!others_work(&sessions, seat) && stop_display_manager(way) < 0)
+	if (people_elsewhere(&people) != 0)
+		return 1;
+	if (!session_elsewhere(&people.sessions, people.seat) && stop_display_manager(way) < 0)
 		return 1;
 	if (way->ctx->dry_run)
 		return 0;
 	if (way->users) {
-		end_sessions(way, &sessions, seat);
-		pid = screen_holder(way->ctx->rootfd, way->screen);
-		if (pid > 0)
-			end_holders_session(way, pid);
+		end_sessions(way, &people.sessions, people.seat);
+		end_holders_sessions(way, &people.sessions, people.seat);
 	}
 	pid = wait_free(way, time_for_users(way));
 	return pid == 0 ? 0 : say_held(way, pid);
@@ -265,7 +241,7 @@ static int leave_consoles(const struct seat_way *way)
 		r = path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind",
 				consoles.names[i]);
 		if (r == 0)
-			r = announce(way, STEP_VTCON, consoles.names[i], "1");
+			r = step_announce(way, STEP_VTCON, consoles.names[i], "1");
 		if (r == 0)
 			r = kernel_write(way->ctx, path, "0");
 		if (r < 0)
@@ -284,7 +260,7 @@ static int leave_firmware(const struct seat_way *way)
 				    (int)(device - name - 1), name);
 
 		if (r == 0)
-			r = announce(way, STEP_FIRMWARE, name, "bound");
+			r = step_announce(way, STEP_FIRMWARE, name, "bound");
 		if (r == 0)
 			r = kernel_write(way->ctx, path, device);
 		if (r < 0)
@@ -299,7 +275,7 @@ int seat_release(const struct seat_way *way)
 
 	if (pid < 0)
 		return say_held(way, pid);
-	if (pid > 0 && end_users(way) != 0)
+	if (pid > 0 && (end_users(way) != 0 || sound_leave(way) != 0))
 		return 1;
 	if (leave_consoles(way) != 0)
 		return 1;
@@ -351,11 +327,52 @@ static int return_firmware(const struct helper_ctx *ctx, const char *name)
 	return r == -ENODEV || r == -ENOENT || r == -EBUSY ? 0 : r;
 }
 
+/*
+ * return_node() - "0000:01:00.0/card0" of a class: udev, and who listens to it, is told of it
+ *
+ * One that has gone with its driver is told by the kernel when it comes back.
+ */
+static int return_node(const struct helper_ctx *ctx, const char *class, const char *object,
+		       const char *action)
+{
+	const char *card = strchr(object, '/');
+	char name[PCIADDR_STRLEN], path[PATH_MAX];
+	struct pciaddr addr;
+	int r;
+
+	if (!card || !is_plain(card + 1) ||
+	    path_format(name, sizeof(name), "%.*s", (int)(card - object), object) < 0 ||
+	    pciaddr_parse(name, &addr) < 0 ||
+	    path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s%s", name, class, card) < 0)
+		return -EBADMSG;
+	r = attr_exists(ctx->rootfd, path);
+	if (r <= 0)
+		return r;
+	r = path_format(path, sizeof(path), "sys/class/%s%s/uevent", class, card);
+	if (r == 0)
+		r = kernel_write(ctx, path, action);
+	return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+static int return_card(const struct helper_ctx *ctx, const char *object)
+{
+	return return_node(ctx, "drm", object, "add");
+}
+
+static int return_sound(const struct helper_ctx *ctx, const char *object)
+{
+	return return_node(ctx, "sound", object, "change");
+}
+
 static const struct {
 	const char *verb;
 	int (*undo)(const struct helper_ctx *ctx, const char *object);
 	const char *text; /* with what and why */
 } returns[] = {
+	{ STEP_REMOVE, return_card,
+	  "the desktop cannot be told to use card %s again: %s: see dmesg (%s)" },
+	{ STEP_SOUND, return_sound,
+	  "the sound server cannot be told to use card %s again: %s: see dmesg (%s)" },
 	{ STEP_UNIT, return_unit,
 	  "%s cannot be started again: %s: systemctl start %s brings the "
 	  "desktop back" },
@@ -376,7 +393,7 @@ static int return_one(const struct helper_ctx *ctx, const struct journal_record 
 /* The rows' own literals, each with three %s */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		if (r < 0)
+		if (r < 0 && r != -EINPROGRESS)
 			helper_say(ctx, returns[i].text, record->object, strerror(-r),
 				   record->object);
 #pragma GCC diagnostic pop
@@ -387,11 +404,12 @@ static int return_one(const struct helper_ctx *ctx, const struct journal_record 
 	return -EBADMSG;
 }
 
-size_t seat_return(const struct helper_ctx *ctx, struct journal *journal)
+/* The records from @first on. Return: as seat_return() */
+static size_t return_since(const struct helper_ctx *ctx, struct journal *journal, size_t first)
 {
 	size_t left = 0;
 
-	for (size_t i = journal->nr; i > 0; i--) {
+	for (size_t i = journal->nr; i > first; i--) {
 		const struct journal_record *record = &journal->records[i - 1];
 
 		if (record->undone)
@@ -401,4 +419,9 @@ size_t seat_return(const struct helper_ctx *ctx, struct journal *journal)
 			left++;
 	}
 	return left;
+}
+
+size_t seat_return(const struct helper_ctx *ctx, struct journal *journal)
+{
+	return return_since(ctx, journal, 0);
 }

@@ -130,7 +130,9 @@ static int remember_family(struct worker *worker, struct vfio_job *job, const ch
 	if (!rule || !rule->modules)
 		return 0;
 	r = rule_alone(worker->ctx, driver);
-	return r > 0 ? family_look(worker, job, rule) : r;
+	if (r < 0)
+		return r;
+	return r > 0 ? family_look(worker, job, rule) : family_look_keeper(worker, job, rule);
 }
 
 /* The driver's own way of letting go, else as any does */
@@ -140,7 +142,8 @@ static int let_go(struct worker *worker, struct vfio_job *job, const char *drive
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	return unbind(worker, job, driver);
+	r = family_quiet(worker, job, driver);
+	return r < 0 ? r : unbind(worker, job, driver);
 }
 
 /* What is to be remembered of the host, from the device itself */

@@ -298,6 +298,7 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 
 	strlist_free(&device->nodes);
 	node_list_free(&device->below);
+	device->delicate = device->node_unknown = false;
 	if (r > 0)
 		device->on_vfio = device_on_vfio(ctx->rootfd, device->name, device->driver) > 0;
 	if (r > 0 && device->on_vfio)
@@ -321,15 +322,17 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 /* In this order, each for all devices: what is wrong with the claim before who is in the way */
 static int (*const looks[])(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			    struct vfio_device *device) = {
-	look_stuck, look_exists, look_ids,     look_serial, look_serial_unknown, look_bridge,
-	look_iommu, look_group,	 look_variant, look_reset,  look_bars,		 look_use,
+	look_stuck,  look_exists, look_ids,   look_serial,  look_serial_unknown,
+	look_bridge, look_iommu,  look_group, look_variant, look_reset,
+	look_bars,   render_look, look_use,
 };
 
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		for (size_t j = 0; j < claim->nr; j++) {
-			bool leave = looks[i] == look_use && before_seat && claim->devices[j].seat;
+			bool leave = looks[i] == look_use && before_seat &&
+				     openers_end_with_seat(ctx, claim, &claim->devices[j]);
 
 			if (looks[i] == look_serial_unknown && !before_seat)
 				continue;

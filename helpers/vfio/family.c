@@ -10,6 +10,7 @@
 #include "../../lib/deadline.h"
 #include "../../lib/module.h"
 #include "../../lib/pcidev.h"
+#include "../../lib/spawn.h"
 #include "../../lib/sysbus.h"
 #include "vfio.h"
 
@@ -20,7 +21,9 @@
  * unloaded, the users first; the kernel refuses that while anything is in use, and so is asked
  * nothing that hangs. The override is set before, so what loads the driver meanwhile finds no
  * device. Where another card stays with the host the modules cannot go, and the device is unbound
- * like any other: vfio_look() has made sure that nobody has this card's nodes open.
+ * like any other. That hangs while anybody has one of its nodes open, so the driver's keeper is
+ * asked to let go of it, and the nodes are looked at once more right before; also with
+ * in_use = force.
  *
  * Back, the override is on the driver until all modules are there again: whoever polls the card
  * (nvidia-smi) must not enter the driver beside us.
@@ -29,6 +32,7 @@
 #define SERVICE_MS    5000
 #define MODULE_MS     10000
 #define IN_USE_MS     3000 /* for users that are about to go */
+#define KEEPER_MS     3000
 #define LOOK_AGAIN_MS 50
 
 static int append(char list[static SAVED_MAX], const char *word)
@@ -123,6 +127,120 @@ int family_unload(struct worker *worker, struct vfio_job *job, const char *drive
 	return r < 0 ? r : 1;
 }
 
+/* --- One device of several -------------------------------------------------------------------- */
+
+/* Return: 0, 1 the driver does not say which node is its own, -ENOMEM, else -errno */
+static int device_nodes(const struct worker *worker, const struct vfio_job *job,
+			const struct driver_rule *rule, struct strlist *nodes)
+{
+	_cleanup_node_list_ struct node_list below = { 0 };
+	int rootfd = worker->ctx->rootfd;
+	char use[400];
+	int r = nodes_find(rootfd, job->name, &below);
+
+	if (r == 0)
+		r = holders_find(rootfd, job->name, &below, true, use, sizeof(use), nodes);
+	return r < 0 ? r : rule_nodes(rootfd, rule, job->name, false, nodes);
+}
+
+/* Return: the pid > 0 of the keeper, 0 when it has none of the nodes open, else -errno */
+static pid_t keeper_of(const struct worker *worker, const struct driver_rule *rule,
+		       const struct strlist *nodes)
+{
+	pid_t pid = nodes_user(worker->ctx->rootfd, nodes);
+
+	while (pid > 0) {
+		char comm[PROCESS_NAME_MAX + 1] = "";
+
+		(void)(process_name(worker->ctx->rootfd, pid, comm, sizeof(comm)) < 0);
+		if (rule_can_ask(worker->ctx->rootfd, rule->driver, comm))
+			break;
+		pid = process_find_open_after(worker->ctx->rootfd,
+					      (const char *const *)nodes->names, nodes->nr, pid);
+	}
+	return pid;
+}
+
+int family_look_keeper(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+{
+	_cleanup_strlist_ struct strlist nodes = { 0 };
+	int r = device_nodes(worker, job, rule, &nodes);
+
+	if (r >= 0 && keeper_of(worker, rule, &nodes) > 0)
+		r = append(job->saved[SAVED_KEEPER], "on");
+	return r < 0 ? r : 0;
+}
+
+/*
+ * Persistence mode: whether the daemon has the card open.
+ * ABI: nvidia-smi(1), -pm and -i; with the daemon running it is that which acts on it
+ */
+static int keeper_set(struct worker *worker, const struct vfio_job *job,
+		      const struct driver_rule *rule, const char *mode)
+{
+	const char *const argv[] = { rule->keeper_tool, "-i", job->name, "-pm", mode, NULL };
+	struct spawn_job run = { .argv = argv, .timeout_ms = KEEPER_MS };
+	int r;
+
+	if (helper_would(worker->ctx, "run %s -i %s -pm %s", rule->keeper_tool, job->name, mode))
+		return 0;
+	r = spawn_run(&run, 1);
+	spawn_job_free(&run);
+	return r;
+}
+
+/* Who goes by itself gets a moment. Return: the pid > 0 of one that stays, 0, else -errno */
+static pid_t wait_quiet(const struct worker *worker, const struct strlist *nodes)
+{
+	long long until = deadline_in(IN_USE_MS);
+	pid_t pid;
+
+	while ((pid = nodes_user(worker->ctx->rootfd, nodes)) > 0 && deadline_left(until) > 0)
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	return pid;
+}
+
+static int fail_in_use(const struct worker *worker, struct vfio_job *job, const char *driver,
+		       pid_t pid)
+{
+	struct pciid id = { 0 };
+	char who[64];
+
+	(void)(pcidev_id(worker->ctx->rootfd, &job->addr, &id) < 0);
+	process_describe(worker->ctx->rootfd, pid, who, sizeof(who));
+	return job_fail(job, -EBUSY,
+			"%s is not taken from driver %s, which would hang: it is in use by %s: end "
+			"that first, or " BOOT_CURE,
+			job->name, driver, who, id.vendor, id.device);
+}
+
+int family_quiet(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	const struct driver_rule *rule = rule_find(driver);
+	_cleanup_strlist_ struct strlist nodes = { 0 };
+	pid_t pid = 0;
+	int r = rule && rule->modules ? rule_alone(worker->ctx, driver) : 1;
+
+	if (r > 0)
+		return 0;
+	if (r == 0)
+		r = device_nodes(worker, job, rule, &nodes);
+	if (r == 0 && *job->saved[SAVED_KEEPER])
+		(void)keeper_set(worker, job, rule, "0");
+	if (r == 0 && !worker->ctx->dry_run)
+		pid = wait_quiet(worker, &nodes);
+	if (pid > 0)
+		return fail_in_use(worker, job, driver, pid);
+	if (r > 0)
+		r = -ENODATA;
+	if (r == 0)
+		r = (int)pid;
+	if (r < 0)
+		return job_fail(job, r, "cannot look at who uses %s, which driver %s must know: %s",
+				job->name, driver, strerror(-r));
+	return 0;
+}
+
 /* --- And back ---------------------------------------------------------------------------------- */
 
 static int load_modules(struct worker *worker, struct vfio_job *job)
@@ -168,9 +286,26 @@ static int start_services(struct worker *worker, struct vfio_job *job)
 	return r;
 }
 
+/* One that does not take it again is told, but the device is back */
+static void return_to_keeper(struct worker *worker, struct vfio_job *job)
+{
+	const struct driver_rule *rule = rule_find(job->old_driver);
+
+	if (*job->saved[SAVED_KEEPER] && rule && rule->keeper &&
+	    keeper_set(worker, job, rule, "1") != 0)
+		(void)job_fail(job, 0,
+			       "%s is back, but not in persistence mode as it was: try nvidia-smi "
+			       "-i %s -pm 1",
+			       job->name, job->name);
+}
+
 int family_load(struct worker *worker, struct vfio_job *job)
 {
 	int r = load_modules(worker, job);
 
-	return r < 0 ? r : start_services(worker, job);
+	if (r >= 0)
+		r = start_services(worker, job);
+	if (r >= 0)
+		return_to_keeper(worker, job);
+	return r;
 }

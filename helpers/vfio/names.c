@@ -105,16 +105,6 @@ void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid 
 	(void)snprintf(buf, size, "%s (%s)", name, text);
 }
 
-void process_describe(int rootfd, pid_t pid, char *buf, size_t size)
-{
-	char comm[32];
-
-	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
-		(void)snprintf(buf, size, "process %d", (int)pid);
-	else
-		(void)snprintf(buf, size, "%s (pid %d)", comm, (int)pid);
-}
-
 pid_t nodes_user(int rootfd, const struct strlist *nodes)
 {
 	if (nodes->nr == 0)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/vfio/openers.c - which processes have a device's nodes open */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/desktop.h"
 #include "../../lib/pcidev.h"
 #include "vfio.h"
 
@@ -13,94 +15,186 @@
 #define GOING_PART    3
 #define LOOK_AGAIN_MS 100
 
+#define CLASS_SOUND 0x0403
+
 int openers_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
 {
 	const struct driver_rule *rule = rule_find(device->driver);
 	int r = rule ? rule_alone(ctx, device->driver) : 0;
 
+	device->delicate = rule && rule->modules && r == 0;
 	if (rule && r >= 0)
 		r = rule_nodes(ctx->rootfd, rule, device->name, r > 0, &device->nodes);
+	device->node_unknown = r > 0;
 	return r < 0 ? r : 1;
 }
 
-static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *device, pid_t pid)
+/* Who has a device's nodes open and is not to */
+struct users {
+	pid_t first; /* 0 for nobody */
+	bool broker; /* only logind or the like, for somebody */
+	struct process_names others;
+};
+
+/* A service of the driver's own, which goes before the driver does */
+static bool goes_first(int rootfd, const struct vfio_device *device, pid_t pid)
+{
+	char comm[PROCESS_NAME_MAX + 1];
+
+	if (process_name(rootfd, pid, comm, sizeof(comm)) < 0)
+		return false;
+	return device->delicate ? rule_can_ask(rootfd, device->driver, comm)
+				: rule_ignores(device->driver, comm);
+}
+
+static pid_t next_user(int rootfd, const struct vfio_device *device, pid_t pid)
+{
+	if (device->nodes.nr == 0)
+		return 0;
+	return process_find_open_after(rootfd, (const char *const *)device->nodes.names,
+				       device->nodes.nr, pid);
+}
+
+static void users_add(int rootfd, struct users *users, pid_t pid)
+{
+	if (users->first) {
+		process_names_add(&users->others, rootfd, pid);
+		return;
+	}
+	users->first = pid;
+	users->others.nr = 1;
+}
+
+/*
+ * users_find() - of a device with vfio already, this guest's own QEMU is no stranger: apply runs
+ * in `reconnect`
+ *
+ * Return: 0, else -errno
+ */
+static int users_find(const struct helper_ctx *ctx, const struct vfio_device *device,
+		      bool (*counts)(int rootfd, const struct vfio_device *device, pid_t pid),
+		      struct users *users)
+{
+	pid_t pid = 0, broker = 0;
+
+	while ((pid = next_user(ctx->rootfd, device, pid)) > 0) {
+		if (desktop_is_broker(ctx->rootfd, pid))
+			broker = pid;
+		else if (!goes_first(ctx->rootfd, device, pid) &&
+			 (!counts || counts(ctx->rootfd, device, pid)) &&
+			 !(device->on_vfio &&
+			   process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid))
+			users_add(ctx->rootfd, users, pid);
+	}
+	users->broker = pid == 0 && !users->first && broker && !counts;
+	if (users->broker)
+		users->first = broker;
+	return pid;
+}
+
+static const char *cure_of(const struct vfio_device *device, const struct users *users)
+{
+	if (users->broker)
+		return "end the login session that it keeps that for (loginctl)";
+	return device->on_vfio ? "end that guest" : rule_cure(device->driver);
+}
+
+static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *device,
+		       struct users *users)
 {
 	const char *what = device->nodes.names[0];
-	char name[320], who[64];
+	const char *others = process_names_end(&users->others);
+	char name[320], who[64], boot[160] = "";
 
 	for (size_t i = 1; i < device->nodes.nr; i++) {
 		const char *const path[] = { device->nodes.names[i] };
 
-		if (process_find_open_after(ctx->rootfd, path, 1, pid - 1) == pid)
+		if (process_find_open_after(ctx->rootfd, path, 1, users->first - 1) == users->first)
 			what = device->nodes.names[i];
 	}
+	if (device->delicate)
+		(void)snprintf(boot, sizeof(boot), ", or " BOOT_CURE, device->id.vendor,
+			       device->id.device);
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
-	process_describe(ctx->rootfd, pid, who, sizeof(who));
-	helper_say(ctx, "%s is in use by %s, which has %s open: %s first", name, who, what,
-		   device->on_vfio ? "end that guest" : rule_cure(device->driver));
+	process_describe(ctx->rootfd, users->first, who, sizeof(who));
+	helper_say(ctx, "%s is in use by %s, which has %s open%s%s: %s first%s", name, who, what,
+		   *others ? ", and by " : "", others, cure_of(device, users), boot);
 }
 
-/* A user that is none of the services which go before the driver does */
-static pid_t nodes_stranger(int rootfd, const struct vfio_device *device)
+/* An unbind of a card in use never returns, whatever the policy forces */
+static bool forced(const struct vfio_claim *claim, const struct vfio_device *device)
 {
-	const char *const *nodes = (const char *const *)device->nodes.names;
-	pid_t pid = nodes_user(rootfd, &device->nodes);
-	char comm[32];
-
-	while (pid > 0 && process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
-	       rule_ignores(device->driver, comm))
-		pid = process_find_open_after(rootfd, nodes, device->nodes.nr, pid);
-	return pid;
+	return claim->in_use == IN_USE_FORCE && !device->on_vfio && !device->delicate;
 }
 
-/* Of a device with vfio already, this guest's own QEMU is no stranger: apply runs in `reconnect` */
 static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		       const struct vfio_device *device)
 {
-	pid_t pid = 0;
+	struct users users = { 0 };
+	int r = forced(claim, device) ? 0 : users_find(ctx, device, NULL, &users);
 
-	if (device->on_vfio || claim->in_use != IN_USE_FORCE)
-		pid = nodes_stranger(ctx->rootfd, device);
-	if (pid < 0)
-		return look_failed(ctx, device, (int)pid);
-	if (pid == 0)
+	if (r < 0)
+		return look_failed(ctx, device, r);
+	if (users.first == 0)
 		return 0;
-	if (device->on_vfio && process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid)
-		return 0;
-	say_opened(ctx, device, pid);
+	say_opened(ctx, device, &users);
 	return 1;
 }
 
+static int look_unknown(const struct helper_ctx *ctx, const struct vfio_device *device)
+{
+	char name[320];
+
+	if (!device->delicate || !device->node_unknown)
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	helper_say(ctx,
+		   "%s has driver %s, which hangs when it is taken from a device in use, and does "
+		   "not say which node is this one's (/proc/driver/%s): " BOOT_CURE,
+		   name, device->driver, device->driver, device->id.vendor, device->id.device);
+	return 1;
+}
+
+static bool all_free(const struct helper_ctx *ctx, const struct vfio_claim *claim)
+{
+	for (size_t i = 0; i < claim->nr; i++) {
+		struct users users = { 0 };
+
+		if (!forced(claim, &claim->devices[i]) &&
+		    (users_find(ctx, &claim->devices[i], NULL, &users) < 0 || users.first))
+			return false;
+	}
+	return true;
+}
+
 /* Of a desktop that usher-seat has just ended, sound and helper programs go a little later */
-static pid_t wait_for_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-			      const struct strlist *nodes)
+static void wait_for_openers(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 {
 	long long until = deadline_in(deadline_left(ctx->deadline) / GOING_PART);
-	pid_t pid = nodes_user(ctx->rootfd, nodes);
 	bool seat = false;
 
 	for (size_t i = 0; i < claim->nr; i++)
 		seat |= claim->devices[i].seat;
-	while (pid > 0 && seat && deadline_left(until) > 0) {
+	while (seat && deadline_left(until) > 0 && !all_free(ctx, claim))
 		(void)poll(NULL, 0, LOOK_AGAIN_MS);
-		pid = nodes_user(ctx->rootfd, nodes);
-	}
-	return pid;
 }
 
 /* One go through the processes is dear enough: device by device only when somebody is found */
 int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, bool before_seat)
 {
 	_cleanup_strlist_ struct strlist all = { 0 };
-	pid_t pid;
 	int r = 0;
 
 	for (size_t i = 0; i < claim->nr; i++)
+		if (look_unknown(ctx, &claim->devices[i]) != 0)
+			return 1;
+	for (size_t i = 0; i < claim->nr; i++)
 		for (size_t j = 0; r == 0 && j < claim->devices[i].nodes.nr; j++)
 			r = strlist_add(&all, claim->devices[i].nodes.names[j]);
-	pid = before_seat ? nodes_user(ctx->rootfd, &all) : wait_for_openers(ctx, claim, &all);
-	if (r == 0 && pid == 0)
+	if (r == 0 && nodes_user(ctx->rootfd, &all) == 0)
 		return 0;
+	if (!before_seat)
+		wait_for_openers(ctx, claim);
 	for (size_t i = 0; i < claim->nr; i++)
 		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
 			return 1;
@@ -118,10 +212,12 @@ static bool is_service(int rootfd, pid_t pid)
 }
 
 /* Has a process a node open by which something is shown: a display server's, not a computing one's */
-static bool shows(int rootfd, pid_t pid, const struct strlist *nodes)
+static bool shows(int rootfd, const struct vfio_device *device, pid_t pid)
 {
-	for (size_t i = 0; i < nodes->nr; i++) {
-		const char *const path[] = { nodes->names[i] };
+	if (desktop_is_x_server(rootfd, pid))
+		return true;
+	for (size_t i = 0; i < device->nodes.nr; i++) {
+		const char *const path[] = { device->nodes.names[i] };
 
 		if ((strncmp(path[0], "/dev/dri/card", 13) == 0 ||
 		     strncmp(path[0], "/dev/fb", 7) == 0) &&
@@ -131,36 +227,76 @@ static bool shows(int rootfd, pid_t pid, const struct strlist *nodes)
 	return false;
 }
 
-int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		      struct vfio_device *device)
+static bool computes(int rootfd, const struct vfio_device *device, pid_t pid)
+{
+	return is_service(rootfd, pid) && !desktop_is_managed(rootfd, pid) &&
+	       !shows(rootfd, device, pid);
+}
+
+/* All nodes of a device on its own driver. Return: 0, else -errno */
+static int all_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
 {
 	_cleanup_node_list_ struct node_list below = { 0 };
 	char use[400];
-	pid_t pid = 0;
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
 
 	strlist_free(&device->nodes);
-	if (r > 0 && claim->in_use != IN_USE_FORCE)
+	if (r > 0)
 		r = openers_nodes(ctx, device);
 	if (r > 0)
 		r = nodes_find(ctx->rootfd, device->name, &below);
 	if (r == 0)
 		r = holders_find(ctx->rootfd, device->name, &below, true, use, sizeof(use),
 				 &device->nodes);
+	return r;
+}
+
+static bool is_sound(int rootfd, const char *name)
+{
+	unsigned long long class;
+	char path[PATH_MAX];
+
+	return path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", name) == 0 &&
+	       attr_read_ull(rootfd, path, &class) == 0 && class >> 8 == CLASS_SOUND;
+}
+
+/* Is there a desktop on a card, which usher-seat is about to end */
+static bool is_shown(const struct helper_ctx *ctx, struct vfio_device *card)
+{
+	struct users users = { 0 };
+
+	if (all_nodes(ctx, card) == 0)
+		(void)(users_find(ctx, card, shows, &users) < 0);
+	strlist_free(&card->nodes);
+	return users.first > 0;
+}
+
+bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			   const struct vfio_device *device)
+{
+	if (device->seat)
+		return true;
+	for (size_t i = 0; i < claim->nr; i++)
+		if (claim->devices[i].seat &&
+		    pciaddr_same_slot(&claim->devices[i].addr, &device->addr) &&
+		    is_sound(ctx->rootfd, device->name) && is_shown(ctx, &claim->devices[i]))
+			return true;
+	return false;
+}
+
+int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		      struct vfio_device *device)
+{
+	struct users users = { 0 };
+	int r = all_nodes(ctx, device);
+
+	if (r == 0 && !forced(claim, device))
+		r = users_find(ctx, device, computes, &users);
 	if (r < 0)
 		return look_failed(ctx, device, r);
-	while ((pid = process_find_open_after(ctx->rootfd, (const char *const *)device->nodes.names,
-					      device->nodes.nr, pid)) > 0) {
-		char comm[32] = "";
-
-		if (process_name(ctx->rootfd, pid, comm, sizeof(comm)) < 0 ||
-		    rule_ignores(device->driver, comm) || !is_service(ctx->rootfd, pid) ||
-		    shows(ctx->rootfd, pid, &device->nodes))
-			continue;
-		say_opened(ctx, device, pid);
-		break;
-	}
+	if (users.first)
+		say_opened(ctx, device, &users);
 	/* Who shows something on it is usher-seat's affair now */
 	strlist_free(&device->nodes);
-	return pid > 0;
+	return users.first > 0;
 }

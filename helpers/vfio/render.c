@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/desktop.h"
 #include "../../lib/spawn.h"
 #include "../../lib/state.h"
+#include "../../lib/sysbus.h"
 #include "vfio.h"
 
 /*
@@ -35,6 +37,7 @@
 #define CLASS_DISPLAY 0x03
 
 #define UDEVADM_MS 5000
+#define MANAGER_MS 2000
 
 static const char rule_text[] =
 	"# Written by usher: give_back = render\n"
@@ -75,6 +78,111 @@ static bool is_display(int rootfd, const char *name)
 	return path_format(path, sizeof(path), "sys/bus/pci/devices/%s/class", name) == 0 &&
 	       attr_read_ull(rootfd, path, &class) == 0 && class >> 16 == CLASS_DISPLAY;
 }
+
+/* --- Who is left without a screen -------------------------------------------------------------- */
+
+static bool is_claimed(const struct vfio_claim *claim, const char *name)
+{
+	for (size_t i = 0; i < claim->nr; i++)
+		if (strcmp(claim->devices[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* "card1", not "card1-DP-1" or "renderD128" */
+static bool is_card(const char *name)
+{
+	return strncmp(name, "card", 4) == 0 && !strchr(name, '-');
+}
+
+/* The firmware's frame buffer is on the card that goes */
+static bool is_of_a_bus(int rootfd, const char *card)
+{
+	char path[PATH_MAX], bus[32];
+
+	return path_format(path, sizeof(path), "sys/class/drm/%s/device/subsystem", card) == 0 &&
+	       attr_link(rootfd, path, bus, sizeof(bus)) > 0 && strcmp(bus, "platform") != 0;
+}
+
+static bool card_stays(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       const char *seat)
+{
+	_cleanup_strlist_ struct strlist cards = { 0 };
+
+	if (attr_list(ctx->rootfd, "sys/class/drm", &cards) < 0)
+		return false;
+	for (size_t i = 0; i < cards.nr; i++) {
+		char path[PATH_MAX], name[64], its[64];
+
+		if (!is_card(cards.names[i]) || !is_of_a_bus(ctx->rootfd, cards.names[i]) ||
+		    path_format(path, sizeof(path), "sys/class/drm/%s/device", cards.names[i]) <
+			    0 ||
+		    attr_link(ctx->rootfd, path, name, sizeof(name)) <= 0 ||
+		    is_claimed(claim, name))
+			continue;
+		desktop_card_seat(ctx->rootfd, cards.names[i], its, sizeof(its));
+		if (strcmp(its, seat) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One that is out of the seat, or on vfio, since an earlier start, has been the first one's */
+static void seat_of(int rootfd, const char *name, char *buf, size_t size)
+{
+	_cleanup_strlist_ struct strlist nodes = { 0 };
+	char path[PATH_MAX];
+
+	(void)snprintf(buf, size, "seat0");
+	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/drm", name) < 0 ||
+	    attr_list(rootfd, path, &nodes) < 0)
+		return;
+	for (size_t i = 0; i < nodes.nr; i++)
+		if (is_card(nodes.names[i]))
+			desktop_card_seat(rootfd, nodes.names[i], buf, size);
+	if (strcmp(buf, SEAT) == 0)
+		(void)snprintf(buf, size, "seat0");
+}
+
+static bool is_boot_vga(int rootfd, const char *name)
+{
+	unsigned long long boot;
+	char path[PATH_MAX];
+
+	return path_format(path, sizeof(path), "sys/bus/pci/devices/%s/boot_vga", name) == 0 &&
+	       attr_read_ull(rootfd, path, &boot) == 0 && boot == 1;
+}
+
+/* A host without one shows its text console, for which the card need be nobody's */
+static bool has_manager(const struct helper_ctx *ctx)
+{
+	int left = deadline_left(ctx->deadline);
+
+	return desktop_has_manager(ctx->rootfd) ||
+	       sysbus_unit_active(DISPLAY_MANAGER, left < MANAGER_MS ? left : MANAGER_MS) > 0;
+}
+
+int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		struct vfio_device *device)
+{
+	char name[320], seat[64];
+
+	if (claim->give_back != GIVE_BACK_RENDER || !is_display(ctx->rootfd, device->name) ||
+	    !(device->seat || is_boot_vga(ctx->rootfd, device->name)))
+		return 0;
+	seat_of(ctx->rootfd, device->name, seat, sizeof(seat));
+	if (card_stays(ctx, claim, seat) || !has_manager(ctx))
+		return 0;
+	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
+	helper_say(ctx,
+		   "%s is the only card that the desktop of %s has, and with give_back = render "
+		   "none may take it after the guest, the screen would stay black: set give_back = "
+		   "host in [vfio] of the policy, or show the desktop on another card",
+		   name, seat);
+	return 1;
+}
+
+/* --- The rule ---------------------------------------------------------------------------------- */
 
 /* Return: 1 written, else -errno */
 static int rule_write(const struct helper_ctx *ctx, const char *name)

@@ -6,13 +6,10 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
-#include "../../lib/units.h"
+#include "../../lib/desktop.h"
 #include "vfio.h"
 
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
-/* Longest proc file of one card */
-#define INFO_MAX ((size_t)16 * 1024)
 
 static const struct driver_rule rules[] = {
 	/*
@@ -27,8 +24,8 @@ static const struct driver_rule rules[] = {
 	  .comms = LIST("nvidia-powerd", "nvidia-persiste"),
 	  .nodes = LIST("/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm",
 			"/dev/nvidia-uvm-tools"),
-	  .card_info = "proc/driver/nvidia/gpus/%s/information",
-	  .card_node = "/dev/nvidia%u",
+	  .keeper = "nvidia-persiste",
+	  .keeper_tool = "/usr/bin/nvidia-smi",
 	  .cure = "stop it" },
 	/* snd_card_disconnect_sync() waits for who has the card open */
 	{ .driver = "snd_hda_intel",
@@ -61,54 +58,27 @@ bool rule_ignores(const char *driver, const char *comm)
 	return false;
 }
 
-/* "Device Minor: \t 0" */
-static int card_minor(int rootfd, const struct driver_rule *rule, const char *name,
-		      unsigned int *ret)
+bool rule_can_ask(int rootfd, const char *driver, const char *comm)
 {
-	static const char key[] = "Device Minor:";
-	_cleanup_free_ char *text = NULL;
-	_cleanup_strlist_ struct strlist words = { 0 };
-	char path[PATH_MAX];
-	const char *line;
-	size_t len;
-	int r;
+	const struct driver_rule *rule = rule_find(driver);
 
-/* The rows' own literals, each with one %s */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(path, sizeof(path), rule->card_info, name);
-#pragma GCC diagnostic pop
-	r = attr_read_all(rootfd, path, INFO_MAX, &text, &len);
-	if (r < 0)
-		return r;
-	line = strstr(text, key);
-	if (!line)
-		return -ENOENT;
-	r = text_split(line + strlen(key), " \t\n", &words);
-	if (r < 0)
-		return r;
-	return words.nr > 0 ? parse_uint(words.names[0], 10, INT_MAX, ret) : -ENOENT;
+	return rule && rule->keeper && strcmp(rule->keeper, comm) == 0 &&
+	       attr_exists(rootfd, rule->keeper_tool + 1) > 0;
 }
 
 int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
 	       struct strlist *nodes)
 {
-	unsigned int minor;
 	char node[64];
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && alone && rule->nodes && rule->nodes[i]; i++)
 		r = strlist_add(nodes, rule->nodes[i]);
-	if (r < 0 || !rule->card_info)
-		return r;
-	r = card_minor(rootfd, rule, name, &minor);
-	if (r < 0)
-		return r == -ENOMEM ? r : 0;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(node, sizeof(node), rule->card_node, minor);
-#pragma GCC diagnostic pop
-	return strlist_add(nodes, node);
+	if (r == 0)
+		r = desktop_card_node(rootfd, rule->driver, name, node, sizeof(node));
+	if (r == -ENOENT)
+		return 1;
+	return r > 0 ? strlist_add(nodes, node) : r;
 }
 
 static bool claim_has(const struct helper_ctx *ctx, const struct pciaddr *addr)

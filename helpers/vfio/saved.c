@@ -26,6 +26,7 @@ static const struct {
 	[SAVED_NETWORK] = { "network", NULL },
 	[SAVED_MODULES] = { "modules", NULL },
 	[SAVED_SERVICES] = { "services", NULL },
+	[SAVED_KEEPER] = { "keeper", NULL },
 	[SAVED_BARS] = { "bars", NULL },
 };
 

@@ -82,6 +82,8 @@ struct vfio_device {
 	char driver[DRIVER_NAME_MAX]; /* bound when looked at, "" for none */
 	bool seat;		      /* usher-seat sees to it that the host's screen is off it */
 	bool on_vfio;		      /* with a vfio driver already when looked at */
+	bool delicate;		      /* its driver hangs when it is unbound in use, and is to be */
+	bool node_unknown;	      /* the driver does not say which node is its own */
 	char module[DRIVER_NAME_MAX]; /* of the driver that takes it: "vfio-pci" */
 	struct node_list below;	      /* what the host has below it; unless it is on_vfio */
 	struct strlist nodes;	      /* files below /dev whose users use the device */
@@ -140,9 +142,6 @@ void pci_describe(const struct pciid *id, char *buf, size_t size);
 void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid *id, char *buf,
 		     size_t size);
 
-/** process_describe() - for messages: "Xorg (pid 812)" */
-void process_describe(int rootfd, pid_t pid, char *buf, size_t size);
-
 /* --- check.c, group.c --------------------------------------------------------------------- */
 
 /**
@@ -171,6 +170,11 @@ int module_look(const struct helper_ctx *ctx, const char *driver) _must_check_;
 
 /* --- openers.c ---------------------------------------------------------------------------- */
 
+/* How a driver that hangs is best kept from a device: boot options, in messages behind a ':' */
+#define BOOT_CURE                                                                                  \
+	"have it on vfio-pci from boot on (driver_override, or vfio-pci.ids=%04x:%04x on the "     \
+	"kernel's command line)"
+
 /**
  * openers_nodes() - add the nodes of the device's driver that sysfs does not have below it
  *
@@ -196,6 +200,15 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
  */
 int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		      struct vfio_device *device) _must_check_;
+
+/**
+ * openers_end_with_seat() - is it for usher-seat to end who uses a device
+ *
+ * A card that the claim names for it; and the sound function beside one on which a desktop is: the
+ * sound server ends with the session.
+ */
+bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			   const struct vfio_device *device);
 
 /**
  * group_look() - is the rest of a device's IOMMU group out of the way
@@ -276,8 +289,8 @@ struct driver_rule {
 	const char *const *services; /* stopped before that, started again after */
 	const char *const *comms;    /* their processes: no users of the device */
 	const char *const *nodes;    /* of all its devices */
-	const char *card_info;	     /* proc file with "Device Minor: N" of one device */
-	const char *card_node;	     /* its node */
+	const char *keeper;	     /* the one of them that has devices open on purpose */
+	const char *keeper_tool;     /* by which it lets go of one: "-i ADDRESS -pm 0" */
 	const char *cure;	     /* how one that has a node open is best stopped */
 };
 
@@ -287,14 +300,17 @@ const struct driver_rule *rule_find(const char *driver);
 /** rule_cure() - "stop it", or what is better for this driver */
 const char *rule_cure(const char *driver);
 
-/** rule_ignores() - is a process one of the driver's services, which we stop ourselves */
+/** rule_ignores() - is a process one of the driver's services, which go with its modules */
 bool rule_ignores(const char *driver, const char *comm);
+
+/** rule_can_ask() - is a process the driver's keeper, and can it be asked to let go of a device */
+bool rule_can_ask(int rootfd, const char *driver, const char *comm);
 
 /**
  * rule_nodes() - the nodes of a driver that sysfs does not have below the device
  * @alone:	no other device of the driver stays with the host: those of all its devices, too
  *
- * Return: 0, -ENOMEM
+ * Return: 0, 1 the driver does not say which node is the device's own, -ENOMEM
  */
 int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
 	       struct strlist *nodes) _must_check_;
@@ -322,6 +338,17 @@ int variant_module(int rootfd, const char *name, char *buf, size_t size) _must_c
 void variant_driver(int rootfd, const char *module, char *buf, size_t size);
 
 /* --- render.c ----------------------------------------------------------------------------- */
+
+/**
+ * render_look() - would the host's display manager be left without a card
+ *
+ * With give_back = render nobody is the master of a seat that has no other card: the screen stays
+ * black when the display manager is started again.
+ *
+ * Return: 0, 1 refused and said so
+ */
+int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		struct vfio_device *device) _must_check_;
 
 /**
  * render_rules() - tell udev before the first handover whose the claimed cards are between guests
@@ -418,6 +445,7 @@ enum saved {
 	SAVED_NETWORK,	/* "systemd-networkd eth0": who configures its interface */
 	SAVED_MODULES,	/* "nvidia_drm nvidia_modeset nvidia": unloaded, the users first */
 	SAVED_SERVICES, /* "nvidia-persistenced.service": stopped */
+	SAVED_KEEPER,	/* "on": the driver's keeper had the device open */
 	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
 	NR_SAVED,
 };
@@ -597,6 +625,23 @@ int saved_set_reset(struct worker *worker, struct vfio_job *job) _must_check_;
  */
 int family_look(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
 	_must_check_;
+
+/**
+ * family_look_keeper() - of a device that is to be unbound: has the driver's keeper it open
+ *
+ * Return: 0, else -errno
+ */
+int family_look_keeper(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+	_must_check_;
+
+/**
+ * family_quiet() - before an unbind that never returns while anything of the device is open
+ *
+ * The driver's keeper is asked to let go; whoever else came since the first look refuses it.
+ *
+ * Return: 0 nobody has it open, or the driver is none of those; else as struct vfio_verb
+ */
+int family_quiet(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
 
 /**
  * family_unload() - a driver that must not be made to let go: unload its modules

@@ -7,19 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../lib/attr.h"
 #include "../../lib/log.h"
 #include "../../lib/pcidev.h"
-#include "../../lib/self.h"
 #include "../../lib/state.h"
 #include "vfio.h"
-
-/* How long who has given us up may go on with the claim, and how often we look */
-#define OWNER_MS      60000
-#define LOOK_AGAIN_MS 100
 
 /* The crew says nothing before it is asked: anything to see on the socket is its end */
 static bool given_up(const struct worker *worker)
@@ -185,38 +179,6 @@ static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs,
 	return NULL;
 }
 
-/* Another tree than the real one has no programs to be run on it */
-static bool on_real_root(const struct worker *worker)
-{
-	struct stat a, b;
-
-	return fstat(worker->ctx->rootfd, &a) == 0 && stat("/", &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
-}
-
-/*
- * forget_claim() - the claim's other steps, and the claim itself, have waited for this device
- *
- * Whoever gave us up may be at work on the claim still: recover passes over what somebody keeps
- * alive, so it is run when that one has ended. A guest that runs keeps its claim.
- */
-static void forget_claim(const struct worker *worker)
-{
-	const struct helper_ctx *ctx = worker->ctx;
-	long long until = deadline_in(OWNER_MS);
-	char dir[PATH_MAX / 2], path[PATH_MAX];
-	char *const env[] = { NULL };
-	char name[] = "usher", verb[] = "recover";
-	char *const argv[] = { name, verb, NULL };
-
-	if (ctx->claim.state == CLAIM_RUNNING || !on_real_root(worker) ||
-	    self_dir(dir, sizeof(dir)) < 0 || path_format(path, sizeof(path), "%s/usher", dir) < 0)
-		return;
-	while (process_alive(ctx->rootfd, &ctx->claim.owner) > 0 && deadline_left(until) > 0)
-		(void)poll(NULL, 0, LOOK_AGAIN_MS);
-	(void)execve(path, argv, env);
-}
-
 /*
  * finish_alone() - nobody waits any more: see vfio.h, "How it works"
  *
@@ -248,7 +210,7 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 		finish(worker, job, r);
 		job = take_next(worker, jobs, unit, job);
 	}
-	forget_claim(worker);
+	helper_recover(worker->ctx);
 }
 
 void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit)

@@ -4,6 +4,7 @@
  *
  * The head of a test that includes this names what the linker wraps, in a line behind "wraps:":
  * attr_write sysbus_unit_active sysbus_start_unit sysbus_stop_unit sysbus_end_session
+ * process_identify process_alive
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 
 #include "helpers/seat/seat.h"
 #include "lib/deadline.h"
+#include "lib/process.h"
 #include "lib/sysbus.h"
 
 #define UUID	"1b4e28ba-2fa1-11d2-883f-0016d3cca427"
@@ -32,7 +34,7 @@ static struct events {
 	bool drops;	      /* a compositor goes when its card's uevent says remove */
 	bool stays;	      /* a process that outlives the display manager */
 	bool session_ends_it; /* but not its session */
-	int start_error, stop_error;
+	int start_error, stop_error, active_error;
 } * events;
 
 static struct helper seat_helper = {
@@ -90,6 +92,28 @@ int __wrap_sysbus_start_unit(const char *unit, int timeout_ms);
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms);
 int __wrap_sysbus_end_session(const char *session, int timeout_ms);
 
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __wrap_process_alive(int rootfd, const struct process *process);
+int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __real_process_alive(int rootfd, const struct process *process);
+
+/* Who writes is a real process: the tree's proc has none of them */
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
+{
+	_cleanup_close_ int real = root_open("/");
+
+	(void)rootfd;
+	return __real_process_identify(real, pid, ret);
+}
+
+int __wrap_process_alive(int rootfd, const struct process *process)
+{
+	_cleanup_close_ int real = root_open("/");
+
+	(void)rootfd;
+	return __real_process_alive(real, process);
+}
+
 int __wrap_attr_write(int rootfd, const char *path, const char *val)
 {
 	int nr = __atomic_add_fetch(&events->writes, 1, __ATOMIC_SEQ_CST);
@@ -112,7 +136,7 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 int __wrap_sysbus_unit_active(const char *unit, int timeout_ms)
 {
 	assert_true(timeout_ms >= 0);
-	return attr_exists(host->rootfd, unit);
+	return events->active_error ? events->active_error : attr_exists(host->rootfd, unit);
 }
 
 int __wrap_sysbus_start_unit(const char *unit, int timeout_ms)
@@ -234,4 +258,20 @@ static inline void add_process(const char *open_file)
 {
 	tree_file(host, "proc/812/comm", "gnome-shell\n");
 	tree_link(host, "proc/812/fd/9", open_file);
+}
+
+/* With that control group, "/system.slice/lightdm.service" */
+static inline void add_named_process(const char *pid, const char *comm, const char *cgroup,
+				     const char *open_file)
+{
+	char path[128], text[256];
+
+	(void)snprintf(path, sizeof(path), "proc/%s/comm", pid);
+	(void)snprintf(text, sizeof(text), "%s\n", comm);
+	tree_file(host, path, text);
+	(void)snprintf(path, sizeof(path), "proc/%s/cgroup", pid);
+	(void)snprintf(text, sizeof(text), "0::%s\n", cgroup);
+	tree_file(host, path, text);
+	(void)snprintf(path, sizeof(path), "proc/%s/fd/9", pid);
+	tree_link(host, path, open_file);
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/seat_release_test.c - the host's screen leaves a GPU step by step, and comes back in reverse */
 /* wraps: attr_write sysbus_unit_active sysbus_start_unit sysbus_stop_unit sysbus_end_session */
+/* wraps: process_identify process_alive */
 #include "seat_host.h"
+
+#include <signal.h>
+#include <sys/wait.h>
 
 #define VTCON	 "sys/class/vtconsole/vtcon1/bind"
 #define FIRMWARE "sys/bus/platform/drivers/efi-framebuffer"
@@ -94,17 +98,67 @@ static void compositor_of_a_text_login_ends_with_that_logins_session(void **stat
 	assert_null(strstr(events->log, "start"));
 }
 
-static void display_manager_of_another_seats_users_is_left_alone(void **state)
+static void another_seats_users_are_left_alone(void **state)
 {
 	(void)state;
 	add_all();
+	assert_int_equal(unlinkat(host->rootfd, MANAGER, 0), 0);
 	add_session("9", "seat1", "user", "wayland");
-	events->stays = true;
 	events->session_ends_it = true;
 	assert_int_equal(run("apply"), HELPER_DONE);
 	assert_null(strstr(events->log, "stop"));
 	assert_null(strstr(events->log, "end 9"));
 	assert_non_null(strstr(events->log, "end 2\n"));
+}
+
+/* Its greeter would come in the place of what was ended */
+static void nothing_is_ended_that_a_display_manager_with_other_users_starts_anew(void **state)
+{
+	(void)state;
+	add_process("/dev/dri/card0");
+	tree_file(host, MANAGER, "");
+	tree_file(host, "sys/class/drm/card0/uevent", "");
+	add_session("2", "seat0", "user", "wayland");
+	add_session("9", "seat1", "user", "wayland");
+	write_claim("release = yes\n" SEAT);
+	assert_int_equal(run("check"), HELPER_DONE);
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_non_null(strstr(said, "is not stopped under user alice on seat1"));
+	assert_string_equal(events->log, "write sys/class/drm/card0/uevent remove\n"
+					 "write sys/class/drm/card0/uevent add\n");
+}
+
+#define AUDIO "0000:01:00.1"
+
+/* Its user's manager outlives the session: the sound server would keep the card's function */
+static void sound_server_is_asked_to_leave_the_function_beside_the_card(void **state)
+{
+	(void)state;
+	add_process("/dev/dri/card0");
+	tree_file(host, GPU_DIR "boot_vga", "1\n");
+	tree_file(host, MANAGER, "");
+	tree_file(host, "sys/bus/pci/devices/" AUDIO "/class", "0x040300\n");
+	tree_dir(host, "sys/bus/pci/devices/" AUDIO "/sound/card1/controlC1");
+	tree_file(host, "sys/class/sound/card1/uevent", "");
+	add_session("2", "seat0", "user", "wayland");
+	write_claim("release = yes\n" SEAT "[vfio]\ndevice = " GPU
+		    " 10de:1b80 hostdev unmanaged\ndevice = " AUDIO " 10de:10f0 slot unmanaged\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, "stop " MANAGER "\nend 2\n");
+	assert_int_equal(run("undo"), HELPER_DONE);
+	events->log[0] = '\0';
+	add_process("/dev/dri/card0");
+	add_named_process("1200", "wireplumber",
+			  "/user.slice/user-1000.slice/user@1000.service/session.slice/x.service",
+			  "/dev/snd/controlC1");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, "stop " MANAGER "\nend 2\n"
+					 "write sys/class/sound/card1/uevent remove\n");
+	events->log[0] = '\0';
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log,
+			    "write sys/class/sound/card1/uevent change\nstart " MANAGER "\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
 }
 
 /* in_use = stop-seat of a card beside the host's own */
@@ -119,8 +173,124 @@ static void compositor_is_asked_to_drop_a_second_card_first(void **state)
 	events->drops = true;
 	assert_int_equal(run("apply"), HELPER_DONE);
 	assert_string_equal(events->log, "write sys/class/drm/card0/uevent remove\n");
+	events->log[0] = '\0';
 	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log, "write sys/class/drm/card0/uevent add\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+	/* With its driver its node has gone: the kernel tells when it comes back */
+	add_process("/dev/dri/card0");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, GPU_DIR "drm/card0", AT_REMOVEDIR), 0);
+	events->log[0] = '\0';
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log, "");
+}
+
+static void first_card_of_two_is_given_back_when_the_second_stays(void **state)
+{
+	(void)state;
+	add_process("/dev/dri/card0");
+	tree_file(host, "sys/class/drm/card0/uevent", "");
+	tree_file(host, "sys/bus/pci/devices/0000:02:00.0/boot_vga", "0\n");
+	tree_dir(host, "sys/bus/pci/devices/0000:02:00.0/drm/card1");
+	add_named_process("900", "kwin_wayland", "/", "/dev/dri/card1");
+	tree_file(host, "sys/class/drm/card1/uevent", "");
+	write_claim("release = yes\n" SEAT "device = 0000:02:00.0\n");
+	events->drops = true;
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_non_null(strstr(said, "GPU 0000:02:00.0 is still in use by kwin_wayland (pid 900)"));
+	assert_string_equal(events->log, "write sys/class/drm/card0/uevent remove\n"
+					 "write sys/class/drm/card1/uevent remove\n"
+					 "write sys/class/drm/card1/uevent add\n"
+					 "write sys/class/drm/card0/uevent add\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+}
+
+/* Killed between the compositor's dropping it and what comes then */
+static void card_is_given_back_after_kill_9(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	add_process("/dev/dri/card0");
+	tree_file(host, "sys/class/drm/card0/uevent", "");
+	write_claim("release = yes\n" SEAT);
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(run("apply"));
+	for (int i = 0; i < 500 && !strstr(events->log, "remove"); i++)
+		(void)poll(NULL, 0, 2);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
 	assert_string_equal(events->log, "write sys/class/drm/card0/uevent remove\n");
+	events->log[0] = '\0';
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log, "write sys/class/drm/card0/uevent add\n");
+}
+
+static void logind_hides_no_compositor_of_a_text_login(void **state)
+{
+	(void)state;
+	add_all();
+	assert_int_equal(unlinkat(host->rootfd, MANAGER, 0), 0);
+	assert_int_equal(unlinkat(host->rootfd, "run/systemd/sessions/2", 0), 0);
+	add_session("7", "seat0", "user", "tty");
+	holder_goes();
+	add_named_process("612", "systemd-logind", "/system.slice/systemd-logind.service",
+			  "/dev/dri/card0");
+	add_named_process("812", "sway", "/user.slice/user-1000.slice/session-7.scope",
+			  "/dev/dri/card0");
+	seat_helper.apply_timeout_ms = 300;
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_non_null(strstr(said, "still in use by sway (pid 812) after"));
+	events->log[0] = '\0';
+	/* It closes its own when the session has ended */
+	events->session_ends_it = true;
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_non_null(strstr(events->log, "end 7\n"));
+	assert_non_null(strstr(said, "still in use by systemd-logind (pid 612) after the "
+				     "desktop was told to end: end the login session that it "
+				     "keeps the card for (loginctl), then start"));
+	seat_helper.apply_timeout_ms = 1000;
+}
+
+/* The display manager's X server, with the driver's own node and none of DRM's */
+static void nvidias_x_server_is_ended_with_the_display_manager(void **state)
+{
+	(void)state;
+	add_all();
+	tree_link(host, GPU_DIR "driver", "../../../bus/pci/drivers/nvidia");
+	tree_file(host, "proc/driver/nvidia/gpus/" GPU "/information", "Device Minor: \t 0\n");
+	tree_link(host, "etc/systemd/system/" MANAGER, "/lib/systemd/system/lightdm.service");
+	holder_goes();
+	add_named_process("812", "python3", "/user.slice/user-1000.slice/session-2.scope",
+			  "/dev/nvidia0");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_null(strstr(events->log, "stop " MANAGER));
+	assert_int_equal(run("undo"), HELPER_DONE);
+	holder_goes();
+	add_named_process("812", "Xorg", "/system.slice/lightdm.service", "/dev/nvidia0");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_non_null(strstr(events->log, "stop " MANAGER "\n"));
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+static void systemd_that_does_not_answer_is_told(void **state)
+{
+	(void)state;
+	add_all();
+	events->active_error = -ETIMEDOUT;
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: systemd does not say whether "
+				  "display-manager.service runs: Connection timed out: GPU "
+				  "0000:01:00.0 stays with the host; see systemctl status "
+				  "display-manager.service\n");
+	/* A host that has another init has none */
+	events->active_error = -EHOSTUNREACH;
+	events->session_ends_it = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(run("undo"), HELPER_DONE);
 }
 
 static void compositor_that_does_not_drop_it_is_ended(void **state)
@@ -199,7 +369,8 @@ static void desktop_is_not_started_again_on_a_host_that_goes_down(void **state)
 	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
 }
 
-static void write_that_hangs_is_left_behind_in_time(void **state)
+/* What it has left, whenever it returns, is put right by an undo after that */
+static void write_that_hangs_is_left_behind_in_time_and_undone_later(void **state)
 {
 	long long start;
 
@@ -207,16 +378,40 @@ static void write_that_hangs_is_left_behind_in_time(void **state)
 	add_all();
 	events->hang = 1;
 	start = now_ms();
-	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_int_equal(run("apply"), HELPER_DIRTY);
 	assert_true(now_ms() - start < 3000);
 	assert_non_null(strstr(said, VTCON ": Connection timed out"));
+	assert_non_null(strstr(said, "usher: win11: the kernel has not returned from a write to "
+				     "/" VTCON " for 0 s (process "));
+	assert_non_null(strstr(said, "): when it does, that process runs usher recover; if it "
+				     "never does, only a reboot of the host brings its screen "
+				     "back\n"));
 	assert_non_null(strstr(events->log, "start " MANAGER "\n"));
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 1);
+	/* Another start, and an undo, wait for nothing and touch nothing */
+	events->log[0] = '\0';
+	assert_int_equal(run("check"), HELPER_FAILED);
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_string_equal(events->log, "");
+	__atomic_store_n(&events->release, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 1000 && !strstr(events->log, VTCON " 0\n"); i++)
+		(void)poll(NULL, 0, 2);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	assert_string_equal(events->log, "write " VTCON " 0\n");
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log, "write " VTCON " 0\nwrite " VTCON " 1\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
 }
 
 static void journal_of_somebody_else_is_not_acted_on(void **state)
 {
 	static const char *const lines[] = { "1 unit sshd.service active %\n",
-					     "1 vtcon ../../x 1 %\n", "1 firmware ../x/y bound %\n",
+					     "1 vtcon ../../x 1 %\n",
+					     "1 firmware ../x/y bound %\n",
+					     "1 remove ../x/card0 there %\n",
+					     "1 remove 0000:01:00.0/../x there %\n",
+					     "1 sound 0000:01:00.1 there %\n",
 					     "1 other x y %\n" };
 
 	(void)state;
@@ -234,14 +429,21 @@ int main(void)
 		seat_test(applied_twice_does_it_once),
 		seat_test(desktop_comes_back_when_something_keeps_the_card),
 		seat_test(compositor_of_a_text_login_ends_with_that_logins_session),
-		seat_test(display_manager_of_another_seats_users_is_left_alone),
+		seat_test(another_seats_users_are_left_alone),
+		seat_test(nothing_is_ended_that_a_display_manager_with_other_users_starts_anew),
+		seat_test(sound_server_is_asked_to_leave_the_function_beside_the_card),
 		seat_test(compositor_is_asked_to_drop_a_second_card_first),
+		seat_test(first_card_of_two_is_given_back_when_the_second_stays),
+		seat_test(card_is_given_back_after_kill_9),
+		seat_test(logind_hides_no_compositor_of_a_text_login),
+		seat_test(nvidias_x_server_is_ended_with_the_display_manager),
+		seat_test(systemd_that_does_not_answer_is_told),
 		seat_test(compositor_that_does_not_drop_it_is_ended),
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
 		seat_test(each_single_failure_brings_all_back),
 		seat_test(desktop_that_does_not_start_again_is_told_with_its_cure),
 		seat_test(desktop_is_not_started_again_on_a_host_that_goes_down),
-		seat_test(write_that_hangs_is_left_behind_in_time),
+		seat_test(write_that_hangs_is_left_behind_in_time_and_undone_later),
 		seat_test(journal_of_somebody_else_is_not_acted_on),
 	};
 

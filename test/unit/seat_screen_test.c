@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/seat_screen_test.c - whose screen a GPU shows, and what is not taken from a user unasked */
 /* wraps: attr_write sysbus_unit_active sysbus_start_unit sysbus_stop_unit sysbus_end_session */
+/* wraps: process_identify process_alive */
 #include "seat_host.h"
 
 static void gpu_that_shows_nothing_passes(void **state)
@@ -69,6 +70,49 @@ static void greeter_may_be_ended_unasked(void **state)
 	tree_file(host, "run/udev/data/c226:0", "I:1\nE:ID_SEAT=seat1\nG:seat\n");
 	assert_int_equal(run("check"), HELPER_FAILED);
 	assert_non_null(strstr(said, "shows the desktop of user alice"));
+}
+
+/* It is not stopped under another seat's user, and what it alone ends comes back */
+static void greeter_of_a_display_manager_that_others_work_with_is_refused(void **state)
+{
+	(void)state;
+	tree_file(host, GPU_DIR "boot_vga", "1\n");
+	tree_file(host, MANAGER, "");
+	add_named_process("812", "gnome-shell", "/user.slice/user-42.slice/session-c1.scope",
+			  "/dev/dri/card0");
+	add_session("c1", "seat0", "greeter", "wayland");
+	assert_int_equal(run("check"), HELPER_DONE);
+	add_session("9", "seat1", "user", "wayland");
+	for (int yes = 0; yes <= 1; yes++) {
+		write_claim(yes ? "release = yes\n" SEAT : "release = auto\n" SEAT);
+		assert_refused(
+			"usher: win11: GPU 0000:01:00.0 shows the screen of seat0, in use by "
+			"gnome-shell (pid 812), and the display manager, which would start "
+			"its login screen there anew, is not stopped under user alice on "
+			"seat1: have that user log out before the guest's start\n");
+	}
+	assert_string_equal(events->log, "");
+	/* Its own desktop there comes to the same */
+	assert_int_equal(unlinkat(host->rootfd, "run/systemd/sessions/c1", 0), 0);
+	add_session("2", "seat0", "user", "wayland");
+	assert_int_equal(run("check"), HELPER_FAILED);
+	assert_non_null(strstr(said, "is not stopped under user alice on seat1"));
+	/* A second card it may drop */
+	tree_file(host, GPU_DIR "boot_vga", "0\n");
+	assert_int_equal(run("check"), HELPER_DONE);
+}
+
+static void all_who_show_something_are_named_but_logind(void **state)
+{
+	(void)state;
+	add_process("/dev/dri/card0");
+	add_named_process("612", "systemd-logind", "/", "/dev/dri/card0");
+	add_named_process("901", "Xwayland", "/", "/dev/dri/card0");
+	add_named_process("902", "mpv", "/", "/dev/dri/card0");
+	add_named_process("903", "obs", "/", "/dev/dri/card0");
+	assert_int_equal(run("check"), HELPER_FAILED);
+	assert_non_null(strstr(said, "in use by gnome-shell (pid 812), Xwayland (pid 901), mpv "
+				     "(pid 902) and 1 more: stop that program"));
 }
 
 static void program_that_no_display_manager_runs_is_refused_with_its_name(void **state)
@@ -158,6 +202,8 @@ int main(void)
 		seat_test(console_on_another_gpus_frame_buffer_is_no_matter),
 		seat_test(desktop_of_a_user_is_not_ended_unasked),
 		seat_test(greeter_may_be_ended_unasked),
+		seat_test(greeter_of_a_display_manager_that_others_work_with_is_refused),
+		seat_test(all_who_show_something_are_named_but_logind),
 		seat_test(program_that_no_display_manager_runs_is_refused_with_its_name),
 		seat_test(desktop_on_simpledrm_belongs_to_the_boot_gpu),
 		seat_test(vga_text_console_is_taken_only_when_asked_to),

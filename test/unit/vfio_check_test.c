@@ -372,6 +372,43 @@ static void gpu_that_a_process_has_open_is_refused_with_its_name(void **state)
 		named(GPU, 0x10de, 0x1b80), "");
 }
 
+static void three_users_of_a_device_are_named_and_the_others_counted(void **state)
+{
+	static const char *const pids[] = { "1001", "1002", "1003", "1004", "1005", "1006" };
+
+	(void)state;
+	add_node(GPU, "drm/renderD128", "drm", "");
+	add_process("812", "Xorg", "/dev/dri/renderD128");
+	add_process(pids[0], "firefox", "/dev/dri/renderD128");
+	write_claim(UUID, GPU_LINE AUDIO_LINE);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by Xorg (pid 812), which has /dev/dri/renderD128 "
+				     "open, and by firefox (pid 1001): stop it first\n"));
+	for (size_t i = 1; i < ARRAY_SIZE(pids); i++)
+		add_process(pids[i], "mpv", "/dev/dri/renderD128");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "open, and by firefox (pid 1001), mpv (pid 1002) and 4 "
+				     "more: stop it first\n"));
+}
+
+/* It has the card open for the compositor: that is who uses it */
+static void logind_is_named_only_where_it_is_alone(void **state)
+{
+	(void)state;
+	add_node(GPU, "drm/card0", "drm", "");
+	add_process("612", "systemd-logind", "/dev/dri/card0");
+	add_process("2100", "gnome-shell", "/dev/dri/card0");
+	write_claim(UUID, GPU_LINE AUDIO_LINE);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by gnome-shell (pid 2100), which has "
+				     "/dev/dri/card0 open: stop it first\n"));
+	remove_process_fd("2100");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by systemd-logind (pid 612), which has "
+				     "/dev/dri/card0 open: end the login session that it keeps "
+				     "that for (loginctl) first\n"));
+}
+
 /* One line for the user, from the one that knows what to do about it */
 static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
 {
@@ -408,6 +445,36 @@ static void service_that_computes_on_the_card_is_refused_before_the_seat_is_ende
 	assert_non_null(strstr(said,
 			       " is in use by ollama (pid 950), which has /dev/dri/renderD128 "
 			       "open: stop it first\n"));
+}
+
+/* The sound server ends with the session: only a service of the host's outlives it */
+static void sound_beside_a_desktop_that_is_to_end_is_left_to_it(void **state)
+{
+	(void)state;
+	add_node(GPU, "drm/card0", "drm", "");
+	add_node(AUDIO, "sound/card1/controlC1", "sound", "");
+	add_process("1200", "wireplumber", "/dev/snd/controlC1");
+	tree_file(host, "proc/1200/cgroup",
+		  "0::/user.slice/user-1000.slice/user@1000.service/session.slice/"
+		  "wireplumber.service\n");
+	write_claim(UUID, AUDIO_LINE GPU_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	/* No desktop on the card, none that ends */
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by wireplumber (pid 1200)"));
+	add_process("812", "gnome-shell", "/dev/dri/card0");
+	tree_file(host, "proc/812/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(apply(), HELPER_FAILED);
+	add_process("900", "mpd", "/dev/snd/controlC1");
+	tree_file(host, "proc/900/cgroup", "0::/system.slice/mpd.service\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by mpd (pid 900), which has /dev/snd/controlC1 "
+				     "open: "));
+	remove_process_fd("900");
+	/* Nor where the seat is to be left alone */
+	write_claim(UUID, AUDIO_LINE GPU_LINE "[seat]\nrelease = no\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_FAILED);
 }
 
 static void sound_function_that_a_process_has_open_is_refused(void **state)
@@ -507,8 +574,11 @@ int main(void)
 		host_test(nic_with_the_default_route_is_refused),
 		host_test(nic_under_a_bridge_with_the_ipv6_default_route_is_refused),
 		host_test(gpu_that_a_process_has_open_is_refused_with_its_name),
+		host_test(three_users_of_a_device_are_named_and_the_others_counted),
+		host_test(logind_is_named_only_where_it_is_alone),
 		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
 		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),
+		host_test(sound_beside_a_desktop_that_is_to_end_is_left_to_it),
 		host_test(sound_function_that_a_process_has_open_is_refused),
 		host_test(stack_without_an_end_is_refused_not_followed),
 		host_test(device_that_is_not_there_has_nothing_below_it),

@@ -24,6 +24,7 @@ static struct {
 	char log[2048];
 	bool no_process;
 	int hang_in_unload;
+	bool deaf_keeper; /* nvidia-persistenced does not do what it is asked to */
 } * events;
 
 static void event(const char *fmt, const char *arg)
@@ -150,8 +151,14 @@ pid_t __wrap_spawn_detached(const int *keep, size_t nr_keep)
 
 int __wrap_spawn_run(struct spawn_job *jobs, size_t nr)
 {
-	for (size_t i = 0; i < nr; i++)
+	host_reopen();
+	for (size_t i = 0; i < nr; i++) {
 		event("run:%s ", jobs[i].argv[0]);
+		if (strcmp(jobs[i].argv[0], "/usr/bin/nvidia-smi") == 0)
+			event("-pm:%s ", jobs[i].argv[4]);
+		if (strcmp(jobs[i].argv[0], "/usr/bin/nvidia-smi") == 0 && !events->deaf_keeper)
+			(void)unlinkat(host->rootfd, "proc/700/fd/7", 0);
+	}
 	return 0;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
@@ -277,17 +284,22 @@ static void process_on_an_nvidia_node_is_refused_but_not_the_drivers_own(void **
 	assert_string_equal(events->log, "");
 }
 
+static void add_second_nvidia(void)
+{
+	add_nvidia();
+	add_device("0000:05:00.0", "10de:1b80", "0x030000", 20);
+	set_driver("0000:05:00.0", "nvidia");
+	tree_link(host, "sys/bus/pci/drivers/nvidia/0000:05:00.0",
+		  "../../../../bus/pci/devices/0000:05:00.0");
+}
+
 /* The second card works on for the host: no module may go, and its users are no matter */
 static void nvidia_card_beside_one_of_the_hosts_is_unbound(void **state)
 {
 	char before[512];
 
 	(void)state;
-	add_nvidia();
-	add_device("0000:05:00.0", "10de:1b80", "0x030000", 20);
-	set_driver("0000:05:00.0", "nvidia");
-	tree_link(host, "sys/bus/pci/drivers/nvidia/0000:05:00.0",
-		  "../../../../bus/pci/devices/0000:05:00.0");
+	add_second_nvidia();
 	add_process("900", "Xorg", "/dev/nvidia1");
 	add_process("901", "Xorg", "/dev/nvidiactl");
 	(void)snprintf(before, sizeof(before), "%s", snapshot());
@@ -301,6 +313,110 @@ static void nvidia_card_beside_one_of_the_hosts_is_unbound(void **state)
 	add_process("902", "python3", "/dev/nvidia0");
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "python3 (pid 902), which has /dev/nvidia0 open"));
+}
+
+#define BOOT                                                                                       \
+	"have it on vfio-pci from boot on (driver_override, or vfio-pci.ids=10de:1b80 on the "     \
+	"kernel's command line)\n"
+
+/* Its service stays with the other card: what that has open would have the unbind never return */
+static void nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	tree_file(host, "usr/bin/nvidia-smi", "");
+	add_process("700", "nvidia-persiste", "/dev/nvidia0");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(events->log, "");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(events->log, "run:/usr/bin/nvidia-smi -pm:0 ");
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(events->log, "run:/usr/bin/nvidia-smi -pm:0 run:/usr/bin/nvidia-smi "
+					 "-pm:1 ");
+	assert_string_equal(snapshot(), before);
+}
+
+static void nvidia_persistenced_that_keeps_one_card_of_two_is_refused(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	add_process("700", "nvidia-persiste", "/dev/nvidia0");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, " is in use by nvidia-persiste (pid 700), which has "
+				     "/dev/nvidia0 open: stop it first, or " BOOT));
+	tree_file(host, "usr/bin/nvidia-smi", "");
+	events->deaf_keeper = true;
+	write_claim(UUID, "timeout_ms = 20000\n" PAIR);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(said,
+			    "usher: win11: 0000:01:00.0 is not taken from driver nvidia, "
+			    "which would hang: it is in use by nvidia-persiste (pid 700): end "
+			    "that first, or " BOOT);
+	assert_string_equal(snapshot(), before);
+	assert_int_equal(attr_exists(host->rootfd, "nvidia-persistenced.service"), 1);
+}
+
+static void nvidia_card_of_two_is_not_unbound_in_use_even_by_force(void **state)
+{
+	(void)state;
+	add_second_nvidia();
+	add_process("900", "python3", "/dev/nvidia0");
+	write_claim(UUID, PAIR "in_use = force\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said, " is in use by python3 (pid 900), which has /dev/nvidia0 "
+				     "open: stop it first, or " BOOT));
+	assert_string_equal(driver_of(GPU), "nvidia");
+	remove_process_fd("900");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
+static void nvidia_card_of_two_whose_node_is_not_known_is_refused(void **state)
+{
+	(void)state;
+	add_second_nvidia();
+	assert_int_equal(unlinkat(host->rootfd, "proc/driver/nvidia/gpus/" GPU "/information", 0),
+			 0);
+	write_claim(UUID, PAIR);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said, " has driver nvidia, which hangs when it is taken from a "
+				     "device in use, and does not say which node is this one's "
+				     "(/proc/driver/nvidia): " BOOT));
+	assert_string_equal(driver_of(GPU), "nvidia");
+	assert_int_equal(kernel->writes, 0);
+}
+
+/* The display manager's X server shows the screen through the driver's own nodes */
+static void nvidias_x_server_is_usher_seats_to_end_and_no_computing_service(void **state)
+{
+	(void)state;
+	add_nvidia();
+	tree_link(host, "etc/systemd/system/display-manager.service",
+		  "../../../lib/systemd/system/lightdm.service");
+	add_process("812", "Xorg", "/dev/nvidia0");
+	tree_file(host, "proc/812/cgroup", "0::/system.slice/lightdm.service\n");
+	add_process("813", "lightdm-gtk-gre", "/dev/nvidiactl");
+	tree_file(host, "proc/813/cgroup", "0::/system.slice/lightdm.service\n");
+	write_claim(UUID, PAIR "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* One that is there to compute by stays */
+	tree_file(host, "proc/812/cgroup", "0::/system.slice/xorg-headless.service\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, "is in use by Xorg (pid 812), which has /dev/nvidia0 open"));
 }
 
 static void unload_that_hangs_is_left_behind_and_undone_later(void **state)
@@ -563,6 +679,38 @@ static void give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched
 	assert_int_equal(undo(), HELPER_DONE);
 }
 
+/* The display manager would be started again on a seat that has no card */
+static void give_back_render_of_the_only_card_of_a_desktop_is_refused(void **state)
+{
+	(void)state;
+	tree_dir(host, "run/udev");
+	tree_file(host, DEVICES GPU "/boot_vga", "1\n");
+	write_claim(UUID, PAIR "give_back = render\n");
+	assert_int_equal(check(), HELPER_DONE);
+	tree_link(host, "etc/systemd/system/display-manager.service",
+		  "../../../lib/systemd/system/gdm.service");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said,
+			       " is the only card that the desktop of seat0 has, and with "
+			       "give_back = render none may take it after the guest, the "
+			       "screen would stay black: set give_back = host in [vfio] of the "
+			       "policy, or show the desktop on another card\n"));
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+	/* The firmware's is on the same card; another one on another seat */
+	tree_link(host, "sys/class/drm/card3/device/subsystem", "../../../bus/platform");
+	tree_dir(host, DEVICES "0000:00:02.0");
+	tree_link(host, DEVICES "0000:00:02.0/subsystem", "../../../bus/pci");
+	tree_link(host, "sys/class/drm/card1/device", "../../../bus/pci/devices/0000:00:02.0");
+	tree_file(host, "sys/class/drm/card1/dev", "226:1\n");
+	tree_file(host, "run/udev/data/c226:1", "I:1\nE:ID_SEAT=seat1\n");
+	assert_int_equal(check(), HELPER_FAILED);
+	tree_file(host, "run/udev/data/c226:1", "I:1\nG:seat\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
 /* --- Processes ------------------------------------------------------------------------------------- */
 
 static void host_without_room_for_a_process_says_so_once(void **state)
@@ -585,6 +733,11 @@ int main(void)
 		rules_test(nvidia_module_in_use_is_refused_by_name_and_all_is_back),
 		rules_test(process_on_an_nvidia_node_is_refused_but_not_the_drivers_own),
 		rules_test(nvidia_card_beside_one_of_the_hosts_is_unbound),
+		rules_test(nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back),
+		rules_test(nvidia_persistenced_that_keeps_one_card_of_two_is_refused),
+		rules_test(nvidia_card_of_two_is_not_unbound_in_use_even_by_force),
+		rules_test(nvidia_card_of_two_whose_node_is_not_known_is_refused),
+		rules_test(nvidias_x_server_is_usher_seats_to_end_and_no_computing_service),
 		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
@@ -595,6 +748,7 @@ int main(void)
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
 		rules_test(give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched),
+		rules_test(give_back_render_of_the_only_card_of_a_desktop_is_refused),
 		rules_test(host_without_room_for_a_process_says_so_once),
 	};
 
