@@ -319,4 +319,4 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 }
 
 const struct vfio_verb verb_bind = { .act = bind_act, .stops = true };
-const struct vfio_verb verb_give_back = { .act = give_back_act };
+const struct vfio_verb verb_give_back = { .act = give_back_act, .ends = true };

@@ -419,6 +419,9 @@ enum saved {
 	SAVED_MODULES,	/* "nvidia_drm nvidia_modeset nvidia": unloaded, the users first */
 	SAVED_SERVICES, /* "nvidia-persistenced.service": stopped */
 	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
+	HANDED_RESET, /* the attributes anew, when the vfio driver has the device */
+	HANDED_D3COLD,
+	HANDED_POWER,
 	NR_SAVED,
 };
 
@@ -476,6 +479,9 @@ int jobs_from_journal(const struct journal *journal, struct vfio_jobs *ret) _mus
 /** job_announce() - journal the job's old values. Return: 0, else as journal_add() */
 int job_announce(struct journal *journal, const struct vfio_job *job) _must_check_;
 
+/** job_handed() - journal what attributes it has on the vfio driver. Return: 0, else -errno */
+int job_handed(struct journal *journal, const struct vfio_job *job) _must_check_;
+
 /** job_undone() - note in the journal that the device is back. Return: 0, else -errno */
 int job_undone(struct journal *journal, const struct vfio_job *job) _must_check_;
 
@@ -494,10 +500,12 @@ struct vfio_verb {
 	/* Return: 0, -ECANCELED when given up, else -errno with the job's text filled */
 	int (*act)(struct worker *worker, struct vfio_job *job);
 	bool stops; /* when given up: what was begun is not finished but taken back */
+	bool ends;  /* after it the device is done with: the journal says so */
 };
 
 extern const struct vfio_verb verb_bind;
 extern const struct vfio_verb verb_give_back;
+extern const struct vfio_verb verb_keep;   /* undo.c */
 extern const struct vfio_verb verb_replug; /* replug.c */
 
 struct worker_msg {
@@ -577,6 +585,25 @@ const char *saved_verb(enum saved saved);
  * Return: 0, -ENOMEM
  */
 int saved_read(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** saved_handed() - what the attributes are when the vfio driver has the device, into the job */
+void saved_handed(struct worker *worker, struct vfio_job *job);
+
+/**
+ * saved_meanwhile() - before the device leaves the vfio driver: attributes that somebody has set
+ *
+ * They are not what they were when it came there: they stay, and that is the job's text.
+ */
+void saved_meanwhile(struct worker *worker, struct vfio_job *job);
+
+/**
+ * saved_keep() - on the vfio driver, where it stays: the attributes
+ *
+ * The job's text tells what does not come back with the device on that driver.
+ *
+ * Return: 0, else -errno with the job's text filled
+ */
+int saved_keep(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /**
  * saved_restore() - back on the driver it had: write what is another value now

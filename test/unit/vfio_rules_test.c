@@ -450,18 +450,75 @@ static void reset_method_that_no_device_has_is_refused(void **state)
 	assert_int_equal(check(), HELPER_USAGE);
 }
 
-/* nvidia's udev rules, and drivers themselves, set them anew when the driver changes */
+/* vfio-pci itself sets one of them when it comes and when it goes */
 static void power_settings_come_back_as_they_were(void **state)
+{
+	static const char *const controls[] = { "on", "auto" };
+
+	(void)state;
+	add_attrs();
+	kernel->sets_power = true;
+	for (size_t i = 0; i < ARRAY_SIZE(controls); i++) {
+		tree_file(host, DEVICES GPU "/power/control", controls[i]);
+		write_claim(UUID, PAIR);
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(attr_of(GPU, "power/control"), "auto");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(attr_of(GPU, "d3cold_allowed"), "1");
+		assert_string_equal(attr_of(GPU, "power/control"), controls[i]);
+	}
+}
+
+static void settings_that_somebody_has_changed_meanwhile_stay_and_are_said(void **state)
+{
+	static const char *const policies[] = { PAIR "reset = flr\n",
+						PAIR "reset = flr\ngive_back = vfio\n" };
+
+	(void)state;
+	kernel->sets_power = true;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		add_attrs();
+		set_driver(GPU, "nvidia");
+		write_claim(UUID, policies[i]);
+		assert_int_equal(apply(), HELPER_DONE);
+		tree_file(host, DEVICES GPU "/power/control", "on\n");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "usher: win11: power/control of 0000:01:00.0 has been "
+					  "set to 'on' meanwhile: left so\n");
+		assert_string_equal(attr_of(GPU, "power/control"), "on");
+		assert_string_equal(attr_of(GPU, "reset_method"), "flr bus");
+		assert_int_equal(apply(), HELPER_DONE);
+		tree_file(host, DEVICES GPU "/reset_method", "bus\n");
+		tree_file(host, DEVICES GPU "/d3cold_allowed", "0\n");
+		assert_int_equal(undo(), HELPER_DONE);
+		if (i == 0) {
+			assert_string_equal(attr_of(GPU, "reset_method"), "bus");
+			assert_string_equal(attr_of(GPU, "d3cold_allowed"), "0");
+		}
+	}
+}
+
+static void give_back_vfio_gives_the_rest_back_or_says_what_is_not(void **state)
 {
 	(void)state;
 	add_attrs();
-	write_claim(UUID, PAIR);
+	add_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	write_claim(UUID, PAIR "give_back = vfio\nreset = flr\n");
 	assert_int_equal(apply(), HELPER_DONE);
-	tree_file(host, DEVICES GPU "/d3cold_allowed", "0\n");
-	tree_file(host, DEVICES GPU "/power/control", "on\n");
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr");
+	assert_int_equal(helper_run("--dry-run", "undo"), HELPER_DONE);
+	assert_non_null(strstr(said, "leave " GPU " with vfio-pci\nwrite /sys/bus/pci/devices/" GPU
+				     "/reset_method flr bus\n"));
 	assert_int_equal(undo(), HELPER_DONE);
-	assert_string_equal(attr_of(GPU, "d3cold_allowed"), "1");
-	assert_string_equal(attr_of(GPU, "power/control"), "auto");
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr bus");
+	assert_string_equal(said, "usher: win11: 0000:01:00.0 stays with vfio-pci, so these are "
+				  "not back: modules nvidia_drm nvidia_modeset nvidia_uvm nvidia "
+				  "units nvidia-persistenced.service: see give_back in "
+				  "usher-vfio(8) for how to have it back\n");
+	assert_false(claim_has("vfio.journal"));
 }
 
 static void interface_is_waited_for_until_its_manager_has_it_again(void **state)
@@ -591,6 +648,8 @@ int main(void)
 		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
 		rules_test(reset_method_that_no_device_has_is_refused),
 		rules_test(power_settings_come_back_as_they_were),
+		rules_test(settings_that_somebody_has_changed_meanwhile_stay_and_are_said),
+		rules_test(give_back_vfio_gives_the_rest_back_or_says_what_is_not),
 		rules_test(interface_is_waited_for_until_its_manager_has_it_again),
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
