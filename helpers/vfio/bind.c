@@ -19,7 +19,8 @@
  * a driver and a vfio-pci with an id list, the kernel would take the first it finds. Its own old
  * value comes last, so a device killed half-way is still aimed home.
  *
- * A device that had no driver gets none again.
+ * A device that had no driver gets none again, unless it was too early for one: then the kernel
+ * chooses, as it would have done.
  */
 
 #define PROBE_FILE "sys/bus/pci/drivers_probe"
@@ -268,6 +269,20 @@ static void say_replug(struct vfio_job *job)
 		       ", then try usher recover --force");
 }
 
+/* Too early for a driver of the host's: without our override the kernel finds one, if there is one */
+static int choose(struct worker *worker, struct vfio_job *job)
+{
+	int r = restore_override(worker, job);
+
+	if (r >= 0)
+		r = worker_step(worker, job, MARK_PROBE, PROBE_FILE, job->name);
+	if (r < 0 && !*job->text)
+		return job_fail(job, r,
+				"cannot have the kernel find a driver for %s: %s: see dmesg",
+				job->name, strerror(-r));
+	return r;
+}
+
 /* On our vfio driver, or on none: to the driver it had */
 static int send_home(struct worker *worker, struct vfio_job *job, const char *driver)
 {
@@ -283,6 +298,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 		r = load_driver(worker, job);
 	if (r >= 0 && *job->old_driver)
 		r = probe(worker, job, job->old_driver);
+	if (r >= 0 && *job->saved[SAVED_AWAITS])
+		r = choose(worker, job);
 	if (r == -ENXIO)
 		say_replug(job);
 	return r;

@@ -27,6 +27,7 @@ static const struct {
 	[SAVED_MODULES] = { "modules", NULL },
 	[SAVED_SERVICES] = { "services", NULL },
 	[SAVED_BARS] = { "bars", NULL },
+	[SAVED_AWAITS] = { "awaits", NULL },
 	[HANDED_RESET] = { "reset-handed", NULL },
 	[HANDED_D3COLD] = { "d3cold-handed", NULL },
 	[HANDED_POWER] = { "power-handed", NULL },
@@ -113,12 +114,24 @@ static int read_network(const struct worker *worker, struct vfio_job *job)
 	return 0;
 }
 
+/* A guest that starts with the host may come before the host's drivers */
+static int read_awaits(const struct worker *worker, struct vfio_job *job)
+{
+	int r = *worker->mark.driver || *job->old_override
+			? 0
+			: variant_awaits_driver(worker->ctx->rootfd, job->name);
+
+	if (r > 0)
+		r = path_format(job->saved[SAVED_AWAITS], SAVED_MAX, "driver");
+	return r == -ENOMEM ? r : 0;
+}
+
 int saved_read(struct worker *worker, struct vfio_job *job)
 {
 	for (enum saved saved = 0; saved < NR_SAVED; saved++)
 		if (rows[saved].attr && read_attr(worker, job, saved, job->saved[saved]) < 0)
 			job->saved[saved][0] = '\0';
-	return read_network(worker, job);
+	return read_awaits(worker, job) < 0 ? -ENOMEM : read_network(worker, job);
 }
 
 /* What there was nothing of to be saved has nothing to be compared with */

@@ -318,6 +318,16 @@ int rule_alone(const struct helper_ctx *ctx, const char *driver) _must_check_;
  */
 int variant_module(int rootfd, const char *name, char *buf, size_t size) _must_check_;
 
+/**
+ * variant_awaits_driver() - has the kernel modules for a device, of which none is loaded
+ *
+ * One without a driver would get it when such a module comes. Where one is loaded, somebody has
+ * taken the device from it, or keeps it off.
+ *
+ * Return: 1, 0 (also when there is no list of modules), -ENOMEM, else -errno
+ */
+int variant_awaits_driver(int rootfd, const char *name) _must_check_;
+
 /** variant_driver() - the PCI driver that a loaded module has registered, else its own name */
 void variant_driver(int rootfd, const char *module, char *buf, size_t size);
 
@@ -419,6 +429,7 @@ enum saved {
 	SAVED_MODULES,	/* "nvidia_drm nvidia_modeset nvidia": unloaded, the users first */
 	SAVED_SERVICES, /* "nvidia-persistenced.service": stopped */
 	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
+	SAVED_AWAITS, /* "driver": had none, because none was loaded yet */
 	HANDED_RESET, /* the attributes anew, when the vfio driver has the device */
 	HANDED_D3COLD,
 	HANDED_POWER,

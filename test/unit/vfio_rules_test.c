@@ -81,6 +81,16 @@ static bool is_in(const char *name)
 	return attr_exists(host->rootfd, path) == 1;
 }
 
+static void module_out(const char *name)
+{
+	char path[128];
+
+	module_path(name, "refcnt", path);
+	(void)unlinkat(host->rootfd, path, 0);
+	module_path(name, "", path);
+	(void)unlinkat(host->rootfd, path, AT_REMOVEDIR);
+}
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_module_unload(int rootfd, const char *name);
 int __wrap_sysbus_unit_active(const char *unit, int timeout_ms);
@@ -92,8 +102,6 @@ int __wrap_spawn_run(struct spawn_job *jobs, size_t nr);
 
 int __wrap_module_unload(int rootfd, const char *name)
 {
-	char path[128];
-
 	(void)rootfd;
 	host_reopen();
 	kernel_point();
@@ -105,10 +113,7 @@ int __wrap_module_unload(int rootfd, const char *name)
 		while (__atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
 			(void)poll(NULL, 0, 2);
 	event("-%s ", name);
-	module_path(name, "refcnt", path);
-	(void)unlinkat(host->rootfd, path, 0);
-	module_path(name, "", path);
-	(void)unlinkat(host->rootfd, path, AT_REMOVEDIR);
+	module_out(name);
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		for (size_t j = 0; strcmp(modules[i].name, name) == 0 && modules[i].needs[j]; j++)
 			use(modules[i].needs[j], -1);
@@ -395,6 +400,46 @@ static void driver_auto_takes_the_one_made_for_the_model(void **state)
 	assert_string_equal(snapshot(), before);
 }
 
+#define HOSTS_ALIASES                                                                              \
+	"alias pci:v00001033d*sv*sd*bc*sc*i* other\n"                                              \
+	"alias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\n"
+
+/* A guest that is started with the host, before udev has loaded the host's drivers */
+static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses(void **state)
+{
+	static const struct {
+		const char *loaded, *override, *driver;
+	} rows[] = {
+		{ NULL, "(null)", "e1000e" },
+		{ "other", "(null)", "e1000e" },
+		/* Somebody has taken it from its driver, or keeps it off: so be it */
+		{ "e1000e", "(null)", "" },
+		{ NULL, "none", "" },
+	};
+
+	(void)state;
+	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
+	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES HOSTS_ALIASES);
+	tree_file(host, DEVICES NIC "/modalias",
+		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	write_claim(UUID, NIC_LINE);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		set_driver(NIC, "");
+		tree_file(host, DEVICES NIC "/driver_override", rows[i].override);
+		if (rows[i].loaded)
+			module_in(rows[i].loaded);
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(driver_of(NIC), "vfio-pci");
+		/* Loaded while the guest had it */
+		if (!rows[i].loaded)
+			module_in("e1000e");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(driver_of(NIC), rows[i].driver);
+		assert_string_equal(override_of(NIC), rows[i].override);
+		module_out("e1000e");
+	}
+}
+
 /* --- Reset, power, network --------------------------------------------------------------------- */
 
 static const char *attr_of(const char *addr, const char *attr)
@@ -645,6 +690,7 @@ int main(void)
 		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
+		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
 		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
 		rules_test(reset_method_that_no_device_has_is_refused),
 		rules_test(power_settings_come_back_as_they_were),
