@@ -489,11 +489,15 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 		{ "usb1/1-3/video4linux/video0", "video4linux", "/dev/video0" },
 		{ "usb1/1-4/sound/card2/pcmC2D0p", "sound", "/dev/snd/pcmC2D0p" },
 		{ "nvme/nvme3", "nvme", "/dev/nvme3" },
+		{ "accel/accel0", "accel", "/dev/accel/accel0" },
+		{ "usb1/1-4", "usb", "/dev/bus/usb/001/004" },
 	};
 	char line[128];
 
 	(void)state;
 	set_driver(USB, "xhci_hcd");
+	tree_file(host, "sys/bus/usb/devices/1-4/busnum", "1\n");
+	tree_file(host, "sys/bus/usb/devices/1-4/devnum", "4\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		add_child(USB, rows[i].below, rows[i].subsystem);
 		add_process("77", "holder", rows[i].node);
@@ -504,6 +508,45 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 		assert_refused(USB_DISK "in_use = stop-seat\n", line);
 		assert_passes(USB_DISK "in_use = force\n");
 		remove_process_fd("77");
+	}
+}
+
+/* By force it would lose its data, as the host would lose that of a mounted disk */
+static void what_another_guest_has_open_is_not_taken_by_force(void **state)
+{
+	static const struct {
+		const char *comm, *file;
+		bool refused;
+	} rows[] = {
+		{ "qemu-system-x86", "/dev/sdb1", true },
+		{ "qemu-system-x86", "/dev/bus/usb/001/004", true },
+		{ "kvm", "/dev/sdb", true },
+		{ "smartd", "/dev/sdb", false },
+		{ "qemu-system-x86", "/dev/hidraw3", false },
+	};
+
+	(void)state;
+	add_disk();
+	add_child(USB, "usb1/1-4", "usb");
+	add_child(USB, "usb1/1-4/1-4:1.0", "usb");
+	add_child(USB, "usb1/1-1/hidraw/hidraw3", "hidraw");
+	tree_file(host, "sys/bus/usb/devices/1-4/busnum", "1\n");
+	tree_file(host, "sys/bus/usb/devices/1-4/devnum", "4\n");
+	add_process("70", "smartd", "/dev/sdb");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char line[256];
+
+		add_process("4242", rows[i].comm, rows[i].file);
+		(void)snprintf(line, sizeof(line),
+			       " has a disk or USB device that %s (pid 4242) has open: shut that "
+			       "guest down first; its data would be lost, so in_use = force does "
+			       "not take it\n",
+			       rows[i].comm);
+		if (rows[i].refused)
+			assert_refused(USB_DISK "in_use = force\n", line);
+		else
+			assert_passes(USB_DISK "in_use = force\n");
+		remove_process_fd("4242");
 	}
 }
 
@@ -580,6 +623,7 @@ int main(void)
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
 		uses_test(card_with_virtual_functions_is_refused),
+		uses_test(what_another_guest_has_open_is_not_taken_by_force),
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
