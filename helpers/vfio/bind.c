@@ -253,7 +253,9 @@ static int load_driver(struct worker *worker, struct vfio_job *job)
 		return r < 0 ? r : 0;
 	if (helper_would(worker->ctx, "modprobe %s", job->old_driver))
 		return 0;
-	r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
+	r = worker_mark_named(worker, job, MARK_LOAD, job->old_driver);
+	if (r == 0)
+		r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
 	if (r < 0)
 		return job_fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
 				job->name, job->old_driver, strerror(-r));

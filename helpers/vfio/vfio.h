@@ -371,6 +371,8 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 #define MARK_UNBIND   "unbind"
 #define MARK_PROBE    "probe"
 #define MARK_UNLOAD   "unload"
+#define MARK_LOAD     "load"	/* of a module: worker_mark_named() */
+#define MARK_SERVICE  "service" /* of a unit, likewise */
 #define MARK_ATTR     "attr"
 #define MARK_REMOVE   "remove"
 #define MARK_RESCAN   "rescan"
@@ -379,8 +381,8 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 struct mark {
 	char driver[DRIVER_NAME_MAX]; /* bound when it began, "" for none or not known yet */
 	struct process worker;
-	char step[16];
-	long long since_ms; /* when it began with that step: lib/deadline.h */
+	char step[16 + DRIVER_NAME_MAX]; /* "unbind", "load:nvidia_uvm" */
+	long long since_ms;		 /* when it began with that step: lib/deadline.h */
 };
 
 /**
@@ -565,6 +567,10 @@ int worker_step(struct worker *worker, struct vfio_job *job, const char *step, c
  * Return: 0, -ECANCELED when given up and the verb stops then
  */
 int worker_mark(struct worker *worker, const struct vfio_job *job, const char *step) _must_check_;
+
+/** worker_mark_named() - worker_mark() with what it is that the step is done with */
+int worker_mark_named(struct worker *worker, const struct vfio_job *job, const char *step,
+		      const char *name) _must_check_;
 
 /** job_fail() - fill in the job's text, unless given up. Return: @error */
 int job_fail(struct vfio_job *job, int error, const char *fmt, ...) _printf_(3, 4);

@@ -80,6 +80,15 @@ int worker_mark(struct worker *worker, const struct vfio_job *job, const char *s
 	return 0;
 }
 
+int worker_mark_named(struct worker *worker, const struct vfio_job *job, const char *step,
+		      const char *name)
+{
+	char named[sizeof(worker->mark.step)];
+
+	(void)snprintf(named, sizeof(named), "%s:%s", step, name);
+	return worker_mark(worker, job, named);
+}
+
 int worker_step(struct worker *worker, struct vfio_job *job, const char *step, const char *path,
 		const char *val)
 {

@@ -24,6 +24,7 @@ static struct {
 	char log[2048];
 	bool no_process;
 	int hang_in_unload;
+	const char *hang_in_load; /* this module's */
 } * events;
 
 static void event(const char *fmt, const char *arg)
@@ -164,6 +165,9 @@ int __wrap_spawn_run(struct spawn_job *jobs, size_t nr)
 /* The driver that registers takes what its name is in the override of: which must not be gone yet */
 static void on_load(const char *name)
 {
+	while (events->hang_in_load && strcmp(events->hang_in_load, name) == 0 &&
+	       __atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
+		(void)poll(NULL, 0, 2);
 	if (is_in(name))
 		return;
 	module_in(name);
@@ -329,6 +333,37 @@ static void unload_that_hangs_is_left_behind_and_undone_later(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		assert_true(is_in(modules[i].name));
 	assert_false(claim_has("vfio.journal"));
+}
+
+static void module_whose_load_hangs_is_named(void **state)
+{
+	static const struct {
+		const char *hangs, *text;
+	} rows[] = {
+		{ "nvidia_uvm", " is stuck: module nvidia_uvm has not been loaded for " },
+		{ "e1000e", " is stuck: module e1000e has not been loaded for " },
+	};
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR NIC_LINE);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		kernel->release = 0;
+		events->hang_in_load = NULL;
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_int_equal(unlinkat(host->rootfd, "sys/bus/pci/drivers/e1000e", AT_REMOVEDIR),
+				 0);
+		events->hang_in_load = rows[i].hangs;
+		assert_int_equal(helper_run("--timeout=1000", "undo"), HELPER_DIRTY);
+		assert_non_null(strstr(said, rows[i].text));
+		assert_int_equal(check(), HELPER_FAILED);
+		assert_non_null(strstr(said, rows[i].text + strlen(" is stuck: ")));
+		__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+		wait_until(!claim_has("vfio.worker"));
+		assert_string_equal(snapshot(), before);
+	}
 }
 
 static void kill_9_at_any_point_of_it_is_repaired_by_undo(void **state)
@@ -688,6 +723,7 @@ int main(void)
 		rules_test(process_on_an_nvidia_node_is_refused_but_not_the_drivers_own),
 		rules_test(nvidia_card_beside_one_of_the_hosts_is_unbound),
 		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
+		rules_test(module_whose_load_hangs_is_named),
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
 		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
