@@ -174,15 +174,21 @@ static int functions_use(const struct use_look *use, const char *name)
 	return 1;
 }
 
+/* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
+#define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again"
+
 /* NOLINTBEGIN(readability-non-const-parameter): filled by those who get the look */
 int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
 		 char *text, size_t size, struct strlist *nodes)
 /* NOLINTEND(readability-non-const-parameter) */
 {
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
-	const struct use_look use = {
-		.rootfd = rootfd, .tables = &tables, .force = force, .text = text, .size = size
-	};
+	const struct use_look use = { .rootfd = rootfd,
+				      .tables = &tables,
+				      .force = force,
+				      .keeps = KEEPS,
+				      .text = text,
+				      .size = size };
 	int r = functions_use(&use, name);
 
 	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
@@ -230,7 +236,7 @@ int holders_find_disk(int rootfd, const char *name, char *text, size_t size, str
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
 	_cleanup_(disk_family_free) struct disk_family family = { .name = name };
 	const struct use_look use = {
-		.rootfd = rootfd, .tables = &tables, .text = text, .size = size
+		.rootfd = rootfd, .tables = &tables, .keeps = "", .text = text, .size = size
 	};
 	int r = use_tables_read(rootfd, &tables);
 

@@ -22,8 +22,9 @@ int use_tables_read(int rootfd, struct use_tables *tables) _must_check_;
 struct use_look {
 	int rootfd;
 	const struct use_tables *tables;
-	bool force; /* uses that cost the host no data and no network are passed over */
-	char *text; /* "holds sdb1, mounted on /home: unmount it first" */
+	bool force;	   /* uses that cost the host no data and no network are passed over */
+	const char *keeps; /* what ends a disk's text: how a device given back is not taken anew */
+	char *text;	   /* "holds sdb1, mounted on /home: unmount it first" */
 	size_t size;
 };
 

@@ -144,8 +144,9 @@ static void second_device_of_a_mounted_btrfs_is_refused(void **state)
 	tree_dir(host, "sys/fs/btrfs/features");
 	tree_dir(host, "sys/fs/btrfs/" ADDED_UUID "/devices/sda3");
 	tree_dir(host, "sys/fs/btrfs/" ADDED_UUID "/devices/sdb2");
-	assert_refused(USB_DISK,
-		       " holds sdb2, a member of the btrfs mounted on /home: unmount it first\n");
+	assert_refused(
+		USB_DISK,
+		" holds sdb2, a member of the btrfs mounted on /home: unmount it first" KEEPS);
 }
 
 static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
@@ -155,7 +156,7 @@ static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
 	claimed = "sdb2";
 	assert_refused(USB_DISK,
 		       " holds sdb2, which the kernel keeps for another use, ZFS perhaps: "
-		       "export the pool or stop what has it first (lsblk -f /dev/sdb2)\n");
+		       "export the pool or stop what has it first (lsblk -f /dev/sdb2)" KEEPS);
 	assert_refused(USB_DISK "in_use = force\n", " holds sdb2, which the kernel keeps");
 }
 
@@ -192,7 +193,8 @@ static void disk_of_the_guest_that_the_host_uses_is_refused(void **state)
 	assert_refused(PART, " holds sdb1, swap of the host: swapoff /dev/sdb1 first: ");
 	tree_file(host, "proc/swaps", "");
 	stack_on("sdb", "dm-5", "mpath-1", "mpatha");
-	assert_refused(PART, " holds sdb, part of multipath's mpatha");
+	assert_refused(PART, " holds sdb, part of multipath's mpatha: multipath -f mpatha first: "
+			     "both would write to it\n");
 }
 
 static void disk_of_the_guest_that_only_the_kernel_knows_of_is_refused(void **state)
