@@ -72,7 +72,7 @@ static int best_match(const char *aliases, const char *modalias, char *buf, size
 	return 0;
 }
 
-/* Return: 1 with both read, 0 there are none, else -errno */
+/* Return: 0, without aliases when there are none; -ENOMEM, else -errno */
 static int read_aliases(int rootfd, const char *name, char *modalias, size_t size,
 			char **ret_aliases)
 {
@@ -88,9 +88,7 @@ static int read_aliases(int rootfd, const char *name, char *modalias, size_t siz
 	r = path_format(path, sizeof(path), "lib/modules/%s/modules.alias", release);
 	if (r == 0)
 		r = attr_read_all(rootfd, path, ALIAS_MAX, ret_aliases, &len);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return *ret_aliases != NULL;
+	return r == -ENOENT ? 0 : r;
 }
 
 int variant_module(int rootfd, const char *name, char *buf, size_t size)
@@ -101,7 +99,7 @@ int variant_module(int rootfd, const char *name, char *buf, size_t size)
 
 	if (r == 0)
 		r = read_aliases(rootfd, name, modalias, sizeof(modalias), &aliases);
-	if (r <= 0)
+	if (r < 0 || !aliases)
 		return r;
 	r = best_match(aliases, modalias, buf, size);
 	/* The common one is a variant, too; its driver has another name than its module */
@@ -117,7 +115,7 @@ int variant_awaits_driver(int rootfd, const char *name)
 	bool any = false;
 	int r = read_aliases(rootfd, name, modalias, sizeof(modalias), &aliases);
 
-	if (r <= 0)
+	if (r < 0 || !aliases)
 		return r;
 	for (const char *line = aliases; (line = strstr(line, HOSTS_PREFIX)); line++) {
 		char module[DRIVER_NAME_MAX];
