@@ -20,6 +20,9 @@
 #include "../lib/self.h"
 #include "../lib/spawn.h"
 #include "../lib/state.h"
+#include "../lib/units.h"
+
+#define TIMEOUT_MAX_MS 3600000
 
 /* How long who has given us up may go on with the claim, and how often we look */
 #define OWNER_MS      60000
@@ -139,6 +142,7 @@ static void usage(const struct helper *helper, FILE *to)
 		      "\n"
 		      "  --root DIR    the host's root directory (/)\n"
 		      "  --dry-run     print each write in order instead of making it\n"
+		      "  --timeout MS  end within this time, whatever the claim says\n"
 		      "  --help        this text\n"
 		      "  --version     the version\n\n"
 		      "CLAIM is a file as /run/usher/UUID/claim.ini.\n"
@@ -278,7 +282,7 @@ static int run_verb(struct helper_ctx *ctx, const struct verb *verb, const char 
 		return HELPER_DONE;
 	if (verb->run != ctx->helper->undo && !ctx->helper->fixed_timeout)
 		timeout_ms = claim_int(&ctx->claim, ctx->helper->name, "timeout_ms", timeout_ms);
-	ctx->deadline = deadline_in(timeout_ms);
+	ctx->deadline = deadline_in(ctx->timeout_ms ? ctx->timeout_ms : timeout_ms);
 	return verb->changes ? run_locked(ctx, verb->run) : (int)verb->run(ctx);
 }
 
@@ -329,12 +333,11 @@ static int dispatch(struct helper_ctx *ctx, int argc, char **argv)
 static int parse_options(struct helper_ctx *ctx, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "root", required_argument, NULL, 'r' },
-		{ "dry-run", no_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ 0 },
+		{ "root", required_argument, NULL, 'r' },    { "dry-run", no_argument, NULL, 'n' },
+		{ "timeout", required_argument, NULL, 't' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },	     { 0 },
 	};
+	unsigned int ms;
 	int c;
 
 	opterr = 0;
@@ -345,6 +348,11 @@ static int parse_options(struct helper_ctx *ctx, int argc, char **argv)
 			break;
 		case 'n':
 			ctx->dry_run = true;
+			break;
+		case 't':
+			if (parse_uint(optarg, 10, TIMEOUT_MAX_MS, &ms) < 0 || ms == 0)
+				return usage_error(ctx->helper);
+			ctx->timeout_ms = (int)ms;
 			break;
 		case 'h':
 			usage(ctx->helper, stdout);

@@ -25,6 +25,7 @@ struct helper_ctx {
 	bool dry_run;
 	bool quiet;	    /* a dry run of which nothing is printed */
 	bool detached;	    /* nobody reads stderr: helper_say() goes to the log */
+	int timeout_ms;	    /* as given with --timeout, 0 for none */
 	long long deadline; /* the verb must have ended by then: lib/deadline.h */
 	struct claim claim;
 };
@@ -63,7 +64,7 @@ struct helper {
 /**
  * helper_main() - parse the command line, load the claim, take the lock, run the verb
  *
- *	usher-NAME [--root DIR] [--dry-run] apply|undo|check CLAIM
+ *	usher-NAME [--root DIR] [--dry-run] [--timeout MS] apply|undo|check CLAIM
  *
  * A claim without the helper's section: nothing to do, 0. apply and undo take NAME.lock in the
  * claim's directory first (waiting for the deadline at most) and need the claim to lie in

@@ -235,3 +235,19 @@ int conflict_find(const struct domain *domain, const struct claim *mine,
 	held_fill(&held);
 	return pins_conflict(&held, ret);
 }
+
+int conflict_find_device(const struct domain *domain, const struct claims *others,
+			 struct conflict *ret)
+{
+	const struct held held = { .domain = domain, .others = others };
+
+	for (size_t i = 0; i < others->nr; i++) {
+		const struct claim *other = &others->claims[i];
+
+		if (!is_other(&held, other) || !devices_conflict(domain, NULL, other, ret))
+			continue;
+		ret->with = other;
+		return 1;
+	}
+	return 0;
+}

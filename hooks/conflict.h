@@ -27,3 +27,11 @@ struct conflict {
  */
 int conflict_find(const struct domain *domain, const struct claim *mine,
 		  const struct claims *others, struct conflict *ret) _must_check_;
+
+/**
+ * conflict_find_device() - has another guest a PCI device that is in the domain now
+ *
+ * Return: as conflict_find()
+ */
+int conflict_find_device(const struct domain *domain, const struct claims *others,
+			 struct conflict *ret) _must_check_;

@@ -85,7 +85,6 @@ void domain_free(struct domain *domain)
 	for (size_t i = 0; i < domain->nr_disks; i++)
 		free(domain->disks[i].path);
 	free(domain->disks);
-	strlist_free(&domain->network_pools);
 	free(domain->vcpu_cpus);
 	pins_free(domain->vcpu_pins, domain->nr_vcpu_pins);
 	free(domain->emulator_cpus);

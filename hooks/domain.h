@@ -96,7 +96,6 @@ struct domain {
 	size_t nr_pci;
 	struct domain_disk *disks; /* no path twice; chain and mirror too */
 	size_t nr_disks;
-	struct strlist network_pools; /* <interface type='network'>: source network */
 
 	unsigned int vcpus_max;
 	unsigned int vcpus_current;   /* online at start */

@@ -351,26 +351,6 @@ static int start_interface(struct domain_reader *r)
 	return hostdev > 0 ? expect_pci(r, DOMAIN_PCI_INTERFACE) : hostdev;
 }
 
-static int add_text(struct domain_reader *r, struct strlist *list, const char *text,
-		    const char *what)
-{
-	if (strlist_has(list, text))
-		return 0;
-	if (list->nr >= DOMAIN_DEVICES_MAX)
-		return domain_refuse(r, "more than %d %s", DOMAIN_DEVICES_MAX, what);
-	return strlist_add(list, text) < 0 ? domain_no_memory(r) : 0;
-}
-
-static int start_pci_source(struct domain_reader *r)
-{
-	_cleanup_free_ char *network = NULL;
-	int e = domain_attr(r, "network", &network);
-
-	if (e < 0 || !network)
-		return e;
-	return add_text(r, &r->domain.network_pools, network, "networks");
-}
-
 /* Return: 0, -EBADMSG, -ENOMEM. What an address lacks is 0: virPCIDeviceAddressParseXML() */
 static int read_address(struct domain_reader *r, struct pciaddr *addr)
 {
@@ -578,7 +558,7 @@ const struct domain_row domain_rows[] = {
 
 	ROW(DEVICES, "hostdev", PCI_DEVICE, START(start_hostdev), END(end_pci_device)),
 	ROW(DEVICES, "interface", PCI_DEVICE, START(start_interface), END(end_pci_device)),
-	ROW(PCI_DEVICE, "source", PCI_SOURCE, START(start_pci_source)),
+	ROW(PCI_DEVICE, "source", PCI_SOURCE),
 	ROW(PCI_SOURCE, "address", LEAF, START(start_pci_address)),
 
 	ROW(DEVICES, "disk", DISK, START(start_disk), END(end_disk)),

@@ -16,6 +16,7 @@
 #include "../lib/registry.h"
 #include "../lib/spawn.h"
 #include "../lib/state.h"
+#include "conflict.h"
 #include "domain.h"
 #include "phase.h"
 #include "scripts.h"
@@ -25,7 +26,7 @@
  *
  * All of these work from the claim; the XML on stdin is another one by then (after `stopped` it
  * has lost what libvirt resolved, hot-plugged devices are in it). It is read only when two claims
- * bear the guest's name, to tell them apart by uuid.
+ * bear the guest's name, to tell them apart by uuid, and in `start` for what libvirt has resolved.
  */
 
 #define LOCK_MS	   2000
@@ -54,24 +55,29 @@ static struct claim *pick(struct claims *claims, const char *guest, const char *
 	return found;
 }
 
-/* Whose it is cannot be read from it; the guest's own is told from its XML */
-static void say_unreadable(const struct event *event, const struct host *host,
-			   const struct claims *claims)
+/* stdin can be read once. Return: true, with the domain filled */
+static bool read_xml(struct domain *xml)
 {
-	_cleanup_domain_ struct domain domain = { 0 };
 	struct domain_error err;
 
-	if (domain_read(STDIN_FILENO, &domain, &err) < 0 ||
-	    !strlist_has(&claims->unreadable, domain.uuid))
+	return *xml->uuid || domain_read(STDIN_FILENO, xml, &err) == 0;
+}
+
+/* Whose it is cannot be read from it; the guest's own is told from its XML */
+static void say_unreadable(const struct event *event, const struct host *host,
+			   const struct claims *claims, struct domain *xml)
+{
+	if (!read_xml(xml) || !strlist_has(&claims->unreadable, xml->uuid))
 		return;
 	phase_say(host, LOG_ERR, event->guest,
 		  "the claim /run/usher/%s/claim.ini cannot be read (%s): nothing of this guest is "
 		  "given back: install the usher that wrote it and run usher recover, or reboot",
-		  domain.uuid, claims->why);
+		  xml->uuid, claims->why);
 }
 
 /* Return: 1 found, 0 the guest has no claim */
-static int find_claim(const struct event *event, struct host *host, struct claim *ret)
+static int find_claim_and_xml(const struct event *event, struct host *host, struct claim *ret,
+			      struct domain *xml)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	struct claim *found;
@@ -81,15 +87,12 @@ static int find_claim(const struct event *event, struct host *host, struct claim
 	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0)
 		return 0;
 	if (claims.unreadable.nr)
-		say_unreadable(event, host, &claims);
+		say_unreadable(event, host, &claims, xml);
 	found = pick(&claims, event->guest, NULL, &nr);
 	if (nr > 1) {
-		_cleanup_domain_ struct domain domain = { 0 };
-		struct domain_error err;
-
-		if (domain_read(STDIN_FILENO, &domain, &err) < 0)
+		if (!read_xml(xml))
 			return 0;
-		found = pick(&claims, event->guest, domain.uuid, &nr);
+		found = pick(&claims, event->guest, xml->uuid, &nr);
 	}
 	if (!found)
 		return 0;
@@ -98,6 +101,13 @@ static int find_claim(const struct event *event, struct host *host, struct claim
 	host->ours = true;
 	memcpy(host->uuid, ret->uuid, UUID_STRLEN);
 	return 1;
+}
+
+static int find_claim(const struct event *event, struct host *host, struct claim *ret)
+{
+	_cleanup_domain_ struct domain xml = { 0 };
+
+	return find_claim_and_xml(event, host, ret, &xml);
 }
 
 /* libvirt's pid file, else whoever has the guest's uuid on its command line */
@@ -156,11 +166,38 @@ static int run_scripts(const struct event *event, const struct host *host,
 	return 1;
 }
 
+/*
+ * A function from a network's pool: libvirt chooses it behind prepare, and its XML names it from
+ * here on. It binds it and gives it back by itself; so this is about whose it is alone.
+ *
+ * Return: 0, 1 refused (said)
+ * ABI: libvirt 9.0.0 to 11.3.0, domain_conf.c virDomainNetDefFormat(), publicActual
+ */
+static int look_at_pools(const struct event *event, const struct host *host, struct domain *xml)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	struct conflict conflict;
+
+	if (registry_load(host->statefd, &claims) < 0 || claims.nr == 0 || !read_xml(xml) ||
+	    conflict_find_device(xml, &claims, &conflict) <= 0 ||
+	    registry_alive(host->rootfd, conflict.with) <= 0)
+		return 0;
+	phase_say(host, LOG_ERR, event->guest,
+		  "%s, which libvirt has chosen for this guest, is held by guest %s: take it out "
+		  "of the network's pool (virsh net-edit), or shut that guest down first",
+		  conflict.what, conflict.with->guest);
+	return 1;
+}
+
 int phase_start(const struct event *event, struct host *host)
 {
+	_cleanup_domain_ struct domain xml = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
+	int found = find_claim_and_xml(event, host, &claim, &xml);
 
-	return find_claim(event, host, &claim) == 0 ? 0 : run_scripts(event, host, &claim);
+	if (look_at_pools(event, host, &xml) != 0)
+		return 1;
+	return found ? run_scripts(event, host, &claim) : 0;
 }
 
 /* Return: 1 the policy calls a step of `started` required, so without them the guest shall not run */

@@ -25,7 +25,11 @@ int phase_plan(const struct event *event, struct host *host);
 /** phase_check() - by hand: does the policy parse; reads nothing else */
 int phase_check(const struct event *event, struct host *host);
 
-/** phase_start() - nothing but the guest's own scripts */
+/**
+ * phase_start() - has another guest what libvirt has chosen from a pool; the guest's own scripts
+ *
+ * As in prepare, a guest without a policy is looked at while others hold something.
+ */
 int phase_start(const struct event *event, struct host *host);
 
 /** phase_started() - QEMU owns the claim now; steps that need its cgroups */

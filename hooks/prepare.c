@@ -28,13 +28,16 @@
  *     with pin = auto, usher-cpuset chooses cores under the same lock, and adds them to the claim
  *  4. every step is checked	a required one that could not work: the claim is dropped, but
  *				not what an earlier run has left to be given back
- *  5. the steps are applied	a required one that fails: all is undone in reverse
+ *  5. the steps are applied	a required one that fails: all is undone in reverse, and a
+ *				device that does not come back in time is left to its worker
  *  6. state handed, owner: the libvirt daemon, our parent
  */
 
 #define LOCK_MS 5000
 /* How long devices that another guest is giving back right now are waited for */
 #define RETURNING_MS 30000
+/* How long a guest that is none of ours waits for what a dead one has left */
+#define UNMANAGED_MS 5000
 
 static int refuse(const struct event *event, const struct host *host, const char *what)
 {
@@ -95,6 +98,7 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 	host->statefd = state_open(host->rootfd, false);
 	if (host->statefd < 0)
 		return 0;
+	host->undo_until = deadline_in(UNMANAGED_MS);
 	(void)giveback_dead(host, NULL, 0, &result);
 	if (registry_load(host->statefd, &claims) < 0 || claims.nr == 0)
 		return 0;
@@ -329,7 +333,7 @@ static int hand_over(const struct event *event, const struct host *host, struct 
 	return undo_prepare(event, host, claim);
 }
 
-static int take(const struct event *event, const struct host *host, const struct domain *domain,
+static int take(const struct event *event, struct host *host, const struct domain *domain,
 		struct claim *claim)
 {
 	_cleanup_close_ int lock = -1;
@@ -340,6 +344,7 @@ static int take(const struct event *event, const struct host *host, const struct
 	lock = giveback_lock(host, claim->uuid, LOCK_MS);
 	if (lock < 0)
 		return refuse_errno(event, host, "lock the claim in /run/usher", lock);
+	host->undo_until = step_start_until(claim);
 	r = choose_cpus(event, host, claim);
 	if (r == 0)
 		r = run_steps(event, host, claim);
@@ -379,6 +384,7 @@ static int prepare_managed(const struct event *event, struct host *host,
 			      "it, then remove it, or chown root and chmod 700 it");
 	if (host->statefd < 0)
 		return refuse_errno(event, host, "use /run/usher", host->statefd);
+	host->undo_until = step_start_until(&claim);
 	if (clear_way(event, host, &domain))
 		return 1;
 	return take(event, host, &domain, &claim);

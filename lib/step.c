@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "attr.h"
+#include "deadline.h"
 #include "log.h"
 #include "spawn.h"
 #include "text.h"
@@ -20,14 +21,16 @@
 #define LAST_RANK   (-1)
 #define MAX_RANK    PHASE_RANKS
 
+#define VFIO_APPLY_MS 10000
+
 const struct step steps[] = {
-	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000, false, false },
-	{ "vfio", STEP_PREPARE, 0, 2, 10000, 60000, false, false },
-	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000, false, false },
-	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000, false, false },
+	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000, false, false, false },
+	{ "vfio", STEP_PREPARE, 0, 2, VFIO_APPLY_MS, 60000, false, false, true },
+	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000, false, false, false },
+	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000, false, false, false },
 	/* A check may wait twice for a bus that hangs; apply leaves the monitors to others */
-	{ "display", STEP_STARTED, 0, 0, 4000, 2000, true, true },
-	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000, false, false },
+	{ "display", STEP_STARTED, 0, 0, 4000, 2000, true, true, false },
+	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000, false, false, false },
 };
 const size_t nr_steps = ARRAY_SIZE(steps);
 _Static_assert(ARRAY_SIZE(steps) <= STEPS_MAX, "steps_order() would overflow");
@@ -163,11 +166,12 @@ static int report(const struct host *host, const struct claim *claim, const stru
 struct command {
 	char program[PATH_MAX];
 	char claim[PATH_MAX];
-	const char *argv[6];
+	char timeout[16];
+	const char *argv[8];
 };
 
 static int command_make(struct command *command, const struct host *host, const struct claim *claim,
-			const struct step *step, const char *verb)
+			const struct step *step, const char *verb, int timeout_ms)
 {
 	const char *slash = strcmp(host->root, "/") == 0 ? "" : "/";
 	int i = 0, r;
@@ -181,10 +185,33 @@ static int command_make(struct command *command, const struct host *host, const 
 		command->argv[i++] = "--root";
 		command->argv[i++] = host->root;
 	}
+	if (r == 0 && timeout_ms) {
+		r = path_format(command->timeout, sizeof(command->timeout), "%d", timeout_ms);
+		command->argv[i++] = "--timeout";
+		command->argv[i++] = command->timeout;
+	}
 	command->argv[i++] = verb;
 	command->argv[i++] = command->claim;
 	command->argv[i] = NULL;
 	return r;
+}
+
+long long step_start_until(const struct claim *claim)
+{
+	return deadline_in(claim_int(claim, "vfio", "timeout_ms", VFIO_APPLY_MS));
+}
+
+/* What is told to an undo that must end earlier than by itself; 0 for nothing */
+static int told_timeout(const struct host *host, const struct step *step, const char *verb)
+{
+	int left;
+
+	if (!host->undo_until || !step->goes_on || strcmp(verb, "undo") != 0)
+		return 0;
+	left = deadline_left(host->undo_until);
+	if (left < STEP_UNDO_FLOOR_MS)
+		left = STEP_UNDO_FLOOR_MS;
+	return left < step->undo_ms ? left : 0;
 }
 
 static int step_timeout(const struct step *step, const struct claim *claim, const char *verb,
@@ -212,9 +239,12 @@ static int lanes_run(const struct host *host, const struct claim *claim, struct 
 	int failed = 0, r = 0;
 
 	for (size_t i = 0; r == 0 && i < nr; i++) {
-		r = command_make(&lanes[i].command, host, claim, lanes[i].step, verb);
+		int told = told_timeout(host, lanes[i].step, verb);
+
+		r = command_make(&lanes[i].command, host, claim, lanes[i].step, verb, told);
 		jobs[i].argv = lanes[i].command.argv;
-		jobs[i].timeout_ms = step_timeout(lanes[i].step, claim, verb, budget_ms);
+		jobs[i].timeout_ms = told ? told + OVERTIME_MS
+					  : step_timeout(lanes[i].step, claim, verb, budget_ms);
 	}
 	if (r == 0)
 		r = spawn_run(jobs, nr);

@@ -33,11 +33,15 @@ struct step {
 	int apply_ms; /* of check too; when the claim's section has no timeout_ms */
 	int undo_ms;
 	bool undo_last; /* in release: when the devices are back */
-	bool fixed; /* apply_ms whatever the section says: its timeout_ms is for something else */
+	bool fixed;   /* apply_ms whatever the section says: its timeout_ms is for something else */
+	bool goes_on; /* what an undo has no time for is finished by a process left behind */
 };
 
 /* steps_order() fills at most this many */
 #define STEPS_MAX 16
+
+/* In a start that is refused late: enough for a driver that is well */
+#define STEP_UNDO_FLOOR_MS 5000
 
 /* Both phases at once */
 #define STEP_BOTH (-1)
@@ -57,6 +61,8 @@ struct host {
 	bool replug;		/* usher recover --force: see step_replug() */
 	bool ours;		/* the phase is of a guest with a policy or a claim */
 	char uuid[UUID_STRLEN]; /* its uuid, "" when not known yet */
+	long long undo_until;	/* a start waits no longer for an undo that goes on by itself;
+				 * 0 for no such bound */
 };
 
 /* What came of one run of steps; lines end in '\n' and begin with "usher: " */
@@ -79,6 +85,13 @@ bool step_wanted(const struct step *step, const struct claim *claim);
 bool step_required(const struct step *step, const struct claim *claim);
 
 /**
+ * step_start_until() - now and the time that a claim's devices have to be handed over
+ *
+ * For host->undo_until: libvirt waits for a start, whichever way it goes.
+ */
+long long step_start_until(const struct claim *claim);
+
+/**
  * steps_order() - the wanted steps of a phase in the order they are run
  * @phase:	a step_phase, STEP_BOTH or STEP_RELEASE
  *
@@ -95,6 +108,9 @@ bool steps_beside(const struct claim *claim, int phase, const struct step *a, co
  * @verb:	"check", "apply", "settle"; "undo" goes backwards through the ranks
  * @phase:	a step_phase, STEP_BOTH for a check, or STEP_RELEASE for an undo
  * @budget_ms:	each step gets its own time but no more than this; 0 for no bound but its own
+ *
+ * In a start (host->undo_until) an undo that goes on by itself is told to end by then, but has
+ * STEP_UNDO_FLOOR_MS at least.
  *
  * "check" and "undo" go through all ranks whatever fails; "apply" stops after the rank in which a
  * required step failed. Each step and its time is logged.

@@ -87,6 +87,7 @@ static const char *cpu_holder(const struct claims *claims, unsigned int cpu)
 struct stuck {
 	char device[PCIADDR_STRLEN];
 	char driver[64];
+	char step[96]; /* "unbind"; "load:nvidia_uvm" where it is not about the driver */
 	long long pid, seconds;
 };
 
@@ -112,6 +113,7 @@ static int stuck_read(int rootfd, int dirfd, const char *file, struct stuck *ret
 	*ret = (struct stuck){ .pid = pid, .seconds = (now_ms() - (long long)since) / 1000 };
 	(void)snprintf(ret->device, sizeof(ret->device), "%.19s", file + strlen(MARK_PREFIX));
 	(void)snprintf(ret->driver, sizeof(ret->driver), "%.63s", driver);
+	(void)snprintf(ret->step, sizeof(ret->step), "%.95s", words.names[3]);
 	return 1;
 }
 
@@ -193,11 +195,29 @@ static void print_values(const struct claim *claim, const char *section, const c
 
 static void print_stuck(void *data, const struct stuck *stuck)
 {
+	static const struct {
+		const char *step, *what, *text;
+	} named[] = {
+		{ "load:", "module", "has not been loaded" },
+		{ "service:", "unit", "has been neither stopped nor started" },
+	};
+	const char *what = "driver", *text = "has not let go of it";
+	const char *name = *stuck->driver ? stuck->driver : "none";
+
 	(void)data;
-	(void)printf("  %sstuck%s       %s: driver %s has not let go of it for %lld s (process "
-		     "%lld): only a reboot frees it if it never does\n",
-		     paint(PAINT_ERROR), paint(PAINT_NONE), stuck->device,
-		     *stuck->driver ? stuck->driver : "none", stuck->seconds, stuck->pid);
+	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+		size_t len = strlen(named[i].step);
+
+		if (strncmp(stuck->step, named[i].step, len) != 0)
+			continue;
+		what = named[i].what;
+		text = named[i].text;
+		name = stuck->step + len;
+	}
+	(void)printf("  %sstuck%s       %s: %s %s %s for %lld s (process %lld): only a reboot "
+		     "frees it if it never does\n",
+		     paint(PAINT_ERROR), paint(PAINT_NONE), stuck->device, what, name, text,
+		     stuck->seconds, stuck->pid);
 }
 
 static void print_claim(const struct picture *picture, const struct claim *claim)

@@ -19,7 +19,8 @@
  * a driver and a vfio-pci with an id list, the kernel would take the first it finds. Its own old
  * value comes last, so a device killed half-way is still aimed home.
  *
- * A device that had no driver gets none again.
+ * A device that had no driver gets none again, unless it was too early for one: then the kernel
+ * chooses, as it would have done.
  */
 
 #define PROBE_FILE "sys/bus/pci/drivers_probe"
@@ -255,7 +256,9 @@ static int load_driver(struct worker *worker, struct vfio_job *job)
 		return r < 0 ? r : 0;
 	if (helper_would(worker->ctx, "modprobe %s", job->old_driver))
 		return 0;
-	r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
+	r = worker_mark_named(worker, job, MARK_LOAD, job->old_driver);
+	if (r == 0)
+		r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
 	if (r < 0)
 		return job_fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
 				job->name, job->old_driver, strerror(-r));
@@ -269,6 +272,20 @@ static void say_replug(struct vfio_job *job)
 
 	(void)snprintf(job->text + len, sizeof(job->text) - len,
 		       ", then try usher recover --force");
+}
+
+/* Too early for a driver of the host's: without our override the kernel finds one, if there is one */
+static int choose(struct worker *worker, struct vfio_job *job)
+{
+	int r = restore_override(worker, job);
+
+	if (r >= 0)
+		r = worker_step(worker, job, MARK_PROBE, PROBE_FILE, job->name);
+	if (r < 0 && !*job->text)
+		return job_fail(job, r,
+				"cannot have the kernel find a driver for %s: %s: see dmesg",
+				job->name, strerror(-r));
+	return r;
 }
 
 /* On our vfio driver, or on none: to the driver it had */
@@ -286,6 +303,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 		r = load_driver(worker, job);
 	if (r >= 0 && *job->old_driver)
 		r = probe(worker, job, job->old_driver);
+	if (r >= 0 && *job->saved[SAVED_AWAITS])
+		r = choose(worker, job);
 	if (r == -ENXIO)
 		say_replug(job);
 	return r;
@@ -322,4 +341,4 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 }
 
 const struct vfio_verb verb_bind = { .act = bind_act, .stops = true };
-const struct vfio_verb verb_give_back = { .act = give_back_act };
+const struct vfio_verb verb_give_back = { .act = give_back_act, .ends = true };

@@ -105,8 +105,12 @@ static int take_end(const struct crew *crew, struct vfio_job *job, const struct 
 {
 	int r = 0;
 
-	if (msg->result == 0 && crew->verb == &verb_give_back)
+	if (msg->result == 0 && crew->verb->ends)
 		r = job_undone(crew->journal, job);
+	memcpy(job->saved, msg->saved, sizeof(job->saved));
+	/* Without these an undo gives back what was there before the start */
+	if (msg->result == 0 && crew->verb == &verb_bind && job->journaled)
+		(void)(job_handed(crew->journal, job) < 0);
 	job_end(crew, job, msg->result < 0 || r < 0 ? JOB_FAILED : JOB_DONE, msg->text);
 	if (r < 0)
 		helper_say(crew->ctx,

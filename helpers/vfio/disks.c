@@ -178,10 +178,7 @@ static int disk_stack(const struct use_look *look, const char *name, int depth)
 	if (r != 0 || above.nr == 0)
 		return r;
 	stack_cure(look->rootfd, above.names[0], cure, sizeof(cure));
-	(void)snprintf(look->text, look->size,
-		       "holds %s, part of %s; give_back = vfio in [vfio] keeps the host from "
-		       "taking it again",
-		       name, cure);
+	(void)snprintf(look->text, look->size, "holds %s, part of %s%s", name, cure, look->keeps);
 	return 1;
 }
 
@@ -194,21 +191,23 @@ static int disk_find(const struct use_look *look, const char *name, int depth)
 		return -ELOOP;
 	r = disk_mounted(look, &disk);
 	if (r > 0)
-		(void)snprintf(look->text, look->size, "holds %s, mounted on %s: unmount it first",
-			       name, disk.use);
+		(void)snprintf(look->text, look->size,
+			       "holds %s, mounted on %s: unmount it first%s", name, disk.use,
+			       look->keeps);
 	if (r != 0)
 		return r;
 	r = use_table_find(look->tables->swaps, match_swap, &disk);
 	if (r > 0)
 		(void)snprintf(look->text, look->size,
-			       "holds %s, swap of the host: swapoff /dev/%s first", name, name);
+			       "holds %s, swap of the host: swapoff /dev/%s first%s", name, name,
+			       look->keeps);
 	if (r != 0)
 		return r;
 	r = disk_in_btrfs(look, &disk);
 	if (r > 0)
 		(void)snprintf(look->text, look->size,
-			       "holds %s, a member of the btrfs mounted on %s: unmount it first",
-			       name, disk.use);
+			       "holds %s, a member of the btrfs mounted on %s: unmount it first%s",
+			       name, disk.use, look->keeps);
 	return r ? r : disk_stack(look, name, depth);
 }
 
@@ -236,7 +235,7 @@ int disk_use_by_kernel(const struct use_look *look, const char *name)
 	if (r > 0)
 		(void)snprintf(look->text, look->size,
 			       "holds %s, which the kernel keeps for another use, ZFS perhaps: "
-			       "export the pool or stop what has it first (lsblk -f /dev/%s)",
-			       name, name);
+			       "export the pool or stop what has it first (lsblk -f /dev/%s)%s",
+			       name, name, look->keeps);
 	return r;
 }

@@ -64,7 +64,9 @@ static int stop_services(struct worker *worker, struct vfio_job *job)
 	for (size_t i = 0; r == 0 && i < units.nr; i++) {
 		if (helper_would(worker->ctx, "stop unit %s", units.names[i]))
 			continue;
-		r = sysbus_stop_unit(units.names[i], SERVICE_MS);
+		r = worker_mark_named(worker, job, MARK_SERVICE, units.names[i]);
+		if (r == 0)
+			r = sysbus_stop_unit(units.names[i], SERVICE_MS);
 		if (r < 0)
 			return job_fail(job, r,
 					"%s needs %s stopped, and it does not stop: %s: see "
@@ -254,7 +256,9 @@ static int load_modules(struct worker *worker, struct vfio_job *job)
 
 		if (helper_would(worker->ctx, "modprobe %s", module))
 			continue;
-		r = module_load(worker->ctx->rootfd, module, MODULE_MS);
+		r = worker_mark_named(worker, job, MARK_LOAD, module);
+		if (r == 0)
+			r = module_load(worker->ctx->rootfd, module, MODULE_MS);
 		if (r < 0)
 			return job_fail(job, r,
 					"module %s cannot be loaded again for %s: %s: see "
@@ -276,7 +280,8 @@ static int start_services(struct worker *worker, struct vfio_job *job)
 
 		if (helper_would(worker->ctx, "start unit %s", unit))
 			continue;
-		error = sysbus_start_unit(unit, SERVICE_MS);
+		r = worker_mark_named(worker, job, MARK_SERVICE, unit);
+		error = r == 0 ? sysbus_start_unit(unit, SERVICE_MS) : 0;
 		if (error < 0 && error != -ESHUTDOWN)
 			(void)job_fail(job, 0,
 				       "%s is back, but %s does not start: %s: see "

@@ -7,6 +7,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/blockdev.h"
+#include "../../lib/process.h"
 #include "uses.h"
 #include "vfio.h"
 
@@ -17,22 +18,26 @@
  *	virtual functions	that go with their physical one
  *	nodes below /dev	their paths, for who looks through the processes
  *
- * What would cost the host data or its network is refused always, the rest unless the policy says
- * in_use = force.
+ * What would cost the host data or its network, or another guest its data, is refused always, the
+ * rest unless the policy says in_use = force.
  */
+
+static int add_usb_path(int rootfd, const char *name, struct strlist *paths);
 
 /* One row a class of devices: asked for by name, or for who has its node open, or both */
 static const struct look {
 	const char *subsystem;
 	int (*find)(const struct use_look *look, const char *name);
 	const char *dev; /* where its nodes are; a name that has none matches nothing there */
+	int (*add_path)(int rootfd, const char *name, struct strlist *paths); /* other names */
+	bool precious; /* never taken from a guest that has it open */
 } looks[] = {
-	{ "block", disk_use, "/dev" },	  { "net", net_use, NULL },
-	{ "drm", NULL, "/dev/dri" },	  { "graphics", NULL, "/dev" },
-	{ "sound", NULL, "/dev/snd" },	  { "nvme", NULL, "/dev" },
-	{ "nvme-generic", NULL, "/dev" }, { "hidraw", NULL, "/dev" },
-	{ "tty", NULL, "/dev" },	  { "video4linux", NULL, "/dev" },
-	{ "kfd", NULL, "/dev" },
+	{ "block", disk_use, "/dev", NULL, true },     { "net", net_use, NULL, NULL, false },
+	{ "usb", NULL, NULL, add_usb_path, true },     { "drm", NULL, "/dev/dri", NULL, false },
+	{ "accel", NULL, "/dev/accel", NULL, false },  { "graphics", NULL, "/dev", NULL, false },
+	{ "sound", NULL, "/dev/snd", NULL, false },    { "nvme", NULL, "/dev", NULL, false },
+	{ "nvme-generic", NULL, "/dev", NULL, false }, { "hidraw", NULL, "/dev", NULL, false },
+	{ "tty", NULL, "/dev", NULL, false },	       { "video4linux", NULL, "/dev", NULL, false },
 };
 
 const char *holders_subsystem(const char *name)
@@ -64,10 +69,69 @@ static int add_path(const char *dev, const char *name, struct strlist *paths)
 	return r < 0 ? r : strlist_add(paths, path);
 }
 
+/*
+ * Of a USB device "1-4"; "1-4:1.0" is one of its interfaces, and has no numbers
+ * ABI: Documentation/ABI/stable/sysfs-bus-usb, busnum, devnum
+ */
+static int add_usb_path(int rootfd, const char *name, struct strlist *paths)
+{
+	static const char *const attrs[] = { "busnum", "devnum" };
+	unsigned long long numbers[ARRAY_SIZE(attrs)];
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
+		if (path_format(path, sizeof(path), "sys/bus/usb/devices/%s/%s", name, attrs[i]) <
+			    0 ||
+		    attr_read_ull(rootfd, path, &numbers[i]) < 0)
+			return 0;
+	(void)snprintf(path, sizeof(path), "/dev/bus/usb/%03llu/%03llu", numbers[0], numbers[1]);
+	return strlist_add(paths, path);
+}
+
+static int add_paths(int rootfd, const struct look *look, const char *name, struct strlist *paths)
+{
+	if (look->add_path)
+		return look->add_path(rootfd, name, paths);
+	return look->dev ? add_path(look->dev, name, paths) : 0;
+}
+
+/* A virtual machine, or a tool of its kind that exports a disk; also one that libvirt has not begun */
+static bool is_guest(int rootfd, pid_t pid)
+{
+	char comm[PROCESS_NAME_MAX];
+
+	if (process_has_arg(rootfd, pid, "-uuid") > 0)
+		return true;
+	return process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
+	       (strncmp(comm, "qemu-", 5) == 0 || strcmp(comm, "kvm") == 0);
+}
+
+/* What costs a guest its data costs no less than what costs the host its own */
+static int guests_use(const struct use_look *use, const struct strlist *paths)
+{
+	const char *const *names = (const char *const *)paths->names;
+	char who[64];
+	pid_t pid = 0;
+
+	while (paths->nr > 0 &&
+	       (pid = process_find_open_after(use->rootfd, names, paths->nr, pid)) > 0)
+		if (is_guest(use->rootfd, pid))
+			break;
+	if (pid <= 0)
+		return (int)pid;
+	process_describe(use->rootfd, pid, who, sizeof(who));
+	(void)snprintf(use->text, use->size,
+		       "has a disk or USB device that %s has open: shut that guest down first; its "
+		       "data would be lost, so in_use = force does not take it",
+		       who);
+	return 1;
+}
+
 /* Every one says its own; then, partitions before their disks, what only the kernel knows */
 static int nodes_use(const struct use_look *use, const struct node_list *found,
 		     struct strlist *paths)
 {
+	_cleanup_strlist_ struct strlist precious = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < found->nr; i++) {
@@ -76,9 +140,13 @@ static int nodes_use(const struct use_look *use, const struct node_list *found,
 
 		if (look && look->find)
 			r = look->find(use, node->name);
-		if (r == 0 && look && look->dev)
-			r = add_path(look->dev, node->name, paths);
+		if (r == 0 && look)
+			r = add_paths(use->rootfd, look, node->name, paths);
+		if (r == 0 && look && look->precious && use->force)
+			r = add_paths(use->rootfd, look, node->name, &precious);
 	}
+	if (r == 0)
+		r = guests_use(use, &precious);
 	for (size_t i = found->nr; r == 0 && i > 0; i--)
 		if (strcmp(found->nodes[i - 1].subsystem, "block") == 0)
 			r = disk_use_by_kernel(use, found->nodes[i - 1].name);
@@ -106,15 +174,21 @@ static int functions_use(const struct use_look *use, const char *name)
 	return 1;
 }
 
+/* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
+#define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again"
+
 /* NOLINTBEGIN(readability-non-const-parameter): filled by those who get the look */
 int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
 		 char *text, size_t size, struct strlist *nodes)
 /* NOLINTEND(readability-non-const-parameter) */
 {
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
-	const struct use_look use = {
-		.rootfd = rootfd, .tables = &tables, .force = force, .text = text, .size = size
-	};
+	const struct use_look use = { .rootfd = rootfd,
+				      .tables = &tables,
+				      .force = force,
+				      .keeps = KEEPS,
+				      .text = text,
+				      .size = size };
 	int r = functions_use(&use, name);
 
 	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
@@ -162,7 +236,7 @@ int holders_find_disk(int rootfd, const char *name, char *text, size_t size, str
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
 	_cleanup_(disk_family_free) struct disk_family family = { .name = name };
 	const struct use_look use = {
-		.rootfd = rootfd, .tables = &tables, .text = text, .size = size
+		.rootfd = rootfd, .tables = &tables, .keeps = "", .text = text, .size = size
 	};
 	int r = use_tables_read(rootfd, &tables);
 

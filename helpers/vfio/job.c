@@ -71,12 +71,17 @@ static int copy_name(char *to, const char *from)
 	return path_format(to, DRIVER_NAME_MAX, "%s", from);
 }
 
-/* Records are read last to first: an earlier one has the older, truer values */
+/*
+ * Records are read last to first: an earlier one has the older, truer values. Of what it was when
+ * it was handed over the last one counts.
+ */
 static int job_take_record(struct vfio_job *job, const struct journal_record *record)
 {
 	int r, saved = saved_index(record->verb);
 
 	job->journaled = true;
+	if (saved >= HANDED_RESET && saved <= HANDED_POWER && *job->saved[saved])
+		return 0;
 	if (saved >= 0) {
 		r = path_format(job->saved[saved], SAVED_MAX, "%s", record->old_value);
 		return r < 0 ? -EBADMSG : 0;
@@ -143,6 +148,17 @@ int job_announce(struct journal *journal, const struct vfio_job *job)
 				job->target);
 	if (r >= 0)
 		r = journal_add(journal, RECORD_DRIVER, job->name, job->old_driver, job->target);
+	return r < 0 ? r : 0;
+}
+
+int job_handed(struct journal *journal, const struct vfio_job *job)
+{
+	int r = 0;
+
+	for (enum saved saved = HANDED_RESET; r >= 0 && saved <= HANDED_POWER; saved++)
+		if (*job->saved[saved])
+			r = journal_add(journal, saved_verb(saved), job->name, job->saved[saved],
+					"");
 	return r < 0 ? r : 0;
 }
 

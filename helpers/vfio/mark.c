@@ -118,7 +118,7 @@ int mark_find(int rootfd, const char *name, struct mark *ret)
 	return r;
 }
 
-/* Before and behind the name of the driver that was bound; and when there was none */
+/* Before and behind the step's name, or that of the driver that was bound; and when there was none */
 static const struct {
 	const char *step, *before, *behind, *without;
 } texts[] = {
@@ -130,6 +130,11 @@ static const struct {
 	{ MARK_RESCAN, "it has left driver ", ", and has not been found on the bus again",
 	  "it has not been found on the bus again" },
 	{ MARK_UNLOAD, "driver ", " has not been unloaded", "its driver has not been unloaded" },
+	{ MARK_LOAD, "module ", " has not been loaded", "its module has not been loaded" },
+	{ MARK_SERVICE, "unit ", " has been neither stopped nor started",
+	  "a unit has not changed" },
+	{ MARK_ATTR, "driver ", " has let nobody change its settings",
+	  "the kernel has let nobody change its settings" },
 	{ MARK_RETURNED, "it has left driver ", " at last, and its return has been due",
 	  "its return has been due" },
 	{ "", "driver ", " has let nobody look at it", "the kernel has let nobody look at it" },
@@ -137,12 +142,16 @@ static const struct {
 
 void mark_describe(const struct mark *mark, char *buf, size_t size)
 {
-	bool named = *mark->driver;
-	size_t i = 0;
+	const char *name = strchr(mark->step, ':');
+	size_t len = strcspn(mark->step, ":"), i = 0;
+	bool named;
 
-	while (i < ARRAY_SIZE(texts) - 1 && strcmp(mark->step, texts[i].step) != 0)
+	name = name ? name + 1 : mark->driver;
+	named = *name;
+	while (i < ARRAY_SIZE(texts) - 1 &&
+	       (strncmp(mark->step, texts[i].step, len) != 0 || texts[i].step[len] != '\0'))
 		i++;
 	(void)snprintf(buf, size, "%s%s%s for %lld s (process %d)", named ? texts[i].before : "",
-		       mark->driver, named ? texts[i].behind : texts[i].without,
+		       name, named ? texts[i].behind : texts[i].without,
 		       (now_ms() - mark->since_ms) / 1000, (int)mark->worker.pid);
 }

@@ -2,12 +2,16 @@
 /* helpers/vfio/nics.c - what the host does with a network interface */
 #include <errno.h>
 #include <limits.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../lib/attr.h"
 #include "../../lib/process.h"
 #include "uses.h"
+#include "vfio.h"
 
 /* VLAN on bond on bridge ... */
 #define STACK_MAX 8
@@ -46,6 +50,12 @@ static bool match_inet6(const struct strlist *words, struct use_wanted *wanted)
 {
 	return words->nr >= 6 && strcmp(words->names[5], wanted->name) == 0 &&
 	       strcmp(words->names[3], SCOPE_LINK) != 0;
+}
+
+/* proc/net/pppoe: ID ADDRESS DEVICE. ABI: drivers/net/ppp/pppoe.c pppoe_seq_show(); Linux 6.12 */
+static bool match_pppoe(const struct strlist *words, struct use_wanted *wanted)
+{
+	return words->nr >= 3 && strcmp(words->names[2], wanted->name) == 0;
 }
 
 /* --- Who configures it ------------------------------------------------------------------------ */
@@ -110,6 +120,35 @@ static int net_upper(int rootfd, const char *name, struct strlist *ret)
 	return r;
 }
 
+static int default_route(const struct use_look *look, const char *name, int depth);
+
+static unsigned long long read_number(int rootfd, const char *name, const char *attr)
+{
+	unsigned long long number;
+	char path[PATH_MAX];
+
+	if (path_format(path, sizeof(path), "sys/class/net/%s/%s", name, attr) < 0 ||
+	    attr_read_ull(rootfd, path, &number) < 0)
+		return 0;
+	return number;
+}
+
+/* Which session an interface of PPP has is nowhere to be read: any of them may be this one's */
+static int route_over_ppp(const struct use_look *look, const char *name, int depth)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	struct use_wanted iface = { .name = name };
+	int r = use_table_find(look->tables->pppoe, match_pppoe, &iface);
+
+	if (r <= 0 || attr_list(look->rootfd, "sys/class/net", &names) < 0)
+		return r < 0 ? r : 0;
+	r = 0;
+	for (size_t i = 0; r == 0 && i < names.nr; i++)
+		if (read_number(look->rootfd, names.names[i], "type") == ARPHRD_PPP)
+			r = default_route(look, names.names[i], depth + 1);
+	return r;
+}
+
 static int default_route(const struct use_look *look, const char *name, int depth)
 {
 	_cleanup_strlist_ struct strlist upper = { 0 };
@@ -126,30 +165,121 @@ static int default_route(const struct use_look *look, const char *name, int dept
 			       "network; give the host another way out first",
 			       name);
 	if (r == 0)
+		r = route_over_ppp(look, name, depth);
+	if (r == 0)
 		r = net_upper(look->rootfd, name, &upper);
 	for (size_t i = 0; r == 0 && i < upper.nr; i++)
 		r = default_route(look, upper.names[i], depth + 1);
 	return r;
 }
 
-/* A driver that lets go of an interface takes all that was set on it along */
-static int lost_setting(const struct use_look *look, const char *name)
+/*
+ * is_tap() - has an interface a node for a guest's QEMU
+ *
+ * ABI: drivers/net/macvtap.c, drivers/net/ipvlan/ipvtap.c: a class of their own; Linux 6.12
+ */
+static bool is_tap(int rootfd, const char *name)
+{
+	static const char *const classes[] = { "macvtap", "ipvtap" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		if (path_format(path, sizeof(path), "sys/class/net/%s/%s", name, classes[i]) == 0 &&
+		    attr_exists(rootfd, path) > 0)
+			return true;
+	return false;
+}
+
+/* "macvtap0, the network of qemu-system-x86 (pid 812)" */
+static void describe_tap(int rootfd, const char *name, char *buf, size_t size)
+{
+	unsigned long long index = read_number(rootfd, name, "ifindex");
+	char path[64], who[64];
+	const char *const paths[] = { path };
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "/dev/tap%llu", index);
+	pid = index ? process_find_open(rootfd, paths, 1) : 0;
+	if (pid > 0)
+		process_describe(rootfd, pid, who, sizeof(who));
+	(void)snprintf(buf, size, "%s, the network of %s", name, pid > 0 ? who : "another guest");
+}
+
+/* Nobody gives a guest that runs its interface back, whoever manages the one below it */
+static int guest_on_it(const struct use_look *look, const char *name, int depth)
 {
 	_cleanup_strlist_ struct strlist upper = { 0 };
-	struct use_wanted iface = { .name = name };
 	int r = net_upper(look->rootfd, name, &upper);
 
-	if (r < 0)
-		return r;
-	if (upper.nr > 0) {
+	if (depth > STACK_MAX)
+		return -ELOOP;
+	for (size_t i = 0; r == 0 && i < upper.nr; i++) {
+		char tap[160];
+
+		if (!is_tap(look->rootfd, upper.names[i])) {
+			r = guest_on_it(look, upper.names[i], depth + 1);
+			continue;
+		}
+		describe_tap(look->rootfd, upper.names[i], tap, sizeof(tap));
+		(void)snprintf(look->text, look->size,
+			       "carries %s, on %s: shut that guest down first, or give it another "
+			       "interface",
+			       tap, name);
+		return 1;
+	}
+	return r;
+}
+
+/* A bridge, bond or VLAN comes back when who manages the interface knows of it, too */
+static int lost_upper(const struct use_look *look, const char *name, bool managed)
+{
+	_cleanup_strlist_ struct strlist upper = { 0 };
+	int r = net_upper(look->rootfd, name, &upper);
+
+	for (size_t i = 0; r == 0 && i < upper.nr; i++) {
+		const char *above = upper.names[i];
+
+		if (managed && net_manager(look->rootfd, above))
+			continue;
 		(void)snprintf(look->text, look->size,
 			       "is part of %s through %s, and nobody would put it back: take %s "
 			       "out of it first, or have systemd-networkd or NetworkManager "
-			       "manage it",
-			       upper.names[0], name, name);
+			       "manage %s",
+			       above, name, name, managed ? above : "it");
 		return 1;
 	}
-	r = use_table_find(look->tables->route, match_any_route, &iface);
+	return r;
+}
+
+/* Who has nobody set up is down, and as its driver has made it */
+static int lost_setting(const struct use_look *look, const char *name)
+{
+	unsigned long long flags = read_number(look->rootfd, name, "flags");
+	unsigned long long mtu = read_number(look->rootfd, name, "mtu");
+
+	if (flags & (IFF_UP | IFF_PROMISC | IFF_ALLMULTI)) {
+		(void)snprintf(look->text, look->size,
+			       "has %s up, and nobody would bring it and its settings back: ip "
+			       "link set %s down promisc off allmulticast off first, or have "
+			       "systemd-networkd or NetworkManager manage it",
+			       name, name);
+		return 1;
+	}
+	if (!mtu || mtu == ETH_DATA_LEN || read_number(look->rootfd, name, "type") != ARPHRD_ETHER)
+		return 0;
+	(void)snprintf(look->text, look->size,
+		       "has %s with an MTU of %llu that nobody would set again: ip link set %s mtu "
+		       "%d first, or have systemd-networkd or NetworkManager manage it",
+		       name, mtu, name, ETH_DATA_LEN);
+	return 1;
+}
+
+/* A driver that lets go of an interface takes all that was set on it along */
+static int lost_configuration(const struct use_look *look, const char *name)
+{
+	struct use_wanted iface = { .name = name };
+	int r = use_table_find(look->tables->route, match_any_route, &iface);
+
 	if (r == 0)
 		r = use_table_find(look->tables->inet6, match_inet6, &iface);
 	if (r > 0)
@@ -158,14 +288,18 @@ static int lost_setting(const struct use_look *look, const char *name)
 			       "flush dev %s first, or have systemd-networkd or NetworkManager "
 			       "manage it",
 			       name, name);
-	return r;
+	return r == 0 ? lost_setting(look, name) : r;
 }
 
 int net_use(const struct use_look *look, const char *name)
 {
+	bool managed = net_manager(look->rootfd, name) != NULL;
 	int r = default_route(look, name, 0);
 
-	if (r != 0 || look->force || net_manager(look->rootfd, name))
+	if (r == 0)
+		r = guest_on_it(look, name, 0);
+	if (r != 0 || look->force)
 		return r;
-	return lost_setting(look, name);
+	r = lost_upper(look, name, managed);
+	return r == 0 && !managed ? lost_configuration(look, name) : r;
 }

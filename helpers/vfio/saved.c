@@ -28,6 +28,28 @@ static const struct {
 	[SAVED_SERVICES] = { "services", NULL },
 	[SAVED_KEEPER] = { "keeper", NULL },
 	[SAVED_BARS] = { "bars", NULL },
+	[SAVED_AWAITS] = { "awaits", NULL },
+	[HANDED_RESET] = { "reset-handed", NULL },
+	[HANDED_D3COLD] = { "d3cold-handed", NULL },
+	[HANDED_POWER] = { "power-handed", NULL },
+};
+
+/*
+ * How it works
+ *
+ * The kernel sets power/control anew whenever a driver comes or goes (vfio-pci's says "auto", and
+ * "on" when it leaves), so what an attribute is at the end says nothing of who set it. What counts
+ * is whether it has changed while the vfio driver had the device: then that was somebody else, and
+ * it is that value which the device gets back.
+ *
+ * ABI: drivers/vfio/pci/vfio_pci_core.c, pm_runtime_allow(), pm_runtime_forbid(); Linux 6.1
+ */
+static const struct {
+	enum saved saved, handed;
+} pairs[] = {
+	{ SAVED_RESET, HANDED_RESET },
+	{ SAVED_D3COLD, HANDED_D3COLD },
+	{ SAVED_POWER, HANDED_POWER },
 };
 
 int saved_index(const char *verb)
@@ -93,12 +115,37 @@ static int read_network(const struct worker *worker, struct vfio_job *job)
 	return 0;
 }
 
+/* A guest that starts with the host may come before the host's drivers */
+static int read_awaits(const struct worker *worker, struct vfio_job *job)
+{
+	int r = *worker->mark.driver || *job->old_override
+			? 0
+			: variant_awaits_driver(worker->ctx->rootfd, job->name);
+
+	if (r > 0)
+		r = path_format(job->saved[SAVED_AWAITS], SAVED_MAX, "driver");
+	return r == -ENOMEM ? r : 0;
+}
+
 int saved_read(struct worker *worker, struct vfio_job *job)
 {
 	for (enum saved saved = 0; saved < NR_SAVED; saved++)
 		if (rows[saved].attr && read_attr(worker, job, saved, job->saved[saved]) < 0)
 			job->saved[saved][0] = '\0';
-	return read_network(worker, job);
+	return read_awaits(worker, job) < 0 ? -ENOMEM : read_network(worker, job);
+}
+
+/* What there was nothing of to be saved has nothing to be compared with */
+void saved_handed(struct worker *worker, struct vfio_job *job)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		char *handed = job->saved[pairs[i].handed];
+
+		*handed = '\0';
+		if (*job->saved[pairs[i].saved] &&
+		    read_attr(worker, job, pairs[i].saved, handed) < 0)
+			*handed = '\0';
+	}
 }
 
 /* --- And back ---------------------------------------------------------------------------------- */
@@ -115,6 +162,24 @@ static int restore_attr(struct worker *worker, struct vfio_job *job, enum saved 
 	if (r == -ENOENT || (r == 0 && strcmp(now, job->saved[saved]) == 0))
 		return 0;
 	return write_attr(worker, job, saved, job->saved[saved]);
+}
+
+void saved_meanwhile(struct worker *worker, struct vfio_job *job)
+{
+	if (!job->journaled || worker_begin(worker, job) < 0 ||
+	    strcmp(worker->mark.driver, job->target) != 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		const char *handed = job->saved[pairs[i].handed];
+		char *saved = job->saved[pairs[i].saved], now[SAVED_MAX];
+
+		if (!*handed || read_attr(worker, job, pairs[i].saved, now) < 0 ||
+		    strcmp(now, handed) == 0 || strcmp(now, saved) == 0)
+			continue;
+		(void)job_fail(job, 0, "%s of %s has been set to '%s' meanwhile: left so",
+			       rows[pairs[i].saved].attr, job->name, now);
+		memcpy(saved, now, sizeof(now));
+	}
 }
 
 /* The interface that the device has now, which udev may have named otherwise */
@@ -153,13 +218,38 @@ static void await_network(struct worker *worker, struct vfio_job *job)
 	}
 }
 
-int saved_restore(struct worker *worker, struct vfio_job *job)
+static int restore_attrs(struct worker *worker, struct vfio_job *job)
 {
 	int r = 0;
 
-	for (enum saved saved = 0; r == 0 && saved < NR_SAVED; saved++)
-		if (rows[saved].attr)
-			r = restore_attr(worker, job, saved);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pairs); i++)
+		r = restore_attr(worker, job, pairs[i].saved);
+	return r;
+}
+
+/*
+ * Without a card of theirs the modules do not load, and the services do not start; a BAR changes
+ * its size between drivers only.
+ */
+int saved_keep(struct worker *worker, struct vfio_job *job)
+{
+	const char *modules = job->saved[SAVED_MODULES], *services = job->saved[SAVED_SERVICES];
+	const char *bars = job->saved[SAVED_BARS];
+	int r = restore_attrs(worker, job);
+
+	if (r < 0 || (!*modules && !*services && !*bars))
+		return r;
+	return job_fail(job, 0,
+			"%s stays with %s, so these are not back: %s%s%s%s%s%s: see "
+			"give_back in usher-vfio(8) for how to have it back",
+			job->name, job->target, *modules ? "modules " : "", modules,
+			*services ? " units " : "", services, *bars ? " BAR sizes " : "", bars);
+}
+
+int saved_restore(struct worker *worker, struct vfio_job *job)
+{
+	int r = restore_attrs(worker, job);
+
 	if (r == 0)
 		await_network(worker, job);
 	return r;

@@ -198,31 +198,29 @@ static int add_marked(const struct helper_ctx *ctx, struct vfio_jobs *jobs)
 }
 
 /*
- * keep() - leave with the vfio driver what the policy wants left there
+ * keep_act() - leave with the vfio driver what the policy wants left there
  *
  * Only what has come there whole: a device on no driver, or on another, goes home as usual.
+ *
+ * Return: as struct vfio_verb
  */
-static int keep(const struct helper_ctx *ctx, struct journal *journal, struct vfio_jobs *jobs)
+static int keep_act(struct worker *worker, struct vfio_job *job)
+{
+	int r = worker_begin(worker, job);
+
+	if (r < 0 || strcmp(worker->mark.driver, job->target) != 0)
+		return verb_give_back.act(worker, job);
+	(void)helper_would(worker->ctx, "leave %s with %s", job->name, job->target);
+	return saved_keep(worker, job);
+}
+
+const struct vfio_verb verb_keep = { .act = keep_act, .ends = true };
+
+static const struct vfio_verb *verb_of(const struct helper_ctx *ctx)
 {
 	const char *give_back = inidoc_get(&ctx->claim.doc, "vfio", "give_back") ?: "host";
-	int r = 0;
 
-	if (strcmp(give_back, "vfio") != 0)
-		return 0;
-	for (size_t i = 0; r == 0 && i < jobs->nr; i++) {
-		struct vfio_job *job = &jobs->jobs[i];
-		char driver[DRIVER_NAME_MAX];
-
-		if (!job->journaled ||
-		    mark_find(ctx->rootfd, job->name, &(struct mark){ 0 }) != 0 ||
-		    pcidev_driver(ctx->rootfd, &job->addr, driver, sizeof(driver)) <= 0 ||
-		    strcmp(driver, job->target) != 0)
-			continue;
-		job->state = JOB_DONE;
-		if (!helper_would(ctx, "leave %s with %s", job->name, driver))
-			r = job_undone(journal, job);
-	}
-	return r;
+	return strcmp(give_back, "vfio") == 0 ? &verb_keep : &verb_give_back;
 }
 
 enum helper_exit vfio_undo(struct helper_ctx *ctx)
@@ -235,8 +233,6 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 		r = jobs_from_journal(&journal, &jobs);
 	if (r == 0)
 		r = add_marked(ctx, &jobs);
-	if (r == 0)
-		r = keep(ctx, &journal, &jobs);
 	if (r < 0) {
 		helper_say(ctx,
 			   "cannot read run/usher/%s/vfio.journal: %s: what had been handed over "
@@ -244,7 +240,7 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 			   ctx->claim.uuid, strerror(-r));
 		return HELPER_DIRTY;
 	}
-	if (undo_jobs(ctx, &journal, &jobs, &verb_give_back) > 0)
+	if (undo_jobs(ctx, &journal, &jobs, verb_of(ctx)) > 0)
 		return HELPER_DIRTY;
 	if (!ctx->dry_run && journal_remove(ctx->dirfd, "vfio") < 0)
 		helper_say(ctx, "all is back, but run/usher/%s/vfio.journal cannot be removed",

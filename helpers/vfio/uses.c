@@ -17,6 +17,7 @@ void use_tables_free(struct use_tables *tables)
 	free(tables->route);
 	free(tables->route6);
 	free(tables->inet6);
+	free(tables->pppoe);
 }
 
 /* A kernel without IPv6, or without swap, has no such table */
@@ -42,6 +43,7 @@ int use_tables_read(int rootfd, struct use_tables *tables)
 		{ "proc/net/route", &tables->route },
 		{ "proc/net/ipv6_route", &tables->route6 },
 		{ "proc/net/if_inet6", &tables->inet6 },
+		{ "proc/net/pppoe", &tables->pppoe },
 	};
 	int r = 0;
 

@@ -9,7 +9,7 @@
 
 /* proc's tables that a look needs, each read once */
 struct use_tables {
-	char *mounts, *swaps, *route, *route6, *inet6;
+	char *mounts, *swaps, *route, *route6, *inet6, *pppoe;
 };
 
 void use_tables_free(struct use_tables *tables);
@@ -22,8 +22,9 @@ int use_tables_read(int rootfd, struct use_tables *tables) _must_check_;
 struct use_look {
 	int rootfd;
 	const struct use_tables *tables;
-	bool force; /* uses that cost the host no data and no network are passed over */
-	char *text; /* "holds sdb1, mounted on /home: unmount it first" */
+	bool force;	   /* uses that cost the host no data and no network are passed over */
+	const char *keeps; /* what ends a disk's text: how a device given back is not taken anew */
+	char *text;	   /* "holds sdb1, mounted on /home: unmount it first" */
 	size_t size;
 };
 
@@ -66,8 +67,9 @@ int disk_use_by_kernel(const struct use_look *look, const char *name) _must_chec
 /**
  * net_use() - what the host does with a network interface, and with what is stacked on it
  *
- * A default route, always. Addresses while it is up, and membership in a bridge, a bond or the
- * like: not when a network manager brings them back (net_manager()).
+ * A default route, that of a PPPoE session too, and a guest's macvtap: always. Membership in a
+ * bridge, a bond or the like: not when a network manager has both. Addresses, being up, another
+ * MTU: not when a network manager brings them back (net_manager()).
  *
  * Return: 1 with the text filled, 0 nothing, -ELOOP, -ENOMEM, else -errno
  */

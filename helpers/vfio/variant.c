@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/vfio/variant.c - vfio drivers that are made for a device's model */
+/* helpers/vfio/variant.c - modules for a device's model: vfio drivers, and the host's own */
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
@@ -8,13 +8,17 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/module.h"
 #include "vfio.h"
 
 /* Longest modules.alias that is searched */
 #define ALIAS_MAX ((size_t)16 * 1024 * 1024)
 
-#define PREFIX	"alias vfio_pci:"
-#define DEFAULT "vfio-pci"
+#define ALIAS	     "alias "
+#define VFIO	     "vfio_"
+#define VFIO_PREFIX  ALIAS VFIO "pci:"
+#define HOSTS_PREFIX ALIAS "pci:"
+#define DEFAULT	     "vfio-pci"
 
 static size_t stars(const char *pattern)
 {
@@ -25,17 +29,22 @@ static size_t stars(const char *pattern)
 	return nr;
 }
 
-/* "alias vfio_pci:v000015B3d0000101Esv*... mlx5_vfio_pci". Return: 1 it fits, with its stars */
-static int match_line(const char *line, size_t len, const char *modalias, char *module, size_t size,
+/*
+ * match_line() - "alias vfio_pci:v000015B3d0000101Esv*... mlx5_vfio_pci"
+ * @line:	from the pattern on that is to be compared, "pci:..."
+ *
+ * Return: 1 it fits, 0, -ENOMEM
+ */
+static int match_line(const char *line, const char *modalias, char *module, size_t size,
 		      size_t *ret_stars)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
-	_cleanup_free_ char *copy = strndup(line + strlen("alias "), len - strlen("alias "));
+	_cleanup_free_ char *copy = strndup(line, strcspn(line, "\n"));
 	int r = copy ? text_split(copy, " ", &words) : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	if (words.nr != 2 || fnmatch(words.names[0] + strlen("vfio_"), modalias, 0) != 0 ||
+	if (words.nr != 2 || fnmatch(words.names[0], modalias, 0) != 0 ||
 	    !driver_name_valid(words.names[1]))
 		return 0;
 	*ret_stars = stars(words.names[0]);
@@ -47,10 +56,10 @@ static int best_match(const char *aliases, const char *modalias, char *buf, size
 {
 	size_t best = SIZE_MAX;
 
-	for (const char *line = aliases; (line = strstr(line, PREFIX)); line++) {
+	for (const char *line = aliases; (line = strstr(line, VFIO_PREFIX)); line++) {
 		char module[DRIVER_NAME_MAX];
 		size_t nr = 0;
-		int r = match_line(line, strcspn(line, "\n"), modalias, module, sizeof(module),
+		int r = match_line(line + strlen(ALIAS VFIO), modalias, module, sizeof(module),
 				   &nr);
 
 		if (r < 0)
@@ -63,30 +72,63 @@ static int best_match(const char *aliases, const char *modalias, char *buf, size
 	return 0;
 }
 
-int variant_module(int rootfd, const char *name, char *buf, size_t size)
+/* Return: 0, without aliases when there are none; -ENOMEM, else -errno */
+static int read_aliases(int rootfd, const char *name, char *modalias, size_t size,
+			char **ret_aliases)
 {
-	char path[PATH_MAX], modalias[256], release[128];
-	_cleanup_free_ char *aliases = NULL;
+	char path[PATH_MAX], release[128];
 	size_t len;
-	int r = path_format(buf, size, DEFAULT);
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/modalias", name);
 
-	if (r == 0)
-		r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/modalias", name);
 	if (r < 0)
 		return r;
-	if (attr_read(rootfd, path, modalias, sizeof(modalias)) < 0 ||
+	if (attr_read(rootfd, path, modalias, size) < 0 ||
 	    attr_read(rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
 		return 0;
 	r = path_format(path, sizeof(path), "lib/modules/%s/modules.alias", release);
 	if (r == 0)
-		r = attr_read_all(rootfd, path, ALIAS_MAX, &aliases, &len);
+		r = attr_read_all(rootfd, path, ALIAS_MAX, ret_aliases, &len);
+	return r == -ENOENT ? 0 : r;
+}
+
+int variant_module(int rootfd, const char *name, char *buf, size_t size)
+{
+	_cleanup_free_ char *aliases = NULL;
+	char modalias[256];
+	int r = path_format(buf, size, DEFAULT);
+
+	if (r == 0)
+		r = read_aliases(rootfd, name, modalias, sizeof(modalias), &aliases);
 	if (r < 0 || !aliases)
-		return r == -ENOENT ? 0 : r;
+		return r;
 	r = best_match(aliases, modalias, buf, size);
 	/* The common one is a variant, too; its driver has another name than its module */
 	if (r == 0 && strcmp(buf, "vfio_pci") == 0)
 		r = path_format(buf, size, DEFAULT);
 	return r;
+}
+
+int variant_awaits_driver(int rootfd, const char *name)
+{
+	_cleanup_free_ char *aliases = NULL;
+	char modalias[256];
+	bool any = false;
+	int r = read_aliases(rootfd, name, modalias, sizeof(modalias), &aliases);
+
+	if (r < 0 || !aliases)
+		return r;
+	for (const char *line = aliases; (line = strstr(line, HOSTS_PREFIX)); line++) {
+		char module[DRIVER_NAME_MAX];
+		size_t nr;
+
+		r = match_line(line + strlen(ALIAS), modalias, module, sizeof(module), &nr);
+		if (r < 0)
+			return r;
+		if (r > 0 && module_loaded(rootfd, module) > 0)
+			return 0;
+		any |= r > 0;
+	}
+	return any;
 }
 
 void variant_driver(int rootfd, const char *module, char *buf, size_t size)

@@ -334,6 +334,16 @@ int rule_alone(const struct helper_ctx *ctx, const char *driver) _must_check_;
  */
 int variant_module(int rootfd, const char *name, char *buf, size_t size) _must_check_;
 
+/**
+ * variant_awaits_driver() - has the kernel modules for a device, of which none is loaded
+ *
+ * One without a driver would get it when such a module comes. Where one is loaded, somebody has
+ * taken the device from it, or keeps it off.
+ *
+ * Return: 1, 0 (also when there is no list of modules), -ENOMEM, else -errno
+ */
+int variant_awaits_driver(int rootfd, const char *name) _must_check_;
+
 /** variant_driver() - the PCI driver that a loaded module has registered, else its own name */
 void variant_driver(int rootfd, const char *module, char *buf, size_t size);
 
@@ -388,6 +398,8 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 #define MARK_UNBIND   "unbind"
 #define MARK_PROBE    "probe"
 #define MARK_UNLOAD   "unload"
+#define MARK_LOAD     "load"	/* of a module: worker_mark_named() */
+#define MARK_SERVICE  "service" /* of a unit, likewise */
 #define MARK_ATTR     "attr"
 #define MARK_REMOVE   "remove"
 #define MARK_RESCAN   "rescan"
@@ -396,8 +408,8 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 struct mark {
 	char driver[DRIVER_NAME_MAX]; /* bound when it began, "" for none or not known yet */
 	struct process worker;
-	char step[16];
-	long long since_ms; /* when it began with that step: lib/deadline.h */
+	char step[16 + DRIVER_NAME_MAX]; /* "unbind", "load:nvidia_uvm" */
+	long long since_ms;		 /* when it began with that step: lib/deadline.h */
 };
 
 /**
@@ -447,6 +459,10 @@ enum saved {
 	SAVED_SERVICES, /* "nvidia-persistenced.service": stopped */
 	SAVED_KEEPER,	/* "on": the driver's keeper had the device open */
 	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
+	SAVED_AWAITS, /* "driver": had none, because none was loaded yet */
+	HANDED_RESET, /* the attributes anew, when the vfio driver has the device */
+	HANDED_D3COLD,
+	HANDED_POWER,
 	NR_SAVED,
 };
 
@@ -504,6 +520,9 @@ int jobs_from_journal(const struct journal *journal, struct vfio_jobs *ret) _mus
 /** job_announce() - journal the job's old values. Return: 0, else as journal_add() */
 int job_announce(struct journal *journal, const struct vfio_job *job) _must_check_;
 
+/** job_handed() - journal what attributes it has on the vfio driver. Return: 0, else -errno */
+int job_handed(struct journal *journal, const struct vfio_job *job) _must_check_;
+
 /** job_undone() - note in the journal that the device is back. Return: 0, else -errno */
 int job_undone(struct journal *journal, const struct vfio_job *job) _must_check_;
 
@@ -522,10 +541,12 @@ struct vfio_verb {
 	/* Return: 0, -ECANCELED when given up, else -errno with the job's text filled */
 	int (*act)(struct worker *worker, struct vfio_job *job);
 	bool stops; /* when given up: what was begun is not finished but taken back */
+	bool ends;  /* after it the device is done with: the journal says so */
 };
 
 extern const struct vfio_verb verb_bind;
 extern const struct vfio_verb verb_give_back;
+extern const struct vfio_verb verb_keep;   /* undo.c */
 extern const struct vfio_verb verb_replug; /* replug.c */
 
 struct worker_msg {
@@ -575,6 +596,10 @@ int worker_step(struct worker *worker, struct vfio_job *job, const char *step, c
  */
 int worker_mark(struct worker *worker, const struct vfio_job *job, const char *step) _must_check_;
 
+/** worker_mark_named() - worker_mark() with what it is that the step is done with */
+int worker_mark_named(struct worker *worker, const struct vfio_job *job, const char *step,
+		      const char *name) _must_check_;
+
 /** job_fail() - fill in the job's text, unless given up. Return: @error */
 int job_fail(struct vfio_job *job, int error, const char *fmt, ...) _printf_(3, 4);
 
@@ -605,6 +630,25 @@ const char *saved_verb(enum saved saved);
  * Return: 0, -ENOMEM
  */
 int saved_read(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** saved_handed() - what the attributes are when the vfio driver has the device, into the job */
+void saved_handed(struct worker *worker, struct vfio_job *job);
+
+/**
+ * saved_meanwhile() - before the device leaves the vfio driver: attributes that somebody has set
+ *
+ * They are not what they were when it came there: they stay, and that is the job's text.
+ */
+void saved_meanwhile(struct worker *worker, struct vfio_job *job);
+
+/**
+ * saved_keep() - on the vfio driver, where it stays: the attributes
+ *
+ * The job's text tells what does not come back with the device on that driver.
+ *
+ * Return: 0, else -errno with the job's text filled
+ */
+int saved_keep(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /**
  * saved_restore() - back on the driver it had: write what is another value now

@@ -74,6 +74,15 @@ int worker_mark(struct worker *worker, const struct vfio_job *job, const char *s
 	return 0;
 }
 
+int worker_mark_named(struct worker *worker, const struct vfio_job *job, const char *step,
+		      const char *name)
+{
+	char named[sizeof(worker->mark.step)];
+
+	(void)snprintf(named, sizeof(named), "%s:%s", step, name);
+	return worker_mark(worker, job, named);
+}
+
 int worker_step(struct worker *worker, struct vfio_job *job, const char *step, const char *path,
 		const char *val)
 {
@@ -94,12 +103,26 @@ int job_fail(struct vfio_job *job, int error, const char *fmt, ...)
 	return error;
 }
 
+/* Return: as struct vfio_verb */
+static int act(struct worker *worker, struct vfio_job *job)
+{
+	int r;
+
+	if (worker->verb->ends)
+		saved_meanwhile(worker, job);
+	r = worker->verb->act(worker, job);
+	if (r == 0 && worker->verb == &verb_bind && !worker->ctx->dry_run)
+		saved_handed(worker, job);
+	return r;
+}
+
 /* Return: 0, -ECANCELED when nobody takes the result */
 static int report(struct worker *worker, const struct vfio_job *job, int result)
 {
 	struct worker_msg msg = { .kind = MSG_END, .result = result };
 
 	memcpy(msg.name, job->name, sizeof(msg.name));
+	memcpy(msg.saved, job->saved, sizeof(msg.saved));
 	memcpy(msg.text, job->text, sizeof(msg.text));
 	return ask(worker, &msg) == -ECANCELED ? -ECANCELED : 0;
 }
@@ -194,15 +217,15 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 	/* The crew had taken the result, and was killed before it could say so */
 	if (!mark_is_mine(worker, job))
 		return;
-	worker->verb = &verb_give_back;
+	worker->verb = verb->ends ? verb : &verb_give_back;
 	worker->peer = -1;
 	while (job) {
 		_cleanup_close_ int lock = -1;
 		int r = 0;
 
 		/* Without old values nothing has been written yet */
-		if (job->journaled && (verb != &verb_give_back || job->state != JOB_DONE))
-			r = verb_give_back.act(worker, job);
+		if (job->journaled && (!verb->ends || job->state != JOB_DONE))
+			r = act(worker, job);
 		(void)set_mark(worker, job, MARK_RETURNED);
 		lock = state_lock(dirfd, VFIO_LOCK, INT_MAX);
 		if (lock < 0 || !mark_is_mine(worker, job))
@@ -221,7 +244,7 @@ void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit)
 
 		if (job->unit != unit || job->state != JOB_WAITING)
 			continue;
-		r = worker->verb->act(worker, job);
+		r = act(worker, job);
 		job->state = r == 0 ? JOB_DONE : JOB_FAILED;
 		if (r == -ECANCELED || report(worker, job, r) < 0) {
 			finish_alone(worker, jobs, unit, job);

@@ -147,8 +147,6 @@ static void a_gpu_guest_gives_its_devices_pins_and_pages(void **state)
 	assert_int_equal(domain.nr_disks, 1);
 	assert_string_equal(domain.disks[0].path,
 			    "/dev/disk/by-id/ata-Example_SSD_870_S5Y1NX0R123456");
-	assert_int_equal(domain.network_pools.nr, 1);
-	assert_string_equal(domain.network_pools.names[0], "default");
 	assert_needs(&domain, "2048 [] 8192;");
 }
 
@@ -243,8 +241,6 @@ static void an_interface_gives_its_virtual_function_and_no_guest_address(void **
 	fixture(FIXTURE("interfaces"), &domain);
 	assert_int_equal(domain.nr_pci, 1);
 	assert_pci(&domain, 0, "0000:3b:02.5", "interface", true);
-	assert_int_equal(domain.network_pools.nr, 1);
-	assert_string_equal(domain.network_pools.names[0], "sriov-pool");
 	assert_true(domain.vcpu_auto);
 	assert_true(domain.numa_auto);
 	assert_int_equal(domain.numa_mode, DOMAIN_NUMA_PREFERRED);
@@ -703,10 +699,6 @@ static void each_bound_holds_to_the_last_and_has_its_own_message(void **state)
 		{ "<domain>" NAME_UUID "<devices>", "<disk><source dev='/dev/sd#'/></disk>",
 		  "</devices></domain>", DOMAIN_DEVICES_MAX, -EBADMSG,
 		  "line 1: more than 1024 block devices" },
-		{ "<domain>" NAME_UUID "<devices>",
-		  "<interface type='network'><source network='n#'/></interface>",
-		  "</devices></domain>", DOMAIN_DEVICES_MAX, -EBADMSG,
-		  "line 1: more than 1024 networks" },
 		{ "<domain>" NAME_UUID "<devices>", "<memory model='dimm'/>", "</devices></domain>",
 		  DOMAIN_DEVICES_MAX, -EBADMSG, "line 1: more than 1024 memory devices" },
 		{ "<domain>" NAME_UUID "<cpu><numa>", "<cell id='#'/>", "</numa></cpu></domain>",

@@ -730,6 +730,46 @@ static void a_claim_somebody_works_on_is_left_to_him(void **state)
 	assert_int_equal(giveback_lock(&rig.host, UUID_B, 0), -ENOENT);
 }
 
+/* libvirt waits for it: what needs longer is finished by the process that is left behind */
+static void in_a_start_an_undo_is_told_how_long_it_may_take(void **state)
+{
+	static const struct {
+		int left_ms, from, to;
+	} rows[] = { { 20000, 15000, 20000 }, { -1000, STEP_UNDO_FLOOR_MS, STEP_UNDO_FLOOR_MS } };
+	const struct tree *tree = *state;
+	char body[256];
+	int ms;
+
+	(void)snprintf(body, sizeof(body), "echo \"$*\" >%s/told", tree->dir);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_step_result_ struct step_result result = { 0 };
+		_cleanup_(rig_drop) struct rig rig;
+		const char *told;
+
+		rig_make(tree, &rig);
+		fake_helper(tree, "vfio", body);
+		rig.host.undo_until = deadline_in(rows[i].left_ms);
+		assert_int_equal(giveback_claim(&rig.host, &rig.claim, &result), 0);
+		told = strstr(tree_read(tree, "told"), "--timeout ");
+		assert_non_null(told);
+		assert_int_equal(sscanf(told, "--timeout %d undo", &ms), 1);
+		assert_in_range(ms, rows[i].from, rows[i].to);
+		/* A seat that is left half done is a black screen */
+		assert_non_null(strstr(tree_read(tree, "calls"), "seat undo\n"));
+	}
+}
+
+static void a_start_lasts_as_long_as_devices_may_take_to_be_handed_over(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_(rig_drop) struct rig rig;
+
+	rig_make(tree, &rig);
+	assert_in_range(deadline_left(step_start_until(&rig.claim)), 9000, 10000);
+	assert_int_equal(inidoc_add(&rig.claim.doc, "vfio", "timeout_ms", "30000"), 0);
+	assert_in_range(deadline_left(step_start_until(&rig.claim)), 29000, 30000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -770,6 +810,8 @@ int main(void)
 		tree_test(what_could_not_be_given_back_is_tried_again),
 		tree_test(a_living_claim_is_left_alone_unless_it_is_named),
 		tree_test(a_claim_somebody_works_on_is_left_to_him),
+		tree_test(in_a_start_an_undo_is_told_how_long_it_may_take),
+		tree_test(a_start_lasts_as_long_as_devices_may_take_to_be_handed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

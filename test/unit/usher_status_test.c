@@ -104,9 +104,35 @@ static void a_guest_that_does_not_run_or_does_not_ask_for_it_is_not(void **state
 	assert_null(strstr(status_says(tree, false), "awake"));
 }
 
+static void what_is_stuck_is_named(void **state)
+{
+	static const struct {
+		const char *step, *text;
+	} rows[] = {
+		{ "unbind", "  stuck       0000:02:00.0: driver e1000e has not let go of it for " },
+		{ "load:nvidia_uvm",
+		  "  stuck       0000:02:00.0: module nvidia_uvm has not been loaded for " },
+		{ "service:nvidia-powerd.service",
+		  "  stuck       0000:02:00.0: unit nvidia-powerd.service has been neither stopped "
+		  "nor started for " },
+	};
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char mark[128];
+
+		(void)snprintf(mark, sizeof(mark), "e1000e 300 3000 %s 1\n", rows[i].step);
+		tree_file(tree, HOME "/vfio.worker.0000:02:00.0", mark);
+		assert_non_null(strstr(status_says(tree, false), rows[i].text));
+		assert_non_null(strstr(status_says(tree, true), "\"driver\": \"e1000e\""));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		tree_test(what_is_stuck_is_named),
 		tree_test(a_guest_whose_inhibitor_is_held_is_not_remarked_on),
 		tree_test(a_running_guest_whose_holder_is_gone_is_shown),
 		tree_test(a_guest_that_does_not_run_or_does_not_ask_for_it_is_not),

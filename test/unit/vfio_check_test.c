@@ -4,6 +4,8 @@
 /* wraps: journal_add journal_undone state_write state_remove */
 #include "vfio_host.h"
 
+#define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again\n"
+
 /* As libpci's list of names has them; without the list the ids stand there */
 static const char *named(const char *addr, unsigned int vendor, unsigned int device)
 {
@@ -247,7 +249,7 @@ static void disk_that_is_mounted_is_refused(void **state)
 		  "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 		  "30 22 259:2 / /srv/my\\040data rw,noatime shared:7 - xfs /dev/nvme0n1p2 rw\n");
 	assert_refused(NVME_LINE,
-		       "%s holds nvme0n1p2, mounted on /srv/my\\040data: unmount it first\n",
+		       "%s holds nvme0n1p2, mounted on /srv/my\\040data: unmount it first" KEEPS,
 		       named(NVME, 0x144d, 0xa808), "");
 }
 
@@ -270,7 +272,7 @@ static void btrfs_on_a_disk_is_found_by_its_source(void **state)
 	add_nvme();
 	tree_file(host, "proc/self/mountinfo",
 		  "22 1 0:31 /@home /home rw - btrfs /dev/nvme0n1p2 rw\n");
-	assert_refused(NVME_LINE, "%s holds nvme0n1p2, mounted on /home: unmount it first\n",
+	assert_refused(NVME_LINE, "%s holds nvme0n1p2, mounted on /home: unmount it first" KEEPS,
 		       named(NVME, 0x144d, 0xa808), "");
 }
 
@@ -282,7 +284,7 @@ static void swap_on_a_disk_is_refused(void **state)
 		  "Filename Type Size Used Priority\n"
 		  "/dev/nvme0n1p2 partition 8388604 0 -2\n");
 	assert_refused(NVME_LINE,
-		       "%s holds nvme0n1p2, swap of the host: swapoff /dev/nvme0n1p2 first\n",
+		       "%s holds nvme0n1p2, swap of the host: swapoff /dev/nvme0n1p2 first" KEEPS,
 		       named(NVME, 0x144d, 0xa808), "");
 }
 
@@ -296,7 +298,7 @@ static void mount_on_what_is_stacked_on_a_disk_is_refused(void **state)
 	tree_file(host, "sys/class/block/dm-3/dev", "253:3\n");
 	tree_file(host, "proc/self/mountinfo",
 		  "22 1 253:3 / /var rw - ext4 /dev/mapper/vg-var rw\n");
-	assert_refused(NVME_LINE, "%s holds dm-3, mounted on /var: unmount it first\n",
+	assert_refused(NVME_LINE, "%s holds dm-3, mounted on /var: unmount it first" KEEPS,
 		       named(NVME, 0x144d, 0xa808), "");
 }
 
@@ -309,7 +311,7 @@ static void disk_behind_multipath_is_found(void **state)
 	tree_link(host, "sys/class/block/nvme0n1/nvme0n1p1/subsystem", "../../../../class/block");
 	tree_file(host, "sys/class/block/nvme0n1p1/dev", "259:1\n");
 	tree_file(host, "proc/self/mountinfo", "22 1 259:1 / /data rw - ext4 /dev/nvme0n1p1 rw\n");
-	assert_refused(NVME_LINE, "%s holds nvme0n1p1, mounted on /data: unmount it first\n",
+	assert_refused(NVME_LINE, "%s holds nvme0n1p1, mounted on /data: unmount it first" KEEPS,
 		       named(NVME, 0x144d, 0xa808), "");
 }
 
@@ -320,7 +322,7 @@ static void disk_behind_a_usb_controller_is_found(void **state)
 	add_node(USB, "usb1/1-1/1-1.2/1-1.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "block",
 		 "8:17\n");
 	tree_file(host, "proc/self/mountinfo", "22 1 8:17 / /mnt rw - vfat /dev/sdb1 rw\n");
-	assert_refused(USB_LINE, "%s holds sdb1, mounted on /mnt: unmount it first\n",
+	assert_refused(USB_LINE, "%s holds sdb1, mounted on /mnt: unmount it first" KEEPS,
 		       named(USB, 0x1033, 0x0194), "");
 }
 

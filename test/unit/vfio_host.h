@@ -59,6 +59,7 @@ struct kernel {
 	bool no_room;	   /* no BAR can be given another size */
 	bool dirty;	   /* the GPU's own driver fails on it until it is found anew */
 	bool lost;	   /* what is taken off the bus is not found again */
+	bool sets_power;   /* a driver that comes or goes sets its runtime power management */
 	bool lazy_bars;	   /* resourceN_resize says yes and does nothing */
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
@@ -131,6 +132,16 @@ static inline bool driver_exists(const char *driver)
 	return attr_exists(host->rootfd, path) == 1;
 }
 
+/* ABI: vfio_pci_core_register_device(), vfio_pci_core_unregister_device(), Linux 6.1 */
+static inline void kernel_power(const char *addr, const char *control)
+{
+	char path[256];
+
+	device_path(path, sizeof(path), addr, "power/control");
+	if (kernel->sets_power && attr_exists(host->rootfd, path) == 1)
+		tree_file(host, path, control);
+}
+
 static inline int kernel_probe(const char *addr)
 {
 	const char *wants = override_of(addr);
@@ -145,6 +156,8 @@ static inline int kernel_probe(const char *addr)
 		wants = kernel->thief;
 	if (*wants && driver_exists(wants))
 		set_driver(addr, wants);
+	if (strcmp(driver_of(addr), "vfio-pci") == 0)
+		kernel_power(addr, "auto");
 	return 0;
 }
 
@@ -239,6 +252,7 @@ static inline int kernel_store(const char *path, const char *val)
 			return -ENODEV;
 		if (!kernel->deaf)
 			set_driver(addr, "");
+		kernel_power(addr, "on");
 		return 0;
 	}
 	if (strstr(path, "_resize"))

@@ -24,7 +24,8 @@ static struct {
 	char log[2048];
 	bool no_process;
 	int hang_in_unload;
-	bool deaf_keeper; /* nvidia-persistenced does not do what it is asked to */
+	bool deaf_keeper;	  /* nvidia-persistenced does not do what it is asked to */
+	const char *hang_in_load; /* this module's */
 } * events;
 
 static void event(const char *fmt, const char *arg)
@@ -82,6 +83,16 @@ static bool is_in(const char *name)
 	return attr_exists(host->rootfd, path) == 1;
 }
 
+static void module_out(const char *name)
+{
+	char path[128];
+
+	module_path(name, "refcnt", path);
+	(void)unlinkat(host->rootfd, path, 0);
+	module_path(name, "", path);
+	(void)unlinkat(host->rootfd, path, AT_REMOVEDIR);
+}
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_module_unload(int rootfd, const char *name);
 int __wrap_sysbus_unit_active(const char *unit, int timeout_ms);
@@ -93,8 +104,6 @@ int __wrap_spawn_run(struct spawn_job *jobs, size_t nr);
 
 int __wrap_module_unload(int rootfd, const char *name)
 {
-	char path[128];
-
 	(void)rootfd;
 	host_reopen();
 	kernel_point();
@@ -106,10 +115,7 @@ int __wrap_module_unload(int rootfd, const char *name)
 		while (__atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
 			(void)poll(NULL, 0, 2);
 	event("-%s ", name);
-	module_path(name, "refcnt", path);
-	(void)unlinkat(host->rootfd, path, 0);
-	module_path(name, "", path);
-	(void)unlinkat(host->rootfd, path, AT_REMOVEDIR);
+	module_out(name);
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		for (size_t j = 0; strcmp(modules[i].name, name) == 0 && modules[i].needs[j]; j++)
 			use(modules[i].needs[j], -1);
@@ -166,6 +172,9 @@ int __wrap_spawn_run(struct spawn_job *jobs, size_t nr)
 /* The driver that registers takes what its name is in the override of: which must not be gone yet */
 static void on_load(const char *name)
 {
+	while (events->hang_in_load && strcmp(events->hang_in_load, name) == 0 &&
+	       __atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
+		(void)poll(NULL, 0, 2);
 	if (is_in(name))
 		return;
 	module_in(name);
@@ -442,6 +451,37 @@ static void unload_that_hangs_is_left_behind_and_undone_later(void **state)
 	assert_false(claim_has("vfio.journal"));
 }
 
+static void module_whose_load_hangs_is_named(void **state)
+{
+	static const struct {
+		const char *hangs, *text;
+	} rows[] = {
+		{ "nvidia_uvm", " is stuck: module nvidia_uvm has not been loaded for " },
+		{ "e1000e", " is stuck: module e1000e has not been loaded for " },
+	};
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR NIC_LINE);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		kernel->release = 0;
+		events->hang_in_load = NULL;
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_int_equal(unlinkat(host->rootfd, "sys/bus/pci/drivers/e1000e", AT_REMOVEDIR),
+				 0);
+		events->hang_in_load = rows[i].hangs;
+		assert_int_equal(helper_run("--timeout=1000", "undo"), HELPER_DIRTY);
+		assert_non_null(strstr(said, rows[i].text));
+		assert_int_equal(check(), HELPER_FAILED);
+		assert_non_null(strstr(said, rows[i].text + strlen(" is stuck: ")));
+		__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+		wait_until(!claim_has("vfio.worker"));
+		assert_string_equal(snapshot(), before);
+	}
+}
+
 static void kill_9_at_any_point_of_it_is_repaired_by_undo(void **state)
 {
 	char before[512];
@@ -511,6 +551,46 @@ static void driver_auto_takes_the_one_made_for_the_model(void **state)
 	assert_string_equal(snapshot(), before);
 }
 
+#define HOSTS_ALIASES                                                                              \
+	"alias pci:v00001033d*sv*sd*bc*sc*i* other\n"                                              \
+	"alias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\n"
+
+/* A guest that is started with the host, before udev has loaded the host's drivers */
+static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses(void **state)
+{
+	static const struct {
+		const char *loaded, *override, *driver;
+	} rows[] = {
+		{ NULL, "(null)", "e1000e" },
+		{ "other", "(null)", "e1000e" },
+		/* Somebody has taken it from its driver, or keeps it off: so be it */
+		{ "e1000e", "(null)", "" },
+		{ NULL, "none", "" },
+	};
+
+	(void)state;
+	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
+	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES HOSTS_ALIASES);
+	tree_file(host, DEVICES NIC "/modalias",
+		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	write_claim(UUID, NIC_LINE);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		set_driver(NIC, "");
+		tree_file(host, DEVICES NIC "/driver_override", rows[i].override);
+		if (rows[i].loaded)
+			module_in(rows[i].loaded);
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(driver_of(NIC), "vfio-pci");
+		/* Loaded while the guest had it */
+		if (!rows[i].loaded)
+			module_in("e1000e");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(driver_of(NIC), rows[i].driver);
+		assert_string_equal(override_of(NIC), rows[i].override);
+		module_out("e1000e");
+	}
+}
+
 /* --- Reset, power, network --------------------------------------------------------------------- */
 
 static const char *attr_of(const char *addr, const char *attr)
@@ -566,18 +646,75 @@ static void reset_method_that_no_device_has_is_refused(void **state)
 	assert_int_equal(check(), HELPER_USAGE);
 }
 
-/* nvidia's udev rules, and drivers themselves, set them anew when the driver changes */
+/* vfio-pci itself sets one of them when it comes and when it goes */
 static void power_settings_come_back_as_they_were(void **state)
+{
+	static const char *const controls[] = { "on", "auto" };
+
+	(void)state;
+	add_attrs();
+	kernel->sets_power = true;
+	for (size_t i = 0; i < ARRAY_SIZE(controls); i++) {
+		tree_file(host, DEVICES GPU "/power/control", controls[i]);
+		write_claim(UUID, PAIR);
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(attr_of(GPU, "power/control"), "auto");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(attr_of(GPU, "d3cold_allowed"), "1");
+		assert_string_equal(attr_of(GPU, "power/control"), controls[i]);
+	}
+}
+
+static void settings_that_somebody_has_changed_meanwhile_stay_and_are_said(void **state)
+{
+	static const char *const policies[] = { PAIR "reset = flr\n",
+						PAIR "reset = flr\ngive_back = vfio\n" };
+
+	(void)state;
+	kernel->sets_power = true;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		add_attrs();
+		set_driver(GPU, "nvidia");
+		write_claim(UUID, policies[i]);
+		assert_int_equal(apply(), HELPER_DONE);
+		tree_file(host, DEVICES GPU "/power/control", "on\n");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "usher: win11: power/control of 0000:01:00.0 has been "
+					  "set to 'on' meanwhile: left so\n");
+		assert_string_equal(attr_of(GPU, "power/control"), "on");
+		assert_string_equal(attr_of(GPU, "reset_method"), "flr bus");
+		assert_int_equal(apply(), HELPER_DONE);
+		tree_file(host, DEVICES GPU "/reset_method", "bus\n");
+		tree_file(host, DEVICES GPU "/d3cold_allowed", "0\n");
+		assert_int_equal(undo(), HELPER_DONE);
+		if (i == 0) {
+			assert_string_equal(attr_of(GPU, "reset_method"), "bus");
+			assert_string_equal(attr_of(GPU, "d3cold_allowed"), "0");
+		}
+	}
+}
+
+static void give_back_vfio_gives_the_rest_back_or_says_what_is_not(void **state)
 {
 	(void)state;
 	add_attrs();
-	write_claim(UUID, PAIR);
+	add_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	write_claim(UUID, PAIR "give_back = vfio\nreset = flr\n");
 	assert_int_equal(apply(), HELPER_DONE);
-	tree_file(host, DEVICES GPU "/d3cold_allowed", "0\n");
-	tree_file(host, DEVICES GPU "/power/control", "on\n");
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr");
+	assert_int_equal(helper_run("--dry-run", "undo"), HELPER_DONE);
+	assert_non_null(strstr(said, "leave " GPU " with vfio-pci\nwrite /sys/bus/pci/devices/" GPU
+				     "/reset_method flr bus\n"));
 	assert_int_equal(undo(), HELPER_DONE);
-	assert_string_equal(attr_of(GPU, "d3cold_allowed"), "1");
-	assert_string_equal(attr_of(GPU, "power/control"), "auto");
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	assert_string_equal(attr_of(GPU, "reset_method"), "flr bus");
+	assert_string_equal(said, "usher: win11: 0000:01:00.0 stays with vfio-pci, so these are "
+				  "not back: modules nvidia_drm nvidia_modeset nvidia_uvm nvidia "
+				  "units nvidia-persistenced.service: see give_back in "
+				  "usher-vfio(8) for how to have it back\n");
+	assert_false(claim_has("vfio.journal"));
 }
 
 static void interface_is_waited_for_until_its_manager_has_it_again(void **state)
@@ -739,11 +876,15 @@ int main(void)
 		rules_test(nvidia_card_of_two_whose_node_is_not_known_is_refused),
 		rules_test(nvidias_x_server_is_usher_seats_to_end_and_no_computing_service),
 		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
+		rules_test(module_whose_load_hangs_is_named),
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
+		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
 		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
 		rules_test(reset_method_that_no_device_has_is_refused),
 		rules_test(power_settings_come_back_as_they_were),
+		rules_test(settings_that_somebody_has_changed_meanwhile_stay_and_are_said),
+		rules_test(give_back_vfio_gives_the_rest_back_or_says_what_is_not),
 		rules_test(interface_is_waited_for_until_its_manager_has_it_again),
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),

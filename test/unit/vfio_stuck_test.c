@@ -342,10 +342,44 @@ static void worker_that_hangs_again_on_its_way_back_holds_no_lock(void **state)
 	assert_false(claim_has("vfio.journal"));
 }
 
+/* What a start that is refused late does: the probe of the host's driver hangs */
+static void undo_that_is_told_its_time_leaves_the_device_to_its_worker(void **state)
+{
+	char before[512];
+	long long start;
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, ALONE);
+	vfio_helper.undo_timeout_ms = 60000;
+	assert_int_equal(apply(), HELPER_DONE);
+	kernel->writes = 0;
+	kernel->hang_at = 3;
+	start = now_ms();
+	assert_int_equal(helper_run("--timeout=1000", "undo"), HELPER_DIRTY);
+	assert_in_range(now_ms() - start, 900, 2000);
+	assert_non_null(strstr(said, "0000:02:00.0 is stuck: it has left driver vfio-pci, but the "
+				     "kernel has not finished giving it another for "));
+	assert_non_null(strstr(said, ": it is given back when the kernel returns; "));
+	let_the_kernel_return();
+	assert_string_equal(snapshot(), before);
+	assert_false(claim_has("vfio.journal"));
+}
+
+static void malformed_timeout_is_wrong_usage(void **state)
+{
+	(void)state;
+	assert_int_equal(helper_run("--timeout=0", "undo"), HELPER_USAGE);
+	assert_int_equal(helper_run("--timeout=1s", "undo"), HELPER_USAGE);
+	assert_int_equal(helper_run("--timeout=99999999", "undo"), HELPER_USAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		host_test(kernel_that_hangs_in_unbind_is_left_behind_in_time),
+		host_test(undo_that_is_told_its_time_leaves_the_device_to_its_worker),
+		host_test(malformed_timeout_is_wrong_usage),
 		host_test(late_return_gives_the_device_back_without_anybody),
 		host_test(all_but_the_stuck_device_is_given_back_at_once),
 		host_test(worker_left_behind_holds_nothing_of_ours),

@@ -144,8 +144,9 @@ static void second_device_of_a_mounted_btrfs_is_refused(void **state)
 	tree_dir(host, "sys/fs/btrfs/features");
 	tree_dir(host, "sys/fs/btrfs/" ADDED_UUID "/devices/sda3");
 	tree_dir(host, "sys/fs/btrfs/" ADDED_UUID "/devices/sdb2");
-	assert_refused(USB_DISK,
-		       " holds sdb2, a member of the btrfs mounted on /home: unmount it first\n");
+	assert_refused(
+		USB_DISK,
+		" holds sdb2, a member of the btrfs mounted on /home: unmount it first" KEEPS);
 }
 
 static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
@@ -155,7 +156,7 @@ static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
 	claimed = "sdb2";
 	assert_refused(USB_DISK,
 		       " holds sdb2, which the kernel keeps for another use, ZFS perhaps: "
-		       "export the pool or stop what has it first (lsblk -f /dev/sdb2)\n");
+		       "export the pool or stop what has it first (lsblk -f /dev/sdb2)" KEEPS);
 	assert_refused(USB_DISK "in_use = force\n", " holds sdb2, which the kernel keeps");
 }
 
@@ -192,7 +193,8 @@ static void disk_of_the_guest_that_the_host_uses_is_refused(void **state)
 	assert_refused(PART, " holds sdb1, swap of the host: swapoff /dev/sdb1 first: ");
 	tree_file(host, "proc/swaps", "");
 	stack_on("sdb", "dm-5", "mpath-1", "mpatha");
-	assert_refused(PART, " holds sdb, part of multipath's mpatha");
+	assert_refused(PART, " holds sdb, part of multipath's mpatha: multipath -f mpatha first: "
+			     "both would write to it\n");
 }
 
 static void disk_of_the_guest_that_only_the_kernel_knows_of_is_refused(void **state)
@@ -297,6 +299,126 @@ static void nic_in_a_bridge_that_nobody_manages_is_refused(void **state)
 	assert_passes(NIC_LINE "in_use = force\n");
 }
 
+static void nic_of_which_anything_is_set_that_nobody_manages_is_refused(void **state)
+{
+	static const struct {
+		const char *flags, *mtu, *type, *text;
+	} rows[] = {
+		{ "0x1002\n", "1500\n", "1\n", NULL },
+		{ "0x1003\n", "1500\n", "1\n",
+		  " has eth0 up, and nobody would bring it and its settings back: ip link set "
+		  "eth0 down promisc off allmulticast off first, or have systemd-networkd or "
+		  "NetworkManager manage it\n" },
+		{ "0x1102\n", "1500\n", "1\n", " has eth0 up, and nobody would bring it" },
+		{ "0x1002\n", "9000\n", "1\n",
+		  " has eth0 with an MTU of 9000 that nobody would set again: ip link set eth0 "
+		  "mtu 1500 first, or have systemd-networkd or NetworkManager manage it\n" },
+		/* InfiniBand's own */
+		{ "0x1002\n", "2044\n", "32\n", NULL },
+	};
+
+	(void)state;
+	add_nic();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tree_file(host, "sys/class/net/eth0/flags", rows[i].flags);
+		tree_file(host, "sys/class/net/eth0/mtu", rows[i].mtu);
+		tree_file(host, "sys/class/net/eth0/type", rows[i].type);
+		if (rows[i].text)
+			assert_refused(NIC_LINE, rows[i].text);
+		else
+			assert_passes(NIC_LINE);
+		assert_passes(NIC_LINE "in_use = force\n");
+	}
+	tree_file(host, "sys/class/net/eth0/flags", "0x1003\n");
+	tree_file(host, "sys/class/net/eth0/mtu", "9000\n");
+	tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+	tree_file(host, "proc/300/comm", "systemd-network\n");
+	assert_passes(NIC_LINE);
+}
+
+/* networkd has eth0 only: the VLAN was made by hand */
+static void bridge_on_a_managed_nic_must_be_managed_too(void **state)
+{
+	static const char *const uppers[] = { "br0", "eth0.10" };
+
+	(void)state;
+	add_nic();
+	tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+	tree_file(host, "proc/300/comm", "systemd-network\n");
+	for (size_t i = 0; i < ARRAY_SIZE(uppers); i++) {
+		char path[128], line[256];
+
+		(void)snprintf(path, sizeof(path), "sys/class/net/%s/ifindex", uppers[i]);
+		tree_file(host, path, "7\n");
+		(void)snprintf(path, sizeof(path), "sys/class/net/eth0/upper_%s", uppers[i]);
+		tree_link(host, path, "../x");
+		(void)snprintf(line, sizeof(line),
+			       " is part of %s through eth0, and nobody would put it back: take "
+			       "eth0 out of it first, or have systemd-networkd or NetworkManager "
+			       "manage %s\n",
+			       uppers[i], uppers[i]);
+		assert_refused(NIC_LINE, line);
+		assert_passes(NIC_LINE "in_use = force\n");
+		tree_file(host, "run/systemd/netif/links/7", "NETWORK_FILE=/y\n");
+		assert_passes(NIC_LINE);
+		assert_int_equal(unlinkat(host->rootfd, "run/systemd/netif/links/7", 0), 0);
+		assert_int_equal(unlinkat(host->rootfd, path, 0), 0);
+	}
+}
+
+static void nic_with_another_guests_macvtap_is_refused_by_force_too(void **state)
+{
+	static const char *const above[] = { "eth0", "bond0" };
+
+	(void)state;
+	add_nic();
+	tree_file(host, "run/systemd/netif/links/3", "NETWORK_FILE=/x\n");
+	tree_file(host, "proc/300/comm", "systemd-network\n");
+	tree_link(host, "sys/class/net/eth0/upper_bond0", "../bond0");
+	tree_file(host, "sys/class/net/macvtap0/ifindex", "9\n");
+	tree_dir(host, "sys/class/net/macvtap0/macvtap/tap9");
+	for (size_t i = 0; i < ARRAY_SIZE(above); i++) {
+		char path[128], line[256];
+
+		(void)snprintf(path, sizeof(path), "sys/class/net/%s/upper_macvtap0", above[i]);
+		tree_link(host, path, "../macvtap0");
+		(void)snprintf(line, sizeof(line),
+			       " carries macvtap0, the network of another guest, on %s: shut that "
+			       "guest down first, or give it another interface\n",
+			       above[i]);
+		assert_refused(NIC_LINE, line);
+		add_process("4242", "qemu-system-x86", "/dev/tap9");
+		assert_refused(NIC_LINE "in_use = force\n",
+			       " carries macvtap0, the network of qemu-system-x86 (pid 4242), on ");
+		remove_process_fd("4242");
+		assert_int_equal(unlinkat(host->rootfd, path, 0), 0);
+	}
+}
+
+static void default_route_of_a_pppoe_session_is_the_nics(void **state)
+{
+	(void)state;
+	add_nic();
+	tree_file(host, "run/NetworkManager/devices/3", "connection-uuid=1\n");
+	tree_file(host, "proc/300/comm", "NetworkManager\n");
+	tree_file(host, "sys/class/net/wan/type", "512\n");
+	tree_file(host, "proc/net/route",
+		  "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
+		  "wan\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n");
+	/* The session of another card */
+	tree_file(host, "proc/net/pppoe",
+		  "Id       Address              Device\n0000A1B2 52:54:00:12:34:56     eth1\n");
+	assert_passes(NIC_LINE);
+	tree_file(host, "proc/net/pppoe",
+		  "Id       Address              Device\n0000A1B2 52:54:00:12:34:56     eth0\n");
+	assert_refused(NIC_LINE "in_use = force\n", " carries the host's default route on wan: ");
+	/* Over a VLAN, as with most providers */
+	tree_link(host, "sys/class/net/eth0/upper_eth0.7", "../eth0.7");
+	tree_file(host, "proc/net/pppoe",
+		  "Id       Address              Device\n0000A1B2 52:54:00:12:34:56   eth0.7\n");
+	assert_refused(NIC_LINE, " carries the host's default route on wan: ");
+}
+
 static void nic_that_a_network_manager_configures_passes(void **state)
 {
 	static const struct {
@@ -369,11 +491,15 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 		{ "usb1/1-3/video4linux/video0", "video4linux", "/dev/video0" },
 		{ "usb1/1-4/sound/card2/pcmC2D0p", "sound", "/dev/snd/pcmC2D0p" },
 		{ "nvme/nvme3", "nvme", "/dev/nvme3" },
+		{ "accel/accel0", "accel", "/dev/accel/accel0" },
+		{ "usb1/1-4", "usb", "/dev/bus/usb/001/004" },
 	};
 	char line[128];
 
 	(void)state;
 	set_driver(USB, "xhci_hcd");
+	tree_file(host, "sys/bus/usb/devices/1-4/busnum", "1\n");
+	tree_file(host, "sys/bus/usb/devices/1-4/devnum", "4\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		add_child(USB, rows[i].below, rows[i].subsystem);
 		add_process("77", "holder", rows[i].node);
@@ -384,6 +510,45 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 		assert_refused(USB_DISK "in_use = stop-seat\n", line);
 		assert_passes(USB_DISK "in_use = force\n");
 		remove_process_fd("77");
+	}
+}
+
+/* By force it would lose its data, as the host would lose that of a mounted disk */
+static void what_another_guest_has_open_is_not_taken_by_force(void **state)
+{
+	static const struct {
+		const char *comm, *file;
+		bool refused;
+	} rows[] = {
+		{ "qemu-system-x86", "/dev/sdb1", true },
+		{ "qemu-system-x86", "/dev/bus/usb/001/004", true },
+		{ "kvm", "/dev/sdb", true },
+		{ "smartd", "/dev/sdb", false },
+		{ "qemu-system-x86", "/dev/hidraw3", false },
+	};
+
+	(void)state;
+	add_disk();
+	add_child(USB, "usb1/1-4", "usb");
+	add_child(USB, "usb1/1-4/1-4:1.0", "usb");
+	add_child(USB, "usb1/1-1/hidraw/hidraw3", "hidraw");
+	tree_file(host, "sys/bus/usb/devices/1-4/busnum", "1\n");
+	tree_file(host, "sys/bus/usb/devices/1-4/devnum", "4\n");
+	add_process("70", "smartd", "/dev/sdb");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char line[256];
+
+		add_process("4242", rows[i].comm, rows[i].file);
+		(void)snprintf(line, sizeof(line),
+			       " has a disk or USB device that %s (pid 4242) has open: shut that "
+			       "guest down first; its data would be lost, so in_use = force does "
+			       "not take it\n",
+			       rows[i].comm);
+		if (rows[i].refused)
+			assert_refused(USB_DISK "in_use = force\n", line);
+		else
+			assert_passes(USB_DISK "in_use = force\n");
+		remove_process_fd("4242");
 	}
 }
 
@@ -453,9 +618,14 @@ int main(void)
 		uses_test(malformed_disk_lines_are_refused),
 		uses_test(nic_with_addresses_that_nobody_manages_is_refused),
 		uses_test(nic_in_a_bridge_that_nobody_manages_is_refused),
+		uses_test(nic_of_which_anything_is_set_that_nobody_manages_is_refused),
+		uses_test(bridge_on_a_managed_nic_must_be_managed_too),
+		uses_test(nic_with_another_guests_macvtap_is_refused_by_force_too),
+		uses_test(default_route_of_a_pppoe_session_is_the_nics),
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
 		uses_test(card_with_virtual_functions_is_refused),
+		uses_test(what_another_guest_has_open_is_not_taken_by_force),
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),

@@ -46,6 +46,7 @@ has_address() {
 	ip link set "$iface" down
 	host_before
 	ip link set "$iface" up
+	refused_with "has $iface up"
 	ip address add 192.0.2.2/24 dev "$iface"
 	refused_with "has $iface up with addresses that nobody would bring back: ip address flush dev $iface first, or have systemd-networkd or NetworkManager manage it"
 	ip route add default via 192.0.2.1 dev "$iface"

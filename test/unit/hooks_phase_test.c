@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hooks_phase_test.c - what a start waits for, and what is seen in `start` only */
+
+#include "tree.h"
+
+#include "hooks/phase.h"
+#include "lib/state.h"
+
+#define UUID  "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define OTHER "2b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define VF    "0000:3b:02.5"
+
+#define DOMAIN(devices)                                                                            \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1048576</memory>"       \
+	"<vcpu>1</vcpu><devices>" devices "</devices></domain>"
+#define SOURCE(slot, function)                                                                     \
+	"<source><address type='pci' domain='0' bus='0x3b' slot='" slot "' function='" function    \
+	"'/></source>"
+
+/* As libvirt shows it in `start`: in prepare it was of type network, and had no address */
+#define RESOLVED DOMAIN("<interface type='hostdev' managed='yes'>" SOURCE("2", "5") "</interface>")
+#define HOSTDEV	 DOMAIN("<hostdev mode='subsystem' type='pci'>" SOURCE("3", "0") "</hostdev>")
+
+static void add_process(const struct tree *tree, int pid)
+{
+	char path[64], stat[128];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
+	(void)snprintf(stat, sizeof(stat), "%d (a) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0",
+		       pid);
+	tree_file(tree, path, stat);
+}
+
+static void add_claim(const struct tree *tree, const char *uuid, const char *guest, int owner)
+{
+	char path[128], text[512];
+
+	(void)snprintf(path, sizeof(path), "run/usher/%s/claim.ini", uuid);
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = %s\nuuid = %s\nstate = running\n"
+		       "owner = %d 77\n[vfio]\ndevice = " VF " 8086:1520 hostdev unmanaged\n",
+		       guest, uuid, owner);
+	tree_file(tree, path, text);
+}
+
+/* One that writes down how it was called */
+static void add_helper(const struct tree *tree, const char *name)
+{
+	char path[64], text[256];
+
+	(void)snprintf(path, sizeof(path), "bin/usher-%s", name);
+	(void)snprintf(text, sizeof(text), "#!/bin/sh\necho \"%s $*\" >>%s/calls\n", name,
+		       tree->dir);
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+static char said[4096];
+
+/* As libvirt calls it: the XML is a pipe on stdin, and stderr is read when it fails */
+static int run(const struct tree *tree, int (*phase)(const struct event *, struct host *),
+	       const char *op, const char *xml)
+{
+	struct event event = { .guest = "win11", .op_name = op, .extra = "-", .parent = getppid() };
+	char helpers[128];
+	struct host host = { .rootfd = tree->rootfd,
+			     .statefd = -1,
+			     .root = tree->dir,
+			     .helpers = helpers,
+			     .phase = op };
+	int in = dup(STDIN_FILENO), err = dup(STDERR_FILENO), fds[2], r;
+	FILE *file = tmpfile();
+	size_t len;
+
+	(void)snprintf(helpers, sizeof(helpers), "%s/bin", tree->dir);
+	assert_non_null(file);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], xml, strlen(xml)), strlen(xml));
+	(void)close(fds[1]);
+	(void)dup2(fds[0], STDIN_FILENO);
+	(void)dup2(fileno(file), STDERR_FILENO);
+	r = phase(&event, &host);
+	(void)dup2(in, STDIN_FILENO);
+	(void)dup2(err, STDERR_FILENO);
+	(void)close(in);
+	(void)close(err);
+	(void)close(fds[0]);
+	if (host.statefd >= 0)
+		(void)close(host.statefd);
+	rewind(file);
+	len = fread(said, 1, sizeof(said) - 1, file);
+	said[len] = '\0';
+	(void)fclose(file);
+	return r;
+}
+
+static int setup(void **state)
+{
+	const struct tree *tree;
+
+	if (tree_setup(state) < 0)
+		return -1;
+	tree = *state;
+	tree_dir(tree, "run/usher");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	add_process(tree, getpid());
+	add_process(tree, 812);
+	add_helper(tree, "vfio");
+	add_helper(tree, "nosleep");
+	return 0;
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+static void function_of_a_pool_that_another_guest_holds_is_refused_in_start(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_claim(tree, OTHER, "router", 812);
+	assert_int_equal(run(tree, phase_start, "start", RESOLVED), 1);
+	assert_string_equal(said,
+			    "usher: win11: PCI device " VF ", which libvirt has chosen for this "
+			    "guest, is held by guest router: take it out of the network's pool "
+			    "(virsh net-edit), or shut that guest down first\n");
+	assert_int_equal(run(tree, phase_start, "start", HOSTDEV), 0);
+	assert_string_equal(said, "");
+}
+
+static void function_of_a_pool_that_nobody_else_holds_passes(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_int_equal(run(tree, phase_start, "start", RESOLVED), 0);
+	/* The guest's own */
+	add_claim(tree, UUID, "win11", 812);
+	assert_int_equal(run(tree, phase_start, "start", RESOLVED), 0);
+	/* That of a guest which is gone */
+	add_claim(tree, OTHER, "router", 813);
+	assert_int_equal(run(tree, phase_start, "start", RESOLVED), 0);
+	assert_string_equal(said, "");
+}
+
+/* --- prepare ---------------------------------------------------------------------------------- */
+
+static void assert_told(const struct tree *tree, int from, int to)
+{
+	const char *told = strstr(tree_read(tree, "calls"), "--timeout ");
+	int ms = 0;
+
+	assert_non_null(told);
+	assert_int_equal(sscanf(told, "--timeout %d undo", &ms), 1);
+	assert_in_range(ms, from, to);
+}
+
+static void guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_claim(tree, OTHER, "router", 813);
+	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 0);
+	assert_told(tree, 5000, 5000);
+}
+
+static void start_that_fails_late_has_an_end_with_its_undo(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "etc/usher/conf.d/win11.ini",
+		  "[vfio]\ntimeout = 20s\n[scripts]\nrun = yes\n");
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/x", "#!/bin/sh\nexit 1\n");
+	assert_int_equal(
+		fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/x", 0755, 0),
+		0);
+	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/vendor", "0x8086\n");
+	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/device", "0x1520\n");
+	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/class", "0x020000\n");
+	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 1);
+	assert_told(tree, 10000, 20000);
+}
+
+#define phase_test(fn) cmocka_unit_test_setup_teardown(fn, setup, tree_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		phase_test(function_of_a_pool_that_another_guest_holds_is_refused_in_start),
+		phase_test(function_of_a_pool_that_nobody_else_holds_passes),
+		phase_test(guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left),
+		phase_test(start_that_fails_late_has_an_end_with_its_undo),
+	};
+
+	return cmocka_run_group_tests_name("hooks/phase", tests, NULL, NULL);
+}
