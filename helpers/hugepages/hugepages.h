@@ -365,8 +365,11 @@ unsigned long long ledger_expected(const struct ledger_pool *pool);
 int ledger_credit(struct ledger_pool *pool, const char *uuid, unsigned long long nr_pages)
 	_must_check_;
 
-/** ledger_adapt() - somebody else changed the pool: @persistent is what it has */
+/** ledger_adapt() - somebody else set the pool to @persistent pages: nothing goes off it any more */
 void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent);
+
+/** ledger_lose() - pages are gone that nobody took: from what we had added first */
+void ledger_lose(struct ledger_pool *pool, unsigned long long nr_pages);
 
 /** ledger_promise(), ledger_unpromise() - note that a guest will take pages, and that it has */
 int ledger_promise(struct ledger *ledger, const char *uuid) _must_check_;
