@@ -541,6 +541,13 @@ void lever_ahead(struct growth *growth);
  */
 int lever_pull(struct growth *growth, int what);
 
+/**
+ * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
+ *
+ * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
+ */
+int lever_reclaim(struct growth *growth, unsigned long long kib);
+
 /* --- thp.c: transparent huge pages, for a claim with thp_kib ------------------------------------ */
 
 /** thp_check() - Return: HELPER_DONE, HELPER_FAILED when the kernel has none */
@@ -561,7 +568,8 @@ int move_away(struct growth *growth, unsigned long long kib);
 
 struct arc_size {
 	unsigned long long size;  /* bytes */
-	unsigned long long least; /* it cannot be made smaller */
+	unsigned long long least; /* the smallest limit that ZFS takes */
+	unsigned long long most;  /* the limit in effect */
 };
 
 /** arc_read() - Return: 0, -ENOENT without ZFS, -EBADMSG, else as attr_read_all() */
@@ -570,12 +578,14 @@ int arc_read(int rootfd, struct arc_size *ret) _must_check_;
 /**
  * arc_shrink() - lower zfs_arc_max until the ARC has become smaller by @kib, and set it back
  *
- * Return: 1 when it did, or the deadline came; 0 when there was nothing to be had
+ * Ends when it becomes no smaller, and at the deadline.
+ *
+ * Return: 1 when it has become smaller, 0
  */
 int arc_shrink(struct growth *growth, unsigned long long kib);
 
 /**
- * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; under hugepages-grow.lock
+ * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; not one that is at work
  *
  * Return: 0 (also when there is nothing to do), else -errno
  */

@@ -86,13 +86,17 @@ static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigne
  * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
  * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
  */
-static int reclaim_kib(struct growth *growth, unsigned long long kib)
+int lever_reclaim(struct growth *growth, unsigned long long kib)
 {
 	struct cpulist nodes = { 0 }, all = { 0 };
 	char path[POOL_DIR_MAX];
-	int r = need_nodes(growth->ctx->rootfd, current(growth), &nodes, &all);
-	unsigned long long of = cpulist_count(&nodes);
+	unsigned long long of;
+	int r;
 
+	if (policy_says(growth, "reclaim", "none"))
+		return -EPERM;
+	r = need_nodes(growth->ctx->rootfd, current(growth), &nodes, &all);
+	of = cpulist_count(&nodes);
 	if (r < 0 || of == 0)
 		return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib);
 	for (int node = cpulist_next(&nodes, 0); node >= 0;
@@ -137,9 +141,9 @@ static int reclaim(struct growth *growth)
 		reclaimable(growth, missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE);
 	int r;
 
-	if (policy_says(growth, "reclaim", "none") || kib == 0)
+	if (kib == 0)
 		return 0;
-	r = reclaim_kib(growth, kib);
+	r = lever_reclaim(growth, kib);
 	if (r < 0 && r != -EAGAIN)
 		return 0;
 	(void)compact(growth);
@@ -233,7 +237,7 @@ void lever_ahead(struct growth *growth)
 	wanted += wanted / MARGIN_SHARE;
 	has = room_free(&room);
 	wanted = has < wanted ? reclaimable(growth, wanted - has) : 0;
-	if (wanted && !policy_says(growth, "reclaim", "none"))
-		(void)reclaim_kib(growth, wanted);
+	if (wanted)
+		(void)lever_reclaim(growth, wanted);
 	(void)compact(growth);
 }

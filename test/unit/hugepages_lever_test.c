@@ -222,6 +222,8 @@ static void zfs_host(struct guest *guest, const char *arc)
 	kernel->arc = 4ULL << 30;
 	kernel->arc_min = 1ULL << 30;
 	kernel->arc_max = 0;
+	kernel->arc_limit = 6ULL << 30;
+	kernel->reclaim_group = true;
 	put_arc();
 	put("MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n", "proc/meminfo");
 	guest_make(guest, UUID_A, "a", "started", "2048 0 64");
@@ -239,7 +241,39 @@ static void the_arc_makes_room_and_keeps_its_limit(void **state)
 	/* 128 MiB of pages and 256 MiB for the host */
 	assert_int_equal(kernel->arc >> 20, 4096 - 128 - 256);
 	assert_int_equal(kernel->arc_max, 0);
+	assert_int_equal(kernel->arc_limit, 6ULL << 30);
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+}
+
+static void the_arc_is_given_no_limit_that_zfs_does_not_take(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	kernel->arc_min = kernel->arc - (200ULL << 20);
+	kernel->arc_max = kernel->arc_limit = 5ULL << 30;
+	put_arc();
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->arc, kernel->arc_min + (1ULL << 20));
+	assert_int_equal(kernel->arc_max, 5ULL << 30);
+	assert_int_equal(kernel->arc_limit, 5ULL << 30);
+}
+
+static void an_arc_that_gives_nothing_is_not_waited_for_until_the_deadline(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	long long before;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	kernel->arc_stuck = true;
+	before = now_ms();
+	a.ctx.deadline = deadline_in(30000);
+	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
+	assert_in_range(now_ms() - before, 0, 8000);
+	assert_int_equal(kernel->arc_max, 0);
+	assert_int_equal(kernel->arc_limit, 6ULL << 30);
 }
 
 /* What a start would print; nothing is done */
@@ -270,6 +304,7 @@ static void a_dry_run_takes_the_arc_for_shrunk(void **state)
 	zfs_host(&a, "shrink");
 	dry_apply(&a, text, sizeof(text));
 	assert_non_null(strstr(text, "write /sys/module/zfs/parameters/zfs_arc_max 3892314112\n"
+				     "write /sys/module/zfs/parameters/zfs_arc_max 6442450944\n"
 				     "write /sys/module/zfs/parameters/zfs_arc_max 0\n"));
 	assert_non_null(strstr(text, "hugepages-2048kB/nr_hugepages 64\n"));
 	assert_int_equal(kernel->arc, 4ULL << 30);
@@ -309,6 +344,7 @@ static void a_kill_while_the_arc_is_limited_is_made_good(void **state)
 		assert_true(more || n > 6);
 		assert_int_equal(undo(&a), HELPER_DONE);
 		assert_int_equal(kernel->arc_max, 0);
+		assert_int_equal(kernel->arc_limit, 6ULL << 30);
 		assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
 		assert_pool(0, 0, 0, 0);
 		assert_no_ledger();
@@ -324,7 +360,7 @@ static void a_limit_that_an_admin_has_set_meanwhile_stays(void **state)
 	(void)state;
 	zfs_host(&a, "shrink");
 	dirfd = state_dir(a.ctx.statefd, "host", true);
-	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 5000000\n", 10), 0);
+	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 9000000 5000000\n", 18), 0);
 	kernel->arc_max = 7000000;
 	put_arc();
 	assert_int_equal(undo(&a), HELPER_DONE);
@@ -485,6 +521,8 @@ int main(void)
 		kernel_test(memory_that_lies_ready_is_left_alone),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
+		kernel_test(the_arc_is_given_no_limit_that_zfs_does_not_take),
+		kernel_test(an_arc_that_gives_nothing_is_not_waited_for_until_the_deadline),
 		kernel_test(a_dry_run_takes_the_arc_for_shrunk),
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
