@@ -125,12 +125,14 @@ static unsigned long long missing_kib(const struct growth *growth)
  */
 static unsigned long long reclaimable(const struct growth *growth, unsigned long long kib)
 {
-	unsigned long long available, nr_free, most;
+	unsigned long long available, nr_free, reserve, most;
 
+	/* All of it, also of a guest that may go on with a part */
 	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
-	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0)
+	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
+	    memory_reserve(growth->ctx, &reserve) < 0)
 		return kib;
-	nr_free += growth->reserve_kib;
+	nr_free += reserve;
 	most = available > nr_free ? available - nr_free : 0;
 	return kib < most ? kib : most;
 }
