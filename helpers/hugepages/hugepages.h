@@ -492,6 +492,11 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
 				 const struct promises *promises);
 
+/* Memory in KiB: of the host, of the current need's nodes, of that in pieces as large as its pages */
+struct sight {
+	unsigned long long available, free, pieces;
+};
+
 struct growth {
 	struct helper_ctx *ctx;
 	const struct needs *needs;
@@ -504,6 +509,10 @@ struct growth {
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
+	int patience_ms;	   /* so long nothing may change: wait.c */
+	long long still_since;	   /* nothing has, 0: it was not waited yet */
+	struct sight most;	   /* that was seen meanwhile */
+	unsigned long long fewest; /* pages missing meanwhile */
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
@@ -547,6 +556,20 @@ int lever_pull(struct growth *growth, int what);
  * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
  */
 int lever_reclaim(struct growth *growth, unsigned long long kib);
+
+/* --- wait.c ----------------------------------------------------------------------------------- */
+
+enum wait_result {
+	WAIT_OVER,    /* it has been waited long enough */
+	WAIT_CHANGED, /* memory has come, or the deadline */
+	WAIT_NOTHING, /* a pause has gone by without */
+};
+
+/** patience() - ms that nothing may change of the time there is */
+int patience(const struct growth *growth);
+
+/** wait_for_more() - one pause, cut short when something changes. Return: a wait_result */
+int wait_for_more(struct growth *growth);
 
 /* --- thp.c: transparent huge pages, for a claim with thp_kib ------------------------------------ */
 

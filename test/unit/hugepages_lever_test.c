@@ -368,6 +368,161 @@ static void a_limit_that_an_admin_has_set_meanwhile_stays(void **state)
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
 }
 
+/* As put(), while somebody may be reading */
+static void put_at_once(const char *value, const char *path)
+{
+	char new[256];
+
+	(void)snprintf(new, sizeof(new), "%s.new", path);
+	put(value, "%s", new);
+	assert_int_equal(renameat(host->rootfd, new, host->rootfd, path), 0);
+}
+
+#define MUCH_MEMORY   "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n"
+#define LITTLE_MEMORY "MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n"
+
+/* What somebody else gives back @ms from now: pages of node 0, or the host's memory */
+static pid_t later(int ms, unsigned long long pages, const char *meminfo)
+{
+	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)nanosleep(&pause, NULL);
+	__atomic_fetch_add(&node2m(0)->room, pages, __ATOMIC_SEQ_CST);
+	if (meminfo)
+		put_at_once(meminfo, "proc/meminfo");
+	_exit(0);
+}
+
+/* Return: how long it took, in ms */
+static long long apply_within(struct guest *guest, int timeout_ms, enum helper_exit expected,
+			      pid_t other)
+{
+	long long before = now_ms(), took;
+	int status;
+
+	guest->ctx.deadline = deadline_in(timeout_ms);
+	assert_int_equal(hugepages_apply(&guest->ctx), expected);
+	took = now_ms() - before;
+	if (other > 0) {
+		assert_int_equal(waitpid(other, &status, 0), other);
+		assert_int_equal(status, 0);
+	}
+	return took;
+}
+
+static void pages_that_come_a_second_later_are_waited_for(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	(void)apply_within(&a, 30000, HELPER_DONE, later(1000, 24, NULL));
+	assert_pool(0, 64, 64, 0);
+}
+
+static void memory_that_comes_a_second_later_is_waited_for(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put(LITTLE_MEMORY, "proc/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	(void)apply_within(&a, 30000, HELPER_DONE, later(1000, 0, MUCH_MEMORY));
+	assert_pool(0, 64, 64, 0);
+}
+
+static void it_goes_on_as_long_as_each_compaction_brings_some(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 64;
+	kernel->per_compaction = 2;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	assert_int_equal(kernel->compactions, 32);
+}
+
+static void one_is_refused_soon_when_nothing_moves(void **state)
+{
+	(void)state;
+	for (int memory = 0; memory < 2; memory++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 0, 0);
+		node2m(0)->room = 40;
+		if (memory)
+			put(LITTLE_MEMORY, "proc/meminfo");
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_in_range(apply_within(&a, 12000, HELPER_FAILED, 0), 1000, 3000);
+		assert_said(memory ? "kept for the host" : "no more memory in one piece");
+		guest_remove(&a);
+		kernel->said[0] = '\0';
+	}
+}
+
+/* QEMU of b has been killed, and the kernel still tears down what it had */
+static void a_guest_that_is_ending_is_waited_for(void **state)
+{
+	(void)state;
+	for (int ends = 0; ends < 2; ends++) {
+		_cleanup_guest_ struct guest a, b;
+
+		boot(LINUX_6_12, 0, 0);
+		guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		put_process(200);
+		put(ends ? "" : "qemu", "proc/200/cmdline");
+		guest_state(&b, CLAIM_RUNNING, 200);
+		put(LITTLE_MEMORY, "proc/meminfo");
+		guest_make(&a, UUID_A, "a", "started", "2048 1 64");
+		(void)apply_within(&a, 4000, ends ? HELPER_DONE : HELPER_FAILED,
+				   later(1200, 0, MUCH_MEMORY));
+		assert_pool(1, ends ? 64 : 0, ends ? 64 : 0, 0);
+		remove_process(200);
+		guest_remove(&a);
+		guest_remove(&b);
+	}
+}
+
+/* Its `release` is still to come, and with it what it held */
+static void what_a_guest_holds_that_has_ended_is_waited_for(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t other;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 80;
+	guest_make(&b, UUID_B, "b", "release", "2048 0 60");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	fault(0, 60);
+	guest_state(&b, CLAIM_ENDING, DAEMON_PID);
+	put("", "run/libvirt/qemu/b.xml");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	other = fork();
+	assert_true(other >= 0);
+	if (other == 0) {
+		const struct timespec pause = { .tv_sec = 1 };
+
+		(void)nanosleep(&pause, NULL);
+		exit_with(0, 60);
+		_exit(undo(&b));
+	}
+	(void)apply_within(&a, 4000, HELPER_DONE, other);
+	assert_int_equal(node2m(0)->free, 64);
+}
+
 static void put_user(int pid, const char *name, unsigned long long mib, const char *group,
 		     const char *mems, int locked)
 {
@@ -527,6 +682,12 @@ int main(void)
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
 		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
+		kernel_test(pages_that_come_a_second_later_are_waited_for),
+		kernel_test(memory_that_comes_a_second_later_is_waited_for),
+		kernel_test(it_goes_on_as_long_as_each_compaction_brings_some),
+		kernel_test(one_is_refused_soon_when_nothing_moves),
+		kernel_test(a_guest_that_is_ending_is_waited_for),
+		kernel_test(what_a_guest_holds_that_has_ended_is_waited_for),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),

@@ -59,8 +59,9 @@ struct fake_kernel {
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
-	const char *meminfo;	      /* what proc/meminfo says after the next one */
-	unsigned long long reclaimed; /* pages of 2 MiB asked for */
+	unsigned long long per_compaction; /* pages that one makes at most, 0: all */
+	const char *meminfo;		   /* what proc/meminfo says after the next one */
+	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
 	unsigned long long drops;
 	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
 	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
@@ -329,12 +330,16 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 
 static inline int store_compact(const char *path)
 {
+	unsigned long long made;
 	size_t node;
 
 	if (sscanf(path, "sys/devices/system/node/node%zu/compact", &node) != 1)
 		return -ENOENT;
-	node2m(node)->room += node2m(node)->scattered;
-	node2m(node)->scattered = 0;
+	made = node2m(node)->scattered;
+	if (kernel->per_compaction && made > kernel->per_compaction)
+		made = kernel->per_compaction;
+	node2m(node)->room += made;
+	node2m(node)->scattered -= made;
 	kernel->compactions++;
 	if (kernel->meminfo)
 		put(kernel->meminfo, "proc/meminfo");
