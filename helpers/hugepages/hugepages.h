@@ -33,9 +33,9 @@
  * Every later settle, undo and failed apply pays on. A promise is what a guest's QEMU has not yet
  * faulted of its need, from its apply to its `started` (promise.c).
  *
- * Two locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is
- * written; hugepages-grow.lock, held by one apply at a time, also while it compacts: of two
- * guests that start together, one gets all it needs before the other begins.
+ * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written;
+ * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
+ * guests that start together on one node, one gets all it needs before the other begins (turn.c).
  *
  * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, mm/hugetlb.c set_max_huge_pages()
  * Seen on: Linux 6.1, 6.12, 6.18
@@ -45,8 +45,6 @@
 
 /* In run/usher */
 #define HOST_DIR "host"
-/* Held by one apply at a time, also while it compacts */
-#define GROW_LOCK "hugepages-grow.lock"
 
 /* A kernel without NUMA has one pool a page size */
 #define POOL_NO_NODE (-1)
@@ -556,6 +554,24 @@ int lever_pull(struct growth *growth, int what);
  * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
  */
 int lever_reclaim(struct growth *growth, unsigned long long kib);
+
+/* --- turn.c ----------------------------------------------------------------------------------- */
+
+struct turn {
+	int *fds;
+	size_t nr;
+};
+
+/** turn_end() - the next one may begin */
+void turn_end(struct turn *turn);
+
+/**
+ * turn_take() - wait until nobody else grows the pools that the needs may be met from
+ *
+ * Return: 0 (at once in a dry run), -ETIMEDOUT, -ENOMEM, else -errno
+ */
+int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
+	      struct turn *ret) _must_check_;
 
 /* --- wait.c ----------------------------------------------------------------------------------- */
 
