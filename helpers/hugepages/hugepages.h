@@ -241,6 +241,24 @@ bool room_has_size(unsigned long long size_kib);
 
 void room_say(const struct room *room, char *buf, size_t size);
 
+/* --- placement.c: on which nodes a process has its memory --------------------------------------- */
+
+struct placement {
+	bool chosen;		       /* there is a memory policy that names nodes */
+	unsigned long long kib;	       /* on the nodes asked for */
+	unsigned long long pooled_kib; /* huge pages of a pool, beside that */
+};
+
+/**
+ * placement_read() - what a process has on some nodes
+ * @size_kib:	of the huge pages that count, 0: all
+ *
+ * Return: 0, -ENOENT (also on a kernel without NUMA), -EBADMSG, -ENOMEM, else as attr_read_all()
+ * ABI: numa(7), /proc/PID/numa_maps; Source: fs/proc/task_mmu.c show_numa_map()
+ */
+int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned long long size_kib,
+		   struct placement *ret) _must_check_;
+
 /* --- holders.c: who has the memory ------------------------------------------------------------ */
 
 #define HOLDERS_MAX 16

@@ -2,6 +2,7 @@
 /* test/unit/hugepages_grow_test.c - getting the pages, or none */
 /* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "hugetlb.h"
 
@@ -545,6 +546,7 @@ static pid_t grow_for_ever(struct guest *guest, int ready[2])
 		struct needs needs = { 0 };
 		struct turn turn = { 0 };
 
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (needs_load(&guest->ctx.claim, &needs) < 0 ||
 		    turn_take(&guest->ctx, &needs, deadline_in(0), &turn) < 0 ||
 		    write(ready[1], "", 1) != 1)

@@ -523,6 +523,18 @@ static void what_a_guest_holds_that_has_ended_is_waited_for(void **state)
 	assert_int_equal(node2m(0)->free, 64);
 }
 
+/* All on node 0 but a page of 4 KiB */
+static void put_maps(int pid, const char *policy, unsigned long long mib)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "55d0 default file=/usr/bin/x mapped=2 N0=1 N1=1 kernelpagesize_kB=4\n"
+		       "7f00 %s anon=%llu dirty=%llu N0=%llu kernelpagesize_kB=4\n",
+		       policy, mib * 256, mib * 256, mib * 256 - 1);
+	put(text, "proc/%d/numa_maps", pid);
+}
+
 static void put_user(int pid, const char *name, unsigned long long mib, const char *group,
 		     const char *mems, int locked)
 {
@@ -537,6 +549,7 @@ static void put_user(int pid, const char *name, unsigned long long mib, const ch
 	put(text, "proc/%d/status", pid);
 	(void)snprintf(text, sizeof(text), "0::%s\n", group);
 	put(text, "proc/%d/cgroup", pid);
+	put_maps(pid, "default", mib);
 }
 
 static void put_node(size_t node, unsigned long long free_kib)
@@ -585,6 +598,30 @@ static void what_may_be_anywhere_is_moved_off_the_node(void **state)
 	assert_pool(0, 200, 200, 0);
 	assert_int_equal(kernel->moves, 1);
 	assert_int_equal(kernel->moved, 301);
+	remove_users();
+}
+
+static void what_has_chosen_its_node_is_left_there(void **state)
+{
+	static const char *const policies[] = { "bind:0",	   "prefer:0",
+						"bind=static:0",   "interleave:0-1",
+						"prefer (many):0", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		_cleanup_guest_ struct guest a;
+
+		full_node(&a, "yes");
+		kernel->movable = 0;
+		if (policies[i])
+			put_maps(301, policies[i], 800);
+		else
+			assert_int_equal(unlinkat(host->rootfd, "proc/301/numa_maps", 0), 0);
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		/* bash, which is all that may be moved */
+		assert_int_equal(kernel->moved, 305);
+		guest_remove(&a);
+	}
 	remove_users();
 }
 
@@ -689,6 +726,7 @@ int main(void)
 		kernel_test(a_guest_that_is_ending_is_waited_for),
 		kernel_test(what_a_guest_holds_that_has_ended_is_waited_for),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
+		kernel_test(what_has_chosen_its_node_is_left_there),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
