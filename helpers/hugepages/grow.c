@@ -76,11 +76,14 @@ static const char *error_cure(int error)
 	return "see journalctl -k";
 }
 
-static enum helper_exit fail(const struct growth *growth, int error)
+static enum helper_exit fail(struct growth *growth, int error)
 {
 	const struct helper_ctx *ctx = growth->ctx;
-	int back = growth->begun ? hugepages_give_back(ctx, true) : 0;
+	int back;
 
+	if (error > 0)
+		shortage_look(growth);
+	back = growth->begun ? hugepages_give_back(ctx, true) : 0;
 	if (error < 0)
 		helper_say(ctx, "cannot get huge pages: %s: %s", strerror(-error),
 			   error_cure(error));

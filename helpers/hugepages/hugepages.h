@@ -193,6 +193,10 @@ int memory_total(int rootfd, int node, unsigned long long *ret_kib) _must_check_
 /** memory_field() - "Shmem:" of meminfo, in KiB. Return: as memory_available() */
 int memory_field(int rootfd, const char *name, unsigned long long *ret_kib) _must_check_;
 
+/** memory_field_of() - the same of one node. Return: as memory_available() */
+int memory_field_of(int rootfd, int node, const char *name, unsigned long long *ret_kib)
+	_must_check_;
+
 /**
  * memory_spare() - about as much as one node could give
  * @reserve_kib:	of the host; the node keeps its part of it, by its size
@@ -264,8 +268,9 @@ int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned 
 #define HOLDERS_MAX 16
 
 struct holder {
-	char name[64];
-	pid_t pid; /* 0: not a process */
+	char name[96];
+	pid_t pid;   /* 0: not a process */
+	bool pooled; /* its huge pages of a pool, else all but these */
 	unsigned long long kib;
 };
 
@@ -274,8 +279,11 @@ struct holders {
 	size_t nr;
 };
 
-/** holders_read() - processes, tmpfs, the kernel's objects, ZFS's ARC: what can be read of them */
-void holders_read(int rootfd, struct holders *ret);
+/**
+ * holders_read() - processes, pools, tmpfs, the kernel's objects, ZFS's ARC: what can be read of them
+ * @nodes:	what they have on these, as far as that is known; NULL: on all
+ */
+void holders_read(int rootfd, const struct cpulist *nodes, struct holders *ret);
 
 /** holders_say() - "java (pid 812) 4096 MiB, tmpfs and shared memory 512 MiB" */
 void holders_say(const struct holders *holders, size_t most, char *buf, size_t size);
@@ -496,6 +504,7 @@ struct shortage {
 	enum shortage_reason reason;
 	size_t need;		    /* index of the need that was not met */
 	unsigned long long missing; /* pages it lacked when no more were to be had */
+	char by_node[256];	    /* "node 0: 5 free, 40 more; " where there is more than one */
 };
 
 /** shortage_say() - one line: how many are missing where, why, and the cure */
@@ -552,6 +561,9 @@ enum step_result {
  * Return: a step_result, else -errno
  */
 int grow_step(struct growth *growth) _must_check_;
+
+/** shortage_look() - what each node gave, before it is given back; to growth->shortage */
+void shortage_look(struct growth *growth);
 
 /* --- lever.c ---------------------------------------------------------------------------------- */
 

@@ -93,12 +93,13 @@ int move_away(struct growth *growth, unsigned long long kib)
 	cpulist_subtract(&others, &nodes);
 	room = room_elsewhere(growth, &others);
 	left = kib;
-	holders_read(rootfd, &holders);
+	holders_read(rootfd, &nodes, &holders);
 	for (size_t i = 0; i < holders.nr && left > 0; i++) {
 		const struct holder *holder = &holders.holders[i];
 
-		if (holder->pid <= 1 || holder->kib > room || is_guest(rootfd, holder->pid) ||
-		    !may_move(rootfd, holder->pid, &all) || deadline_left(growth->deadline) == 0 ||
+		if (holder->pid <= 1 || holder->pooled || holder->kib > room ||
+		    is_guest(rootfd, holder->pid) || !may_move(rootfd, holder->pid, &all) ||
+		    deadline_left(growth->deadline) == 0 ||
 		    move_one(growth, holder, &nodes, &others) < 0)
 			continue;
 		room -= holder->kib;

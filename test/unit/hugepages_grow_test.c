@@ -172,9 +172,9 @@ static void a_shortage_is_rolled_back_exactly_and_told_in_one_line(void **state)
 	assert_string_equal(
 		kernel->said,
 		"cannot get 64 huge pages of 2 MiB on node 0: 12 are missing beside 10 free ones "
-		"and 42 more that could be made (the kernel finds no more memory in one piece): "
-		"stop guest web, which holds 7, lower the guest's memory by 24 MiB, or boot with "
-		"hugepagesz=2048K hugepages=69");
+		"and 42 more that could be made (the kernel finds no more memory in one piece; "
+		"most memory is held by free huge pages of 2 MiB of node 0 20 MiB): lower the "
+		"guest's memory by 24 MiB, or boot with hugepagesz=2048K hugepages=0:64,1:5");
 }
 
 static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **state)

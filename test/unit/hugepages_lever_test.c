@@ -669,19 +669,124 @@ static void nothing_is_moved_unasked_and_the_message_says_that_it_would_help(voi
 	put_buddyinfo(512ULL * 80, 10);
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_int_equal(kernel->moves, 0);
-	assert_string_equal(kernel->said, "cannot get 200 huge pages of 2 MiB on node 0: 165 are "
-					  "missing beside 0 free ones and 35 "
-					  "more that could be made (on node 0 71 MiB could be had "
-					  "beside the host's part; 180 MiB "
-					  "free, of that 20 MiB in pieces of 2 MiB; 63 of 1000 "
-					  "blocks are the kernel's own and "
-					  "cannot be moved; most memory is held by qemu (pid 302) "
-					  "900 MiB, dpdk (pid 304) 870 "
-					  "MiB, bound (pid 303) 850 MiB): set move = yes, lower "
-					  "the guest's memory by 330 MiB, or "
-					  "boot with hugepagesz=2048K hugepages=200");
+	assert_string_equal(
+		kernel->said,
+		"cannot get 200 huge pages of 2 MiB on node 0: 165 are "
+		"missing beside 0 free ones and 35 "
+		"more that could be made (on node 0 71 MiB could be had "
+		"beside the host's part; 180 MiB "
+		"free, of that 20 MiB in pieces of 2 MiB (MiB in 4K: 160, 2M: 20); 63 of 1000 "
+		"blocks are the kernel's own and "
+		"cannot be moved; most memory is held by qemu (pid 302) "
+		"900 MiB, dpdk (pid 304) 870 "
+		"MiB, bound (pid 303) 850 MiB): set move = yes, lower "
+		"the guest's memory by 330 MiB, or "
+		"boot with hugepagesz=2048K hugepages=0:200");
 	remove_users();
 	assert_int_equal(unlinkat(host->rootfd, "proc/pagetypeinfo", 0), 0);
+}
+
+static void every_node_that_is_short_is_named(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 10;
+	node2m(1)->room = 20;
+	put("Node 0, zone   Normal   0 0 0 0 0 0 0 0 0 10 0\n"
+	    "Node 1, zone   Normal   0 0 0 0 0 0 0 0 0 20 0\n",
+	    "proc/buddyinfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64;2048 1 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said(
+		"cannot get 64 huge pages of 2 MiB on node 0: 54 are missing beside 0 free ones "
+		"and 10 more that could be made, and on node 1, where 64 more of 2 MiB are "
+		"needed, 20 lie ready (");
+	assert_said("or boot with hugepagesz=2048K hugepages=0:64,1:64");
+}
+
+static void what_each_node_gave_is_said_of_pages_from_any(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	node2m(0)->room = 10;
+	node2m(1)->room = 20;
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("29 are missing beside 5 free ones and 30 more that could be made (node 0: 5 "
+		    "free, 10 more; node 1: 0 free, 20 more; the kernel finds");
+	assert_said("or boot with hugepagesz=2048K hugepages=64");
+}
+
+static void all_needs_are_counted_where_the_host_is_short(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	/* 150 pages beside the 256 MiB of the host */
+	put("MemTotal: 8388608 kB\nMemAvailable: 569344 kB\n", "proc/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 100;2048 1 100");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("cannot get 200 huge pages of 2 MiB on nodes 0-1: 50 are missing beside 0 free "
+		    "ones and 150 more that could be made (");
+	assert_said("lower the guest's memory by 100 MiB");
+}
+
+static void pools_and_their_users_are_named_by_node(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "no");
+	size1g()->nodes[0] = (struct fake_node){ .nr = 3, .free = 2 };
+	size1g()->nodes[1] = (struct fake_node){ .nr = 9, .free = 9 };
+	render();
+	put("Name:\tqemu\nHugetlbPages:\t 3145728 kB\nVmLck:\t0 kB\n", "proc/302/status");
+	put("7f00 default file=/dev/hugepages/x huge dirty=3 N0=1 N1=2 kernelpagesize_kB=1048576\n"
+	    "7f90 default anon=10 N1=25600 kernelpagesize_kB=4\n",
+	    "proc/302/numa_maps");
+	put_node(0, 200000);
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("most memory is held by free huge pages of 1 GiB of node 0 2048 MiB, qemu (pid "
+		    "302) 1024 MiB in huge pages, dpdk (pid 304) 870 MiB)");
+	remove_users();
+}
+
+static void a_guest_is_named_only_when_its_end_would_be_enough(void **state)
+{
+	static const struct {
+		unsigned long long node0, node1;
+		bool enough;
+	} cases[] = { { 12, 0, true }, { 60, 4, true }, { 11, 80, false }, { 0, 64, false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a, b;
+		char maps[128], said[64];
+
+		boot(LINUX_6_12, 0, 0);
+		node2m(0)->room = 52;
+		guest_make(&b, UUID_B, "web", "started", "2048 any 80");
+		put_qemu(200, UUID_B, 80, 80);
+		(void)snprintf(maps, sizeof(maps),
+			       "7f00 default huge N0=%llu N1=%llu kernelpagesize_kB=2048\n",
+			       cases[i].node0, cases[i].node1);
+		put(maps, "proc/200/numa_maps");
+		guest_state(&b, CLAIM_RUNNING, 200);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		(void)snprintf(said, sizeof(said), "stop guest web, which holds %llu, ",
+			       cases[i].node0);
+		assert_int_equal(strstr(kernel->said, said) != NULL, cases[i].enough);
+		assert_int_equal(strstr(kernel->said, "stop guest") != NULL, cases[i].enough);
+		remove_process(200);
+		guest_remove(&a);
+		guest_remove(&b);
+	}
 }
 
 static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
@@ -693,9 +798,9 @@ static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
 	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_said("1 are missing beside 0 free ones and 1 more that could be made");
-	assert_said(
-		"boot with hugetlb_cma=2048M or hugepagesz=1048576K hugepages=2 (a running host "
-		"has pages of that size by luck only), or take smaller ones");
+	assert_said("boot with hugetlb_cma=0:2048M or hugepagesz=1048576K hugepages=0:2 (a running "
+		    "host "
+		    "has pages of that size by luck only), or take smaller ones");
 	assert_int_equal(size1g()->nodes[0].nr, 0);
 }
 
@@ -730,6 +835,11 @@ int main(void)
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
+		kernel_test(every_node_that_is_short_is_named),
+		kernel_test(what_each_node_gave_is_said_of_pages_from_any),
+		kernel_test(all_needs_are_counted_where_the_host_is_short),
+		kernel_test(pools_and_their_users_are_named_by_node),
+		kernel_test(a_guest_is_named_only_when_its_end_would_be_enough),
 		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),
 	};
 
