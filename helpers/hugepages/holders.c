@@ -161,7 +161,7 @@ static void add_pools(int rootfd, const struct cpulist *nodes, struct holders *h
 		_cleanup_pools_ struct pools pools = { 0 };
 		unsigned long long size_kib;
 
-		if (sscanf(names.names[i], "hugepages-%llukB", &size_kib) != 1 ||
+		if (size_of_dir(names.names[i], &size_kib) < 0 ||
 		    pools_read(rootfd, size_kib, &pools) < 0)
 			continue;
 		for (size_t j = 0; j < pools.nr; j++)

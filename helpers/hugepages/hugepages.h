@@ -472,6 +472,9 @@ unsigned long long promises_removable(const struct promises *promises, const str
 /** needs_read() - needs_load() and needs_sort(), or the message. Return: 0, HELPER_USAGE, ... */
 enum helper_exit needs_read(const struct helper_ctx *ctx, struct needs *ret) _must_check_;
 
+/** size_of_dir() - of "hugepages-2048kB". Return: 0, -EINVAL, -ERANGE */
+int size_of_dir(const char *dir, unsigned long long *ret_kib) _must_check_;
+
 /** needs_check() - what can never work is refused by name. Return: HELPER_DONE, HELPER_FAILED */
 enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *needs) _must_check_;
 

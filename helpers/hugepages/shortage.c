@@ -444,16 +444,16 @@ static void policy_text(const struct helper_ctx *ctx, const struct shortage *sho
 static unsigned long long part_of(const struct need *need, const struct pools *pools, size_t index,
 				  unsigned long long nr_pages)
 {
-	size_t nr = 0, before = 0;
+	size_t nr = 1, before = 0;
 
+	if (!need_covers(need, pools->pools[index].node))
+		return 0;
 	for (size_t i = 0; i < pools->nr; i++) {
-		if (!need_covers(need, pools->pools[i].node))
+		if (i == index || !need_covers(need, pools->pools[i].node))
 			continue;
 		before += i < index;
 		nr++;
 	}
-	if (!need_covers(need, pools->pools[index].node))
-		return 0;
 	return nr_pages / nr + (before < nr_pages % nr);
 }
 

@@ -49,10 +49,8 @@ static int nodes_of(int rootfd, const struct needs *needs, struct cpulist *ret)
 
 static int try_all(int dirfd, const struct cpulist *nodes, struct turn *ret)
 {
-	_cleanup_(turn_end) struct turn turn = { 0 };
-
-	turn.fds = calloc(cpulist_count(nodes), sizeof(*turn.fds));
-	if (!turn.fds)
+	ret->fds = calloc(cpulist_count(nodes), sizeof(*ret->fds));
+	if (!ret->fds)
 		return -ENOMEM;
 	for (int node = cpulist_next(nodes, 0); node >= 0;
 	     node = cpulist_next(nodes, (unsigned int)node + 1)) {
@@ -61,12 +59,12 @@ static int try_all(int dirfd, const struct cpulist *nodes, struct turn *ret)
 
 		(void)snprintf(name, sizeof(name), TURN_LOCK, node);
 		fd = state_lock(dirfd, name, 0);
-		if (fd < 0)
+		if (fd < 0) {
+			turn_end(ret);
 			return fd;
-		turn.fds[turn.nr++] = fd;
+		}
+		ret->fds[ret->nr++] = fd;
 	}
-	*ret = turn;
-	turn = (struct turn){ 0 };
 	return 0;
 }
 

@@ -202,7 +202,7 @@ static int shrink(struct growth *growth, unsigned long long bytes)
 	_cleanup_close_ int dirfd = state_dir(ctx->statefd, HOST_DIR, true);
 	_cleanup_close_ int lockfd = -1;
 	struct arc_size arc = { 0 };
-	struct arc_note note;
+	struct arc_note note = { 0 };
 	int r, back;
 
 	if (dirfd < 0)
