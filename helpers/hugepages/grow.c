@@ -104,6 +104,7 @@ static int growth_init(struct growth *growth)
 
 	growth->zfs_guard = zfs_forbids_compaction(growth->ctx->rootfd);
 	growth->deadline = growth->ctx->deadline - (margin < ROLLBACK_MS ? margin : ROLLBACK_MS);
+	growth->time_ms = deadline_left(growth->deadline);
 	growth->patience_ms = patience(growth);
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }

@@ -210,6 +210,8 @@ int lever_pull(struct growth *growth, int what)
 {
 	int r = WAIT_NOTHING;
 
+	if (turn_is_over(growth))
+		return 0;
 	if (growth->gained)
 		growth->lever = 0;
 	if (growth->gained || growth->pulls == 0)

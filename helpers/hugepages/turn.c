@@ -14,10 +14,13 @@
  * Of two guests that take pages from the same node, one gets all it needs, or is refused and gives
  * all back, before the other begins: taking by turns each could have a part, and both be refused.
  * Guests on different nodes do not meet. A lock for each node, all of a guest's taken at once or
- * none: who waits holds up nobody else.
+ * none: who waits holds up nobody else. Who waits is seen by a second lock, and one that is short
+ * of pages gives up at half of its time then: so the other has some of its own left.
  */
 
-#define TURN_LOCK     "hugepages-grow-%d.lock"
+#define TURN_LOCK     "hugepages-%s-%d.lock"
+#define GROW	      "grow"
+#define WAIT	      "wait"
 #define TURN_RETRY_MS 20
 
 void turn_end(struct turn *turn)
@@ -47,7 +50,7 @@ static int nodes_of(int rootfd, const struct needs *needs, struct cpulist *ret)
 	return 0;
 }
 
-static int try_all(int dirfd, const struct cpulist *nodes, struct turn *ret)
+static int try_all(int dirfd, const char *what, const struct cpulist *nodes, struct turn *ret)
 {
 	ret->fds = calloc(cpulist_count(nodes), sizeof(*ret->fds));
 	if (!ret->fds)
@@ -57,7 +60,7 @@ static int try_all(int dirfd, const struct cpulist *nodes, struct turn *ret)
 		char name[sizeof(TURN_LOCK) + 16];
 		int fd;
 
-		(void)snprintf(name, sizeof(name), TURN_LOCK, node);
+		(void)snprintf(name, sizeof(name), TURN_LOCK, what, node);
 		fd = state_lock(dirfd, name, 0);
 		if (fd < 0) {
 			turn_end(ret);
@@ -72,6 +75,7 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 	      struct turn *ret)
 {
 	const struct timespec pause = { .tv_nsec = TURN_RETRY_MS * 1000000L };
+	_cleanup_(turn_end) struct turn waiting = { 0 };
 	_cleanup_close_ int dirfd = -1;
 	struct cpulist nodes;
 	int r = nodes_of(ctx->rootfd, needs, &nodes);
@@ -81,10 +85,31 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 	dirfd = state_dir(ctx->statefd, HOST_DIR, true);
 	if (dirfd < 0)
 		return dirfd;
-	r = try_all(dirfd, &nodes, ret);
+	r = try_all(dirfd, GROW, &nodes, ret);
 	while (r == -ETIMEDOUT && deadline_left(deadline) > 0) {
+		/* Where another one is seen waiting already, that will do */
+		if (waiting.nr == 0)
+			(void)!try_all(dirfd, WAIT, &nodes, &waiting);
 		(void)nanosleep(&pause, NULL);
-		r = try_all(dirfd, &nodes, ret);
+		r = try_all(dirfd, GROW, &nodes, ret);
 	}
 	return r;
+}
+
+static bool somebody_waits(const struct helper_ctx *ctx, const struct needs *needs)
+{
+	_cleanup_(turn_end) struct turn turn = { 0 };
+	_cleanup_close_ int dirfd = -1;
+	struct cpulist nodes;
+
+	if (ctx->dry_run || nodes_of(ctx->rootfd, needs, &nodes) < 0)
+		return false;
+	dirfd = state_dir(ctx->statefd, HOST_DIR, false);
+	return dirfd >= 0 && try_all(dirfd, WAIT, &nodes, &turn) == -ETIMEDOUT;
+}
+
+bool turn_is_over(const struct growth *growth)
+{
+	return deadline_left(growth->deadline) < growth->time_ms / 2 &&
+	       somebody_waits(growth->ctx, growth->needs);
 }

@@ -170,6 +170,8 @@ int wait_for_more(struct growth *growth)
 		/* To be told by whoever looks at the clock next */
 		if (deadline_left(growth->deadline) == 0)
 			return WAIT_CHANGED;
+		if (turn_is_over(growth))
+			return WAIT_OVER;
 		if (changed(growth)) {
 			start_over(growth);
 			return WAIT_CHANGED;

@@ -619,6 +619,37 @@ static void who_waits_for_one_node_holds_up_nobody_on_another(void **state)
 	assert_int_equal(close(ready[0]) + close(ready[1]), 0);
 }
 
+/* a never gets its pages, but a guest is ending, so it would go on for all of its time */
+static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 300000000L };
+	_cleanup_guest_ struct guest a, b, c;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	guest_make(&c, UUID_C, "c", "started", "2048 1 10");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	put_process(200);
+	put("", "proc/200/cmdline");
+	guest_state(&c, CLAIM_RUNNING, 200);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(apply(&a));
+	(void)nanosleep(&moment, NULL);
+	b.ctx.deadline = deadline_in(3000);
+	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
+	assert_pool(0, 30, 30, 0);
+	remove_process(200);
+}
+
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -698,6 +729,7 @@ int main(void)
 		kernel_test(a_guest_waits_for_its_turn_no_longer_than_its_deadline),
 		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
 		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
+		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),
