@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../../lib/log.h"
 #include "hugepages.h"
@@ -79,24 +80,46 @@ static int as_expected(const struct helper_ctx *ctx, const struct ledger_pool *p
 	return *ret_persistent == ledger_expected(pool);
 }
 
+/*
+ * Pages in which memory has failed leave the pool, too.
+ * ABI: Documentation/filesystems/proc.rst, HardwareCorrupted; Source: mm/memory-failure.c counts
+ * base pages, at least one for each huge page
+ */
+static bool gone_bad(const struct helper_ctx *ctx, unsigned long long nr_pages)
+{
+	unsigned long long kib;
+
+	return memory_field(ctx->rootfd, "HardwareCorrupted:", &kib) == 0 &&
+	       nr_pages <= kib * 1024 / (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
 static int adapt(const struct helper_ctx *ctx, struct ledger_pool *pool)
 {
 	const struct timespec pause = { .tv_nsec = SECOND_LOOK_MS * 1000000L };
-	unsigned long long persistent;
+	unsigned long long persistent = 0, first, expected;
 	char where[32];
 	int r = as_expected(ctx, pool, &persistent);
 
+	first = persistent;
 	if (r == 0) {
 		(void)nanosleep(&pause, NULL);
 		r = as_expected(ctx, pool, &persistent);
 	}
 	if (r != 0)
 		return r < 0 ? r : 0;
+	/* Still on its way: whoever looks next sees where it ends */
+	if (persistent != first)
+		return 0;
+	expected = ledger_expected(pool);
+	if (persistent < expected && gone_bad(ctx, expected - persistent)) {
+		ledger_lose(pool, expected - persistent);
+		return 1;
+	}
 	pool_where(pool->node, where, sizeof(where));
 	log_line(ctx->rootfd, LOG_NOTICE,
 		 "%s has %llu pages of %llu KiB where usher expected %llu: somebody else has "
 		 "changed the pool, and that stays",
-		 where, persistent, pool->size_kib, ledger_expected(pool));
+		 where, persistent, pool->size_kib, expected);
 	ledger_adapt(pool, persistent);
 	return 1;
 }

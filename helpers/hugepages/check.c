@@ -41,8 +41,7 @@ void uneven_say(const struct helper_ctx *ctx)
 		name, name);
 }
 
-/* "hugepages-2048kB" */
-static int size_of_dir(const char *dir, unsigned long long *ret_kib)
+int size_of_dir(const char *dir, unsigned long long *ret_kib)
 {
 	static const char prefix[] = "hugepages-";
 	size_t len = strlen(dir);

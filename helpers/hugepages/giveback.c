@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "../../lib/state.h"
 #include "hugepages.h"
 
 /* One page size at work */
@@ -227,27 +226,13 @@ int hugepages_give_back(const struct helper_ctx *ctx, bool own)
 	return r < 0 ? r : pay_all(ctx, &ledger);
 }
 
-/* What a killed apply left; one that is at work does it itself */
-static int restore_arc(const struct helper_ctx *ctx)
-{
-	_cleanup_close_ int dirfd = -1, turn = -1;
-
-	if (ctx->dry_run || ctx->statefd < 0)
-		return 0;
-	dirfd = state_dir(ctx->statefd, HOST_DIR, false);
-	if (dirfd < 0)
-		return dirfd == -ENOENT ? 0 : dirfd;
-	turn = state_lock(dirfd, GROW_LOCK, 0);
-	return turn < 0 ? 0 : arc_restore(ctx);
-}
-
 enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 {
 	enum helper_exit thp = thp_undo(ctx);
 	int r = hugepages_give_back(ctx, true);
 
 	if (r == 0)
-		r = restore_arc(ctx);
+		r = arc_restore(ctx);
 	if (r == 0)
 		return thp;
 	helper_say(ctx,

@@ -5,7 +5,6 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/deadline.h"
-#include "../../lib/state.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
@@ -52,17 +51,6 @@ static int grow(struct growth *growth)
 	return r < 0 ? r : reason != SHORT_NONE;
 }
 
-/* One guest at a time, from its first page to its last or to the end of its rollback */
-static int take_turn(const struct helper_ctx *ctx, long long deadline)
-{
-	_cleanup_close_ int dirfd = -1;
-
-	if (ctx->dry_run)
-		return -1;
-	dirfd = state_dir(ctx->statefd, HOST_DIR, true);
-	return dirfd < 0 ? dirfd : state_lock(dirfd, GROW_LOCK, deadline_left(deadline));
-}
-
 static const char *error_cure(int error)
 {
 	static const struct {
@@ -70,8 +58,8 @@ static const char *error_cure(int error)
 		const char *cure;
 	} cures[] = {
 		{ -ETIMEDOUT,
-		  "another guest is being given its pages; start this one when that has "
-		  "ended" },
+		  "another guest is being given pages of the same nodes; start this one when that "
+		  "has ended" },
 		{ -EBADMSG,
 		  "/run/usher/host/hugepages.ini is damaged; remove it when no guest with "
 		  "huge pages runs" },
@@ -88,11 +76,14 @@ static const char *error_cure(int error)
 	return "see journalctl -k";
 }
 
-static enum helper_exit fail(const struct growth *growth, int error)
+static enum helper_exit fail(struct growth *growth, int error)
 {
 	const struct helper_ctx *ctx = growth->ctx;
-	int back = growth->begun ? hugepages_give_back(ctx, true) : 0;
+	int back;
 
+	if (error > 0)
+		shortage_look(growth);
+	back = growth->begun ? hugepages_give_back(ctx, true) : 0;
 	if (error < 0)
 		helper_say(ctx, "cannot get huge pages: %s: %s", strerror(-error),
 			   error_cure(error));
@@ -113,19 +104,19 @@ static int growth_init(struct growth *growth)
 
 	growth->zfs_guard = zfs_forbids_compaction(growth->ctx->rootfd);
 	growth->deadline = growth->ctx->deadline - (margin < ROLLBACK_MS ? margin : ROLLBACK_MS);
+	growth->time_ms = deadline_left(growth->deadline);
+	growth->patience_ms = patience(growth);
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
 
 enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 {
 	struct growth growth = { .ctx = ctx, .needs = needs };
-	_cleanup_close_ int turn = -1;
+	_cleanup_(turn_end) struct turn turn = { 0 };
 	int r = growth_init(&growth);
 
-	if (r == 0) {
-		turn = take_turn(ctx, growth.deadline);
-		r = turn < 0 && !ctx->dry_run ? turn : 0;
-	}
+	if (r == 0)
+		r = turn_take(ctx, needs, growth.deadline, &turn);
 	if (r == 0)
 		r = arc_restore(ctx);
 	if (r == 0)

@@ -33,9 +33,9 @@
  * Every later settle, undo and failed apply pays on. A promise is what a guest's QEMU has not yet
  * faulted of its need, from its apply to its `started` (promise.c).
  *
- * Two locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is
- * written; hugepages-grow.lock, held by one apply at a time, also while it compacts: of two
- * guests that start together, one gets all it needs before the other begins.
+ * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written;
+ * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
+ * guests that start together on one node, one gets all it needs before the other begins (turn.c).
  *
  * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, mm/hugetlb.c set_max_huge_pages()
  * Seen on: Linux 6.1, 6.12, 6.18
@@ -45,8 +45,6 @@
 
 /* In run/usher */
 #define HOST_DIR "host"
-/* Held by one apply at a time, also while it compacts */
-#define GROW_LOCK "hugepages-grow.lock"
 
 /* A kernel without NUMA has one pool a page size */
 #define POOL_NO_NODE (-1)
@@ -202,6 +200,10 @@ int memory_total(int rootfd, int node, unsigned long long *ret_kib) _must_check_
 /** memory_field() - "Shmem:" of meminfo, in KiB. Return: as memory_available() */
 int memory_field(int rootfd, const char *name, unsigned long long *ret_kib) _must_check_;
 
+/** memory_field_of() - the same of one node. Return: as memory_available() */
+int memory_field_of(int rootfd, int node, const char *name, unsigned long long *ret_kib)
+	_must_check_;
+
 /**
  * memory_spare() - about as much as one node could give
  * @reserve_kib:	of the host; the node keeps its part of it, by its size
@@ -250,13 +252,32 @@ bool room_has_size(unsigned long long size_kib);
 
 void room_say(const struct room *room, char *buf, size_t size);
 
+/* --- placement.c: on which nodes a process has its memory --------------------------------------- */
+
+struct placement {
+	bool chosen;		       /* there is a memory policy that names nodes */
+	unsigned long long kib;	       /* on the nodes asked for */
+	unsigned long long pooled_kib; /* huge pages of a pool, beside that */
+};
+
+/**
+ * placement_read() - what a process has on some nodes
+ * @size_kib:	of the huge pages that count, 0: all
+ *
+ * Return: 0, -ENOENT (also on a kernel without NUMA), -EBADMSG, -ENOMEM, else as attr_read_all()
+ * ABI: numa(7), /proc/PID/numa_maps; Source: fs/proc/task_mmu.c show_numa_map()
+ */
+int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned long long size_kib,
+		   struct placement *ret) _must_check_;
+
 /* --- holders.c: who has the memory ------------------------------------------------------------ */
 
 #define HOLDERS_MAX 16
 
 struct holder {
-	char name[64];
-	pid_t pid; /* 0: not a process */
+	char name[96];
+	pid_t pid;   /* 0: not a process */
+	bool pooled; /* its huge pages of a pool, else all but these */
 	unsigned long long kib;
 };
 
@@ -265,8 +286,11 @@ struct holders {
 	size_t nr;
 };
 
-/** holders_read() - processes, tmpfs, the kernel's objects, ZFS's ARC: what can be read of them */
-void holders_read(int rootfd, struct holders *ret);
+/**
+ * holders_read() - processes, pools, tmpfs, the kernel's objects, ZFS's ARC: what can be read of them
+ * @nodes:	what they have on these, as far as that is known; NULL: on all
+ */
+void holders_read(int rootfd, const struct cpulist *nodes, struct holders *ret);
 
 /** holders_say() - "java (pid 812) 4096 MiB, tmpfs and shared memory 512 MiB" */
 void holders_say(const struct holders *holders, size_t most, char *buf, size_t size);
@@ -381,8 +405,11 @@ unsigned long long ledger_expected(const struct ledger_pool *pool);
 int ledger_credit(struct ledger_pool *pool, const char *uuid, unsigned long long nr_pages)
 	_must_check_;
 
-/** ledger_adapt() - somebody else changed the pool: @persistent is what it has */
+/** ledger_adapt() - somebody else set the pool to @persistent pages: nothing goes off it any more */
 void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent);
+
+/** ledger_lose() - pages are gone that nobody took: from what we had added first */
+void ledger_lose(struct ledger_pool *pool, unsigned long long nr_pages);
 
 /** ledger_promise(), ledger_unpromise() - note that a guest will take pages, and that it has */
 int ledger_promise(struct ledger *ledger, const char *uuid) _must_check_;
@@ -490,6 +517,9 @@ unsigned long long promises_removable(const struct promises *promises, const str
 /** needs_read() - needs_load() and needs_sort(), or the message. Return: 0, HELPER_USAGE, ... */
 enum helper_exit needs_read(const struct helper_ctx *ctx, struct needs *ret) _must_check_;
 
+/** size_of_dir() - of "hugepages-2048kB". Return: 0, -EINVAL, -ERANGE */
+int size_of_dir(const char *dir, unsigned long long *ret_kib) _must_check_;
+
 /** needs_check() - what can never work is refused by name. Return: HELPER_DONE, HELPER_FAILED */
 enum helper_exit needs_check(const struct helper_ctx *ctx, const struct needs *needs) _must_check_;
 
@@ -522,6 +552,7 @@ struct shortage {
 	enum shortage_reason reason;
 	size_t need;		    /* index of the need that was not met */
 	unsigned long long missing; /* pages it lacked when no more were to be had */
+	char by_node[256];	    /* "node 0: 5 free, 40 more; " where there is more than one */
 };
 
 /** shortage_say() - one line: how many are missing where, why, and the cure */
@@ -529,6 +560,11 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 		  const struct shortage *shortage);
 
 /* --- step.c ----------------------------------------------------------------------------------- */
+
+/* Memory in KiB: of the host, of the current need's nodes, of that in pieces as large as its pages */
+struct sight {
+	unsigned long long available, free, pieces;
+};
 
 struct growth {
 	struct helper_ctx *ctx;
@@ -543,6 +579,11 @@ struct growth {
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
+	int time_ms;		   /* there was at the start */
+	int patience_ms;	   /* so long nothing may change: wait.c */
+	long long still_since;	   /* nothing has, 0: it was not waited yet */
+	struct sight most;	   /* that was seen meanwhile */
+	unsigned long long fewest; /* pages missing meanwhile */
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
@@ -568,6 +609,9 @@ enum step_result {
  */
 int grow_step(struct growth *growth) _must_check_;
 
+/** shortage_look() - what each node gave, before it is given back; to growth->shortage */
+void shortage_look(struct growth *growth);
+
 /* --- lever.c ---------------------------------------------------------------------------------- */
 
 /** lever_ahead() - before the first page of a need: room for all that is missing in one go */
@@ -580,6 +624,48 @@ void lever_ahead(struct growth *growth);
  * Return: 1 when it is worth another try, 0 when nothing is left to do
  */
 int lever_pull(struct growth *growth, int what);
+
+/**
+ * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
+ *
+ * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
+ */
+int lever_reclaim(struct growth *growth, unsigned long long kib);
+
+/* --- turn.c ----------------------------------------------------------------------------------- */
+
+struct turn {
+	int *fds;
+	size_t nr;
+};
+
+/** turn_end() - the next one may begin */
+void turn_end(struct turn *turn);
+
+/**
+ * turn_take() - wait until nobody else grows the pools that the needs may be met from
+ *
+ * Return: 0 (at once in a dry run), -ETIMEDOUT, -ENOMEM, else -errno
+ */
+int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
+	      struct turn *ret) _must_check_;
+
+/** turn_is_over() - is half of the time gone, and somebody waits for a turn at one of the nodes */
+bool turn_is_over(const struct growth *growth);
+
+/* --- wait.c ----------------------------------------------------------------------------------- */
+
+enum wait_result {
+	WAIT_OVER,    /* it has been waited long enough */
+	WAIT_CHANGED, /* memory has come, or the deadline */
+	WAIT_NOTHING, /* a pause has gone by without */
+};
+
+/** patience() - ms that nothing may change of the time there is */
+int patience(const struct growth *growth);
+
+/** wait_for_more() - one pause, cut short when something changes. Return: a wait_result */
+int wait_for_more(struct growth *growth);
 
 /* --- thp.c: transparent huge pages, for a claim with thp_kib ------------------------------------ */
 
@@ -604,7 +690,8 @@ int move_away(struct growth *growth, unsigned long long kib);
 
 struct arc_size {
 	unsigned long long size;  /* bytes */
-	unsigned long long least; /* it cannot be made smaller */
+	unsigned long long least; /* the smallest limit that ZFS takes */
+	unsigned long long most;  /* the limit in effect */
 };
 
 /** arc_read() - Return: 0, -ENOENT without ZFS, -EBADMSG, else as attr_read_all() */
@@ -613,12 +700,14 @@ int arc_read(int rootfd, struct arc_size *ret) _must_check_;
 /**
  * arc_shrink() - lower zfs_arc_max until the ARC has become smaller by @kib, and set it back
  *
- * Return: 1 when it did, or the deadline came; 0 when there was nothing to be had
+ * Ends when it becomes no smaller, and at the deadline.
+ *
+ * Return: 1 when it has become smaller, 0
  */
 int arc_shrink(struct growth *growth, unsigned long long kib);
 
 /**
- * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; under hugepages-grow.lock
+ * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; not one that is at work
  *
  * Return: 0 (also when there is nothing to do), else -errno
  */

@@ -89,6 +89,18 @@ int ledger_credit(struct ledger_pool *pool, const char *uuid, unsigned long long
 	return 0;
 }
 
+/*
+ * Whoever wrote the pool wrote a whole number, with our pages in it: that is what it is to have.
+ * Taking off later what we had added before would end below it.
+ */
+void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent)
+{
+	pool->own = persistent;
+	pool->owed = 0;
+	for (size_t i = 0; i < pool->nr_shares; i++)
+		pool->shares[i].nr_pages = 0;
+}
+
 /* Take up to *@left pages off an account */
 static void charge(unsigned long long *account, unsigned long long *left)
 {
@@ -98,23 +110,12 @@ static void charge(unsigned long long *account, unsigned long long *left)
 	*left -= part;
 }
 
-/*
- * What somebody added is theirs. What somebody took away is taken from what we added first: so the
- * pool never goes below what it had before us, nor below what they left.
- */
-void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent)
+void ledger_lose(struct ledger_pool *pool, unsigned long long nr_pages)
 {
-	unsigned long long expected = ledger_expected(pool), left;
-
-	if (persistent >= expected) {
-		pool->own += persistent - expected;
-		return;
-	}
-	left = expected - persistent;
-	charge(&pool->owed, &left);
+	charge(&pool->owed, &nr_pages);
 	for (size_t i = 0; i < pool->nr_shares; i++)
-		charge(&pool->shares[i].nr_pages, &left);
-	charge(&pool->own, &left);
+		charge(&pool->shares[i].nr_pages, &nr_pages);
+	charge(&pool->own, &nr_pages);
 }
 
 int ledger_promise(struct ledger *ledger, const char *uuid)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "../../lib/attr.h"
 #include "hugepages.h"
@@ -12,8 +11,9 @@
  * How it works
  *
  * The levers are a table, the gentlest first. One is pulled, then pages are asked for again; one
- * that brought pages is followed by the first of the table, one that brought none by the next. It
- * ends after the last, or after PULLS_MAX of them.
+ * that brought pages is followed by the first of the table, one that brought none by the next.
+ * After the last it is waited for others (wait.c), with compaction in between: when something
+ * changes all begins anew, when nothing does for a while it ends.
  *
  * Before the first page of a need is asked for there is one look at the free memory. When it is
  * too little, or in pieces too small, as much as is missing is reclaimed in one go, and the nodes
@@ -21,9 +21,6 @@
  * as long.
  * Seen on: Linux 6.12, page cache in all of the memory
  */
-
-#define PULLS_MAX 12
-#define PAUSE_MS  300
 
 /* Reclaimed beyond what is missing: compaction moves things into free pages */
 #define MARGIN_SHARE 8
@@ -86,13 +83,17 @@ static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigne
  * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
  * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
  */
-static int reclaim_kib(struct growth *growth, unsigned long long kib)
+int lever_reclaim(struct growth *growth, unsigned long long kib)
 {
 	struct cpulist nodes = { 0 }, all = { 0 };
 	char path[POOL_DIR_MAX];
-	int r = need_nodes(growth->ctx->rootfd, current(growth), &nodes, &all);
-	unsigned long long of = cpulist_count(&nodes);
+	unsigned long long of;
+	int r;
 
+	if (policy_says(growth, "reclaim", "none"))
+		return -EPERM;
+	r = need_nodes(growth->ctx->rootfd, current(growth), &nodes, &all);
+	of = cpulist_count(&nodes);
 	if (r < 0 || of == 0)
 		return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib);
 	for (int node = cpulist_next(&nodes, 0); node >= 0;
@@ -121,12 +122,14 @@ static unsigned long long missing_kib(const struct growth *growth)
  */
 static unsigned long long reclaimable(const struct growth *growth, unsigned long long kib)
 {
-	unsigned long long available, nr_free, most;
+	unsigned long long available, nr_free, reserve, most;
 
+	/* All of it, also of a guest that may go on with a part */
 	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
-	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0)
+	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
+	    memory_reserve(growth->ctx, &reserve) < 0)
 		return kib;
-	nr_free += growth->reserve_kib;
+	nr_free += reserve;
 	most = available > nr_free ? available - nr_free : 0;
 	return kib < most ? kib : most;
 }
@@ -137,9 +140,9 @@ static int reclaim(struct growth *growth)
 		reclaimable(growth, missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE);
 	int r;
 
-	if (policy_says(growth, "reclaim", "none") || kib == 0)
+	if (kib == 0)
 		return 0;
-	r = reclaim_kib(growth, kib);
+	r = lever_reclaim(growth, kib);
 	if (r < 0 && r != -EAGAIN)
 		return 0;
 	(void)compact(growth);
@@ -179,43 +182,52 @@ static int move(struct growth *growth)
 	return 1;
 }
 
-/* For what others are about to give back: a process that ends, writeback */
-static int wait_a_moment(struct growth *growth)
-{
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
-
-	if (deadline_left(growth->deadline) < PAUSE_MS)
-		return 0;
-	(void)nanosleep(&pause, NULL);
-	return compact(growth);
-}
-
 static const struct lever {
 	int (*pull)(struct growth *growth); /* Return: 1 pulled, 0 not allowed, or not there */
 	bool fragmented;		    /* when the kernel gave less than asked for */
 	bool no_memory;			    /* when there is too little memory */
 } levers[] = {
 	{ compact, true, false }, { reclaim, true, false },   { drop_caches, true, false },
-	{ move, true, true },	  { shrink_arc, true, true }, { wait_a_moment, true, false },
+	{ move, true, true },	  { shrink_arc, true, true },
 };
+
+/* Return: 1 one was pulled, 0 none is left */
+static int pull_next(struct growth *growth, int what)
+{
+	while (growth->lever < ARRAY_SIZE(levers) && deadline_left(growth->deadline) > 0) {
+		const struct lever *lever = &levers[growth->lever++];
+
+		if ((what == STEP_NO_MEMORY ? lever->no_memory : lever->fragmented) &&
+		    lever->pull(growth)) {
+			growth->pulls++;
+			return 1;
+		}
+	}
+	return 0;
+}
 
 int lever_pull(struct growth *growth, int what)
 {
+	int r = WAIT_NOTHING;
+
+	if (turn_is_over(growth))
+		return 0;
 	if (growth->gained)
 		growth->lever = 0;
+	if (growth->gained || growth->pulls == 0)
+		growth->still_since = 0;
 	growth->gained = 0;
-	while (growth->lever < ARRAY_SIZE(levers) && growth->pulls < PULLS_MAX &&
-	       deadline_left(growth->deadline) > 0) {
-		const struct lever *lever = &levers[growth->lever++];
-
-		if (!(what == STEP_NO_MEMORY ? lever->no_memory : lever->fragmented) ||
-		    lever->pull(growth) == 0)
-			continue;
-		growth->pulls++;
-		growth->spent = (struct cpulist){ 0 };
+	growth->spent = (struct cpulist){ 0 };
+	if (pull_next(growth, what))
 		return 1;
+	while (r == WAIT_NOTHING) {
+		r = wait_for_more(growth);
+		if (r == WAIT_NOTHING && what == STEP_SPENT && compact(growth))
+			return 1;
 	}
-	return 0;
+	if (r == WAIT_CHANGED)
+		growth->lever = 0;
+	return r == WAIT_CHANGED;
 }
 
 void lever_ahead(struct growth *growth)
@@ -233,7 +245,7 @@ void lever_ahead(struct growth *growth)
 	wanted += wanted / MARGIN_SHARE;
 	has = room_free(&room);
 	wanted = has < wanted ? reclaimable(growth, wanted - has) : 0;
-	if (wanted && !policy_says(growth, "reclaim", "none"))
-		(void)reclaim_kib(growth, wanted);
+	if (wanted)
+		(void)lever_reclaim(growth, wanted);
 	(void)compact(growth);
 }

@@ -50,6 +50,14 @@ int memory_field(int rootfd, const char *name, unsigned long long *ret_kib)
 	return meminfo_read(rootfd, "proc/meminfo", name, ret_kib);
 }
 
+int memory_field_of(int rootfd, int node, const char *name, unsigned long long *ret_kib)
+{
+	char path[POOL_DIR_MAX];
+	int r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/meminfo", node);
+
+	return r < 0 ? r : meminfo_read(rootfd, path, name, ret_kib);
+}
+
 /*
  * Free memory and all that holds a file's pages or could be shrunk. The kernel has no number of
  * what is available on one node; this one is never too low but for dirty corners of the slab.

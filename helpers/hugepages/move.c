@@ -23,10 +23,14 @@ static int status_line(const char *text, const char *name, char *buf, size_t siz
 	return 0;
 }
 
-/* One that may use any node, and has locked none of its memory, does not care where it is */
+/*
+ * One that may use any node, has asked for none (numactl --membind), and has locked none of its
+ * memory, does not care where it is. mbind(2) and set_mempolicy(2) leave Mems_allowed as it is.
+ */
 static bool may_move(int rootfd, pid_t pid, const struct cpulist *all)
 {
 	_cleanup_free_ char *text = NULL;
+	struct placement placement;
 	char path[64], value[ATTR_MAX];
 	struct cpulist allowed;
 	size_t len;
@@ -37,7 +41,8 @@ static bool may_move(int rootfd, pid_t pid, const struct cpulist *all)
 	    cpulist_parse(value, &allowed) < 0 || !cpulist_contains(&allowed, all))
 		return false;
 	return status_line(text, "VmLck:", value, sizeof(value)) == 0 &&
-	       strtoull(value, NULL, 10) == 0;
+	       strtoull(value, NULL, 10) == 0 &&
+	       placement_read(rootfd, pid, all, 0, &placement) == 0 && !placement.chosen;
 }
 
 /* libvirt gives a guest's memory a place; a QEMU is never moved */
@@ -88,12 +93,13 @@ int move_away(struct growth *growth, unsigned long long kib)
 	cpulist_subtract(&others, &nodes);
 	room = room_elsewhere(growth, &others);
 	left = kib;
-	holders_read(rootfd, &holders);
+	holders_read(rootfd, &nodes, &holders);
 	for (size_t i = 0; i < holders.nr && left > 0; i++) {
 		const struct holder *holder = &holders.holders[i];
 
-		if (holder->pid <= 1 || holder->kib > room || is_guest(rootfd, holder->pid) ||
-		    !may_move(rootfd, holder->pid, &all) || deadline_left(growth->deadline) == 0 ||
+		if (holder->pid <= 1 || holder->pooled || holder->kib > room ||
+		    is_guest(rootfd, holder->pid) || !may_move(rootfd, holder->pid, &all) ||
+		    deadline_left(growth->deadline) == 0 ||
 		    move_one(growth, holder, &nodes, &others) < 0)
 			continue;
 		room -= holder->kib;

@@ -53,9 +53,9 @@ static int show_rooms(int rootfd)
 static void show_holders(int rootfd)
 {
 	struct holders holders;
-	char text[1024];
+	char text[2048];
 
-	holders_read(rootfd, &holders);
+	holders_read(rootfd, NULL, &holders);
 	holders_say(&holders, HOLDERS_MAX, text, sizeof(text));
 	if (*text)
 		(void)printf("held by: %s\n", text);

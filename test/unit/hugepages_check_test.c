@@ -233,7 +233,8 @@ static void show_tells_need_free_and_missing(void **state)
 		      "node 0: 60 of 960 blocks are the kernel's own and cannot be moved\n"
 		      "node 1: 1 MiB free: 1 MiB of 4 KiB\n"
 		      "node 1: 7 of 1000 blocks are the kernel's own and cannot be moved\n"
-		      "held by: libvirtd (pid 100) 1024 MiB\n");
+		      "held by: libvirtd (pid 100) 1024 MiB, free huge pages of 2 MiB of node 0 "
+		      "200 MiB\n");
 	assert_int_equal(kernel->ops, 0);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_grow_test.c - getting the pages, or none */
 /* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+#include <signal.h>
+#include <sys/prctl.h>
+
 #include "hugetlb.h"
 
 static void the_pool_grows_by_exactly_what_is_missing(void **state)
@@ -169,9 +172,9 @@ static void a_shortage_is_rolled_back_exactly_and_told_in_one_line(void **state)
 	assert_string_equal(
 		kernel->said,
 		"cannot get 64 huge pages of 2 MiB on node 0: 12 are missing beside 10 free ones "
-		"and 42 more that could be made (the kernel finds no more memory in one piece): "
-		"stop guest web, which holds 7, lower the guest's memory by 24 MiB, or boot with "
-		"hugepagesz=2048K hugepages=69");
+		"and 42 more that could be made (the kernel finds no more memory in one piece; "
+		"most memory is held by free huge pages of 2 MiB of node 0 20 MiB): lower the "
+		"guest's memory by 24 MiB, or boot with hugepagesz=2048K hugepages=0:64,1:5");
 }
 
 static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **state)
@@ -544,12 +547,128 @@ static void a_guest_waits_for_its_turn_no_longer_than_its_deadline(void **state)
 	boot(LINUX_6_12, 0, 0);
 	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
 	dirfd = state_dir(a.ctx.statefd, "host", true);
-	turn = state_lock(dirfd, "hugepages-grow.lock", 0);
+	turn = state_lock(dirfd, "hugepages-grow-0.lock", 0);
 	assert_true(turn >= 0);
 	a.ctx.deadline = deadline_in(200);
 	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
-	assert_said("another guest is being given its pages");
+	assert_said("another guest is being given pages of the same nodes");
+}
+
+/* A guest that grows for as long as this one lives */
+static pid_t grow_for_ever(struct guest *guest, int ready[2])
+{
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct needs needs = { 0 };
+		struct turn turn = { 0 };
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (needs_load(&guest->ctx.claim, &needs) < 0 ||
+		    turn_take(&guest->ctx, &needs, deadline_in(0), &turn) < 0 ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		(void)pause();
+	}
+	return pid;
+}
+
+static void only_a_guest_on_the_same_node_is_waited_for(void **state)
+{
+	static const struct {
+		const char *growing, *starting;
+		bool meet;
+	} cases[] = {
+		{ "2048 0 64", "2048 1 64", false },  { "2048 0 64", "1048576 0 1", true },
+		{ "2048 0 64", "2048 0-1 64", true }, { "2048 1 64", "2048 any 64", true },
+		{ "2048 any 64", "2048 1 64", true }, { "2048 0 64;2048 1 64", "2048 1 64", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a, b;
+		int ready[2], status;
+		char byte;
+		pid_t pid;
+
+		boot(LINUX_6_12, 0, 0);
+		guest_make(&a, UUID_A, "a", "started", cases[i].growing);
+		guest_make(&b, UUID_B, "b", "started", cases[i].starting);
+		pid = grow_for_ever(&a, ready);
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		b.ctx.deadline = deadline_in(400);
+		assert_int_equal(hugepages_apply(&b.ctx),
+				 cases[i].meet ? HELPER_FAILED : HELPER_DONE);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(apply(&b), HELPER_DONE);
+		assert_int_equal(undo(&b), HELPER_DONE);
+		assert_int_equal(close(ready[0]) + close(ready[1]), 0);
+		guest_remove(&a);
+		guest_remove(&b);
+	}
+}
+
+static void who_waits_for_one_node_holds_up_nobody_on_another(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+	int ready[2], status;
+	pid_t growing, waiting;
+	char byte;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 1 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 any 64");
+	guest_make(&c, UUID_C, "c", "started", "2048 0 64");
+	growing = grow_for_ever(&a, ready);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	waiting = fork();
+	assert_true(waiting >= 0);
+	if (waiting == 0)
+		_exit(apply(&b));
+	assert_int_equal(apply(&c), HELPER_DONE);
+	assert_int_equal(kill(growing, SIGKILL), 0);
+	assert_int_equal(waitpid(growing, &status, 0), growing);
+	assert_int_equal(waitpid(waiting, &status, 0), waiting);
+	assert_int_equal(status, 0);
+	assert_int_equal(totals(size2m()).nr, 128);
+	assert_int_equal(close(ready[0]) + close(ready[1]), 0);
+}
+
+/* a never gets its pages, but a guest is ending, so it would go on for all of its time */
+static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 300000000L };
+	_cleanup_guest_ struct guest a, b, c;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	guest_make(&c, UUID_C, "c", "started", "2048 1 10");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	put_process(200);
+	put("", "proc/200/cmdline");
+	guest_state(&c, CLAIM_RUNNING, 200);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(apply(&a));
+	(void)nanosleep(&moment, NULL);
+	b.ctx.deadline = deadline_in(3000);
+	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
+	assert_pool(0, 30, 30, 0);
+	remove_process(200);
 }
 
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
@@ -858,6 +977,9 @@ int main(void)
 		kernel_test(a_kernel_without_numa_has_one_pool),
 		kernel_test(a_dry_run_prints_the_writes_and_makes_none),
 		kernel_test(a_guest_waits_for_its_turn_no_longer_than_its_deadline),
+		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
+		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
+		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),

@@ -222,6 +222,8 @@ static void zfs_host(struct guest *guest, const char *arc)
 	kernel->arc = 4ULL << 30;
 	kernel->arc_min = 1ULL << 30;
 	kernel->arc_max = 0;
+	kernel->arc_limit = 6ULL << 30;
+	kernel->reclaim_group = true;
 	put_arc();
 	put("MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n", "proc/meminfo");
 	guest_make(guest, UUID_A, "a", "started", "2048 0 64");
@@ -239,7 +241,39 @@ static void the_arc_makes_room_and_keeps_its_limit(void **state)
 	/* 128 MiB of pages and 256 MiB for the host */
 	assert_int_equal(kernel->arc >> 20, 4096 - 128 - 256);
 	assert_int_equal(kernel->arc_max, 0);
+	assert_int_equal(kernel->arc_limit, 6ULL << 30);
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+}
+
+static void the_arc_is_given_no_limit_that_zfs_does_not_take(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	kernel->arc_min = kernel->arc - (200ULL << 20);
+	kernel->arc_max = kernel->arc_limit = 5ULL << 30;
+	put_arc();
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->arc, kernel->arc_min + (1ULL << 20));
+	assert_int_equal(kernel->arc_max, 5ULL << 30);
+	assert_int_equal(kernel->arc_limit, 5ULL << 30);
+}
+
+static void an_arc_that_gives_nothing_is_not_waited_for_until_the_deadline(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	long long before;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	kernel->arc_stuck = true;
+	before = now_ms();
+	a.ctx.deadline = deadline_in(30000);
+	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
+	assert_in_range(now_ms() - before, 0, 8000);
+	assert_int_equal(kernel->arc_max, 0);
+	assert_int_equal(kernel->arc_limit, 6ULL << 30);
 }
 
 /* What a start would print; nothing is done */
@@ -270,6 +304,7 @@ static void a_dry_run_takes_the_arc_for_shrunk(void **state)
 	zfs_host(&a, "shrink");
 	dry_apply(&a, text, sizeof(text));
 	assert_non_null(strstr(text, "write /sys/module/zfs/parameters/zfs_arc_max 3892314112\n"
+				     "write /sys/module/zfs/parameters/zfs_arc_max 6442450944\n"
 				     "write /sys/module/zfs/parameters/zfs_arc_max 0\n"));
 	assert_non_null(strstr(text, "hugepages-2048kB/nr_hugepages 64\n"));
 	assert_int_equal(kernel->arc, 4ULL << 30);
@@ -309,6 +344,7 @@ static void a_kill_while_the_arc_is_limited_is_made_good(void **state)
 		assert_true(more || n > 6);
 		assert_int_equal(undo(&a), HELPER_DONE);
 		assert_int_equal(kernel->arc_max, 0);
+		assert_int_equal(kernel->arc_limit, 6ULL << 30);
 		assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
 		assert_pool(0, 0, 0, 0);
 		assert_no_ledger();
@@ -324,12 +360,179 @@ static void a_limit_that_an_admin_has_set_meanwhile_stays(void **state)
 	(void)state;
 	zfs_host(&a, "shrink");
 	dirfd = state_dir(a.ctx.statefd, "host", true);
-	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 5000000\n", 10), 0);
+	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 9000000 5000000\n", 18), 0);
 	kernel->arc_max = 7000000;
 	put_arc();
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_int_equal(kernel->arc_max, 7000000);
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+}
+
+/* As put(), while somebody may be reading */
+static void put_at_once(const char *value, const char *path)
+{
+	char new[256];
+
+	(void)snprintf(new, sizeof(new), "%s.new", path);
+	put(value, "%s", new);
+	assert_int_equal(renameat(host->rootfd, new, host->rootfd, path), 0);
+}
+
+#define MUCH_MEMORY   "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n"
+#define LITTLE_MEMORY "MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n"
+
+/* What somebody else gives back @ms from now: pages of node 0, or the host's memory */
+static pid_t later(int ms, unsigned long long pages, const char *meminfo)
+{
+	const struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)nanosleep(&pause, NULL);
+	__atomic_fetch_add(&node2m(0)->room, pages, __ATOMIC_SEQ_CST);
+	if (meminfo)
+		put_at_once(meminfo, "proc/meminfo");
+	_exit(0);
+}
+
+/* Return: how long it took, in ms */
+static long long apply_within(struct guest *guest, int timeout_ms, enum helper_exit expected,
+			      pid_t other)
+{
+	long long before = now_ms(), took;
+	int status;
+
+	guest->ctx.deadline = deadline_in(timeout_ms);
+	assert_int_equal(hugepages_apply(&guest->ctx), expected);
+	took = now_ms() - before;
+	if (other > 0) {
+		assert_int_equal(waitpid(other, &status, 0), other);
+		assert_int_equal(status, 0);
+	}
+	return took;
+}
+
+static void pages_that_come_a_second_later_are_waited_for(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 40;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	(void)apply_within(&a, 30000, HELPER_DONE, later(1000, 24, NULL));
+	assert_pool(0, 64, 64, 0);
+}
+
+static void memory_that_comes_a_second_later_is_waited_for(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put(LITTLE_MEMORY, "proc/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	(void)apply_within(&a, 30000, HELPER_DONE, later(1000, 0, MUCH_MEMORY));
+	assert_pool(0, 64, 64, 0);
+}
+
+static void it_goes_on_as_long_as_each_compaction_brings_some(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 64;
+	kernel->per_compaction = 2;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	assert_int_equal(kernel->compactions, 32);
+}
+
+static void one_is_refused_soon_when_nothing_moves(void **state)
+{
+	(void)state;
+	for (int memory = 0; memory < 2; memory++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 0, 0);
+		node2m(0)->room = 40;
+		if (memory)
+			put(LITTLE_MEMORY, "proc/meminfo");
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_in_range(apply_within(&a, 12000, HELPER_FAILED, 0), 1000, 3000);
+		assert_said(memory ? "kept for the host" : "no more memory in one piece");
+		guest_remove(&a);
+		kernel->said[0] = '\0';
+	}
+}
+
+/* QEMU of b has been killed, and the kernel still tears down what it had */
+static void a_guest_that_is_ending_is_waited_for(void **state)
+{
+	(void)state;
+	for (int ends = 0; ends < 2; ends++) {
+		_cleanup_guest_ struct guest a, b;
+
+		boot(LINUX_6_12, 0, 0);
+		guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		put_process(200);
+		put(ends ? "" : "qemu", "proc/200/cmdline");
+		guest_state(&b, CLAIM_RUNNING, 200);
+		put(LITTLE_MEMORY, "proc/meminfo");
+		guest_make(&a, UUID_A, "a", "started", "2048 1 64");
+		(void)apply_within(&a, 4000, ends ? HELPER_DONE : HELPER_FAILED,
+				   later(1200, 0, MUCH_MEMORY));
+		assert_pool(1, ends ? 64 : 0, ends ? 64 : 0, 0);
+		remove_process(200);
+		guest_remove(&a);
+		guest_remove(&b);
+	}
+}
+
+/* Its `release` is still to come, and with it what it held */
+static void what_a_guest_holds_that_has_ended_is_waited_for(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t other;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 80;
+	guest_make(&b, UUID_B, "b", "release", "2048 0 60");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	fault(0, 60);
+	guest_state(&b, CLAIM_ENDING, DAEMON_PID);
+	put("", "run/libvirt/qemu/b.xml");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	other = fork();
+	assert_true(other >= 0);
+	if (other == 0) {
+		const struct timespec pause = { .tv_sec = 1 };
+
+		(void)nanosleep(&pause, NULL);
+		exit_with(0, 60);
+		_exit(undo(&b));
+	}
+	(void)apply_within(&a, 4000, HELPER_DONE, other);
+	assert_int_equal(node2m(0)->free, 64);
+}
+
+/* All on node 0 but a page of 4 KiB */
+static void put_maps(int pid, const char *policy, unsigned long long mib)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "55d0 default file=/usr/bin/x mapped=2 N0=1 N1=1 kernelpagesize_kB=4\n"
+		       "7f00 %s anon=%llu dirty=%llu N0=%llu kernelpagesize_kB=4\n",
+		       policy, mib * 256, mib * 256, mib * 256 - 1);
+	put(text, "proc/%d/numa_maps", pid);
 }
 
 static void put_user(int pid, const char *name, unsigned long long mib, const char *group,
@@ -346,6 +549,7 @@ static void put_user(int pid, const char *name, unsigned long long mib, const ch
 	put(text, "proc/%d/status", pid);
 	(void)snprintf(text, sizeof(text), "0::%s\n", group);
 	put(text, "proc/%d/cgroup", pid);
+	put_maps(pid, "default", mib);
 }
 
 static void put_node(size_t node, unsigned long long free_kib)
@@ -397,6 +601,30 @@ static void what_may_be_anywhere_is_moved_off_the_node(void **state)
 	remove_users();
 }
 
+static void what_has_chosen_its_node_is_left_there(void **state)
+{
+	static const char *const policies[] = { "bind:0",	   "prefer:0",
+						"bind=static:0",   "interleave:0-1",
+						"prefer (many):0", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		_cleanup_guest_ struct guest a;
+
+		full_node(&a, "yes");
+		kernel->movable = 0;
+		if (policies[i])
+			put_maps(301, policies[i], 800);
+		else
+			assert_int_equal(unlinkat(host->rootfd, "proc/301/numa_maps", 0), 0);
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		/* bash, which is all that may be moved */
+		assert_int_equal(kernel->moved, 305);
+		guest_remove(&a);
+	}
+	remove_users();
+}
+
 static void a_dry_run_takes_processes_for_moved(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -441,19 +669,124 @@ static void nothing_is_moved_unasked_and_the_message_says_that_it_would_help(voi
 	put_buddyinfo(512ULL * 80, 10);
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_int_equal(kernel->moves, 0);
-	assert_string_equal(kernel->said, "cannot get 200 huge pages of 2 MiB on node 0: 165 are "
-					  "missing beside 0 free ones and 35 "
-					  "more that could be made (on node 0 71 MiB could be had "
-					  "beside the host's part; 180 MiB "
-					  "free, of that 20 MiB in pieces of 2 MiB; 63 of 1000 "
-					  "blocks are the kernel's own and "
-					  "cannot be moved; most memory is held by qemu (pid 302) "
-					  "900 MiB, dpdk (pid 304) 870 "
-					  "MiB, bound (pid 303) 850 MiB): set move = yes, lower "
-					  "the guest's memory by 330 MiB, or "
-					  "boot with hugepagesz=2048K hugepages=200");
+	assert_string_equal(
+		kernel->said,
+		"cannot get 200 huge pages of 2 MiB on node 0: 165 are "
+		"missing beside 0 free ones and 35 "
+		"more that could be made (on node 0 71 MiB could be had "
+		"beside the host's part; 180 MiB "
+		"free, of that 20 MiB in pieces of 2 MiB (MiB in 4K: 160, 2M: 20); 63 of 1000 "
+		"blocks are the kernel's own and "
+		"cannot be moved; most memory is held by qemu (pid 302) "
+		"900 MiB, dpdk (pid 304) 870 "
+		"MiB, bound (pid 303) 850 MiB): set move = yes, lower "
+		"the guest's memory by 330 MiB, or "
+		"boot with hugepagesz=2048K hugepages=0:200");
 	remove_users();
 	assert_int_equal(unlinkat(host->rootfd, "proc/pagetypeinfo", 0), 0);
+}
+
+static void every_node_that_is_short_is_named(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 10;
+	node2m(1)->room = 20;
+	put("Node 0, zone   Normal   0 0 0 0 0 0 0 0 0 10 0\n"
+	    "Node 1, zone   Normal   0 0 0 0 0 0 0 0 0 20 0\n",
+	    "proc/buddyinfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64;2048 1 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said(
+		"cannot get 64 huge pages of 2 MiB on node 0: 54 are missing beside 0 free ones "
+		"and 10 more that could be made, and on node 1, where 64 more of 2 MiB are "
+		"needed, 20 lie ready (");
+	assert_said("or boot with hugepagesz=2048K hugepages=0:64,1:64");
+}
+
+static void what_each_node_gave_is_said_of_pages_from_any(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	node2m(0)->room = 10;
+	node2m(1)->room = 20;
+	guest_make(&a, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("29 are missing beside 5 free ones and 30 more that could be made (node 0: 5 "
+		    "free, 10 more; node 1: 0 free, 20 more; the kernel finds");
+	assert_said("or boot with hugepagesz=2048K hugepages=64");
+}
+
+static void all_needs_are_counted_where_the_host_is_short(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	/* 150 pages beside the 256 MiB of the host */
+	put("MemTotal: 8388608 kB\nMemAvailable: 569344 kB\n", "proc/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 100;2048 1 100");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("cannot get 200 huge pages of 2 MiB on nodes 0-1: 50 are missing beside 0 free "
+		    "ones and 150 more that could be made (");
+	assert_said("lower the guest's memory by 100 MiB");
+}
+
+static void pools_and_their_users_are_named_by_node(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "no");
+	size1g()->nodes[0] = (struct fake_node){ .nr = 3, .free = 2 };
+	size1g()->nodes[1] = (struct fake_node){ .nr = 9, .free = 9 };
+	render();
+	put("Name:\tqemu\nHugetlbPages:\t 3145728 kB\nVmLck:\t0 kB\n", "proc/302/status");
+	put("7f00 default file=/dev/hugepages/x huge dirty=3 N0=1 N1=2 kernelpagesize_kB=1048576\n"
+	    "7f90 default anon=10 N1=25600 kernelpagesize_kB=4\n",
+	    "proc/302/numa_maps");
+	put_node(0, 200000);
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("most memory is held by free huge pages of 1 GiB of node 0 2048 MiB, qemu (pid "
+		    "302) 1024 MiB in huge pages, dpdk (pid 304) 870 MiB)");
+	remove_users();
+}
+
+static void a_guest_is_named_only_when_its_end_would_be_enough(void **state)
+{
+	static const struct {
+		unsigned long long node0, node1;
+		bool enough;
+	} cases[] = { { 12, 0, true }, { 60, 4, true }, { 11, 80, false }, { 0, 64, false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a, b;
+		char maps[128], said[64];
+
+		boot(LINUX_6_12, 0, 0);
+		node2m(0)->room = 52;
+		guest_make(&b, UUID_B, "web", "started", "2048 any 80");
+		put_qemu(200, UUID_B, 80, 80);
+		(void)snprintf(maps, sizeof(maps),
+			       "7f00 default huge N0=%llu N1=%llu kernelpagesize_kB=2048\n",
+			       cases[i].node0, cases[i].node1);
+		put(maps, "proc/200/numa_maps");
+		guest_state(&b, CLAIM_RUNNING, 200);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		(void)snprintf(said, sizeof(said), "stop guest web, which holds %llu, ",
+			       cases[i].node0);
+		assert_int_equal(strstr(kernel->said, said) != NULL, cases[i].enough);
+		assert_int_equal(strstr(kernel->said, "stop guest") != NULL, cases[i].enough);
+		remove_process(200);
+		guest_remove(&a);
+		guest_remove(&b);
+	}
 }
 
 static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
@@ -465,9 +798,9 @@ static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
 	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_said("1 are missing beside 0 free ones and 1 more that could be made");
-	assert_said(
-		"boot with hugetlb_cma=2048M or hugepagesz=1048576K hugepages=2 (a running host "
-		"has pages of that size by luck only), or take smaller ones");
+	assert_said("boot with hugetlb_cma=0:2048M or hugepagesz=1048576K hugepages=0:2 (a running "
+		    "host "
+		    "has pages of that size by luck only), or take smaller ones");
 	assert_int_equal(size1g()->nodes[0].nr, 0);
 }
 
@@ -485,14 +818,28 @@ int main(void)
 		kernel_test(memory_that_lies_ready_is_left_alone),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
+		kernel_test(the_arc_is_given_no_limit_that_zfs_does_not_take),
+		kernel_test(an_arc_that_gives_nothing_is_not_waited_for_until_the_deadline),
 		kernel_test(a_dry_run_takes_the_arc_for_shrunk),
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
 		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
+		kernel_test(pages_that_come_a_second_later_are_waited_for),
+		kernel_test(memory_that_comes_a_second_later_is_waited_for),
+		kernel_test(it_goes_on_as_long_as_each_compaction_brings_some),
+		kernel_test(one_is_refused_soon_when_nothing_moves),
+		kernel_test(a_guest_that_is_ending_is_waited_for),
+		kernel_test(what_a_guest_holds_that_has_ended_is_waited_for),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
+		kernel_test(what_has_chosen_its_node_is_left_there),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
+		kernel_test(every_node_that_is_short_is_named),
+		kernel_test(what_each_node_gave_is_said_of_pages_from_any),
+		kernel_test(all_needs_are_counted_where_the_host_is_short),
+		kernel_test(pools_and_their_users_are_named_by_node),
+		kernel_test(a_guest_is_named_only_when_its_end_would_be_enough),
 		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),
 	};
 

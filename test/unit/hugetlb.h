@@ -59,13 +59,16 @@ struct fake_kernel {
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
-	const char *meminfo;	      /* what proc/meminfo says after the next one */
-	unsigned long long reclaimed; /* pages of 2 MiB asked for */
+	unsigned long long per_compaction; /* pages that one makes at most, 0: all */
+	const char *meminfo;		   /* what proc/meminfo says after the next one */
+	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
 	unsigned long long drops;
 	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
 	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
 	bool no_swappiness; /* and takes nothing but a number: before Linux 6.9 */
-	unsigned long long arc, arc_min, arc_max; /* bytes */
+	/* Bytes; arc_limit is in effect, arc_max what the parameter reads */
+	unsigned long long arc, arc_min, arc_max, arc_limit;
+	bool arc_stuck;		    /* all of it is in use */
 	unsigned long long movable; /* pages of 2 MiB that mempolicy_move() frees on node 0 */
 	int moved;		    /* pid, the last one */
 	unsigned long long moves;
@@ -342,12 +345,16 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 
 static inline int store_compact(const char *path)
 {
+	unsigned long long made;
 	size_t node;
 
 	if (sscanf(path, "sys/devices/system/node/node%zu/compact", &node) != 1)
 		return -ENOENT;
-	node2m(node)->room += node2m(node)->scattered;
-	node2m(node)->scattered = 0;
+	made = node2m(node)->scattered;
+	if (kernel->per_compaction && made > kernel->per_compaction)
+		made = kernel->per_compaction;
+	node2m(node)->room += made;
+	node2m(node)->scattered -= made;
 	kernel->compactions++;
 	if (kernel->meminfo)
 		put(kernel->meminfo, "proc/meminfo");
@@ -360,6 +367,46 @@ static inline void uncache(struct fake_node *node, unsigned long long nr_pages)
 	nr_pages = nr_pages < node->cached ? nr_pages : node->cached;
 	node->cached -= nr_pages;
 	node->room += nr_pages;
+}
+
+static inline void put_arc(void)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "9 1 0x01 147 39984 4821 38232\nname type data\nhits 4 12\n"
+		       "c_min                           4    %llu\n"
+		       "c_max                           4    %llu\n"
+		       "size                            4    %llu\n",
+		       kernel->arc_min, kernel->arc_limit, kernel->arc);
+	put(text, "proc/spl/kstat/zfs/arcstats");
+	(void)snprintf(text, sizeof(text), "%llu\n", kernel->arc_max);
+	put(text, "sys/module/zfs/parameters/zfs_arc_max");
+}
+
+/* OpenZFS arc_tuning_update(): what it does not take it does not refuse either */
+static inline int store_arc(const char *val)
+{
+	kernel->arc_max = strtoull(val, NULL, 10);
+	if (kernel->arc_max >= 64ULL << 20 && kernel->arc_max > kernel->arc_min)
+		kernel->arc_limit = kernel->arc_max;
+	put_arc();
+	return 0;
+}
+
+/* Somebody wants memory: what is beyond its limit goes. It lies in one piece on node 0 */
+static inline void press_arc(unsigned long long kib)
+{
+	unsigned long long bytes = kib * 1024;
+
+	if (kernel->arc <= kernel->arc_limit || kernel->arc_stuck)
+		return;
+	if (bytes > kernel->arc - kernel->arc_limit)
+		bytes = kernel->arc - kernel->arc_limit;
+	kernel->arc -= bytes;
+	node2m(0)->room += bytes / 2097152;
+	put("MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n", "proc/meminfo");
+	put_arc();
 }
 
 /* "65536K swappiness=0" */
@@ -382,6 +429,7 @@ static inline int store_reclaim(const char *path, const char *val)
 		return -EINVAL;
 	assert_true(!val[end] || strcmp(val + end, " swappiness=0") == 0);
 	kernel->reclaimed += kib / 2048;
+	press_arc(kib);
 	for (size_t i = first; i <= last; i++)
 		uncache(node2m(i), kib / 2048 / (last - first + 1));
 	return 0;
@@ -393,37 +441,6 @@ static inline int store_drop(const char *val)
 	kernel->drops++;
 	for (size_t i = 0; i < kernel->nr_nodes; i++)
 		uncache(node2m(i), node2m(i)->cached);
-	return 0;
-}
-
-static inline void put_arc(void)
-{
-	char text[512];
-
-	(void)snprintf(text, sizeof(text),
-		       "9 1 0x01 147 39984 4821 38232\nname type data\nhits 4 12\n"
-		       "c_min                           4    %llu\n"
-		       "size                            4    %llu\n",
-		       kernel->arc_min, kernel->arc);
-	put(text, "proc/spl/kstat/zfs/arcstats");
-	(void)snprintf(text, sizeof(text), "%llu\n", kernel->arc_max);
-	put(text, "sys/module/zfs/parameters/zfs_arc_max");
-}
-
-/* What the ARC lets go lies in one piece on node 0 */
-static inline int store_arc(const char *val)
-{
-	kernel->arc_max = strtoull(val, NULL, 10);
-	if (kernel->arc_max && kernel->arc > kernel->arc_max) {
-		char text[128];
-
-		node2m(0)->room += (kernel->arc - kernel->arc_max) / 2097152;
-		kernel->arc = kernel->arc_max;
-		(void)snprintf(text, sizeof(text),
-			       "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n");
-		put(text, "proc/meminfo");
-	}
-	put_arc();
 	return 0;
 }
 

@@ -64,7 +64,7 @@ said_since() {
 }
 
 @test "a node that has too little is named, with who holds memory and what would help" {
-	head -c 400M /dev/zero >/dev/shm/eater
+	numactl --preferred=1 head -c 400M /dev/zero >/dev/shm/eater
 	host_before
 	guest_define big memory=1900 pages=2048 nodes=1
 	policy big

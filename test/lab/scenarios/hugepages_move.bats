@@ -22,7 +22,8 @@ meminfo_of() {
 	mkfifo "$room"
 	exec {pipe}<>"$room"
 	# It has read all of it, and nobody takes it off its hands
-	numactl --preferred=1 dd if=/dev/zero of="$room" bs="${mib}M" count=1 2>/dev/null 3>&- &
+	# On that node because it runs there, not by a memory policy
+	numactl --cpunodebind=1 dd if=/dev/zero of="$room" bs="${mib}M" count=1 2>/dev/null 3>&- &
 	eater=$!
 	wait_for 60 eater_is_full "$eater" "$mib"
 	guest_define mover memory=300 pages=2048 nodes=1

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/shortage_cure.c - what would help where pages are missing */
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/process.h"
+#include "../../lib/registry.h"
+#include "shortage.h"
+
+/* --- Who could end --------------------------------------------------------------------------- */
+
+/* Who holds most of what this need could be met from */
+struct largest {
+	const char *guest;
+	unsigned long long nr_pages;
+};
+
+/* Pages on the need's nodes that its QEMU has, or that lie ready for it */
+static unsigned long long held_by(const struct scene *scene, const struct need *need,
+				  const struct claim *claim)
+{
+	pid_t qemu = process_find_qemu(scene->ctx->rootfd, claim->uuid);
+	_cleanup_needs_ struct needs needs = { 0 };
+	struct cpulist nodes = { 0 }, all = { 0 };
+	unsigned long long nr_pages = 0;
+	struct placement placement;
+	struct usage usage;
+
+	if (qemu > 0) {
+		if (need_nodes(scene->ctx->rootfd, need, &nodes, &all) == 0 &&
+		    placement_read(scene->ctx->rootfd, qemu, &nodes, need->size_kib, &placement) ==
+			    0)
+			return placement.pooled_kib / need->size_kib;
+		return usage_read(scene->ctx->rootfd, qemu, need->size_kib, &usage) < 0
+			       ? 0
+			       : usage.mapped;
+	}
+	if (!strlist_has(&scene->ledger.promised, claim->uuid) || needs_load(claim, &needs) < 0)
+		return 0;
+	for (size_t i = 0; i < needs.nr; i++)
+		if (need_meets(&needs.needs[i], need))
+			nr_pages += needs.needs[i].nr_pages;
+	return nr_pages;
+}
+
+static void look_at(const struct scene *scene, const struct need *need, const struct claim *claim,
+		    struct largest *best)
+{
+	unsigned long long nr_pages;
+
+	if (strcmp(claim->uuid, scene->ctx->claim.uuid) == 0)
+		return;
+	nr_pages = held_by(scene, need, claim);
+	if (nr_pages > best->nr_pages && registry_alive(scene->ctx->rootfd, claim) != 0)
+		*best = (struct largest){ .guest = claim->guest, .nr_pages = nr_pages };
+}
+
+/* One whose end is enough */
+void stop_text(const struct scene *scene, const struct figures *figures, char *buf, size_t size)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	_cleanup_free_ char *guest = NULL;
+	struct largest best = { 0 };
+
+	*buf = '\0';
+	if (registry_load(scene->ctx->statefd, &claims) < 0)
+		return;
+	for (size_t i = 0; i < claims.nr; i++)
+		look_at(scene, &figures->need, &claims.claims[i], &best);
+	if (best.guest && best.nr_pages >= figures->missing &&
+	    text_printable(best.guest, &guest) == 0)
+		(void)snprintf(buf, size, "stop guest %s, which holds %llu, ", guest,
+			       best.nr_pages);
+}
+
+/* --- The levers that are not pulled --------------------------------------------------------- */
+
+static bool claim_says(const struct helper_ctx *ctx, const char *key, const char *word)
+{
+	const char *value = inidoc_get(&ctx->claim.doc, HUGEPAGES_SECTION, key);
+
+	return value && strcmp(value, word) == 0;
+}
+
+/* Would all fit if nothing were kept for the host */
+static bool reserve_in_the_way(const struct helper_ctx *ctx, unsigned long long missing_kib)
+{
+	unsigned long long reserve;
+
+	return memory_reserve(ctx, &reserve) == 0 && reserve >= missing_kib;
+}
+
+static bool arc_would_do(const struct helper_ctx *ctx, unsigned long long kib)
+{
+	struct arc_size arc;
+
+	return claim_says(ctx, "arc", "keep") && arc_read(ctx->rootfd, &arc) == 0 &&
+	       arc.size > arc.least && (arc.size - arc.least) / 1024 >= kib;
+}
+
+/* "set move = yes, " for what the policy forbids and would help, in usher's own words */
+void policy_text(const struct helper_ctx *ctx, const struct shortage *shortage,
+		 const struct figures *figures, char *buf, size_t size)
+{
+	bool fragmented = shortage->reason == SHORT_FRAGMENTED;
+	bool memory = shortage->reason == SHORT_MEMORY;
+	const struct {
+		bool helps;
+		const char *text;
+	} rows[] = {
+		{ fragmented && zfs_forbids_compaction(ctx->rootfd),
+		  "update kernel or ZFS (this pair dies of compaction, so memory was not "
+		  "compacted), " },
+		{ fragmented && claim_says(ctx, "compact", "no"), "set compact = yes, " },
+		{ fragmented && (claim_says(ctx, "reclaim", "none") ||
+				 claim_says(ctx, "reclaim", "memory")),
+		  "set reclaim = caches, " },
+		{ arc_would_do(ctx, figures->missing_kib), "set arc = shrink, " },
+		{ memory && figures->nodes_full && claim_says(ctx, "move", "no"),
+		  "set move = yes, " },
+		{ memory && !figures->nodes_full && reserve_in_the_way(ctx, figures->missing_kib),
+		  "lower the reserve, " },
+		{ shortage->reason == SHORT_TIME, "raise the timeout, " },
+	};
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && used < size; i++)
+		if (rows[i].helps)
+			used += (size_t)snprintf(buf + used, size - used, "%s", rows[i].text);
+}
+
+/* The need's part of one pool */
+static unsigned long long part_of(const struct need *need, const struct pools *pools, size_t index,
+				  unsigned long long nr_pages)
+{
+	size_t nr = 1, before = 0;
+
+	if (!need_covers(need, pools->pools[index].node))
+		return 0;
+	for (size_t i = 0; i < pools->nr; i++) {
+		if (i == index || !need_covers(need, pools->pools[i].node))
+			continue;
+		before += i < index;
+		nr++;
+	}
+	return nr_pages / nr + (before < nr_pages % nr);
+}
+
+static bool binds(const struct need *need, const struct pools *pools)
+{
+	for (size_t i = 0; i < pools->nr; i++)
+		if (!need_covers(need, pools->pools[i].node))
+			return true;
+	return false;
+}
+
+/*
+ * All persistent pages of that size there would have to be, for the kernel's command line: "512"
+ * are spread over all nodes, "0:512,1:5" are not.
+ * @each, @unit:	number of what is counted in a page, and its letter
+ * ABI: Documentation/admin-guide/kernel-parameters.txt, hugepages= and hugetlb_cma=, by node since
+ * Linux 5.16
+ */
+static void boot_pages(const struct scene *scene, const struct pools *pools,
+		       unsigned long long each, const char *unit, char *buf, size_t size)
+{
+	unsigned long long sum = 0;
+	bool by_node = false;
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < pools->nr && used < size; i++) {
+		unsigned long long pages = pool_persistent(&pools->pools[i]);
+
+		for (size_t j = 0; j < scene->needs->nr; j++) {
+			const struct need *need = &scene->needs->needs[j];
+
+			if (need->size_kib != pools->size_kib || scene->lacking[j] == 0)
+				continue;
+			pages += part_of(need, pools, i, scene->lacking[j]);
+			by_node |= binds(need, pools);
+		}
+		sum += pages;
+		if (pages)
+			used += (size_t)snprintf(buf + used, size - used, "%s%d:%llu%s",
+						 used ? "," : "", pools->pools[i].node,
+						 pages * each, unit);
+	}
+	if (!by_node)
+		(void)snprintf(buf, size, "%llu%s", sum * each, unit);
+}
+
+/* What only a boot can give: CMA keeps the memory usable for others until then */
+void boot_text(const struct scene *scene, unsigned long long size_kib, char *buf, size_t size)
+{
+	_cleanup_pools_ struct pools pools = { 0 };
+	char pages[128], cma[128];
+
+	*buf = '\0';
+	if (pools_read(scene->ctx->rootfd, size_kib, &pools) < 0)
+		return;
+	boot_pages(scene, &pools, 1, "", pages, sizeof(pages));
+	boot_pages(scene, &pools, size_kib / 1024, "M", cma, sizeof(cma));
+	if (room_has_size(size_kib))
+		(void)snprintf(buf, size, ", or boot with hugepagesz=%lluK hugepages=%s", size_kib,
+			       pages);
+	else
+		(void)snprintf(buf, size,
+			       ", or boot with hugetlb_cma=%s or hugepagesz=%lluK hugepages=%s (a "
+			       "running host has pages of that size by luck only), or take smaller "
+			       "ones",
+			       cma, size_kib, pages);
+}
