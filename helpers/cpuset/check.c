@@ -141,10 +141,7 @@ static int check_conflicts(struct cpuset_job *job)
 	if (conflict.kind == CONFLICT_MOVED)
 		helper_say(job->ctx, "%s is pinned to %s and will run on other CPUs meanwhile",
 			   conflict.group, list);
-	if (conflict.kind != CONFLICT_REFUSED)
-		return 0;
-	return job_why(job, -EBUSY, "%s is pinned to %s: pin one of the two to other CPUs",
-		       conflict.group, list);
+	return conflict.kind == CONFLICT_REFUSED ? conflict_why(job, -EBUSY, &conflict) : 0;
 }
 
 /* Lesser results than the best, in positive numbers; why is filled */

@@ -134,6 +134,14 @@ int conflict_find(struct cpuset_job *job, struct conflict *ret)
 	return r;
 }
 
+int conflict_why(struct cpuset_job *job, int error, const struct conflict *conflict)
+{
+	char list[ATTR_MAX];
+
+	return job_why(job, error, "%s is pinned to %s: pin one of the two to other CPUs",
+		       conflict->group, job_cpus_text(&conflict->cpus, list, sizeof(list)));
+}
+
 void conflict_name(struct cpuset_job *job)
 {
 	size_t len = strlen(job->why);

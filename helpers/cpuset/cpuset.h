@@ -471,6 +471,9 @@ struct conflict {
  */
 int conflict_find(struct cpuset_job *job, struct conflict *ret) _must_check_;
 
+/** conflict_why() - who is in the way, as @job's why. Return: @error */
+int conflict_why(struct cpuset_job *job, int error, const struct conflict *conflict);
+
 /** conflict_name() - when there is one that the kernel refuses, add it to why */
 void conflict_name(struct cpuset_job *job);
 
