@@ -87,6 +87,16 @@ static void cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive(void **stat
 	assert_non_null(strstr(claim_text(), "cpus = 5,7\n"));
 }
 
+static void cpus_of_another_guests_emulator_are_not_chosen(void **state)
+{
+	make_eight(*state);
+	make_claim(UUID_B, 1, "handed", "cpus = 6\nvcpu = 0 6\nemulator = 5\niothread = 1 4,7\n");
+	make_process(1, "init.scope");
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+}
+
 static void what_a_container_is_pinned_to_is_not_chosen(void **state)
 {
 	make_eight(*state);
@@ -265,6 +275,7 @@ int main(void)
 		T(the_choice_is_written_into_the_claim),
 		T(a_choice_is_made_once),
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
+		T(cpus_of_another_guests_emulator_are_not_chosen),
 		T(what_a_container_is_pinned_to_is_not_chosen),
 		T(a_guest_that_is_too_large_is_told_what_is_free),
 		T(a_guest_that_runs_is_not_moved),
