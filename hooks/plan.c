@@ -751,6 +751,18 @@ static int cpuset_add_wishes(const struct plan *plan)
 	return r < 0 ? r : add(plan, "cpuset", "pressure", "no");
 }
 
+/* Where its groups will lie; libvirt's own is /machine */
+static int partition_add(const struct plan *plan)
+{
+	_cleanup_free_ char *word = NULL;
+	int r;
+
+	if (!plan->domain->partition)
+		return 0;
+	r = text_encode(plan->domain->partition, &word);
+	return r < 0 ? r : add(plan, "cpuset", "partition", word);
+}
+
 static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 {
 	const struct domain *domain = plan->domain;
@@ -764,6 +776,8 @@ static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 		r = add_timeout(plan, "cpuset");
 	if (r == 0)
 		r = add(plan, "cpuset", "method", policy_value(plan->policy, "cpuset", "method"));
+	if (r == 0)
+		r = partition_add(plan);
 	if (r == 0)
 		r = add(plan, "cpuset", "cpus", list);
 	if (r == 0)
@@ -788,6 +802,8 @@ static int automatic_add(const struct plan *plan)
 		r = add(plan, "cpuset", "method", policy_value(plan->policy, "cpuset", "method"));
 	if (r == 0)
 		r = add(plan, "cpuset", "pin", "auto");
+	if (r == 0)
+		r = partition_add(plan);
 	if (r == 0)
 		r = inidoc_addf(&plan->claim->doc, "cpuset", "vcpus", "%u", domain->vcpus_current);
 	if (r == 0 && domain->vcpu_threads > 1)

@@ -19,6 +19,7 @@
  *	vcpus = 8		how many run at the start
  *	threads = 2		a core has, as the guest sees it
  *	allowed = 2-15		CPUs the XML lets them run on
+ *	partition = /machine/gpu	of the XML, for the slices above it
  *	nodes = 0		its memory is bound to
  *	device = 0000:01:00.0	repeated
  *
@@ -76,6 +77,28 @@ static int add_taken(struct cpuset_job *job, struct cpulist *taken)
 		       job->claims.unreadable.names[0], job->claims.why);
 }
 
+/* No thread can be bound to a CPU that a slice above it does not have */
+static int add_bounds(struct cpuset_job *job, struct cores_wanted *wanted)
+{
+	struct cpulist bounds;
+	char list[256], text[256];
+
+	if (groups_read_bounds(job, &bounds) < 0)
+		return 0;
+	if (cpulist_empty(&wanted->allowed)) {
+		wanted->allowed = bounds;
+		return 0;
+	}
+	(void)job_cpus_text(&wanted->allowed, list, sizeof(list));
+	cpulist_intersect(&wanted->allowed, &bounds);
+	if (!cpulist_empty(&wanted->allowed))
+		return 0;
+	return job_why(job, -ENOSPC,
+		       "its XML allows CPUs %s, and the slices above it have %s: change one of the "
+		       "two",
+		       list, job_cpus_text(&bounds, text, sizeof(text)));
+}
+
 static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 {
 	const struct claim *claim = &job->ctx->claim;
@@ -89,6 +112,8 @@ static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 	ret->vcpus = (unsigned int)vcpus;
 	ret->threads = (unsigned int)threads;
 	r = parse_set(job, "allowed", &ret->allowed);
+	if (r == 0)
+		r = add_bounds(job, ret);
 	if (r == 0)
 		r = parse_set(job, "nodes", &ret->memory_nodes);
 	if (r == 0)

@@ -34,6 +34,7 @@ static bool is_below(const char *group, const char *base)
 struct search {
 	struct cpuset_job *job;
 	struct guest_groups own; /* "" before it runs */
+	char above[PATH_MAX];	 /* the group that holds it, or will; "" when not known */
 	struct cpulist online;
 	struct conflict worst;
 };
@@ -85,6 +86,12 @@ static bool is_own(const struct search *search, const char *group)
 	return *search->own.guest && is_below(group, search->own.guest);
 }
 
+/* Its cpuset.cpus are CPUs that the guest may have, and take none from it */
+static bool is_above(const struct search *search, const char *group)
+{
+	return *search->above && is_below(search->above, group);
+}
+
 /* Without cpuset.cpus it is no group, or one whose parent has not enabled the controller */
 static int walk(struct search *search, const char *group, int depth)
 {
@@ -105,7 +112,7 @@ static int walk(struct search *search, const char *group, int depth)
 				names.names[i]) < 0 ||
 		    groups_read_cpus(job, path, "cpuset.cpus", &cpus) < 0 || is_own(search, path))
 			continue;
-		r = note(search, path, &cpus);
+		r = is_above(search, path) ? 0 : note(search, path, &cpus);
 		if (r == 0)
 			r = walk(search, path, depth - 1);
 		if (r < 0)
@@ -161,6 +168,7 @@ static void find_own(struct search *search)
 	if (groups_of_claim(job, &job->ctx->claim, &search->own) < 0)
 		search->own = (struct guest_groups){ 0 };
 	memcpy(job->why, why, sizeof(why));
+	groups_above(job, search->above);
 }
 
 int conflict_find(struct cpuset_job *job, struct conflict *ret)

@@ -309,6 +309,19 @@ int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct gu
 /** groups_of_base() - the same from the base alone, as the journal has it. Return: 0, -EBADMSG */
 int groups_of_base(const char *base, struct guest_groups *ret) _must_check_;
 
+/**
+ * groups_above() - the group in which the guest's lie: that of its QEMU, else the one to come
+ * @buf:	PATH_MAX bytes; "" when it is not known, or the root group
+ */
+void groups_above(struct cpuset_job *job, char *buf);
+
+/**
+ * groups_read_bounds() - the CPUs that the groups above the guest have
+ *
+ * Return: 0, -EOPNOTSUPP as groups_mount(), else as groups_read_cpus()
+ */
+int groups_read_bounds(struct cpuset_job *job, struct cpulist *ret) _must_check_;
+
 /** groups_read() - one file of a group below job->mount. Return: as attr_read() */
 int groups_read(const struct cpuset_job *job, const char *group, const char *file, char *buf,
 		size_t size) _must_check_;

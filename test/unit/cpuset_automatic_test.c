@@ -97,6 +97,32 @@ static void cpus_of_another_guests_emulator_are_not_chosen(void **state)
 	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
 }
 
+static void cpus_that_the_slices_above_do_not_have_are_not_chosen(void **state)
+{
+	make_eight(*state);
+	put("1-4", CG "/" MACHINE "/cpuset.cpus");
+	settle();
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+	claim_a("preparing", WANTED "allowed = 0-1,4-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 1,4\n"));
+	claim_a("preparing", WANTED "allowed = 0,5-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_FAILED);
+	assert_said("a: no cores can be chosen for it: its XML allows CPUs 0,5-7, and the slices "
+		    "above it have 1-4: change one of the two");
+	/* A slice that is not there yet will have those of the one above it, one that is its own */
+	claim_a("preparing", WANTED "partition = /machine/gpu\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+	make_group(MACHINE "/machine-gpu.slice", "3-4", true);
+	settle();
+	claim_a("preparing", WANTED "partition = /machine/gpu\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 3-4\n"));
+}
+
 static void what_a_container_is_pinned_to_is_not_chosen(void **state)
 {
 	make_eight(*state);
@@ -276,6 +302,7 @@ int main(void)
 		T(a_choice_is_made_once),
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
 		T(cpus_of_another_guests_emulator_are_not_chosen),
+		T(cpus_that_the_slices_above_do_not_have_are_not_chosen),
 		T(what_a_container_is_pinned_to_is_not_chosen),
 		T(a_guest_that_is_too_large_is_told_what_is_free),
 		T(a_guest_that_runs_is_not_moved),

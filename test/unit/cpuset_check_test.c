@@ -232,6 +232,33 @@ static void the_emulator_of_another_guest_is_found(void **state)
 	expect_nothing(PINS);
 }
 
+static void the_slices_above_it_are_no_conflict(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+	static const char gpu[] = MACHINE "/machine-gpu\\x2d1.slice";
+
+	make_host(*state, true);
+	put("2-3", CG "/" MACHINE "/cpuset.cpus");
+	make_group(gpu, "2-3", true);
+	settle();
+	expect_downgrade(PINS, "machine-gpu\\x2d1.slice is pinned to 2-3");
+	expect_nothing(PINS "partition = /machine/gpu-1\n");
+	make_guest(MACHINE "/machine-gpu\\x2d1.slice/x.scope", PID_A, vcpus, "");
+	make_claim(UUID_A, PID_A, "running", PINS);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2-3");
+}
+
+static void without_systemd_the_groups_above_it_are_not_known(void **state)
+{
+	make_host(*state, true);
+	remove_tree("run/systemd");
+	put("2-3", CG "/" MACHINE "/cpuset.cpus");
+	settle();
+	expect_downgrade(PINS, "machine.slice is pinned to 2-3");
+}
+
 /* The list that was empty before cannot always be emptied again */
 static void who_is_pinned_to_all_cpus_is_pinned_to_none(void **state)
 {
@@ -325,6 +352,8 @@ int main(void)
 		tree_test(a_guest_without_a_policy_pinned_there_is_found),
 		tree_test(our_other_guests_beside_it_are_no_conflict),
 		tree_test(the_emulator_of_another_guest_is_found),
+		tree_test(the_slices_above_it_are_no_conflict),
+		tree_test(without_systemd_the_groups_above_it_are_not_known),
 		tree_test(who_is_pinned_to_all_cpus_is_pinned_to_none),
 		tree_test(a_container_in_the_systems_slices_gives_way),
 		tree_test(an_older_kernel_is_said_and_no_reason_to_refuse),

@@ -363,6 +363,19 @@ static void with_pin_auto_the_claim_says_what_is_wanted(void **state)
 	assert_null(nth(claim, "cpuset", "vcpu", 0));
 }
 
+static void the_claim_has_the_partition_of_the_xml(void **state)
+{
+#define GPU_SLICE "<resource><partition>/machine/gpu 1</partition></resource>"
+	_cleanup_planned_ struct planned pinned = plan(*state, DOMAIN(GPU_SLICE PINS), "");
+	_cleanup_planned_ struct planned chosen =
+		plan(*state, DOMAIN(GPU_SLICE), "[cpuset]\npin = auto\n");
+
+	assert_int_equal(pinned.r, 0);
+	assert_string_equal(nth(&pinned.claim, "cpuset", "partition", 0), "/machine/gpu%201");
+	assert_int_equal(chosen.r, 0);
+	assert_string_equal(nth(&chosen.claim, "cpuset", "partition", 0), "/machine/gpu%201");
+}
+
 static void nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml(void **state)
 {
 	_cleanup_planned_ struct planned none = plan(*state, DOMAIN(""), "[cpuset]\npin = none\n");
@@ -819,6 +832,7 @@ int main(void)
 		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
+		host_test(the_claim_has_the_partition_of_the_xml),
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(preferred_nodes_stand_beside_the_need),
