@@ -314,7 +314,8 @@ static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
 		  "'uuid'" },
 		{ DOMAIN(""), "[cpuset]\nisolate = yes\n",
 		  "%s/draft.ini:2 asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to "
-		  "<cputune> in the guest's XML, or set pin = auto, or isolate = auto" },
+		  "<cputune> or a cpuset= to <vcpu> in the guest's XML, or set pin = auto, or "
+		  "isolate = auto" },
 		{ "<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1</memory>"
 		  "<vcpu placement='auto'>4</vcpu></domain>",
 		  "[cpuset]\npin = auto\n",
@@ -361,6 +362,77 @@ static void with_pin_auto_the_claim_says_what_is_wanted(void **state)
 	assert_string_equal(nth(claim, "cpuset", "device", 0), "0000:03:00.0");
 	assert_null(nth(claim, "cpuset", "cpus", 0));
 	assert_null(nth(claim, "cpuset", "vcpu", 0));
+}
+
+#define VCPU_DOMAIN(vcpu, body)                                                                    \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
+	"<memory unit='KiB'>4194304</memory>" vcpu body "</domain>"
+
+/* As libvirt pins what has no pin of its own */
+static void what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element(void **state)
+{
+	static const char vcpupins[] =
+		VCPU_DOMAIN("<vcpu cpuset='2-3'>2</vcpu>",
+			    "<iothreads>2</iothreads><cputune><vcpupin vcpu='0' cpuset='2'/>"
+			    "<vcpupin vcpu='1' cpuset='3'/><iothreadpin iothread='1' cpuset='0'/>"
+			    "</cputune>");
+	_cleanup_planned_ struct planned planned = plan(*state, vcpupins, "");
+	_cleanup_planned_ struct planned chosen = plan(
+		*state, VCPU_DOMAIN("<vcpu cpuset='2-3'>2</vcpu>", ""), "[cpuset]\npin = auto\n");
+	const struct claim *claim = &planned.claim;
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(claim, "cpuset", "cpus", 0), "2-3");
+	assert_string_equal(nth(claim, "cpuset", "vcpu", 1), "1 3");
+	assert_string_equal(nth(claim, "cpuset", "emulator", 0), "2-3");
+	assert_string_equal(nth(claim, "cpuset", "iothread", 0), "1 0");
+	assert_string_equal(nth(claim, "cpuset", "iothread", 1), "2 2-3");
+	assert_null(nth(claim, "cpuset", "iothread", 2));
+	assert_int_equal(chosen.r, 0);
+	assert_string_equal(nth(&chosen.claim, "cpuset", "emulator", 0), "2-3");
+	assert_null(nth(&chosen.claim, "cpuset", "cpus", 0));
+}
+
+static void vcpus_that_float_hold_the_cpus_of_the_vcpu_element(void **state)
+{
+	static const struct {
+		const char *vcpu, *policy;
+		const char *cpus; /* NULL: nothing is isolated */
+	} cases[] = {
+		{ "<vcpu current='1' cpuset='2-3'>2</vcpu>", "", "2-3" },
+		{ "<vcpu cpuset='2-3'>2</vcpu>", "[cpuset]\nisolate = yes\n", "2-3" },
+		{ "<vcpu cpuset='2-3'>2</vcpu>", "[cpuset]\nisolate = no\n", NULL },
+		{ "<vcpu placement='auto' cpuset='2-3'>2</vcpu>", "", NULL },
+		/* CPUs 0 and 1 are one core */
+		{ "<vcpu cpuset='2-7'>2</vcpu>", "", "2-7" },
+		{ "<vcpu cpuset='1-7'>2</vcpu>", "", NULL },
+		{ "<vcpu cpuset='0-7'>2</vcpu>", "", NULL },
+		{ "<vcpu cpuset='6-9'>2</vcpu>", "", NULL },
+		/* The check will say what is wrong with it */
+		{ "<vcpu cpuset='1-7'>2</vcpu>", "[cpuset]\nisolate = yes\n", "1-7" },
+	};
+	const struct tree *tree = *state;
+
+	tree_file(tree, "sys/devices/system/cpu/online", "0-7\n");
+	tree_file(tree, "sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "0-1\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char xml[512];
+
+		(void)snprintf(xml, sizeof(xml), VCPU_DOMAIN("%s", ""), cases[i].vcpu);
+		_cleanup_planned_ struct planned planned = plan(tree, xml, cases[i].policy);
+		const struct claim *claim = &planned.claim;
+		char want[32];
+
+		assert_int_equal(planned.r, 0);
+		assert_int_equal(inidoc_has_section(&claim->doc, "cpuset"), cases[i].cpus != NULL);
+		if (!cases[i].cpus)
+			continue;
+		(void)snprintf(want, sizeof(want), "1 %s", cases[i].cpus);
+		assert_string_equal(nth(claim, "cpuset", "cpus", 0), cases[i].cpus);
+		assert_string_equal(nth(claim, "cpuset", "vcpu", 1), want);
+		assert_null(nth(claim, "cpuset", "vcpu", 2));
+		assert_string_equal(nth(claim, "cpuset", "emulator", 0), cases[i].cpus);
+	}
 }
 
 static void the_claim_has_the_partition_of_the_xml(void **state)
@@ -833,6 +905,8 @@ int main(void)
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
 		host_test(the_claim_has_the_partition_of_the_xml),
+		host_test(what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element),
+		host_test(vcpus_that_float_hold_the_cpus_of_the_vcpu_element),
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(preferred_nodes_stand_beside_the_need),
