@@ -127,20 +127,21 @@ static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 
 /* --- The choice ------------------------------------------------------------------------------- */
 
-/* Is somebody pinned there whom the kernel would not move. Return: 1 with its CPUs avoided, 0 */
-static int meets_others(struct cpuset_job *job, struct cores_wanted *wanted)
+/* Is somebody pinned there who would lose by it. Return: 1 with its CPUs avoided, 0 */
+static int meets_others(struct cpuset_job *job, enum conflict_kind least,
+			struct cores_wanted *wanted)
 {
 	struct conflict conflict = { .kind = CONFLICT_NONE };
 
 	/* A host without cgroup v2 has nobody to meet, and the check says so */
-	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
+	if (conflict_find(job, &conflict) < 0 || conflict.kind < least)
 		return 0;
 	cpulist_union(&wanted->avoid, &conflict.cpus);
 	return 1;
 }
 
 static int choose_around(struct cpuset_job *job, const struct topology *topology,
-			 struct cores_wanted *wanted)
+			 enum conflict_kind least, struct cores_wanted *wanted)
 {
 	int r = -ENOSPC;
 
@@ -152,7 +153,7 @@ static int choose_around(struct cpuset_job *job, const struct topology *topology
 			return r;
 		pins_free(&job->pins);
 		job->pins = pins;
-		if (!meets_others(job, wanted))
+		if (!meets_others(job, least, wanted))
 			return r;
 	}
 	pins_free(&job->pins);
@@ -176,7 +177,11 @@ int automatic_choose(struct cpuset_job *job)
 		return job_why(job, r, "cores are chosen by hwloc, which is not installed");
 	if (r < 0)
 		return job_why(job, r, "hwloc cannot tell the CPUs of this host: see lstopo");
-	r = choose_around(job, &topology, wanted);
+	r = choose_around(job, &topology, CONFLICT_MOVED, wanted);
+	if (r == -ENOSPC || r == -EBUSY) {
+		wanted->avoid = (struct cpulist){ 0 };
+		r = choose_around(job, &topology, CONFLICT_REFUSED, wanted);
+	}
 	return r == -ENOMEM ? job_why(job, r, "%s", strerror(ENOMEM)) : r;
 }
 

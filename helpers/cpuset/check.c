@@ -107,13 +107,13 @@ static int check_conflicts(struct cpuset_job *job)
 	char list[256];
 	int r = conflict_find(job, &conflict);
 
-	if (r < 0)
+	if (r < 0 || conflict.kind == CONFLICT_NONE)
 		return r;
-	(void)job_cpus_text(&conflict.cpus, list, sizeof(list));
-	if (conflict.kind == CONFLICT_MOVED)
-		helper_say(job->ctx, "%s is pinned to %s and will run on other CPUs meanwhile",
-			   conflict.group, list);
-	return conflict.kind == CONFLICT_REFUSED ? conflict_why(job, -EBUSY, &conflict) : 0;
+	if (conflict.kind == CONFLICT_REFUSED || is_required(&job->ctx->claim))
+		return conflict_why(job, -EBUSY, &conflict);
+	helper_say(job->ctx, "%s is pinned to %s and will be kept off the guest's CPUs meanwhile",
+		   conflict.group, job_cpus_text(&conflict.cpus, list, sizeof(list)));
+	return 0;
 }
 
 /* Lesser results than the best, in positive numbers; why is filled */

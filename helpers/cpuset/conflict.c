@@ -10,7 +10,7 @@
 /* Deep enough for a container in a user's session */
 #define DEPTH_MAX 12
 
-/* The system's own groups: what is pinned in them gives way, and loses no more than that */
+/* The system's own groups: what is pinned in them gives way whichever way is taken */
 static bool is_system(const char *group)
 {
 	static const char *const tops[] = { "system.slice", "user.slice", "init.scope" };
@@ -47,9 +47,9 @@ static const char *last_component(const char *path)
 }
 
 /*
- * A top-level group would have to lose all its CPUs to be in the way, and so would what is pinned
- * inside the system's own groups, and the emulator and I/O threads of another guest: its vCPUs are
- * another matter. Whatever else is pinned is a guest or a container.
+ * A top-level group would have to lose all its CPUs to be in the way, and so would the emulator and
+ * the I/O threads of another guest: its vCPUs are another matter. Whatever else is pinned is a guest
+ * or a container.
  */
 static enum conflict_kind judge(const struct search *search, const char *group,
 				const struct cpulist *cpus)
@@ -64,9 +64,7 @@ static enum conflict_kind judge(const struct search *search, const char *group,
 		return CONFLICT_NONE;
 	if (top || groups_is_side(last_component(group)))
 		return all ? CONFLICT_REFUSED : CONFLICT_NONE;
-	if (is_system(group))
-		return all ? CONFLICT_MOVED : CONFLICT_NONE;
-	return CONFLICT_REFUSED;
+	return is_system(group) ? CONFLICT_MOVED : CONFLICT_REFUSED;
 }
 
 static int note(struct search *search, const char *group, const struct cpulist *cpus)

@@ -467,7 +467,7 @@ int sched_undo(struct cpuset_job *job, const char *object) _must_check_;
 /* In ascending order of weight */
 enum conflict_kind {
 	CONFLICT_NONE,
-	CONFLICT_MOVED,	  /* the kernel lets it run elsewhere meanwhile */
+	CONFLICT_MOVED, /* it runs elsewhere meanwhile: refused where the policy requires cpuset */
 	CONFLICT_REFUSED, /* the kernel refuses the partition, or another guest would lose */
 };
 

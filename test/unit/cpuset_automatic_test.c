@@ -131,6 +131,16 @@ static void what_a_container_is_pinned_to_is_not_chosen(void **state)
 	claim_a("preparing", WANTED);
 	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
 	assert_non_null(strstr(claim_text(), "cpus = 5-6\n"));
+	make_group("system.slice/docker-1.scope", "6", true);
+	settle();
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 4-5\n"));
+	/* One that gives way does, when there is nothing else */
+	put("0-6", CG "/system.slice/docker-1.scope/cpuset.cpus");
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 5-6\n"));
 }
 
 static void a_guest_that_is_too_large_is_told_what_is_free(void **state)

@@ -269,17 +269,29 @@ static void who_is_pinned_to_all_cpus_is_pinned_to_none(void **state)
 	expect_nothing(PINS);
 }
 
-static void a_container_in_the_systems_slices_gives_way(void **state)
+/* The kernel would move it: it is the admin who must want that */
+static void a_container_in_the_systems_slices_gives_way_unless_required(void **state)
 {
 	make_host(*state, true);
 	make_group("user.slice/wide.scope", "0-7", true);
 	make_group("user.slice/beside.scope", "4-5", true);
 	expect_nothing(PINS);
 	make_group("system.slice/docker-1.scope", "2-3", true);
-	assert_int_equal(check_required(PINS), HELPER_DONE);
+	assert_int_equal(check_wanted(PINS), HELPER_DONE);
 	assert_string_equal(host.said,
-			    "usher: a: system.slice/docker-1.scope is pinned to 2-3 and will run "
-			    "on other CPUs meanwhile\n");
+			    "usher: a: system.slice/docker-1.scope is pinned to 2-3 and will be "
+			    "kept off the guest's CPUs meanwhile\n");
+	assert_int_equal(check_required(PINS), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: CPUs 2-3 cannot be kept for it alone: "
+			    "system.slice/docker-1.scope is pinned to 2-3: pin one of the two to "
+			    "other CPUs\n");
+	put("3-4", CG "/system.slice/docker-1.scope/cpuset.cpus");
+	assert_int_equal(check_wanted(PINS), HELPER_DONE);
+	assert_said(
+		"docker-1.scope is pinned to 3-4 and will be kept off the guest's CPUs meanwhile");
+	assert_int_equal(check_required(PINS), HELPER_FAILED);
+	assert_said("docker-1.scope is pinned to 3-4: pin one of the two to other CPUs");
 }
 
 static void an_older_kernel_is_said_and_no_reason_to_refuse(void **state)
@@ -355,7 +367,7 @@ int main(void)
 		tree_test(the_slices_above_it_are_no_conflict),
 		tree_test(without_systemd_the_groups_above_it_are_not_known),
 		tree_test(who_is_pinned_to_all_cpus_is_pinned_to_none),
-		tree_test(a_container_in_the_systems_slices_gives_way),
+		tree_test(a_container_in_the_systems_slices_gives_way_unless_required),
 		tree_test(an_older_kernel_is_said_and_no_reason_to_refuse),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),
 		tree_test(slices_need_systemd),
