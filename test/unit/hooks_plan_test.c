@@ -7,6 +7,8 @@
 #include "hooks/domain.h"
 #include "hooks/plan.h"
 #include "hooks/policy.h"
+#include "lib/giveback.h"
+#include "lib/state.h"
 
 #define UUID  "11111111-2222-3333-4444-555555555555"
 #define OTHER "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -738,7 +740,7 @@ static int clash(const struct tree *tree, const char *xml, const char *policy, b
 	int r;
 
 	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
-	r = conflict_find(&domain, managed ? &mine.claim : NULL, &claims, &conflict);
+	r = conflict_find(NULL, &domain, managed ? &mine.claim : NULL, &claims, &conflict);
 	if (r > 0)
 		assert_string_equal(conflict.with->guest, "first");
 	(void)snprintf(what, size, "%s", conflict.what);
@@ -800,11 +802,79 @@ static void a_pin_within_what_several_guests_hold_is_a_conflict(void **state)
 	struct conflict conflict = { 0 };
 
 	assert_int_equal(domain_parse(floating, strlen(floating), &domain, &err), 0);
-	assert_int_equal(conflict_find(&domain, NULL, &claims, &conflict), 1);
+	assert_int_equal(conflict_find(NULL, &domain, NULL, &claims, &conflict), 1);
 	assert_string_equal(conflict.what, "CPU 2-3");
 	assert_string_equal(conflict.with->guest, "two");
 	claims.nr = 1;
-	assert_int_equal(conflict_find(&domain, NULL, &claims, &conflict), 0);
+	assert_int_equal(conflict_find(NULL, &domain, NULL, &claims, &conflict), 0);
+}
+
+static void put_journal(const struct tree *tree, const char *text)
+{
+	const char *const path = "run/usher/" OTHER "/cpuset.journal";
+
+	tree_dir(tree, "run/usher/" OTHER);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher/" OTHER, 0700, 0), 0);
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0600, 0), 0);
+}
+
+/* cgroup v1, an apply that has failed, and what does not keep anybody off */
+static void a_guest_that_runs_holds_the_cpus_that_it_has_really_taken(void **state)
+{
+	static const struct {
+		enum claim_state state;
+		const char *journal;
+		int r;
+	} cases[] = {
+		{ CLAIM_PREPARING, "", 1 },
+		{ CLAIM_HANDED, "", 1 },
+		{ CLAIM_RUNNING, "", 0 },
+		{ CLAIM_RUNNING, "1 pin vcpu0 % 2\n", 0 },
+		{ CLAIM_RUNNING, "1 guest g % isolated\n", 1 },
+		{ CLAIM_RUNNING, "1 guest g % isolated\n1 undone\n", 0 },
+		{ CLAIM_RUNNING, "1 slice system.slice % 2-3\n", 1 },
+		{ CLAIM_RUNNING, "1 plain system.slice % 2-3\n", 1 },
+		{ CLAIM_RUNNING, "no journal\n", 1 },
+		{ CLAIM_ENDING, "", 0 },
+		{ CLAIM_ENDING, "1 guest g % isolated\n", 1 },
+	};
+	static const char holder_xml[] =
+		"<domain><name>first</name><uuid>" OTHER
+		"</uuid><memory>1024</memory><vcpu>2</vcpu>" PINS "</domain>";
+	static const char xml[] = DOMAIN(PINS);
+	_cleanup_planned_ struct planned holder = plan(*state, holder_xml, "");
+	_cleanup_planned_ struct planned mine = plan(*state, xml, "");
+	struct claims claims = { .claims = &holder.claim, .nr = 1 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct host host = { .statefd = -1 };
+	struct conflict conflict;
+	struct domain_error err;
+	int lock;
+
+	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
+	put_journal(*state, "");
+	host.statefd = state_open(((const struct tree *)*state)->rootfd, false);
+	assert_true(host.statefd >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		put_journal(*state, cases[i].journal);
+		holder.claim.state = cases[i].state;
+		assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict),
+				 cases[i].r);
+		assert_int_equal(conflict_find(&host, &domain, &mine.claim, &claims, &conflict),
+				 cases[i].r);
+		assert_int_equal(conflict.cpus, cases[i].r);
+	}
+	/* A hook is about to take them */
+	put_journal(*state, "");
+	holder.claim.state = CLAIM_RUNNING;
+	lock = giveback_lock(&host, OTHER, 0);
+	assert_true(lock >= 0);
+	assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict), 1);
+	assert_int_equal(close(lock), 0);
+	assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict), 0);
+	assert_int_equal(close(host.statefd), 0);
 }
 
 #define BLOCK(dev, more) "<disk type='block'><source dev='" dev "'/>" more "</disk>"
@@ -868,7 +938,7 @@ static void disk_that_another_guest_writes_is_a_conflict(void **state)
 		(void)snprintf(b.claim.uuid, sizeof(b.claim.uuid), "%s", OTHER);
 		claims = (struct claims){ .claims = &b.claim, .nr = 1 };
 		assert_int_equal(domain_parse(mine, strlen(mine), &domain, &err), 0);
-		assert_int_equal(conflict_find(&domain, &a.claim, &claims, &conflict),
+		assert_int_equal(conflict_find(NULL, &domain, &a.claim, &claims, &conflict),
 				 cases[i].what ? 1 : 0);
 		if (cases[i].what)
 			assert_string_equal(conflict.what, cases[i].what);
@@ -885,7 +955,7 @@ static void a_guests_own_claim_is_no_conflict(void **state)
 	struct domain_error err;
 
 	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
-	assert_int_equal(conflict_find(&domain, &mine.claim, &claims, &conflict), 0);
+	assert_int_equal(conflict_find(NULL, &domain, &mine.claim, &claims, &conflict), 0);
 }
 
 int main(void)
@@ -922,6 +992,7 @@ int main(void)
 		host_test(a_page_size_that_no_processor_has_is_refused_as_such),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_pin_within_what_several_guests_hold_is_a_conflict),
+		host_test(a_guest_that_runs_holds_the_cpus_that_it_has_really_taken),
 		host_test(disks_are_claimed_by_path_and_by_the_kernels_name),
 		host_test(disk_that_another_guest_writes_is_a_conflict),
 		host_test(a_guests_own_claim_is_no_conflict),
