@@ -119,17 +119,17 @@ static int walk(struct search *search, const char *group, int depth)
 	return 0;
 }
 
-/* "0-1", or "1 0-1" with the id of an I/O thread before it */
+/* @value: "0-1, 4"; of an I/O thread "1 0-1, 4", its id first */
 static int note_side(struct search *search, const struct claim *claim, const char *key,
 		     const char *value)
 {
-	const char *blank = strchr(value, ' ');
+	size_t id = strcmp(key, "iothread") == 0 ? strcspn(value, " ") : 0;
 	char name[PATH_MAX];
 	struct cpulist cpus;
 
-	if (cpulist_parse(blank ? blank + 1 : value, &cpus) < 0 ||
-	    path_format(name, sizeof(name), "guest %s/%s%.*s", claim->guest, key,
-			blank ? (int)(blank - value) : 0, value) < 0)
+	if (cpulist_parse(value + id, &cpus) < 0 ||
+	    path_format(name, sizeof(name), "guest %s/%s%.*s", claim->guest, key, (int)id, value) <
+		    0)
 		return 0;
 	return note(search, name, &cpus);
 }

@@ -217,10 +217,10 @@ static void our_other_guests_beside_it_are_no_conflict(void **state)
 static void the_emulator_of_another_guest_is_found(void **state)
 {
 	make_host(*state, true);
-	make_claim(UUID_B, 1, "handed", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 2\n");
+	make_claim(UUID_B, 1, "handed", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 2, 2\n");
 	make_process(1, "init.scope");
 	expect_downgrade(PINS, "guest b/emulator is pinned to 2: pin one of the two to other CPUs");
-	make_claim(UUID_B, 1, "handed", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\niothread = 1 2-3\n");
+	make_claim(UUID_B, 1, "handed", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\niothread = 1 2, 3\n");
 	expect_downgrade(PINS, "guest b/iothread1 is pinned to 2-3");
 	/* As libvirt has it by now */
 	make_guest(SCOPE_B, PID_B, vcpus_b, "3");
