@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "../lib/cpulist.h"
+#include "../lib/giveback.h"
+#include "../lib/journal.h"
+#include "../lib/state.h"
 
 static bool claim_has_device(const struct claim *claim, const struct pciaddr *addr)
 {
@@ -118,24 +121,54 @@ static int cpus_found(const struct cpulist *cpus, struct conflict *ret)
 	if (cpulist_format(cpus, list, sizeof(list)) < 0)
 		(void)snprintf(list, sizeof(list), "of its pins");
 	(void)snprintf(ret->what, sizeof(ret->what), "CPU %s", list);
+	ret->cpus = true;
 	return 1;
 }
 
-/* Return: true with the CPUs that the claim has for itself alone */
-static bool exclusive_cpus(const struct claim *claim, struct cpulist *ret)
+/* Return: true with the CPUs that the claim wants for itself alone */
+static bool wanted_cpus(const struct claim *claim, struct cpulist *ret)
 {
 	const char *list = claim ? inidoc_get(&claim->doc, "cpuset", "cpus") : NULL;
 
 	return list && cpulist_parse(list, ret) == 0 && !cpulist_empty(ret);
 }
 
+/*
+ * By usher-cpuset's journal: one of its ways is taken. Not known counts as taken, and so does what a
+ * hook of that guest is doing right now.
+ */
+static bool has_taken(const struct host *host, const struct claim *claim)
+{
+	static const char *const ways[] = { "guest", "slice", "plain" };
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	_cleanup_close_ int lock = giveback_lock(host, claim->uuid, 0);
+	_cleanup_close_ int dirfd = state_dir(host->statefd, claim->uuid, false);
+
+	if (lock < 0 || dirfd < 0 || journal_open(dirfd, "cpuset", false, &journal) < 0)
+		return true;
+	for (size_t i = 0; i < journal.nr; i++)
+		for (size_t way = 0; way < ARRAY_SIZE(ways); way++)
+			if (!journal.records[i].undone &&
+			    strcmp(journal.records[i].verb, ways[way]) == 0)
+				return true;
+	return false;
+}
+
+/* Return: true with the CPUs that it has for itself alone, or will have when it runs */
+static bool exclusive_cpus(const struct host *host, const struct claim *claim, struct cpulist *ret)
+{
+	bool coming = claim->state == CLAIM_PREPARING || claim->state == CLAIM_HANDED;
+
+	return wanted_cpus(claim, ret) && (!host || coming || has_taken(host, claim));
+}
+
 /* Both want a CPU for themselves alone */
-static int exclusive_conflict(const struct claim *mine, const struct claim *other,
-			      struct conflict *ret)
+static int exclusive_conflict(const struct host *host, const struct claim *mine,
+			      const struct claim *other, struct conflict *ret)
 {
 	struct cpulist wanted, theirs;
 
-	if (!exclusive_cpus(mine, &wanted) || !exclusive_cpus(other, &theirs))
+	if (!wanted_cpus(mine, &wanted) || !exclusive_cpus(host, other, &theirs))
 		return 0;
 	cpulist_intersect(&wanted, &theirs);
 	return cpulist_empty(&wanted) ? 0 : cpus_found(&wanted, ret);
@@ -145,6 +178,7 @@ static int exclusive_conflict(const struct claim *mine, const struct claim *othe
 
 /* What all the others have for themselves alone, and how to tell whose a CPU is */
 struct held {
+	const struct host *host;
 	const struct domain *domain;
 	const struct claims *others;
 	struct cpulist cpus;
@@ -161,7 +195,7 @@ static void held_fill(struct held *held)
 
 	for (size_t i = 0; i < held->others->nr; i++)
 		if (is_other(held, &held->others->claims[i]) &&
-		    exclusive_cpus(&held->others->claims[i], &cpus))
+		    exclusive_cpus(held->host, &held->others->claims[i], &cpus))
 			cpulist_union(&held->cpus, &cpus);
 }
 
@@ -171,7 +205,7 @@ static const struct claim *holder_of(const struct held *held, const struct cpuli
 
 	for (size_t i = 0; i < held->others->nr; i++)
 		if (is_other(held, &held->others->claims[i]) &&
-		    exclusive_cpus(&held->others->claims[i], &cpus) &&
+		    exclusive_cpus(held->host, &held->others->claims[i], &cpus) &&
 		    cpulist_intersects(&cpus, pin))
 			return &held->others->claims[i];
 	return NULL;
@@ -205,28 +239,29 @@ static int pins_conflict(const struct held *held, struct conflict *ret)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static int conflict_with(const struct domain *domain, const struct claim *mine,
-			 const struct claim *other, struct conflict *ret)
+static int conflict_with(const struct host *host, const struct domain *domain,
+			 const struct claim *mine, const struct claim *other, struct conflict *ret)
 {
 	int r = devices_conflict(domain, mine, other, ret);
 
 	if (r == 0)
 		r = disks_conflict(domain, mine, other, ret);
 	if (r == 0)
-		r = exclusive_conflict(mine, other, ret);
+		r = exclusive_conflict(host, mine, other, ret);
 	if (r > 0)
 		ret->with = other;
 	return r;
 }
 
-int conflict_find(const struct domain *domain, const struct claim *mine,
+int conflict_find(const struct host *host, const struct domain *domain, const struct claim *mine,
 		  const struct claims *others, struct conflict *ret)
 {
-	struct held held = { .domain = domain, .others = others };
+	struct held held = { .host = host, .domain = domain, .others = others };
 
+	*ret = (struct conflict){ 0 };
 	for (size_t i = 0; i < others->nr; i++) {
 		int r = is_other(&held, &others->claims[i])
-				? conflict_with(domain, mine, &others->claims[i], ret)
+				? conflict_with(host, domain, mine, &others->claims[i], ret)
 				: 0;
 
 		if (r != 0)

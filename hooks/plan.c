@@ -11,6 +11,7 @@
 
 #include "../lib/attr.h"
 #include "../lib/blockdev.h"
+#include "../lib/hostcpus.h"
 #include "../lib/hugetlbfs.h"
 #include "../lib/pcidev.h"
 #include "../lib/step.h"
@@ -751,9 +752,68 @@ static int cpuset_add_wishes(const struct plan *plan)
 	return r < 0 ? r : add(plan, "cpuset", "pressure", "no");
 }
 
-static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
+/* Where its groups will lie; libvirt's own is /machine */
+static int partition_add(const struct plan *plan)
+{
+	_cleanup_free_ char *word = NULL;
+	int r;
+
+	if (!plan->domain->partition)
+		return 0;
+	r = text_encode(plan->domain->partition, &word);
+	return r < 0 ? r : add(plan, "cpuset", "partition", word);
+}
+
+/* Where vCPUs without a pin run. With placement='auto' numad has its own mind */
+static const char *float_list(const struct domain *domain)
+{
+	return domain->vcpu_auto ? NULL : domain->vcpu_cpus;
+}
+
+static bool iothread_pinned(const struct domain *domain, unsigned int id)
+{
+	for (size_t i = 0; i < domain->nr_iothread_pins; i++)
+		if (domain->iothread_pins[i].id == id)
+			return true;
+	return false;
+}
+
+/*
+ * What runs beside the vCPUs. <vcpu cpuset=> pins that, too, where nothing else does.
+ * ABI: qemuProcessSetupPid() in libvirt's qemu/qemu_process.c, 9.0.0 to 11.3.0
+ */
+static int sides_add(const struct plan *plan)
 {
 	const struct domain *domain = plan->domain;
+	const char *floats = float_list(domain);
+	const char *emulator = domain->emulator_cpus ?: floats;
+	unsigned int nr = floats ? domain->iothreads : 0;
+	int r = emulator ? add(plan, "cpuset", "emulator", emulator) : 0;
+
+	if (r == 0)
+		r = pins_add(plan, "iothread", domain->iothread_pins, domain->nr_iothread_pins);
+	for (unsigned int id = 1; r == 0 && id <= nr && id < CPULIST_MAX; id++)
+		if (!iothread_pinned(domain, id))
+			r = inidoc_addf(&plan->claim->doc, "cpuset", "iothread", "%u %s", id,
+					floats);
+	return r;
+}
+
+/* Each vCPU that may ever be plugged in floats there, when none is pinned */
+static int vcpus_add(const struct plan *plan)
+{
+	const struct domain *domain = plan->domain;
+	unsigned int nr = domain->nr_vcpu_pins > 0 ? 0 : domain->vcpus_max;
+	int r = pins_add(plan, "vcpu", domain->vcpu_pins, domain->nr_vcpu_pins);
+
+	for (unsigned int id = 0; r == 0 && id < nr && id < CPULIST_MAX; id++)
+		r = inidoc_addf(&plan->claim->doc, "cpuset", "vcpu", "%u %s", id,
+				float_list(domain));
+	return r;
+}
+
+static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
+{
 	_cleanup_free_ char *list = malloc(INI_LINE_MAX);
 	int r;
 
@@ -765,13 +825,13 @@ static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 	if (r == 0)
 		r = add(plan, "cpuset", "method", policy_value(plan->policy, "cpuset", "method"));
 	if (r == 0)
+		r = partition_add(plan);
+	if (r == 0)
 		r = add(plan, "cpuset", "cpus", list);
 	if (r == 0)
-		r = pins_add(plan, "vcpu", domain->vcpu_pins, domain->nr_vcpu_pins);
-	if (r == 0 && domain->emulator_cpus)
-		r = add(plan, "cpuset", "emulator", domain->emulator_cpus);
+		r = vcpus_add(plan);
 	if (r == 0)
-		r = pins_add(plan, "iothread", domain->iothread_pins, domain->nr_iothread_pins);
+		r = sides_add(plan);
 	return r < 0 ? r : cpuset_add_wishes(plan);
 }
 
@@ -789,6 +849,8 @@ static int automatic_add(const struct plan *plan)
 	if (r == 0)
 		r = add(plan, "cpuset", "pin", "auto");
 	if (r == 0)
+		r = partition_add(plan);
+	if (r == 0)
 		r = inidoc_addf(&plan->claim->doc, "cpuset", "vcpus", "%u", domain->vcpus_current);
 	if (r == 0 && domain->vcpu_threads > 1)
 		r = inidoc_addf(&plan->claim->doc, "cpuset", "threads", "%u", domain->vcpu_threads);
@@ -802,11 +864,7 @@ static int automatic_add(const struct plan *plan)
 			    : add(plan, "cpuset", "nodes", list);
 	while (r == 0 && (r = next_device(plan, &at, addr)) > 0)
 		r = add(plan, "cpuset", "device", addr);
-	if (r == 0 && domain->emulator_cpus)
-		r = add(plan, "cpuset", "emulator", domain->emulator_cpus);
-	if (r == 0)
-		r = pins_add(plan, "iothread", domain->iothread_pins, domain->nr_iothread_pins);
-	return r;
+	return r < 0 ? r : sides_add(plan);
 }
 
 static int plan_automatic(const struct plan *plan)
@@ -823,10 +881,35 @@ static int plan_automatic(const struct plan *plan)
 		where);
 }
 
+/* A list that leaves the host no whole core, as "all of them" does, was not meant as a pin */
+static bool leaves_a_core(const struct plan *plan, const struct cpulist *cpus)
+{
+	struct cpulist online, left;
+
+	if (hostcpus_read(plan->rootfd, "online", &online) < 0 || !cpulist_contains(&online, cpus))
+		return false;
+	left = online;
+	cpulist_subtract(&left, cpus);
+	return hostcpus_has_core(plan->rootfd, &left, &online);
+}
+
+/* Return: 0 with the CPUs of a guest whose vCPUs float, none when it has none, else -errno */
+static int floating_cpus(const struct plan *plan, bool wanted, struct cpulist *ret)
+{
+	const char *list = float_list(plan->domain);
+	int r = list ? join_list(ret, list) : 0;
+
+	/* Who has said yes is told by the check what is wrong with it */
+	if (r == 0 && !wanted && !leaves_a_core(plan, ret))
+		*ret = (struct cpulist){ 0 };
+	return r;
+}
+
 static int plan_cpuset(const struct plan *plan)
 {
 	bool automatic = strcmp(policy_value(plan->policy, "cpuset", "pin"), "auto") == 0;
 	const char *isolate = policy_value(plan->policy, "cpuset", "isolate");
+	bool wanted = strcmp(isolate, "yes") == 0;
 	_cleanup_free_ struct cpulist *cpus = calloc(1, sizeof(*cpus));
 	char where[PATH_MAX];
 	int r;
@@ -836,19 +919,21 @@ static int plan_cpuset(const struct plan *plan)
 	if (strcmp(isolate, "no") == 0)
 		return 0;
 	r = domain_pinned_cpus(plan->domain, cpus);
+	if (r == 0 && cpulist_empty(cpus) && !automatic)
+		r = floating_cpus(plan, wanted, cpus);
 	if (r < 0)
 		return r;
 	if (!cpulist_empty(cpus))
 		return cpuset_add(plan, cpus);
 	if (automatic)
 		return plan_automatic(plan);
-	if (strcmp(isolate, "yes") != 0)
+	if (!wanted)
 		return 0;
 	policy_where(plan->policy, "cpuset", "isolate", where, sizeof(where));
 	return refuse(
 		plan->err,
 		"%s asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to <cputune> "
-		"in the guest's XML, or set pin = auto, or isolate = auto",
+		"or a cpuset= to <vcpu> in the guest's XML, or set pin = auto, or isolate = auto",
 		where);
 }
 

@@ -140,7 +140,8 @@ const struct policy_key policy_keys[] = {
 	  .words = "yes no",
 	  .dflt = "auto",
 	  .unit = "yes or no",
-	  .help = "keep everything else off the vCPUs' CPUs; auto: when vCPUs are pinned" },
+	  .help = "keep everything else off the vCPUs' CPUs; auto: when the XML binds vCPUs to "
+		  "some of them" },
 	{ .section = "cpuset",
 	  .key = "pin",
 	  .type = POLICY_WORD,

@@ -104,13 +104,15 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 		return 0;
 	if (domain_read(STDIN_FILENO, &domain, &err) < 0)
 		return 0;
-	if (conflict_find(&domain, NULL, &claims, &conflict) <= 0 ||
+	if (conflict_find(host, &domain, NULL, &claims, &conflict) <= 0 ||
 	    registry_alive(host->rootfd, conflict.with) <= 0)
 		return 0;
 	phase_say(host, LOG_ERR, event->guest,
-		  "%s belongs to guest %s alone while it runs: shut that guest down first, or take "
-		  "it out of this guest's XML",
-		  conflict.what, conflict.with->guest);
+		  "%s belongs to guest %s alone while it runs: shut that guest down first, %s",
+		  conflict.what, conflict.with->guest,
+		  conflict.cpus ? "pin this one to other CPUs, or have them share with isolate = "
+				  "no in [cpuset] of that one's policy"
+				: "or take it out of this guest's XML");
 	return 1;
 }
 
@@ -140,9 +142,11 @@ static int refuse_conflict(const struct event *event, const struct host *host,
 			  conflict->what, guest);
 	else
 		phase_say(host, LOG_ERR, event->guest,
-			  "%s is held by guest %s: shut that guest down first, or take it out of "
-			  "this guest's XML",
-			  conflict->what, guest);
+			  "%s is held by guest %s: shut that guest down first, %s", conflict->what,
+			  guest,
+			  conflict->cpus ? "pin one of the two to other CPUs, or have them share "
+					   "with isolate = no in [cpuset] of both policies"
+					 : "or take it out of this guest's XML");
 	return 1;
 }
 
@@ -174,7 +178,7 @@ static int claim_try(const struct event *event, const struct host *host,
 	if (r > 0)
 		return refuse_unreadable(event, host, &claims);
 	if (r == 0)
-		r = conflict_find(domain, claim, &claims, &conflict);
+		r = conflict_find(host, domain, claim, &claims, &conflict);
 	if (r == 0)
 		r = claim_store(host->statefd, claim);
 	else if (r > 0 && (!deadline_left(deadline) || !is_being_returned(host, conflict.with)))
@@ -416,7 +420,7 @@ static int plan_conflict(const struct event *event, struct host *host, const str
 	r = host->statefd < 0 ? 0 : registry_load(host->statefd, &claims);
 	if (r > 0)
 		return refuse_unreadable(event, host, &claims);
-	if (r < 0 || conflict_find(domain, claim, &claims, &conflict) <= 0 ||
+	if (r < 0 || conflict_find(host, domain, claim, &claims, &conflict) <= 0 ||
 	    registry_alive(host->rootfd, conflict.with) <= 0)
 		return 0;
 	return refuse_conflict(event, host, &conflict);

@@ -57,6 +57,7 @@
  *	device = 0000:01:00.0		repeated
  *	cpus = 2-3			the CPUs held exclusively
  *	vcpu = 0 2			vCPU, CPU list; repeated
+ *	partition = /machine/gpu	text_encode()d <resource><partition>, when given
  *	emulator = 0-1			when given
  *	iothread = 1 0-1		id, CPU list; repeated
  *	governor = performance		each of these only when the policy says so

@@ -19,6 +19,7 @@
  *	vcpus = 8		how many run at the start
  *	threads = 2		a core has, as the guest sees it
  *	allowed = 2-15		CPUs the XML lets them run on
+ *	partition = /machine/gpu	of the XML, for the slices above it
  *	nodes = 0		its memory is bound to
  *	device = 0000:01:00.0	repeated
  *
@@ -76,6 +77,28 @@ static int add_taken(struct cpuset_job *job, struct cpulist *taken)
 		       job->claims.unreadable.names[0], job->claims.why);
 }
 
+/* No thread can be bound to a CPU that a slice above it does not have */
+static int add_bounds(struct cpuset_job *job, struct cores_wanted *wanted)
+{
+	struct cpulist bounds;
+	char list[256], text[256];
+
+	if (groups_read_bounds(job, &bounds) < 0)
+		return 0;
+	if (cpulist_empty(&wanted->allowed)) {
+		wanted->allowed = bounds;
+		return 0;
+	}
+	(void)job_cpus_text(&wanted->allowed, list, sizeof(list));
+	cpulist_intersect(&wanted->allowed, &bounds);
+	if (!cpulist_empty(&wanted->allowed))
+		return 0;
+	return job_why(job, -ENOSPC,
+		       "its XML allows CPUs %s, and the slices above it have %s: change one of the "
+		       "two",
+		       list, job_cpus_text(&bounds, text, sizeof(text)));
+}
+
 static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 {
 	const struct claim *claim = &job->ctx->claim;
@@ -90,6 +113,8 @@ static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 	ret->threads = (unsigned int)threads;
 	r = parse_set(job, "allowed", &ret->allowed);
 	if (r == 0)
+		r = add_bounds(job, ret);
+	if (r == 0)
 		r = parse_set(job, "nodes", &ret->memory_nodes);
 	if (r == 0)
 		r = add_taken(job, &ret->taken);
@@ -102,20 +127,21 @@ static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 
 /* --- The choice ------------------------------------------------------------------------------- */
 
-/* Is somebody pinned there whom the kernel would not move. Return: 1 with its CPUs avoided, 0 */
-static int meets_others(struct cpuset_job *job, struct cores_wanted *wanted)
+/* Is somebody pinned there who would lose by it. Return: 1 with its CPUs avoided, 0 */
+static int meets_others(struct cpuset_job *job, enum conflict_kind least,
+			struct cores_wanted *wanted)
 {
 	struct conflict conflict = { .kind = CONFLICT_NONE };
 
 	/* A host without cgroup v2 has nobody to meet, and the check says so */
-	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
+	if (conflict_find(job, &conflict) < 0 || conflict.kind < least)
 		return 0;
 	cpulist_union(&wanted->avoid, &conflict.cpus);
 	return 1;
 }
 
 static int choose_around(struct cpuset_job *job, const struct topology *topology,
-			 struct cores_wanted *wanted)
+			 enum conflict_kind least, struct cores_wanted *wanted)
 {
 	int r = -ENOSPC;
 
@@ -127,7 +153,7 @@ static int choose_around(struct cpuset_job *job, const struct topology *topology
 			return r;
 		pins_free(&job->pins);
 		job->pins = pins;
-		if (!meets_others(job, wanted))
+		if (!meets_others(job, least, wanted))
 			return r;
 	}
 	pins_free(&job->pins);
@@ -151,7 +177,11 @@ int automatic_choose(struct cpuset_job *job)
 		return job_why(job, r, "cores are chosen by hwloc, which is not installed");
 	if (r < 0)
 		return job_why(job, r, "hwloc cannot tell the CPUs of this host: see lstopo");
-	r = choose_around(job, &topology, wanted);
+	r = choose_around(job, &topology, CONFLICT_MOVED, wanted);
+	if (r == -ENOSPC || r == -EBUSY) {
+		wanted->avoid = (struct cpulist){ 0 };
+		r = choose_around(job, &topology, CONFLICT_REFUSED, wanted);
+	}
 	return r == -ENOMEM ? job_why(job, r, "%s", strerror(ENOMEM)) : r;
 }
 

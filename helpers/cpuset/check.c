@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hostcpus.h"
 #include "choose.h"
 
 /*
@@ -50,36 +51,6 @@ static void add_held(const struct cpuset_job *job, struct cpulist *held)
 	}
 }
 
-/* All threads of the core that @cpu is of; the CPU alone where the kernel does not say */
-static struct cpulist core_of(const struct cpuset_job *job, unsigned int cpu)
-{
-	struct cpulist core = { 0 };
-	char which[64];
-
-	if (path_format(which, sizeof(which), "cpu%u/topology/thread_siblings_list", cpu) < 0 ||
-	    job_host_cpus(job, which, &core) < 0 || !cpulist_has(&core, cpu)) {
-		core = (struct cpulist){ 0 };
-		cpulist_add(&core, cpu);
-	}
-	return core;
-}
-
-/* Is a core among these CPUs whole, as far as its threads are online */
-static bool has_core(const struct cpuset_job *job, const struct cpulist *cpus,
-		     const struct cpulist *online)
-{
-	int cpu = -1;
-
-	while ((cpu = cpulist_next(cpus, (unsigned int)(cpu + 1))) >= 0) {
-		struct cpulist core = core_of(job, (unsigned int)cpu);
-
-		cpulist_intersect(&core, online);
-		if (cpulist_contains(cpus, &core))
-			return true;
-	}
-	return false;
-}
-
 /*
  * The host needs one core at least to run the guests' own QEMU threads on; half a core would share
  * its caches and units with a vCPU
@@ -93,11 +64,12 @@ static int check_housekeeping(struct cpuset_job *job, const struct cpulist *onli
 	cpulist_subtract(&unheld, &held);
 	cpulist_subtract(&left, &held);
 	cpulist_subtract(&left, &job->pins.cpus);
-	if (has_core(job, &left, online))
+	if (hostcpus_has_core(job->ctx->rootfd, &left, online))
 		return 0;
 	return job_why(job, -ENOSPC,
 		       "with CPUs %s for this guest no whole core would be left to the host: of %s "
-		       "at least one core must stay free",
+		       "at least one core must stay free: pin fewer, or set isolate = no in "
+		       "[cpuset] of its policy",
 		       job_cpus_text(&job->pins.cpus, list, sizeof(list)),
 		       cpulist_empty(&unheld) ? "those no guest holds (none)"
 					      : job_cpus_text(&unheld, text, sizeof(text)));
@@ -135,16 +107,13 @@ static int check_conflicts(struct cpuset_job *job)
 	char list[256];
 	int r = conflict_find(job, &conflict);
 
-	if (r < 0)
+	if (r < 0 || conflict.kind == CONFLICT_NONE)
 		return r;
-	(void)job_cpus_text(&conflict.cpus, list, sizeof(list));
-	if (conflict.kind == CONFLICT_MOVED)
-		helper_say(job->ctx, "%s is pinned to %s and will run on other CPUs meanwhile",
-			   conflict.group, list);
-	if (conflict.kind != CONFLICT_REFUSED)
-		return 0;
-	return job_why(job, -EBUSY, "%s is pinned to %s: pin one of the two to other CPUs",
-		       conflict.group, list);
+	if (conflict.kind == CONFLICT_REFUSED || is_required(&job->ctx->claim))
+		return conflict_why(job, -EBUSY, &conflict);
+	helper_say(job->ctx, "%s is pinned to %s and will be kept off the guest's CPUs meanwhile",
+		   conflict.group, job_cpus_text(&conflict.cpus, list, sizeof(list)));
+	return 0;
 }
 
 /* Lesser results than the best, in positive numbers; why is filled */

@@ -10,7 +10,7 @@
 /* Deep enough for a container in a user's session */
 #define DEPTH_MAX 12
 
-/* The system's own groups: what is pinned in them gives way, and loses no more than that */
+/* The system's own groups: what is pinned in them gives way whichever way is taken */
 static bool is_system(const char *group)
 {
 	static const char *const tops[] = { "system.slice", "user.slice", "init.scope" };
@@ -30,58 +30,47 @@ static bool is_below(const char *group, const char *base)
 	return strncmp(group, base, len) == 0 && (group[len] == '\0' || group[len] == '/');
 }
 
-/*
- * A guest whose vCPUs are ours to arrange: the hook has seen to it that no two want one CPU. One
- * whose policy isolates nothing has its pins as any other, and loses them as any other
- */
-static bool is_known(const struct strlist *known, const char *group)
+/* What a walk through the groups needs */
+struct search {
+	struct cpuset_job *job;
+	struct guest_groups own; /* "" before it runs */
+	char above[PATH_MAX];	 /* the group that holds it, or will; "" when not known */
+	struct cpulist online;
+	struct conflict worst;
+};
+
+static const char *last_component(const char *path)
 {
-	for (size_t i = 0; i < known->nr; i++)
-		if (is_below(group, known->names[i]))
-			return true;
-	return false;
-}
+	const char *slash = strrchr(path, '/');
 
-static int load_known(struct cpuset_job *job, struct strlist *known)
-{
-	char why[WHY_MAX];
-	int r = 0;
-
-	memcpy(why, job->why, sizeof(why));
-	for (size_t i = 0; r == 0 && i < job->claims.nr; i++) {
-		const struct claim *claim = &job->claims.claims[i];
-		struct guest_groups groups;
-
-		if (inidoc_has_section(&claim->doc, "cpuset") &&
-		    groups_of_claim(job, claim, &groups) == 0)
-			r = strlist_add(known, groups.guest);
-	}
-	memcpy(job->why, why, sizeof(why));
-	return r;
+	return slash ? slash + 1 : path;
 }
 
 /*
- * A top-level group would have to lose all its CPUs to be in the way, and so would what is pinned
- * inside the system's own groups. Whatever else is pinned is a guest or a container.
+ * A top-level group would have to lose all its CPUs to be in the way, and so would the emulator and
+ * the I/O threads of another guest: its vCPUs are another matter. Whatever else is pinned is a guest
+ * or a container.
  */
-static enum conflict_kind judge(const struct cpuset_job *job, const char *group,
+static enum conflict_kind judge(const struct search *search, const char *group,
 				const struct cpulist *cpus)
 {
-	bool top = !strchr(group, '/'), all = cpulist_contains(&job->pins.cpus, cpus);
+	const struct cpulist *own = &search->job->pins.cpus;
+	bool top = !strchr(group, '/'), all = cpulist_contains(own, cpus);
 
-	if (cpulist_empty(cpus) || !cpulist_intersects(&job->pins.cpus, cpus))
+	if (cpulist_empty(cpus) || !cpulist_intersects(own, cpus))
 		return CONFLICT_NONE;
-	if (top)
+	/* Pinned to all CPUs is to none: the kernel does not always take an empty list back */
+	if (!cpulist_empty(&search->online) && cpulist_contains(cpus, &search->online))
+		return CONFLICT_NONE;
+	if (top || groups_is_side(last_component(group)))
 		return all ? CONFLICT_REFUSED : CONFLICT_NONE;
-	if (is_system(group))
-		return all ? CONFLICT_MOVED : CONFLICT_NONE;
-	return CONFLICT_REFUSED;
+	return is_system(group) ? CONFLICT_MOVED : CONFLICT_REFUSED;
 }
 
-static int note(struct cpuset_job *job, const char *group, const struct cpulist *cpus,
-		struct conflict *worst)
+static int note(struct search *search, const char *group, const struct cpulist *cpus)
 {
-	enum conflict_kind kind = judge(job, group, cpus);
+	struct conflict *worst = &search->worst;
+	enum conflict_kind kind = judge(search, group, cpus);
 
 	if (kind <= worst->kind)
 		return 0;
@@ -90,11 +79,22 @@ static int note(struct cpuset_job *job, const char *group, const struct cpulist 
 	return path_format(worst->group, sizeof(worst->group), "%s", group);
 }
 
+static bool is_own(const struct search *search, const char *group)
+{
+	return *search->own.guest && is_below(group, search->own.guest);
+}
+
+/* Its cpuset.cpus are CPUs that the guest may have, and take none from it */
+static bool is_above(const struct search *search, const char *group)
+{
+	return *search->above && is_below(search->above, group);
+}
+
 /* Without cpuset.cpus it is no group, or one whose parent has not enabled the controller */
-static int walk(struct cpuset_job *job, const struct strlist *known, const char *group, int depth,
-		struct conflict *worst)
+static int walk(struct search *search, const char *group, int depth)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
+	const struct cpuset_job *job = search->job;
 	char path[PATH_MAX];
 	int r = path_format(path, sizeof(path), "%s/%s", job->mount, group);
 
@@ -108,30 +108,91 @@ static int walk(struct cpuset_job *job, const struct strlist *known, const char 
 
 		if (path_format(path, sizeof(path), "%s%s%s", group, *group ? "/" : "",
 				names.names[i]) < 0 ||
-		    groups_read_cpus(job, path, "cpuset.cpus", &cpus) < 0 || is_known(known, path))
+		    groups_read_cpus(job, path, "cpuset.cpus", &cpus) < 0 || is_own(search, path))
 			continue;
-		r = note(job, path, &cpus, worst);
+		r = is_above(search, path) ? 0 : note(search, path, &cpus);
 		if (r == 0)
-			r = walk(job, known, path, depth - 1, worst);
+			r = walk(search, path, depth - 1);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
+/* @value: "0-1, 4"; of an I/O thread "1 0-1, 4", its id first */
+static int note_side(struct search *search, const struct claim *claim, const char *key,
+		     const char *value)
+{
+	size_t id = strcmp(key, "iothread") == 0 ? strcspn(value, " ") : 0;
+	char name[PATH_MAX];
+	struct cpulist cpus;
+
+	if (cpulist_parse(value + id, &cpus) < 0 ||
+	    path_format(name, sizeof(name), "guest %s/%s%.*s", claim->guest, key, (int)id, value) <
+		    0)
+		return 0;
+	return note(search, name, &cpus);
+}
+
+/* Also of one that does not run yet and has no groups. No two have a vCPU's CPU: see the hook */
+static int note_sides(struct search *search, const struct claim *claim)
+{
+	static const char *const keys[] = { "emulator", "iothread" };
+	const struct cpuset_job *job = search->job;
+
+	if (strcmp(claim->uuid, job->ctx->claim.uuid) == 0 ||
+	    registry_alive(job->ctx->rootfd, claim) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct inidoc_entry *entry = NULL;
+
+		while ((entry = inidoc_next(&claim->doc, entry, "cpuset", keys[i]))) {
+			int r = note_side(search, claim, keys[i], entry->value);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* Before the guest runs it has no groups */
+static void find_own(struct search *search)
+{
+	struct cpuset_job *job = search->job;
+	char why[WHY_MAX];
+
+	memcpy(why, job->why, sizeof(why));
+	if (groups_of_claim(job, &job->ctx->claim, &search->own) < 0)
+		search->own = (struct guest_groups){ 0 };
+	memcpy(job->why, why, sizeof(why));
+	groups_above(job, search->above);
+}
+
 int conflict_find(struct cpuset_job *job, struct conflict *ret)
 {
-	_cleanup_strlist_ struct strlist known = { 0 };
-	struct conflict worst = { .kind = CONFLICT_NONE };
+	struct search search = { .job = job };
 	int r = groups_mount(job);
 
 	if (r == 0)
-		r = load_known(job, &known);
+		find_own(&search);
+	if (r == 0 && job_host_cpus(job, "online", &search.online) < 0)
+		search.online = (struct cpulist){ 0 };
+	for (size_t i = 0; r == 0 && i < job->claims.nr; i++)
+		r = note_sides(&search, &job->claims.claims[i]);
 	if (r == 0)
-		r = walk(job, &known, "", DEPTH_MAX, &worst);
+		r = walk(&search, "", DEPTH_MAX);
 	if (r == 0)
-		*ret = worst;
+		*ret = search.worst;
 	return r;
+}
+
+int conflict_why(struct cpuset_job *job, int error, const struct conflict *conflict)
+{
+	char list[ATTR_MAX];
+
+	return job_why(job, error, "%s is pinned to %s: pin one of the two to other CPUs",
+		       conflict->group, job_cpus_text(&conflict->cpus, list, sizeof(list)));
 }
 
 void conflict_name(struct cpuset_job *job)

@@ -309,6 +309,19 @@ int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct gu
 /** groups_of_base() - the same from the base alone, as the journal has it. Return: 0, -EBADMSG */
 int groups_of_base(const char *base, struct guest_groups *ret) _must_check_;
 
+/**
+ * groups_above() - the group in which the guest's lie: that of its QEMU, else the one to come
+ * @buf:	PATH_MAX bytes; "" when it is not known, or the root group
+ */
+void groups_above(struct cpuset_job *job, char *buf);
+
+/**
+ * groups_read_bounds() - the CPUs that the groups above the guest have
+ *
+ * Return: 0, -EOPNOTSUPP as groups_mount(), else as groups_read_cpus()
+ */
+int groups_read_bounds(struct cpuset_job *job, struct cpulist *ret) _must_check_;
+
 /** groups_read() - one file of a group below job->mount. Return: as attr_read() */
 int groups_read(const struct cpuset_job *job, const char *group, const char *file, char *buf,
 		size_t size) _must_check_;
@@ -454,7 +467,7 @@ int sched_undo(struct cpuset_job *job, const char *object) _must_check_;
 /* In ascending order of weight */
 enum conflict_kind {
 	CONFLICT_NONE,
-	CONFLICT_MOVED,	  /* the kernel lets it run elsewhere meanwhile */
+	CONFLICT_MOVED, /* it runs elsewhere meanwhile: refused where the policy requires cpuset */
 	CONFLICT_REFUSED, /* the kernel refuses the partition, or another guest would lose */
 };
 
@@ -470,6 +483,9 @@ struct conflict {
  * Return: 0, -EOPNOTSUPP as groups_mount(), -ENOMEM
  */
 int conflict_find(struct cpuset_job *job, struct conflict *ret) _must_check_;
+
+/** conflict_why() - who is in the way, as @job's why. Return: @error */
+int conflict_why(struct cpuset_job *job, int error, const struct conflict *conflict);
 
 /** conflict_name() - when there is one that the kernel refuses, add it to why */
 void conflict_name(struct cpuset_job *job);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/cpuset/groups.c - where the guest's cgroups are, and their files */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -144,6 +145,91 @@ int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct gu
 		return job_why(job, r < 0 ? r : -ESRCH, "its QEMU (pid %d) is gone",
 			       (int)claim->owner.pid);
 	return groups_of_pid(job, claim->owner.pid, ret);
+}
+
+/* ABI: virSystemdEscapeName() in libvirt's util/virsystemd.c, 9.0.0 to 11.3.0 */
+static int append_escaped(char *name, size_t size, const char *part)
+{
+	int r = 0;
+
+	for (; r == 0 && *part; part++) {
+		size_t len = strlen(name);
+		bool plain = isalnum((unsigned char)*part) || strchr(":_.", *part);
+
+		r = path_format(name + len, size - len, plain ? "%c" : "\\x%02x",
+				(unsigned char)*part);
+	}
+	return r;
+}
+
+/* "/machine/gpu" is machine.slice/machine-gpu.slice */
+static int group_of_partition(const char *partition, char *group, size_t size)
+{
+	_cleanup_strlist_ struct strlist parts = { 0 };
+	char unit[PATH_MAX] = "";
+	int r = text_split(partition, "/", &parts);
+
+	*group = '\0';
+	for (size_t i = 0; r == 0 && i < parts.nr; i++) {
+		size_t len = strlen(group);
+
+		if (i > 0)
+			r = path_format(unit + strlen(unit), sizeof(unit) - strlen(unit), "-");
+		if (r == 0)
+			r = append_escaped(unit, sizeof(unit), parts.names[i]);
+		if (r == 0)
+			r = path_format(group + len, size - len, "%s%s.slice", i > 0 ? "/" : "",
+					unit);
+	}
+	return r;
+}
+
+/* Other managers than systemd have other names for them */
+static int group_to_come(const struct cpuset_job *job, char *buf)
+{
+	const char *word = inidoc_get(&job->ctx->claim.doc, "cpuset", "partition");
+	_cleanup_free_ char *partition = NULL;
+
+	if (attr_exists(job->ctx->rootfd, "run/systemd/system") <= 0)
+		return -EOPNOTSUPP;
+	if (word && text_decode(word, &partition) < 0)
+		return -EBADMSG;
+	return group_of_partition(partition ?: "/machine", buf, PATH_MAX);
+}
+
+void groups_above(struct cpuset_job *job, char *buf)
+{
+	struct guest_groups groups;
+	char why[WHY_MAX];
+	int r;
+
+	memcpy(why, job->why, sizeof(why));
+	r = groups_of_claim(job, &job->ctx->claim, &groups);
+	memcpy(job->why, why, sizeof(why));
+	if (r == 0)
+		r = go_up(groups.guest) ?: path_format(buf, PATH_MAX, "%s", groups.guest);
+	else
+		r = group_to_come(job, buf);
+	if (r < 0)
+		*buf = '\0';
+}
+
+int groups_read_bounds(struct cpuset_job *job, struct cpulist *ret)
+{
+	char group[PATH_MAX];
+	int r = groups_mount(job);
+
+	if (r < 0)
+		return r;
+	groups_above(job, group);
+	r = groups_read_cpus(job, group, "cpuset.cpus.effective", ret);
+	/* What is not there yet, or is not told CPUs, has those of what lies above it */
+	while (r == -ENOENT && *group) {
+		if (go_up(group) < 0)
+			*group = '\0';
+		r = groups_read_cpus(job, group, "cpuset.cpus.effective", ret);
+	}
+	return r;
 }
 
 static int file_path(const struct cpuset_job *job, const char *group, const char *file, char *buf,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/hostcpus.h"
 #include "../../lib/state.h"
 #include "cpuset.h"
 
@@ -53,14 +54,7 @@ const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size)
 
 int job_host_cpus(const struct cpuset_job *job, const char *which, struct cpulist *ret)
 {
-	char path[64], buf[ATTR_MAX];
-	int r = path_format(path, sizeof(path), "sys/devices/system/cpu/%s", which);
-
-	if (r == 0)
-		r = attr_read(job->ctx->rootfd, path, buf, sizeof(buf));
-	if (r < 0)
-		return r;
-	return cpulist_parse(buf, ret) < 0 ? -EBADMSG : 0;
+	return hostcpus_read(job->ctx->rootfd, which, ret);
 }
 
 static int share_add(struct shares *shares, const struct journal_record *record, bool alive)

@@ -415,6 +415,21 @@ int partition_verify(struct cpuset_job *job)
 									       : LAYOUT_ISOLATED);
 }
 
+/*
+ * The kernel would take the CPUs of a guest without policy or of a container without a word. Who
+ * came after the partition was made has found it so.
+ */
+static int check_others(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	struct conflict conflict = { .kind = CONFLICT_NONE };
+	int r = journal_find(&job->journal, "guest", groups->base) ? 0
+								   : conflict_find(job, &conflict);
+
+	if (r < 0 || conflict.kind != CONFLICT_REFUSED)
+		return r;
+	return conflict_why(job, -EOPNOTSUPP, &conflict);
+}
+
 int partition_apply(struct cpuset_job *job)
 {
 	struct guest_groups groups;
@@ -431,6 +446,8 @@ int partition_apply(struct cpuset_job *job)
 		return job_why(job, -EOPNOTSUPP, "%s", note);
 	if (layout == LAYOUT_ROOT)
 		r = partition_check_boot(job);
+	if (r == 0)
+		r = check_others(job, &groups);
 	if (r == 0)
 		r = make(job, &groups, layout);
 	if (r == 0 && *note)

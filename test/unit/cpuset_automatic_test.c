@@ -87,11 +87,57 @@ static void cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive(void **stat
 	assert_non_null(strstr(claim_text(), "cpus = 5,7\n"));
 }
 
+static void cpus_of_another_guests_emulator_are_not_chosen(void **state)
+{
+	make_eight(*state);
+	make_claim(UUID_B, 1, "handed", "cpus = 6\nvcpu = 0 6\nemulator = 5\niothread = 1 4,7\n");
+	make_process(1, "init.scope");
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+}
+
+static void cpus_that_the_slices_above_do_not_have_are_not_chosen(void **state)
+{
+	make_eight(*state);
+	put("1-4", CG "/" MACHINE "/cpuset.cpus");
+	settle();
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+	claim_a("preparing", WANTED "allowed = 0-1,4-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 1,4\n"));
+	claim_a("preparing", WANTED "allowed = 0,5-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_FAILED);
+	assert_said("a: no cores can be chosen for it: its XML allows CPUs 0,5-7, and the slices "
+		    "above it have 1-4: change one of the two");
+	/* A slice that is not there yet will have those of the one above it, one that is its own */
+	claim_a("preparing", WANTED "partition = /machine/gpu\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+	make_group(MACHINE "/machine-gpu.slice", "3-4", true);
+	settle();
+	claim_a("preparing", WANTED "partition = /machine/gpu\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 3-4\n"));
+}
+
 static void what_a_container_is_pinned_to_is_not_chosen(void **state)
 {
 	make_eight(*state);
 	make_group(MACHINE "/container.scope", "7", true);
 	settle();
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 5-6\n"));
+	make_group("system.slice/docker-1.scope", "6", true);
+	settle();
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "cpus = 4-5\n"));
+	/* One that gives way does, when there is nothing else */
+	put("0-6", CG "/system.slice/docker-1.scope/cpuset.cpus");
 	claim_a("preparing", WANTED);
 	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
 	assert_non_null(strstr(claim_text(), "cpus = 5-6\n"));
@@ -265,6 +311,8 @@ int main(void)
 		T(the_choice_is_written_into_the_claim),
 		T(a_choice_is_made_once),
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
+		T(cpus_of_another_guests_emulator_are_not_chosen),
+		T(cpus_that_the_slices_above_do_not_have_are_not_chosen),
 		T(what_a_container_is_pinned_to_is_not_chosen),
 		T(a_guest_that_is_too_large_is_told_what_is_free),
 		T(a_guest_that_runs_is_not_moved),

@@ -203,27 +203,95 @@ static void a_guest_without_a_policy_pinned_there_is_found(void **state)
 	expect_downgrade(PINS, "machine-qemu\\x2d7\\x2dfoe.scope/libvirt/vcpu0 is pinned to 3-4");
 }
 
-static void our_other_guests_are_no_conflict(void **state)
+static void our_other_guests_beside_it_are_no_conflict(void **state)
 {
 	make_host(*state, true);
-	make_guest(SCOPE_B, PID_B, vcpus_b, "2");
-	make_claim(UUID_B, PID_B, "running", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 2\n");
+	make_guest(SCOPE_B, PID_B, vcpus_b, "1-2");
+	make_claim(UUID_B, PID_B, "running",
+		   "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 1-2\niothread = 1 0\n");
 	expect_nothing(PINS);
 	assert_int_equal(apply(UUID_B), HELPER_DONE);
 	expect_nothing(PINS);
 }
 
-static void a_container_in_the_systems_slices_gives_way(void **state)
+static void the_emulator_of_another_guest_is_found(void **state)
+{
+	make_host(*state, true);
+	make_claim(UUID_B, 1, "handed", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 2, 2\n");
+	make_process(1, "init.scope");
+	expect_downgrade(PINS, "guest b/emulator is pinned to 2: pin one of the two to other CPUs");
+	make_claim(UUID_B, 1, "handed", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\niothread = 1 2, 3\n");
+	expect_downgrade(PINS, "guest b/iothread1 is pinned to 2-3");
+	/* As libvirt has it by now */
+	make_guest(SCOPE_B, PID_B, vcpus_b, "3");
+	make_claim(UUID_B, PID_B, "running", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\n");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	expect_downgrade(PINS, SCOPE_B "/libvirt/emulator is pinned to 3");
+	end_guest(PID_B, SCOPE_B);
+	make_claim(UUID_B, PID_B, "running", "cpus = 4-5\nvcpu = 0 4\nvcpu = 1 5\nemulator = 2\n");
+	expect_nothing(PINS);
+}
+
+static void the_slices_above_it_are_no_conflict(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+	static const char gpu[] = MACHINE "/machine-gpu\\x2d1.slice";
+
+	make_host(*state, true);
+	put("2-3", CG "/" MACHINE "/cpuset.cpus");
+	make_group(gpu, "2-3", true);
+	settle();
+	expect_downgrade(PINS, "machine-gpu\\x2d1.slice is pinned to 2-3");
+	expect_nothing(PINS "partition = /machine/gpu-1\n");
+	make_guest(MACHINE "/machine-gpu\\x2d1.slice/x.scope", PID_A, vcpus, "");
+	make_claim(UUID_A, PID_A, "running", PINS);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2-3");
+}
+
+static void without_systemd_the_groups_above_it_are_not_known(void **state)
+{
+	make_host(*state, true);
+	remove_tree("run/systemd");
+	put("2-3", CG "/" MACHINE "/cpuset.cpus");
+	settle();
+	expect_downgrade(PINS, "machine.slice is pinned to 2-3");
+}
+
+/* The list that was empty before cannot always be emptied again */
+static void who_is_pinned_to_all_cpus_is_pinned_to_none(void **state)
+{
+	static const char *const vcpus[] = { "0-7", NULL };
+
+	make_host(*state, true);
+	make_guest(MACHINE "/machine-qemu\\x2d7\\x2dfoe.scope", 700, vcpus, "0-7");
+	expect_nothing(PINS);
+}
+
+/* The kernel would move it: it is the admin who must want that */
+static void a_container_in_the_systems_slices_gives_way_unless_required(void **state)
 {
 	make_host(*state, true);
 	make_group("user.slice/wide.scope", "0-7", true);
 	make_group("user.slice/beside.scope", "4-5", true);
 	expect_nothing(PINS);
 	make_group("system.slice/docker-1.scope", "2-3", true);
-	assert_int_equal(check_required(PINS), HELPER_DONE);
+	assert_int_equal(check_wanted(PINS), HELPER_DONE);
 	assert_string_equal(host.said,
-			    "usher: a: system.slice/docker-1.scope is pinned to 2-3 and will run "
-			    "on other CPUs meanwhile\n");
+			    "usher: a: system.slice/docker-1.scope is pinned to 2-3 and will be "
+			    "kept off the guest's CPUs meanwhile\n");
+	assert_int_equal(check_required(PINS), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: CPUs 2-3 cannot be kept for it alone: "
+			    "system.slice/docker-1.scope is pinned to 2-3: pin one of the two to "
+			    "other CPUs\n");
+	put("3-4", CG "/system.slice/docker-1.scope/cpuset.cpus");
+	assert_int_equal(check_wanted(PINS), HELPER_DONE);
+	assert_said(
+		"docker-1.scope is pinned to 3-4 and will be kept off the guest's CPUs meanwhile");
+	assert_int_equal(check_required(PINS), HELPER_FAILED);
+	assert_said("docker-1.scope is pinned to 3-4: pin one of the two to other CPUs");
 }
 
 static void an_older_kernel_is_said_and_no_reason_to_refuse(void **state)
@@ -294,8 +362,12 @@ int main(void)
 		tree_test(cpus_isolated_at_boot_are_found_where_the_vcpus_share_them),
 		tree_test(a_slice_pinned_to_the_guests_cpus_is_found),
 		tree_test(a_guest_without_a_policy_pinned_there_is_found),
-		tree_test(our_other_guests_are_no_conflict),
-		tree_test(a_container_in_the_systems_slices_gives_way),
+		tree_test(our_other_guests_beside_it_are_no_conflict),
+		tree_test(the_emulator_of_another_guest_is_found),
+		tree_test(the_slices_above_it_are_no_conflict),
+		tree_test(without_systemd_the_groups_above_it_are_not_known),
+		tree_test(who_is_pinned_to_all_cpus_is_pinned_to_none),
+		tree_test(a_container_in_the_systems_slices_gives_way_unless_required),
 		tree_test(an_older_kernel_is_said_and_no_reason_to_refuse),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),
 		tree_test(slices_need_systemd),

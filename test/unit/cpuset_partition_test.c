@@ -500,11 +500,24 @@ static void a_pinned_slice_in_the_way_is_named(void **state)
 	settle();
 	before = snapshot();
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_said("other.slice is pinned to 2-3: pin one of the two to other CPUs");
+	assert_int_equal(host.writes, 0);
+	assert_same(before);
+	free(before);
+}
+
+/* An apply that makes it true again: who has come meanwhile is in the kernel's way alone */
+static void a_slice_pinned_since_is_named_with_the_kernels_refusal(void **state)
+{
+	host_with_a(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("", CG "/" MACHINE "/cpuset.cpus.exclusive");
+	make_group("other.slice", "2-3", true);
+	settle();
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
 	assert_said("cannot write '2-3' to /" CG "/" MACHINE
 		    "/cpuset.cpus.exclusive: Invalid argument: "
 		    "other.slice is pinned to 2-3");
-	assert_same(before);
-	free(before);
 }
 
 static void two_guests_end_exact_in_any_order(void **state)
@@ -826,6 +839,7 @@ int main(void)
 		tree_test(an_offline_cpu_is_refused_before_anything_is_touched),
 		tree_test(an_undo_while_a_cpu_is_offline_is_no_failure),
 		tree_test(a_pinned_slice_in_the_way_is_named),
+		tree_test(a_slice_pinned_since_is_named_with_the_kernels_refusal),
 		tree_test(two_guests_end_exact_in_any_order),
 		tree_test(a_dead_guests_share_does_not_count),
 		tree_test(a_dead_guest_does_not_keep_the_baseline),

@@ -109,6 +109,49 @@ static void a_partition_that_the_kernel_refuses_gives_way_to_the_slices(void **s
 	free(before);
 }
 
+/* The kernel would let us, and they would run on other CPUs than they are pinned to */
+static void who_is_pinned_to_its_cpus_is_not_robbed_of_them(void **state)
+{
+	static const char plain[] = MACHINE "/machine-qemu\\x2d7\\x2dplain.scope";
+	static const char *const vcpus[] = { "3", NULL };
+
+	make_host(*state, true);
+	guest_a(PINS_A, "");
+	make_guest(plain, 700, vcpus, "");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: its CPUs 2-3 are kept free by AllowedCPUs of the system's "
+			    "slices only: machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/"
+			    "vcpu0 is pinned to 3: pin one of the two to other CPUs\n");
+	assert_string_equal(get(CG "/%s/libvirt/vcpu0/cpuset.cpus.effective", plain), "3");
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	end_guest(700, plain);
+	make_group("box.slice", "", true);
+	make_group("box.slice/box.service", "3", true);
+	settle();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("slices only: box.slice/box.service is pinned to 3");
+	assert_string_equal(get(CG "/box.slice/box.service/cpuset.cpus.effective"), "3");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_no_state();
+}
+
+/* The hook refuses a guest that would; a container nobody can */
+static void who_is_pinned_to_its_cpus_later_changes_nothing(void **state)
+{
+	make_host(*state, true);
+	guest_a(PINS_A, "");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	make_group("box.slice", "", true);
+	make_group("box.slice/box.service", "3", true);
+	settle();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(host.writes, 0);
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2-3");
+}
+
 static void pins_that_no_partition_suits_get_the_slices(void **state)
 {
 	make_host(*state, true);
@@ -135,9 +178,7 @@ static void when_every_way_fails_the_host_is_as_before(void **state)
 	settle();
 	before = snapshot();
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
-	assert_said("its CPUs 2-3 cannot be kept free of others: cannot write '2-3' to /" CG
-		    "/" MACHINE
-		    "/cpuset.cpus.exclusive: Invalid argument: user.slice is pinned to 2-3");
+	assert_said("its CPUs 2-3 cannot be kept free of others: user.slice is pinned to 2-3");
 	assert_same(before);
 	assert_no_state();
 	free(before);
@@ -224,6 +265,8 @@ int main(void)
 		tree_test(cgroup_v1_leaves_the_guest_with_its_pins),
 		tree_test(a_host_without_cpuset_too),
 		tree_test(a_partition_that_the_kernel_refuses_gives_way_to_the_slices),
+		tree_test(who_is_pinned_to_its_cpus_is_not_robbed_of_them),
+		tree_test(who_is_pinned_to_its_cpus_later_changes_nothing),
 		tree_test(pins_that_no_partition_suits_get_the_slices),
 		tree_test(when_every_way_fails_the_host_is_as_before),
 		tree_test(each_write_that_fails_ends_in_a_way_that_can_be_undone),

@@ -161,6 +161,31 @@ static void guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left(voi
 	assert_told(tree, 5000, 5000);
 }
 
+#define PINNED                                                                                     \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1048576</memory>"       \
+	"<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='2'/></cputune></domain>"
+
+/* One that shares them on purpose reads what it takes */
+static void cpus_of_another_guest_are_refused_with_what_lets_them_be_shared(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, "run/usher/" OTHER "/claim.ini",
+		  "[claim]\nformat = 1\nguest = router\nuuid = " OTHER "\nstate = handed\n"
+		  "owner = 812 77\n[cpuset]\ncpus = 2\nvcpu = 0 2\n");
+	assert_int_equal(run(tree, phase_prepare, "prepare", PINNED), 1);
+	assert_string_equal(said,
+			    "usher: win11: CPU 2 belongs to guest router alone while it runs: shut "
+			    "that guest down first, pin this one to other CPUs, or have them share "
+			    "with isolate = no in [cpuset] of that one's policy\n");
+	tree_file(tree, "etc/usher/conf.d/win11.ini", "");
+	assert_int_equal(run(tree, phase_prepare, "prepare", PINNED), 1);
+	assert_string_equal(said,
+			    "usher: win11: CPU 2 is held by guest router: shut that guest down "
+			    "first, pin one of the two to other CPUs, or have them share with "
+			    "isolate = no in [cpuset] of both policies\n");
+}
+
 static void start_that_fails_late_has_an_end_with_its_undo(void **state)
 {
 	const struct tree *tree = *state;
@@ -186,6 +211,7 @@ int main(void)
 		phase_test(function_of_a_pool_that_another_guest_holds_is_refused_in_start),
 		phase_test(function_of_a_pool_that_nobody_else_holds_passes),
 		phase_test(guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left),
+		phase_test(cpus_of_another_guest_are_refused_with_what_lets_them_be_shared),
 		phase_test(start_that_fails_late_has_an_end_with_its_undo),
 	};
 

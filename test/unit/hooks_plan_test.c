@@ -7,6 +7,8 @@
 #include "hooks/domain.h"
 #include "hooks/plan.h"
 #include "hooks/policy.h"
+#include "lib/giveback.h"
+#include "lib/state.h"
 
 #define UUID  "11111111-2222-3333-4444-555555555555"
 #define OTHER "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -314,7 +316,8 @@ static void what_does_not_fit_is_refused_with_cause_and_cure(void **state)
 		  "'uuid'" },
 		{ DOMAIN(""), "[cpuset]\nisolate = yes\n",
 		  "%s/draft.ini:2 asks for isolated CPUs, but no vCPU is pinned: add <vcpupin> to "
-		  "<cputune> in the guest's XML, or set pin = auto, or isolate = auto" },
+		  "<cputune> or a cpuset= to <vcpu> in the guest's XML, or set pin = auto, or "
+		  "isolate = auto" },
 		{ "<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1</memory>"
 		  "<vcpu placement='auto'>4</vcpu></domain>",
 		  "[cpuset]\npin = auto\n",
@@ -361,6 +364,90 @@ static void with_pin_auto_the_claim_says_what_is_wanted(void **state)
 	assert_string_equal(nth(claim, "cpuset", "device", 0), "0000:03:00.0");
 	assert_null(nth(claim, "cpuset", "cpus", 0));
 	assert_null(nth(claim, "cpuset", "vcpu", 0));
+}
+
+#define VCPU_DOMAIN(vcpu, body)                                                                    \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
+	"<memory unit='KiB'>4194304</memory>" vcpu body "</domain>"
+
+/* As libvirt pins what has no pin of its own */
+static void what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element(void **state)
+{
+	static const char vcpupins[] =
+		VCPU_DOMAIN("<vcpu cpuset='2-3'>2</vcpu>",
+			    "<iothreads>2</iothreads><cputune><vcpupin vcpu='0' cpuset='2'/>"
+			    "<vcpupin vcpu='1' cpuset='3'/><iothreadpin iothread='1' cpuset='0'/>"
+			    "</cputune>");
+	_cleanup_planned_ struct planned planned = plan(*state, vcpupins, "");
+	_cleanup_planned_ struct planned chosen = plan(
+		*state, VCPU_DOMAIN("<vcpu cpuset='2-3'>2</vcpu>", ""), "[cpuset]\npin = auto\n");
+	const struct claim *claim = &planned.claim;
+
+	assert_int_equal(planned.r, 0);
+	assert_string_equal(nth(claim, "cpuset", "cpus", 0), "2-3");
+	assert_string_equal(nth(claim, "cpuset", "vcpu", 1), "1 3");
+	assert_string_equal(nth(claim, "cpuset", "emulator", 0), "2-3");
+	assert_string_equal(nth(claim, "cpuset", "iothread", 0), "1 0");
+	assert_string_equal(nth(claim, "cpuset", "iothread", 1), "2 2-3");
+	assert_null(nth(claim, "cpuset", "iothread", 2));
+	assert_int_equal(chosen.r, 0);
+	assert_string_equal(nth(&chosen.claim, "cpuset", "emulator", 0), "2-3");
+	assert_null(nth(&chosen.claim, "cpuset", "cpus", 0));
+}
+
+static void vcpus_that_float_hold_the_cpus_of_the_vcpu_element(void **state)
+{
+	static const struct {
+		const char *vcpu, *policy;
+		const char *cpus; /* NULL: nothing is isolated */
+	} cases[] = {
+		{ "<vcpu current='1' cpuset='2-3'>2</vcpu>", "", "2-3" },
+		{ "<vcpu cpuset='2-3'>2</vcpu>", "[cpuset]\nisolate = yes\n", "2-3" },
+		{ "<vcpu cpuset='2-3'>2</vcpu>", "[cpuset]\nisolate = no\n", NULL },
+		{ "<vcpu placement='auto' cpuset='2-3'>2</vcpu>", "", NULL },
+		/* CPUs 0 and 1 are one core */
+		{ "<vcpu cpuset='2-7'>2</vcpu>", "", "2-7" },
+		{ "<vcpu cpuset='1-7'>2</vcpu>", "", NULL },
+		{ "<vcpu cpuset='0-7'>2</vcpu>", "", NULL },
+		{ "<vcpu cpuset='6-9'>2</vcpu>", "", NULL },
+		/* The check will say what is wrong with it */
+		{ "<vcpu cpuset='1-7'>2</vcpu>", "[cpuset]\nisolate = yes\n", "1-7" },
+	};
+	const struct tree *tree = *state;
+
+	tree_file(tree, "sys/devices/system/cpu/online", "0-7\n");
+	tree_file(tree, "sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "0-1\n");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char xml[512];
+
+		(void)snprintf(xml, sizeof(xml), VCPU_DOMAIN("%s", ""), cases[i].vcpu);
+		_cleanup_planned_ struct planned planned = plan(tree, xml, cases[i].policy);
+		const struct claim *claim = &planned.claim;
+		char want[32];
+
+		assert_int_equal(planned.r, 0);
+		assert_int_equal(inidoc_has_section(&claim->doc, "cpuset"), cases[i].cpus != NULL);
+		if (!cases[i].cpus)
+			continue;
+		(void)snprintf(want, sizeof(want), "1 %s", cases[i].cpus);
+		assert_string_equal(nth(claim, "cpuset", "cpus", 0), cases[i].cpus);
+		assert_string_equal(nth(claim, "cpuset", "vcpu", 1), want);
+		assert_null(nth(claim, "cpuset", "vcpu", 2));
+		assert_string_equal(nth(claim, "cpuset", "emulator", 0), cases[i].cpus);
+	}
+}
+
+static void the_claim_has_the_partition_of_the_xml(void **state)
+{
+#define GPU_SLICE "<resource><partition>/machine/gpu 1</partition></resource>"
+	_cleanup_planned_ struct planned pinned = plan(*state, DOMAIN(GPU_SLICE PINS), "");
+	_cleanup_planned_ struct planned chosen =
+		plan(*state, DOMAIN(GPU_SLICE), "[cpuset]\npin = auto\n");
+
+	assert_int_equal(pinned.r, 0);
+	assert_string_equal(nth(&pinned.claim, "cpuset", "partition", 0), "/machine/gpu%201");
+	assert_int_equal(chosen.r, 0);
+	assert_string_equal(nth(&chosen.claim, "cpuset", "partition", 0), "/machine/gpu%201");
 }
 
 static void nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml(void **state)
@@ -653,7 +740,7 @@ static int clash(const struct tree *tree, const char *xml, const char *policy, b
 	int r;
 
 	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
-	r = conflict_find(&domain, managed ? &mine.claim : NULL, &claims, &conflict);
+	r = conflict_find(NULL, &domain, managed ? &mine.claim : NULL, &claims, &conflict);
 	if (r > 0)
 		assert_string_equal(conflict.with->guest, "first");
 	(void)snprintf(what, size, "%s", conflict.what);
@@ -715,11 +802,79 @@ static void a_pin_within_what_several_guests_hold_is_a_conflict(void **state)
 	struct conflict conflict = { 0 };
 
 	assert_int_equal(domain_parse(floating, strlen(floating), &domain, &err), 0);
-	assert_int_equal(conflict_find(&domain, NULL, &claims, &conflict), 1);
+	assert_int_equal(conflict_find(NULL, &domain, NULL, &claims, &conflict), 1);
 	assert_string_equal(conflict.what, "CPU 2-3");
 	assert_string_equal(conflict.with->guest, "two");
 	claims.nr = 1;
-	assert_int_equal(conflict_find(&domain, NULL, &claims, &conflict), 0);
+	assert_int_equal(conflict_find(NULL, &domain, NULL, &claims, &conflict), 0);
+}
+
+static void put_journal(const struct tree *tree, const char *text)
+{
+	const char *const path = "run/usher/" OTHER "/cpuset.journal";
+
+	tree_dir(tree, "run/usher/" OTHER);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher/" OTHER, 0700, 0), 0);
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0600, 0), 0);
+}
+
+/* cgroup v1, an apply that has failed, and what does not keep anybody off */
+static void a_guest_that_runs_holds_the_cpus_that_it_has_really_taken(void **state)
+{
+	static const struct {
+		enum claim_state state;
+		const char *journal;
+		int r;
+	} cases[] = {
+		{ CLAIM_PREPARING, "", 1 },
+		{ CLAIM_HANDED, "", 1 },
+		{ CLAIM_RUNNING, "", 0 },
+		{ CLAIM_RUNNING, "1 pin vcpu0 % 2\n", 0 },
+		{ CLAIM_RUNNING, "1 guest g % isolated\n", 1 },
+		{ CLAIM_RUNNING, "1 guest g % isolated\n1 undone\n", 0 },
+		{ CLAIM_RUNNING, "1 slice system.slice % 2-3\n", 1 },
+		{ CLAIM_RUNNING, "1 plain system.slice % 2-3\n", 1 },
+		{ CLAIM_RUNNING, "no journal\n", 1 },
+		{ CLAIM_ENDING, "", 0 },
+		{ CLAIM_ENDING, "1 guest g % isolated\n", 1 },
+	};
+	static const char holder_xml[] =
+		"<domain><name>first</name><uuid>" OTHER
+		"</uuid><memory>1024</memory><vcpu>2</vcpu>" PINS "</domain>";
+	static const char xml[] = DOMAIN(PINS);
+	_cleanup_planned_ struct planned holder = plan(*state, holder_xml, "");
+	_cleanup_planned_ struct planned mine = plan(*state, xml, "");
+	struct claims claims = { .claims = &holder.claim, .nr = 1 };
+	_cleanup_domain_ struct domain domain = { 0 };
+	struct host host = { .statefd = -1 };
+	struct conflict conflict;
+	struct domain_error err;
+	int lock;
+
+	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
+	put_journal(*state, "");
+	host.statefd = state_open(((const struct tree *)*state)->rootfd, false);
+	assert_true(host.statefd >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		put_journal(*state, cases[i].journal);
+		holder.claim.state = cases[i].state;
+		assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict),
+				 cases[i].r);
+		assert_int_equal(conflict_find(&host, &domain, &mine.claim, &claims, &conflict),
+				 cases[i].r);
+		assert_int_equal(conflict.cpus, cases[i].r);
+	}
+	/* A hook is about to take them */
+	put_journal(*state, "");
+	holder.claim.state = CLAIM_RUNNING;
+	lock = giveback_lock(&host, OTHER, 0);
+	assert_true(lock >= 0);
+	assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict), 1);
+	assert_int_equal(close(lock), 0);
+	assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict), 0);
+	assert_int_equal(close(host.statefd), 0);
 }
 
 #define BLOCK(dev, more) "<disk type='block'><source dev='" dev "'/>" more "</disk>"
@@ -783,7 +938,7 @@ static void disk_that_another_guest_writes_is_a_conflict(void **state)
 		(void)snprintf(b.claim.uuid, sizeof(b.claim.uuid), "%s", OTHER);
 		claims = (struct claims){ .claims = &b.claim, .nr = 1 };
 		assert_int_equal(domain_parse(mine, strlen(mine), &domain, &err), 0);
-		assert_int_equal(conflict_find(&domain, &a.claim, &claims, &conflict),
+		assert_int_equal(conflict_find(NULL, &domain, &a.claim, &claims, &conflict),
 				 cases[i].what ? 1 : 0);
 		if (cases[i].what)
 			assert_string_equal(conflict.what, cases[i].what);
@@ -800,7 +955,7 @@ static void a_guests_own_claim_is_no_conflict(void **state)
 	struct domain_error err;
 
 	assert_int_equal(domain_parse(xml, strlen(xml), &domain, &err), 0);
-	assert_int_equal(conflict_find(&domain, &mine.claim, &claims, &conflict), 0);
+	assert_int_equal(conflict_find(NULL, &domain, &mine.claim, &claims, &conflict), 0);
 }
 
 int main(void)
@@ -819,6 +974,9 @@ int main(void)
 		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
+		host_test(the_claim_has_the_partition_of_the_xml),
+		host_test(what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element),
+		host_test(vcpus_that_float_hold_the_cpus_of_the_vcpu_element),
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
 		host_test(preferred_nodes_stand_beside_the_need),
@@ -834,6 +992,7 @@ int main(void)
 		host_test(a_page_size_that_no_processor_has_is_refused_as_such),
 		host_test(what_another_guest_holds_is_a_conflict),
 		host_test(a_pin_within_what_several_guests_hold_is_a_conflict),
+		host_test(a_guest_that_runs_holds_the_cpus_that_it_has_really_taken),
 		host_test(disks_are_claimed_by_path_and_by_the_kernels_name),
 		host_test(disk_that_another_guest_writes_is_a_conflict),
 		host_test(a_guests_own_claim_is_no_conflict),

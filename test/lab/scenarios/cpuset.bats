@@ -243,7 +243,7 @@ banned_are() {
 	pinned win11 "2 3"
 	guest_define plain vcpus=1 pins="3"
 	guest_start win11
-	start_refused plain "usher: plain: CPU 3 belongs to guest win11 alone while it runs: shut that guest down first, or take it out of this guest's XML"
+	start_refused plain "usher: plain: CPU 3 belongs to guest win11 alone while it runs: shut that guest down first, pin this one to other CPUs, or have them share with isolate = no in [cpuset] of that one's policy"
 	guest_destroy win11
 	host_unchanged
 }
