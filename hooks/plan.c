@@ -11,7 +11,6 @@
 
 #include "../lib/attr.h"
 #include "../lib/blockdev.h"
-#include "../lib/hostcpus.h"
 #include "../lib/hugetlbfs.h"
 #include "../lib/pcidev.h"
 #include "../lib/step.h"
@@ -881,30 +880,6 @@ static int plan_automatic(const struct plan *plan)
 		where);
 }
 
-/* A list that leaves the host no whole core, as "all of them" does, was not meant as a pin */
-static bool leaves_a_core(const struct plan *plan, const struct cpulist *cpus)
-{
-	struct cpulist online, left;
-
-	if (hostcpus_read(plan->rootfd, "online", &online) < 0 || !cpulist_contains(&online, cpus))
-		return false;
-	left = online;
-	cpulist_subtract(&left, cpus);
-	return hostcpus_has_core(plan->rootfd, &left, &online);
-}
-
-/* Return: 0 with the CPUs of a guest whose vCPUs float, none when it has none, else -errno */
-static int floating_cpus(const struct plan *plan, bool wanted, struct cpulist *ret)
-{
-	const char *list = float_list(plan->domain);
-	int r = list ? join_list(ret, list) : 0;
-
-	/* Who has said yes is told by the check what is wrong with it */
-	if (r == 0 && !wanted && !leaves_a_core(plan, ret))
-		*ret = (struct cpulist){ 0 };
-	return r;
-}
-
 static int plan_cpuset(const struct plan *plan)
 {
 	bool automatic = strcmp(policy_value(plan->policy, "cpuset", "pin"), "auto") == 0;
@@ -919,8 +894,9 @@ static int plan_cpuset(const struct plan *plan)
 	if (strcmp(isolate, "no") == 0)
 		return 0;
 	r = domain_pinned_cpus(plan->domain, cpus);
-	if (r == 0 && cpulist_empty(cpus) && !automatic)
-		r = floating_cpus(plan, wanted, cpus);
+	/* Several guests have such a list in common more often than not: they share, unless told */
+	if (r == 0 && cpulist_empty(cpus) && wanted && !automatic && float_list(plan->domain))
+		r = join_list(cpus, float_list(plan->domain));
 	if (r < 0)
 		return r;
 	if (!cpulist_empty(cpus))

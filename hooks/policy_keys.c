@@ -140,8 +140,7 @@ const struct policy_key policy_keys[] = {
 	  .words = "yes no",
 	  .dflt = "auto",
 	  .unit = "yes or no",
-	  .help = "keep everything else off the vCPUs' CPUs; auto: when the XML binds vCPUs to "
-		  "some of them" },
+	  .help = "keep everything else off the vCPUs' CPUs; auto: when vCPUs are pinned" },
 	{ .section = "cpuset",
 	  .key = "pin",
 	  .type = POLICY_WORD,
