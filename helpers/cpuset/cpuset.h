@@ -285,6 +285,13 @@ int workqueue_take(struct cpuset_job *job) _must_check_;
  */
 int irqs_take(struct cpuset_job *job) _must_check_;
 
+/**
+ * irqs_verify() - is what irqs_take() has made of them still so; the journal is open
+ *
+ * Return: 0, -EINVAL when interrupts may come to the guest's CPUs, else -errno; why is filled
+ */
+int irqs_verify(struct cpuset_job *job) _must_check_;
+
 /* --- groups.c: cgroups --- */
 
 /**

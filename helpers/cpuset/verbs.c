@@ -17,14 +17,17 @@ static const struct way {
 	{ "plain", plain_apply, "cpuset.cpus of the other top-level cgroups" },
 };
 
-/* In the order in which they are undone: the guest's own groups before what lies above them */
+/*
+ * In the order in which they are undone: the guest's own groups before what lies above them, what
+ * new interrupts get before those there are, a governor before what came with it
+ */
 static const struct {
 	const char *verb;
 	int (*undo)(struct cpuset_job *job, const char *object);
 } records[] = {
 	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
-	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "irq", irqs_undo },
-	{ "mask", mask_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
+	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "mask", mask_undo },
+	{ "irq", irqs_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
 	{ "latency", latency_undo }, { "vmstat", vmstat_undo },	      { "sched", sched_undo },
 	{ "pin", automatic_undo },
 };
