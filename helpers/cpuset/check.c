@@ -228,15 +228,39 @@ static bool wants_picture(const struct cpuset_job *job)
 	return job->pins.automatic && !job->ctx->dry_run && !helper_in_start(job->ctx);
 }
 
+/* Each has its own line; why says the cure of what usher recover does not mend */
+static const struct {
+	int (*verify)(struct cpuset_job *job);
+	const char *what;
+} lives[] = {
+	{ partition_verify, "its CPUs are not isolated any more: " },
+	{ live_verify_shares, "its CPUs are not kept free any more: " },
+	{ irqs_verify, "interrupts are not kept off its CPUs any more: " },
+	{ live_verify_pins, NULL },
+};
+
 /* What nobody tells usher of: a CPU that went offline and came back, a vCPU pinned elsewhere */
 static enum helper_exit check_live(struct cpuset_job *job)
 {
+	enum helper_exit result = HELPER_DONE;
+	int r = journal_open(job->ctx->dirfd, job->ctx->helper->name, false, &job->journal);
+
+	if (r < 0) {
+		helper_say(job->ctx, "cannot open the journal: %s", strerror(-r));
+		return HELPER_FAILED;
+	}
 	if (wants_picture(job) && job_load_claims(job) == 0)
 		automatic_show(job);
-	if (partition_verify(job) >= 0)
-		return HELPER_DONE;
-	helper_say(job->ctx, "its CPUs are not isolated any more: %s: run usher recover", job->why);
-	return HELPER_FAILED;
+	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
+		if (lives[i].verify(job) >= 0)
+			continue;
+		if (lives[i].what)
+			helper_say(job->ctx, "%s%s: run usher recover", lives[i].what, job->why);
+		else
+			helper_say(job->ctx, "%s", job->why);
+		result = HELPER_FAILED;
+	}
+	return result;
 }
 
 static enum helper_exit say_unchosen(struct cpuset_job *job)

@@ -123,6 +123,9 @@ struct setting_kind {
 	/* The value now, empty when not set. Return: 0, -ENOENT when the object is gone */
 	int (*read)(struct cpuset_job *job, const char *object, struct cpulist *ret);
 	int (*write)(struct cpuset_job *job, const char *object, const struct cpulist *value);
+	/* Does the kernel have it so, when the value says so; NULL: of course */
+	bool (*holds)(const struct cpuset_job *job, const char *object,
+		      const struct cpulist *value);
 	/* Back to "not set" */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
@@ -455,6 +458,24 @@ void threads_take(struct cpuset_job *job);
 
 /** sched_undo() - Return: 0 (also when the thread has ended), -EBADMSG, else -errno with why */
 int sched_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/* --- live.c: what has been changed while the guest runs --- */
+
+/**
+ * live_verify_pins() - may each vCPU run where the claim has it, and nowhere else
+ *
+ * Return: 0, also when the guest has no groups, -EINVAL with why, its cure in it
+ */
+int live_verify_pins(struct cpuset_job *job) _must_check_;
+
+/**
+ * live_verify_shares() - is what the journal says to have lost the guest's CPUs still without them
+ *
+ * Of slices, top-level groups and the mask of unbound work.
+ *
+ * Return: 0, -EINVAL with why
+ */
+int live_verify_shares(struct cpuset_job *job) _must_check_;
 
 /* --- conflict.c: groups of others with cpuset.cpus on the guest's CPUs --- */
 

@@ -238,7 +238,9 @@ int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const 
 	if (r == 0)
 		return job_why(job, -ENOSPC, "%s would have no CPU left: give the guests fewer",
 			       object);
-	return cpulist_equal(&now, &target) ? 0 : change(job, kind, object, &now, &target);
+	if (cpulist_equal(&now, &target) && (!kind->holds || kind->holds(job, object, &target)))
+		return 0;
+	return change(job, kind, object, &now, &target);
 }
 
 /* Somebody else's value stays, but for what only this guest has put in */

@@ -112,9 +112,20 @@ static int slice_reset(struct cpuset_job *job, const char *object)
 	return r < 0 ? r : set(job, object, &unset);
 }
 
+/* Somebody may have written to the cgroup itself since: systemd does not look */
+static bool slice_holds(const struct cpuset_job *job, const char *object,
+			const struct cpulist *value)
+{
+	struct cpulist now;
+
+	return groups_read_cpus(job, object, "cpuset.cpus.effective", &now) < 0 ||
+	       cpulist_contains(value, &now);
+}
+
 const struct setting_kind setting_slice = {
 	.verb = "slice",
 	.takes = true,
+	.holds = slice_holds,
 	.read = slice_read,
 	.write = slice_write,
 	.reset = slice_reset,

@@ -135,6 +135,9 @@ static enum helper_exit apply_rest(struct cpuset_job *job)
 		helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
 	speed_take(job);
 	threads_take(job);
+	/* Chosen ones have been written again */
+	if (!job->pins.automatic && live_verify_pins(job) < 0)
+		helper_say(job->ctx, "%s", job->why);
 	return HELPER_DONE;
 }
 

@@ -512,8 +512,17 @@ static void an_irqbalance_started_anew_is_told_by_the_next_apply(void **state)
 	assert_told("settings cpus 2-3");
 	balancer_stop(pid);
 	remove_tree("proc/300");
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
 	pid = balancer_start(BALANCER + 1, "00000001");
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: interrupts are not kept off its CPUs any more: irqbalance "
+			    "(pid 301) has not been told to leave its CPUs alone: run usher "
+			    "recover\n");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
 	assert_told("settings cpus 2-3\nsettings cpus 0,2-3");
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_told("settings cpus 2-3\nsettings cpus 0,2-3\nsettings cpus 0");
