@@ -231,6 +231,14 @@ int setting_announce(struct cpuset_job *job, const struct setting_kind *kind, co
 	_must_check_;
 
 /**
+ * setting_check() - would setting_take() leave a CPU in it when guests hold @held; writes nothing
+ *
+ * Return: 0, -ENOSPC, else -errno; why is filled
+ */
+int setting_check(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		  const struct cpulist *held) _must_check_;
+
+/**
  * setting_take() - make this guest's share part of a setting
  *
  * Return: 0, -ENOENT when there is no such object, -ENOSPC when no CPU would be left in it, else
@@ -398,6 +406,9 @@ int partition_verify(struct cpuset_job *job) _must_check_;
 
 /** slices_able() - does systemd run this host. Return: 0, -EOPNOTSUPP with why; see sd_booted(3) */
 int slices_able(struct cpuset_job *job) _must_check_;
+
+/** slices_check() - would each keep a CPU when guests hold @held. Return: as setting_check() */
+int slices_check(struct cpuset_job *job, const struct cpulist *held) _must_check_;
 
 /**
  * partition_undo() - the guest's own groups are plain members again, as far as they still exist

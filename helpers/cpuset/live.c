@@ -90,7 +90,8 @@ static int verify_share(struct cpuset_job *job, const struct journal_record *rec
 		return 0;
 	cpulist_intersect(&now, &job->pins.cpus);
 	return cpulist_empty(&now) ? 0
-				   : job_why(job, -EINVAL, "%s may run on %s again", record->object,
+				   : job_why(job, -EINVAL, "%s may run on %s again",
+					     kinds[i].who ?: record->object,
 					     job_cpus_text(&now, list, sizeof(list)));
 }
 

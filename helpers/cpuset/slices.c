@@ -225,6 +225,16 @@ int slices_able(struct cpuset_job *job)
 	return job_why(job, -EOPNOTSUPP, "this host does not run systemd");
 }
 
+int slices_check(struct cpuset_job *job, const struct cpulist *held)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++)
+		if (has_group(job, units[i].name) > 0)
+			r = setting_check(job, &setting_slice, units[i].name, held);
+	return r;
+}
+
 int slices_apply(struct cpuset_job *job)
 {
 	int r = groups_mount(job);

@@ -340,6 +340,36 @@ static void an_older_kernel_is_said_and_no_reason_to_refuse(void **state)
 	assert_said("cannot be kept for it alone: this kernel has no cpuset.cpus.exclusive");
 }
 
+static void a_slice_that_would_have_no_cpu_left_is_refused_where_required(void **state)
+{
+	make_host(*state, false);
+	put("2-3", "systemd/system.slice");
+	expect_downgrade(PINS,
+			 "(it came with Linux 6.7); system.slice would have no CPU left: give "
+			 "the guests fewer");
+	assert_int_equal(check_wanted("method = slices\n" PINS), HELPER_FAILED);
+	assert_said("system.slice would have no CPU left");
+}
+
+static void a_guest_pinned_there_is_found_on_an_older_kernel_too(void **state)
+{
+	static const char *const vcpus[] = { "3", NULL };
+
+	make_host(*state, false);
+	make_guest(MACHINE "/foe.scope", 700, vcpus, "");
+	expect_downgrade(PINS, "foe.scope/libvirt/vcpu0 is pinned to 3: pin one of the two");
+	expect_downgrade("method = slices\n" PINS, "foe.scope/libvirt/vcpu0 is pinned to 3");
+	expect_downgrade("method = plain\n" PINS, "foe.scope/libvirt/vcpu0 is pinned to 3");
+}
+
+static void cpus_isolated_at_boot_are_no_core_of_the_hosts(void **state)
+{
+	make_host(*state, true);
+	put("0-1", "sys/devices/system/cpu/isolated");
+	assert_int_equal(check_wanted("cpus = 2-7\nvcpu = 0 2-7\n"), HELPER_FAILED);
+	assert_said("no whole core would be left to the host: of 2-7");
+}
+
 static void cgroup_v1_is_said_and_refused_where_required(void **state)
 {
 	make_host(*state, false);
@@ -403,6 +433,9 @@ int main(void)
 		tree_test(our_other_guests_are_no_conflict),
 		tree_test(a_container_in_the_systems_slices_gives_way),
 		tree_test(an_older_kernel_is_said_and_no_reason_to_refuse),
+		tree_test(a_slice_that_would_have_no_cpu_left_is_refused_where_required),
+		tree_test(a_guest_pinned_there_is_found_on_an_older_kernel_too),
+		tree_test(cpus_isolated_at_boot_are_no_core_of_the_hosts),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),
 		tree_test(slices_need_systemd),
 		tree_test(a_claim_that_is_not_understood_is_wrong_usage),

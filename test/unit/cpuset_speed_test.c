@@ -125,6 +125,20 @@ static void the_guests_cpus_run_as_the_policy_wants_and_then_as_before(void **st
 	assert_back();
 }
 
+static void a_guest_with_nothing_but_its_pins_has_its_speed_too(void **state)
+{
+	host_with_speeds(state);
+	put("", CG "/cpuset/cpuset.cpus");
+	put("cpu io", CG "/cgroup.controllers");
+	make_claim(UUID_A, PID_A, "running", "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n" WISHES);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("others may run there: the cpuset controller is on cgroup v1");
+	assert_speeds(2, "performance", "performance", "50");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
 static void without_wishes_nothing_is_touched(void **state)
 {
 	host_with_speeds(state);
@@ -529,6 +543,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(the_guests_cpus_run_as_the_policy_wants_and_then_as_before),
+		tree_test(a_guest_with_nothing_but_its_pins_has_its_speed_too),
 		tree_test(without_wishes_nothing_is_touched),
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
 		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),

@@ -138,6 +138,7 @@ static void when_every_way_fails_the_host_is_as_before(void **state)
 	assert_said("its CPUs 2-3 cannot be kept free of others: cannot write '2-3' to /" CG
 		    "/" MACHINE
 		    "/cpuset.cpus.exclusive: Invalid argument: user.slice is pinned to 2-3");
+	assert_said("; user.slice would have no CPU left");
 	assert_same(before);
 	assert_no_state();
 	free(before);
