@@ -149,6 +149,16 @@ int balance_note(struct cpuset_job *job, struct irqs *irqs)
 	return 1;
 }
 
+int balance_verify(struct cpuset_job *job, const struct irqs *irqs)
+{
+	pid_t pid = find(job);
+
+	if (pid == 0 || pid == irqs->balancer)
+		return 0;
+	return job_why(job, -EINVAL,
+		       "irqbalance (pid %d) has not been told to leave its CPUs alone", (int)pid);
+}
+
 int balance_tell(struct cpuset_job *job, const struct irqs *irqs)
 {
 	_cleanup_close_ int fd = -1;

@@ -57,10 +57,13 @@ static void add_held(const struct cpuset_job *job, struct cpulist *held)
  */
 static int check_housekeeping(struct cpuset_job *job, const struct cpulist *online)
 {
-	struct cpulist held = { 0 }, left = *online, unheld = *online;
+	struct cpulist held = { 0 }, left = *online, unheld = *online, isolated;
 	char list[256], text[256];
 
 	add_held(job, &held);
+	/* Nothing of the host's runs on what isolcpus= took at boot */
+	if (job_host_cpus(job, "isolated", &isolated) == 0)
+		cpulist_union(&held, &isolated);
 	cpulist_subtract(&unheld, &held);
 	cpulist_subtract(&left, &held);
 	cpulist_subtract(&left, &job->pins.cpus);
@@ -120,6 +123,7 @@ static int check_conflicts(struct cpuset_job *job)
 enum {
 	CHECK_WHOLE = 1, /* one partition of the whole guest, because of its pins */
 	CHECK_OTHER_WAY, /* the host has no partitions, but another way */
+	CHECK_SHARED,	 /* somebody else is pinned to its CPUs */
 };
 
 /* Return: 0, CHECK_WHOLE, -EOPNOTSUPP, -EBUSY, else -errno */
@@ -140,23 +144,55 @@ static int check_partition(struct cpuset_job *job)
 	return r == 0 && *note ? job_why(job, CHECK_WHOLE, "%s", note) : r;
 }
 
-static int check_auto(struct cpuset_job *job)
+/* The way works, with somebody else on the CPUs: whether that is enough the policy says */
+static int check_others(struct cpuset_job *job)
 {
-	char why[WHY_MAX];
-	int r = check_partition(job);
+	int r = check_conflicts(job);
 
-	if (r != -EOPNOTSUPP)
-		return r;
-	memcpy(why, job->why, sizeof(why));
-	/* Nothing works without cgroup v2; with it there is always another way */
-	return groups_mount(job) < 0 ? -EOPNOTSUPP : job_why(job, CHECK_OTHER_WAY, "%s", why);
+	return r == -EBUSY ? CHECK_SHARED : r;
 }
 
 static int check_slices(struct cpuset_job *job)
 {
+	struct cpulist held = job->pins.cpus;
 	int r = groups_mount(job);
 
-	return r < 0 ? r : slices_able(job);
+	add_held(job, &held);
+	if (r == 0)
+		r = slices_able(job);
+	if (r == 0)
+		r = slices_check(job, &held);
+	return r < 0 ? r : check_others(job);
+}
+
+static int check_plain(struct cpuset_job *job)
+{
+	int r = groups_mount(job);
+
+	return r < 0 ? r : check_others(job);
+}
+
+/* Nothing works without cgroup v2; with it there is a lesser way, unless the slices stand in it */
+static int check_lesser(struct cpuset_job *job)
+{
+	char why[WHY_MAX], both[2 * WHY_MAX];
+	int r;
+
+	memcpy(why, job->why, sizeof(why));
+	if (groups_mount(job) < 0)
+		return -EOPNOTSUPP;
+	r = slices_able(job) == 0 ? check_slices(job) : check_plain(job);
+	if (r == 0)
+		return job_why(job, CHECK_OTHER_WAY, "%s", why);
+	(void)snprintf(both, sizeof(both), "%s; %s", why, job->why);
+	return job_why(job, r, "%s", both);
+}
+
+static int check_auto(struct cpuset_job *job)
+{
+	int r = check_partition(job);
+
+	return r == -EOPNOTSUPP ? check_lesser(job) : r;
 }
 
 static const struct {
@@ -166,7 +202,7 @@ static const struct {
 	{ "auto", check_auto },
 	{ "partition", check_partition },
 	{ "slices", check_slices },
-	{ "plain", groups_mount },
+	{ "plain", check_plain },
 };
 
 static int check_method(struct cpuset_job *job, const char *method)
@@ -197,15 +233,39 @@ static bool wants_picture(const struct cpuset_job *job)
 	return job->pins.automatic && !job->ctx->dry_run && !helper_in_start(job->ctx);
 }
 
+/* Each has its own line; why says the cure of what usher recover does not mend */
+static const struct {
+	int (*verify)(struct cpuset_job *job);
+	const char *what;
+} lives[] = {
+	{ partition_verify, "its CPUs are not isolated any more: " },
+	{ live_verify_shares, "its CPUs are not kept free any more: " },
+	{ irqs_verify, "interrupts are not kept off its CPUs any more: " },
+	{ live_verify_pins, NULL },
+};
+
 /* What nobody tells usher of: a CPU that went offline and came back, a vCPU pinned elsewhere */
 static enum helper_exit check_live(struct cpuset_job *job)
 {
+	enum helper_exit result = HELPER_DONE;
+	int r = journal_open(job->ctx->dirfd, job->ctx->helper->name, false, &job->journal);
+
+	if (r < 0) {
+		helper_say(job->ctx, "cannot open the journal: %s", strerror(-r));
+		return HELPER_FAILED;
+	}
 	if (wants_picture(job) && job_load_claims(job) == 0)
 		automatic_show(job);
-	if (partition_verify(job) >= 0)
-		return HELPER_DONE;
-	helper_say(job->ctx, "its CPUs are not isolated any more: %s: run usher recover", job->why);
-	return HELPER_FAILED;
+	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
+		if (lives[i].verify(job) >= 0)
+			continue;
+		if (lives[i].what)
+			helper_say(job->ctx, "%s%s: run usher recover", lives[i].what, job->why);
+		else
+			helper_say(job->ctx, "%s", job->why);
+		result = HELPER_FAILED;
+	}
+	return result;
 }
 
 static enum helper_exit say_unchosen(struct cpuset_job *job)

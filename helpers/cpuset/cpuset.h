@@ -123,6 +123,9 @@ struct setting_kind {
 	/* The value now, empty when not set. Return: 0, -ENOENT when the object is gone */
 	int (*read)(struct cpuset_job *job, const char *object, struct cpulist *ret);
 	int (*write)(struct cpuset_job *job, const char *object, const struct cpulist *value);
+	/* Does the kernel have it so, when the value says so; NULL: of course */
+	bool (*holds)(const struct cpuset_job *job, const char *object,
+		      const struct cpulist *value);
 	/* Back to "not set" */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
@@ -228,6 +231,14 @@ int setting_announce(struct cpuset_job *job, const struct setting_kind *kind, co
 	_must_check_;
 
 /**
+ * setting_check() - would setting_take() leave a CPU in it when guests hold @held; writes nothing
+ *
+ * Return: 0, -ENOSPC, else -errno; why is filled
+ */
+int setting_check(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		  const struct cpulist *held) _must_check_;
+
+/**
  * setting_take() - make this guest's share part of a setting
  *
  * Return: 0, -ENOENT when there is no such object, -ENOSPC when no CPU would be left in it, else
@@ -284,6 +295,13 @@ int workqueue_take(struct cpuset_job *job) _must_check_;
  * Return: 0, also when some cannot be moved; else -errno with why
  */
 int irqs_take(struct cpuset_job *job) _must_check_;
+
+/**
+ * irqs_verify() - is what irqs_take() has made of them still so; the journal is open
+ *
+ * Return: 0, -EINVAL when interrupts may come to the guest's CPUs, else -errno; why is filled
+ */
+int irqs_verify(struct cpuset_job *job) _must_check_;
 
 /* --- groups.c: cgroups --- */
 
@@ -402,6 +420,9 @@ int partition_verify(struct cpuset_job *job) _must_check_;
 /** slices_able() - does systemd run this host. Return: 0, -EOPNOTSUPP with why; see sd_booted(3) */
 int slices_able(struct cpuset_job *job) _must_check_;
 
+/** slices_check() - would each keep a CPU when guests hold @held. Return: as setting_check() */
+int slices_check(struct cpuset_job *job, const struct cpulist *held) _must_check_;
+
 /**
  * partition_undo() - the guest's own groups are plain members again, as far as they still exist
  * @base:	as the journal has it
@@ -461,6 +482,24 @@ void threads_take(struct cpuset_job *job);
 
 /** sched_undo() - Return: 0 (also when the thread has ended), -EBADMSG, else -errno with why */
 int sched_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/* --- live.c: what has been changed while the guest runs --- */
+
+/**
+ * live_verify_pins() - may each vCPU run where the claim has it, and nowhere else
+ *
+ * Return: 0, also when the guest has no groups, -EINVAL with why, its cure in it
+ */
+int live_verify_pins(struct cpuset_job *job) _must_check_;
+
+/**
+ * live_verify_shares() - is what the journal says to have lost the guest's CPUs still without them
+ *
+ * Of slices, top-level groups and the mask of unbound work.
+ *
+ * Return: 0, -EINVAL with why
+ */
+int live_verify_shares(struct cpuset_job *job) _must_check_;
 
 /* --- conflict.c: groups of others with cpuset.cpus on the guest's CPUs --- */
 

@@ -13,6 +13,10 @@
  * that live guests hold now, follow all affinities. One that neither we nor that beginning have
  * made is somebody else's: who takes starts from it, who gives back leaves it.
  *
+ * The vCPUs run already, and interrupts come meanwhile. Who takes narrows the default first, tells
+ * irqbalance, and looks once more at what is there before all are moved; who gives back widens the
+ * default first (see the order in verbs.c), so that none keeps a narrow one.
+ *
  * Managed interrupts (the queues of NVMe and virtio disks) and those of the kernel's own timers
  * refuse a write: they stay, and interrupt a CPU only for what runs there.
  *
@@ -110,10 +114,12 @@ static size_t find_bases(struct cpuset_job *job, const struct cpus *cpus, struct
 	for (size_t i = 0; i < now->nr; i++) {
 		struct irq *irq = &now->list[i], *old = irqs_find(was, irq->number);
 
-		if (old && strcmp(old->who, irq->who) == 0)
+		if (old && strcmp(old->who, irq->who) == 0) {
 			irq->base = old->base;
-		else if (is_born_under(job, cpus, was, irq))
+			irq->fixed = old->fixed;
+		} else if (is_born_under(job, cpus, was, irq)) {
 			irq->base = born_with(job, cpus, &was->dflt, irq->node);
+		}
 		if (is_ours(cpus, was, irq))
 			continue;
 		irq->base = irq->now;
@@ -137,30 +143,41 @@ static int move(struct cpuset_job *job, const struct irq *irq, const struct cpul
 	return r < 0 ? r : helper_write(job->ctx, path, list);
 }
 
-/* One that cannot be moved off the guest's CPUs stays there; one that has been moved must come back */
-static void move_one(struct cpuset_job *job, const struct irq *irq, const struct cpulist *target)
+/*
+ * One that cannot be moved off the guest's CPUs stays there; one that has been moved must come back
+ *
+ * Return: whether it is news that it can be moved, or that it cannot
+ */
+static bool move_one(struct cpuset_job *job, struct irq *irq, const struct cpulist *target)
 {
 	int r = move(job, irq, target);
+	bool news = irq->fixed != (r < 0);
 
+	irq->fixed = r < 0;
 	if (r == 0 || !cpulist_equal(target, &irq->base))
-		return;
+		return news;
 	r = move(job, irq, target);
 	if (r < 0)
 		helper_say(job->ctx,
 			   "interrupt %u (%s) does not take its old CPUs back: %s: write "
 			   "them to /proc/irq/%u/smp_affinity_list",
 			   irq->number, irq->who, strerror(-r), irq->number);
+	return news;
 }
 
-static void move_all(struct cpuset_job *job, const struct cpus *cpus, const struct irqs *irqs)
+/* Return: whether there is news of one */
+static bool move_all(struct cpuset_job *job, const struct cpus *cpus, struct irqs *irqs)
 {
+	bool news = false;
+
 	for (size_t i = 0; i < irqs->nr; i++) {
-		const struct irq *irq = &irqs->list[i];
+		struct irq *irq = &irqs->list[i];
 		struct cpulist target = target_of(cpus, &irq->base, &irqs->held);
 
 		if (irq->here && !cpulist_equal(&irq->now, &target))
-			move_one(job, irq, &target);
+			news = move_one(job, irq, &target) || news;
 	}
+	return news;
 }
 
 static int read_default(struct cpuset_job *job, struct cpulist *ret)
@@ -210,6 +227,61 @@ static void tell_balancer(struct cpuset_job *job, const struct irqs *irqs)
 		helper_say(job->ctx, "interrupts may come back to its CPUs: %s", job->why);
 }
 
+/* It has come since the first look: with the default of before or with the narrow one */
+static int add_late(struct cpuset_job *job, const struct cpus *cpus, struct irqs *irqs,
+		    struct irq *late)
+{
+	int r;
+
+	if (is_born_under(job, cpus, irqs, late))
+		late->base = born_with(job, cpus, &irqs->dflt, late->node);
+	r = irqs_add(irqs, late);
+	if (r == 0)
+		late->who = NULL;
+	return r;
+}
+
+static bool is_same(const struct irq *irq, const struct irq *late)
+{
+	return irq && strcmp(irq->who, late->who) == 0;
+}
+
+/*
+ * What has come, and what has been moved, since @irqs were looked at.
+ *
+ * Return: 1 when there is any, 0, else -errno with why
+ */
+static int look_again(struct cpuset_job *job, const struct cpus *cpus, struct irqs *irqs)
+{
+	_cleanup_irqs_ struct irqs seen = { 0 };
+	int r = irqs_scan(job, &seen), news = 0;
+
+	for (size_t i = 0; r == 0 && i < seen.nr; i++) {
+		struct irq *late = &seen.list[i], *irq = irqs_find(irqs, late->number);
+
+		if (is_same(irq, late) && cpulist_equal(&irq->now, &late->now))
+			continue;
+		news = 1;
+		if (!is_same(irq, late)) {
+			/* Another device has got its number */
+			if (irq)
+				irq->here = false;
+			r = add_late(job, cpus, irqs, late);
+			continue;
+		}
+		irq->now = late->now;
+		if (!is_ours(cpus, irqs, irq))
+			irq->base = irq->now;
+	}
+	return r < 0 ? job_why(job, r, "cannot list /proc/irq: %s", strerror(-r)) : news;
+}
+
+static void say_may_come(struct cpuset_job *job)
+{
+	helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
+}
+
+/* What is known is stored before each change that it must outlive */
 static int take(struct cpuset_job *job, const struct cpulist *held)
 {
 	_cleanup_irqs_ struct irqs was = { 0 }, now = { 0 };
@@ -226,9 +298,16 @@ static int take(struct cpuset_job *job, const struct cpulist *held)
 	r = store(job, &now);
 	if (r < 0)
 		return r;
+	if (setting_take(job, &setting_mask, IRQ_DEFAULT) < 0)
+		say_may_come(job);
 	tell_balancer(job, &now);
-	move_all(job, &cpus, &now);
-	return 0;
+	r = look_again(job, &cpus, &now);
+	if (r > 0)
+		r = store(job, &now);
+	if (r < 0)
+		return r;
+	/* Which cannot be moved is for the check */
+	return move_all(job, &cpus, &now) ? store(job, &now) : 0;
 }
 
 int irqs_take(struct cpuset_job *job)
@@ -243,8 +322,60 @@ int irqs_take(struct cpuset_job *job)
 	if (r < 0)
 		return r;
 	setting_add_shares(job, VERB, OBJECT, false, &held);
-	r = take(job, &held);
-	return r < 0 ? r : setting_take(job, &setting_mask, IRQ_DEFAULT);
+	return take(job, &held);
+}
+
+/* Return: 0, -EINVAL when new ones come to the guest's CPUs, with why */
+static int verify_default(struct cpuset_job *job)
+{
+	struct cpulist now;
+	char list[ATTR_MAX];
+	int r = read_default(job, &now);
+
+	if (r < 0)
+		return r;
+	cpulist_intersect(&now, &job->pins.cpus);
+	return cpulist_empty(&now)
+		       ? 0
+		       : job_why(job, -EINVAL, "/" IRQ_DEFAULT " lets new interrupts come to %s",
+				 job_cpus_text(&now, list, sizeof(list)));
+}
+
+static int verify_moved(struct cpuset_job *job, struct irqs *was)
+{
+	_cleanup_irqs_ struct irqs now = { 0 };
+	char list[ATTR_MAX];
+	int r = irqs_scan(job, &now);
+
+	if (r < 0)
+		return job_why(job, r, "cannot list /proc/irq: %s", strerror(-r));
+	for (size_t i = 0; i < now.nr; i++) {
+		const struct irq *irq = &now.list[i], *old = irqs_find(was, irq->number);
+		struct cpulist meets = irq->now;
+
+		cpulist_intersect(&meets, &job->pins.cpus);
+		if (cpulist_empty(&meets) || (is_same(old, irq) && old->fixed))
+			continue;
+		return job_why(job, -EINVAL, "interrupt %u (%s) may come to %s", irq->number,
+			       irq->who, job_cpus_text(&meets, list, sizeof(list)));
+	}
+	return 0;
+}
+
+int irqs_verify(struct cpuset_job *job)
+{
+	_cleanup_irqs_ struct irqs was = { 0 };
+	int r;
+
+	if (!journal_find(&job->journal, VERB, OBJECT))
+		return 0;
+	r = irqs_load(job, &was);
+	if (r < 0)
+		return job_why(job, r, "cannot read /run/usher/host/irq.ini: %s", strerror(-r));
+	r = verify_default(job);
+	if (r == 0)
+		r = verify_moved(job, &was);
+	return r < 0 ? r : balance_verify(job, &was);
 }
 
 /* irqbalance moves them as it likes, and will do so again */
@@ -276,7 +407,7 @@ int irqs_undo(struct cpuset_job *job, const char *object)
 	r = store(job, &now);
 	if (r < 0)
 		return r;
-	move_all(job, &cpus, &now);
+	(void)move_all(job, &cpus, &now);
 	tell_balancer(job, &now);
 	r = cpulist_empty(&held) ? irqs_forget(job) : 0;
 	return r < 0 ? job_why(job, r, "cannot remove /run/usher/host/irq.ini: %s", strerror(-r))

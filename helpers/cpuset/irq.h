@@ -16,6 +16,7 @@
  *	before = 4			and the one before: a kill between the two leaves either
  *	balancer = 812 0-1		irqbalance's pid, and the CPUs it left alone before
  *	irq = 24 0-7 virtio0-req.0	number, affinity, who handles it, text_encode()d
+ *	fixed = 26 2 nvme0q3		the same of one that the kernel did not let be moved
  *
  * Numbers are reused, so an interrupt is the same one only when the same handle it. One that came
  * later has got its affinity from what default_smp_affinity was then: that is known, and so is
@@ -27,8 +28,9 @@ struct irq {
 	char *who;	     /* names of its handlers, joined by ',' */
 	struct cpulist base; /* before the first guest */
 	struct cpulist now;
-	int node;  /* -1 for none */
-	bool here; /* it is there now */
+	int node;   /* -1 for none */
+	bool here;  /* it is there now */
+	bool fixed; /* it could not be moved */
 };
 
 struct irqs {
@@ -76,6 +78,13 @@ int irqs_scan(const struct cpuset_job *job, struct irqs *ret) _must_check_;
  * Return: 1 it runs and is noted, 0 it does not run, else -errno with why
  */
 int balance_note(struct cpuset_job *job, struct irqs *irqs) _must_check_;
+
+/**
+ * balance_verify() - is the irqbalance that runs the one that was told
+ *
+ * Return: 0, also when none runs, -EINVAL with why
+ */
+int balance_verify(struct cpuset_job *job, const struct irqs *irqs) _must_check_;
 
 /** balance_tell() - the CPUs in @irqs->held, and those it left alone before. Return: 0, -errno */
 int balance_tell(struct cpuset_job *job, const struct irqs *irqs) _must_check_;

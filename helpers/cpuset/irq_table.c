@@ -180,13 +180,22 @@ static int parse_irq(struct irqs *irqs, char **words)
 	return r;
 }
 
+static int parse_fixed(struct irqs *irqs, char **words)
+{
+	int r = parse_irq(irqs, words);
+
+	if (r == 0)
+		irqs->list[irqs->nr - 1].fixed = true;
+	return r;
+}
+
 static const struct {
 	const char *key;
 	size_t nr_words;
 	int (*parse)(struct irqs *irqs, char **words);
 } keys[] = {
 	{ "default", 1, parse_default },   { "held", 1, parse_held }, { "before", 1, parse_before },
-	{ "balancer", 2, parse_balancer }, { "irq", 3, parse_irq },
+	{ "balancer", 2, parse_balancer }, { "irq", 3, parse_irq },   { "fixed", 3, parse_fixed },
 };
 
 static int parse_entry(struct irqs *irqs, const struct inidoc_entry *entry)
@@ -250,7 +259,7 @@ static int add_irq(struct inidoc *doc, const struct irq *irq)
 		last = NULL;
 		r = -ENOMEM;
 	}
-	return r < 0 ? r : add_cpus(doc, "irq", number, &irq->base, last);
+	return r < 0 ? r : add_cpus(doc, irq->fixed ? "fixed" : "irq", number, &irq->base, last);
 }
 
 static int format(const struct irqs *irqs, struct inidoc *doc)

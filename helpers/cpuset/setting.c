@@ -208,6 +208,27 @@ static int leaves_cpu(const struct cpuset_job *job, const struct setting_kind *k
 	return r < 0 || r == 1 ? r : cpulist_intersects(target, &online);
 }
 
+static int no_cpu_left(struct cpuset_job *job, const char *object)
+{
+	return job_why(job, -ENOSPC, "%s would have no CPU left: give the guests fewer", object);
+}
+
+int setting_check(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		  const struct cpulist *held)
+{
+	struct cpulist now, target;
+	int r = kind->read(job, object, &now);
+
+	if (r < 0)
+		return r;
+	r = compute(job, kind, &now, held, &target);
+	if (r == 0)
+		r = leaves_cpu(job, kind, &target);
+	if (r < 0)
+		return job_why(job, r, "cannot read which CPUs there are: %s", strerror(-r));
+	return r == 0 ? no_cpu_left(job, object) : 0;
+}
+
 int setting_announce(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
 {
 	char list[ATTR_MAX];
@@ -236,9 +257,10 @@ int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const 
 	if (r < 0)
 		return job_why(job, r, "cannot read which CPUs there are: %s", strerror(-r));
 	if (r == 0)
-		return job_why(job, -ENOSPC, "%s would have no CPU left: give the guests fewer",
-			       object);
-	return cpulist_equal(&now, &target) ? 0 : change(job, kind, object, &now, &target);
+		return no_cpu_left(job, object);
+	if (cpulist_equal(&now, &target) && (!kind->holds || kind->holds(job, object, &target)))
+		return 0;
+	return change(job, kind, object, &now, &target);
 }
 
 /* Somebody else's value stays, but for what only this guest has put in */

@@ -112,9 +112,20 @@ static int slice_reset(struct cpuset_job *job, const char *object)
 	return r < 0 ? r : set(job, object, &unset);
 }
 
+/* Somebody may have written to the cgroup itself since: systemd does not look */
+static bool slice_holds(const struct cpuset_job *job, const char *object,
+			const struct cpulist *value)
+{
+	struct cpulist now;
+
+	return groups_read_cpus(job, object, "cpuset.cpus.effective", &now) < 0 ||
+	       cpulist_contains(value, &now);
+}
+
 const struct setting_kind setting_slice = {
 	.verb = "slice",
 	.takes = true,
+	.holds = slice_holds,
 	.read = slice_read,
 	.write = slice_write,
 	.reset = slice_reset,
@@ -212,6 +223,16 @@ int slices_able(struct cpuset_job *job)
 	if (attr_exists(job->ctx->rootfd, "run/systemd/system") > 0)
 		return 0;
 	return job_why(job, -EOPNOTSUPP, "this host does not run systemd");
+}
+
+int slices_check(struct cpuset_job *job, const struct cpulist *held)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++)
+		if (has_group(job, units[i].name) > 0)
+			r = setting_check(job, &setting_slice, units[i].name, held);
+	return r;
 }
 
 int slices_apply(struct cpuset_job *job)

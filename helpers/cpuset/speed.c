@@ -18,12 +18,16 @@
  * the interval is everybody's: each value is a shared setting. Its baseline is what it was before the
  * first guest; a guest's share stands in its journal as VERB OBJECT "" VALUE; while another guest
  * has one the value is that guest's, and after the last the baseline. A value that nobody of us
- * has written stays, and is said.
+ * has written stays, and is said; where another guest takes the setting it is the new baseline.
  *
  * A governor "performance" makes intel_pstate and amd_pstate set the energy preference to
- * "performance" too, and only the first of them sets it back: it is kept and given back with it.
+ * "performance" too, and only the first of them sets it back: what the preference was is kept
+ * before the governor is written, and given back after it.
  *
- * ABI: Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst, amd-pstate.rst;
+ * The values of a CPU that is offline cannot be read or written, and are back with it: a share in
+ * them is kept until then.
+ *
+ * ABI: show() in drivers/cpufreq/cpufreq.c, -EBUSY; Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst, amd-pstate.rst;
  * Documentation/ABI/testing/sysfs-devices-power, pm_qos_resume_latency_us;
  * Documentation/admin-guide/sysctl/vm.rst, stat_interval
  */
@@ -91,6 +95,51 @@ static int key_of(const struct speed *speed, const char *object, char *buf, size
 	return path_format(buf, size, "%s %s", speed->verb, object);
 }
 
+static bool is_of(const char *verb, const char *object, const struct speed *speed, const char *of)
+{
+	return strcmp(verb, speed->verb) == 0 && strcmp(object, of) == 0;
+}
+
+/* Has a guest of ours written @value there; dead ones count, too */
+static bool is_written(const struct cpuset_job *job, const struct speed *speed, const char *object,
+		       const char *value)
+{
+	const struct journal_record *mine = journal_find(&job->journal, speed->verb, object);
+
+	if (mine && strcmp(mine->new_value, value) == 0)
+		return true;
+	for (size_t i = 0; i < job->others.nr; i++) {
+		const struct share *share = &job->others.list[i];
+
+		if (is_of(share->verb, share->object, speed, object) &&
+		    strcmp(share->value, value) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Written by us, or come with a governor that we have written */
+static bool is_ours(const struct cpuset_job *job, const struct speed *speed, const char *object,
+		    const char *value)
+{
+	return is_written(job, speed, object, value) ||
+	       (speed == &speeds[1] && strcmp(value, PERFORMANCE) == 0 &&
+		is_written(job, &speeds[0], object, value));
+}
+
+/* What somebody else has made of it since the first guest is the baseline from now on */
+static int renew_base(struct cpuset_job *job, const struct speed *speed, const char *object,
+		      const char *key, const char *now)
+{
+	_cleanup_free_ char *base = NULL;
+	int r = baseline_get(&job->baseline, key, &base);
+
+	if (r <= 0 || strcmp(base, now) == 0 || is_ours(job, speed, object, now))
+		return r;
+	r = baseline_forget(&job->baseline, key);
+	return r < 0 ? r : baseline_keep(&job->baseline, key, now);
+}
+
 static int keep_base(struct cpuset_job *job, const struct speed *speed, const char *object,
 		     const char *now)
 {
@@ -99,6 +148,8 @@ static int keep_base(struct cpuset_job *job, const struct speed *speed, const ch
 
 	if (r == 0 && !job->ctx->dry_run)
 		r = baseline_keep(&job->baseline, key, now);
+	if (r == 0 && !job->ctx->dry_run)
+		r = renew_base(job, speed, object, key, now);
 	return r < 0 ? job_why(job, r, "cannot keep what %s was: %s", object, strerror(-r)) : 0;
 }
 
@@ -127,7 +178,7 @@ static const char *want_of(const struct cpuset_job *job, const struct speed *spe
 	return inidoc_get(&job->ctx->claim.doc, "cpuset", speed->key);
 }
 
-/* What comes with the governor, where the kernel has it and the policy does not say otherwise */
+/* What comes with the governor, where the kernel has it; what the policy says of it comes later */
 static int take_with_governor(struct cpuset_job *job, const char *object)
 {
 	const struct speed *governor = &speeds[0], *energy = &speeds[1];
@@ -135,10 +186,10 @@ static int take_with_governor(struct cpuset_job *job, const char *object)
 	char path[PATH_MAX];
 	int r = speed_path(energy, object, path, sizeof(path));
 
-	if (r < 0 || !want || strcmp(want, PERFORMANCE) != 0 || want_of(job, energy) ||
+	if (r < 0 || !want || strcmp(want, PERFORMANCE) != 0 ||
 	    attr_exists(job->ctx->rootfd, path) <= 0)
 		return r;
-	return take(job, energy, object, PERFORMANCE, false);
+	return take(job, energy, object, want_of(job, energy) ?: PERFORMANCE, false);
 }
 
 /* What another live guest wants there. Return: NULL for none */
@@ -148,8 +199,7 @@ static const char *others_want(const struct cpuset_job *job, const struct speed 
 	for (size_t i = job->others.nr; i-- > 0;) {
 		const struct share *share = &job->others.list[i];
 
-		if (share->alive && strcmp(share->verb, speed->verb) == 0 &&
-		    strcmp(share->object, object) == 0)
+		if (share->alive && is_of(share->verb, share->object, speed, object))
 			return share->value;
 	}
 	return NULL;
@@ -158,15 +208,17 @@ static const char *others_want(const struct cpuset_job *job, const struct speed 
 /* Does the kernel do so as seldom already, or has it nothing of the kind */
 static bool is_rare(const struct cpuset_job *job, const struct speed *speed, const char *want)
 {
-	unsigned long long now, least;
-	char path[PATH_MAX];
+	char path[PATH_MAX], now[ATTR_MAX];
+	unsigned long long is, least;
 
-	/* Then it is another guest's doing, and ours to keep */
-	if (!is_of_host(speed) || others_want(job, speed, WHOLE_HOST) ||
-	    speed_path(speed, WHOLE_HOST, path, sizeof(path)) < 0 ||
+	if (!is_of_host(speed) || speed_path(speed, WHOLE_HOST, path, sizeof(path)) < 0 ||
 	    parse_ull(want, 10, ULLONG_MAX, &least) < 0)
 		return false;
-	return attr_read_ull(job->ctx->rootfd, path, &now) < 0 || now >= least;
+	if (attr_read(job->ctx->rootfd, path, now, sizeof(now)) < 0)
+		return true;
+	/* What another guest has made it is ours to keep */
+	return !is_ours(job, speed, WHOLE_HOST, now) && parse_ull(now, 10, ULLONG_MAX, &is) == 0 &&
+	       is >= least;
 }
 
 static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned int cpu,
@@ -206,6 +258,31 @@ void speed_take(struct cpuset_job *job)
 	}
 }
 
+/* Is the CPU that gives @object its number offline: then that comes back with it */
+static bool is_offline(const struct cpuset_job *job, const struct speed *speed, const char *object)
+{
+	struct cpulist online;
+	unsigned int cpu;
+
+	return !is_of_host(speed) &&
+	       parse_uint(object + strlen(speed->prefix), 10, CPULIST_MAX, &cpu) == 0 &&
+	       job_host_cpus(job, "online", &online) == 0 && !cpulist_has(&online, cpu);
+}
+
+/* Return: 0 when it has gone for good, else @error with why */
+static int cannot_read(struct cpuset_job *job, const struct speed *speed, const char *object,
+		       const char *path, int error)
+{
+	if (is_offline(job, speed, object))
+		return job_why(job, error,
+			       "/%s is not there while %s is offline: when it is online again, run "
+			       "usher recover",
+			       path, object);
+	return error == -ENOENT
+		       ? 0
+		       : job_why(job, error, "cannot read /%s: %s", path, strerror(-error));
+}
+
 /* Return: 0, also when it is gone or somebody else's by now (said), else -errno with why */
 static int put_back(struct cpuset_job *job, const struct speed *speed, const char *object,
 		    const char *target)
@@ -216,14 +293,11 @@ static int put_back(struct cpuset_job *job, const struct speed *speed, const cha
 
 	if (r == 0)
 		r = attr_read(job->ctx->rootfd, path, now, sizeof(now));
-	/* The CPU may be offline, and its cpufreq gone with it */
-	if (r == -ENOENT)
-		return 0;
 	if (r < 0)
-		return job_why(job, r, "cannot read /%s: %s", path, strerror(-r));
+		return cannot_read(job, speed, object, path, r);
 	if (strcmp(now, target) == 0)
 		return 0;
-	if (mine && strcmp(now, mine->new_value) != 0) {
+	if (mine && !is_ours(job, speed, object, now)) {
 		helper_say(job->ctx, "/%s has been changed to %s meanwhile: left so", path, now);
 		return 0;
 	}

@@ -17,14 +17,17 @@ static const struct way {
 	{ "plain", plain_apply, "cpuset.cpus of the other top-level cgroups" },
 };
 
-/* In the order in which they are undone: the guest's own groups before what lies above them */
+/*
+ * In the order in which they are undone: the guest's own groups before what lies above them, what
+ * new interrupts get before those there are, a governor before what came with it
+ */
 static const struct {
 	const char *verb;
 	int (*undo)(struct cpuset_job *job, const char *object);
 } records[] = {
 	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
-	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "irq", irqs_undo },
-	{ "mask", mask_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
+	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "mask", mask_undo },
+	{ "irq", irqs_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
 	{ "latency", latency_undo }, { "vmstat", vmstat_undo },	      { "sched", sched_undo },
 	{ "pin", automatic_undo },
 };
@@ -132,14 +135,26 @@ static enum helper_exit apply_rest(struct cpuset_job *job)
 		helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
 	speed_take(job);
 	threads_take(job);
+	/* Chosen ones have been written again */
+	if (!job->pins.automatic && live_verify_pins(job) < 0)
+		helper_say(job->ctx, "%s", job->why);
 	return HELPER_DONE;
 }
 
-/* One line says why the first way of the method was not taken */
+/* That the host has no such thing is said of the best way only */
+static void add_why(char *whys, size_t size, const char *why, bool missing)
+{
+	size_t len = strlen(whys);
+
+	if (len == 0 || (!missing && !strstr(whys, why)))
+		(void)snprintf(whys + len, size - len, "%s%s", len ? "; " : "", why);
+}
+
+/* One line says why the ways before were not taken, or all were not */
 static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 {
 	bool any = strcmp(method, "auto") == 0, failed = !any;
-	char first[WHY_MAX] = "";
+	char whys[2 * WHY_MAX] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		int r;
@@ -151,11 +166,10 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 		if (r == 0)
 			r = ways[i].apply(job);
 		if (r == 0) {
-			say_done(job, &ways[i], first);
+			say_done(job, &ways[i], whys);
 			return apply_rest(job);
 		}
-		if (!*first)
-			memcpy(first, job->why, sizeof(first));
+		add_why(whys, sizeof(whys), job->why, r == -EOPNOTSUPP);
 		if (r != -EOPNOTSUPP && take_back(job) < 0)
 			return say_dirty(job);
 		failed = failed || r != -EOPNOTSUPP;
@@ -167,7 +181,12 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 	failed = failed || automatic_place(job) < 0;
 	if (failed && take_back(job) < 0)
 		return say_dirty(job);
-	return say_none(job, failed, first);
+	/* Others may run there, but how fast these CPUs are is the policy's all the same */
+	if (!failed) {
+		speed_take(job);
+		threads_take(job);
+	}
+	return say_none(job, failed, whys);
 }
 
 static bool method_valid(const char *method)

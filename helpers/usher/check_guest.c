@@ -468,6 +468,7 @@ const struct check_row check_guest_rows[] = {
 	{ "policy", "the policy fits the guest and this host", true, check_policy },
 	{ "steps", "every step of a start could work now", true, check_steps },
 	{ "pins", "nothing is wrong with the pins", true, check_pins },
+	{ "tick", "no tick interrupts the guest's CPUs", true, check_tick },
 	{ "siblings", "the guest has whole cores", true, check_siblings },
 	{ "topology", "the guest's cores are those of the host", true, check_topology },
 	{ "nodes", "CPUs and memory are of one NUMA node", true, check_nodes },

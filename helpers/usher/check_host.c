@@ -394,6 +394,28 @@ static void check_partitions(struct check *check)
 		      release);
 }
 
+/* What no helper can take away while the host runs; asked for only where a guest has CPUs alone */
+void check_tick(struct check *check)
+{
+	struct cpulist cpus = { 0 }, without;
+	char text[ATTR_MAX], list[256];
+
+	if (!check->claim.guest)
+		return;
+	claim_cpus(&check->claim, &cpus);
+	/* A kernel that cannot do it has no such file; one that was not told to says "(null)" */
+	if (attr_read(check->rootfd, "sys/devices/system/cpu/nohz_full", text, sizeof(text)) < 0 ||
+	    cpulist_parse(text, &without) < 0)
+		without = (struct cpulist){ 0 };
+	if (cpulist_contains(&without, &cpus) || cpulist_format(&cpus, list, sizeof(list)) < 0)
+		return;
+	found(check, LEVEL_NOTE,
+	      "the kernel's tick interrupts CPUs %s, and cannot be taken away at run time: boot "
+	      "with "
+	      "nohz_full=%s if it disturbs (usher noise tells)",
+	      list, list);
+}
+
 static void check_left(struct check *check)
 {
 	_cleanup_claims_ struct claims claims = { 0 };

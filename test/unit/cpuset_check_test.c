@@ -137,6 +137,108 @@ static void a_running_guest_that_has_lost_its_partition_is_noticed_and_mended(vo
 	assert_silent();
 }
 
+static void running_guest(void **state, const char *section)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+
+	make_host(*state, true);
+	put("ff", IRQ_DEFAULT);
+	put("0-7", "proc/irq/1/smp_affinity_list");
+	tree_dir(host.tree, "proc/irq/1/i8042");
+	put("2", "proc/irq/26/smp_affinity_list");
+	put("", "managed/proc/irq/26/smp_affinity_list");
+	tree_dir(host.tree, "proc/irq/26/nvme0q3");
+	put("ff", WORKQUEUE_MASK);
+	make_guest(SCOPE_A, PID_A, vcpus, "0-1");
+	make_claim(UUID_A, PID_A, "running", section);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(host.steps, 0);
+}
+
+/* @line: what check says of a change, which the next apply mends */
+static void expect_mended(const char *line)
+{
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said, line);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
+/* virsh vcpupin a 0 6 --live */
+static void a_vcpu_that_is_pinned_elsewhere_is_noticed_and_said_by_apply(void **state)
+{
+	static const char *const methods[] = { "method = slices\n" PINS,
+					       "method = partition\n" PINS };
+	static const char line[] = "usher: a: vCPU 0 is pinned to 6 by now, and CPU 2 is kept free "
+				   "for it: virsh vcpupin a 0 2 --live\n";
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		running_guest(state, methods[i]);
+		put("6", CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus");
+		assert_int_equal(check(UUID_A), HELPER_FAILED);
+		assert_string_equal(host.said, line);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_string_equal(host.said, line);
+		put("2", CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus");
+		assert_int_equal(check(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		remove_tree(CG);
+	}
+}
+
+static void a_vcpu_off_its_chosen_core_is_noticed_and_mended(void **state)
+{
+	running_guest(state, "pin = auto\n" PINS);
+	put("6", CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus");
+	expect_mended("usher: a: vCPU 0 is pinned to 6 by now, not to 2: run usher recover\n");
+	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus"), "2");
+}
+
+static void a_slice_that_got_its_cpus_back_is_noticed_and_mended(void **state)
+{
+	running_guest(state, "method = slices\ntimeout_ms = 500\n" PINS);
+	put("0-7", "systemd/system.slice");
+	put("0-7", CG "/system.slice/cpuset.cpus");
+	settle();
+	expect_mended("usher: a: its CPUs are not kept free any more: system.slice may run on 2-3 "
+		      "again: run usher recover\n");
+	/* Without systemd's knowledge */
+	put("0-3", CG "/user.slice/cpuset.cpus");
+	settle();
+	expect_mended("usher: a: its CPUs are not kept free any more: user.slice may run on 2-3 "
+		      "again: run usher recover\n");
+	put("ff", WORKQUEUE_MASK);
+	expect_mended(
+		"usher: a: its CPUs are not kept free any more: the kernel's unbound work may "
+		"run on 2-3 again: run usher recover\n");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get("systemd/system.slice"), "");
+}
+
+static void an_interrupt_that_came_back_is_noticed_and_mended(void **state)
+{
+	running_guest(state, PINS);
+	put("0-7", "proc/irq/1/smp_affinity_list");
+	expect_mended(
+		"usher: a: interrupts are not kept off its CPUs any more: interrupt 1 (i8042) "
+		"may come to 2-3: run usher recover\n");
+	put("ff", IRQ_DEFAULT);
+	expect_mended("usher: a: interrupts are not kept off its CPUs any more: /" IRQ_DEFAULT
+		      " lets new interrupts come to 2-3: run usher recover\n");
+	/* One that the kernel keeps there is no news, once apply has tried */
+	put("3", "proc/irq/27/smp_affinity_list");
+	put("", "managed/proc/irq/27/smp_affinity_list");
+	tree_dir(host.tree, "proc/irq/27/nvme1q3");
+	expect_mended("usher: a: interrupts are not kept off its CPUs any more: interrupt 27 "
+		      "(nvme1q3) may come to 3: run usher recover\n");
+}
+
 /* Each: why the best is not to be had; said when it is merely wanted, refused when required */
 static void expect_downgrade(const char *section, const char *why)
 {
@@ -306,6 +408,36 @@ static void an_older_kernel_is_said_and_no_reason_to_refuse(void **state)
 	assert_said("cannot be kept for it alone: this kernel has no cpuset.cpus.exclusive");
 }
 
+static void a_slice_that_would_have_no_cpu_left_is_refused_where_required(void **state)
+{
+	make_host(*state, false);
+	put("2-3", "systemd/system.slice");
+	expect_downgrade(PINS,
+			 "(it came with Linux 6.7); system.slice would have no CPU left: give "
+			 "the guests fewer");
+	assert_int_equal(check_wanted("method = slices\n" PINS), HELPER_FAILED);
+	assert_said("system.slice would have no CPU left");
+}
+
+static void a_guest_pinned_there_is_found_on_an_older_kernel_too(void **state)
+{
+	static const char *const vcpus[] = { "3", NULL };
+
+	make_host(*state, false);
+	make_guest(MACHINE "/foe.scope", 700, vcpus, "");
+	expect_downgrade(PINS, "foe.scope/libvirt/vcpu0 is pinned to 3: pin one of the two");
+	expect_downgrade("method = slices\n" PINS, "foe.scope/libvirt/vcpu0 is pinned to 3");
+	expect_downgrade("method = plain\n" PINS, "foe.scope/libvirt/vcpu0 is pinned to 3");
+}
+
+static void cpus_isolated_at_boot_are_no_core_of_the_hosts(void **state)
+{
+	make_host(*state, true);
+	put("0-1", "sys/devices/system/cpu/isolated");
+	assert_int_equal(check_wanted("cpus = 2-7\nvcpu = 0 2-7\n"), HELPER_FAILED);
+	assert_said("no whole core would be left to the host: of 2-7");
+}
+
 static void cgroup_v1_is_said_and_refused_where_required(void **state)
 {
 	make_host(*state, false);
@@ -357,6 +489,10 @@ int main(void)
 		tree_test(the_host_keeps_at_least_one_whole_core),
 		tree_test(a_guest_whose_policy_isolates_nothing_keeps_its_cpus),
 		tree_test(a_running_guest_that_has_lost_its_partition_is_noticed_and_mended),
+		tree_test(a_vcpu_that_is_pinned_elsewhere_is_noticed_and_said_by_apply),
+		tree_test(a_vcpu_off_its_chosen_core_is_noticed_and_mended),
+		tree_test(a_slice_that_got_its_cpus_back_is_noticed_and_mended),
+		tree_test(an_interrupt_that_came_back_is_noticed_and_mended),
 		tree_test(pins_that_no_partition_suits_are_found),
 		tree_test(an_emulator_on_a_vcpus_cpu_is_found),
 		tree_test(cpus_isolated_at_boot_are_found_where_the_vcpus_share_them),
@@ -369,6 +505,9 @@ int main(void)
 		tree_test(who_is_pinned_to_all_cpus_is_pinned_to_none),
 		tree_test(a_container_in_the_systems_slices_gives_way_unless_required),
 		tree_test(an_older_kernel_is_said_and_no_reason_to_refuse),
+		tree_test(a_slice_that_would_have_no_cpu_left_is_refused_where_required),
+		tree_test(a_guest_pinned_there_is_found_on_an_older_kernel_too),
+		tree_test(cpus_isolated_at_boot_are_no_core_of_the_hosts),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),
 		tree_test(slices_need_systemd),
 		tree_test(a_claim_that_is_not_understood_is_wrong_usage),

@@ -18,17 +18,6 @@
 static const char *const vcpus_a[] = { "2", "3", NULL };
 static const char *const vcpus_b[] = { "5", NULL };
 
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-int __real_state_write(int dirfd, const char *name, const char *data, size_t len);
-int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len);
-int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len)
-{
-	int r = strcmp(name, "irq.ini") == 0 ? step() : 0;
-
-	return r < 0 ? r : __real_state_write(dirfd, name, data, len);
-}
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-
 static void make_irq(int number, const char *who, const char *cpus)
 {
 	char path[64];
@@ -38,6 +27,34 @@ static void make_irq(int number, const char *who, const char *cpus)
 	fmt(path, "proc/irq/%d/%s", number, who);
 	tree_dir(host.tree, path);
 }
+
+/* An interrupt that comes when those there are have been looked at, 0 for none */
+static int born;
+
+/* kernel/irq/manage.c, irq_setup_affinity() */
+static void be_born(void)
+{
+	struct cpulist dflt;
+	char list[64];
+
+	assert_int_equal(job_parse_mask(get(IRQ_DEFAULT), &dflt), 0);
+	assert_int_equal(cpulist_format(&dflt, list, sizeof(list)), 0);
+	make_irq(born, "vfio-msi[0](0000:01:00.0)", list);
+	born = 0;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __real_state_write(int dirfd, const char *name, const char *data, size_t len);
+int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len);
+int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len)
+{
+	int r = strcmp(name, "irq.ini") == 0 ? step() : 0;
+
+	if (born && strcmp(name, "irq.ini") == 0)
+		be_born();
+	return r < 0 ? r : __real_state_write(dirfd, name, data, len);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void assert_irq(int number, const char *cpus)
 {
@@ -273,6 +290,31 @@ static void an_irq_that_came_while_guests_ran_ends_with_what_it_would_have_had(v
 	assert_no_state();
 }
 
+static void an_irq_that_comes_while_they_are_moved_leaves_too(void **state)
+{
+	host_with_irqs(state);
+	born = 40;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(born, 0);
+	assert_irq(40, "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_irq(40, "0-7");
+	assert_no_state();
+}
+
+static void an_irq_that_comes_while_they_are_given_back_has_what_it_would_have_had(void **state)
+{
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	born = 40;
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(born, 0);
+	assert_silent();
+	assert_irq(40, "0-7");
+	assert_no_state();
+}
+
 static void an_irq_near_a_node_keeps_to_its_node(void **state)
 {
 	host_with_irqs(state);
@@ -470,8 +512,17 @@ static void an_irqbalance_started_anew_is_told_by_the_next_apply(void **state)
 	assert_told("settings cpus 2-3");
 	balancer_stop(pid);
 	remove_tree("proc/300");
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
 	pid = balancer_start(BALANCER + 1, "00000001");
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: interrupts are not kept off its CPUs any more: irqbalance "
+			    "(pid 301) has not been told to leave its CPUs alone: run usher "
+			    "recover\n");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
 	assert_told("settings cpus 2-3\nsettings cpus 0,2-3");
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_told("settings cpus 2-3\nsettings cpus 0,2-3\nsettings cpus 0");
@@ -552,6 +603,8 @@ int main(void)
 		tree_test(an_affinity_that_somebody_else_has_set_stays_and_is_said),
 		tree_test(an_affinity_moved_onto_the_cpus_is_moved_off_by_the_next_apply),
 		tree_test(an_irq_that_came_while_guests_ran_ends_with_what_it_would_have_had),
+		tree_test(an_irq_that_comes_while_they_are_moved_leaves_too),
+		tree_test(an_irq_that_comes_while_they_are_given_back_has_what_it_would_have_had),
 		tree_test(an_irq_near_a_node_keeps_to_its_node),
 		tree_test(a_number_that_another_device_has_got_is_another_irq),
 		tree_test(a_dry_run_writes_nothing_and_names_each_write),

@@ -296,6 +296,28 @@ static inline int store_partition(int self, const char *want)
 	return 0;
 }
 
+#define GOVERNOR   "/scaling_governor"
+#define PREFERENCE "/energy_performance_preference"
+
+/* As amd_pstate does it: the preference follows the governor, and does not come back by itself */
+static inline int store_cpufreq(const char *path, const char *val)
+{
+	const char *file = strrchr(path, '/');
+	char other[PATH_MAX];
+	bool performance;
+
+	fmt(other, "%.*s%s", (int)(file - path), path,
+	    strcmp(file, GOVERNOR) == 0 ? PREFERENCE : GOVERNOR);
+	performance = strcmp(val, "performance") == 0;
+	if (strcmp(file, PREFERENCE) == 0 && !performance &&
+	    strcmp(get("%s", other), "performance") == 0)
+		return -EBUSY;
+	if (strcmp(file, GOVERNOR) == 0 && performance && attr_exists(host.tree->rootfd, other) > 0)
+		put("performance", "%s", other);
+	put(val, "%s", path);
+	return 0;
+}
+
 /* kernel/irq/proc.c: a managed interrupt refuses. A mask is kept as it was written */
 static inline int store_plain(const char *path, const char *val)
 {
@@ -304,6 +326,8 @@ static inline int store_plain(const char *path, const char *val)
 	fmt(managed, "managed/%s", path);
 	if (attr_exists(host.tree->rootfd, managed) > 0)
 		return -EIO;
+	if (strstr(path, "/cpufreq/"))
+		return store_cpufreq(path, val);
 	put(val, "%s", path);
 	return 0;
 }

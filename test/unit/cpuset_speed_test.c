@@ -125,6 +125,20 @@ static void the_guests_cpus_run_as_the_policy_wants_and_then_as_before(void **st
 	assert_back();
 }
 
+static void a_guest_with_nothing_but_its_pins_has_its_speed_too(void **state)
+{
+	host_with_speeds(state);
+	put("", CG "/cpuset/cpuset.cpus");
+	put("cpu io", CG "/cgroup.controllers");
+	make_claim(UUID_A, PID_A, "running", "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n" WISHES);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("others may run there: the cpuset controller is on cgroup v1");
+	assert_speeds(2, "performance", "performance", "50");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
 static void without_wishes_nothing_is_touched(void **state)
 {
 	host_with_speeds(state);
@@ -186,6 +200,61 @@ static void what_an_admin_says_of_it_meanwhile_stays(void **state)
 	assert_back();
 }
 
+static void what_an_admin_says_of_it_between_two_guests_is_what_comes_back(void **state)
+{
+	static const char *const uuids[] = { UUID_A, UUID_B };
+
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	make_claim(UUID_B, PID_B, "running", SECTION_B RARE);
+	for (int end = 0; end < 2; end++) {
+		put("1", STAT);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		put("5", STAT);
+		assert_int_equal(apply(UUID_B), HELPER_DONE);
+		assert_string_equal(get(STAT), "60");
+		assert_int_equal(undo(uuids[end]), HELPER_DONE);
+		assert_string_equal(get(STAT), "60");
+		assert_int_equal(undo(uuids[!end]), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(STAT), "5");
+		assert_back();
+	}
+}
+
+static void what_an_admin_says_of_it_while_two_run_stays(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	make_claim(UUID_B, PID_B, "running", SECTION_B RARE);
+	put("1", STAT);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	put("5", STAT);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("has been changed to 5 meanwhile: left so");
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_string_equal(get(STAT), "5");
+	assert_back();
+}
+
+/* The guest that is there has made it 60: an hour is nobody's of us */
+static void a_kernel_told_to_count_still_more_rarely_is_left_alone(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	make_claim(UUID_B, PID_B, "running", SECTION_B RARE);
+	put("1", STAT);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("3600", STAT);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_string_equal(get(STAT), "3600");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_string_equal(get(STAT), "3600");
+	assert_back();
+}
+
 static void no_latency_at_all_is_the_kernels_own_word(void **state)
 {
 	host_with_speeds(state);
@@ -202,12 +271,57 @@ static void what_comes_with_the_governor_is_given_back_too(void **state)
 	host_with_speeds(state);
 	make_claim(UUID_A, PID_A, "running", SECTION_A "governor = performance\n");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
-	assert_string_equal(energy(2), "balance_performance");
-	put("performance", CPU "/cpufreq/policy2/energy_performance_preference");
-	put("performance", CPU "/cpufreq/policy3/energy_performance_preference");
+	assert_speeds(2, "performance", "performance", "0");
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_silent();
 	assert_back();
+}
+
+/* The kernel refuses it, and the old one comes back all the same */
+static void a_preference_that_the_governor_does_not_allow_is_said(void **state)
+{
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running",
+		   SECTION_A "governor = performance\nenergy_preference = power\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("energy_preference = power has no effect: cannot write power to");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
+static void what_a_cpu_had_comes_back_when_it_is_online_again(void **state)
+{
+	host_with_speeds(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	end_guest(PID_A, SCOPE_A);
+	put("0-2,4-7", CPU "/online");
+	assert_int_equal(
+		renameat(host.tree->rootfd, CPU "/cpufreq/policy3", host.tree->rootfd, "policy3"),
+		0);
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_said("policy3/scaling_governor is not there while policy3 is offline: when it is "
+		    "online again, run usher recover");
+	assert_speeds(2, "powersave", "balance_performance", "0");
+	put("0-7", CPU "/online");
+	assert_int_equal(
+		renameat(host.tree->rootfd, "policy3", host.tree->rootfd, CPU "/cpufreq/policy3"),
+		0);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
+/* Another driver has none: it will never come back */
+static void what_an_online_cpu_does_not_have_any_more_is_forgotten(void **state)
+{
+	host_with_speeds(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	remove_tree(CPU "/cpufreq/policy3");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_no_state();
 }
 
 static void guests_that_share_a_cpufreq_policy_end_exact_in_any_order(void **state)
@@ -277,17 +391,58 @@ static void a_value_the_kernel_refuses_is_said(void **state)
 	assert_back();
 }
 
+#define QUIET RARE "pressure = no\n"
+
+static void host_to_be_quiet(void **state)
+{
+	host_with_speeds(state);
+	put("1", STAT);
+	for (int vcpu = 0; vcpu < 2; vcpu++)
+		put("1", CG "/" SCOPE_A "/libvirt/vcpu%d/cgroup.pressure", vcpu);
+	make_claim(UUID_A, PID_A, "running", SECTION_A WISHES QUIET);
+}
+
+static void assert_not_quiet(void)
+{
+	assert_back();
+	assert_string_equal(get(STAT), "1");
+	for (int vcpu = 0; vcpu < 2; vcpu++)
+		assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu%d/cgroup.pressure", vcpu),
+				    "1");
+}
+
 static void a_kill_at_any_step_is_repaired(void **state)
 {
 	int at;
 
-	host_with_speeds(state);
+	host_to_be_quiet(state);
 	for (at = 1; killed_at(at, "apply", UUID_A); at++) {
 		assert_int_equal(undo(UUID_A), HELPER_DONE);
 		assert_silent();
-		assert_back();
+		assert_not_quiet();
 	}
-	assert_true(at > 25);
+	assert_true(at > 30);
+}
+
+/* Before its next apply, and beside another guest */
+static void a_kill_at_any_step_is_repaired_by_the_next_apply(void **state)
+{
+	int at;
+
+	host_to_be_quiet(state);
+	make_claim(UUID_B, PID_B, "running", SECTION_B RARE "governor = schedutil\n");
+	for (at = 1; killed_at(at, "apply", UUID_A); at++) {
+		assert_int_equal(apply(UUID_B), HELPER_DONE);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_speeds(3, "performance", "performance", "50");
+		assert_string_equal(get(STAT), "60");
+		assert_int_equal(undo(at % 2 ? UUID_A : UUID_B), HELPER_DONE);
+		assert_string_equal(get(STAT), "60");
+		assert_int_equal(undo(at % 2 ? UUID_B : UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_not_quiet();
+	}
+	assert_true(at > 30);
 }
 
 static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
@@ -295,15 +450,15 @@ static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
 	bool killed;
 	int at = 0;
 
-	host_with_speeds(state);
+	host_to_be_quiet(state);
 	do {
 		assert_int_equal(apply(UUID_A), HELPER_DONE);
 		killed = killed_at(++at, "undo", UUID_A);
 		assert_int_equal(undo(UUID_A), HELPER_DONE);
 		assert_silent();
-		assert_back();
+		assert_not_quiet();
 	} while (killed);
-	assert_true(at > 12);
+	assert_true(at > 15);
 }
 
 static void a_journal_that_names_another_file_is_refused(void **state)
@@ -388,17 +543,25 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(the_guests_cpus_run_as_the_policy_wants_and_then_as_before),
+		tree_test(a_guest_with_nothing_but_its_pins_has_its_speed_too),
 		tree_test(without_wishes_nothing_is_touched),
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
 		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),
 		tree_test(what_an_admin_says_of_it_meanwhile_stays),
+		tree_test(what_an_admin_says_of_it_between_two_guests_is_what_comes_back),
+		tree_test(what_an_admin_says_of_it_while_two_run_stays),
+		tree_test(a_kernel_told_to_count_still_more_rarely_is_left_alone),
 		tree_test(no_latency_at_all_is_the_kernels_own_word),
 		tree_test(what_comes_with_the_governor_is_given_back_too),
+		tree_test(a_preference_that_the_governor_does_not_allow_is_said),
+		tree_test(what_a_cpu_had_comes_back_when_it_is_online_again),
+		tree_test(what_an_online_cpu_does_not_have_any_more_is_forgotten),
 		tree_test(guests_that_share_a_cpufreq_policy_end_exact_in_any_order),
 		tree_test(a_value_that_somebody_else_has_set_stays_and_is_said),
 		tree_test(a_host_without_cpufreq_is_said_and_the_guest_is_isolated),
 		tree_test(a_value_the_kernel_refuses_is_said),
 		tree_test(a_kill_at_any_step_is_repaired),
+		tree_test(a_kill_at_any_step_is_repaired_by_the_next_apply),
 		tree_test(a_kill_of_undo_at_any_step_is_repaired_by_the_next),
 		tree_test(a_journal_that_names_another_file_is_refused),
 		tree_test(the_emulators_threads_get_their_class_and_then_their_old_one),

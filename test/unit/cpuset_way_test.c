@@ -179,6 +179,7 @@ static void when_every_way_fails_the_host_is_as_before(void **state)
 	before = snapshot();
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
 	assert_said("its CPUs 2-3 cannot be kept free of others: user.slice is pinned to 2-3");
+	assert_said("; user.slice would have no CPU left");
 	assert_same(before);
 	assert_no_state();
 	free(before);

@@ -248,6 +248,24 @@ static void lockdown_and_old_cgroups_are_told(void **state)
 	assert_int_equal(row(tree, "partitions"), 0);
 }
 
+static void the_tick_is_told_where_a_guest_has_cpus_for_itself(void **state)
+{
+	static char name[] = "win11";
+	const struct tree *tree = *state;
+
+	assert_int_equal(row(tree, "tick"), 0);
+	check.claim = (struct claim){ .guest = name };
+	assert_int_equal(row(tree, "tick"), 0);
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
+	assert_found(tree, "tick", LEVEL_NOTE, "boot with nohz_full=2-3");
+	tree_file(tree, "sys/devices/system/cpu/nohz_full", "(null)\n");
+	assert_found(tree, "tick", LEVEL_NOTE, "boot with nohz_full=2-3");
+	tree_file(tree, "sys/devices/system/cpu/nohz_full", "2-7\n");
+	assert_int_equal(row(tree, "tick"), 0);
+	inidoc_free(&check.claim.doc);
+	check.claim = (struct claim){ 0 };
+}
+
 static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 {
 	const struct tree *tree = *state;
@@ -361,6 +379,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		check_test(the_tick_is_told_where_a_guest_has_cpus_for_itself),
 		check_test(an_iommu_is_missing_in_the_firmware_or_in_the_kernel),
 		check_test(selinux_confines_hooks_unless_told_otherwise),
 		check_test(a_label_that_libvirt_may_not_run_is_told),

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/live.c - what nobody tells usher of while the guest runs */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "cpuset.h"
+
+/*
+ * An admin may pin a vCPU elsewhere (virsh vcpupin) or give a slice its CPUs back, and there is no
+ * hook for either. Here that is looked for; what is written again is apply's business.
+ */
+
+/* Return: 0, also for a vCPU without pins or group, -EINVAL when it may run elsewhere, with why */
+static int verify_pin(struct cpuset_job *job, const struct guest_groups *groups,
+		      const struct vcpu_pin *pin)
+{
+	char group[PATH_MAX], now_text[256], text[256];
+	struct cpulist now;
+
+	if (path_format(group, sizeof(group), "%s/vcpu%u", groups->base, pin->vcpu) < 0 ||
+	    groups_read_cpus(job, group, "cpuset.cpus", &now) < 0 || cpulist_empty(&now) ||
+	    cpulist_contains(&pin->cpus, &now))
+		return 0;
+	(void)job_cpus_text(&now, now_text, sizeof(now_text));
+	(void)job_cpus_text(&pin->cpus, text, sizeof(text));
+	/* The XML's pins are libvirt's to write: it shows them */
+	return job->pins.automatic
+		       ? job_why(job, -EINVAL,
+				 "vCPU %u is pinned to %s by now, not to %s: run usher recover",
+				 pin->vcpu, now_text, text)
+		       : job_why(job, -EINVAL,
+				 "vCPU %u is pinned to %s by now, and CPU %s is kept free for it: "
+				 "virsh vcpupin %s %u %s --live",
+				 pin->vcpu, now_text, text, job->ctx->claim.guest, pin->vcpu, text);
+}
+
+int live_verify_pins(struct cpuset_job *job)
+{
+	struct guest_groups groups;
+	int r = groups_mount(job);
+
+	if (r == 0)
+		r = groups_of_claim(job, &job->ctx->claim, &groups);
+	/* Without groups there are no pins to compare */
+	if (r < 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < job->pins.nr_vcpus; i++)
+		r = verify_pin(job, &groups, &job->pins.vcpus[i]);
+	return r;
+}
+
+static int read_group(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	int r = groups_mount(job);
+
+	return r < 0 ? r : groups_read_cpus(job, object, "cpuset.cpus.effective", ret);
+}
+
+static int read_mask(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	char text[ATTR_MAX];
+	int r = attr_read(job->ctx->rootfd, object, text, sizeof(text));
+
+	return r < 0 ? r : job_parse_mask(text, ret);
+}
+
+/* What the guest's CPUs have been taken out of */
+static const struct {
+	const char *verb;
+	int (*read)(struct cpuset_job *job, const char *object, struct cpulist *ret);
+	const char *who; /* NULL: the object's name */
+} kinds[] = {
+	{ "slice", read_group, NULL },
+	{ "plain", read_group, NULL },
+	{ "workqueue", read_mask, "the kernel's unbound work" },
+};
+
+static int verify_share(struct cpuset_job *job, const struct journal_record *record)
+{
+	char list[256];
+	struct cpulist now;
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(kinds) && strcmp(kinds[i].verb, record->verb) != 0)
+		i++;
+	/* A group that has gone has nobody in it */
+	if (i == ARRAY_SIZE(kinds) || record->undone ||
+	    kinds[i].read(job, record->object, &now) < 0)
+		return 0;
+	cpulist_intersect(&now, &job->pins.cpus);
+	return cpulist_empty(&now) ? 0
+				   : job_why(job, -EINVAL, "%s may run on %s again",
+					     kinds[i].who ?: record->object,
+					     job_cpus_text(&now, list, sizeof(list)));
+}
+
+int live_verify_shares(struct cpuset_job *job)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < job->journal.nr; i++)
+		r = verify_share(job, &job->journal.records[i]);
+	return r;
+}
