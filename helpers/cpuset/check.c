@@ -175,7 +175,7 @@ static int check_plain(struct cpuset_job *job)
 /* Nothing works without cgroup v2; with it there is a lesser way, unless the slices stand in it */
 static int check_lesser(struct cpuset_job *job)
 {
-	char why[WHY_MAX], both[2 * WHY_MAX];
+	char why[WHY_MAX], both[2 * WHY_MAX + 2];
 	int r;
 
 	memcpy(why, job->why, sizeof(why));
