@@ -206,7 +206,7 @@ banned_are() {
 @test "CPUs that would leave the host none are refused, and what is free is said" {
 	guest_define win11 vcpus=4 pins="0 1 2 3"
 	policy win11 '[guest]' 'required = cpuset'
-	start_refused_like win11 "usher: win11: CPUs 0-3 cannot be kept for it alone: .* of 0-3 at least one core must stay free"
+	start_refused_like win11 "usher: win11: CPUs 0-3 cannot be kept for it alone: .* of 0-3 at least one core must stay free: pin fewer, .*"
 	host_unchanged
 }
 
