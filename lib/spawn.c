@@ -232,30 +232,37 @@ static int compare_ints(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Everything above stderr but @keep, which is sorted */
-static void close_others(const int *keep, size_t nr)
+/* Room for those that a process without any of its parent's needs */
+#define KEEP_MAX 16
+
+int spawn_keep_only(const int *keep, size_t nr)
 {
 	unsigned int first = STDERR_FILENO + 1;
+	int sorted[KEEP_MAX];
 
+	if (nr > KEEP_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < nr; i++)
+		sorted[i] = keep[i];
+	qsort(sorted, nr, sizeof(*sorted), compare_ints);
 	for (size_t i = 0; i < nr; i++) {
-		if (keep[i] > (int)first)
-			(void)close_range(first, (unsigned int)keep[i] - 1, 0);
-		first = (unsigned int)keep[i] + 1;
+		if (sorted[i] < (int)first)
+			continue;
+		if (sorted[i] > (int)first)
+			(void)close_range(first, (unsigned int)sorted[i] - 1, 0);
+		first = (unsigned int)sorted[i] + 1;
 	}
 	(void)close_range(first, ~0U, 0);
+	return 0;
 }
 
 pid_t spawn_detached(const int *keep, size_t nr_keep)
 {
-	int sorted[16];
 	pid_t pid;
 	int null;
 
-	if (nr_keep > ARRAY_SIZE(sorted))
+	if (nr_keep > KEEP_MAX)
 		return -EINVAL;
-	for (size_t i = 0; i < nr_keep; i++)
-		sorted[i] = keep[i];
-	qsort(sorted, nr_keep, sizeof(*sorted), compare_ints);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return -errno;
@@ -269,8 +276,7 @@ pid_t spawn_detached(const int *keep, size_t nr_keep)
 	(void)setsid();
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		(void)dup2(null, fd);
-	close_others(sorted, nr_keep);
-	return 0;
+	return spawn_keep_only(keep, nr_keep);
 }
 
 int spawn_fill_std(void)

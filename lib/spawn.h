@@ -46,6 +46,9 @@ int spawn_run(struct spawn_job *jobs, size_t nr) _must_check_;
  */
 pid_t spawn_detached(const int *keep, size_t nr_keep) _must_check_;
 
+/** spawn_keep_only() - close all above stderr but @keep, at most 16. Return: 0, -EINVAL for more */
+int spawn_keep_only(const int *keep, size_t nr) _must_check_;
+
 /**
  * spawn_fill_std() - open /dev/null for each of stdin, stdout and stderr that is closed
  *

@@ -110,14 +110,19 @@ static bool any_hung(const struct bus_list *list)
 	return false;
 }
 
-/* A thread of ours hangs on its bus, and our process could not be ended: we go on in another */
-static int leave_process(void)
+/*
+ * A thread of ours hangs on its bus, and our process could not be ended: we go on in another, which
+ * does not keep that bus open, nor an adapter from going.
+ */
+static int leave_process(const struct switcher *switcher)
 {
+	const struct helper_ctx *ctx = switcher->ctx;
+	const int keep[] = { ctx->rootfd, ctx->statefd, ctx->dirfd, switcher->qemu };
 	pid_t pid = fork();
 
 	if (pid > 0)
 		_exit(0);
-	return pid < 0 ? -errno : 0;
+	return pid < 0 ? -errno : spawn_keep_only(keep, ARRAY_SIZE(keep));
 }
 
 /*
@@ -133,7 +138,7 @@ static int look_once(struct switcher *switcher)
 				  switcher->display->monitor, here, PROBE_MS, &probes);
 
 	if (r == 0 && here && any_hung(&switcher->buses))
-		r = leave_process();
+		r = leave_process(switcher);
 	if (r == 0)
 		r = monitor_find(&switcher->buses, probes, switcher->display->monitor);
 	if (r >= 0)
@@ -168,15 +173,35 @@ static void give_another_chance(struct bus_list *list)
 		list->buses[i].hung = false;
 }
 
-/* i2c-dev may have to be loaded first */
+static bool was_hung(const struct bus_list *list, unsigned int number)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (list->buses[i].number == number)
+			return list->buses[i].hung;
+	return false;
+}
+
+/* i2c-dev may have to be loaded first. Those of a dock, or behind a hub, come and go */
 static int find_buses(struct switcher *switcher)
 {
+	_cleanup_bus_list_ struct bus_list found = { 0 };
+	struct bus_list last = switcher->buses;
 	int rootfd = switcher->ctx->rootfd;
 	int r = buses_are_ready(rootfd) ? 0 : enroll(switcher);
 
 	if (r == 0)
 		r = buses_ready(rootfd, MODULE_MS);
-	return r < 0 ? r : buses_find(rootfd, &switcher->ctx->claim, &switcher->buses);
+	if (r == -ENOENT)
+		r = -ENOPKG;
+	if (r == 0)
+		r = buses_find(rootfd, &switcher->ctx->claim, &found);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < found.nr; i++)
+		found.buses[i].hung = was_hung(&last, found.buses[i].number);
+	switcher->buses = found;
+	found = last;
+	return 0;
 }
 
 /* Until it is found: a monitor that sleeps, or has just lost its signal, needs a while */
@@ -203,6 +228,9 @@ static int look(struct switcher *switcher)
 		gap = gap * 2 < LOOK_MAX_MS ? gap * 2 : LOOK_MAX_MS;
 		if (chances-- > 0)
 			give_another_chance(&switcher->buses);
+		r = find_buses(switcher);
+		if (r < 0)
+			return r;
 	}
 	return r;
 }
@@ -386,6 +414,8 @@ static int switch_over(struct switcher *switcher, size_t index, int host)
 	return 0;
 }
 
+#define NO_DDC "it does not answer to DDC/CI: switch DDC/CI on in its menu"
+
 static void complain(const struct switcher *switcher, int error)
 {
 	static const struct {
@@ -404,6 +434,10 @@ static void complain(const struct switcher *switcher, int error)
 		  "it shows the guest's input already, so nobody knows which one is the host's: "
 		  "set host_input" },
 		{ -EBUSY, "a kernel driver holds its DDC address: unload ddcci" },
+		{ -ENOPKG, "this kernel cannot load i2c-dev: install that module" },
+		{ -ENXIO, NO_DDC },
+		{ -EREMOTEIO, NO_DDC },
+		{ -EIO, NO_DDC },
 	};
 	const char *what = strerror(-error);
 
@@ -444,6 +478,9 @@ static int work(struct switcher *switcher)
 	if (host < 0)
 		return host;
 	r = wait_until(switcher, due);
+	/* Somebody else may have got it meanwhile */
+	if (r == 0)
+		r = is_taken(switcher, switcher->buses.buses[index].number);
 	if (r == 0)
 		r = switch_over(switcher, (size_t)index, host);
 	if (r == 0)

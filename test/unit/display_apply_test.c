@@ -376,6 +376,73 @@ static void a_bus_that_hangs_does_not_keep_the_other_from_switching(void **state
 	assert_int_equal(monitor->input, 15);
 }
 
+/* The one that waits for its time to switch, as the journal has it */
+static pid_t wait_enrolled(void)
+{
+	static const char verb[] = " switcher display%20left ";
+	long long deadline = deadline_in(LONG_MS);
+	const char *at = NULL;
+
+	while (!at && deadline_left(deadline) > 0) {
+		(void)poll(NULL, 0, 5);
+		at = exists(JOURNAL) ? strstr(tree_read(tree, JOURNAL), verb) : NULL;
+	}
+	assert_non_null(at);
+	return (pid_t)strtol(at + strlen(verb), NULL, 10);
+}
+
+static size_t count_open(pid_t pid)
+{
+	_cleanup_strlist_ struct strlist fds = { 0 };
+	int root = root_open("/");
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/fd", (int)pid);
+	assert_int_equal(attr_list(root, path, &fds), 0);
+	(void)close(root);
+	return fds.nr;
+}
+
+static void a_bus_that_hangs_is_not_kept_open_by_who_goes_on(void **state)
+{
+	struct fake_monitor *hung = fake_monitor_add(4, "GSM", 1, "HUNG");
+
+	(void)state;
+	hung->hangs = true;
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 60000\ntimeout_ms = 5000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	/* Standard streams, root, claims, claim, QEMU; a journal or lock for the moment */
+	assert_in_range(count_open(wait_enrolled()), 7, 9);
+	(void)poll(NULL, 0, 100);
+	assert_int_equal(count_open(wait_enrolled()), 7);
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+static void a_bus_that_comes_late_is_looked_at(void **state)
+{
+	(void)state;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:LATE\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 0\ntimeout_ms = 15000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)poll(NULL, 0, 300);
+	monitor = fake_monitor_add(9, "DEL", 0xa0c4, "LATE");
+	i2c_tree_bus(tree, "pci0000:00/" I2C_GPU, 9, "DPMST\n");
+	assert_true(wait_input(monitor, 17));
+}
+
+static void a_monitor_without_ddc_is_told_so(void **state)
+{
+	(void)state;
+	monitor->silent = true;
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 0\ntimeout_ms = 1000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_true(wait_log("not switched to input 17: it does not answer to DDC/CI: switch "
+			     "DDC/CI on in its menu"));
+}
+
 static void a_hang_that_begins_at_the_switch_is_nobody_elses(void **state)
 {
 	struct fake_monitor *right = fake_monitor_add(6, "DEL", 0xa0c4, "RIGHT");
@@ -969,6 +1036,25 @@ static void a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it(void *
 	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
 	assert_int_equal(monitor->input, 17);
 	assert_int_equal(monitor->sets, 1);
+	end_second();
+}
+
+static void one_that_somebody_gets_meanwhile_is_left_to_him(void **state)
+{
+	(void)state;
+	write_claim("running", "[display left]\nmonitor = DEL:a0c4:JK9X\nguest_input = 17\n"
+			       "host_input = 15\ndelay_ms = 500\ntimeout_ms = 5000\n");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	(void)poll(NULL, 0, 30);
+	second = start_qemu();
+	write_claim_of(UUID2, "linux", "running", &second,
+		       "[display]\nmonitor = DEL\nguest_input = 18\nhost_input = 15\n"
+		       "delay_ms = 1500\nshared = no\n");
+	assert_int_equal(run_for(UUID2, "apply", false), HELPER_DONE);
+	assert_true(wait_log("linux: monitor DEL: left to guest win11, as shared = no has it\n"));
+	assert_int_equal(monitor->input, 17);
+	assert_int_equal(run_for(UUID2, "undo", false), HELPER_DONE);
+	assert_int_equal(monitor->input, 17);
 	end_second();
 }
 
@@ -1601,6 +1687,7 @@ int main(void)
 		display_test(several_monitors_are_switched_side_by_side),
 		display_test(a_slow_monitor_that_misses_its_first_tries_is_switched),
 		display_test(a_bus_that_hangs_does_not_keep_the_other_from_switching),
+		display_test(a_bus_that_hangs_is_not_kept_open_by_who_goes_on),
 		display_test(a_hang_that_begins_at_the_switch_is_nobody_elses),
 		display_test(the_hosts_input_is_read_when_nobody_named_it),
 		display_test(a_monitor_nobody_could_switch_back_is_not_switched),
@@ -1609,7 +1696,9 @@ int main(void)
 		display_test(two_that_answer_to_one_identity_are_both_left_alone),
 		display_test(one_that_is_not_there_is_looked_for_until_the_timeout),
 		display_test(one_that_comes_late_is_found),
+		display_test(a_bus_that_comes_late_is_looked_at),
 		display_test(a_ddc_address_a_driver_holds_is_named),
+		display_test(a_monitor_without_ddc_is_told_so),
 		display_test(the_guests_end_before_the_switch_ends_it),
 		display_test(a_claim_that_is_not_running_switches_nothing),
 		display_test(a_dry_run_prints_and_does_nothing),
@@ -1638,6 +1727,7 @@ int main(void)
 		display_test(nor_is_that_of_a_guest_that_ends),
 		display_test(a_dead_guest_has_no_say),
 		display_test(a_monitor_that_is_not_shared_is_left_to_the_guest_that_has_it),
+		display_test(one_that_somebody_gets_meanwhile_is_left_to_him),
 		display_test(a_monitor_that_falls_back_is_switched_again),
 		display_test(three_times_it_is_switched_again_then_the_user_has_the_last_word),
 		display_test(one_that_falls_back_is_the_later_guests_to_switch_again),
