@@ -208,16 +208,18 @@ static void crew_free(struct crew *crew)
 
 /* Takes @fd over. Return: NULL without memory */
 static struct crew *crew_new(const struct fanout *fanout, const struct fanout_job *jobs, size_t nr,
-			     int *fd)
+			     int fd)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
 
-	if (!crew)
+	if (!crew) {
+		(void)close(fd);
 		return NULL;
+	}
 	crew->fanout = *fanout;
 	crew->tasks = calloc(nr, sizeof(*crew->tasks));
 	crew->args = calloc(nr, fanout->arg_size);
-	crew->fd = TAKE_FD(*fd);
+	crew->fd = fd;
 	if (!crew->tasks || !crew->args) {
 		crew_free(crew);
 		return NULL;
@@ -252,7 +254,7 @@ static void crew_end(struct crew *crew, const struct fanout_job *jobs, size_t nr
 static void run_here(const struct fanout *fanout, struct fanout_job *jobs, size_t nr,
 		     int timeout_ms, int fds[2])
 {
-	struct crew *crew = crew_new(fanout, jobs, nr, &fds[1]);
+	struct crew *crew = crew_new(fanout, jobs, nr, TAKE_FD(fds[1]));
 
 	if (!crew) {
 		end_jobs(jobs, nr, -ENOMEM);
