@@ -316,11 +316,11 @@ editor_of() {
 	has "no command 'nonsense': see usher --help"
 	run -64 usher status --xml x
 	run -64 usher edit
-	has "it is: usher edit GUEST"
+	has "it is: usher edit [--json] GUEST"
 	run -64 usher log
 	run -64 usher status a b
 	run -64 usher init --force
-	has "it is: usher init [--force] [--xml FILE] GUEST"
+	has "it is: usher init [--force] [--json] [--xml FILE] GUEST"
 	run -64 usher plan --json
 	has "it is: usher plan [--json] [--xml FILE] [--policy FILE] GUEST [PHASE]"
 }
