@@ -222,7 +222,10 @@ static void play(struct player *player)
 {
 	switch (player->next++) {
 	case GET:
-		assert_int_equal(apply(&player->guest), HELPER_DONE);
+		/* Whatever else the machine is doing: there is one of these a thousand times */
+		player->guest.ctx.deadline = deadline_in(60000);
+		if (hugepages_apply(&player->guest.ctx) != HELPER_DONE)
+			fail_msg("refused: %s", kernel->said);
 		guest_state(&player->guest, CLAIM_HANDED, DAEMON_PID);
 		break;
 	case TAKE:
