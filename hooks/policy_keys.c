@@ -106,8 +106,8 @@ const struct policy_key policy_keys[] = {
 	  .words = "none memory caches",
 	  .dflt = "caches",
 	  .unit = "none, memory or caches",
-	  .help = "memory: reclaim as much as is missing; caches: and drop all caches if that "
-		  "did not do" },
+	  .help = "memory: reclaim what is missing; caches: drop all caches when most must go, or "
+		  "that did not do" },
 	{ .section = "hugepages",
 	  .key = "move",
 	  .type = POLICY_BOOL,

@@ -18,12 +18,16 @@
  * Before the first page of a need is asked for there is one look at the free memory. When it is
  * too little, or in pieces too small, as much as is missing is reclaimed in one go, and the nodes
  * compacted: the kernel's own attempts do the same for each page anew, which takes several times
- * as long.
+ * as long. Where most of what could be reclaimed must go, all caches are dropped instead, if they
+ * may be: that does not look who uses which page.
  * Seen on: Linux 6.12, page cache in all of the memory
  */
 
 /* Reclaimed beyond what is missing: compaction moves things into free pages */
 #define MARGIN_SHARE 8
+
+/* Of what could be reclaimed, in percent: from here on the caches are not worth the time */
+#define MOST_PERCENT 75
 
 static bool policy_says(const struct growth *growth, const char *key, const char *word)
 {
@@ -117,29 +121,29 @@ static unsigned long long missing_kib(const struct growth *growth)
 }
 
 /*
- * What may go of @kib. Reclaim that is to find more than there is scans all memory over and over:
- * what the host keeps is left where it is, be it free or page cache.
+ * What may go in all. Reclaim that is to find more than there is scans all memory over and over:
+ * what the host keeps is left where it is, be it free or page cache. Not known is no bound.
  */
-static unsigned long long reclaimable(const struct growth *growth, unsigned long long kib)
+static unsigned long long reclaimable(const struct growth *growth)
 {
-	unsigned long long available, nr_free, reserve, most;
+	unsigned long long available, nr_free, reserve;
 
 	/* All of it, also of a guest that may go on with a part */
 	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
 	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
 	    memory_reserve(growth->ctx, &reserve) < 0)
-		return kib;
+		return -1ULL;
 	nr_free += reserve;
-	most = available > nr_free ? available - nr_free : 0;
-	return kib < most ? kib : most;
+	return available > nr_free ? available - nr_free : 0;
 }
 
 static int reclaim(struct growth *growth)
 {
-	unsigned long long kib =
-		reclaimable(growth, missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE);
+	unsigned long long kib = missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE;
+	unsigned long long most = reclaimable(growth);
 	int r;
 
+	kib = kib < most ? kib : most;
 	if (kib == 0)
 		return 0;
 	r = lever_reclaim(growth, kib);
@@ -150,10 +154,15 @@ static int reclaim(struct growth *growth)
 }
 
 /* All of the page cache, and what dentries and inodes can go: it costs the host its caches */
+static int drop(struct growth *growth)
+{
+	return policy_says(growth, "reclaim", "caches") && !growth->zfs_guard &&
+	       helper_write(growth->ctx, "proc/sys/vm/drop_caches", "3") == 0;
+}
+
 static int drop_caches(struct growth *growth)
 {
-	if (!policy_says(growth, "reclaim", "caches") || growth->zfs_guard ||
-	    helper_write(growth->ctx, "proc/sys/vm/drop_caches", "3") < 0)
+	if (!drop(growth))
 		return 0;
 	(void)compact(growth);
 	return 1;
@@ -230,6 +239,15 @@ int lever_pull(struct growth *growth, int what)
 	return r == WAIT_CHANGED;
 }
 
+static void reclaim_ahead(struct growth *growth, unsigned long long kib)
+{
+	unsigned long long most = reclaimable(growth);
+
+	kib = kib < most ? kib : most;
+	if (kib && (kib < most / 100 * MOST_PERCENT || !drop(growth)))
+		(void)lever_reclaim(growth, kib);
+}
+
 void lever_ahead(struct growth *growth)
 {
 	unsigned long long wanted = missing_kib(growth), has;
@@ -244,8 +262,7 @@ void lever_ahead(struct growth *growth)
 		return;
 	wanted += wanted / MARGIN_SHARE;
 	has = room_free(&room);
-	wanted = has < wanted ? reclaimable(growth, wanted - has) : 0;
-	if (wanted)
-		(void)lever_reclaim(growth, wanted);
+	if (has < wanted)
+		reclaim_ahead(growth, wanted - has);
 	(void)compact(growth);
 }

@@ -135,6 +135,36 @@ static void no_more_is_reclaimed_than_may_go(void **state)
 	assert_int_equal(kernel->reclaimed, 20);
 }
 
+/* Of 72 MiB that are missing with an eighth, @mib could be reclaimed beyond what the host keeps */
+static void apply_ahead(const char *reclaim, unsigned int mib)
+{
+	_cleanup_guest_ struct guest a;
+	char meminfo[128];
+
+	short_host(&a, reclaim);
+	node2m(0)->cached = 40;
+	put_buddyinfo(0, 36);
+	(void)snprintf(meminfo, sizeof(meminfo),
+		       "MemTotal: 8388608 kB\nMemFree: 135168 kB\nMemAvailable: %u kB\n",
+		       135168 + 262144 + mib * 1024);
+	put(meminfo, "proc/meminfo");
+	assert_int_equal(apply(&a), HELPER_DONE);
+}
+
+static void caches_of_which_most_must_go_are_dropped_at_once(void **state)
+{
+	(void)state;
+	apply_ahead("caches", 90);
+	assert_int_equal(kernel->drops, 1);
+	assert_int_equal(kernel->reclaimed, 0);
+	apply_ahead("memory", 90);
+	assert_int_equal(kernel->drops, 0);
+	assert_true(kernel->reclaimed > 0);
+	apply_ahead("caches", 100);
+	assert_int_equal(kernel->drops, 0);
+	assert_true(kernel->reclaimed > 0);
+}
+
 /* 180 pages beside the 256 MiB kept for the host; then there is memory for so many less */
 static enum helper_exit apply_while_memory_goes(const char *meminfo)
 {
@@ -814,6 +844,7 @@ int main(void)
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
 		kernel_test(no_more_is_reclaimed_than_may_go),
+		kernel_test(caches_of_which_most_must_go_are_dropped_at_once),
 		kernel_test(half_of_the_reserve_may_go_once_a_guest_has_fitted_beside_it),
 		kernel_test(memory_that_lies_ready_is_left_alone),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
