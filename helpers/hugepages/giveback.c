@@ -11,9 +11,9 @@
  * The kernel does not mark pages as surplus, it counts them: whichever page of the node is freed
  * first goes in their place. Where only guests use the pool that comes to the same. Where others
  * use it beside a guest, a database that restarts would lose its pages to the guest's surplus and
- * not find them again. There nothing becomes surplus: as long as a guest has pages in that pool,
- * what is owed is paid in free pages that nobody may have reserved, and the rest when the guest has
- * ended.
+ * not find them again. There nothing becomes surplus: as long as guests have pages, what is owed is
+ * paid in free pages that nobody may have reserved, and the rest when they have ended. So it is where
+ * the admin lets others take pages beyond the pool, which the kernel counts as surplus, too.
  * Seen on: Linux 6.12 (mm/hugetlb.c free_huge_folio(), surplus_huge_pages_node)
  */
 
@@ -74,12 +74,22 @@ static unsigned long long kept(const struct payment *payment, size_t index)
 	return reserved < theirs ? reserved : theirs;
 }
 
-/* Do others use the pool beside a guest */
+/* Guests on other nodes count as well: they may have taken what others will look for here */
+static bool guests_have_pages(const struct payment *payment)
+{
+	for (size_t i = 0; i < payment->nr_others; i++)
+		if (payment->others[i].guests)
+			return true;
+	return false;
+}
+
+/* Do others use the pool beside guests, or may they take pages beyond it */
 static bool is_shared(const struct payment *payment, size_t index)
 {
-	/* A node that has come since has no guest on it */
-	return index < payment->nr_others && payment->others[index].guests &&
-	       (payment->others[index].nr_pages || kept(payment, index));
+	/* A node that has come since is nobody's */
+	return index < payment->nr_others && guests_have_pages(payment) &&
+	       (payment->pools.overcommit || payment->others[index].nr_pages ||
+		kept(payment, index));
 }
 
 /* Free pages of one pool that the kernel will let go: it keeps as many as are reserved anywhere */

@@ -127,8 +127,9 @@ struct pool {
 
 struct pools {
 	unsigned long long size_kib;
-	unsigned long long reserved; /* free pages that mappings will fault in: no node known */
-	struct pool *pools;	     /* by node */
+	unsigned long long reserved;   /* free pages that mappings will fault in: no node known */
+	unsigned long long overcommit; /* surplus pages that mappings may take beyond the pools */
+	struct pool *pools;	       /* by node */
 	size_t nr;
 };
 

@@ -503,26 +503,24 @@ static void a_database_keeps_the_pages_it_has_reserved(void **state)
 	}
 }
 
-/* QEMU with all its pages on node 0 */
-static void runs_on_node0(struct guest *guest, int pid, const char *uuid,
-			  unsigned long long nr_pages)
+static void runs_on(struct guest *guest, int pid, size_t node, unsigned long long nr_pages)
 {
 	char maps[128];
 
-	fault(0, nr_pages);
-	put_qemu(pid, uuid, nr_pages, nr_pages);
+	fault(node, nr_pages);
+	put_qemu(pid, guest->ctx.claim.uuid, nr_pages, nr_pages);
 	(void)snprintf(maps, sizeof(maps),
-		       "7f00 bind:0 file=/dev/hugepages/ram huge dirty=%llu N0=%llu "
+		       "7f00 default file=/dev/hugepages/ram huge dirty=%llu N%zu=%llu "
 		       "kernelpagesize_kB=2048\n",
-		       nr_pages, nr_pages);
+		       nr_pages, node, nr_pages);
 	put(maps, "proc/%d/numa_maps", pid);
 	assert_int_equal(settle(guest), HELPER_DONE);
 	guest_state(guest, CLAIM_RUNNING, pid);
 }
 
-static void ends_on_node0(struct guest *guest, int pid, unsigned long long nr_pages)
+static void ends_on(struct guest *guest, int pid, size_t node, unsigned long long nr_pages)
 {
-	exit_with(0, nr_pages);
+	exit_with(node, nr_pages);
 	remove_process(pid);
 	released(guest);
 }
@@ -537,12 +535,12 @@ static void a_database_that_restarts_beside_a_guest_finds_its_pages_again(void *
 		fault(0, 90);
 		guest_make(&a, UUID_A, "a", "started", "2048 0 32");
 		assert_int_equal(apply(&a), HELPER_DONE);
-		runs_on_node0(&a, 201, UUID_A, 32);
+		runs_on(&a, 201, 0, 32);
 		assert_pool(0, 122, 0, 0);
 		exit_with(0, 90);
 		assert_pool(0, 122, 90, 0);
 		fault(0, 90);
-		ends_on_node0(&a, 201, 32);
+		ends_on(&a, 201, 0, 32);
 		assert_pool(0, 100, 10, 0);
 		assert_no_ledger();
 	}
@@ -557,12 +555,12 @@ static void so_does_one_that_had_only_reserved_them(void **state)
 	reserve(20);
 	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
 	assert_int_equal(apply(&a), HELPER_DONE);
-	runs_on_node0(&a, 201, UUID_A, 64);
+	runs_on(&a, 201, 0, 64);
 	unreserve(20);
 	fault(0, 20);
 	exit_with(0, 20);
 	assert_pool(0, 84, 20, 0);
-	ends_on_node0(&a, 201, 64);
+	ends_on(&a, 201, 0, 64);
 	assert_pool(0, 20, 20, 0);
 	assert_no_ledger();
 }
@@ -578,12 +576,12 @@ static void beside_a_database_pages_go_as_they_become_free(void **state)
 		fault(0, 30);
 		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
 		assert_int_equal(apply(&a), HELPER_DONE);
-		runs_on_node0(&a, 201, UUID_A, 64);
+		runs_on(&a, 201, 0, 64);
 		guest_make(&b, UUID_B, "b", "started", "2048 0 32");
 		assert_int_equal(apply(&b), HELPER_DONE);
-		runs_on_node0(&b, 202, UUID_B, 32);
+		runs_on(&b, 202, 0, 32);
 		assert_pool(0, 126, 0, 0);
-		ends_on_node0(&a, 201, 64);
+		ends_on(&a, 201, 0, 64);
 		assert_pool(0, 62, 0, 0);
 		exit_with(0, 30);
 		fault(0, 30);
@@ -608,12 +606,48 @@ static void a_database_on_another_node_keeps_no_pages_there(void **state)
 	assert_int_equal(apply(&a), HELPER_DONE);
 	fault(1, 10);
 	size2m()->resv = 0;
-	runs_on_node0(&a, 201, UUID_A, 64);
+	runs_on(&a, 201, 0, 64);
 	assert_int_equal(node2m(0)->surplus, 64);
 	assert_no_ledger();
-	ends_on_node0(&a, 201, 64);
+	ends_on(&a, 201, 0, 64);
 	assert_pool(0, 0, 0, 0);
 	assert_pool(1, 40, 0, 0);
+}
+
+static void one_that_has_room_on_a_node_keeps_it_while_the_guest_is_on_another(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 40, 40);
+	fault(0, 20);
+	fault(1, 20);
+	reserve(40);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 16");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 0, 16);
+	assert_int_equal(node2m(0)->surplus + node2m(1)->surplus, 0);
+	assert_int_equal(node2m(0)->nr + node2m(1)->nr, 96);
+	ends_on(&a, 201, 0, 16);
+	assert_pool(0, 40, 20, 0);
+	assert_pool(1, 40, 20, 0);
+	assert_no_ledger();
+}
+
+static void a_guest_takes_nothing_of_what_may_be_overcommitted(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("20\n", "sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 32");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 0, 32);
+	assert_pool(0, 32, 0, 0);
+	ends_on(&a, 201, 0, 32);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
 }
 
 static void a_claim_removed_by_hand_leaves_its_pages_to_the_next(void **state)
@@ -783,6 +817,8 @@ int main(void)
 		kernel_test(so_does_one_that_had_only_reserved_them),
 		kernel_test(beside_a_database_pages_go_as_they_become_free),
 		kernel_test(a_database_on_another_node_keeps_no_pages_there),
+		kernel_test(one_that_has_room_on_a_node_keeps_it_while_the_guest_is_on_another),
+		kernel_test(a_guest_takes_nothing_of_what_may_be_overcommitted),
 		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
 		kernel_test(a_kernel_that_takes_nothing_back_is_told),
