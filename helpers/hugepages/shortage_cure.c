@@ -207,17 +207,17 @@ void boot_text(const struct scene *scene, unsigned long long size_kib, char *buf
 	bool with_cma = has_cma(scene->ctx->rootfd);
 	char pages[128], cma[128];
 
-	*buf = '\0';
+	(void)snprintf(buf, size, "remove <hugepages/> from the guest's XML");
 	if (pools_read(scene->ctx->rootfd, size_kib, &pools) < 0)
 		return;
 	boot_pages(scene, &pools, 1, "", pages, sizeof(pages));
 	boot_pages(scene, &pools, size_kib / 1024, "M", cma, sizeof(cma));
 	if (room_has_size(size_kib))
-		(void)snprintf(buf, size, ", or boot with hugepagesz=%lluK hugepages=%s", size_kib,
+		(void)snprintf(buf, size, "boot with hugepagesz=%lluK hugepages=%s", size_kib,
 			       pages);
 	else
 		(void)snprintf(buf, size,
-			       ", or boot with %s%s%shugepagesz=%lluK hugepages=%s (a running host "
+			       "boot with %s%s%shugepagesz=%lluK hugepages=%s (a running host "
 			       "has pages of that size by luck only), or take smaller ones",
 			       with_cma ? "hugetlb_cma=" : "", with_cma ? cma : "",
 			       with_cma ? " or " : "", size_kib, pages);

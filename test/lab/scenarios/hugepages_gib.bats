@@ -48,6 +48,7 @@ gib_is() {
 	run virsh start large
 	((status != 0)) || fail "it was started"
 	assert_contains "$output" "cannot get 1 huge pages of 1 GiB on node 0: 1 are missing beside 0 free ones"
+	assert_contains "$output" "): boot with "
 	assert_contains "$output" "hugepagesz=1048576K hugepages=0:1,1:1 (a running host has pages of that size by luck only), or take smaller ones"
 	if grep -q CmaTotal /proc/meminfo; then
 		assert_contains "$output" "boot with hugetlb_cma=0:1024M,1:1024M or "
