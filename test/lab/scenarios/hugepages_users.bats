@@ -215,7 +215,7 @@ taken() {
 }
 
 dead() {
-	pool_user_does qemu free
+	pool_user_does qemu free || return
 	given_back 0
 }
 
