@@ -698,11 +698,12 @@ static int plan_numa(const struct plan *plan)
 static int plan_hugepages(const struct plan *plan)
 {
 	const char *pages = policy_value(plan->policy, HUGEPAGES, "pages");
-	int r;
+	int r = 0;
 
-	if (strcmp(pages, "none") == 0)
-		return 0;
-	r = strcmp(pages, "thp") == 0 ? plan_thp(plan) : plan_pool(plan);
+	if (strcmp(pages, "thp") == 0)
+		r = plan_thp(plan);
+	else if (strcmp(pages, "none") != 0)
+		r = plan_pool(plan);
 	return r < 0 ? r : plan_numa(plan);
 }
 

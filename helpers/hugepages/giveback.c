@@ -5,12 +5,26 @@
 
 #include "hugepages.h"
 
+/*
+ * How it works
+ *
+ * The kernel does not mark pages as surplus, it counts them: whichever page of the node is freed
+ * first goes in their place. Where only guests use the pool that comes to the same. Where others
+ * use it beside a guest, a database that restarts would lose its pages to the guest's surplus and
+ * not find them again. There nothing becomes surplus: as long as guests have pages, what is owed is
+ * paid in free pages that nobody may have reserved, and the rest when they have ended. So it is where
+ * the admin lets others take pages beyond the pool, which the kernel counts as surplus, too.
+ * Seen on: Linux 6.12 (mm/hugetlb.c free_huge_folio(), surplus_huge_pages_node)
+ */
+
 /* One page size at work */
 struct payment {
 	const struct helper_ctx *ctx;
 	struct ledger *ledger;
 	struct pools pools;
 	struct promises promises;
+	struct others *others; /* by pool, as they were at first */
+	size_t nr_others;
 	bool absorbed;
 };
 
@@ -18,14 +32,64 @@ static void payment_free(struct payment *payment)
 {
 	pools_free(&payment->pools);
 	promises_free(&payment->promises);
+	free(payment->others);
+}
+
+static int payment_load(struct payment *payment, unsigned long long size_kib)
+{
+	const struct helper_ctx *ctx = payment->ctx;
+	int r = promises_load(ctx, payment->ledger, NULL, &payment->promises);
+
+	if (r == 0)
+		r = pools_read(ctx->rootfd, size_kib, &payment->pools);
+	if (r < 0)
+		return r;
+	payment->nr_others = payment->pools.nr;
+	payment->others = calloc(payment->nr_others ?: 1, sizeof(*payment->others));
+	return payment->others ? others_read(ctx, &payment->pools, payment->others) : -ENOMEM;
+}
+
+static const struct ledger_pool *account(const struct payment *payment, size_t index)
+{
+	return ledger_find(payment->ledger, payment->pools.size_kib,
+			   payment->pools.pools[index].node);
 }
 
 static unsigned long long owed(const struct payment *payment, size_t index)
 {
-	const struct ledger_pool *pool = ledger_find(payment->ledger, payment->pools.size_kib,
-						     payment->pools.pools[index].node);
+	const struct ledger_pool *pool = account(payment, index);
 
 	return pool ? pool->owed : 0;
+}
+
+/* Pages of a pool that others have reserved, if it is this one; no more than they would find there
+ * without any guest */
+static unsigned long long kept(const struct payment *payment, size_t index)
+{
+	unsigned long long reserved = promises_elsewhere(&payment->promises, &payment->pools);
+	unsigned long long used = payment->others[index].nr_pages;
+	const struct ledger_pool *pool = account(payment, index);
+	unsigned long long theirs = pool && pool->own > used ? pool->own - used : 0;
+
+	return reserved < theirs ? reserved : theirs;
+}
+
+/* Guests on other nodes count as well: they may have taken what others will look for here */
+static bool guests_have_pages(const struct payment *payment)
+{
+	for (size_t i = 0; i < payment->nr_others; i++)
+		if (payment->others[i].guests)
+			return true;
+	return false;
+}
+
+/* Do others use the pool beside guests, or may they take pages beyond it */
+static bool is_shared(const struct payment *payment, size_t index)
+{
+	/* A node that has come since is nobody's */
+	return index < payment->nr_others && guests_have_pages(payment) &&
+	       (payment->pools.overcommit || payment->others[index].nr_pages ||
+		kept(payment, index));
 }
 
 /* Free pages of one pool that the kernel will let go: it keeps as many as are reserved anywhere */
@@ -39,6 +103,16 @@ static unsigned long long loose(const struct payment *payment, size_t index)
 	return payment->pools.pools[index].free < left ? payment->pools.pools[index].free : left;
 }
 
+/* Free pages that may go where nothing is to become surplus */
+static unsigned long long removable_beside(const struct payment *payment, size_t index)
+{
+	unsigned long long nr_free = payment->pools.pools[index].free;
+	unsigned long long most = loose(payment, index), keep = kept(payment, index);
+	unsigned long long left = nr_free > keep ? nr_free - keep : 0;
+
+	return left < most ? left : most;
+}
+
 /*
  * The kernel frees free pages first and makes used ones surplus then. So all can be paid when all
  * loose pages may go, else only as many as may.
@@ -48,8 +122,11 @@ static unsigned long long payable(const struct payment *payment, size_t index)
 	unsigned long long removable =
 		promises_removable(&payment->promises, &payment->pools, index);
 	unsigned long long due = owed(payment, index);
+	bool shared = is_shared(payment, index);
 
-	if (removable >= loose(payment, index) || due < removable)
+	if (shared && removable > removable_beside(payment, index))
+		removable = removable_beside(payment, index);
+	if ((!shared && removable >= loose(payment, index)) || due < removable)
 		return due;
 	return removable;
 }
@@ -179,9 +256,7 @@ static int owe_all_excess(const struct helper_ctx *ctx, struct ledger *ledger)
 
 		if (needs_seen(&needs, i))
 			continue;
-		r = promises_load(ctx, ledger, NULL, &payment.promises);
-		if (r == 0)
-			r = pools_read(ctx->rootfd, needs.needs[i].size_kib, &payment.pools);
+		r = payment_load(&payment, needs.needs[i].size_kib);
 		if (r == 0)
 			owe_excess(&payment, &needs);
 	}
@@ -199,9 +274,7 @@ static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger)
 		if (ledger->pools[i].size_kib == done || !ledger->pools[i].owed)
 			continue;
 		done = ledger->pools[i].size_kib;
-		r = promises_load(ctx, ledger, NULL, &payment.promises);
-		if (r == 0)
-			r = pools_read(ctx->rootfd, done, &payment.pools);
+		r = payment_load(&payment, done);
 		if (r == 0)
 			r = pay_size(&payment);
 	}

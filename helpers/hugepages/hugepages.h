@@ -30,7 +30,8 @@
  * another guest's pages lie ready there loses those. So a guest's part of a pool is not written
  * down by that guest alone: `settle` and `undo` only make it owed, in the ledger (ledger.c), and
  * what is owed is paid as far as no free page that is promised to somebody goes (giveback.c).
- * Every later settle, undo and failed apply pays on. A promise is what a guest's QEMU has not yet
+ * Every later settle, undo and failed apply pays on. Where others use the pool beside guests it is
+ * paid in free pages alone, until no guest has any there (giveback.c). A promise is what a guest's QEMU has not yet
  * faulted of its need, from its apply to its `started` (promise.c).
  *
  * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written;
@@ -126,8 +127,9 @@ struct pool {
 
 struct pools {
 	unsigned long long size_kib;
-	unsigned long long reserved; /* free pages that mappings will fault in: no node known */
-	struct pool *pools;	     /* by node */
+	unsigned long long reserved;   /* free pages that mappings will fault in: no node known */
+	unsigned long long overcommit; /* surplus pages that mappings may take beyond the pools */
+	struct pool *pools;	       /* by node */
 	size_t nr;
 };
 
@@ -475,6 +477,9 @@ int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, con
  */
 bool gives_back_at_start(int rootfd, const struct claim *claim);
 
+/** promises_elsewhere() - pages that mappings of others than our guests have reserved, on any node */
+unsigned long long promises_elsewhere(const struct promises *promises, const struct pools *pools);
+
 /** promises_available() - free pages for @need that nobody else counts on */
 unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
 				      const struct need *need);
@@ -511,6 +516,24 @@ unsigned long long needs_missing(const struct needs *needs, size_t index, const 
 /** promises_removable() - free pages that may go from one pool */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index);
+
+/* --- others.c: who uses a pool beside our guests ------------------------------------------------ */
+
+struct others {
+	unsigned long long guests;   /* pages in use by QEMUs of guests with a claim */
+	unsigned long long nr_pages; /* and by anybody else */
+};
+
+/**
+ * others_read() - of each pool
+ * @ret:	as many as there are pools
+ *
+ * A QEMU that cannot be looked at counts among the others.
+ *
+ * Return: 0, -ENOMEM, else -errno of the registry
+ */
+int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret)
+	_must_check_;
 
 /* --- check.c ---------------------------------------------------------------------------------- */
 

@@ -104,6 +104,9 @@ static int pools_list(int rootfd, struct pools *pools)
 	r = path_format(dir, sizeof(dir), GLOBAL_DIR, pools->size_kib);
 	if (r == 0)
 		r = pool_value(rootfd, dir, "resv", &pools->reserved);
+	/* Pages of 1 GiB have it, too, and refuse a number there */
+	if (r == 0 && pool_value(rootfd, dir, "nr_overcommit", &pools->overcommit) < 0)
+		pools->overcommit = 0;
 	if (r == 0)
 		r = pools_of_nodes(rootfd, pools);
 	if (r == 0 && pools->nr == 0)

@@ -129,9 +129,7 @@ int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, con
 	return 0;
 }
 
-/* Reserved by mappings of others than our guests: a database, DPDK. On which nodes is unknown */
-static unsigned long long reserved_elsewhere(const struct promises *promises,
-					     const struct pools *pools)
+unsigned long long promises_elsewhere(const struct promises *promises, const struct pools *pools)
 {
 	unsigned long long ours = 0;
 
@@ -159,7 +157,7 @@ unsigned long long promises_available(const struct promises *promises, const str
 {
 	unsigned long long nr_free = pools_free_of(pools, need);
 	unsigned long long taken =
-		reserved_elsewhere(promises, pools) + taken_by_open(promises, need, NULL);
+		promises_elsewhere(promises, pools) + taken_by_open(promises, need, NULL);
 
 	return nr_free > taken ? nr_free - taken : 0;
 }

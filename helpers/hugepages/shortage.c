@@ -186,6 +186,15 @@ static void holders_text(const struct helper_ctx *ctx, const struct need *need, 
 	holders_say(&holders, HOLDERS_SAID, buf + used, size - used);
 }
 
+/* A guest of which nothing can be had is not helped by having less */
+static void lower_text(const struct figures *figures, char *buf, size_t size)
+{
+	*buf = '\0';
+	if (figures->missing < figures->need.nr_pages)
+		(void)snprintf(buf, size, "lower the guest's memory by %llu MiB, or ",
+			       figures->missing_kib / 1024 ?: 1);
+}
+
 static void say(const struct scene *scene, const struct shortage *shortage,
 		const struct figures *figures)
 {
@@ -193,7 +202,7 @@ static void say(const struct scene *scene, const struct shortage *shortage,
 	const struct need *need = &figures->need;
 	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX];
 	char others[TEXT_MAX], reason[TEXT_MAX], room[TEXT_MAX], holders[TEXT_MAX];
-	char stop[TEXT_MAX], policy[TEXT_MAX], boot[TEXT_MAX];
+	char stop[TEXT_MAX], policy[TEXT_MAX], lower[TEXT_MAX], boot[TEXT_MAX];
 
 	need_where(need, where, sizeof(where));
 	size_name(need->size_kib, name, sizeof(name));
@@ -203,16 +212,15 @@ static void say(const struct scene *scene, const struct shortage *shortage,
 	holders_text(ctx, need, holders, sizeof(holders));
 	stop_text(scene, figures, stop, sizeof(stop));
 	policy_text(ctx, shortage, figures, policy, sizeof(policy));
+	lower_text(figures, lower, sizeof(lower));
 	boot_text(scene, need->size_kib, boot, sizeof(boot));
 	helper_say(
 		ctx,
 		"cannot get %llu huge pages of %s %s: %llu are missing beside %llu free ones and "
-		"%llu more that could be made%s (%s%s%s%s): %s%slower the guest's memory by %llu "
-		"MiB%s",
+		"%llu more that could be made%s (%s%s%s%s): %s%s%s%s",
 		need->nr_pages, name, where, figures->missing,
 		less(need->nr_pages, figures->lacking), less(figures->lacking, figures->missing),
-		others, shortage->by_node, reason, room, holders, stop, policy,
-		figures->missing_kib / 1024 ?: 1, boot);
+		others, shortage->by_node, reason, room, holders, stop, policy, lower, boot);
 }
 
 void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,

@@ -44,7 +44,7 @@ int scene_read(struct scene *scene) _must_check_;
 /** figures_of_memory() - by the memory there is, where that is too little */
 void figures_of_memory(const struct scene *scene, struct figures *figures);
 
-/* --- shortage_cure.c: what would help, in words that begin or end with a comma ----------------- */
+/* --- shortage_cure.c: what would help, in words that end with a comma but for the last ---------- */
 
 /** stop_text() - "stop guest web, which holds 64, ": one whose end is enough */
 void stop_text(const struct scene *scene, const struct figures *figures, char *buf, size_t size);
@@ -53,5 +53,5 @@ void stop_text(const struct scene *scene, const struct figures *figures, char *b
 void policy_text(const struct helper_ctx *ctx, const struct shortage *shortage,
 		 const struct figures *figures, char *buf, size_t size);
 
-/** boot_text() - ", or boot with hugepagesz=2048K hugepages=0:512" */
+/** boot_text() - "boot with hugepagesz=2048K hugepages=0:512" */
 void boot_text(const struct scene *scene, unsigned long long size_kib, char *buf, size_t size);

@@ -191,24 +191,34 @@ static void boot_pages(const struct scene *scene, const struct pools *pools,
 		(void)snprintf(buf, size, "%llu%s", sum * each, unit);
 }
 
+/* ABI: fs/proc/meminfo.c has the line with CONFIG_CMA alone. Seen on: Linux 6.12 of Debian 13, which
+ * has none and takes hugetlb_cma= for a word it does not know */
+static bool has_cma(int rootfd)
+{
+	unsigned long long kib;
+
+	return memory_field(rootfd, "CmaTotal:", &kib) == 0;
+}
+
 /* What only a boot can give: CMA keeps the memory usable for others until then */
 void boot_text(const struct scene *scene, unsigned long long size_kib, char *buf, size_t size)
 {
 	_cleanup_pools_ struct pools pools = { 0 };
+	bool with_cma = has_cma(scene->ctx->rootfd);
 	char pages[128], cma[128];
 
-	*buf = '\0';
+	(void)snprintf(buf, size, "remove <hugepages/> from the guest's XML");
 	if (pools_read(scene->ctx->rootfd, size_kib, &pools) < 0)
 		return;
 	boot_pages(scene, &pools, 1, "", pages, sizeof(pages));
 	boot_pages(scene, &pools, size_kib / 1024, "M", cma, sizeof(cma));
 	if (room_has_size(size_kib))
-		(void)snprintf(buf, size, ", or boot with hugepagesz=%lluK hugepages=%s", size_kib,
+		(void)snprintf(buf, size, "boot with hugepagesz=%lluK hugepages=%s", size_kib,
 			       pages);
 	else
 		(void)snprintf(buf, size,
-			       ", or boot with hugetlb_cma=%s or hugepagesz=%lluK hugepages=%s (a "
-			       "running host has pages of that size by luck only), or take smaller "
-			       "ones",
-			       cma, size_kib, pages);
+			       "boot with %s%s%shugepagesz=%lluK hugepages=%s (a running host "
+			       "has pages of that size by luck only), or take smaller ones",
+			       with_cma ? "hugetlb_cma=" : "", with_cma ? cma : "",
+			       with_cma ? " or " : "", size_kib, pages);
 }

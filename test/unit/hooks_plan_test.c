@@ -650,6 +650,24 @@ static void what_may_be_far_from_the_memory_is_in_the_claim(void **state)
 	assert_null(nth(&planned.claim, "hugepages", "need", 0));
 }
 
+static void so_it_is_with_other_pages_or_none(void **state)
+{
+	static const char *const policies[] = { "[hugepages]\npages = none\n",
+						"[hugepages]\npages = thp\n" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		_cleanup_planned_ struct planned planned = plan(
+			*state,
+			DOMAIN("<numatune><memory mode='strict' nodeset='1'/></numatune>" PINS),
+			policies[i]);
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "nodes", 0), "1");
+		assert_string_equal(nth(&planned.claim, "hugepages", "cpus", 0), "0-3");
+		assert_null(nth(&planned.claim, "hugepages", "need", 0));
+	}
+}
+
 static void so_are_the_cpus_of_all_its_threads(void **state)
 {
 #define NODE_0 "<numatune><memory mode='strict' nodeset='0'/></numatune>"
@@ -981,6 +999,7 @@ int main(void)
 		host_test(transparent_pages_are_for_guests_without_others),
 		host_test(what_backs_memory_for_transparent_pages_is_in_the_claim),
 		host_test(what_may_be_far_from_the_memory_is_in_the_claim),
+		host_test(so_it_is_with_other_pages_or_none),
 		host_test(a_kernel_without_huge_pages_is_named),
 		host_test(so_are_the_cpus_of_all_its_threads),
 		host_test(a_page_size_that_no_processor_has_is_refused_as_such),

@@ -205,11 +205,22 @@ static int qemu_pid(const struct player *player)
 	return 200 + player->guest.ctx.claim.uuid[0];
 }
 
+static void put_qemu_on(int pid, const char *uuid, size_t node, unsigned long long nr_pages)
+{
+	char maps[128];
+
+	put_qemu(pid, uuid, nr_pages, nr_pages);
+	(void)snprintf(maps, sizeof(maps),
+		       "7f00 default file=/dev/hugepages/ram huge dirty=%llu N%zu=%llu "
+		       "kernelpagesize_kB=2048\n",
+		       nr_pages, node, nr_pages);
+	put(maps, "proc/%d/numa_maps", pid);
+}
+
 static void runs(struct player *player)
 {
 	fault(player->node, player->nr_pages);
-	put_qemu(qemu_pid(player), player->guest.ctx.claim.uuid, player->nr_pages,
-		 player->nr_pages);
+	put_qemu_on(qemu_pid(player), player->guest.ctx.claim.uuid, player->node, player->nr_pages);
 }
 
 static void dies(struct player *player)
@@ -254,9 +265,16 @@ static bool order_is_whole(unsigned int order)
 	return (unsigned int)__builtin_popcount(order) == NR_ACTS;
 }
 
+/* It ends, and begins again with as many pages: fault() asserts that they are there */
+static void database_restarts(unsigned long long nr_pages)
+{
+	exit_with(0, nr_pages);
+	fault(0, nr_pages);
+}
+
 /* Pages promised to one guest must be there when its QEMU takes them: fault() asserts it */
 static void play_order(enum kernel_version version, unsigned int order, const char *give_back,
-		       size_t node_b, int early)
+		       size_t node_b, int early, unsigned long long database)
 {
 	struct player players[2] = { { .node = 0, .nr_pages = 64, .dies_early = early & 1 },
 				     { .node = node_b, .nr_pages = 40, .dies_early = early & 2 } };
@@ -266,8 +284,12 @@ static void play_order(enum kernel_version version, unsigned int order, const ch
 	guest_make(&players[0].guest, UUID_A, "a", give_back, "2048 0 64");
 	(void)snprintf(need, sizeof(need), "2048 %zu 40", node_b);
 	guest_make(&players[1].guest, UUID_B, "b", "started", need);
-	for (int i = 0; i < 2 * NR_ACTS; i++)
+	fault(0, database);
+	for (int i = 0; i < 2 * NR_ACTS; i++) {
 		play(&players[(order >> i) & 1]);
+		database_restarts(database);
+	}
+	exit_with(0, database);
 	assert_pool(0, 10, 10, 0);
 	assert_pool(1, 3, 3, 0);
 	assert_no_ledger();
@@ -283,9 +305,9 @@ static void two_guests_in_any_order_end_at_the_exact_old_value(void **state)
 	for (unsigned int order = 0; order < 1U << (2 * NR_ACTS); order++) {
 		if (!order_is_whole(order))
 			continue;
-		play_order((enum kernel_version)(orders % NR_KERNELS), order, "started", 0, 0);
-		play_order(LINUX_6_1, order, "started", 1, 0);
-		play_order(LINUX_6_12, order, "started", 1, 0);
+		play_order((enum kernel_version)(orders % NR_KERNELS), order, "started", 0, 0, 0);
+		play_order(LINUX_6_1, order, "started", 1, 0, 0);
+		play_order(LINUX_6_12, order, "started", 1, 0, 0);
 		orders++;
 	}
 	assert_int_equal(orders, 252);
@@ -297,10 +319,26 @@ static void so_do_guests_of_which_one_never_runs_or_may_grow(void **state)
 	for (unsigned int order = 0; order < 1U << (2 * NR_ACTS); order++) {
 		if (!order_is_whole(order))
 			continue;
-		play_order(LINUX_6_1, order, "started", order / 2 % 2, 1);
-		play_order(LINUX_6_12, order, "started", order / 4 % 2, 2);
-		play_order(LINUX_6_12, order, "release", order / 8 % 2, 0);
-		play_order(LINUX_6_18, order, "started", order / 16 % 2, 3);
+		play_order(LINUX_6_1, order, "started", order / 2 % 2, 1, 0);
+		play_order(LINUX_6_12, order, "started", order / 4 % 2, 2, 0);
+		play_order(LINUX_6_12, order, "release", order / 8 % 2, 0, 0);
+		play_order(LINUX_6_18, order, "started", order / 16 % 2, 3, 0);
+	}
+}
+
+static void a_database_may_restart_at_any_time(void **state)
+{
+	unsigned int orders = 0;
+
+	(void)state;
+	for (unsigned int order = 0; order < 1U << (2 * NR_ACTS); order++) {
+		if (!order_is_whole(order))
+			continue;
+		play_order((enum kernel_version)(orders % NR_KERNELS), order, "started",
+			   order / 2 % 2, (int)(order / 4 % 3), 10);
+		play_order(LINUX_6_12, order, order / 8 % 2 ? "started" : "release", order / 4 % 2,
+			   0, 7);
+		orders++;
 	}
 }
 
@@ -503,6 +541,146 @@ static void a_database_keeps_the_pages_it_has_reserved(void **state)
 	}
 }
 
+static void runs_on(struct guest *guest, int pid, size_t node, unsigned long long nr_pages)
+{
+	fault(node, nr_pages);
+	put_qemu_on(pid, guest->ctx.claim.uuid, node, nr_pages);
+	assert_int_equal(settle(guest), HELPER_DONE);
+	guest_state(guest, CLAIM_RUNNING, pid);
+}
+
+static void ends_on(struct guest *guest, int pid, size_t node, unsigned long long nr_pages)
+{
+	exit_with(node, nr_pages);
+	remove_process(pid);
+	released(guest);
+}
+
+static void a_database_that_restarts_beside_a_guest_finds_its_pages_again(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a;
+
+		boot((enum kernel_version)version, 100, 0);
+		fault(0, 90);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 32");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		runs_on(&a, 201, 0, 32);
+		assert_pool(0, 122, 0, 0);
+		exit_with(0, 90);
+		assert_pool(0, 122, 90, 0);
+		fault(0, 90);
+		ends_on(&a, 201, 0, 32);
+		assert_pool(0, 100, 10, 0);
+		assert_no_ledger();
+	}
+}
+
+static void so_does_one_that_had_only_reserved_them(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 20, 0);
+	reserve(20);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 0, 64);
+	unreserve(20);
+	fault(0, 20);
+	exit_with(0, 20);
+	assert_pool(0, 84, 20, 0);
+	ends_on(&a, 201, 0, 64);
+	assert_pool(0, 20, 20, 0);
+	assert_no_ledger();
+}
+
+/* The last one leaves nothing behind, whatever the database has taken */
+static void beside_a_database_pages_go_as_they_become_free(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a, b;
+
+		boot((enum kernel_version)version, 30, 0);
+		fault(0, 30);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		runs_on(&a, 201, 0, 64);
+		guest_make(&b, UUID_B, "b", "started", "2048 0 32");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		runs_on(&b, 202, 0, 32);
+		assert_pool(0, 126, 0, 0);
+		ends_on(&a, 201, 0, 64);
+		assert_pool(0, 62, 0, 0);
+		exit_with(0, 30);
+		fault(0, 30);
+		exit_with(0, 32);
+		fault(0, 8);
+		remove_process(202);
+		released(&b);
+		assert_pool(0, 38, 0, 8);
+		assert_no_ledger();
+	}
+}
+
+static void a_database_on_another_node_keeps_no_pages_there(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 40);
+	fault(1, 30);
+	reserve(10);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(1, 10);
+	size2m()->resv = 0;
+	runs_on(&a, 201, 0, 64);
+	assert_int_equal(node2m(0)->surplus, 64);
+	assert_no_ledger();
+	ends_on(&a, 201, 0, 64);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 40, 0, 0);
+}
+
+static void one_that_has_room_on_a_node_keeps_it_while_the_guest_is_on_another(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 40, 40);
+	fault(0, 20);
+	fault(1, 20);
+	reserve(40);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 16");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 0, 16);
+	assert_int_equal(node2m(0)->surplus + node2m(1)->surplus, 0);
+	assert_int_equal(node2m(0)->nr + node2m(1)->nr, 96);
+	ends_on(&a, 201, 0, 16);
+	assert_pool(0, 40, 20, 0);
+	assert_pool(1, 40, 20, 0);
+	assert_no_ledger();
+}
+
+static void a_guest_takes_nothing_of_what_may_be_overcommitted(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put("20\n", "sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 32");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 0, 32);
+	assert_pool(0, 32, 0, 0);
+	ends_on(&a, 201, 0, 32);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
 static void a_claim_removed_by_hand_leaves_its_pages_to_the_next(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -657,6 +835,7 @@ int main(void)
 		kernel_test(what_was_there_wherever_qemu_would_take_it_goes_once_it_has),
 		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
 		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),
+		kernel_test(a_database_may_restart_at_any_time),
 		kernel_test(settling_does_not_take_the_pages_another_guest_was_promised),
 		kernel_test(settling_takes_no_promised_page_while_another_qemu_faults_its_own),
 		kernel_test(what_could_not_be_paid_is_paid_by_the_next_that_ends),
@@ -666,6 +845,12 @@ int main(void)
 		kernel_test(a_pool_the_admin_empties_stays_empty),
 		kernel_test(pages_the_guest_did_not_take_are_freed_on_every_node),
 		kernel_test(a_database_keeps_the_pages_it_has_reserved),
+		kernel_test(a_database_that_restarts_beside_a_guest_finds_its_pages_again),
+		kernel_test(so_does_one_that_had_only_reserved_them),
+		kernel_test(beside_a_database_pages_go_as_they_become_free),
+		kernel_test(a_database_on_another_node_keeps_no_pages_there),
+		kernel_test(one_that_has_room_on_a_node_keeps_it_while_the_guest_is_on_another),
+		kernel_test(a_guest_takes_nothing_of_what_may_be_overcommitted),
 		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
 		kernel_test(a_kernel_that_takes_nothing_back_is_told),

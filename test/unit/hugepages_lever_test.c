@@ -821,17 +821,43 @@ static void a_guest_is_named_only_when_its_end_would_be_enough(void **state)
 
 static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
 {
+	static const struct {
+		const char *meminfo, *cure;
+	} cases[] = {
+		{ "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\nCmaTotal: 0 kB\n",
+		  "boot with hugetlb_cma=0:2048M or hugepagesz=1048576K hugepages=0:2 (a running "
+		  "host has pages of that size by luck only), or take smaller ones" },
+		{ "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n",
+		  "lower the guest's memory by 1024 MiB, or boot with hugepagesz=1048576K "
+		  "hugepages=0:2 (a running host has pages" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 0, 0);
+		put(cases[i].meminfo, "proc/meminfo");
+		guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		assert_said("1 are missing beside 0 free ones and 1 more that could be made");
+		assert_said(cases[i].cure);
+		assert_int_equal(size1g()->nodes[0].nr, 0);
+		guest_remove(&a);
+	}
+}
+
+static void less_memory_is_no_cure_where_there_is_not_one_page(void **state)
+{
 	_cleanup_guest_ struct guest a;
 
 	(void)state;
 	boot(LINUX_6_12, 0, 0);
+	size1g()->nodes[0].room = 0;
 	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
 	assert_int_equal(apply(&a), HELPER_FAILED);
-	assert_said("1 are missing beside 0 free ones and 1 more that could be made");
-	assert_said("boot with hugetlb_cma=0:2048M or hugepagesz=1048576K hugepages=0:2 (a running "
-		    "host "
-		    "has pages of that size by luck only), or take smaller ones");
-	assert_int_equal(size1g()->nodes[0].nr, 0);
+	assert_said("2 are missing beside 0 free ones and 0 more that could be made");
+	assert_said("): boot with hugepagesz=1048576K hugepages=0:2 (a running host has");
 }
 
 int main(void)
@@ -872,6 +898,7 @@ int main(void)
 		kernel_test(pools_and_their_users_are_named_by_node),
 		kernel_test(a_guest_is_named_only_when_its_end_would_be_enough),
 		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),
+		kernel_test(less_memory_is_no_cure_where_there_is_not_one_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ common_setup() {
 # A scenario that failed half-way must not fail the next ones.
 common_teardown() {
 	local guest
+	pool_users_end
 	virsh list --all --name | while IFS= read -r guest; do
 		[[ -n $guest ]] || continue
 		guest_destroy "$guest" || true
@@ -137,10 +138,10 @@ emulator_xml() {
 #	uuid=UUID
 #	nvme=ADDRESS		an NVMe disk by its PCI device
 #	boot=FILE		a disk to boot from, with SeaBIOS; without it the guest halts at once
-#	extra=XML		more devices
+#	extra=XML		more devices; more=XML: more of the domain
 guest_xml() {
 	local name=$1 managed=no memory=32 pages='' vcpus=1 pins='' emulator='' uuid='' devices=''
-	local nodes='' source='' balloon=none firmware
+	local nodes='' source='' balloon=none more='' firmware
 	local word value
 	firmware="<loader readonly='yes' type='rom'>$(halt_rom)</loader>"
 	shift
@@ -154,7 +155,7 @@ guest_xml() {
 			firmware=''
 			;;
 		extra=*) devices+=$value ;;
-		nodes=* | source=* | balloon=* | managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
+		nodes=* | source=* | balloon=* | more=* | managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
 			printf -v "${word%%=*}" '%s' "$value"
 			;;
 		*) fail "guest_xml: what is '$word'?" || return ;;
@@ -166,7 +167,7 @@ guest_xml() {
 		${uuid:+<uuid>$uuid</uuid>}
 		<memory unit='MiB'>$memory</memory>
 		$(pages_xml "$pages" "$source")
-		$(nodes_xml "$nodes")
+		$(nodes_xml "$nodes")$more
 		<vcpu>$vcpus</vcpu>
 		<cputune>$(# shellcheck disable=SC2086 # a list of CPUs
 		pins_xml $pins; emulator_xml "$emulator")</cputune>
@@ -311,9 +312,68 @@ pools_are() {
 	[[ "$(pool 0) $(pool 1)" == "$1 $2" ]]
 }
 
+# Of each node, the pages in use by guests beyond the pool left out
+persistent_are() {
+	[[ "$(($(pool 0) - $(pool 0 surplus))) $(($(pool 1) - $(pool 1 surplus)))" == "$1 $2" ]]
+}
+
+# Free pages that somebody has mapped and not touched
+reserved() {
+	cat /sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages
+}
+
 # pool_size KIB - pages there are of that size
 pool_size() {
 	cat "/sys/kernel/mm/hugepages/hugepages-$1kB/nr_hugepages"
+}
+
+# --- Others that use huge pages ------------------------------------------------------------------
+
+declare -gA pool_users=()
+
+# pool_user NAME [WORD...] - start guest/pooluser.c; the words are its arguments, a CPU=N before them
+# says where it runs
+pool_user() {
+	local name=$1 dir=$BATS_TEST_TMPDIR program=$BATS_FILE_TMPDIR/pooluser cpu=0-3
+	shift
+	[[ ${1-} != CPU=* ]] || {
+		cpu=${1#CPU=}
+		shift
+	}
+	[[ -x $program ]] || gcc -O2 -o "$program" "$here/pooluser.c"
+	mkfifo "$dir/$name.in" "$dir/$name.out"
+	# It has both ends itself: no end of file, and nobody waits for the other to open
+	taskset -c "$cpu" "$program" "$@" 0<>"$dir/$name.in" 1<>"$dir/$name.out" 3>&- &
+	pool_users[$name]=$!
+}
+
+# pool_user_does NAME COMMAND... - see guest/pooluser.c
+pool_user_does() {
+	local name=$1 answer=''
+	shift
+	kill -0 "${pool_users[$name]}" || fail "$name has died before: $*" || return
+	echo "$*" 1<>"$BATS_TEST_TMPDIR/$name.in"
+	read -r -t 60 answer <>"$BATS_TEST_TMPDIR/$name.out" || true
+	[[ $answer == ok ]] || fail "$name: $*: ${answer:-it did not answer}"
+}
+
+pool_user_ends() {
+	kill -9 "${pool_users[$1]}"
+	wait "${pool_users[$1]}" 2>/dev/null || true
+	unset "pool_users[$1]"
+	rm -f "$BATS_TEST_TMPDIR/$1".{in,out}
+}
+
+pool_users_end() {
+	local name
+	for name in "${!pool_users[@]}"; do
+		pool_user_ends "$name" || true
+	done
+}
+
+# oom_kills - processes that the kernel has ended for want of memory
+oom_kills() {
+	awk '$1 == "oom_kill" { print $2 }' /proc/vmstat
 }
 
 # monitor_add name=... cable=... - as test/lab/monitor/main.c says

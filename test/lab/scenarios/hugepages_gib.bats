@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/hugepages_gib.bats - pages of 1 GiB: from boot, made at run time, not to be had
+#
+# lab: pages=1G
+
+load ../guest/lib
+
+setup() {
+	oom_before=$(oom_kills)
+}
+
+teardown() {
+	common_teardown
+	assert_equal "$(oom_kills)" "$oom_before"
+}
+
+# gib NODE [free|surplus]
+gib() {
+	cat "/sys/devices/system/node/node$1/hugepages/hugepages-1048576kB/${2:-nr}_hugepages"
+}
+
+gib_is() {
+	[[ "$(gib 1) $(gib 1 free) $(gib 1 surplus)" == "$1" ]]
+}
+
+@test "a page reserved at boot serves a guest and is the admin's again, also after kill -9" {
+	grep -qw pdpe1gb /proc/cpuinfo
+	assert_equal "$(gib 0), $(gib 1) $(gib 1 free)" "0, 1 1"
+	host_before
+	guest_define large memory=1024 pages=1048576 source=memfd nodes=1
+	policy large
+	guest_start large
+	assert_equal "$(gib 1) $(gib 1 free) $(gib 1 surplus)" "1 0 0"
+	guest_destroy large
+	wait_for 10 gib_is "1 1 0"
+	guest_start large
+	kill -9 "$(guest_pid large)"
+	wait_for 30 guest_off large
+	wait_for 10 gib_is "1 1 0"
+	host_unchanged
+}
+
+@test "a node without a GiB in one piece refuses the guest with what a boot must say" {
+	host_before
+	guest_define large memory=1024 pages=1048576 source=memfd nodes=0
+	policy large
+	run virsh start large
+	((status != 0)) || fail "it was started"
+	assert_contains "$output" "cannot get 1 huge pages of 1 GiB on node 0: 1 are missing beside 0 free ones"
+	assert_contains "$output" "): boot with "
+	assert_contains "$output" "hugepagesz=1048576K hugepages=0:1,1:1 (a running host has pages of that size by luck only), or take smaller ones"
+	if grep -q CmaTotal /proc/meminfo; then
+		assert_contains "$output" "boot with hugetlb_cma=0:1024M,1:1024M or "
+	else
+		[[ $output != *hugetlb_cma* ]] || fail "$output"
+	fi
+	host_unchanged
+}
+
+@test "where there is a GiB in one piece a page is made, and the kernel frees it with QEMU" {
+	echo 0 >/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages
+	host_before
+	guest_define large memory=1024 pages=1048576 source=memfd nodes=1
+	policy large
+	guest_start large
+	assert_equal "$(gib 1) $(gib 1 free) $(gib 1 surplus)" "1 0 1"
+	kill -9 "$(guest_pid large)"
+	wait_for 30 guest_off large
+	wait_for 10 gib_is "0 0 0"
+	guest_start large
+	guest_destroy large
+	wait_for 10 gib_is "0 0 0"
+	host_unchanged
+}
