@@ -25,6 +25,9 @@
  *	.fake/faults		what goes wrong: see core.c
  *	.fake/match/ADDR	drivers that match this PCI device, in order
  *	.fake/children/ADDR.DRIVER	paths that are there only while DRIVER is bound to it
+ *	.fake/children/unit.UNIT	and while that unit is active, session.ID: that session lasts,
+ *				platform.DEVICE: that device has its driver; uevent.CLASS.NAME:
+ *				until a uevent "remove" was sent for it
  *	.fake/stash/		where those are kept meanwhile
  *	.fake/modules/NAME/	what loading that module adds to the tree
  *	.fake/memory/nodeN/	contiguous_kib fragmented_kib cache_kib: where huge pages come from
@@ -114,6 +117,8 @@ void tree_format(char *buf, size_t size, const char *fmt, ...) _printf_(3, 4);
 #define tree_path(buf, ...) tree_format(buf, sizeof(buf), __VA_ARGS__)
 
 /* --- pci.c ------------------------------------------------------------------------------------ */
+/** children_move() - what is in .fake/children/OWNER goes, or comes back */
+void children_move(const char *owner, bool away);
 int pci_store_override(const char *path, const char *value);
 int pci_store_bind(const char *path, const char *value);
 int pci_store_unbind(const char *path, const char *value);
@@ -166,7 +171,10 @@ int cgroup_enable_cpuset(const char *dir);
 /** cgroup_release_cpuset() - systemd drops the controller again when no unit needs it */
 void cgroup_release_cpuset(void);
 
-/* --- misc.c: IRQs, sysctls, governors, modules ---------------------------------------------------- */
+/* --- misc.c: IRQs, sysctls, governors, modules, uevents, platform devices ------------------------- */
+int uevent_store(const char *path, const char *value);
+int platform_store_bind(const char *path, const char *value);
+int platform_store_unbind(const char *path, const char *value);
 int irq_store_list(const char *path, const char *value);
 int irq_store_mask(const char *path, const char *value);
 int irq_store_default(const char *path, const char *value);
