@@ -150,11 +150,13 @@ EVERY ?= 1
 SEED ?= 0
 DEPTH ?= 6
 simulate = $(O)/fake/simulator --fake $(O)/fake --trees test/trees --every $(EVERY) --seed $(SEED)
-.PHONY: crash-matrix fault-matrix lives sim
+.PHONY: crash-matrix fault-matrix nomem-matrix lives sim
 crash-matrix: fake
 	$(simulate) crash
 fault-matrix: fake
 	$(simulate) fault
+nomem-matrix: fake
+	$(simulate) nomem
 lives: fake
 	$(simulate) --depth $(DEPTH) lives
 sim: fake
@@ -309,7 +311,7 @@ clean:
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
 	@echo 'Targets: all check check-all fuzz fuzz-planted lint lab lab-all bench bench-hugepages bench-display' \
-		'bench-nosleep bench-isolation bench-endurance coverage crash-matrix fault-matrix lives sim demo deb test install' \
+		'bench-nosleep bench-isolation bench-endurance coverage crash-matrix fault-matrix nomem-matrix lives sim demo deb test install' \
 		'uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -32,6 +32,7 @@
  *	.fake/modules/NAME/	what loading that module adds to the tree
  *	.fake/memory/nodeN/	contiguous_kib fragmented_kib cache_kib: where huge pages come from
  *	.fake/monitors/BUS/	what answers on that I2C bus: see i2c.c
+ *	.fake/allocs/PROGRAM	its allocations, and which one fails: see alloc.c
  *	.fake/inhibitors/	logind's locks: each file is flock()ed by the process that holds it
  *	.fake/units/NAME/	transient services that run, and units' properties
  *	.fake/guests/NAME/	what appears when that guest's QEMU is executed: see guest.c
@@ -82,6 +83,16 @@ void fake_unlock(int fd);
 
 /** errno_name() - "EIO" */
 const char *errno_name(int error);
+
+/** fake_note() - a line of the trace about what is no effect: PROGRAM @verb ... @result */
+void fake_note(const char *verb, const char *result);
+
+/* --- alloc.c ---------------------------------------------------------------------------------- */
+
+/** fake_alloc_open() - the root is known: from here on this program's allocations are counted */
+void fake_alloc_open(void);
+/** fake_alloc_exempt() - what is allocated until it is switched off again is not the program's */
+void fake_alloc_exempt(bool on);
 
 /* --- tree.c: the tree's files; every path is relative to the root ----------------------------- */
 

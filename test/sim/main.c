@@ -384,10 +384,37 @@ static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 	}
 }
 
+/* Each allocation of each program */
+static void collect_allocs(const struct sim_case *c, const char *dir, void *arg)
+{
+	static const char *const programs[] = { "usher-hook",	"usher-vfio",	 "usher-hugepages",
+						"usher-cpuset", "usher-display", "usher-nosleep",
+						"usher-seat",	"usher" };
+	struct collect *collect = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		_cleanup_fclose_ FILE *f = NULL;
+		unsigned long long nr = 0;
+		char path[PATH_MAX], when[80];
+
+		tree_path(path, "%s/host/.fake/allocs/%s", dir, programs[i]);
+		f = fopen(path, "re");
+		if (!f || fread(&nr, sizeof(nr), 1, f) != 1 ||
+		    (collect->only && strcmp(programs[i], collect->only) != 0))
+			continue;
+		for (unsigned long long n = 1; n <= nr; n++) {
+			tree_path(when, "%s@%llu", programs[i], n);
+			add_point(collect, c, when, "nomem");
+		}
+	}
+}
+
 static void collect_all(const struct sim_case *c, const char *dir, void *arg)
 {
 	collect_effects(c, dir, arg);
 	collect_reads(c, dir, arg);
+	if (c->count_allocs)
+		collect_allocs(c, dir, arg);
 }
 
 /* Every effect of these sequences, as they are made when nothing goes wrong */
@@ -406,6 +433,7 @@ static void points(const struct options *o, const char *what, const char *only,
 	for (size_t i = 0; i < nr; i++) {
 		add(&plain, sequences[i], "-", CURE_RECOVER);
 		plain.cases[i].note_reads = strcmp(what, "fault") == 0;
+		plain.cases[i].count_allocs = strcmp(what, "nomem") == 0;
 	}
 	play_all(&all, &plain, &tally, collect_all, &collect);
 	if (tally.failed)
@@ -497,6 +525,16 @@ static int run_fault(const struct options *o, int nr, char **args)
 	return run_list(o, &list);
 }
 
+static int run_nomem(const struct options *o, int nr, char **args)
+{
+	struct list list = { 0 };
+
+	(void)nr, (void)args;
+	points(o, "nomem", NULL, lives, 1, &list);
+	points(o, "nomem", "usher-seat", seats, ARRAY_SIZE(seats), &list);
+	return run_list(o, &list);
+}
+
 static int run_lives(const struct options *o, int nr, char **args)
 {
 	struct list list = { 0 };
@@ -537,6 +575,7 @@ static const struct {
 } commands[] = {
 	{ "crash", "SIGKILL to hook or helper before and after each side effect", run_crash },
 	{ "fault", "each side effect fails in each way", run_fault },
+	{ "nomem", "each allocation fails", run_nomem },
 	{ "lives", "every legal sequence to --depth steps, one to three guests", run_lives },
 	{ "case", "FILE...: the cases in these files", run_case },
 };

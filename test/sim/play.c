@@ -603,6 +603,23 @@ static void cure(struct sim *sim)
 		play(sim, "P:z");
 }
 
+/* "PROGRAM@NTH nomem": that allocation of it fails */
+static bool plant_nomem(const struct sim *sim)
+{
+	unsigned long long numbers[2] = { 0 };
+	char program[64], path[PATH_MAX];
+	FILE *f;
+
+	if (sscanf(sim->c->fault, "%63[^@ ]@%llu nomem", program, &numbers[1]) != 2)
+		return false;
+	tree_path(path, "%s/.fake/allocs/%s", sim->root, program);
+	f = fopen(path, "we");
+	if (!f || fwrite(numbers, sizeof(numbers), 1, f) != 1)
+		abort();
+	(void)fclose(f);
+	return true;
+}
+
 static void plant(const struct sim_case *c, const char *path)
 {
 	const char *planted = getenv("SIM_PLANT");
@@ -634,8 +651,10 @@ static void run(struct sim *sim, const struct picture *before, struct verdict *r
 
 	if (sim->c->note_reads)
 		(void)tree_put(".fake/reads", "");
+	if (sim->c->count_allocs || strstr(sim->c->fault, " nomem"))
+		(void)tree_mkdirs(".fake/allocs");
 	tree_path(faults, "%s/.fake/faults", sim->root);
-	if (strcmp(sim->c->fault, "-") != 0 || getenv("SIM_PLANT"))
+	if (!plant_nomem(sim) && (strcmp(sim->c->fault, "-") != 0 || getenv("SIM_PLANT")))
 		plant(sim->c, faults);
 	play(sim, sim->c->sequence);
 	finish(sim, ret);

@@ -25,7 +25,7 @@
  *
  * A hook that fails has what libvirt does then: QEMU is killed, stopped, release; the rest of that
  * life is left out. So has a daemon that was killed in a call: what it forgot, nobody ends.
- * FAULT is a line of .fake/faults, or "-". CURE is what comes when libvirt has done its part and
+ * FAULT is a line of .fake/faults, "PROGRAM@NTH nomem" for its NTH allocation that fails, or "-". CURE is what comes when libvirt has done its part and
  * the host is not as before: "none", "recover", "same" (the first guest starts and ends again),
  * "other" (a guest without a policy starts).
  */
@@ -60,7 +60,8 @@ struct sim_case {
 	char sequence[512];
 	char fault[512];
 	enum cure cure;
-	bool note_reads; /* the fake kernel writes down what is read */
+	bool note_reads;   /* the fake kernel writes down what is read */
+	bool count_allocs; /* and counts what is allocated */
 };
 
 /** case_parse() - one line. Return: 0, -EBADMSG */
