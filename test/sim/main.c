@@ -112,6 +112,11 @@ static const char *const worlds[] = {
 	"*:bus:* fail ECONNREFUSED;*:read:run/dbus/system_bus_socket fail ENOENT",
 	"*:bus:login1* fail ENOENT;*:read:run/systemd/inhibit fail ENOENT",
 	"*:bus:* fail ETIMEDOUT",
+	/* systemd is not PID 1, and there is no bus either */
+	"*:read:run/systemd/system fail ENOENT",
+	"*:read:run/systemd/system fail ENOENT;*:bus:* fail ECONNREFUSED;"
+	"*:read:run/dbus/system_bus_socket fail ENOENT",
+	"*:write:* hang",
 	"*:fork:* fail EAGAIN",
 	"*:spawn:* fail EAGAIN",
 	"*:module:* fail ENOENT",
@@ -130,6 +135,7 @@ static const char *const seat_worlds[] = {
 	"*:bus:* fail ECONNREFUSED;*:read:run/dbus/system_bus_socket fail ENOENT",
 	"*:bus:login1* fail ENOENT;*:read:run/systemd/sessions* fail ENOENT",
 	"*:bus:* fail ETIMEDOUT",
+	"*:read:run/systemd/system fail ENOENT;*:bus:systemd1* fail EHOSTUNREACH",
 	"usher-seat:fork:* fail EAGAIN",
 	"usher-seat:append:run/* fail ENOSPC;usher-seat:create:run/* fail ENOSPC",
 	"usher-seat:write:* fail EIO",
