@@ -31,7 +31,7 @@ CFLAGS := -O1 -g
 endif
 ifdef COVERAGE
 HARDEN := -fno-common --coverage
-LDSAN := --coverage
+LDSAN := --coverage -Wl,--wrap=_exit
 CFLAGS := -O0 -g
 endif
 ALL_CFLAGS = $(CPP_USHER) $(WARN) $(HARDEN) $(CFLAGS)
@@ -59,7 +59,7 @@ LIBS_hook := -linih $(shell $(PKG_CONFIG) --static --libs libxml-2.0 | tr ' ' '\
 
 src = $(wildcard $(1)/*.c)
 obj = $(patsubst %.c,$(O)/obj/%.o,$(call src,$(1)))
-LIB_OBJS := $(call obj,lib)
+LIB_OBJS := $(call obj,lib) $(if $(COVERAGE),$(call obj,test/coverage))
 HOOK_OBJS := $(call obj,hooks)
 HELPER_OBJS := $(call obj,helpers)
 FAKE_OBJS := $(call obj,test/fake)
@@ -150,11 +150,13 @@ EVERY ?= 1
 SEED ?= 0
 DEPTH ?= 6
 simulate = $(O)/fake/simulator --fake $(O)/fake --trees test/trees --every $(EVERY) --seed $(SEED)
-.PHONY: crash-matrix fault-matrix lives sim
+.PHONY: crash-matrix fault-matrix nomem-matrix lives sim
 crash-matrix: fake
 	$(simulate) crash
 fault-matrix: fake
 	$(simulate) fault
+nomem-matrix: fake
+	$(simulate) nomem
 lives: fake
 	$(simulate) --depth $(DEPTH) lives
 sim: fake
@@ -199,8 +201,15 @@ check-all:
 	$(MAKE) O=$(O)/gcc-san SAN=1 check
 	$(MAKE) O=$(O)/clang-san CC=clang SAN=1 check
 
-# --- Fuzzing: test/fuzz/NAME_fuzz.c, libFuzzer, FUZZ_SECONDS each --------------------------------
-FUZZ_SECONDS ?= 60
+# Lines and branches that unit tests and simulator run, a line a file; UNCOVERED=1: what they do not
+.PHONY: coverage
+coverage:
+	$(MAKE) O=$(O)/coverage COVERAGE=1 unit fake
+	test/coverage/run $(O)/coverage
+
+# --- Fuzzing: test/fuzz/NAME_fuzz.c, libFuzzer, SECONDS each --------------------------------------
+SECONDS ?= 60
+FUZZ_SECONDS ?= $(SECONDS)
 FUZZ_SRCS := $(wildcard test/fuzz/*_fuzz.c)
 FUZZERS := $(FUZZ_SRCS:test/fuzz/%.c=$(O)/fuzz/%)
 FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -O1 -g
@@ -213,9 +222,14 @@ $(O)/fuzz/%: test/fuzz/%.c $(wildcard lib/*.c hooks/*.c helpers/*/*.c) $(wildcar
 		$(if $(filter helpers/%,$(call fuzz_srcs,$<)),helpers/helper.c) \
 		$(filter-out lib/sysbus.c,$(wildcard lib/*.c)) -linih $(call pkg,libs,libxml-2.0)
 
-.PHONY: fuzz
+.PHONY: fuzz fuzz-planted
 fuzz: $(FUZZERS)
 	test/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+# Each fuzzer finds the bug that was planted for it; PLANTED="cpulist ini" only these
+PLANTED ?=
+fuzz-planted:
+	test/fuzz/planted $(O) $(FUZZ_SECONDS) $(PLANTED)
 
 # --- Static analysis -----------------------------------------------------------------------------
 .PHONY: lint
@@ -296,8 +310,8 @@ clean:
 .PHONY: help
 help:
 	@sed -n 's/^# \(`make.*\)/\1/p; s/^# --- \([^-]*\).*/  \1/p' Makefile
-	@echo 'Targets: all check check-all fuzz lint lab lab-all bench bench-hugepages bench-display' \
-		'bench-nosleep bench-isolation bench-endurance crash-matrix fault-matrix lives sim demo deb test install' \
+	@echo 'Targets: all check check-all fuzz fuzz-planted lint lab lab-all bench bench-hugepages bench-display' \
+		'bench-nosleep bench-isolation bench-endurance coverage crash-matrix fault-matrix nomem-matrix lives sim demo deb test install' \
 		'uninstall clean'
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -100,6 +100,12 @@ static bool on_real_root(const struct helper_ctx *ctx)
 	       a.st_ino == b.st_ino;
 }
 
+void helper_keep(const struct helper_ctx *ctx, unsigned long long caps)
+{
+	if (on_real_root(ctx))
+		(void)caps_keep(caps);
+}
+
 void helper_recover(const struct helper_ctx *ctx)
 {
 	long long until = deadline_in(OWNER_MS);
@@ -395,6 +401,7 @@ int helper_main(int argc, char **argv, const struct helper *helper)
 			      helper->name, ctx.root, strerror(-ctx.rootfd));
 		return HELPER_USAGE;
 	}
+	helper_keep(&ctx, helper->caps);
 	ctx.statefd = state_open(ctx.rootfd, false);
 	return dispatch(&ctx, argc - optind, argv + optind);
 }

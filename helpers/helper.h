@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "../lib/caps.h"
 #include "../lib/claim.h"
 #include "../lib/cleanup.h"
 #include "../lib/deadline.h"
@@ -52,6 +53,8 @@ struct helper {
 	int apply_timeout_ms; /* when the claim's section has no timeout_ms */
 	int undo_timeout_ms;
 	bool fixed_timeout; /* as struct step's fixed */
+	/* CAP_BIT()s that it needs: the others are given up before anything is read */
+	unsigned long long caps;
 	enum helper_exit (*apply)(struct helper_ctx *ctx);
 	enum helper_exit (*undo)(struct helper_ctx *ctx);
 	enum helper_exit (*check)(struct helper_ctx *ctx);
@@ -69,7 +72,8 @@ struct helper {
  * A claim without the helper's section: nothing to do, 0. apply and undo take NAME.lock in the
  * claim's directory first (waiting for the deadline at most) and need the claim to lie in
  * ROOT/run/usher/UUID; check takes any claim file. --dry-run takes no lock and writes nothing.
- * Sets no_new_privs, umask 077, ignores SIGPIPE.
+ * Sets no_new_privs, umask 077, ignores SIGPIPE, and on the real root keeps only the helper's
+ * capabilities.
  *
  * Return: the exit code
  */
@@ -82,6 +86,13 @@ int helper_main(int argc, char **argv, const struct helper *helper);
  * printed to be looked at is `preparing` too, but who made it is gone.
  */
 bool helper_in_start(const struct helper_ctx *ctx);
+
+/**
+ * helper_keep() - give up all capabilities but @caps, on the real root
+ *
+ * What the kernel refuses to take is no reason not to do the work.
+ */
+void helper_keep(const struct helper_ctx *ctx, unsigned long long caps);
 
 /** helper_say() - one line on stderr, "usher: GUEST: ...", or in the log when detached */
 void helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);

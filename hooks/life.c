@@ -75,16 +75,31 @@ static void say_unreadable(const struct event *event, const struct host *host,
 		  xml->uuid, claims->why);
 }
 
-/* Return: 1 found, 0 the guest has no claim */
+/* Nobody can tell whether this guest has one */
+static void say_no_registry(const struct event *event, const struct host *host, int error)
+{
+	phase_say(
+		host, LOG_ERR, event->guest,
+		"cannot look for the guest's claim in /run/usher: %s: what it holds is not looked "
+		"after: run usher recover when it has ended",
+		strerror(-error));
+}
+
+/* Return: 1 found, 0 the guest has no claim, or none that could be read, and said so */
 static int find_claim_and_xml(const struct event *event, struct host *host, struct claim *ret,
 			      struct domain *xml)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	struct claim *found;
 	unsigned int nr;
+	int r;
 
-	host->statefd = state_open(host->rootfd, false);
-	if (host->statefd < 0 || registry_load(host->statefd, &claims) < 0)
+	r = host->statefd = state_open(host->rootfd, false);
+	if (r >= 0)
+		r = registry_load(host->statefd, &claims);
+	if (r < 0 && r != -ENOENT)
+		say_no_registry(event, host, r);
+	if (r < 0)
 		return 0;
 	if (claims.unreadable.nr)
 		say_unreadable(event, host, &claims, xml);

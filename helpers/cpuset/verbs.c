@@ -288,6 +288,8 @@ const struct helper cpuset_helper = {
 	.help = "keep the CPUs of a guest's vCPUs free of everybody else",
 	.apply_timeout_ms = 2000,
 	.undo_timeout_ms = 2000,
+	/* To place and schedule any process; groups below a user's own are that user's files */
+	.caps = CAPS_LOOK | CAP_BIT(CAP_SYS_NICE) | CAP_BIT(CAP_DAC_OVERRIDE),
 	.apply = cpuset_apply,
 	.undo = cpuset_undo,
 	.check = cpuset_check,

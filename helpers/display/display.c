@@ -84,6 +84,8 @@ const struct helper display_helper = {
 	.apply_timeout_ms = APPLY_MS,
 	.undo_timeout_ms = UNDO_MS,
 	.fixed_timeout = true,
+	/* For i2c-dev; who hears what monitors say has none at all */
+	.caps = CAPS_LOOK | CAP_BIT(CAP_SYS_MODULE),
 	.apply = apply,
 	.undo = display_undo,
 	.check = display_check,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "../../lib/caps.h"
 #include "../../lib/deadline.h"
 #include "../../lib/spawn.h"
 
@@ -79,6 +80,8 @@ static _Noreturn void child_main(const struct fanout *fanout, const struct fanou
 	if (!tasks)
 		_exit(1);
 	tasks_fill(tasks, fanout, jobs, nr, fd);
+	/* What a monitor says is not to be trusted */
+	(void)caps_keep(CAPS_NONE);
 	tasks_begin(tasks, 1, nr);
 	(void)task_do(&tasks[0]);
 	for (size_t i = 1; i < nr; i++)

@@ -193,6 +193,8 @@ static int find_buses(struct switcher *switcher)
 		r = buses_ready(rootfd, MODULE_MS);
 	if (r == -ENOENT)
 		r = -ENOPKG;
+	/* From here on it looks after its QEMU and the other guests', and no more */
+	helper_keep(switcher->ctx, CAP_BIT(CAP_SYS_PTRACE));
 	if (r == 0)
 		r = buses_find(rootfd, &switcher->ctx->claim, &found);
 	if (r < 0)

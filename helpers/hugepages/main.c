@@ -13,6 +13,8 @@ static const struct helper hugepages = {
 	.help = "get the huge pages a guest needs and give them back",
 	.apply_timeout_ms = 30000,
 	.undo_timeout_ms = 10000,
+	/* Whose memory is where, and to move it */
+	.caps = CAPS_LOOK | CAP_BIT(CAP_SYS_NICE),
 	.apply = hugepages_apply,
 	.undo = hugepages_undo,
 	.check = hugepages_check,

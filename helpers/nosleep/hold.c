@@ -266,7 +266,8 @@ static int hold_open(const struct helper_ctx *ctx, struct hold *hold)
 	return hold->qemu < 0 ? hold->qemu : 0;
 }
 
-static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct nosleep_wish *wish)
+static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct nosleep_wish *wish,
+		      unsigned long long caps)
 {
 	_cleanup_(hold_close) struct hold hold = { .ctx = ctx,
 						   .rootfd = ctx->rootfd,
@@ -280,6 +281,8 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct no
 
 	if (r == 0)
 		r = hold_open(ctx, &hold);
+	/* Where proc is mounted with hidepid, QEMU was not to be seen without */
+	helper_keep(ctx, caps);
 	if (r == 0)
 		r = take_first(&hold, ctx->deadline);
 	told = report(ctx, r);
@@ -291,7 +294,7 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct no
 	return r < 0 ? r : keep(&hold);
 }
 
-int hold(struct helper_ctx *ctx)
+int hold(struct helper_ctx *ctx, unsigned long long caps)
 {
 	_cleanup_free_ char *guest = NULL;
 	struct nosleep_wish wish;
@@ -311,7 +314,7 @@ int hold(struct helper_ctx *ctx)
 		return HELPER_DONE;
 	r = text_printable(ctx->claim.guest, &guest);
 	if (r == 0)
-		r = hold_guest(ctx, guest, &wish);
+		r = hold_guest(ctx, guest, &wish, caps);
 	if (r < 0)
 		helper_say(ctx, "cannot hold a sleep inhibitor: %s", strerror(-r));
 	return r < 0 ? HELPER_FAILED : HELPER_DONE;

@@ -216,7 +216,7 @@ static _Noreturn void hold_detached(struct helper_ctx *ctx)
 	char option[] = "--root", verb[] = "recover";
 	char *const env[] = { NULL };
 	struct programs p;
-	int r = hold(ctx);
+	int r = hold(ctx, CAPS_ALL);
 
 	if (programs_find(ctx, &p) == 0 && p.usher[0]) {
 		char *const argv[] = { p.usher, option, p.root, verb, NULL };
@@ -441,7 +441,7 @@ static enum helper_exit undo(struct helper_ctx *ctx)
 static int hold_command(struct helper_ctx *ctx, int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	return hold(ctx);
+	return hold(ctx, CAPS_NONE);
 }
 
 static const struct helper_command commands[] = {
@@ -454,6 +454,8 @@ const struct helper nosleep_helper = {
 	.help = "keep the host awake while the guest runs",
 	.apply_timeout_ms = APPLY_MS,
 	.undo_timeout_ms = UNDO_MS,
+	/* Without systemd its holder becomes usher recover, which needs what the helpers need */
+	.caps = CAPS_ALL,
 	.apply = apply,
 	.undo = undo,
 	.check = check,

@@ -102,10 +102,11 @@ int claim_has_devices(const struct claim *claim);
 /**
  * hold() - take the inhibitor and keep it until QEMU ends
  * @ctx:	the claim is in state running; ctx->deadline bounds the first attempts
+ * @caps:	capabilities to be kept meanwhile
  *
  * Return: HELPER_DONE when QEMU has ended, HELPER_FAILED when the inhibitor could not be taken
  */
-int hold(struct helper_ctx *ctx);
+int hold(struct helper_ctx *ctx, unsigned long long caps);
 
 /** fd_path() - the path of a descriptor. Return: 0, -ENAMETOOLONG, else -errno of readlink(2) */
 int fd_path(int fd, char *ret, size_t size) _must_check_;

@@ -7,6 +7,8 @@ static const struct helper seat = {
 	.help = "look after the GPU that the host shows its own screen on",
 	.apply_timeout_ms = 15000,
 	.undo_timeout_ms = 30000,
+	/* Who was left behind in the kernel becomes usher recover, which needs what the helpers need */
+	.caps = CAPS_ALL,
 	.apply = seat_apply,
 	.undo = seat_undo,
 	.check = seat_check,

@@ -36,6 +36,7 @@
 /* --- screen.c ----------------------------------------------------------------------------- */
 
 #define FIRMWARE_DRIVERS "sys/bus/platform/drivers"
+#define FIRMWARE_DEVICES "sys/bus/platform/devices"
 
 /* What a GPU shows its screen through */
 struct screen {

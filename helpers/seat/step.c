@@ -20,6 +20,8 @@
 /* How long a compositor may take to drop a card it was asked to drop */
 #define DROP_MS	      3000
 #define LOOK_AGAIN_MS 50
+/* How long a console may take to be bound */
+#define BOUND_MS 500
 /* What is left of the time for the steps that come after a wait */
 #define RESERVE_MS 1000
 
@@ -302,29 +304,79 @@ static bool is_plain(const char *name)
 	return *name && *name != '.' && !strchr(name, '/');
 }
 
+/* Has the host any frame buffer that a console could be on */
+static bool any_fb(int rootfd)
+{
+	const struct screen none = { 0 };
+
+	return screen_other_fbs(rootfd, &none) == 1;
+}
+
+/*
+ * The kernel says yes whether the console could be bound or not. Without a frame buffer it cannot: a
+ * driver that is still at work on its own brings the console with it.
+ * Seen on: Linux 6.12, drivers/tty/vt/vt.c, store_bind()
+ */
+static int console_returned(const struct helper_ctx *ctx, const char *path)
+{
+	long long until = deadline_in(BOUND_MS);
+	unsigned long long bound = 0;
+
+	for (;;) {
+		if (attr_read_ull(ctx->rootfd, path, &bound) < 0 || bound == 1 ||
+		    !any_fb(ctx->rootfd))
+			return 0;
+		if (deadline_left(until) == 0)
+			return -EIO;
+		(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	}
+}
+
 static int return_console(const struct helper_ctx *ctx, const char *console)
 {
 	char path[PATH_MAX];
+	int r;
 
 	if (!is_plain(console) ||
 	    path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind", console) < 0)
 		return -EBADMSG;
-	return kernel_write(ctx, path, "1");
+	r = kernel_write(ctx, path, "1");
+	return r == 0 && !ctx->dry_run ? console_returned(ctx, path) : r;
 }
 
-/* A GPU driver that has taken the memory since does not give it to the firmware's again: as before */
+/*
+ * Where the memory is a GPU driver's since, the kernel has taken the device away with it, or says
+ * that it is busy: as before. @r: what bind said
+ */
+static int firmware_returned(const struct helper_ctx *ctx, const char *name, int r)
+{
+	char path[PATH_MAX];
+
+	if (r == -EBUSY)
+		return 0;
+	if (r == -ENODEV || r == -ENOENT) {
+		int there = path_format(path, sizeof(path), FIRMWARE_DEVICES "/%s",
+					strrchr(name, '/') + 1);
+
+		if (there == 0)
+			there = attr_exists(ctx->rootfd, path);
+		return there == 0 ? 0 : r;
+	}
+	if (r < 0 || ctx->dry_run || path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%s", name))
+		return r;
+	return attr_exists(ctx->rootfd, path) == 0 ? -EIO : 0;
+}
+
 static int return_firmware(const struct helper_ctx *ctx, const char *name)
 {
 	const char *device = strchr(name, '/');
 	char path[PATH_MAX];
-	int r;
 
 	if (!device || !is_plain(device + 1) || *name == '.' ||
 	    path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%.*s/bind", (int)(device - name),
 			name) < 0)
 		return -EBADMSG;
-	r = kernel_write(ctx, path, device + 1);
-	return r == -ENODEV || r == -ENOENT || r == -EBUSY ? 0 : r;
+	return firmware_returned(ctx, name, kernel_write(ctx, path, device + 1));
 }
 
 /*
@@ -336,22 +388,23 @@ static int return_node(const struct helper_ctx *ctx, const char *class, const ch
 		       const char *action)
 {
 	const char *card = strchr(object, '/');
-	char name[PCIADDR_STRLEN], path[PATH_MAX];
+	char name[PCIADDR_STRLEN], node[PATH_MAX], path[PATH_MAX];
 	struct pciaddr addr;
 	int r;
 
 	if (!card || !is_plain(card + 1) ||
 	    path_format(name, sizeof(name), "%.*s", (int)(card - object), object) < 0 ||
 	    pciaddr_parse(name, &addr) < 0 ||
-	    path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s%s", name, class, card) < 0)
+	    path_format(node, sizeof(node), "sys/bus/pci/devices/%s/%s%s", name, class, card) < 0)
 		return -EBADMSG;
-	r = attr_exists(ctx->rootfd, path);
+	r = attr_exists(ctx->rootfd, node);
 	if (r <= 0)
 		return r;
 	r = path_format(path, sizeof(path), "sys/class/%s%s/uevent", class, card);
 	if (r == 0)
 		r = kernel_write(ctx, path, action);
-	return r == -ENOENT || r == -ENODEV ? 0 : r;
+	/* It may go at any time */
+	return r < 0 && attr_exists(ctx->rootfd, node) == 0 ? 0 : r;
 }
 
 static int return_card(const struct helper_ctx *ctx, const char *object)

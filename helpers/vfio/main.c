@@ -11,6 +11,8 @@ static const struct helper vfio = {
 	.help = "hand PCI devices over to a guest and take them back",
 	.apply_timeout_ms = 10000,
 	.undo_timeout_ms = 60000,
+	/* It loads modules, runs what modprobe.d and a driver's tools say, and may become usher recover */
+	.caps = CAPS_ALL,
 	.apply = vfio_apply,
 	.undo = vfio_undo,
 	.check = vfio_check,

@@ -37,6 +37,9 @@ static const struct store stores[] = {
 	{ "proc/irq/*/smp_affinity", irq_store_mask },
 	{ "proc/irq/default_smp_affinity", irq_store_default },
 	{ "sys/devices/system/cpu/*/scaling_governor", governor_store },
+	{ "sys/devices/*/uevent", uevent_store },
+	{ "sys/bus/platform/drivers/*/bind", platform_store_bind },
+	{ "sys/bus/platform/drivers/*/unbind", platform_store_unbind },
 };
 
 /* Each write replaces the value: an attribute keeps no bytes of the one before */

@@ -136,7 +136,10 @@ static int root_remember(int fd)
 	root.dev = st.st_dev;
 	root.ino = st.st_ino;
 	root.fd = fcntl(fd, F_DUPFD_CLOEXEC, 100);
-	return root.fd < 0 ? -errno : 0;
+	if (root.fd < 0)
+		return -errno;
+	fake_alloc_open();
+	return 0;
 }
 
 /* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
@@ -435,7 +438,15 @@ static int run_faulty(const struct fake_effect *effect, const struct fault *faul
 	return r;
 }
 
-int fake_effect(const struct fake_effect *effect)
+void fake_note(const char *verb, const char *result)
+{
+	char line[NAME_MAX * 2];
+
+	tree_path(line, "0 %s %s %% %% %% %s\n", program_invocation_short_name, verb, result);
+	append(".fake/trace", line);
+}
+
+static int effect_locked(const struct fake_effect *effect)
 {
 	int lock = fake_lock(), r;
 	struct number number;
@@ -462,6 +473,16 @@ int fake_effect(const struct fake_effect *effect)
 	return r;
 }
 
+int fake_effect(const struct fake_effect *effect)
+{
+	int r;
+
+	fake_alloc_exempt(true);
+	r = effect_locked(effect);
+	fake_alloc_exempt(false);
+	return r;
+}
+
 /* While .fake/reads is there each read is written down in it: PROGRAM PATH */
 static void note_read(const char *path)
 {
@@ -480,7 +501,9 @@ int fake_read_fault(const char *path)
 		note_read(path);
 	if (faccessat(fake_root(), ".fake/faults", F_OK, 0) < 0)
 		return 0;
+	fake_alloc_exempt(true);
 	fault = fault_find("read", path, NULL);
+	fake_alloc_exempt(false);
 	if (fault.action == FAULT_HANG) {
 		hang(&old);
 		let_signals_in(&old);

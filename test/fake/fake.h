@@ -25,10 +25,14 @@
  *	.fake/faults		what goes wrong: see core.c
  *	.fake/match/ADDR	drivers that match this PCI device, in order
  *	.fake/children/ADDR.DRIVER	paths that are there only while DRIVER is bound to it
+ *	.fake/children/unit.UNIT	and while that unit is active, session.ID: that session lasts,
+ *				platform.DEVICE: that device has its driver; uevent.CLASS.NAME:
+ *				until a uevent "remove" was sent for it
  *	.fake/stash/		where those are kept meanwhile
  *	.fake/modules/NAME/	what loading that module adds to the tree
  *	.fake/memory/nodeN/	contiguous_kib fragmented_kib cache_kib: where huge pages come from
  *	.fake/monitors/BUS/	what answers on that I2C bus: see i2c.c
+ *	.fake/allocs/PROGRAM	its allocations, and which one fails: see alloc.c
  *	.fake/inhibitors/	logind's locks: each file is flock()ed by the process that holds it
  *	.fake/units/NAME/	transient services that run, and units' properties
  *	.fake/guests/NAME/	what appears when that guest's QEMU is executed: see guest.c
@@ -80,6 +84,16 @@ void fake_unlock(int fd);
 /** errno_name() - "EIO" */
 const char *errno_name(int error);
 
+/** fake_note() - a line of the trace about what is no effect: PROGRAM @verb ... @result */
+void fake_note(const char *verb, const char *result);
+
+/* --- alloc.c ---------------------------------------------------------------------------------- */
+
+/** fake_alloc_open() - the root is known: from here on this program's allocations are counted */
+void fake_alloc_open(void);
+/** fake_alloc_exempt() - what is allocated until it is switched off again is not the program's */
+void fake_alloc_exempt(bool on);
+
 /* --- tree.c: the tree's files; every path is relative to the root ----------------------------- */
 
 /** tree_get() - a file's text without the last newline. Return: its length, -errno with "" */
@@ -114,6 +128,8 @@ void tree_format(char *buf, size_t size, const char *fmt, ...) _printf_(3, 4);
 #define tree_path(buf, ...) tree_format(buf, sizeof(buf), __VA_ARGS__)
 
 /* --- pci.c ------------------------------------------------------------------------------------ */
+/** children_move() - what is in .fake/children/OWNER goes, or comes back */
+void children_move(const char *owner, bool away);
 int pci_store_override(const char *path, const char *value);
 int pci_store_bind(const char *path, const char *value);
 int pci_store_unbind(const char *path, const char *value);
@@ -166,7 +182,10 @@ int cgroup_enable_cpuset(const char *dir);
 /** cgroup_release_cpuset() - systemd drops the controller again when no unit needs it */
 void cgroup_release_cpuset(void);
 
-/* --- misc.c: IRQs, sysctls, governors, modules ---------------------------------------------------- */
+/* --- misc.c: IRQs, sysctls, governors, modules, uevents, platform devices ------------------------- */
+int uevent_store(const char *path, const char *value);
+int platform_store_bind(const char *path, const char *value);
+int platform_store_unbind(const char *path, const char *value);
 int irq_store_list(const char *path, const char *value);
 int irq_store_mask(const char *path, const char *value);
 int irq_store_default(const char *path, const char *value);

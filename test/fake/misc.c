@@ -148,6 +148,60 @@ int governor_store(const char *path, const char *value)
 	return tree_put(path, name);
 }
 
+/* --- uevents, platform devices ------------------------------------------------------------------ */
+
+/* The attribute's text stays: udev, and who listens to it, hears the word. ".../drm/card1/uevent" */
+int uevent_store(const char *path, const char *value)
+{
+	char owner[PATH_MAX], name[PATH_MAX], *slash;
+
+	tree_path(name, "%.*s", (int)(strrchr(path, '/') - path), path);
+	slash = strrchr(name, '/');
+	*slash = '\0';
+	tree_path(owner, "uevent.%s.%s", strrchr(name, '/') + 1, slash + 1);
+	children_move(owner, strcmp(value, "remove") == 0);
+	return 0;
+}
+
+/* Is the device there, and has it its driver */
+static int platform_state(const char *path, const char *device, bool *ret_bound)
+{
+	char link[PATH_MAX], dir[PATH_MAX];
+
+	tree_path(dir, "sys/devices/platform/%s", device);
+	if (!device[0] || strchr(device, '/') || !tree_is_dir(dir))
+		return -ENODEV;
+	tree_path(link, "%.*s/%s", (int)(strrchr(path, '/') - path), path, device);
+	*ret_bound = tree_has(link);
+	return 0;
+}
+
+static int platform_move(const char *path, const char *device, bool bind)
+{
+	char owner[PATH_MAX];
+	bool bound;
+	int r = platform_state(path, device, &bound);
+
+	if (r < 0)
+		return r;
+	/* bind_store() says -EBUSY, unbind_store() -ENODEV */
+	if (bound == bind)
+		return bind ? -EBUSY : -ENODEV;
+	tree_path(owner, "platform.%s", device);
+	children_move(owner, !bind);
+	return 0;
+}
+
+int platform_store_bind(const char *path, const char *value)
+{
+	return platform_move(path, value, true);
+}
+
+int platform_store_unbind(const char *path, const char *value)
+{
+	return platform_move(path, value, false);
+}
+
 /* --- Modules --------------------------------------------------------------------------------------- */
 
 static void module_dir(const char *fmt, const char *name, char *buf, size_t size)

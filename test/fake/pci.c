@@ -68,21 +68,29 @@ static bool matches(const char *addr, const char *driver)
 
 /* --- What a bound driver adds to the tree ---------------------------------------------------- */
 
-static void children_move(const char *addr, const char *driver, bool away)
+void children_move(const char *owner, bool away)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_strlist_ struct strlist paths = { 0 };
 	char list[PATH_MAX], kept[PATH_MAX];
 	size_t len;
 
-	tree_path(list, ".fake/children/%s.%s", addr, driver);
+	tree_path(list, ".fake/children/%s", owner);
 	if (__real_attr_read_all(fake_root(), list, 65536, &text, &len) < 0 ||
 	    text_split(text, "\n", &paths) < 0)
 		return;
 	for (size_t i = 0; i < paths.nr; i++) {
-		tree_path(kept, ".fake/stash/%s/%s", addr, paths.names[i]);
+		tree_path(kept, ".fake/stash/%s/%s", owner, paths.names[i]);
 		(void)(away ? tree_move(paths.names[i], kept) : tree_move(kept, paths.names[i]));
 	}
+}
+
+static void driver_children_move(const char *addr, const char *driver, bool away)
+{
+	char owner[PATH_MAX];
+
+	tree_path(owner, "%s.%s", addr, driver);
+	children_move(owner, away);
 }
 
 static bool group_of(const char *addr, char *buf, size_t size)
@@ -182,7 +190,7 @@ static int bind_device(const char *addr, const char *driver)
 	tree_path(link, DRIVERS "/%s/%s", driver, addr);
 	if (r == 0)
 		r = tree_symlink(link, device);
-	children_move(addr, driver, false);
+	driver_children_move(addr, driver, false);
 	uevent_update(addr, driver);
 	vfio_nodes_update(addr);
 	return r;
@@ -194,7 +202,7 @@ static int unbind_device(const char *addr, const char *driver)
 
 	if (strcmp(driver, VFIO) == 0 && vfio_in_use(addr))
 		return FAKE_SLEEPS;
-	children_move(addr, driver, true);
+	driver_children_move(addr, driver, true);
 	uevent_update(addr, "");
 	tree_path(path, DRIVERS "/%s/%s", driver, addr);
 	(void)tree_remove(path);

@@ -368,6 +368,10 @@ int __wrap_sysbus_start_service(const char *unit, const char *description, const
 /* Units that are not ours: .fake/installed/UNIT says whether they are active */
 static int set_active(const struct fake_effect *effect, const char *value)
 {
+	char owner[PATH_MAX];
+
+	tree_path(owner, "unit.%s", strrchr(effect->arg, '/') + 1);
+	children_move(owner, strcmp(value, "active") != 0);
 	return tree_put(effect->arg, value);
 }
 
@@ -405,10 +409,29 @@ int __wrap_sysbus_unit_active(const char *unit, int timeout_ms)
 	return tree_get(path, state, sizeof(state)) >= 0 && strcmp(state, "active") == 0;
 }
 
+static int do_end_session(const struct fake_effect *effect, const char *value)
+{
+	char owner[PATH_MAX];
+
+	(void)value;
+	tree_path(owner, "session.%s", (const char *)effect->arg);
+	children_move(owner, true);
+	return 0;
+}
+
 int __wrap_sysbus_end_session(const char *session, int timeout_ms)
 {
-	(void)session, (void)timeout_ms;
-	return bus_fault();
+	_cleanup_free_ char *id = strdup(session);
+	char path[PATH_MAX];
+	const struct fake_effect effect = {
+		.verb = "bus", .path = path, .run = do_end_session, .arg = id
+	};
+	int r = id ? bus_fault() : -ENOMEM;
+
+	(void)timeout_ms;
+	if (r == 0)
+		r = path_format(path, sizeof(path), "login1/TerminateSession/%s", session);
+	return r < 0 ? r : fake_effect(&effect);
 }
 
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)

@@ -21,12 +21,19 @@ const struct guest guests[GUESTS_MAX] = {
 	{ 'a', "aaaaaaaa-0000-4000-8000-00000000000a", "4 12", 2048, true, "0000:01:00.0",
 	  "0000:01:00.0\n0000:01:00.1",
 	  "[display]\ndelay = 0s\n[display left]\nmonitor = DEL:a0c4:JK9X0123\n"
-	  "guest_input = hdmi1\nhost_input = dp1\n[nosleep]\ninhibit = sleep idle\n" },
+	  "guest_input = hdmi1\nhost_input = dp1\n[nosleep]\ninhibit = sleep idle\n",
+	  NULL },
 	{ 'b', "bbbbbbbb-0000-4000-8000-00000000000b", "5", 256, true, "0000:04:00.0",
-	  "0000:04:00.0", "[cpuset]\nmethod = slices\n[nosleep]\ninhibit = none\n" },
+	  "0000:04:00.0", "[cpuset]\nmethod = slices\n[nosleep]\ninhibit = none\n", NULL },
 	{ 'c', "cccccccc-0000-4000-8000-00000000000c", "6", 256, false, "0000:05:00.0",
-	  "0000:05:00.0", "[nosleep]\ninhibit = none\n" },
-	{ 'z', "eeeeeeee-0000-4000-8000-00000000000e", "", 64, false, NULL, NULL, NULL },
+	  "0000:05:00.0", "[nosleep]\ninhibit = none\n", NULL },
+	{ 'd', "dddddddd-0000-4000-8000-00000000000d", "", 256, false, "0000:01:00.0",
+	  "0000:01:00.0\n0000:01:00.1", "[vfio]\nin_use = stop-seat\n[nosleep]\ninhibit = none\n",
+	  "seat-boot" },
+	{ 'e', "eeeeeeee-0000-4000-8000-00000000000d", "", 256, false, "0000:01:00.0",
+	  "0000:01:00.0\n0000:01:00.1", "[vfio]\nin_use = stop-seat\n[nosleep]\ninhibit = none\n",
+	  "seat-second" },
+	{ 'z', "eeeeeeee-0000-4000-8000-00000000000e", "", 64, false, NULL, NULL, NULL, NULL },
 };
 
 const struct guest *guest_find(char name)
@@ -209,14 +216,14 @@ static void put_guest(const char *dir, const struct guest *guest)
 		put(dir, path, "%s", guest->policy);
 }
 
-static int run_unpack(const char *dir, const char *trees)
+static int run_unpack(const char *dir, const char *trees, const char *name)
 {
 	char unpack[PATH_MAX], tree[PATH_MAX];
 	int status;
 	pid_t pid;
 
 	tree_path(unpack, "%s/unpack", trees);
-	tree_path(tree, "%s/desktop.tree", trees);
+	tree_path(tree, "%s/%s.tree", trees, name);
 	pid = fork();
 	if (pid == 0) {
 		(void)execl(unpack, unpack, dir, tree, (char *)NULL);
@@ -229,10 +236,35 @@ static int run_unpack(const char *dir, const char *trees)
 
 int host_make(const char *dir, const char *trees)
 {
-	int r = run_unpack(dir, trees);
+	int r = run_unpack(dir, trees, "desktop");
 
-	for (size_t i = 0; r == 0 && i < GUESTS_MAX; i++)
+	for (size_t i = 0; r == 0 && i < GUESTS_MAX; i++) {
+		char desktop[PATH_MAX], name[64];
+
 		put_guest(dir, &guests[i]);
+		if (!guests[i].desktop)
+			continue;
+		tree_path(desktop, "%s/.fake/desktops/%s", dir, guests[i].desktop);
+		tree_path(name, "../sim/%s", guests[i].desktop);
+		put(dir, ".fake/desktops/README", "laid over the tree by host_desktop()\n");
+		r = run_unpack(desktop, trees, name);
+	}
+	return r;
+}
+
+int host_desktop(const char *sequence)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < GUESTS_MAX; i++) {
+		const char word[] = { ':', guests[i].name, '\0' };
+		char from[PATH_MAX];
+
+		if (!guests[i].desktop || !strstr(sequence, word))
+			continue;
+		tree_path(from, ".fake/desktops/%s", guests[i].desktop);
+		r = tree_overlay(from, NULL, NULL);
+	}
 	return r;
 }
 
@@ -334,6 +366,9 @@ static bool ignored(const char *path, bool is_dir)
 
 	if (strcmp(path, "run/usher") == 0 || strcmp(path, "run/usher/host") == 0 ||
 	    strcmp(path, "dev/log") == 0 || strcmp(path, "run/libvirtd.pid") == 0)
+		return true;
+	/* A session that was ended does not come back; that of the sample host is never looked at */
+	if (strncmp(path, "run/systemd/sessions", 20) == 0 || strncmp(path, "proc/901", 8) == 0)
 		return true;
 	if (strncmp(path, "run/usher/", 10) == 0 && strstr(name, ".lock") &&
 	    (name == path + 9 || strncmp(path, "run/usher/host/", 15) == 0))

@@ -24,14 +24,15 @@
  * Cases are collected first. Where a fault is to strike at every side effect, a sequence is played
  * once without: the fake kernel's trace has each effect with the program that made it, so "the
  * third of usher-vfio" is the same one in every run, however helpers that run side by side mix.
- * --every N takes each N-th case, from --seed on. A case that fails is printed as a line that
- * `simulator case` takes, shrunk to the shortest sequence that still fails.
+ * --every N takes each N-th case, from --seed on, --only PROGRAM the points of that one alone. A
+ * case that fails is printed as a line that `simulator case` takes, shrunk to the shortest sequence
+ * that still fails.
  */
 
 #define JOBS_MAX 64
 
 struct options {
-	const char *fake, *trees;
+	const char *fake, *trees, *only;
 	unsigned int jobs, every, seed, depth;
 	bool keep;
 };
@@ -91,6 +92,18 @@ static const struct {
 	{ "spawn fork", { "fail EAGAIN", "fail ENOMEM" } },
 };
 
+/*
+ * What nobody can tell from the kernel's own ways: memory that a GPU's driver has taken since, and a
+ * uevent, of which nothing can be read back
+ */
+static const struct {
+	const char *path, *fault;
+} lawful[] = {
+	{ "sys/bus/platform/drivers/efi-framebuffer/bind", "fail EBUSY" },
+	{ "sys/class/drm/card1/uevent", "lie" },
+	{ "sys/class/sound/card1/uevent", "lie" },
+};
+
 /* The whole world is like that, from the beginning */
 static const char *const worlds[] = {
 	"*:append:run/* fail ENOSPC;*:create:run/* fail ENOSPC;*:mkdir:run/* fail ENOSPC",
@@ -99,12 +112,33 @@ static const char *const worlds[] = {
 	"*:bus:* fail ECONNREFUSED;*:read:run/dbus/system_bus_socket fail ENOENT",
 	"*:bus:login1* fail ENOENT;*:read:run/systemd/inhibit fail ENOENT",
 	"*:bus:* fail ETIMEDOUT",
+	/* systemd is not PID 1, and there is no bus either */
+	"*:read:run/systemd/system fail ENOENT",
+	"*:read:run/systemd/system fail ENOENT;*:bus:* fail ECONNREFUSED;"
+	"*:read:run/dbus/system_bus_socket fail ENOENT",
+	"*:write:* hang",
 	"*:fork:* fail EAGAIN",
 	"*:spawn:* fail EAGAIN",
 	"*:module:* fail ENOENT",
 	"*:i2c:* fail EIO",
 	"*:write:sys/fs/cgroup/* fail EBUSY",
 	"*:write:proc/irq/* fail EIO",
+};
+
+/* The host's desktop is on their card: what usher-seat does there is played beside the rest */
+static const char *const seats[] = {
+	"P:d S:d E:d D:d Q:d X:d R:d:shutdown",
+	"P:e S:e E:e D:e Q:e X:e R:e:shutdown",
+};
+
+static const char *const seat_worlds[] = {
+	"*:bus:* fail ECONNREFUSED;*:read:run/dbus/system_bus_socket fail ENOENT",
+	"*:bus:login1* fail ENOENT;*:read:run/systemd/sessions* fail ENOENT",
+	"*:bus:* fail ETIMEDOUT",
+	"*:read:run/systemd/system fail ENOENT;*:bus:systemd1* fail EHOSTUNREACH",
+	"usher-seat:fork:* fail EAGAIN",
+	"usher-seat:append:run/* fail ENOSPC;usher-seat:create:run/* fail ENOSPC",
+	"usher-seat:write:* fail EIO",
 };
 
 static void add(struct list *list, const char *sequence, const char *fault, enum cure cure)
@@ -250,6 +284,7 @@ static void play_all(const struct options *o, const struct list *list, struct ta
 struct collect {
 	struct list *list;
 	const char *what; /* "crash", "crash, after", "fault", "death" */
+	const char *only; /* this program's; NULL: all */
 	size_t nr;
 };
 
@@ -285,12 +320,21 @@ static void add_point(struct collect *collect, const struct sim_case *c, const c
 	add(collect->list, c->sequence, fault, next_cure(collect->nr++));
 }
 
+static bool is_lawful(const char *path, const char *fault)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(lawful); i++)
+		if (strcmp(lawful[i].path, path) == 0 && strcmp(lawful[i].fault, fault) == 0)
+			return true;
+	return false;
+}
+
 static void add_failures(struct collect *collect, const struct sim_case *c, const char *when,
-			 const char *verb)
+			 const char *verb, const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(failures); i++)
 		for (size_t j = 0; has_word(failures[i].verbs, verb) && failures[i].faults[j]; j++)
-			add_point(collect, c, when, failures[i].faults[j]);
+			if (!is_lawful(path, failures[i].faults[j]))
+				add_point(collect, c, when, failures[i].faults[j]);
 }
 
 static void collect_effects(const struct sim_case *c, const char *dir, void *arg)
@@ -299,18 +343,19 @@ static void collect_effects(const struct sim_case *c, const char *dir, void *arg
 	struct counter counters[16] = { 0 };
 	_cleanup_free_ char *line = NULL;
 	_cleanup_fclose_ FILE *f = NULL;
-	char path[PATH_MAX], program[64], verb[32], when[80];
+	char path[PATH_MAX], program[64], verb[32], at[300], when[80];
 	size_t size = 0;
 
 	tree_path(path, "%s/host/.fake/trace", dir);
 	f = fopen(path, "re");
 	while (f && getline(&line, &size, f) > 0) {
-		if (sscanf(line, "%*s %63s %31s", program, verb) != 2)
+		if (sscanf(line, "%*s %63s %31s %299s", program, verb, at) != 3 ||
+		    (collect->only && strcmp(program, collect->only) != 0))
 			continue;
 		tree_path(when, "%s#%u", program,
 			  count_up(counters, ARRAY_SIZE(counters), program));
 		if (strcmp(collect->what, "fault") == 0)
-			add_failures(collect, c, when, verb);
+			add_failures(collect, c, when, verb, at);
 		if (strncmp(collect->what, "crash", 5) == 0)
 			add_point(collect, c, when, crashes[0]);
 		if (strcmp(collect->what, "crash, after") == 0)
@@ -336,6 +381,7 @@ static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 	while (f && getline(&line, &size, f) > 0) {
 		bool known = sscanf(line, "%63s %299s", program, file) != 2 || strchr(file, '\\');
 
+		known = known || (collect->only && strcmp(program, collect->only) != 0);
 		tree_path(fault, "%s:read:%s fail ENOENT", program, file);
 		for (size_t i = first; i < collect->list->nr && !known; i++)
 			known = strcmp(collect->list->cases[i].fault, fault) == 0;
@@ -344,26 +390,56 @@ static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 	}
 }
 
+/* Each allocation of each program */
+static void collect_allocs(const struct sim_case *c, const char *dir, void *arg)
+{
+	static const char *const programs[] = { "usher-hook",	"usher-vfio",	 "usher-hugepages",
+						"usher-cpuset", "usher-display", "usher-nosleep",
+						"usher-seat",	"usher" };
+	struct collect *collect = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		_cleanup_fclose_ FILE *f = NULL;
+		unsigned long long nr = 0;
+		char path[PATH_MAX], when[80];
+
+		tree_path(path, "%s/host/.fake/allocs/%s", dir, programs[i]);
+		f = fopen(path, "re");
+		if (!f || fread(&nr, sizeof(nr), 1, f) != 1 ||
+		    (collect->only && strcmp(programs[i], collect->only) != 0))
+			continue;
+		for (unsigned long long n = 1; n <= nr; n++) {
+			tree_path(when, "%s@%llu", programs[i], n);
+			add_point(collect, c, when, "nomem");
+		}
+	}
+}
+
 static void collect_all(const struct sim_case *c, const char *dir, void *arg)
 {
 	collect_effects(c, dir, arg);
 	collect_reads(c, dir, arg);
+	if (c->count_allocs)
+		collect_allocs(c, dir, arg);
 }
 
 /* Every effect of these sequences, as they are made when nothing goes wrong */
-static void points(const struct options *o, const char *what, const char *const *sequences,
-		   size_t nr, struct list *ret)
+static void points(const struct options *o, const char *what, const char *only,
+		   const char *const *sequences, size_t nr, struct list *ret)
 {
 	struct options all = *o;
-	struct collect collect = { .list = ret, .what = what };
+	struct collect collect = { .list = ret, .what = what, .only = only ?: o->only };
 	struct list plain = { 0 };
 	struct tally tally = { 0 };
 
+	if (only && o->only && strcmp(only, o->only) != 0)
+		return;
 	all.every = 1;
 	all.seed = 0;
 	for (size_t i = 0; i < nr; i++) {
 		add(&plain, sequences[i], "-", CURE_RECOVER);
 		plain.cases[i].note_reads = strcmp(what, "fault") == 0;
+		plain.cases[i].count_allocs = strcmp(what, "nomem") == 0;
 	}
 	play_all(&all, &plain, &tally, collect_all, &collect);
 	if (tally.failed)
@@ -433,9 +509,10 @@ static int run_crash(const struct options *o, int nr, char **args)
 	struct list list = { 0 };
 
 	(void)nr, (void)args;
-	points(o, "crash, after", lives, AFTER_TOO, &list);
-	points(o, "crash", lives + AFTER_TOO, ARRAY_SIZE(lives) - AFTER_TOO, &list);
-	points(o, "death", lives, 1, &list);
+	points(o, "crash, after", NULL, lives, AFTER_TOO, &list);
+	points(o, "crash", NULL, lives + AFTER_TOO, ARRAY_SIZE(lives) - AFTER_TOO, &list);
+	points(o, "death", NULL, lives, 1, &list);
+	points(o, "crash, after", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
 
@@ -444,9 +521,23 @@ static int run_fault(const struct options *o, int nr, char **args)
 	struct list list = { 0 };
 
 	(void)nr, (void)args;
-	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++)
+	for (size_t i = 0; !o->only && i < ARRAY_SIZE(worlds); i++)
 		add(&list, lives[0], worlds[i], CURE_RECOVER);
-	points(o, "fault", lives, 1, &list);
+	for (size_t i = 0; i < ARRAY_SIZE(seat_worlds); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(seats); j++)
+			add(&list, seats[j], seat_worlds[i], CURE_RECOVER);
+	points(o, "fault", NULL, lives, 1, &list);
+	points(o, "fault", "usher-seat", seats, ARRAY_SIZE(seats), &list);
+	return run_list(o, &list);
+}
+
+static int run_nomem(const struct options *o, int nr, char **args)
+{
+	struct list list = { 0 };
+
+	(void)nr, (void)args;
+	points(o, "nomem", NULL, lives, 1, &list);
+	points(o, "nomem", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
 
@@ -457,7 +548,7 @@ static int run_lives(const struct options *o, int nr, char **args)
 
 	(void)nr, (void)args;
 	/* One step more or less is several times as many sequences, as is a guest */
-	for (unsigned int nr_guests = 1; nr_guests < GUESTS_MAX; nr_guests++) {
+	for (unsigned int nr_guests = 1; nr_guests <= GUESTS_EMITTED; nr_guests++) {
 		unsigned int less = 2 * (nr_guests - 1);
 		unsigned int depth = o->depth > less + 1 ? o->depth - less : 2;
 
@@ -490,6 +581,7 @@ static const struct {
 } commands[] = {
 	{ "crash", "SIGKILL to hook or helper before and after each side effect", run_crash },
 	{ "fault", "each side effect fails in each way", run_fault },
+	{ "nomem", "each allocation fails", run_nomem },
 	{ "lives", "every legal sequence to --depth steps, one to three guests", run_lives },
 	{ "case", "FILE...: the cases in these files", run_case },
 };
@@ -497,7 +589,7 @@ static const struct {
 static int usage(void)
 {
 	(void)fputs("usage: simulator --fake DIR --trees DIR [--jobs N] [--every N] [--seed N] "
-		    "[--depth N] [--keep] COMMAND\n",
+		    "[--depth N] [--only PROGRAM] [--keep] COMMAND\n",
 		    stderr);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		(void)fprintf(stderr, "  %-6s %s\n", commands[i].name, commands[i].help);
@@ -512,10 +604,15 @@ static int set_number(const char *text, unsigned int min, unsigned int *ret)
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
-		{ "fake", required_argument, NULL, 'f' }, { "trees", required_argument, NULL, 't' },
-		{ "jobs", required_argument, NULL, 'j' }, { "every", required_argument, NULL, 'e' },
-		{ "seed", required_argument, NULL, 's' }, { "depth", required_argument, NULL, 'd' },
-		{ "keep", no_argument, NULL, 'k' },	  { 0 },
+		{ "fake", required_argument, NULL, 'f' },
+		{ "trees", required_argument, NULL, 't' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "every", required_argument, NULL, 'e' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "depth", required_argument, NULL, 'd' },
+		{ "keep", no_argument, NULL, 'k' },
+		{ "only", required_argument, NULL, 'o' },
+		{ 0 },
 	};
 	int c, r = 0;
 
@@ -541,6 +638,9 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'k':
 			o->keep = true;
+			break;
+		case 'o':
+			o->only = optarg;
 			break;
 		default:
 			r = -EINVAL;

@@ -576,6 +576,18 @@ static size_t compare(struct sim *sim, const struct picture *before, bool print)
 	return nr;
 }
 
+/* The life of who starts first, whole */
+static void play_again(struct sim *sim)
+{
+	const char *first = strchr(sim->c->sequence, ':');
+	char life[64] = "P:@ S:@ E:@ D:@ Q:@ X:@ R:@";
+
+	for (char *c = life; first && *c; c++)
+		if (*c == '@')
+			*c = first[1];
+	play(sim, life);
+}
+
 static void cure(struct sim *sim)
 {
 	if (!daemon_alive(sim) && daemon_start(sim) < 0)
@@ -586,9 +598,26 @@ static void cure(struct sim *sim)
 	if (sim->c->cure == CURE_RECOVER)
 		(void)recover(sim);
 	else if (sim->c->cure == CURE_SAME)
-		play(sim, "P:a S:a E:a D:a Q:a X:a R:a");
+		play_again(sim);
 	else if (sim->c->cure == CURE_OTHER)
 		play(sim, "P:z");
+}
+
+/* "PROGRAM@NTH nomem": that allocation of it fails */
+static bool plant_nomem(const struct sim *sim)
+{
+	unsigned long long numbers[2] = { 0 };
+	char program[64], path[PATH_MAX];
+	FILE *f;
+
+	if (sscanf(sim->c->fault, "%63[^@ ]@%llu nomem", program, &numbers[1]) != 2)
+		return false;
+	tree_path(path, "%s/.fake/allocs/%s", sim->root, program);
+	f = fopen(path, "we");
+	if (!f || fwrite(numbers, sizeof(numbers), 1, f) != 1)
+		abort();
+	(void)fclose(f);
+	return true;
 }
 
 static void plant(const struct sim_case *c, const char *path)
@@ -622,8 +651,10 @@ static void run(struct sim *sim, const struct picture *before, struct verdict *r
 
 	if (sim->c->note_reads)
 		(void)tree_put(".fake/reads", "");
+	if (sim->c->count_allocs || strstr(sim->c->fault, " nomem"))
+		(void)tree_mkdirs(".fake/allocs");
 	tree_path(faults, "%s/.fake/faults", sim->root);
-	if (strcmp(sim->c->fault, "-") != 0 || getenv("SIM_PLANT"))
+	if (!plant_nomem(sim) && (strcmp(sim->c->fault, "-") != 0 || getenv("SIM_PLANT")))
 		plant(sim->c, faults);
 	play(sim, sim->c->sequence);
 	finish(sim, ret);
@@ -644,13 +675,17 @@ static void run(struct sim *sim, const struct picture *before, struct verdict *r
 	ret->crashed = sim->crashed || helper_crashed(sim);
 }
 
-static int prepare(struct sim *sim, const char *base)
+static int prepare(struct sim *sim, const char *base, struct picture *before)
 {
 	int r = mkdir(sim->dir, 0700) < 0 ? -errno : host_copy(base, sim->root);
 
 	if (r == 0)
 		r = root_open(sim->root);
 	if (r >= 0)
+		r = host_desktop(sim->c->sequence);
+	if (r == 0)
+		r = picture_take(sim->root, before);
+	if (r == 0)
 		r = daemon_start(sim);
 	if (r == 0)
 		start_logger(sim);
@@ -667,7 +702,7 @@ void case_play(const struct sim_case *c, const char *dir, const char *base, cons
 	*ret = (struct verdict){ 0 };
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	tree_path(root, "%s/host", dir);
-	if (picture_take(base, &before) < 0 || prepare(&sim, base) < 0) {
+	if (prepare(&sim, base, &before) < 0) {
 		ret->broken = true;
 		return;
 	}

@@ -12,7 +12,8 @@
  * How it works
  *
  * A case is one line "SEQUENCE | FAULT | CURE". SEQUENCE is what libvirt, QEMU and the daemon do,
- * in order, one word each, ":GUEST" behind (guests are a, b, c; z has no policy):
+ * in order, one word each, ":GUEST" behind (guests are a, b, c; d and e take the card that the host's desktop is on, which is
+ * there only for a case that has them; z has no policy):
  *
  *	P S D X C	the hook's prepare, start, started, stopped, reconnect
  *	R		libvirt removes scope and status files, then the hook's release
@@ -24,12 +25,14 @@
  *
  * A hook that fails has what libvirt does then: QEMU is killed, stopped, release; the rest of that
  * life is left out. So has a daemon that was killed in a call: what it forgot, nobody ends.
- * FAULT is a line of .fake/faults, or "-". CURE is what comes when libvirt has done its part and
- * the host is not as before: "none", "recover", "same" (that guest starts and ends again),
+ * FAULT is a line of .fake/faults, "PROGRAM@NTH nomem" for its NTH allocation that fails, or "-". CURE is what comes when libvirt has done its part and
+ * the host is not as before: "none", "recover", "same" (the first guest starts and ends again),
  * "other" (a guest without a policy starts).
  */
 
-#define GUESTS_MAX 4
+#define GUESTS_MAX 6
+/* The sequences that are emitted have the first ones */
+#define GUESTS_EMITTED 3
 
 struct guest {
 	char name;
@@ -39,6 +42,7 @@ struct guest {
 	bool huge;
 	const char *device, *opens; /* in the XML; what QEMU opens, one a line */
 	const char *policy;	    /* NULL: none */
+	const char *desktop;	    /* "seat-boot": a recording beside the simulator, NULL: none */
 };
 
 extern const struct guest guests[GUESTS_MAX];
@@ -56,7 +60,8 @@ struct sim_case {
 	char sequence[512];
 	char fault[512];
 	enum cure cure;
-	bool note_reads; /* the fake kernel writes down what is read */
+	bool note_reads;   /* the fake kernel writes down what is read */
+	bool count_allocs; /* and counts what is allocated */
 };
 
 /** case_parse() - one line. Return: 0, -EBADMSG */
@@ -67,6 +72,8 @@ void case_print(const struct sim_case *c, FILE *to);
 
 /** host_make() - the tree all runs are copied from, in @dir; @trees: test/trees. Return: 0, -errno */
 int host_make(const char *dir, const char *trees);
+/** host_desktop() - what the guests of a sequence have the host show on their card. Return: 0, -errno */
+int host_desktop(const char *sequence);
 /** host_copy() - of one tree. Return: 0, -errno */
 int host_copy(const char *from, const char *to);
 void host_remove(const char *dir);

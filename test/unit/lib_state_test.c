@@ -329,6 +329,7 @@ static void a_journal_with_a_foreign_line_is_refused(void **state)
 		"1 driver a b %2e\n",
 		"1 driver a b c\n3 undone\n",
 	};
+	static const char nul[] = "1 driver a b c\0rm -rf /\n";
 	const struct tree *tree = *state;
 	_cleanup_close_ int fd = opened(tree);
 
@@ -339,6 +340,9 @@ static void a_journal_with_a_foreign_line_is_refused(void **state)
 		assert_int_equal(fchmodat(fd, "x.journal", 0600, 0), 0);
 		assert_int_equal(journal_open(fd, "x", false, &journal), -EBADMSG);
 	}
+	/* Nothing may hide behind a NUL byte */
+	assert_int_equal(state_write(fd, "x.journal", nul, sizeof(nul) - 1), 0);
+	assert_int_equal(journal_open(fd, "x", false, &(struct journal){ 0 }), -EBADMSG);
 }
 
 static void a_journal_others_may_write_is_refused(void **state)

@@ -31,6 +31,7 @@ static struct events {
 	int write_error; /* every write to an attribute comes to that */
 	int hang;	 /* this write does not return before release */
 	int writes, release;
+	bool lies;	      /* writes are taken, and nothing comes of them */
 	bool drops;	      /* a compositor goes when its card's uevent says remove */
 	bool stays;	      /* a process that outlives the display manager */
 	bool session_ends_it; /* but not its session */
@@ -127,7 +128,16 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	while (nr == events->hang && !__atomic_load_n(&events->release, __ATOMIC_SEQ_CST))
 		(void)poll(NULL, 0, 2);
 	event("write", path, val);
+	if (events->lies)
+		return 0;
 	tree_file(host, path, val);
+	if (strstr(path, "platform/drivers") && strstr(path, "/bind")) {
+		char device[256];
+
+		(void)snprintf(device, sizeof(device), "%.*s/%s/uevent",
+			       (int)(strrchr(path, '/') - path), path, val);
+		tree_file(host, device, "");
+	}
 	if (events->drops && strstr(path, "/uevent") && strcmp(val, "remove") == 0)
 		holder_goes();
 	return 0;

@@ -308,6 +308,65 @@ static void compositor_that_does_not_drop_it_is_ended(void **state)
 					 "stop " MANAGER "\n");
 }
 
+/* With a frame buffer there the console can be bound; without one it cannot, and nobody is to blame */
+static void kernel_that_says_yes_and_binds_no_console_is_noticed(void **state)
+{
+	(void)state;
+	add_all();
+	tree_dir(host, "sys/bus/platform/devices/efi-framebuffer.0");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	events->lies = true;
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_string_equal(said, "usher: win11: the text console vtcon1 cannot be bound again: "
+				  "Input/output error: see /sys/class/vtconsole/vtcon1\n");
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/graphics/fb0", 0), 0);
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+static void firmware_unbind(void)
+{
+	assert_int_equal(unlinkat(host->rootfd, FIRMWARE "/efi-framebuffer.0/uevent", 0), 0);
+	assert_int_equal(unlinkat(host->rootfd, FIRMWARE "/efi-framebuffer.0", AT_REMOVEDIR), 0);
+}
+
+static void kernel_that_says_yes_and_binds_no_firmware_is_noticed(void **state)
+{
+	(void)state;
+	add_all();
+	tree_dir(host, "sys/bus/platform/devices/efi-framebuffer.0");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	firmware_unbind();
+	events->lies = true;
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_non_null(strstr(said,
+			       "the firmware's frame buffer efi-framebuffer/efi-framebuffer.0 "
+			       "cannot be bound again: Input/output error: see dmesg"));
+	events->lies = false;
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+/* -ENODEV: the kernel has taken the device away for a GPU's driver; while it is there it has not */
+static void firmware_that_has_gone_is_none_to_be_bound(void **state)
+{
+	(void)state;
+	add_all();
+	tree_dir(host, "sys/bus/platform/devices/efi-framebuffer.0");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	firmware_unbind();
+	events->write_error = -ENODEV;
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_non_null(strstr(said,
+			       "the firmware's frame buffer efi-framebuffer/efi-framebuffer.0 "
+			       "cannot be bound again: No such device"));
+	assert_int_equal(
+		unlinkat(host->rootfd, "sys/bus/platform/devices/efi-framebuffer.0", AT_REMOVEDIR),
+		0);
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_null(strstr(said, "the firmware's frame buffer"));
+	events->write_error = 0;
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
 /* The console moves there by itself */
 static void console_stays_where_the_host_has_another_frame_buffer(void **state)
 {
@@ -439,6 +498,9 @@ int main(void)
 		seat_test(nvidias_x_server_is_ended_with_the_display_manager),
 		seat_test(systemd_that_does_not_answer_is_told),
 		seat_test(compositor_that_does_not_drop_it_is_ended),
+		seat_test(kernel_that_says_yes_and_binds_no_console_is_noticed),
+		seat_test(kernel_that_says_yes_and_binds_no_firmware_is_noticed),
+		seat_test(firmware_that_has_gone_is_none_to_be_bound),
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
 		seat_test(each_single_failure_brings_all_back),
 		seat_test(desktop_that_does_not_start_again_is_told_with_its_cure),

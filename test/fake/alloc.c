@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/fake/alloc.c - memory that is not there: one allocation of a program fails */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fake.h"
+
+/*
+ * How it works
+ *
+ * While .fake/allocs is there, each program counts its allocations in .fake/allocs/PROGRAM, which all
+ * its processes have mapped: two numbers, so many as there were, and which one fails, 0 for none.
+ * What the fake kernel allocates for an effect is not the program's.
+ */
+
+enum { COUNT, FAILS, NR_NUMBERS };
+
+static unsigned long long *numbers;
+static __thread unsigned int exempt;
+
+void fake_alloc_exempt(bool on)
+{
+	exempt += on ? 1 : -1U;
+}
+
+void fake_alloc_open(void)
+{
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	void *map;
+
+	tree_path(path, ".fake/allocs/%s", program_invocation_short_name);
+	fd = openat(fake_root(), path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || posix_fallocate(fd, 0, NR_NUMBERS * sizeof(*numbers)) != 0)
+		return;
+	map = mmap(NULL, NR_NUMBERS * sizeof(*numbers), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map != MAP_FAILED)
+		numbers = map;
+}
+
+static bool fails(void)
+{
+	if (!numbers || exempt ||
+	    __atomic_add_fetch(&numbers[COUNT], 1, __ATOMIC_RELAXED) != numbers[FAILS])
+		return false;
+	fake_note("alloc", "nomem");
+	errno = ENOMEM;
+	return true;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+#define WRAP(type, failed, name, params, args)                                                     \
+	type __real_##name params;                                                                 \
+	type __wrap_##name params;                                                                 \
+	type __wrap_##name params                                                                  \
+	{                                                                                          \
+		return fails() ? (failed) : __real_##name args;                                    \
+	}
+
+WRAP(void *, NULL, malloc, (size_t size), (size))
+WRAP(void *, NULL, calloc, (size_t nr, size_t size), (nr, size))
+WRAP(void *, NULL, realloc, (void *p, size_t size), (p, size))
+WRAP(void *, NULL, reallocarray, (void *p, size_t nr, size_t size), (p, nr, size))
+WRAP(char *, NULL, strdup, (const char *s), (s))
+WRAP(char *, NULL, strndup, (const char *s, size_t len), (s, len))
+WRAP(int, -1, vasprintf, (char **buf, const char *fmt, va_list args), (buf, fmt, args))
+WRAP(int, -1, __vasprintf_chk, (char **buf, int flag, const char *fmt, va_list args),
+     (buf, flag, fmt, args))
+
+int __wrap_asprintf(char **buf, const char *fmt, ...);
+int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...);
+
+int __wrap_asprintf(char **buf, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = __wrap_vasprintf(buf, fmt, args);
+	va_end(args);
+	return r;
+}
+
+int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = __wrap___vasprintf_chk(buf, flag, fmt, args);
+	va_end(args);
+	return r;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
