@@ -68,8 +68,9 @@ extern const size_t check_nr_host_rows;
 extern const struct check_row check_guest_rows[];
 extern const size_t check_nr_guest_rows;
 
-/** check_selinux(), check_tick() - the rows of that name */
+/** check_selinux(), check_steps(), check_tick() - the rows of that name */
 void check_selinux(struct check *check);
+void check_steps(struct check *check);
 void check_tick(struct check *check);
 
 /** found() - one finding of the row at work: "CAUSE: CURE" */

@@ -7,12 +7,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/hookdir.h"
-#include "../../lib/step.h"
-#include "capture.h"
 #include "check.h"
-#include "scratch.h"
-
-#define STEP_MS 60000
 
 /* --- what a start would refuse ---------------------------------------------------------------------- */
 
@@ -44,72 +39,6 @@ static void check_policy(struct check *check)
 		      "the guest %s, so usher does nothing for it: set enabled = yes in [guest] of "
 		      "its policy (usher edit %s)",
 		      check->none, check->guest.name);
-}
-
-/* What a helper says, each line a finding without its "usher: GUEST: " */
-static void report_lines(struct check *check, enum level level, char *text)
-{
-	char *save = NULL;
-	size_t len = strlen(check->guest.name);
-
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(line, "usher: ", 7) == 0)
-			line += 7;
-		if (strncmp(line, check->guest.name, len) == 0 && strncmp(line + len, ": ", 2) == 0)
-			line += len + 2;
-		found(check, level, "%s", line);
-	}
-}
-
-static void check_step(struct check *check, const struct step *step, const char *file)
-{
-	const char *argv[] = { NULL, "--root", check->request->root, "check", file, NULL };
-	_cleanup_capture_ struct capture capture = { 0 };
-	_cleanup_free_ char *program = NULL;
-	enum level level;
-	int r;
-
-	if (asprintf(&program, "%s/usher-%s", check->request->dir, step->name) < 0) {
-		program = NULL;
-		return;
-	}
-	argv[0] = program;
-	r = capture_run(argv, -1, STEP_MS, &capture);
-	if (r < 0) {
-		found(check, LEVEL_ERROR, "%s: %s: see journalctl -t usher", program, strerror(-r));
-		return;
-	}
-	/* What it says while it is content is what it will do, or cannot promise */
-	level = !capture.status			     ? LEVEL_NOTE
-		: step_required(step, &check->claim) ? LEVEL_ERROR
-						     : LEVEL_WARNING;
-	if (capture.status && !*capture.err)
-		found(check, level, "%s check ended with status %d", program, capture.status);
-	report_lines(check, level, capture.err);
-}
-
-static void check_steps(struct check *check)
-{
-	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
-	const struct step *order[STEPS_MAX];
-	_cleanup_free_ char *text = NULL;
-	size_t nr;
-	int r;
-
-	if (!check->claim.guest) {
-		found(check, LEVEL_NOTE, "not looked at: %s: see policy",
-		      check->refused ? "no start gets that far"
-				     : "usher does nothing for the guest");
-		return;
-	}
-	r = scratch_write(&scratch, &check->claim, &text);
-	if (r < 0) {
-		found(check, LEVEL_ERROR, "cannot write a claim below /tmp: %s", strerror(-r));
-		return;
-	}
-	nr = steps_order(&check->claim, STEP_BOTH, false, order);
-	for (size_t i = 0; i < nr; i++)
-		check_step(check, order[i], scratch.file);
 }
 
 /* --- CPUs ------------------------------------------------------------------------------------------- */

@@ -204,32 +204,6 @@ static int run_phase(struct run *run, const struct phase *phase, bool live)
 
 /* --- claims --------------------------------------------------------------------------------------- */
 
-/* What the guest holds now. Return: 1 with its claim and the claim's file, 0 nothing */
-static int live_claim(const struct request *request, const char *guest, struct claim *ret,
-		      char **ret_file)
-{
-	_cleanup_close_ int rootfd = usher_root(request);
-	_cleanup_claims_ struct claims claims = { 0 };
-
-	if (rootfd < 0 || host_claims(rootfd, &claims) < 0)
-		return 0;
-	for (size_t i = 0; i < claims.nr; i++) {
-		struct claim *claim = &claims.claims[i];
-
-		if (strcmp(claim->guest, guest) != 0)
-			continue;
-		if (asprintf(ret_file, "%s/run/usher/%s/" CLAIM_FILE, request->root, claim->uuid) <
-		    0) {
-			*ret_file = NULL;
-			return 0;
-		}
-		*ret = *claim;
-		*claim = (struct claim){ 0 };
-		return 1;
-	}
-	return 0;
-}
-
 /* Without a name: a start, or the end of a guest that has been started */
 static bool is_asked(const struct request *request, const struct phase *phase, bool started)
 {
@@ -289,7 +263,7 @@ static int plan(const struct request *request, const char *guest, const struct c
 		usher_say("cannot write a claim below /tmp: %s", strerror(-r));
 		return 1;
 	}
-	if (live_claim(request, guest, &now, &live_file)) {
+	if (host_claim_of(request, guest, &now, &live_file)) {
 		live.claim = &now;
 		live.file = live_file;
 	}

@@ -343,6 +343,87 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 	check.guest = (struct guest){ 0 };
 }
 
+/* A helper that names the claim it looks at, and has a fault to tell */
+static void make_helper(const struct tree *tree, const char *name, int status)
+{
+	char path[64], text[128];
+
+	(void)snprintf(path, sizeof(path), "usher-%s", name);
+	(void)snprintf(text, sizeof(text),
+		       "#!/bin/sh\necho \"usher: win11: %s: $4\" >&2\nexit %d\n", name, status);
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+static bool finds(enum level level, const char *step, const char *file)
+{
+	for (size_t i = 0; i < check.nr; i++)
+		if (check.findings[i].level == level &&
+		    strncmp(check.findings[i].text, step, strlen(step)) == 0 &&
+		    strstr(check.findings[i].text, file))
+			return true;
+	return false;
+}
+
+#define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define LIVE "run/usher/" UUID "/claim.ini"
+
+/* Its pins, its inhibitor: what was done for it may have been undone by somebody else since */
+static void a_running_guest_is_looked_at_by_its_own_claim(void **state)
+{
+	static const char claim[] = "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+				    "\nstate = running\nowner = 200 2000\n"
+				    "required = vfio cpuset\n[vfio]\ndriver = auto\n"
+				    "[cpuset]\ncpus = 2\nvcpu = 0 2\n";
+	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
+	static char name[] = "win11";
+	const struct tree *tree = *state;
+	struct ini_error err;
+
+	programs = tree->dir;
+	check.guest.name = name;
+	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	make_helper(tree, "vfio", 0);
+	make_helper(tree, "cpuset", 1);
+	tree_file(tree, LIVE, claim);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	tree_file(tree, "proc/200/stat", proc);
+	assert_int_equal(row(tree, "steps"), 2);
+	assert_true(finds(LEVEL_WARNING, "cpuset: ", "/" LIVE));
+	assert_true(finds(LEVEL_NOTE, "vfio: ", "/tmp/usher."));
+	/* Its QEMU has gone: the next start is what counts */
+	assert_int_equal(unlinkat(tree->rootfd, "proc/200/stat", 0), 0);
+	assert_int_equal(row(tree, "steps"), 2);
+	assert_true(finds(LEVEL_ERROR, "cpuset: ", "/tmp/usher."));
+	claim_free(&check.claim);
+	check.claim = (struct claim){ 0 };
+	check.guest.name = NULL;
+}
+
+static void a_running_guest_without_a_fault_is_said_to_be_well(void **state)
+{
+	static const char claim[] = "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+				    "\nstate = running\nowner = 200 2000\nrequired =\n"
+				    "[nosleep]\ninhibit = sleep\nmode = block\n";
+	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
+	static char name[] = "win11";
+	const struct tree *tree = *state;
+	struct ini_error err;
+
+	programs = tree->dir;
+	check.guest.name = name;
+	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	tree_file(tree, "usher-nosleep", "#!/bin/sh\n");
+	assert_int_equal(fchmodat(tree->rootfd, "usher-nosleep", 0755, 0), 0);
+	tree_file(tree, LIVE, claim);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	tree_file(tree, "proc/200/stat", proc);
+	assert_found(tree, "steps", LEVEL_OK, "what the running guest was given");
+	claim_free(&check.claim);
+	check.claim = (struct claim){ 0 };
+	check.guest.name = NULL;
+}
+
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
 {
 	const struct check_row *rows[] = { check_host_rows, check_guest_rows };
@@ -392,6 +473,8 @@ int main(void)
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
+		check_test(a_running_guest_is_looked_at_by_its_own_claim),
+		check_test(a_running_guest_without_a_fault_is_said_to_be_well),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 
