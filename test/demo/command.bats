@@ -169,12 +169,24 @@ claim_from_plan() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
+@test "plan says of what comes after the start what can be known before: monitors and sleep, not CPUs" {
+	run -0 usher plan --xml "$xml"
+	has "# started: usher-cpuset apply (best effort): its writes can be told while the guest runs"
+	has "# started: usher-display apply (best effort)"$'\n'"#   write input 17 to monitor DEL:a0c4:JK9X0123 after 0 ms, and 15 when"
+	usher plan --json --xml "$xml" |
+		jq -e '[.steps[] | select(.phase == "started") | .step] == ["display", "nosleep"]'
+}
+
 @test "of a guest that has been started, plan says its end" {
 	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
 	run -0 usher plan --xml "$xml" --policy /dev/null
 	has "# guest win11 has been started: this is its end; its claim is $root/run/usher/c7a5fdbd"
+	has "# stopped: usher-cpuset undo (best effort)"
 	has "# release: usher-vfio undo (required)"
-	[[ $output != *"usher-vfio apply"* ]]
+	[[ $output != *"usher-vfio apply"* && $output != *"# release: usher-cpuset"* ]]
+	has "# release: usher-display undo: what stopped could not give back"
+	run -0 usher plan --xml "$xml" --policy /dev/null win11 release
+	has "# release: usher-cpuset undo (best effort)"
 	run usher plan --xml "$xml" --policy /dev/null win11 prepare
 	has "# prepare: guest win11 has been started: what it holds counts as taken"
 	usher plan --json --xml "$xml" --policy /dev/null |

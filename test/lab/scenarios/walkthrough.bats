@@ -195,9 +195,10 @@ writes_planned() {
 	host_unchanged 30
 }
 
-# All that the daemon's hooks write from now on, into $trace
+# tracer_start [OPTION...] - all that the daemon's hooks write from now on, into $trace
 tracer_start() {
-	strace -f -y -s 200 -e trace=write -o "$trace" -p "$(cat /run/libvirtd.pid)" &
+	(($# > 0)) || set -- -y -s 200 -e trace=write
+	strace -f "$@" -o "$trace" -p "$(cat /run/libvirtd.pid)" &
 	tracer=$!
 	wait_for 10 grep -q "^TracerPid:.*$tracer" "/proc/$(cat /run/libvirtd.pid)/status"
 }
@@ -205,6 +206,67 @@ tracer_start() {
 tracer_stop() {
 	kill -INT "$tracer"
 	wait "$tracer" || true
+}
+
+# Inputs written by DDC/CI (Set VCP Feature, 0x60), and services that systemd was asked to start
+calls_of() {
+	# shellcheck disable=SC2016 # perl's own
+	perl -ne '
+		my ($bus) = /write\(\d+<\/dev\/i2c-(\d+)/;
+		next unless defined $bus or /sendmsg\(/;
+		my $data = join "", map { s/\\x//gr } /"((?:\\x[0-9a-f]{2})*)"/g;
+		$data = pack "H*", $data;
+		if (defined $bus) {
+			print "input ", unpack("n", $1), " on i2c-$bus\n" if $data =~ /^.\x84\x03\x60(..)/s;
+		} elsif ($data =~ /StartTransientUnit/ and $data =~ /(usher-[-\w]+\.service)/) {
+			print "start $1\n";
+		}' "$1" | sort
+}
+
+# The same of what plan printed; the bus is that of the guest's only monitor
+calls_planned() {
+	jq -r --arg verb "$2" '.steps[] | select(.verb == $verb) | .writes[]' "$1" |
+		sed -n -e "s/^write input \([0-9]*\) to .*/input \1 on i2c-$3/p" -e 's/^\(start [^ ]*\) until .*/\1/p' | sort
+}
+
+monitor_shows() {
+	[[ $(monitor_input "$1") == "$2" ]]
+}
+
+@test "what plan prints of monitors and of the host's sleep is what the start does, and its end" {
+	local trace=$BATS_TEST_TMPDIR/trace bus tracer unit
+	local options=(-y -xx -s 400 -e 'trace=write,sendmsg')
+	modprobe i2c-dev
+	monitor_add name=desk "cable=$HOST_GPU,0x0f" mfg=DEL product=0xa0c4 serial=JK9X
+	bus=$(grep -l -x "lab monitor desk input 0x0f" /sys/bus/i2c/devices/i2c-*/name)
+	bus=${bus%/name}
+	bus=${bus##*-}
+	host_before
+	guest_define walk memory=32
+	policy walk '[display]' 'monitor = DEL:a0c4' 'guest_input = hdmi1' 'host_input = dp1' 'delay = 0'
+	unit=usher-nosleep-$(guest_uuid walk).service
+
+	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	calls_planned "$BATS_TEST_TMPDIR/plan" apply "$bus" >"$BATS_TEST_TMPDIR/planned"
+	assert_equal "$(xargs <"$BATS_TEST_TMPDIR/planned")" "input 17 on i2c-$bus start $unit"
+	tracer_start "${options[@]}"
+	guest_start walk
+	wait_for 20 monitor_shows desk 0x11
+	tracer_stop
+	calls_of "$trace" | diff "$BATS_TEST_TMPDIR/planned" -
+	systemctl is-active "$unit"
+
+	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	assert_contains "$(jq -r '.steps[].writes[]' "$BATS_TEST_TMPDIR/plan")" "end $unit"
+	calls_planned "$BATS_TEST_TMPDIR/plan" undo "$bus" >"$BATS_TEST_TMPDIR/planned"
+	assert_equal "$(cat "$BATS_TEST_TMPDIR/planned")" "input 15 on i2c-$bus"
+	tracer_start "${options[@]}"
+	guest_destroy walk
+	wait_for 20 not test -e "/run/usher/$(guest_uuid walk)"
+	tracer_stop
+	calls_of "$trace" | diff "$BATS_TEST_TMPDIR/planned" -
+	wait_for 10 not systemctl is-active "$unit"
+	host_unchanged 30
 }
 
 @test "a tree of VFIO-Tools' scripts goes on working, and init finds it" {
