@@ -328,7 +328,8 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 					   "function='0x0'/>");
 
 	/* As libvirt prints it: the address of an interface's source has a type */
-	autostarted = "<domain><devices><interface type='hostdev' managed='yes'><source>"
+	autostarted = "<domain><name>b</name><devices>"
+		      "<interface type='hostdev' managed='yes'><source>"
 		      "<address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>"
 		      "</source></interface></devices></domain>";
 	check.guest = (struct guest){ .name = (char *)(uintptr_t) "a",
@@ -336,11 +337,139 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 				      .autostart = true };
 	assert_int_equal(guest_devices(ours, &check.passed), 0);
 	assert_found(*state, "autostart", LEVEL_ERROR,
-		     "another guest that starts with the host has 0000:04:00.0 too");
+		     "guest b starts with the host and has 0000:04:00.0 too");
 	autostarted = HOSTDEV("<address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>");
 	assert_int_equal(row(*state, "autostart"), 0);
 	pciaddr_list_free(&check.passed);
 	check.guest = (struct guest){ 0 };
+}
+
+/* As read_guest() leaves it */
+static void is_guest(const char *xml)
+{
+	check.guest.name = (char *)(uintptr_t) "a";
+	check.guest.xml = (char *)(uintptr_t)xml;
+	assert_int_equal(check_read_xml(&check), 0);
+}
+
+static void is_no_guest(void)
+{
+	xmlXPathFreeContext(check.xpath);
+	xmlFreeDoc(check.doc);
+	free(check.pins);
+	check.xpath = NULL;
+	check.doc = NULL;
+	check.pins = NULL;
+	check.nr_pins = 0;
+	check.pinned = (struct cpulist){ 0 };
+	check.guest = (struct guest){ 0 };
+	inidoc_free(&check.claim.doc);
+	check.claim = (struct claim){ 0 };
+}
+
+static void a_cpu_that_two_guests_of_the_hosts_start_want_is_told(void **state)
+{
+	autostarted = "<domain><name>b</name><cputune><vcpupin vcpu='0' cpuset='3-4'/></cputune>"
+		      "</domain>";
+	is_guest("<domain><name>a</name></domain>");
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
+	assert_int_equal(row(*state, "autostart"), 0);
+	check.guest.autostart = true;
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "guest b starts with the host and is pinned to CPU 3, which this one has for "
+		     "itself alone");
+	/* Shared on purpose */
+	inidoc_free(&check.claim.doc);
+	assert_int_equal(row(*state, "autostart"), 0);
+	is_no_guest();
+}
+
+static void memory_that_guests_of_the_hosts_start_lack_is_told(void **state)
+{
+	static const char ours[] =
+		"<domain><name>a</name><memory unit='KiB'>6291456</memory><memoryBacking>"
+		"<hugepages/></memoryBacking></domain>";
+
+	autostarted = "<domain><name>b</name><memory unit='KiB'>4194304</memory><devices>"
+		      "<hostdev mode='subsystem' type='pci'/></devices></domain>";
+	tree_file(*state, "proc/meminfo", "MemTotal:        8000000 kB\nMemFree:  1 kB\n");
+	is_guest(ours);
+	check.guest.autostart = true;
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "the guests that start with the host take 10240 MiB for themselves alone "
+		     "(huge pages, or locked for devices), and it has 7812 MiB");
+	/* Memory that can be swapped out */
+	autostarted = "<domain><name>b</name><memory unit='KiB'>4194304</memory></domain>";
+	assert_int_equal(row(*state, "autostart"), 0);
+	is_no_guest();
+}
+
+#define WINDOWS(id, cpu)                                                                           \
+	"<domain><metadata><libosinfo:libosinfo "                                                  \
+	"xmlns:libosinfo='http://libosinfo.org/xmlns/libvirt/domain/1.0'>"                         \
+	"<libosinfo:os id='http://microsoft.com/win/" id "'/></libosinfo:libosinfo></metadata>"    \
+	"<vcpu placement='static'>8</vcpu>" cpu "</domain>"
+
+static void sockets_that_windows_leaves_idle_are_told(void **state)
+{
+	static const struct {
+		const char *xml;
+		enum level level; /* ok: nothing */
+		const char *text;
+	} cases[] = {
+		{ WINDOWS("11", ""), LEVEL_WARNING,
+		  "the guest has 8 sockets, of which Windows uses two at most, and its Home "
+		  "edition "
+		  "one: other vCPUs stay idle: set <topology sockets='1' dies='1' cores='8' "
+		  "threads='1'/> in <cpu>" },
+		{ WINDOWS("10",
+			  "<cpu><topology sockets='4' dies='1' cores='1' threads='2'/></cpu>"),
+		  LEVEL_WARNING, "cores='4' threads='2'" },
+		{ WINDOWS("10",
+			  "<cpu><topology sockets='2' dies='1' cores='4' threads='1'/></cpu>"),
+		  LEVEL_NOTE, "the guest has 2 sockets" },
+		{ WINDOWS("11",
+			  "<cpu><topology sockets='1' dies='1' cores='8' threads='1'/></cpu>"),
+		  LEVEL_OK, NULL },
+		{ WINDOWS("2k22", ""), LEVEL_OK, NULL },
+		{ "<domain><vcpu>8</vcpu></domain>", LEVEL_OK, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		is_guest(cases[i].xml);
+		if (cases[i].text)
+			assert_found(*state, "topology", cases[i].level, cases[i].text);
+		else
+			assert_int_equal(row(*state, "topology"), 0);
+		is_no_guest();
+	}
+}
+
+static void threads_that_an_amd_cpu_hides_are_told(void **state)
+{
+#define THREADS(mode, feature)                                                                     \
+	"<domain><vcpu>4</vcpu><cpu mode='" mode                                                   \
+	"'><topology sockets='1' cores='2' threads='2'/>" feature "</cpu></domain>"
+	static const char topoext[] =
+		THREADS("host-passthrough", "<feature policy='require' name='topoext'/>");
+
+	is_guest(THREADS("host-passthrough", ""));
+	tree_file(*state, "proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
+	assert_int_equal(row(*state, "topology"), 0);
+	tree_file(*state, "proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");
+	assert_found(*state, "topology", LEVEL_WARNING,
+		     "add <feature policy='require' name='topoext'/> to <cpu>");
+	is_no_guest();
+	is_guest(THREADS("host-passthrough", "<feature policy='disable' name='topoext'/>"));
+	assert_int_equal(row(*state, "topology"), 1);
+	is_no_guest();
+	is_guest(topoext);
+	assert_int_equal(row(*state, "topology"), 0);
+	is_no_guest();
+	/* A model of QEMU's has it, or is no AMD CPU */
+	is_guest(THREADS("custom", ""));
+	assert_int_equal(row(*state, "topology"), 0);
+	is_no_guest();
 }
 
 /* A helper that names the claim it looks at, and has a fault to tell */
@@ -473,6 +602,10 @@ int main(void)
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
+		check_test(a_cpu_that_two_guests_of_the_hosts_start_want_is_told),
+		check_test(memory_that_guests_of_the_hosts_start_lack_is_told),
+		check_test(sockets_that_windows_leaves_idle_are_told),
+		check_test(threads_that_an_amd_cpu_hides_are_told),
 		check_test(a_running_guest_is_looked_at_by_its_own_claim),
 		check_test(a_running_guest_without_a_fault_is_said_to_be_well),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
