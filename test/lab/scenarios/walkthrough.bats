@@ -274,7 +274,8 @@ monitor_shows() {
 	for phase in prepare/begin start/begin started/begin stopped/end release/end; do
 		mkdir -p "$tree/$phase"
 		# shellcheck disable=SC2016 # for the script itself
-		printf '#!/bin/bash\necho "$@" >>/run/walk.told\necho said "$2"\n' >"$tree/$phase/10-tell.sh"
+		printf '#!/bin/bash\necho "$@" "$(grep -c "<name>walk</name>")" >>/run/walk.told\necho said "$2"\n' \
+			>"$tree/$phase/10-tell.sh"
 		chmod 755 "$tree/$phase/10-tell.sh"
 	done
 	printf '%s\n' 'echo 64 >/proc/sys/vm/nr_hugepages' 'virsh nodedev-detach pci_0000_01_00_0' \
@@ -295,6 +296,8 @@ monitor_shows() {
 	wait_for 10 grep -q release /run/walk.told
 	assert_equal "$(cut -d ' ' -f 1-3 /run/walk.told | xargs)" \
 		"walk prepare begin walk start begin walk started begin walk stopped end walk release end"
+	# Each was given the XML, as by the hook that such trees come from
+	assert_equal "$(awk '{ print $NF }' /run/walk.told | xargs)" "1 1 1 1 1"
 	run -0 usher log walk
 	assert_contains "$output" "10-tell.sh: said stopped"
 
