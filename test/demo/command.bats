@@ -154,6 +154,20 @@ claim_from_plan() {
 	[[ $output == *"CPUs and devices below $root/sys" ]]
 }
 
+@test "groups: what cannot be read or written is said in one line, with its cause" {
+	run -2 usher groups --xml "$root/none.xml"
+	[[ $output == "usher: cannot read $root/none.xml: No such file or directory: "* && $output != *$'\n'* ]]
+	run -2 usher groups --xml "$root"
+	[[ $output == "usher: cannot read $root: Is a directory: "* && $output != *$'\n'* ]]
+	run -2 usher groups --save "$root/none/groups.xml"
+	[[ $output == "usher: cannot write $root/none/groups.xml: No such file or directory: "* && $output != *$'\n'* ]]
+	run -2 usher groups --save /dev/full
+	[[ $output == "usher: cannot write /dev/full: No space left on device: "* && $output != *$'\n'* ]]
+	usher groups --save - >"$BATS_TEST_TMPDIR/groups.xml"
+	run -0 usher groups --xml "$BATS_TEST_TMPDIR/groups.xml"
+	has "no device has changed"
+}
+
 @test "plan says each step's writes, and is a claim that helpers can be run on" {
 	run -0 usher plan --xml "$xml" --policy /dev/null
 	has "#   write /sys/bus/pci/devices/$GPU/driver_override vfio-pci"
