@@ -111,6 +111,12 @@ steps_are_structured() {
 			-e 'release vfio undo')" 4
 }
 
+# failures_of GUEST - the phase, step and verb of each that failed, from the journal's fields
+failures_of() {
+	journalctl -t usher --no-pager -o json "USHER_GUEST=$1" USHER_RESULT=failed |
+		jq -r 'select(.USHER_STEP and .USHER_UUID and (.USHER_MSEC | tonumber) >= 0) | "\(.USHER_PHASE) \(.USHER_STEP) \(.USHER_VERB)"'
+}
+
 # A call that another process interrupted, in one line again
 whole_calls() {
 	awk '/ <unfinished \.\.\.>$/ { pid = $1; sub(/ <unfinished \.\.\.>$/, ""); open[pid] = $0; next }
@@ -303,6 +309,7 @@ monitor_shows() {
 
 	printf '#!/bin/sh\necho no such thing >&2\nexit 3\n' >"$tree/prepare/begin/10-tell.sh"
 	start_refused walk "usher: walk: script $tree/prepare/begin/10-tell.sh failed with status 3: no such thing: mend it, or set run = no in [scripts] of the policy"
+	assert_equal "$(failures_of walk)" "prepare scripts prepare"
 	rm -r /etc/libvirt/hooks/qemu.d /run/walk.told
 	host_unchanged
 }
