@@ -24,7 +24,7 @@ static int run_given(const struct tree *tree, int stdinfd, bool parsed)
 		.rootfd = tree->rootfd, .statefd = -1, .root = tree->dir, .phase = "prepare"
 	};
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (pid == 0) {
 		struct domain domain = { 0 };
