@@ -43,17 +43,28 @@ static void check_policy(struct check *check)
 
 /* --- devices ---------------------------------------------------------------------------------------- */
 
+/* SeaBIOS runs no GPU's firmware without the legacy VGA ranges, which libvirt passes to no guest */
+static void check_firmware(struct check *check)
+{
+	if (!check->has_gpu ||
+	    guest_has(check, "/domain/os[@firmware='efi'] | /domain/os/loader[@type='pflash']"))
+		return;
+	found(check, LEVEL_NOTE,
+	      "the guest boots by BIOS, and shows nothing on a passed GPU before its own driver "
+	      "runs: choose UEFI (Firmware, in virt-manager's Overview) when it is installed anew");
+}
+
 static void check_machine(struct check *check)
 {
 	_cleanup_free_ char *machine = guest_text(check, "string(/domain/os/type/@machine)");
 
+	check_firmware(check);
 	if (!check->has_pci || !machine ||
 	    (strncmp(machine, "pc-i440fx", 9) != 0 && strcmp(machine, "pc") != 0))
 		return;
 	found(check, LEVEL_WARNING,
 	      "the guest is an old PC (%s), in which a PCI Express device is a plain PCI one: make "
-	      "it "
-	      "machine='q35'",
+	      "it machine='q35'",
 	      machine);
 }
 

@@ -472,6 +472,26 @@ static void threads_that_an_amd_cpu_hides_are_told(void **state)
 	is_no_guest();
 }
 
+static void a_gpus_guest_that_boots_by_bios_is_told(void **state)
+{
+	static const char *const good[] = {
+		"<domain><os firmware='efi'/></domain>",
+		"<domain><os><loader readonly='yes' type='pflash'>/OVMF.fd</loader></os></domain>",
+	};
+
+	is_guest("<domain><os><type machine='q35'>hvm</type></os></domain>");
+	assert_int_equal(row(*state, "machine"), 0);
+	check.has_gpu = true;
+	assert_found(*state, "machine", LEVEL_NOTE, "the guest boots by BIOS");
+	is_no_guest();
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		is_guest(good[i]);
+		assert_int_equal(row(*state, "machine"), 0);
+		is_no_guest();
+	}
+	check.has_gpu = false;
+}
+
 /* A helper that names the claim it looks at, and has a fault to tell */
 static void make_helper(const struct tree *tree, const char *name, int status)
 {
@@ -606,6 +626,7 @@ int main(void)
 		check_test(memory_that_guests_of_the_hosts_start_lack_is_told),
 		check_test(sockets_that_windows_leaves_idle_are_told),
 		check_test(threads_that_an_amd_cpu_hides_are_told),
+		check_test(a_gpus_guest_that_boots_by_bios_is_told),
 		check_test(a_running_guest_is_looked_at_by_its_own_claim),
 		check_test(a_running_guest_without_a_fault_is_said_to_be_well),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
