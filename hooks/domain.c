@@ -24,6 +24,7 @@
 #include "../lib/deadline.h"
 #include "domain_guard.h"
 #include "domain_reader.h"
+#include "given.h"
 
 struct input {
 	int fd; /* -1: from memory */
@@ -140,6 +141,8 @@ static ssize_t input_take(struct input *in, char *buf, size_t len)
 	do
 		n = read(in->fd, buf, len);
 	while (n < 0 && errno == EINTR);
+	if (n > 0 && in->fd == STDIN_FILENO)
+		given_keep(buf, (size_t)n);
 	return n < 0 ? -errno : n;
 }
 

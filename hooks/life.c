@@ -18,6 +18,7 @@
 #include "../lib/state.h"
 #include "conflict.h"
 #include "domain.h"
+#include "given.h"
 #include "phase.h"
 #include "scripts.h"
 
@@ -276,8 +277,9 @@ static int run_apart(const struct event *event, struct host *host, struct claim 
 		     int (*work)(const struct event *, struct host *, struct claim *),
 		     int budget_ms)
 {
-	const int keep[] = { host->rootfd, host->statefd };
-	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep));
+	int given = scripts_wanted(claim) ? given_take() : 0;
+	const int keep[] = { host->rootfd, host->statefd, given };
+	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep) - (given == 0));
 
 	if (pid == 0)
 		_exit(work(event, host, claim));

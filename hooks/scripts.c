@@ -15,6 +15,7 @@
 #include "../lib/log.h"
 #include "../lib/spawn.h"
 #include "../lib/text.h"
+#include "given.h"
 
 #define TIMEOUT_MS 30000
 /* Their authors had one */
@@ -102,8 +103,9 @@ static int run_one(struct run *run, const char *path)
 {
 	const char *slash = strcmp(run->host->root, "/") == 0 ? "" : run->host->root;
 	_cleanup_free_ char *program = NULL, *why = NULL;
-	struct spawn_job job = { .timeout_ms = claim_int(run->claim, "scripts", "timeout_ms",
-							 TIMEOUT_MS) };
+	struct spawn_job job = { .timeout_ms =
+					 claim_int(run->claim, "scripts", "timeout_ms", TIMEOUT_MS),
+				 .input = given_take() };
 	int failed, r = 0;
 
 	if (asprintf(&program, "%s/%s", slash, path) < 0) {

@@ -12,8 +12,8 @@
  * The tree is that of VFIO-Tools: below etc/libvirt/hooks/qemu.d/GUEST lies a folder for each
  * operation, in it one for the suboperation, in it executable files (or one such file in the
  * folder's place). With [scripts] run = yes in the policy they are run one after the other, sorted
- * by name, with the hook's four arguments, /dev/null on stdin and a deadline each. What they say
- * goes to the log. Around them usher's own steps are the outer ones: applied before, undone after.
+ * by name, with the hook's four arguments, what libvirt gave it on stdin, and a deadline each. What
+ * they say goes to the log. Around them usher's own steps are the outer ones: applied before, undone after.
  */
 
 /** scripts_wanted() - does the claim say so */

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -48,10 +49,15 @@ static int set_attributes(posix_spawnattr_t *attr)
 	return -r;
 }
 
-static int set_descriptors(posix_spawn_file_actions_t *actions, int outfd)
+/* @input is opened anew: a child has its own place in the file */
+static int set_descriptors(posix_spawn_file_actions_t *actions, int input, int outfd)
 {
-	int r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	char path[32] = "/dev/null";
+	int r;
 
+	if (input > 0)
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", input);
+	r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, path, O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(actions, outfd, STDOUT_FILENO);
 	if (r == 0)
@@ -76,7 +82,7 @@ static int start_child(const struct spawn_job *job, int outfd, pid_t *ret)
 	if (r == 0) {
 		r = set_attributes(&attr);
 		if (r == 0)
-			r = set_descriptors(&actions, outfd);
+			r = set_descriptors(&actions, job->input, outfd);
 		/* posix_spawn(3) takes char *const * but changes nothing */
 		if (r == 0)
 			r = -posix_spawn(ret, job->argv[0], &actions, &attr,

@@ -13,6 +13,7 @@
 struct spawn_job {
 	const char *const *argv; /* argv[0] is the absolute path; no PATH, no shell */
 	int timeout_ms;
+	int input; /* a file that stdin is to be, from its begin; 0 for /dev/null */
 	/* results */
 	int status;	/* exit code 0..255, 128 + N when killed by signal N */
 	bool timed_out; /* killed at the deadline; may still hang in the kernel */
@@ -27,7 +28,7 @@ void spawn_job_free(struct spawn_job *job);
 /**
  * spawn_run() - start all jobs, wait for all, each until its own deadline
  *
- * A child gets /dev/null on stdin, a pipe of ours on stdout and stderr, no other descriptor, an
+ * A child gets /dev/null or a file on stdin, a pipe of ours on stdout and stderr, no other descriptor, an
  * environment of PATH-less "LC_ALL=C" only, default signals, and a session of its own. At its
  * deadline it is sent SIGKILL; one that cannot die (state D) is left behind, and its pipe
  * is closed: it holds nothing of ours.

@@ -398,10 +398,23 @@ static enum helper_exit replace_holder(struct helper_ctx *ctx)
 	return HELPER_DONE;
 }
 
+/* Of a start to come: there is no QEMU yet */
+static enum helper_exit tell_start(struct helper_ctx *ctx)
+{
+	enum helper_exit r = check_all(ctx);
+
+	if (r == HELPER_DONE)
+		(void)helper_would(ctx, "start usher-nosleep-%s.service until QEMU ends",
+				   ctx->claim.uuid);
+	return r;
+}
+
 static enum helper_exit apply(struct helper_ctx *ctx)
 {
 	enum helper_exit r;
 
+	if (ctx->dry_run && ctx->claim.state == CLAIM_PREPARING)
+		return tell_start(ctx);
 	if (ctx->claim.state != CLAIM_RUNNING) {
 		helper_say(ctx, "nothing to stay awake for: the claim is %s, not running",
 			   claim_state_name(ctx->claim.state));

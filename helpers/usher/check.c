@@ -53,7 +53,7 @@ void found(struct check *check, enum level level, const char *fmt, ...)
 
 static xmlXPathObjectPtr eval(const struct check *check, const char *xpath)
 {
-	return xmlXPathEvalExpression((const xmlChar *)xpath, check->xpath);
+	return check->xpath ? xmlXPathEvalExpression((const xmlChar *)xpath, check->xpath) : NULL;
 }
 
 bool guest_has(const struct check *check, const char *xpath)
@@ -128,6 +128,17 @@ static int add_claimed(const struct claim *claim, struct pciaddr_list *list)
 	return r;
 }
 
+int check_read_xml(struct check *check)
+{
+	check->doc = xmlReadMemory(check->guest.xml, (int)strlen(check->guest.xml), "guest.xml",
+				   NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	check->xpath = check->doc ? xmlXPathNewContext(check->doc) : NULL;
+	if (!check->xpath)
+		return -EBADMSG;
+	read_pins(check);
+	return 0;
+}
+
 /* There is no claim before the first usher init; libvirt passes what the XML has all the same */
 static int read_passed(struct check *check)
 {
@@ -153,10 +164,7 @@ static int read_guest(struct check *check)
 
 	if (r < 0)
 		return r;
-	check->doc = xmlReadMemory(check->guest.xml, (int)strlen(check->guest.xml), "guest.xml",
-				   NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	check->xpath = check->doc ? xmlXPathNewContext(check->doc) : NULL;
-	if (!check->xpath) {
+	if (check_read_xml(check) < 0) {
 		usher_say("%s: its XML cannot be read: see virsh dumpxml", check->guest.name);
 		return -EBADMSG;
 	}
@@ -164,7 +172,6 @@ static int read_guest(struct check *check)
 			&check->none);
 	if (r < 0 && r != -EINVAL)
 		return r;
-	read_pins(check);
 	r = read_passed(check);
 	if (r < 0)
 		usher_say("%s: %s", check->guest.name, strerror(-r));
@@ -234,7 +241,7 @@ static void print_json(const struct check *check)
 	json_end(&json);
 }
 
-static void check_free(struct check *check)
+void check_free(struct check *check)
 {
 	for (size_t i = 0; i < check->nr; i++)
 		free(check->findings[i].text);

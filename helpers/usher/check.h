@@ -68,12 +68,27 @@ extern const size_t check_nr_host_rows;
 extern const struct check_row check_guest_rows[];
 extern const size_t check_nr_guest_rows;
 
-/** check_selinux(), check_tick() - the rows of that name */
+/** check_NAME() - the row of that name */
+void check_autostart(struct check *check);
+void check_nodes(struct check *check);
+void check_pins(struct check *check);
 void check_selinux(struct check *check);
+void check_siblings(struct check *check);
+void check_steps(struct check *check);
 void check_tick(struct check *check);
+void check_topology(struct check *check);
 
 /** found() - one finding of the row at work: "CAUSE: CURE" */
 void found(struct check *check, enum level level, const char *fmt, ...) _printf_(3, 4);
+
+/**
+ * check_read_xml() - parse @check->guest.xml, for what is below, and read its pins
+ *
+ * Return: 0, -EBADMSG
+ */
+int check_read_xml(struct check *check) _must_check_;
+
+void check_free(struct check *check);
 
 /** guest_has() - an XPath below /domain that is true, or selects something */
 bool guest_has(const struct check *check, const char *xpath);

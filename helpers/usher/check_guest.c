@@ -7,12 +7,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/hookdir.h"
-#include "../../lib/step.h"
-#include "capture.h"
 #include "check.h"
-#include "scratch.h"
-
-#define STEP_MS 60000
 
 /* --- what a start would refuse ---------------------------------------------------------------------- */
 
@@ -46,257 +41,30 @@ static void check_policy(struct check *check)
 		      check->none, check->guest.name);
 }
 
-/* What a helper says, each line a finding without its "usher: GUEST: " */
-static void report_lines(struct check *check, enum level level, char *text)
-{
-	char *save = NULL;
-	size_t len = strlen(check->guest.name);
-
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(line, "usher: ", 7) == 0)
-			line += 7;
-		if (strncmp(line, check->guest.name, len) == 0 && strncmp(line + len, ": ", 2) == 0)
-			line += len + 2;
-		found(check, level, "%s", line);
-	}
-}
-
-static void check_step(struct check *check, const struct step *step, const char *file)
-{
-	const char *argv[] = { NULL, "--root", check->request->root, "check", file, NULL };
-	_cleanup_capture_ struct capture capture = { 0 };
-	_cleanup_free_ char *program = NULL;
-	enum level level;
-	int r;
-
-	if (asprintf(&program, "%s/usher-%s", check->request->dir, step->name) < 0) {
-		program = NULL;
-		return;
-	}
-	argv[0] = program;
-	r = capture_run(argv, -1, STEP_MS, &capture);
-	if (r < 0) {
-		found(check, LEVEL_ERROR, "%s: %s: see journalctl -t usher", program, strerror(-r));
-		return;
-	}
-	/* What it says while it is content is what it will do, or cannot promise */
-	level = !capture.status			     ? LEVEL_NOTE
-		: step_required(step, &check->claim) ? LEVEL_ERROR
-						     : LEVEL_WARNING;
-	if (capture.status && !*capture.err)
-		found(check, level, "%s check ended with status %d", program, capture.status);
-	report_lines(check, level, capture.err);
-}
-
-static void check_steps(struct check *check)
-{
-	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
-	const struct step *order[STEPS_MAX];
-	_cleanup_free_ char *text = NULL;
-	size_t nr;
-	int r;
-
-	if (!check->claim.guest) {
-		found(check, LEVEL_NOTE, "not looked at: %s: see policy",
-		      check->refused ? "no start gets that far"
-				     : "usher does nothing for the guest");
-		return;
-	}
-	r = scratch_write(&scratch, &check->claim, &text);
-	if (r < 0) {
-		found(check, LEVEL_ERROR, "cannot write a claim below /tmp: %s", strerror(-r));
-		return;
-	}
-	nr = steps_order(&check->claim, STEP_BOTH, false, order);
-	for (size_t i = 0; i < nr; i++)
-		check_step(check, order[i], scratch.file);
-}
-
-/* --- CPUs ------------------------------------------------------------------------------------------- */
-
-static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
-{
-	return cpulist_format(cpus, buf, size) < 0 ? "(many)" : buf;
-}
-
-static void check_pins(struct check *check)
-{
-	unsigned int vcpus = guest_number(check, "normalize-space(/domain/vcpu)");
-	struct cpulist offline = check->pinned, used = { 0 };
-	char list[256];
-
-	cpulist_subtract(&offline, &check->online);
-	if (check->nr_pins == 0 && check->has_pci)
-		found(check, LEVEL_WARNING,
-		      "no vCPU is pinned: vCPUs move between all CPUs of the host, and none is "
-		      "kept "
-		      "free: add a <vcpupin> for each in <cputune>");
-	else if (check->nr_pins > 0 && check->nr_pins < vcpus)
-		found(check, LEVEL_WARNING,
-		      "%zu of %u vCPUs are pinned: the others run on the host's CPUs: add a "
-		      "<vcpupin> for each",
-		      check->nr_pins, vcpus);
-	if (!cpulist_empty(&offline))
-		found(check, LEVEL_ERROR,
-		      "vCPUs are pinned to CPU %s, not online: correct <vcpupin>",
-		      cpus_text(&offline, list, sizeof(list)));
-	for (size_t i = 0; i < check->nr_pins; i++) {
-		if (cpulist_count(&check->pins[i].cpus) == 1 &&
-		    cpulist_intersects(&used, &check->pins[i].cpus))
-			found(check, LEVEL_WARNING,
-			      "two vCPUs are pinned to CPU %s: pin each to one of its own",
-			      cpus_text(&check->pins[i].cpus, list, sizeof(list)));
-		cpulist_union(&used, &check->pins[i].cpus);
-	}
-}
-
-/* Can the pins be compared with the host's cores and nodes */
-static bool has_topology(struct check *check)
-{
-	if (check->topology.nr > 0 || check->nr_pins == 0)
-		return true;
-	found(check, LEVEL_NOTE,
-	      "not looked at: hwloc cannot tell the cores of this host: see lstopo");
-	return false;
-}
-
-/* A core half of which the host uses is shared after all */
-static void check_siblings(struct check *check)
-{
-	struct cpulist split = { 0 };
-	char list[256];
-
-	if (!has_topology(check))
-		return;
-	for (size_t i = 0; i < check->topology.nr; i++) {
-		const struct host_cpu *cpu = &check->topology.cpus[i];
-		struct cpulist siblings;
-
-		if (!cpulist_has(&check->pinned, cpu->cpu))
-			continue;
-		topology_siblings(&check->topology, cpu, &siblings);
-		cpulist_subtract(&siblings, &check->pinned);
-		cpulist_union(&split, &siblings);
-	}
-	if (cpulist_empty(&split))
-		return;
-	found(check, LEVEL_WARNING,
-	      "CPU %s shares a core with a pinned CPU, and the host uses it: pin whole cores "
-	      "(usher "
-	      "status shows them)",
-	      cpus_text(&split, list, sizeof(list)));
-}
-
-static const struct pin *find_pin(const struct check *check, unsigned int vcpu)
-{
-	for (size_t i = 0; i < check->nr_pins; i++)
-		if (check->pins[i].vcpu == vcpu && cpulist_count(&check->pins[i].cpus) == 1)
-			return &check->pins[i];
-	return NULL;
-}
-
-static int core_of(const struct check *check, unsigned int vcpu)
-{
-	const struct pin *pin = find_pin(check, vcpu);
-	const struct host_cpu *cpu =
-		pin ? topology_cpu(&check->topology, (unsigned int)cpulist_next(&pin->cpus, 0))
-		    : NULL;
-
-	return cpu ? cpu->core : -1;
-}
-
-/* Does any core of the host run two vCPUs */
-static bool pins_share_cores(const struct check *check)
-{
-	for (size_t i = 0; i < check->nr_pins; i++)
-		for (size_t j = 0; j < i; j++) {
-			int core = core_of(check, check->pins[i].vcpu);
-
-			if (core >= 0 && core == core_of(check, check->pins[j].vcpu))
-				return true;
-		}
-	return false;
-}
-
-/* Threads of one core of the guest are neighbours: vCPU 2n and 2n+1 with two threads */
-static void check_threads(struct check *check, unsigned int threads)
-{
-	for (unsigned int vcpu = 0; find_pin(check, vcpu); vcpu++) {
-		int core = core_of(check, vcpu), first = core_of(check, vcpu - vcpu % threads);
-
-		if (core < 0 || first < 0 || core == first)
-			continue;
-		found(check, LEVEL_WARNING,
-		      "the guest takes vCPU %u and %u for threads of one core, but they are pinned "
-		      "to "
-		      "two cores: pin them to siblings, or set threads='1' in <topology>",
-		      vcpu - vcpu % threads, vcpu);
-		return;
-	}
-}
-
-static void check_topology(struct check *check)
-{
-	unsigned int threads;
-
-	if (!has_topology(check))
-		return;
-	threads = guest_number(check, "string(/domain/cpu/topology/@threads)");
-	if (threads > 1)
-		check_threads(check, threads);
-	else if (pins_share_cores(check))
-		found(check, LEVEL_WARNING,
-		      "vCPUs are pinned to threads of the same core, but the guest does not know: "
-		      "add "
-		      "<topology ... threads='2'/> to <cpu>, so that it schedules accordingly");
-}
-
-static void check_nodes(struct check *check)
-{
-	struct cpulist nodes = { 0 }, all = { 0 };
-	char list[256];
-
-	if (!has_topology(check))
-		return;
-	for (size_t i = 0; i < check->topology.nr; i++) {
-		const struct host_cpu *cpu = &check->topology.cpus[i];
-
-		if (cpu->os_node < 0)
-			continue;
-		cpulist_add(&all, (unsigned int)cpu->os_node);
-		if (cpulist_has(&check->pinned, cpu->cpu))
-			cpulist_add(&nodes, (unsigned int)cpu->os_node);
-	}
-	if (cpulist_count(&all) < 2 || cpulist_empty(&nodes))
-		return;
-	(void)cpus_text(&nodes, list, sizeof(list));
-	if (cpulist_count(&nodes) > 1 && !guest_has(check, "/domain/cpu/numa/cell"))
-		found(check, LEVEL_WARNING,
-		      "vCPUs are pinned across the NUMA nodes %s, which the guest does not know: "
-		      "pin "
-		      "them to one node, or give the guest <numa> cells",
-		      list);
-	else if (cpulist_count(&nodes) == 1 &&
-		 !guest_has(check, "/domain/numatune/memory/@nodeset | /domain/numatune/memnode"))
-		found(check, LEVEL_WARNING,
-		      "vCPUs are pinned to NUMA node %s, but the memory may come from any: add "
-		      "<numatune><memory mode='strict' nodeset='%s'/></numatune>",
-		      list, list);
-}
-
 /* --- devices ---------------------------------------------------------------------------------------- */
+
+/* SeaBIOS runs no GPU's firmware without the legacy VGA ranges, which libvirt passes to no guest */
+static void check_firmware(struct check *check)
+{
+	if (!check->has_gpu ||
+	    guest_has(check, "/domain/os[@firmware='efi'] | /domain/os/loader[@type='pflash']"))
+		return;
+	found(check, LEVEL_NOTE,
+	      "the guest boots by BIOS, and shows nothing on a passed GPU before its own driver "
+	      "runs: choose UEFI (Firmware, in virt-manager's Overview) when it is installed anew");
+}
 
 static void check_machine(struct check *check)
 {
 	_cleanup_free_ char *machine = guest_text(check, "string(/domain/os/type/@machine)");
 
+	check_firmware(check);
 	if (!check->has_pci || !machine ||
 	    (strncmp(machine, "pc-i440fx", 9) != 0 && strcmp(machine, "pc") != 0))
 		return;
 	found(check, LEVEL_WARNING,
 	      "the guest is an old PC (%s), in which a PCI Express device is a plain PCI one: make "
-	      "it "
-	      "machine='q35'",
+	      "it machine='q35'",
 	      machine);
 }
 
@@ -392,47 +160,6 @@ static void check_cpu_model(struct check *check)
 						"@mode='maximum']"))
 		found(check, LEVEL_WARNING,
 		      "the guest does not see the host's CPU: set <cpu mode='host-passthrough'/>");
-}
-
-/* --- autostart -------------------------------------------------------------------------------------- */
-
-static void compare_autostart(struct check *check, const char *xml)
-{
-	_cleanup_pciaddr_list_ struct pciaddr_list theirs = { 0 };
-
-	if (guest_devices(xml, &theirs) < 0)
-		return;
-	for (size_t i = 0; i < check->passed.nr; i++) {
-		char addr[PCIADDR_STRLEN];
-
-		if (!pciaddr_list_has(&theirs, &check->passed.addrs[i]))
-			continue;
-		pciaddr_format(&check->passed.addrs[i], addr);
-		found(check, LEVEL_ERROR,
-		      "another guest that starts with the host has %s too, and which one gets it "
-		      "is "
-		      "chance: virsh autostart --disable one of them",
-		      addr);
-		return;
-	}
-}
-
-static void check_autostart(struct check *check)
-{
-	_cleanup_strlist_ struct strlist xmls = { 0 };
-
-	if (check->request->xml) {
-		found(check, LEVEL_NOTE,
-		      "not looked at: what starts with the host libvirt tells, which is not asked "
-		      "with --xml: usher check %s",
-		      check->guest.name);
-		return;
-	}
-	if (!check->guest.autostart || guest_autostarted(&xmls) < 0)
-		return;
-	for (size_t i = 0; i < xmls.nr; i++)
-		if (strcmp(xmls.names[i], check->guest.xml) != 0)
-			compare_autostart(check, xmls.names[i]);
 }
 
 /* --- an older tree of scripts ------------------------------------------------------------------------ */

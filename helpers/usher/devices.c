@@ -192,6 +192,32 @@ int host_claims(int rootfd, struct claims *ret)
 	return registry_load(statefd, ret);
 }
 
+int host_claim_of(const struct request *request, const char *guest, struct claim *ret,
+		  char **ret_file)
+{
+	const char *slash = strcmp(request->root, "/") == 0 ? "" : "/";
+	_cleanup_close_ int rootfd = usher_root(request);
+	_cleanup_claims_ struct claims claims = { 0 };
+
+	if (rootfd < 0 || host_claims(rootfd, &claims) < 0)
+		return 0;
+	for (size_t i = 0; i < claims.nr; i++) {
+		struct claim *claim = &claims.claims[i];
+
+		if (strcmp(claim->guest, guest) != 0)
+			continue;
+		if (asprintf(ret_file, "%s%srun/usher/%s/" CLAIM_FILE, request->root, slash,
+			     claim->uuid) < 0) {
+			*ret_file = NULL;
+			return 0;
+		}
+		*ret = *claim;
+		*claim = (struct claim){ 0 };
+		return 1;
+	}
+	return 0;
+}
+
 int host_cpus(int rootfd, struct cpulist *ret)
 {
 	char text[ATTR_MAX];

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/groups.c - usher groups: IOMMU groups, to look at, to keep and to compare */
 #include <errno.h>
+#include <fcntl.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../lib/units.h"
 #include "host.h"
@@ -142,6 +144,32 @@ static void doc_close(xmlDocPtr *doc)
 	xmlFreeDoc(*doc);
 }
 
+static void text_free(xmlChar **text)
+{
+	xmlFree(*text);
+}
+
+/* By ourselves: libxml2 says what went wrong, and does not tell. stdout is looked at by main() */
+static int write_doc(const char *file, xmlDocPtr doc)
+{
+	_cleanup_(text_free) xmlChar *text = NULL;
+	bool out = strcmp(file, "-") == 0;
+	FILE *to;
+	int len, r;
+
+	xmlDocDumpFormatMemoryEnc(doc, &text, &len, "UTF-8", 1);
+	if (!text)
+		return -ENOMEM;
+	to = out ? stdout : fopen(file, "we");
+	if (!to)
+		return -errno;
+	errno = EIO;
+	r = fwrite(text, 1, (size_t)len, to) == (size_t)len ? 0 : -errno;
+	if (!out && fclose(to) != 0 && r == 0)
+		r = -errno;
+	return out ? 0 : r;
+}
+
 static int save(const char *file, const struct host_devices *list)
 {
 	_cleanup_(doc_close) xmlDocPtr doc = xmlNewDoc((const xmlChar *)"1.0");
@@ -152,10 +180,11 @@ static int save(const char *file, const struct host_devices *list)
 		(void)xmlDocSetRootElement(doc, root);
 		r = xml_groups(root, list);
 	}
-	if (r == 0 && xmlSaveFormatFileEnc(file, doc, "UTF-8", 1) < 0)
-		r = -EIO;
+	if (r == 0)
+		r = write_doc(file, doc);
 	if (r < 0)
-		usher_say("cannot write %s: %s", file, strerror(-r));
+		usher_say("cannot write %s: %s: --save wants a file that can be made, or -", file,
+			  strerror(-r));
 	return r;
 }
 
@@ -219,17 +248,34 @@ static int check_root(xmlNodePtr root, const char *file)
 	return -EPROTO;
 }
 
+/* Return: the descriptor, else -errno. A folder is opened, and cannot be read */
+static int open_saved(const char *file)
+{
+	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? -EISDIR : TAKE_FD(fd);
+}
+
 static int load(const char *file, struct host_devices *ret)
 {
+	_cleanup_close_ int fd = open_saved(file);
 	_cleanup_(doc_close) xmlDocPtr doc =
-		xmlReadFile(file, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+		fd < 0 ? NULL
+		       : xmlReadFd(fd, file, NULL,
+				   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
-	int r = check_root(root, file);
+	int r = fd < 0 ? fd : check_root(root, file);
 
 	for (xmlNodePtr node = r == 0 ? root->children : NULL; r == 0 && node; node = node->next)
 		if (node->type == XML_ELEMENT_NODE)
 			r = load_group(node, ret);
-	if (r < 0 && r != -EPROTO)
+	if (fd < 0)
+		usher_say("cannot read %s: %s: --xml wants what usher groups --save has written",
+			  file, strerror(-r));
+	else if (r < 0 && r != -EPROTO)
 		usher_say("%s is not what usher groups --save writes: %s", file, strerror(-r));
 	return r;
 }

@@ -44,6 +44,15 @@ const char *host_device_holder(const struct claims *claims, const struct pciaddr
 /** host_claims() - all claims there are; none when usher has never run. Return: as registry_load() */
 int host_claims(int rootfd, struct claims *ret) _must_check_;
 
+/**
+ * host_claim_of() - what a guest holds now
+ * @ret_file:	the claim's file
+ *
+ * Return: 1, 0 nothing, or it cannot be read
+ */
+int host_claim_of(const struct request *request, const char *guest, struct claim *ret,
+		  char **ret_file) _must_check_;
+
 /** host_cpus() - sys/devices/system/cpu/online. Return: 0, else -errno */
 int host_cpus(int rootfd, struct cpulist *ret) _must_check_;
 

@@ -2,6 +2,7 @@
 /* helpers/usher/oldtree.c - what an older tree of scripts, in the way of VFIO-Tools, has to tell */
 #include "oldtree.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -38,6 +39,7 @@ static const struct {
 	{ "cpuset.cpus", "CPUs" },
 	{ "vfio-isolate", "CPUs" },
 	{ "isolcpu", "CPUs" },
+	{ "cset ", "CPUs" },
 	{ "setvcp", "monitors" },
 	{ "systemd-inhibit", "sleep" },
 	{ "display-manager", "the host's screen" },
@@ -55,6 +57,14 @@ void oldtree_free(struct oldtree *tree)
 
 /* --- one line ------------------------------------------------------------------------------------ */
 
+static int add_device(const struct pciaddr *addr, struct oldtree *tree)
+{
+	char text[PCIADDR_STRLEN];
+
+	pciaddr_format(addr, text);
+	return strlist_has(&tree->devices, text) ? 0 : strlist_add(&tree->devices, text);
+}
+
 /* "pci_0000_01_00_0", as virsh nodedev-list has it. Return: 0, -ENOMEM */
 static int read_device(const char *word, struct oldtree *tree)
 {
@@ -70,10 +80,32 @@ static int read_device(const char *word, struct oldtree *tree)
 	text[len - 2] = '.';
 	for (char *at = strchr(text, '_'); at; at = strchr(at, '_'))
 		*at = ':';
-	if (pciaddr_parse(text, &addr) < 0)
-		return 0;
-	pciaddr_format(&addr, text);
-	return strlist_has(&tree->devices, text) ? 0 : strlist_add(&tree->devices, text);
+	return pciaddr_parse(text, &addr) < 0 ? 0 : add_device(&addr, tree);
+}
+
+/* "0000:01:00.0" as sysfs has it, also as a part of a path. Return: 0, -ENOMEM */
+static int read_addresses(const char *line, struct oldtree *tree)
+{
+	static const char form[] = "xxxx:xx:xx.x";
+	int r = 0;
+
+	for (const char *at = line; r == 0 && *at; at++) {
+		char text[PCIADDR_STRLEN];
+		struct pciaddr addr;
+		size_t n = 0;
+
+		if (at > line && isalnum((unsigned char)at[-1]))
+			continue;
+		while (form[n] &&
+		       (form[n] == 'x' ? isxdigit((unsigned char)at[n]) != 0 : at[n] == form[n]))
+			n++;
+		if (form[n] || isalnum((unsigned char)at[n]))
+			continue;
+		(void)snprintf(text, sizeof(text), "%.*s", (int)n, at);
+		if (pciaddr_parse(text, &addr) == 0)
+			r = add_device(&addr, tree);
+	}
+	return r;
 }
 
 /* "ddcutil setvcp 60 0x0f": 60 is hex, whatever is before it */
@@ -88,6 +120,44 @@ static void read_input(const struct strlist *words, size_t at, char *buf, size_t
 	    parse_uint(words->names[at + 2], 0, UINT8_MAX, &input) < 0)
 		return;
 	(void)snprintf(buf, size, "0x%02x", input);
+}
+
+/* VFIO-Tools' switch_displays.sh has both inputs for both phases: VM_INPUT="12", hex without 0x */
+static void read_variable(const char *name, const char *value, struct oldtree *tree)
+{
+	char *to = strcmp(name, "VM_INPUT") == 0     ? tree->guest_input
+		   : strcmp(name, "HOST_INPUT") == 0 ? tree->host_input
+						     : NULL;
+	unsigned int input;
+
+	if (to && parse_uint(value, 16, UINT8_MAX, &input) == 0)
+		(void)snprintf(to, sizeof(tree->guest_input), "0x%02x", input);
+}
+
+static bool is_unit(const char *word, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(word, name, len) == 0 &&
+	       (word[len] == '\0' || strcmp(word + len, ".service") == 0 ||
+		strcmp(word + len, ".target") == 0);
+}
+
+/* "systemctl stop sddm.service" */
+static bool ends_desktop(const struct strlist *words)
+{
+	static const char *const units[] = { "display-manager", "gdm",	"gdm3",	 "sddm",
+					     "lightdm",		"lxdm", "greetd" };
+	bool stops = strlist_has(words, "stop"), isolates = strlist_has(words, "isolate");
+
+	for (size_t i = 0; i < words->nr; i++) {
+		if (isolates && is_unit(words->names[i], "multi-user"))
+			return true;
+		for (size_t j = 0; stops && j < ARRAY_SIZE(units); j++)
+			if (is_unit(words->names[i], units[j]))
+				return true;
+	}
+	return false;
 }
 
 static bool is_after(const char *path)
@@ -108,9 +178,12 @@ static int read_line(const char *line, const char *path, struct oldtree *tree)
 			read_input(&words, i, after ? tree->host_input : tree->guest_input,
 				   sizeof(tree->guest_input));
 		r = read_device(words.names[i], tree);
+		if (i + 1 < words.nr)
+			read_variable(words.names[i], words.names[i + 1], tree);
 	}
-	if (!after && strstr(line, "systemctl") &&
-	    (strstr(line, "stop display-manager") || strstr(line, "isolate multi-user")))
+	if (r == 0)
+		r = read_addresses(line, tree);
+	if (!after && strlist_has(&words, "systemctl") && ends_desktop(&words))
 		tree->display_manager = tree->paths.names[tree->paths.nr - 1];
 	return r;
 }
@@ -186,6 +259,10 @@ static void put_script(FILE *to, int rootfd, const char *path)
 
 	if (text_printable(path, &printable) < 0)
 		return;
+	if (!hookdir_can_run(rootfd, path)) {
+		(void)fprintf(to, "# /%s: is not run: it cannot be executed\n", printable);
+		return;
+	}
 	for (size_t i = 0; text && i < ARRAY_SIZE(duties) && !what; i++)
 		if (strstr(text, duties[i].word))
 			what = duties[i].what;

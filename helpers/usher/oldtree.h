@@ -8,7 +8,7 @@
 
 struct oldtree {
 	struct strlist paths;	     /* below the root, each a script */
-	struct strlist devices;	     /* PCI addresses that they name as libvirt's node devices */
+	struct strlist devices;	     /* PCI addresses that they name, or libvirt's node devices */
 	char guest_input[8];	     /* of the monitor, before the guest runs; "": none named */
 	char host_input[8];	     /* when it is gone */
 	const char *display_manager; /* the script that stops it, one of paths; NULL: none */

@@ -19,8 +19,9 @@
  * the programs of a start do not say themselves. As with the hook, all checks are run, and of what
  * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
- * What a guest's own cgroups, processes or journals decide can be told only while there are any:
- * for a guest that holds a claim its own claim file is taken. A start of such a guest would find its
+ * What a guest's own cgroups, processes or journals decide can be told only while there are any;
+ * of what is applied in `started` that is the CPUs, but neither monitors nor the host's sleep. For
+ * a guest that holds a claim its own claim file is taken. A start of such a guest would find its
  * own pages and devices taken; what is next for it is its end.
  */
 
@@ -133,6 +134,20 @@ static int run_step(struct run *run, const struct phase *phase, const struct ste
 	return 0;
 }
 
+/*
+ * Of a whole end, `stopped` has been printed: what it gives back is not there to be given back again
+ * in `release`. A monitor's way back may be there only then; which, the devices tell when they are.
+ */
+static bool was_printed(const struct run *run, const struct phase *phase, const struct step *step)
+{
+	if (run->request->phase || phase->steps != STEP_RELEASE || step->phase != STEP_STARTED)
+		return false;
+	if (step->undo_last && !run->json)
+		(void)printf("# %s: usher-%s %s: what stopped could not give back\n", phase->name,
+			     step->name, phase->verb);
+	return true;
+}
+
 static int run_steps(struct run *run, const struct phase *phase, int which, const char *verb)
 {
 	const struct step *order[STEPS_MAX];
@@ -144,7 +159,8 @@ static int run_steps(struct run *run, const struct phase *phase, int which, cons
 		if (run->ended && !check &&
 		    (i == 0 || !steps_beside(run->claim, which, order[i - 1], order[i])))
 			break;
-		r = run_step(run, phase, order[i], verb);
+		if (!was_printed(run, phase, order[i]))
+			r = run_step(run, phase, order[i], verb);
 	}
 	return r;
 }
@@ -165,18 +181,30 @@ static int run_choose(struct run *run, const struct phase *phase)
 	return run_step(run, phase, step_find("cpuset"), "choose");
 }
 
-static void say_later(const struct run *run, const struct phase *phase)
+static void say_later(const struct run *run, const struct phase *phase, const struct step *step)
+{
+	if (run->json)
+		return;
+	(void)printf("# %s: usher-%s %s (%s): its writes can be told while the guest runs\n",
+		     phase->name, step->name, phase->verb,
+		     step_required(step, run->claim) ? "required" : "best effort");
+}
+
+/* Of a guest that does not run yet */
+static int run_ahead(struct run *run, const struct phase *phase)
 {
 	const struct step *order[STEPS_MAX];
 	size_t nr = steps_order(run->claim, phase->steps, false, order);
+	bool start = phase->steps == STEP_STARTED && strcmp(phase->verb, "apply") == 0;
+	int r = 0;
 
-	if (run->json)
-		return;
-	for (size_t i = 0; i < nr; i++)
-		(void)printf(
-			"# %s: usher-%s %s (%s): its writes can be told while the guest runs\n",
-			phase->name, order[i]->name, phase->verb,
-			step_required(order[i], run->claim) ? "required" : "best effort");
+	for (size_t i = 0; r == 0 && i < nr; i++) {
+		if (start && !order[i]->in_guest)
+			r = run_step(run, phase, order[i], phase->verb);
+		else
+			say_later(run, phase, order[i]);
+	}
+	return r;
 }
 
 /* Before anything is applied */
@@ -193,42 +221,14 @@ static int run_phase(struct run *run, const struct phase *phase, bool live)
 
 	if (!phase->live && strcmp(phase->verb, "apply") == 0)
 		r = run_checks(run, phase);
-	if (phase->live && !live) {
-		say_later(run, phase);
-		return 0;
-	}
+	if (phase->live && !live)
+		return r < 0 ? r : run_ahead(run, phase);
 	if (r == 0 && strcmp(phase->name, "started") == 0)
 		r = run_settle(run, phase);
 	return r < 0 ? r : run_steps(run, phase, phase->steps, phase->verb);
 }
 
 /* --- claims --------------------------------------------------------------------------------------- */
-
-/* What the guest holds now. Return: 1 with its claim and the claim's file, 0 nothing */
-static int live_claim(const struct request *request, const char *guest, struct claim *ret,
-		      char **ret_file)
-{
-	_cleanup_close_ int rootfd = usher_root(request);
-	_cleanup_claims_ struct claims claims = { 0 };
-
-	if (rootfd < 0 || host_claims(rootfd, &claims) < 0)
-		return 0;
-	for (size_t i = 0; i < claims.nr; i++) {
-		struct claim *claim = &claims.claims[i];
-
-		if (strcmp(claim->guest, guest) != 0)
-			continue;
-		if (asprintf(ret_file, "%s/run/usher/%s/" CLAIM_FILE, request->root, claim->uuid) <
-		    0) {
-			*ret_file = NULL;
-			return 0;
-		}
-		*ret = *claim;
-		*claim = (struct claim){ 0 };
-		return 1;
-	}
-	return 0;
-}
 
 /* Without a name: a start, or the end of a guest that has been started */
 static bool is_asked(const struct request *request, const struct phase *phase, bool started)
@@ -289,7 +289,7 @@ static int plan(const struct request *request, const char *guest, const struct c
 		usher_say("cannot write a claim below /tmp: %s", strerror(-r));
 		return 1;
 	}
-	if (live_claim(request, guest, &now, &live_file)) {
+	if (host_claim_of(request, guest, &now, &live_file)) {
 		live.claim = &now;
 		live.file = live_file;
 	}

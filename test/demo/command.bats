@@ -154,6 +154,20 @@ claim_from_plan() {
 	[[ $output == *"CPUs and devices below $root/sys" ]]
 }
 
+@test "groups: what cannot be read or written is said in one line, with its cause" {
+	run -2 usher groups --xml "$root/none.xml"
+	[[ $output == "usher: cannot read $root/none.xml: No such file or directory: "* && $output != *$'\n'* ]]
+	run -2 usher groups --xml "$root"
+	[[ $output == "usher: cannot read $root: Is a directory: "* && $output != *$'\n'* ]]
+	run -2 usher groups --save "$root/none/groups.xml"
+	[[ $output == "usher: cannot write $root/none/groups.xml: No such file or directory: "* && $output != *$'\n'* ]]
+	run -2 usher groups --save /dev/full
+	[[ $output == "usher: cannot write /dev/full: No space left on device: "* && $output != *$'\n'* ]]
+	usher groups --save - >"$BATS_TEST_TMPDIR/groups.xml"
+	run -0 usher groups --xml "$BATS_TEST_TMPDIR/groups.xml"
+	has "no device has changed"
+}
+
 @test "plan says each step's writes, and is a claim that helpers can be run on" {
 	run -0 usher plan --xml "$xml" --policy /dev/null
 	has "#   write /sys/bus/pci/devices/$GPU/driver_override vfio-pci"
@@ -169,12 +183,24 @@ claim_from_plan() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
+@test "plan says of what comes after the start what can be known before: monitors and sleep, not CPUs" {
+	run -0 usher plan --xml "$xml"
+	has "# started: usher-cpuset apply (best effort): its writes can be told while the guest runs"
+	has "# started: usher-display apply (best effort)"$'\n'"#   write input 17 to monitor DEL:a0c4:JK9X0123 after 0 ms, and 15 when"
+	usher plan --json --xml "$xml" |
+		jq -e '[.steps[] | select(.phase == "started") | .step] == ["display", "nosleep"]'
+}
+
 @test "of a guest that has been started, plan says its end" {
 	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
 	run -0 usher plan --xml "$xml" --policy /dev/null
 	has "# guest win11 has been started: this is its end; its claim is $root/run/usher/c7a5fdbd"
+	has "# stopped: usher-cpuset undo (best effort)"
 	has "# release: usher-vfio undo (required)"
-	[[ $output != *"usher-vfio apply"* ]]
+	[[ $output != *"usher-vfio apply"* && $output != *"# release: usher-cpuset"* ]]
+	has "# release: usher-display undo: what stopped could not give back"
+	run -0 usher plan --xml "$xml" --policy /dev/null win11 release
+	has "# release: usher-cpuset undo (best effort)"
 	run usher plan --xml "$xml" --policy /dev/null win11 prepare
 	has "# prepare: guest win11 has been started: what it holds counts as taken"
 	usher plan --json --xml "$xml" --policy /dev/null |

@@ -728,9 +728,10 @@ static void check_asks_logind_itself_and_lets_a_slow_one_pass(void **state)
 	write_claim("preparing", SLEEP_BLOCK);
 	logind_answer = -EHOSTUNREACH;
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
-	assert_string_equal(said, "usher: win11: cannot keep the host awake: logind does not answer "
-				  "and cannot be started: see systemctl status "
-				  "systemd-logind, or set inhibit = none in [nosleep]\n");
+	assert_string_equal(said,
+			    "usher: win11: cannot keep the host awake: logind does not answer "
+			    "and cannot be started: see systemctl status "
+			    "systemd-logind, or set inhibit = none in [nosleep]\n");
 	logind_answer = -ETIMEDOUT;
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
 	logind_answer = -ENOENT;
@@ -934,6 +935,45 @@ static void a_dry_run_starts_nothing(void **state)
 	assert_false(exists(HOME "/nosleep.journal"));
 }
 
+/* stdout of a dry run of apply */
+static const char *printed_by_dry_run(int *ret_status)
+{
+	char claim[128], arg0[] = "usher-nosleep", root[] = "--root", dry[] = "--dry-run";
+	char apply[] = "apply";
+	char *argv[] = { arg0, root, tree->dir, dry, apply, claim, NULL };
+	int saved = dup(STDOUT_FILENO), fd;
+
+	tree_file(tree, "stdout", "");
+	fd = openat(tree->rootfd, "stdout", O_WRONLY | O_APPEND | O_CLOEXEC);
+	(void)fflush(stdout);
+	assert_true(saved >= 0 && fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
+	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
+	optind = 0;
+	*ret_status = RUN_SAYING(helper_main(6, argv, &nosleep_helper));
+	(void)fflush(stdout);
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	(void)close(saved);
+	(void)close(fd);
+	return tree_read(tree, "stdout");
+}
+
+/* As usher plan runs it */
+static void a_dry_run_before_the_start_tells_what_it_will_start(void **state)
+{
+	int status;
+
+	(void)state;
+	write_claim("preparing", SLEEP_BLOCK);
+	assert_string_equal(printed_by_dry_run(&status),
+			    "start usher-nosleep-" UUID ".service until QEMU ends\n");
+	assert_int_equal(status, HELPER_DONE);
+	assert_int_equal(unlinkat(tree->rootfd, "run/dbus/system_bus_socket", 0), 0);
+	assert_string_equal(printed_by_dry_run(&status), "");
+	assert_int_equal(status, HELPER_FAILED);
+	assert_non_null(strstr(said, "there is no system bus"));
+	assert_int_equal(starts, 0);
+}
+
 static void words_logind_does_not_know_are_refused_by_name(void **state)
 {
 	static const struct {
@@ -1086,12 +1126,14 @@ static void sleep_under_the_guest_is_logged_and_said_by_check(void **state)
 	host_slept_ms(3000);
 	sleep_event('2');
 	assert_true(wait_log("win11: the host slept for 3 s under the running guest, from 20"));
-	assert_true(wait_log("(1 time): its devices lost their power and its drivers were not told: "
-			     "shut the guest down and start it again if they do not work\n"));
+	assert_true(
+		wait_log("(1 time): its devices lost their power and its drivers were not told: "
+			 "shut the guest down and start it again if they do not work\n"));
 	(void)asked();
 	assert_true(held());
 	assert_int_equal(RUN_SAYING(run("check")), HELPER_DONE);
-	assert_non_null(strstr(said, "usher: win11: the host slept for 3 s under the running guest"));
+	assert_non_null(
+		strstr(said, "usher: win11: the host slept for 3 s under the running guest"));
 	sleep_event('1');
 	host_slept_ms(3000);
 	sleep_event('2');
@@ -1269,7 +1311,9 @@ static void check_says_who_may_and_what_it_would_do_to_the_devices(void **state)
 
 static void the_note_of_a_sleep_is_read_strictly(void **state)
 {
-	static const char *const bad[] = { "", "1 2", "1 2 x", "1 2 3 4", "-1 2 3", "4294967296 0 0" };
+	static const char *const bad[] = {
+		"", "1 2", "1 2 x", "1 2 3 4", "-1 2 3", "4294967296 0 0"
+	};
 	const struct slept slept = { .times = 2, .seconds = 61, .since = 1700000000 };
 	_cleanup_close_ int dirfd = openat(tree->rootfd, HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct slept now = { 0 };
@@ -1324,6 +1368,7 @@ int main(void)
 		nosleep_test(a_guest_that_does_not_run_keeps_nobody_awake),
 		nosleep_test(a_qemu_that_is_gone_already_ends_hold_at_once),
 		nosleep_test(a_dry_run_starts_nothing),
+		nosleep_test(a_dry_run_before_the_start_tells_what_it_will_start),
 		nosleep_test(words_logind_does_not_know_are_refused_by_name),
 		nosleep_test(every_word_of_loginds_is_taken_and_two_can_be_delayed),
 		nosleep_test(the_holder_file_is_read_strictly),
@@ -1337,7 +1382,8 @@ int main(void)
 		nosleep_test(a_holder_that_is_started_again_goes_on_counting),
 		nosleep_test(the_clocks_of_a_host_that_is_awake_stand_still),
 		nosleep_test(waking_up_without_having_slept_is_nothing),
-		nosleep_test(the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back),
+		nosleep_test(
+			the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back),
 		nosleep_test(check_says_who_may_and_what_it_would_do_to_the_devices),
 		nosleep_test(the_note_of_a_sleep_is_read_strictly),
 	};

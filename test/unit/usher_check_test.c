@@ -328,7 +328,8 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 					   "function='0x0'/>");
 
 	/* As libvirt prints it: the address of an interface's source has a type */
-	autostarted = "<domain><devices><interface type='hostdev' managed='yes'><source>"
+	autostarted = "<domain><name>b</name><devices>"
+		      "<interface type='hostdev' managed='yes'><source>"
 		      "<address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>"
 		      "</source></interface></devices></domain>";
 	check.guest = (struct guest){ .name = (char *)(uintptr_t) "a",
@@ -336,11 +337,240 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 				      .autostart = true };
 	assert_int_equal(guest_devices(ours, &check.passed), 0);
 	assert_found(*state, "autostart", LEVEL_ERROR,
-		     "another guest that starts with the host has 0000:04:00.0 too");
+		     "guest b starts with the host and has 0000:04:00.0 too");
 	autostarted = HOSTDEV("<address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>");
 	assert_int_equal(row(*state, "autostart"), 0);
 	pciaddr_list_free(&check.passed);
 	check.guest = (struct guest){ 0 };
+}
+
+/* As read_guest() leaves it */
+static void is_guest(const char *xml)
+{
+	check.guest.name = (char *)(uintptr_t) "a";
+	check.guest.xml = (char *)(uintptr_t)xml;
+	assert_int_equal(check_read_xml(&check), 0);
+}
+
+static void is_no_guest(void)
+{
+	xmlXPathFreeContext(check.xpath);
+	xmlFreeDoc(check.doc);
+	free(check.pins);
+	check.xpath = NULL;
+	check.doc = NULL;
+	check.pins = NULL;
+	check.nr_pins = 0;
+	check.pinned = (struct cpulist){ 0 };
+	check.guest = (struct guest){ 0 };
+	inidoc_free(&check.claim.doc);
+	check.claim = (struct claim){ 0 };
+}
+
+static void a_cpu_that_two_guests_of_the_hosts_start_want_is_told(void **state)
+{
+	autostarted = "<domain><name>b</name><cputune><vcpupin vcpu='0' cpuset='3-4'/></cputune>"
+		      "</domain>";
+	is_guest("<domain><name>a</name></domain>");
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
+	assert_int_equal(row(*state, "autostart"), 0);
+	check.guest.autostart = true;
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "guest b starts with the host and is pinned to CPU 3, which this one has for "
+		     "itself alone");
+	/* Shared on purpose */
+	inidoc_free(&check.claim.doc);
+	assert_int_equal(row(*state, "autostart"), 0);
+	is_no_guest();
+}
+
+static void memory_that_guests_of_the_hosts_start_lack_is_told(void **state)
+{
+	static const char ours[] =
+		"<domain><name>a</name><memory unit='KiB'>6291456</memory><memoryBacking>"
+		"<hugepages/></memoryBacking></domain>";
+
+	autostarted = "<domain><name>b</name><memory unit='KiB'>4194304</memory><devices>"
+		      "<hostdev mode='subsystem' type='pci'/></devices></domain>";
+	tree_file(*state, "proc/meminfo", "MemTotal:        8000000 kB\nMemFree:  1 kB\n");
+	is_guest(ours);
+	check.guest.autostart = true;
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "the guests that start with the host take 10240 MiB for themselves alone "
+		     "(huge pages, or locked for devices), and it has 7812 MiB");
+	/* Memory that can be swapped out */
+	autostarted = "<domain><name>b</name><memory unit='KiB'>4194304</memory></domain>";
+	assert_int_equal(row(*state, "autostart"), 0);
+	is_no_guest();
+}
+
+#define WINDOWS(id, cpu)                                                                           \
+	"<domain><metadata><libosinfo:libosinfo "                                                  \
+	"xmlns:libosinfo='http://libosinfo.org/xmlns/libvirt/domain/1.0'>"                         \
+	"<libosinfo:os id='http://microsoft.com/win/" id "'/></libosinfo:libosinfo></metadata>"    \
+	"<vcpu placement='static'>8</vcpu>" cpu "</domain>"
+
+static void sockets_that_windows_leaves_idle_are_told(void **state)
+{
+	static const struct {
+		const char *xml;
+		enum level level; /* ok: nothing */
+		const char *text;
+	} cases[] = {
+		{ WINDOWS("11", ""), LEVEL_WARNING,
+		  "the guest has 8 sockets, of which Windows uses two at most, and its Home "
+		  "edition "
+		  "one: other vCPUs stay idle: set <topology sockets='1' dies='1' cores='8' "
+		  "threads='1'/> in <cpu>" },
+		{ WINDOWS("10",
+			  "<cpu><topology sockets='4' dies='1' cores='1' threads='2'/></cpu>"),
+		  LEVEL_WARNING, "cores='4' threads='2'" },
+		{ WINDOWS("10",
+			  "<cpu><topology sockets='2' dies='1' cores='4' threads='1'/></cpu>"),
+		  LEVEL_NOTE, "the guest has 2 sockets" },
+		{ WINDOWS("11",
+			  "<cpu><topology sockets='1' dies='1' cores='8' threads='1'/></cpu>"),
+		  LEVEL_OK, NULL },
+		{ WINDOWS("2k22", ""), LEVEL_OK, NULL },
+		{ "<domain><vcpu>8</vcpu></domain>", LEVEL_OK, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		is_guest(cases[i].xml);
+		if (cases[i].text)
+			assert_found(*state, "topology", cases[i].level, cases[i].text);
+		else
+			assert_int_equal(row(*state, "topology"), 0);
+		is_no_guest();
+	}
+}
+
+static void threads_that_an_amd_cpu_hides_are_told(void **state)
+{
+#define THREADS(mode, feature)                                                                     \
+	"<domain><vcpu>4</vcpu><cpu mode='" mode                                                   \
+	"'><topology sockets='1' cores='2' threads='2'/>" feature "</cpu></domain>"
+	static const char topoext[] =
+		THREADS("host-passthrough", "<feature policy='require' name='topoext'/>");
+
+	is_guest(THREADS("host-passthrough", ""));
+	tree_file(*state, "proc/cpuinfo", "vendor_id\t: GenuineIntel\n");
+	assert_int_equal(row(*state, "topology"), 0);
+	tree_file(*state, "proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");
+	assert_found(*state, "topology", LEVEL_WARNING,
+		     "add <feature policy='require' name='topoext'/> to <cpu>");
+	is_no_guest();
+	is_guest(THREADS("host-passthrough", "<feature policy='disable' name='topoext'/>"));
+	assert_int_equal(row(*state, "topology"), 1);
+	is_no_guest();
+	is_guest(topoext);
+	assert_int_equal(row(*state, "topology"), 0);
+	is_no_guest();
+	/* A model of QEMU's has it, or is no AMD CPU */
+	is_guest(THREADS("custom", ""));
+	assert_int_equal(row(*state, "topology"), 0);
+	is_no_guest();
+}
+
+static void a_gpus_guest_that_boots_by_bios_is_told(void **state)
+{
+	static const char *const good[] = {
+		"<domain><os firmware='efi'/></domain>",
+		"<domain><os><loader readonly='yes' type='pflash'>/OVMF.fd</loader></os></domain>",
+	};
+
+	is_guest("<domain><os><type machine='q35'>hvm</type></os></domain>");
+	assert_int_equal(row(*state, "machine"), 0);
+	check.has_gpu = true;
+	assert_found(*state, "machine", LEVEL_NOTE, "the guest boots by BIOS");
+	is_no_guest();
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		is_guest(good[i]);
+		assert_int_equal(row(*state, "machine"), 0);
+		is_no_guest();
+	}
+	check.has_gpu = false;
+}
+
+/* A helper that names the claim it looks at, and has a fault to tell */
+static void make_helper(const struct tree *tree, const char *name, int status)
+{
+	char path[64], text[128];
+
+	(void)snprintf(path, sizeof(path), "usher-%s", name);
+	(void)snprintf(text, sizeof(text),
+		       "#!/bin/sh\necho \"usher: win11: %s: $4\" >&2\nexit %d\n", name, status);
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+static bool finds(enum level level, const char *step, const char *file)
+{
+	for (size_t i = 0; i < check.nr; i++)
+		if (check.findings[i].level == level &&
+		    strncmp(check.findings[i].text, step, strlen(step)) == 0 &&
+		    strstr(check.findings[i].text, file))
+			return true;
+	return false;
+}
+
+#define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define LIVE "run/usher/" UUID "/claim.ini"
+
+/* Its pins, its inhibitor: what was done for it may have been undone by somebody else since */
+static void a_running_guest_is_looked_at_by_its_own_claim(void **state)
+{
+	static const char claim[] = "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+				    "\nstate = running\nowner = 200 2000\n"
+				    "required = vfio cpuset\n[vfio]\ndriver = auto\n"
+				    "[cpuset]\ncpus = 2\nvcpu = 0 2\n";
+	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
+	static char name[] = "win11";
+	const struct tree *tree = *state;
+	struct ini_error err;
+
+	programs = tree->dir;
+	check.guest.name = name;
+	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	make_helper(tree, "vfio", 0);
+	make_helper(tree, "cpuset", 1);
+	tree_file(tree, LIVE, claim);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	tree_file(tree, "proc/200/stat", proc);
+	assert_int_equal(row(tree, "steps"), 2);
+	assert_true(finds(LEVEL_WARNING, "cpuset: ", "/" LIVE));
+	assert_true(finds(LEVEL_NOTE, "vfio: ", "/tmp/usher."));
+	/* Its QEMU has gone: the next start is what counts */
+	assert_int_equal(unlinkat(tree->rootfd, "proc/200/stat", 0), 0);
+	assert_int_equal(row(tree, "steps"), 2);
+	assert_true(finds(LEVEL_ERROR, "cpuset: ", "/tmp/usher."));
+	claim_free(&check.claim);
+	check.claim = (struct claim){ 0 };
+	check.guest.name = NULL;
+}
+
+static void a_running_guest_without_a_fault_is_said_to_be_well(void **state)
+{
+	static const char claim[] = "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+				    "\nstate = running\nowner = 200 2000\nrequired =\n"
+				    "[nosleep]\ninhibit = sleep\nmode = block\n";
+	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
+	static char name[] = "win11";
+	const struct tree *tree = *state;
+	struct ini_error err;
+
+	programs = tree->dir;
+	check.guest.name = name;
+	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	tree_file(tree, "usher-nosleep", "#!/bin/sh\n");
+	assert_int_equal(fchmodat(tree->rootfd, "usher-nosleep", 0755, 0), 0);
+	tree_file(tree, LIVE, claim);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	tree_file(tree, "proc/200/stat", proc);
+	assert_found(tree, "steps", LEVEL_OK, "what the running guest was given");
+	claim_free(&check.claim);
+	check.claim = (struct claim){ 0 };
+	check.guest.name = NULL;
 }
 
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)
@@ -392,6 +622,13 @@ int main(void)
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
+		check_test(a_cpu_that_two_guests_of_the_hosts_start_want_is_told),
+		check_test(memory_that_guests_of_the_hosts_start_lack_is_told),
+		check_test(sockets_that_windows_leaves_idle_are_told),
+		check_test(threads_that_an_amd_cpu_hides_are_told),
+		check_test(a_gpus_guest_that_boots_by_bios_is_told),
+		check_test(a_running_guest_is_looked_at_by_its_own_claim),
+		check_test(a_running_guest_without_a_fault_is_said_to_be_well),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
 	};
 

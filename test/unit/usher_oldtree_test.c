@@ -23,6 +23,12 @@ static const char *read_tree(const struct tree *tree)
 	return text;
 }
 
+static void script(const struct tree *tree, const char *path, const char *body)
+{
+	tree_file(tree, path, body);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
 static void a_guest_without_scripts_has_no_section(void **state)
 {
 	assert_string_equal(read_tree(*state), "");
@@ -44,9 +50,9 @@ static void each_script_is_named_with_what_usher_does_too(void **state)
 {
 	const struct tree *tree = *state;
 
-	tree_file(tree, TREE "/prepare/begin/10-pages.sh", "echo 64 >/proc/sys/vm/nr_hugepages\n");
-	tree_file(tree, TREE "/prepare/begin/20-tv.sh", "curl http://tv/on\n");
-	tree_file(tree, TREE "/release/end/10-dm.sh", "systemctl start display-manager\n");
+	script(tree, TREE "/prepare/begin/10-pages.sh", "echo 64 >/proc/sys/vm/nr_hugepages\n");
+	script(tree, TREE "/prepare/begin/20-tv.sh", "curl http://tv/on\n");
+	script(tree, TREE "/release/end/10-dm.sh", "systemctl start display-manager\n");
 	assert_string_equal(read_tree(tree),
 			    "\n[scripts]\n# /" TREE "/prepare/begin/10-pages.sh: it does huge "
 			    "pages, as usher does: take that out\n# /" TREE
@@ -59,7 +65,7 @@ static void scripts_that_another_hook_may_run_are_not_run_a_second_time(void **s
 {
 	const struct tree *tree = *state;
 
-	tree_file(tree, TREE "/prepare/begin/tv.sh", "curl http://tv/on\n");
+	script(tree, TREE "/prepare/begin/tv.sh", "curl http://tv/on\n");
 	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/bash\n");
 	assert_string_equal(read_tree(tree),
 			    "\n[scripts]\n# /" TREE "/prepare/begin/tv.sh\n"
@@ -89,6 +95,48 @@ static void devices_are_read_from_the_scripts_and_from_the_variables_they_take(v
 	assert_true(strlist_has(&old.devices, "0000:03:00.0"));
 	assert_true(strlist_has(&old.devices, "0000:0a:00.0"));
 	assert_true(strlist_has(&old.devices, "0000:0a:00.1"));
+}
+
+static void devices_are_read_where_sysfs_is_written(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, TREE "/prepare/begin/bind.sh",
+		  "GPU=\"0000:0a:00.0\"\n"
+		  "echo $GPU >/sys/bus/pci/devices/0000:0A:00.1/driver/unbind\n"
+		  "# echo 0000:0b:00.0 >/sys/bus/pci/drivers_probe\n"
+		  "sleep 10000:0c:00.0 0000:0d:00.01 0000:0e:00 00:0f:00.0 0000:10:00.0\n");
+	(void)read_tree(tree);
+	assert_int_equal(old.devices.nr, 3);
+	assert_true(strlist_has(&old.devices, "0000:0a:00.0"));
+	assert_true(strlist_has(&old.devices, "0000:0a:00.1"));
+	assert_true(strlist_has(&old.devices, "0000:10:00.0"));
+}
+
+static void the_scripts_of_vfio_tools_itself_are_understood(void **state)
+{
+	static const char displays[] =
+		"VM_DISPLAY=\"0\"    # The display shown in `ddcutil detect`\n"
+		"VM_INPUT=\"12\"     # without 0x\nHOST_INPUT=\"0f\"\n"
+		"    INPUT=\"$VM_INPUT\"\n    INPUT=\"$HOST_INPUT\"\n"
+		"    ddcutil -d \"$VM_DISPLAY\" setvcp 60 \"0x$INPUT\"\n";
+	const struct tree *tree = *state;
+
+	script(tree, TREE "/started/begin/switch_displays.sh", displays);
+	script(tree, TREE "/stopped/end/switch_displays.sh", displays);
+	script(tree, TREE "/prepare/begin/cset.sh", "cset -m shield --kthread on --cpu $CORES\n");
+	assert_non_null(strstr(read_tree(tree), "cset.sh: it does CPUs, as usher does"));
+	assert_string_equal(old.guest_input, "0x12");
+	assert_string_equal(old.host_input, "0x0f");
+}
+
+static void one_that_cannot_be_executed_is_said_not_to_run(void **state)
+{
+	const struct tree *tree = *state;
+
+	tree_file(tree, TREE "/prepare/begin/pages.sh", "echo 64 >/proc/sys/vm/nr_hugepages\n");
+	assert_string_equal(read_tree(tree), "\n[scripts]\n# /" TREE "/prepare/begin/pages.sh: is "
+					     "not run: it cannot be executed\nrun = yes\n");
 }
 
 static void the_monitors_inputs_are_read_by_phase(void **state)
@@ -130,6 +178,12 @@ static void who_ends_the_hosts_desktop_is_told(void **state)
 	tree_file(tree, TREE "/prepare/begin/start.sh", "systemctl isolate multi-user.target\n");
 	(void)read_tree(tree);
 	assert_non_null(old.display_manager);
+	tree_file(tree, TREE "/prepare/begin/start.sh", "sudo systemctl stop sddm\n");
+	(void)read_tree(tree);
+	assert_non_null(old.display_manager);
+	tree_file(tree, TREE "/prepare/begin/start.sh", "systemctl stop nginx; echo sddm.log\n");
+	(void)read_tree(tree);
+	assert_null(old.display_manager);
 	tree_file(tree, TREE "/prepare/begin/start.sh", "systemctl start display-manager\n");
 	(void)read_tree(tree);
 	assert_null(old.display_manager);
@@ -165,6 +219,9 @@ int main(void)
 		old_test(each_script_is_named_with_what_usher_does_too),
 		old_test(scripts_that_another_hook_may_run_are_not_run_a_second_time),
 		old_test(devices_are_read_from_the_scripts_and_from_the_variables_they_take),
+		old_test(devices_are_read_where_sysfs_is_written),
+		old_test(the_scripts_of_vfio_tools_itself_are_understood),
+		old_test(one_that_cannot_be_executed_is_said_not_to_run),
 		old_test(the_monitors_inputs_are_read_by_phase),
 		old_test(who_ends_the_hosts_desktop_is_told),
 		old_test(a_fifo_in_the_tree_is_not_waited_for),

@@ -112,6 +112,36 @@ xml() {
 	systemctl stop irqbalance
 }
 
+# service NAME FILE [TEXT] - a service whose process is known by that file's name
+service() {
+	local name=$1 file=$BATS_TEST_TMPDIR/$2
+	if [[ -n ${3-} ]]; then
+		printf '%s\n' "$3" >"$file"
+	else
+		cp /usr/bin/sleep "$file"
+	fi
+	chmod 755 "$file"
+	systemd-run --quiet --unit="$name" "$file" infinity
+}
+
+# What the packages' own units start, by the names that the kernel has of it: /usr/sbin/tuned is a
+# script of Python, power-profiles-daemon's name is cut, and TLP leaves but a file. Seen on: Debian 12
+@test "rivals: tuned, power-profiles-daemon and TLP, each while it is at work" {
+	service tuned tuned '#!/bin/bash
+sleep infinity'
+	finding warning rivals "tuned runs and sets governors and CPU masks of its own"
+	systemctl stop tuned
+	service power-profiles-daemon power-profiles-daemon
+	finding warning rivals "power-profiles-daemon runs and slows the CPUs down unless told otherwise"
+	systemctl stop power-profiles-daemon
+	systemd-run --quiet --unit=tlp -p Type=oneshot -p RemainAfterExit=yes -p RuntimeDirectory=tlp \
+		sh -c 'echo 0 >/run/tlp/last_pwr'
+	finding warning rivals "TLP is on and sets governors"
+	systemctl stop tlp
+	finding ok rivals "no other program tunes CPUs or interrupts"
+	host_unchanged
+}
+
 @test "left: a start whose daemon has died" {
 	policy fit
 	guest_define fit memory=32 pages=2048
@@ -182,16 +212,35 @@ xml() {
 	host_unchanged
 }
 
-@test "autostart: two guests of the host's start want one device" {
-	guest_define fit device="$NIC"
-	guest_define other device="$NIC"
-	virsh autostart fit >/dev/null
-	virsh autostart other >/dev/null
+# two_start - let both start with the host, or not
+two_start() {
+	virsh autostart "$@" fit >/dev/null
+	virsh autostart "$@" other >/dev/null
+}
+
+@test "autostart: two guests of the host's start want one device, one CPU, or more memory than there is" {
+	guest_define fit device="$NIC" pins=2
+	guest_define other device="$NIC" pins=2
 	policy fit
-	finding error autostart "another guest that starts with the host has $NIC too" fit
+	finding ok autostart "" fit
+	two_start
+	finding error autostart "guest other starts with the host and has $NIC too" fit
+	finding error autostart "guest other starts with the host and is pinned to CPU 2, which this one has for itself alone" fit
+	policy fit '[cpuset]' 'isolate = no'
+	run usher check fit
+	[[ $output != *"pinned to CPU 2"* ]] || fail "$output"
 	virsh autostart --disable other >/dev/null
 	finding ok autostart "" fit
-	virsh autostart --disable fit >/dev/null
+	two_start --disable
+	virsh undefine --domain fit
+	virsh undefine --domain other
+
+	guest_define fit memory=2048 pages=2048
+	guest_define other memory=2048 pages=2048
+	two_start
+	finding error autostart "the guests that start with the host take 4096 MiB for themselves alone" fit
+	two_start --disable
+	finding ok autostart "" fit
 	host_unchanged
 }
 

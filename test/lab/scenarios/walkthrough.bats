@@ -111,6 +111,12 @@ steps_are_structured() {
 			-e 'release vfio undo')" 4
 }
 
+# failures_of GUEST - the phase, step and verb of each that failed, from the journal's fields
+failures_of() {
+	journalctl -t usher --no-pager -o json "USHER_GUEST=$1" USHER_RESULT=failed |
+		jq -r 'select(.USHER_STEP and .USHER_UUID and (.USHER_MSEC | tonumber) >= 0) | "\(.USHER_PHASE) \(.USHER_STEP) \(.USHER_VERB)"'
+}
+
 # A call that another process interrupted, in one line again
 whole_calls() {
 	awk '/ <unfinished \.\.\.>$/ { pid = $1; sub(/ <unfinished \.\.\.>$/, ""); open[pid] = $0; next }
@@ -195,9 +201,10 @@ writes_planned() {
 	host_unchanged 30
 }
 
-# All that the daemon's hooks write from now on, into $trace
+# tracer_start [OPTION...] - all that the daemon's hooks write from now on, into $trace
 tracer_start() {
-	strace -f -y -s 200 -e trace=write -o "$trace" -p "$(cat /run/libvirtd.pid)" &
+	(($# > 0)) || set -- -y -s 200 -e trace=write
+	strace -f "$@" -o "$trace" -p "$(cat /run/libvirtd.pid)" &
 	tracer=$!
 	wait_for 10 grep -q "^TracerPid:.*$tracer" "/proc/$(cat /run/libvirtd.pid)/status"
 }
@@ -207,12 +214,74 @@ tracer_stop() {
 	wait "$tracer" || true
 }
 
+# Inputs written by DDC/CI (Set VCP Feature, 0x60), and services that systemd was asked to start
+calls_of() {
+	# shellcheck disable=SC2016 # perl's own
+	perl -ne '
+		my ($bus) = /write\(\d+<\/dev\/i2c-(\d+)/;
+		next unless defined $bus or /sendmsg\(/;
+		my $data = join "", map { s/\\x//gr } /"((?:\\x[0-9a-f]{2})*)"/g;
+		$data = pack "H*", $data;
+		if (defined $bus) {
+			print "input ", unpack("n", $1), " on i2c-$bus\n" if $data =~ /^.\x84\x03\x60(..)/s;
+		} elsif ($data =~ /StartTransientUnit/ and $data =~ /(usher-[-\w]+\.service)/) {
+			print "start $1\n";
+		}' "$1" | sort
+}
+
+# The same of what plan printed; the bus is that of the guest's only monitor
+calls_planned() {
+	jq -r --arg verb "$2" '.steps[] | select(.verb == $verb) | .writes[]' "$1" |
+		sed -n -e "s/^write input \([0-9]*\) to .*/input \1 on i2c-$3/p" -e 's/^\(start [^ ]*\) until .*/\1/p' | sort
+}
+
+monitor_shows() {
+	[[ $(monitor_input "$1") == "$2" ]]
+}
+
+@test "what plan prints of monitors and of the host's sleep is what the start does, and its end" {
+	local trace=$BATS_TEST_TMPDIR/trace bus tracer unit
+	local options=(-y -xx -s 400 -e 'trace=write,sendmsg')
+	modprobe i2c-dev
+	monitor_add name=desk "cable=$HOST_GPU,0x0f" mfg=DEL product=0xa0c4 serial=JK9X
+	bus=$(grep -l -x "lab monitor desk input 0x0f" /sys/bus/i2c/devices/i2c-*/name)
+	bus=${bus%/name}
+	bus=${bus##*-}
+	host_before
+	guest_define walk memory=32
+	policy walk '[display]' 'monitor = DEL:a0c4' 'guest_input = hdmi1' 'host_input = dp1' 'delay = 0'
+	unit=usher-nosleep-$(guest_uuid walk).service
+
+	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	calls_planned "$BATS_TEST_TMPDIR/plan" apply "$bus" >"$BATS_TEST_TMPDIR/planned"
+	assert_equal "$(xargs <"$BATS_TEST_TMPDIR/planned")" "input 17 on i2c-$bus start $unit"
+	tracer_start "${options[@]}"
+	guest_start walk
+	wait_for 20 monitor_shows desk 0x11
+	tracer_stop
+	calls_of "$trace" | diff "$BATS_TEST_TMPDIR/planned" -
+	systemctl is-active "$unit"
+
+	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	assert_contains "$(jq -r '.steps[].writes[]' "$BATS_TEST_TMPDIR/plan")" "end $unit"
+	calls_planned "$BATS_TEST_TMPDIR/plan" undo "$bus" >"$BATS_TEST_TMPDIR/planned"
+	assert_equal "$(cat "$BATS_TEST_TMPDIR/planned")" "input 15 on i2c-$bus"
+	tracer_start "${options[@]}"
+	guest_destroy walk
+	wait_for 20 not test -e "/run/usher/$(guest_uuid walk)"
+	tracer_stop
+	calls_of "$trace" | diff "$BATS_TEST_TMPDIR/planned" -
+	wait_for 10 not systemctl is-active "$unit"
+	host_unchanged 30
+}
+
 @test "a tree of VFIO-Tools' scripts goes on working, and init finds it" {
 	local tree=/etc/libvirt/hooks/qemu.d/walk phase
 	for phase in prepare/begin start/begin started/begin stopped/end release/end; do
 		mkdir -p "$tree/$phase"
 		# shellcheck disable=SC2016 # for the script itself
-		printf '#!/bin/bash\necho "$@" >>/run/walk.told\necho said "$2"\n' >"$tree/$phase/10-tell.sh"
+		printf '#!/bin/bash\necho "$@" "$(grep -c "<name>walk</name>")" >>/run/walk.told\necho said "$2"\n' \
+			>"$tree/$phase/10-tell.sh"
 		chmod 755 "$tree/$phase/10-tell.sh"
 	done
 	printf '%s\n' 'echo 64 >/proc/sys/vm/nr_hugepages' 'virsh nodedev-detach pci_0000_01_00_0' \
@@ -233,11 +302,14 @@ tracer_stop() {
 	wait_for 10 grep -q release /run/walk.told
 	assert_equal "$(cut -d ' ' -f 1-3 /run/walk.told | xargs)" \
 		"walk prepare begin walk start begin walk started begin walk stopped end walk release end"
+	# Each was given the XML, as by the hook that such trees come from
+	assert_equal "$(awk '{ print $NF }' /run/walk.told | xargs)" "1 1 1 1 1"
 	run -0 usher log walk
 	assert_contains "$output" "10-tell.sh: said stopped"
 
 	printf '#!/bin/sh\necho no such thing >&2\nexit 3\n' >"$tree/prepare/begin/10-tell.sh"
 	start_refused walk "usher: walk: script $tree/prepare/begin/10-tell.sh failed with status 3: no such thing: mend it, or set run = no in [scripts] of the policy"
+	assert_equal "$(failures_of walk)" "prepare scripts prepare"
 	rm -r /etc/libvirt/hooks/qemu.d /run/walk.told
 	host_unchanged
 }

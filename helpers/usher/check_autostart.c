@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/usher/check_autostart.c - usher check: guests that start with the host, all of them */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/units.h"
+#include "check.h"
+
+/*
+ * libvirt starts them in the order of a hash table, which is none. What two of them want has the one
+ * that is first; the other is refused, when nobody looks.
+ */
+
+#define CURE "virsh autostart --disable one of them"
+
+static void compare_devices(struct check *check, const struct check *other, const char *name)
+{
+	_cleanup_pciaddr_list_ struct pciaddr_list theirs = { 0 };
+
+	if (guest_devices(other->guest.xml, &theirs) < 0)
+		return;
+	for (size_t i = 0; i < check->passed.nr; i++) {
+		char addr[PCIADDR_STRLEN];
+
+		if (!pciaddr_list_has(&theirs, &check->passed.addrs[i]))
+			continue;
+		pciaddr_format(&check->passed.addrs[i], addr);
+		found(check, LEVEL_ERROR,
+		      "guest %s starts with the host and has %s too, and which of the two gets it "
+		      "is chance: " CURE,
+		      name, addr);
+		return;
+	}
+}
+
+/* Ours is to have them alone: see README, isolate = no in both policies */
+static void compare_cpus(struct check *check, const struct check *other, const char *name)
+{
+	struct cpulist cpus;
+	char list[256];
+
+	claim_cpus(&check->claim, &cpus);
+	cpulist_intersect(&cpus, &other->pinned);
+	if (cpulist_empty(&cpus) || cpulist_format(&cpus, list, sizeof(list)) < 0)
+		return;
+	found(check, LEVEL_ERROR,
+	      "guest %s starts with the host and is pinned to CPU %s, which this one has for "
+	      "itself "
+	      "alone, and which of the two is first is chance: pin one of them to other CPUs, set "
+	      "isolate = no in [cpuset] of both policies, or " CURE,
+	      name, list);
+}
+
+/* KiB that nothing else can use while it runs: libvirt prints <memory> in KiB. 0: it can */
+static unsigned long long locked_kib(const struct check *check)
+{
+	if (!guest_has(check, "/domain/memoryBacking/hugepages | /domain/memoryBacking/locked | "
+			      "/domain/devices/hostdev[@type='pci'] | "
+			      "/domain/devices/interface[@type='hostdev'] | "
+			      "/domain/devices/disk[@type='nvme']"))
+		return 0;
+	return guest_number(check, "normalize-space(/domain/memory)");
+}
+
+/* "MemTotal:  24684096 kB" */
+static unsigned long long host_kib(const struct check *check)
+{
+	static const char name[] = "MemTotal:";
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char *text = NULL;
+	unsigned long long kib = 0;
+	const char *line;
+	size_t len;
+
+	if (attr_read_all(check->rootfd, "proc/meminfo", 1 << 16, &text, &len) < 0)
+		return 0;
+	line = strstr(text, name);
+	if (!line || text_split(line + strlen(name), " \n", &words) < 0 || words.nr == 0 ||
+	    parse_ull(words.names[0], 10, ULLONG_MAX, &kib) < 0)
+		return 0;
+	return kib;
+}
+
+static void compare_memory(struct check *check, unsigned long long theirs_kib)
+{
+	unsigned long long ours_kib = locked_kib(check), kib = host_kib(check);
+
+	if (!ours_kib || !theirs_kib || !kib || ours_kib + theirs_kib <= kib)
+		return;
+	found(check, LEVEL_ERROR,
+	      "the guests that start with the host take %llu MiB for themselves alone (huge pages, "
+	      "or locked for devices), and it has %llu MiB: the last of them is refused, and which "
+	      "that is is chance: lower their memory, or " CURE,
+	      (ours_kib + theirs_kib) / 1024, kib / 1024);
+}
+
+/* Return: KiB that it locks */
+static unsigned long long compare(struct check *check, char *xml)
+{
+	_cleanup_(check_free) struct check other = { .rootfd = -1, .guest.xml = strdup(xml) };
+	_cleanup_free_ char *name = NULL;
+
+	if (!other.guest.xml || check_read_xml(&other) < 0)
+		return 0;
+	name = guest_text(&other, "string(/domain/name)");
+	compare_devices(check, &other, name ?: "?");
+	compare_cpus(check, &other, name ?: "?");
+	return locked_kib(&other);
+}
+
+void check_autostart(struct check *check)
+{
+	_cleanup_strlist_ struct strlist xmls = { 0 };
+	unsigned long long kib = 0;
+
+	if (check->request->xml) {
+		found(check, LEVEL_NOTE,
+		      "not looked at: what starts with the host libvirt tells, which is not asked "
+		      "with --xml: usher check %s",
+		      check->guest.name);
+		return;
+	}
+	if (!check->guest.autostart || guest_autostarted(&xmls) < 0)
+		return;
+	for (size_t i = 0; i < xmls.nr; i++)
+		if (strcmp(xmls.names[i], check->guest.xml) != 0)
+			kib += compare(check, xmls.names[i]);
+	compare_memory(check, kib);
+}
