@@ -290,6 +290,55 @@ start_refused_like() {
 	[[ $said != *$'\n'* && $said =~ ^$2$ ]] || fail "expected to match: $2" "              got: $said"
 }
 
+# --- CPUs ----------------------------------------------------------------------------------------
+
+readonly cgroups=/sys/fs/cgroup
+
+# has_partitions - can a guest's own groups be partitions (since Linux 6.7), or have the slices to do
+has_partitions() {
+	[[ -e $cgroups/cpuset.cpus.isolated ]]
+}
+
+# cpus_in LIST - one a line
+cpus_in() {
+	local part
+	for part in ${1//,/ }; do
+		seq "${part%-*}" "${part#*-}"
+	done
+}
+
+# slices_cpus - where anything of the host may run that is no guest, one a line. A slice whose
+# controller is off has all that there are.
+slices_cpus() {
+	local slice
+	for slice in system.slice user.slice init.scope; do
+		[[ ! -d $cgroups/$slice ]] || cpus_in "$(
+			cat "$cgroups/$slice/cpuset.cpus.effective" 2>/dev/null ||
+				cat $cgroups/cpuset.cpus.effective
+		)"
+	done | sort -u
+}
+
+# alone - the CPUs that guests have for themselves alone, "2 3", as this kernel can have it: isolated
+# by it, else in no slice
+alone() {
+	if has_partitions; then
+		cpus_in "$(<$cgroups/cpuset.cpus.isolated)"
+	else
+		cpus_in "$(<$cgroups/cpuset.cpus.effective)" | grep -vxF -f <(slices_cpus)
+	fi | xargs
+}
+
+# alone_are LIST
+alone_are() {
+	[[ $(alone) == "$(cpus_in "$1" | xargs)" ]]
+}
+
+# assert_alone LIST
+assert_alone() {
+	assert_equal "$(alone)" "$(cpus_in "$1" | xargs)"
+}
+
 # --- Devices, pools, monitors --------------------------------------------------------------------
 
 driver_of() {

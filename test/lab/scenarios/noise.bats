@@ -14,8 +14,6 @@ teardown() {
 	common_teardown
 }
 
-readonly cgroups=/sys/fs/cgroup
-
 tracing_instances() {
 	ls /sys/kernel/tracing/instances
 }
