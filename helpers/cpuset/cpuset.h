@@ -35,7 +35,7 @@
  *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
  *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
  *	plain GROUP "" CPUS		its CPUs are not in GROUP's cpuset.cpus
- *	workqueue PATH "" CPUS		nor in the mask of unbound work (a partition does that itself)
+ *	workqueue PATH "" CPUS		nor in the mask of unbound work (isolated ones are out of it)
  *	irq all "" CPUS			interrupts that can be moved go elsewhere: irq.h
  *	mask PATH "" CPUS		and so do those to come
  *	governor, energy, latency OBJECT "" VALUE	speed.c

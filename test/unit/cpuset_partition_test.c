@@ -84,6 +84,19 @@ static void pins_that_share_cpus_become_one_balanced_partition(void **state)
 	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus.partition"), "member");
 }
 
+/* The kernel does so for isolated CPUs alone: partition_xcpus_newstate() in kernel/cgroup/cpuset.c */
+static void unbound_work_keeps_off_a_balanced_partition(void **state)
+{
+	make_host(*state, true);
+	put("ff", WORKQUEUE_MASK);
+	make_guest(SCOPE_A, PID_A, vcpus_floating, "");
+	make_claim(UUID_A, PID_A, "running", PARTITION FLOATING);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get(WORKQUEUE_MASK), "f3");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get(WORKQUEUE_MASK), "ff");
+}
+
 static void an_emulator_on_a_vcpus_cpu_is_partitioned_along_with_a_warning(void **state)
 {
 	make_host(*state, true);
@@ -813,6 +826,7 @@ int main(void)
 		tree_test(pins_one_to_one_become_isolated_partitions),
 		tree_test(an_isolated_vcpus_group_counts_no_pressure),
 		tree_test(pins_that_share_cpus_become_one_balanced_partition),
+		tree_test(unbound_work_keeps_off_a_balanced_partition),
 		tree_test(an_emulator_on_a_vcpus_cpu_is_partitioned_along_with_a_warning),
 		tree_test(the_emulators_pins_are_those_of_its_group_not_the_claims),
 		tree_test(a_libvirt_older_than_7_1_has_no_level_of_its_own),

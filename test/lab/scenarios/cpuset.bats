@@ -94,6 +94,17 @@ teardown() {
 	host_unchanged
 }
 
+@test "CPUs that vCPUs share are free of everybody else, unbound work too" {
+	guest_define win11 vcpus=2 pins="2-3 2-3"
+	policy win11
+	guest_start win11
+	assert_equal "$(slices_cpus | xargs)" "0 1"
+	assert_equal "$(cat /sys/devices/virtual/workqueue/cpumask)" 3
+	assert_equal "$(irqs_on 23)" ""
+	guest_destroy win11
+	host_unchanged
+}
+
 # overlapping FIRST-TO-END SECOND-TO-END
 overlapping() {
 	local other
