@@ -59,10 +59,14 @@ enum layout {
 	LAYOUT_ROOT,	 /* all in one, balanced inside */
 };
 
-/* A group beside the vCPUs' that has CPUs of its own: "emulator", "iothread1" */
+/*
+ * A group beside the pinned vCPUs': "emulator" and "iothread1" with CPUs of their own, and the "vcpu2"
+ * of a vCPU without a pin
+ */
 struct side_pin {
 	char group[24];
-	struct cpulist cpus;
+	struct cpulist cpus; /* of a vCPU that may run anywhere: empty */
+	bool floats;	     /* it is such a vCPU */
 };
 
 struct vcpu_pin {

@@ -438,6 +438,18 @@ static void cpus_isolated_at_boot_are_no_core_of_the_hosts(void **state)
 	assert_said("no whole core would be left to the host: of 2-7");
 }
 
+static void a_vcpu_without_a_pin_beside_pinned_ones_is_said(void **state)
+{
+	make_host(*state, true);
+	assert_int_equal(check_required(PINS "float = 2\nfloat = 5 0-1\n"), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: no <vcpupin> for vCPU 2,5, unlike for the others: it runs "
+			    "beside the host until there is one\n");
+	assert_int_equal(check_required(PINS "float = 2 0-3\n"), HELPER_FAILED);
+	assert_said("CPUs 2-3 cannot be kept for it alone: vcpu2 has no pin and may run on 0-3, "
+		    "where a pinned one is: pin it, too");
+}
+
 static void cgroup_v1_is_said_and_refused_where_required(void **state)
 {
 	make_host(*state, false);
@@ -508,6 +520,7 @@ int main(void)
 		tree_test(a_slice_that_would_have_no_cpu_left_is_refused_where_required),
 		tree_test(a_guest_pinned_there_is_found_on_an_older_kernel_too),
 		tree_test(cpus_isolated_at_boot_are_no_core_of_the_hosts),
+		tree_test(a_vcpu_without_a_pin_beside_pinned_ones_is_said),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),
 		tree_test(slices_need_systemd),
 		tree_test(a_claim_that_is_not_understood_is_wrong_usage),
