@@ -56,7 +56,7 @@ static void add_held(const struct cpuset_job *job, struct cpulist *held)
  * The host needs one core at least to run the guests' own QEMU threads on; half a core would share
  * its caches and units with a vCPU
  */
-static int check_housekeeping(struct cpuset_job *job, const struct cpulist *online)
+int housekeeping_check(struct cpuset_job *job, const struct cpulist *online)
 {
 	struct cpulist held = { 0 }, left = *online, unheld = *online, isolated;
 	char list[256], text[256];
@@ -87,7 +87,7 @@ static int check_cpus(struct cpuset_job *job)
 	if (r < 0)
 		return job_why(job, r, "cannot read which CPUs are online: %s", strerror(-r));
 	r = check_online(job, &online);
-	return r < 0 ? r : check_housekeeping(job, &online);
+	return r < 0 ? r : housekeeping_check(job, &online);
 }
 
 /* The groups of the guest are not there yet: the root group tells what the kernel has */

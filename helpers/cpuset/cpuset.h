@@ -540,3 +540,10 @@ extern const struct helper cpuset_helper;
 /* --- check.c: what can be known before the guest runs --- */
 
 enum helper_exit cpuset_check(struct helper_ctx *ctx);
+
+/**
+ * housekeeping_check() - is a whole core left to the host beside what guests hold; claims are loaded
+ *
+ * Return: 0, -ENOSPC with why, which says what is free
+ */
+int housekeeping_check(struct cpuset_job *job, const struct cpulist *online) _must_check_;

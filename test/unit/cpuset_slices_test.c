@@ -217,7 +217,9 @@ static void a_slice_that_would_have_no_cpu_left_is_refused_with_all_of_it_back(v
 static void cpus_that_are_not_online_do_not_count_as_left(void **state)
 {
 	host_with_two(state);
-	put("2-3", "sys/devices/system/cpu/online");
+	put("0-3", "sys/devices/system/cpu/online");
+	put("2-5", "systemd/system.slice");
+	put("2-5", CG "/system.slice/cpuset.cpus");
 	settle();
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
 	assert_said("system.slice would have no CPU left");
