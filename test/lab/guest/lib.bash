@@ -133,14 +133,14 @@ emulator_xml() {
 #	pages=KIB		huge pages of that size; source=TYPE: how QEMU gets them (memfd)
 #	nodes=LIST		host nodes that its memory is bound to
 #	balloon=MODEL		(none)
-#	vcpus=N pins="2 3"	vCPU 0 on CPU 2, ...; emulator=CPUS
+#	vcpus=N pins="2 3"	vCPU 0 on CPU 2, ...; emulator=CPUS; current=N are plugged in
 #	uuid=UUID
 #	nvme=ADDRESS		an NVMe disk by its PCI device
 #	boot=FILE		a disk to boot from, with SeaBIOS; without it the guest halts at once
 #	extra=XML		more devices
 guest_xml() {
 	local name=$1 managed=no memory=32 pages='' vcpus=1 pins='' emulator='' uuid='' devices=''
-	local nodes='' source='' balloon=none firmware
+	local nodes='' source='' balloon=none current='' firmware
 	local word value
 	firmware="<loader readonly='yes' type='rom'>$(halt_rom)</loader>"
 	shift
@@ -154,7 +154,7 @@ guest_xml() {
 			firmware=''
 			;;
 		extra=*) devices+=$value ;;
-		nodes=* | source=* | balloon=* | managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
+		nodes=* | source=* | balloon=* | managed=* | memory=* | pages=* | vcpus=* | current=* | pins=* | emulator=* | uuid=*)
 			printf -v "${word%%=*}" '%s' "$value"
 			;;
 		*) fail "guest_xml: what is '$word'?" || return ;;
@@ -167,7 +167,7 @@ guest_xml() {
 		<memory unit='MiB'>$memory</memory>
 		$(pages_xml "$pages" "$source")
 		$(nodes_xml "$nodes")
-		<vcpu>$vcpus</vcpu>
+		<vcpu current='${current:-$vcpus}'>$vcpus</vcpu>
 		<cputune>$(# shellcheck disable=SC2086 # a list of CPUs
 		pins_xml $pins; emulator_xml "$emulator")</cputune>
 		<os><type arch='x86_64' machine='q35'>hvm</type>$firmware</os>
@@ -337,6 +337,21 @@ alone_are() {
 # assert_alone LIST
 assert_alone() {
 	assert_equal "$(alone)" "$(cpus_in "$1" | xargs)"
+}
+
+# vcpu_group NAME N - below the mount of the cgroups
+vcpu_group() {
+	local line
+	line=$(grep '^0::' "/proc/$(guest_pid "$1")/cgroup")
+	line=${line#0::}
+	echo "$cgroups${line%/emulator}/vcpu$2"
+}
+
+# vcpu_cpus NAME N - where the thread of that vCPU may run
+vcpu_cpus() {
+	local tid
+	tid=$(head -n 1 "$(vcpu_group "$1" "$2")/cgroup.threads")
+	awk '/^Cpus_allowed_list:/ { print $2 }' "/proc/$(guest_pid "$1")/task/$tid/status"
 }
 
 # --- Devices, pools, monitors --------------------------------------------------------------------

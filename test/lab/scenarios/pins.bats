@@ -18,21 +18,6 @@ automatic() {
 	policy "$1" '[guest]' 'required = cpuset' '[cpuset]' 'pin = auto'
 }
 
-# vcpu_group NAME N - below the mount of the cgroups
-vcpu_group() {
-	local line
-	line=$(grep '^0::' "/proc/$(guest_pid "$1")/cgroup")
-	line=${line#0::}
-	echo "$cgroups${line%/emulator}/vcpu$2"
-}
-
-# vcpu_cpus NAME N - where the thread of that vCPU may run
-vcpu_cpus() {
-	local tid
-	tid=$(head -n 1 "$(vcpu_group "$1" "$2")/cgroup.threads")
-	awk '/^Cpus_allowed_list:/ { print $2 }' "/proc/$(guest_pid "$1")/task/$tid/status"
-}
-
 held_by() {
 	sed -n 's/^cpus = //p' "/run/usher/$(guest_uuid "$1")/claim.ini"
 }
