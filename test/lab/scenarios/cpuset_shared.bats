@@ -22,9 +22,12 @@ latency_of() {
 	cat "/sys/devices/system/cpu/cpu$1/power/pm_qos_resume_latency_us"
 }
 
-# mask_without CPU... - of the lab's four
+# Of the lab's four CPUs those that the masks have without guests
+all_cpus=15
+
+# mask_without CPU...
 mask_without() {
-	local cpu mask=15
+	local cpu mask=$all_cpus
 	for cpu in "$@"; do
 		mask=$((mask & ~(1 << cpu)))
 	done
@@ -87,6 +90,7 @@ overlapping() {
 	echo 9 >$stat_interval
 	echo 70 >/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us
 	host_before
+	all_cpus=7
 	overlapping slices one two
 	overlapping slices two one
 	echo 0 >/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us
