@@ -138,11 +138,17 @@ state() {
 	systemctl show -p AllowedCPUs system.slice user.slice init.scope
 }
 
+# Not held to a policy's 2 s: strace makes it slow
+by_hand() {
+	usher-cpuset --timeout 60000 "$1" "$claim"
+}
+
 # killing CALL N VERB - usher-cpuset, killed when it is about to make the N-th such call. Not with
 # --seccomp-bpf: no signal can be given to a process at such a stop.
 killing() {
 	strace -f -qq -o /dev/null -e signal=none -e trace="$1" \
-		-e inject="$1:signal=KILL:when=$2" usher-cpuset "$3" "$claim" >/dev/null 2>&1
+		-e inject="$1:signal=KILL:when=$2" usher-cpuset --timeout 60000 "$3" "$claim" \
+		>/dev/null 2>&1
 }
 
 # kill_each VERB BEFORE - run BEFORE, then VERB killed, then undo: the host is as it was
@@ -153,7 +159,7 @@ kill_each() {
 			$before
 			status=0
 			killing "$call" $n "$verb" || status=$?
-			usher-cpuset undo "$claim"
+			by_hand undo
 			diff <(echo "$as_before") <(state) >"$BATS_TEST_TMPDIR/differs" ||
 				fail "$verb, $call $n:" "$(cat "$BATS_TEST_TMPDIR/differs")"
 			((status == 137)) || break
@@ -165,7 +171,7 @@ kill_each() {
 }
 
 whole_apply() {
-	usher-cpuset apply "$claim"
+	by_hand apply
 }
 
 # kill_everywhere VERB POLICY-LINE... - in a guest that runs, and whose CPUs are kept for it again and again
@@ -176,7 +182,7 @@ kill_everywhere() {
 	guest_start win11
 	assert_kept 2 3
 	claim=/run/usher/$(guest_uuid win11)/claim.ini
-	usher-cpuset undo "$claim"
+	by_hand undo
 	as_before=$(state)
 	if [[ $1 == undo ]]; then
 		kill_each undo whole_apply
