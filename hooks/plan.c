@@ -799,8 +799,41 @@ static int sides_add(const struct plan *plan)
 	return r;
 }
 
-/* Each vCPU that may ever be plugged in floats there, when none is pinned */
-static int vcpus_add(const struct plan *plan)
+static bool vcpu_pinned(const struct domain *domain, unsigned int id)
+{
+	for (size_t i = 0; i < domain->nr_vcpu_pins; i++)
+		if (domain->vcpu_pins[i].id == id)
+			return true;
+	return false;
+}
+
+/* Are the CPUs of those without a pin among those that the guest is to have for itself alone */
+static bool holds_floats(const struct domain *domain, const struct cpulist *cpus)
+{
+	const char *list = float_list(domain);
+	struct cpulist floats;
+
+	return list && cpulist_parse(list, &floats) == 0 && cpulist_contains(cpus, &floats);
+}
+
+/* Some have a pin and others none: these float beside them, or in CPUs that the guest has as a whole */
+static int floats_add(const struct plan *plan, bool held)
+{
+	const struct domain *domain = plan->domain;
+	const char *list = float_list(domain);
+	int r = 0;
+
+	for (unsigned int id = 0; r == 0 && id < domain->vcpus_current && id < CPULIST_MAX; id++) {
+		if (vcpu_pinned(domain, id))
+			continue;
+		r = inidoc_addf(&plan->claim->doc, "cpuset", held ? "vcpu" : "float", "%u%s%s", id,
+				list ? " " : "", list ?: "");
+	}
+	return r;
+}
+
+/* Where none is pinned, each vCPU that may ever be plugged in floats there */
+static int vcpus_add(const struct plan *plan, const struct cpulist *cpus)
 {
 	const struct domain *domain = plan->domain;
 	unsigned int nr = domain->nr_vcpu_pins > 0 ? 0 : domain->vcpus_max;
@@ -809,7 +842,9 @@ static int vcpus_add(const struct plan *plan)
 	for (unsigned int id = 0; r == 0 && id < nr && id < CPULIST_MAX; id++)
 		r = inidoc_addf(&plan->claim->doc, "cpuset", "vcpu", "%u %s", id,
 				float_list(domain));
-	return r;
+	if (r < 0 || domain->nr_vcpu_pins == 0)
+		return r;
+	return floats_add(plan, holds_floats(domain, cpus));
 }
 
 static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
@@ -829,7 +864,7 @@ static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 	if (r == 0)
 		r = add(plan, "cpuset", "cpus", list);
 	if (r == 0)
-		r = vcpus_add(plan);
+		r = vcpus_add(plan, cpus);
 	if (r == 0)
 		r = sides_add(plan);
 	return r < 0 ? r : cpuset_add_wishes(plan);
@@ -881,6 +916,16 @@ static int plan_automatic(const struct plan *plan)
 		where);
 }
 
+/* Has it vCPUs without a pin that <vcpu cpuset=> keeps together */
+static bool floats(const struct domain *domain)
+{
+	unsigned int id = 0;
+
+	while (id < domain->vcpus_current && vcpu_pinned(domain, id))
+		id++;
+	return float_list(domain) && id < domain->vcpus_current;
+}
+
 static int plan_cpuset(const struct plan *plan)
 {
 	bool automatic = strcmp(policy_value(plan->policy, "cpuset", "pin"), "auto") == 0;
@@ -896,7 +941,7 @@ static int plan_cpuset(const struct plan *plan)
 		return 0;
 	r = domain_pinned_cpus(plan->domain, cpus);
 	/* Several guests have such a list in common more often than not: they share, unless told */
-	if (r == 0 && cpulist_empty(cpus) && wanted && !automatic && float_list(plan->domain))
+	if (r == 0 && wanted && !automatic && floats(plan->domain))
 		r = join_list(cpus, float_list(plan->domain));
 	if (r < 0)
 		return r;

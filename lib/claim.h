@@ -60,6 +60,8 @@
  *	partition = /machine/gpu	text_encode()d <resource><partition>, when given
  *	emulator = 0-1			when given
  *	iothread = 1 0-1		id, CPU list; repeated
+ *	float = 2 0-3			vCPU without a pin beside others that have one, and the CPUs the
+ *					XML lets it run on, when it says so; repeated
  *	governor = performance		each of these only when the policy says so
  *	energy_preference = performance
  *	wake_latency_us = 50		0: no latency at all

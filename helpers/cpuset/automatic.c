@@ -161,6 +161,18 @@ static int choose_around(struct cpuset_job *job, const struct topology *topology
 	return job_why(job, -EBUSY, "too many other groups are pinned to CPUs of this host");
 }
 
+/* They are where the pins will be written: without them nobody else must lose the CPUs */
+static int check_groups(struct cpuset_job *job)
+{
+	char why[WHY_MAX];
+	int r = groups_mount(job);
+
+	if (r != -EOPNOTSUPP)
+		return r;
+	memcpy(why, job->why, sizeof(why));
+	return job_why(job, r, "%s, or pin its vCPUs in its XML (<vcpupin>)", why);
+}
+
 int automatic_choose(struct cpuset_job *job)
 {
 	_cleanup_topology_ struct topology topology = { 0 };
@@ -169,6 +181,9 @@ int automatic_choose(struct cpuset_job *job)
 
 	if (!wanted)
 		return job_why(job, -ENOMEM, "%s", strerror(ENOMEM));
+	r = check_groups(job);
+	if (r < 0)
+		return r;
 	r = wanted_read(job, wanted);
 	if (r < 0)
 		return r;

@@ -6,6 +6,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/hostcpus.h"
+#include "../../lib/units.h"
 #include "choose.h"
 
 /*
@@ -55,7 +56,7 @@ static void add_held(const struct cpuset_job *job, struct cpulist *held)
  * The host needs one core at least to run the guests' own QEMU threads on; half a core would share
  * its caches and units with a vCPU
  */
-static int check_housekeeping(struct cpuset_job *job, const struct cpulist *online)
+int housekeeping_check(struct cpuset_job *job, const struct cpulist *online)
 {
 	struct cpulist held = { 0 }, left = *online, unheld = *online, isolated;
 	char list[256], text[256];
@@ -86,7 +87,7 @@ static int check_cpus(struct cpuset_job *job)
 	if (r < 0)
 		return job_why(job, r, "cannot read which CPUs are online: %s", strerror(-r));
 	r = check_online(job, &online);
-	return r < 0 ? r : check_housekeeping(job, &online);
+	return r < 0 ? r : housekeeping_check(job, &online);
 }
 
 /* The groups of the guest are not there yet: the root group tells what the kernel has */
@@ -227,6 +228,27 @@ static enum helper_exit say(struct cpuset_job *job, bool refuse)
 	return refuse ? HELPER_FAILED : HELPER_DONE;
 }
 
+/* Forgotten as a rule, and not to be seen from inside: the slowest vCPU is the guest's speed */
+static void say_floating(struct cpuset_job *job)
+{
+	struct cpulist floating = { 0 };
+	char list[256];
+
+	for (size_t i = 0; i < job->pins.nr_sides; i++) {
+		unsigned int vcpu;
+
+		if (job->pins.sides[i].floats &&
+		    parse_uint(job->pins.sides[i].group + strlen("vcpu"), 10, CPULIST_MAX, &vcpu) ==
+			    0)
+			cpulist_add(&floating, vcpu);
+	}
+	if (!cpulist_empty(&floating))
+		helper_say(job->ctx,
+			   "no <vcpupin> for vCPU %s, unlike for the others: it runs beside the "
+			   "host until there is one",
+			   job_cpus_text(&floating, list, sizeof(list)));
+}
+
 /* Of what was chosen, for who looks; usher plan has a dry run's lines for writes */
 static bool wants_picture(const struct cpuset_job *job)
 {
@@ -299,6 +321,7 @@ enum helper_exit cpuset_check(struct helper_ctx *ctx)
 		r = check_cpus(&job);
 	if (r < 0)
 		return say(&job, true);
+	say_floating(&job);
 	r = check_method(&job, method);
 	if (r == 0)
 		return HELPER_DONE;

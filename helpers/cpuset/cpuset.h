@@ -35,7 +35,7 @@
  *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
  *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
  *	plain GROUP "" CPUS		its CPUs are not in GROUP's cpuset.cpus
- *	workqueue PATH "" CPUS		nor in the mask of unbound work (a partition does that itself)
+ *	workqueue PATH "" CPUS		nor in the mask of unbound work (isolated ones are out of it)
  *	irq all "" CPUS			interrupts that can be moved go elsewhere: irq.h
  *	mask PATH "" CPUS		and so do those to come
  *	governor, energy, latency OBJECT "" VALUE	speed.c
@@ -59,10 +59,14 @@ enum layout {
 	LAYOUT_ROOT,	 /* all in one, balanced inside */
 };
 
-/* A group beside the vCPUs' that has CPUs of its own: "emulator", "iothread1" */
+/*
+ * A group beside the pinned vCPUs': "emulator" and "iothread1" with CPUs of their own, and the "vcpu2"
+ * of a vCPU without a pin
+ */
 struct side_pin {
 	char group[24];
-	struct cpulist cpus;
+	struct cpulist cpus; /* of a vCPU that may run anywhere: empty */
+	bool floats;	     /* it is such a vCPU */
 };
 
 struct vcpu_pin {
@@ -536,3 +540,10 @@ extern const struct helper cpuset_helper;
 /* --- check.c: what can be known before the guest runs --- */
 
 enum helper_exit cpuset_check(struct helper_ctx *ctx);
+
+/**
+ * housekeeping_check() - is a whole core left to the host beside what guests hold; claims are loaded
+ *
+ * Return: 0, -ENOSPC with why, which says what is free
+ */
+int housekeeping_check(struct cpuset_job *job, const struct cpulist *online) _must_check_;

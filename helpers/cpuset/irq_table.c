@@ -52,6 +52,24 @@ struct irq *irqs_find(struct irqs *irqs, unsigned int number)
 
 /* --- What there is ------------------------------------------------------------------------------- */
 
+/*
+ * Most of what lies there: to ask for each would be half of all calls of an apply
+ * ABI: register_irq_proc() in kernel/irq/proc.c, 6.12
+ */
+static bool is_attribute(const char *name)
+{
+	static const char *const attributes[] = {
+		"affinity_hint", "effective_affinity", "effective_affinity_list",
+		"node",		 "smp_affinity",       "smp_affinity_list",
+		"spurious",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
+		if (strcmp(name, attributes[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The handlers' names are those of the directories. Return: 1, 0 when nobody handles it, -ENOMEM */
 static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
 {
@@ -64,8 +82,9 @@ static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
 	for (size_t i = 0; i < names.nr; i++) {
 		_cleanup_strlist_ struct strlist none = { 0 };
 
-		/* What cannot be listed is one of its attributes */
-		if (path_format(path, sizeof(path), "%s/%s", dir, names.names[i]) < 0 ||
+		/* What cannot be listed is an attribute, too */
+		if (is_attribute(names.names[i]) ||
+		    path_format(path, sizeof(path), "%s/%s", dir, names.names[i]) < 0 ||
 		    attr_list(job->ctx->rootfd, path, &none) < 0)
 			continue;
 		if ((who && text_append(&who, ",") < 0) || text_append(&who, names.names[i]) < 0)

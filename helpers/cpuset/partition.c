@@ -14,6 +14,8 @@
  * scope, "libvirt" in it; then each vCPU's group its own CPU and "isolated". When the vCPUs
  * share CPUs, the scope itself becomes one partition, balanced inside, "root".
  *
+ * Off the CPUs of a balanced partition the kernel keeps tasks, but not unbound work.
+ *
  * A write of "isolated" succeeds and reads back "isolated invalid (why)" when the kernel will not
  * have it: all are read back after the last write.
  *
@@ -331,18 +333,36 @@ static int make(struct cpuset_job *job, const struct guest_groups *groups, enum 
 	return r;
 }
 
+static bool has_pin(const struct pins *pins, const char *group)
+{
+	char name[24];
+
+	for (size_t i = 0; i < pins->nr_vcpus; i++)
+		if (path_format(name, sizeof(name), "vcpu%u", pins->vcpus[i].vcpu) == 0 &&
+		    strcmp(name, group) == 0)
+			return true;
+	return false;
+}
+
 /* Return: 0, also for a group that has gone, -ENOMEM */
 static int load_side(struct cpuset_job *job, const struct guest_groups *groups, const char *name)
 {
 	char group[PATH_MAX];
-	struct side_pin side;
+	struct side_pin side = { .floats = strncmp(name, "vcpu", strlen("vcpu")) == 0 };
 
 	if (path_format(side.group, sizeof(side.group), "%s", name) < 0 ||
 	    path_format(group, sizeof(group), "%s/%s", groups->base, name) < 0 ||
 	    groups_read_cpus(job, group, "cpuset.cpus", &side.cpus) < 0 ||
-	    cpulist_empty(&side.cpus))
+	    (cpulist_empty(&side.cpus) && !side.floats))
 		return 0;
 	return pins_add_side(&job->pins, &side);
+}
+
+/* Beside the pinned vCPUs, which have theirs from the claim */
+static bool is_side(const struct cpuset_job *job, const char *name)
+{
+	return groups_is_side(name) ||
+	       (strncmp(name, "vcpu", strlen("vcpu")) == 0 && !has_pin(&job->pins, name));
 }
 
 /* What libvirt has made of the XML: <vcpu cpuset=> pins the emulator, too, where nothing else does */
@@ -356,7 +376,7 @@ static int load_sides(struct cpuset_job *job, const struct guest_groups *groups)
 		r = attr_list(job->ctx->rootfd, path, &names);
 	job->pins.nr_sides = 0;
 	for (size_t i = 0; r == 0 && i < names.nr; i++)
-		if (groups_is_side(names.names[i]))
+		if (is_side(job, names.names[i]))
 			r = load_side(job, groups, names.names[i]);
 	return r < 0 ? job_why(job, r, "cannot list the guest's groups in /%s: %s", path,
 			       strerror(-r))
@@ -450,6 +470,9 @@ int partition_apply(struct cpuset_job *job)
 		r = check_others(job, &groups);
 	if (r == 0)
 		r = make(job, &groups, layout);
+	/* The kernel itself keeps unbound work off isolated CPUs only */
+	if (r == 0 && layout == LAYOUT_ROOT)
+		r = workqueue_take(job);
 	if (r == 0 && *note)
 		helper_say(job->ctx, "its CPUs are kept free as a whole, not each by itself: %s",
 			   note);

@@ -82,13 +82,27 @@ static int parse_emulator(struct pins *pins, const char *value)
 
 static int parse_iothread(struct pins *pins, const char *value)
 {
-	struct side_pin pin;
+	struct side_pin pin = { 0 };
 	unsigned int id;
 	int r = parse_pin(value, &id, &pin.cpus);
 
 	if (r == 0)
 		r = path_format(pin.group, sizeof(pin.group), "iothread%u", id);
 	return r < 0 ? r : pins_add_side(pins, &pin);
+}
+
+/* "2", or "2 0-3": a vCPU, and the CPUs that it may run on */
+static int parse_float(struct pins *pins, const char *value)
+{
+	struct side_pin side = { .floats = true };
+	unsigned int id;
+	int r = strchr(value, ' ') ? parse_pin(value, &id, &side.cpus)
+				   : parse_uint(value, 10, CPULIST_MAX, &id);
+
+	if (r < 0)
+		return -EBADMSG;
+	r = path_format(side.group, sizeof(side.group), "vcpu%u", id);
+	return r < 0 ? r : pins_add_side(pins, &side);
 }
 
 static int parse_automatic(struct pins *pins, const char *value)
@@ -102,8 +116,8 @@ static const struct {
 	const char *key;
 	int (*parse)(struct pins *pins, const char *value);
 } keys[] = {
-	{ "cpus", parse_cpus },		{ "vcpu", parse_vcpu },	    { "emulator", parse_emulator },
-	{ "iothread", parse_iothread }, { "pin", parse_automatic },
+	{ "cpus", parse_cpus },		{ "vcpu", parse_vcpu },	  { "emulator", parse_emulator },
+	{ "iothread", parse_iothread }, { "float", parse_float }, { "pin", parse_automatic },
 };
 
 static int parse_key(const struct claim *claim, size_t key, struct pins *pins, char *why)
@@ -158,35 +172,81 @@ static bool one_to_one(const struct pins *pins)
 	return true;
 }
 
-static const struct side_pin *find_side(const struct pins *pins, bool inside)
+/* In the way of isolated partitions: the kernel has no CPU in one that another group may use */
+static bool is_inside(const struct pins *pins, const struct side_pin *side)
+{
+	return cpulist_intersects(&pins->cpus, &side->cpus);
+}
+
+/*
+ * In the way of one partition of the whole guest, outside of which nothing of it can run. A vCPU that
+ * floats would have to share the others' CPUs all the time.
+ */
+static bool is_outside(const struct pins *pins, const struct side_pin *side)
+{
+	if (side->floats)
+		return cpulist_empty(&side->cpus) || !cpulist_contains(&pins->cpus, &side->cpus);
+	return !is_inside(pins, side);
+}
+
+static const struct side_pin *find_side(const struct pins *pins,
+					bool (*is)(const struct pins *pins,
+						   const struct side_pin *side))
 {
 	for (size_t i = 0; i < pins->nr_sides; i++)
-		if (cpulist_intersects(&pins->cpus, &pins->sides[i].cpus) == inside)
+		if (is(pins, &pins->sides[i]))
 			return &pins->sides[i];
 	return NULL;
 }
 
+static void why_not_isolated(const struct side_pin *side, char *why)
+{
+	char list[64];
+
+	(void)job_cpus_text(&side->cpus, list, sizeof(list));
+	if (side->floats)
+		(void)snprintf(
+			why, WHY_MAX,
+			"%s has no pin and may run on %s, where a pinned one is: pin it, too",
+			side->group, list);
+	else
+		(void)snprintf(why, WHY_MAX,
+			       "%s is pinned to %s, where a vCPU is: pin it to other CPUs",
+			       side->group, list);
+}
+
+static void why_not_whole(const struct pins *pins, const struct side_pin *side, char *why)
+{
+	char own[64], list[64];
+
+	(void)job_cpus_text(&pins->cpus, own, sizeof(own));
+	if (side->floats)
+		(void)snprintf(why, WHY_MAX,
+			       "the vCPUs share %s and %s has no pin: pin each vCPU to one CPU of "
+			       "its own",
+			       own, side->group);
+	else
+		(void)snprintf(why, WHY_MAX,
+			       "the vCPUs share %s and %s is pinned outside, to %s: pin each vCPU "
+			       "to one CPU of its own",
+			       own, side->group, job_cpus_text(&side->cpus, list, sizeof(list)));
+}
+
 enum layout pins_layout(const struct pins *pins, char *why)
 {
-	const struct side_pin *inside = find_side(pins, true), *outside = find_side(pins, false);
+	const struct side_pin *inside = find_side(pins, is_inside);
+	const struct side_pin *outside = find_side(pins, is_outside);
 	bool pinned = one_to_one(pins);
-	char list[64], own[64];
 
 	why[0] = '\0';
 	if (pinned && !inside)
 		return LAYOUT_ISOLATED;
 	if (pinned)
-		(void)snprintf(why, WHY_MAX,
-			       "%s is pinned to %s, where a vCPU is: pin it to other CPUs",
-			       inside->group, job_cpus_text(&inside->cpus, list, sizeof(list)));
+		why_not_isolated(inside, why);
 	if (!outside)
 		return LAYOUT_ROOT;
 	if (!pinned)
-		(void)snprintf(why, WHY_MAX,
-			       "the vCPUs share %s and %s is pinned outside, to %s: pin each vCPU "
-			       "to one CPU of its own",
-			       job_cpus_text(&pins->cpus, own, sizeof(own)), outside->group,
-			       job_cpus_text(&outside->cpus, list, sizeof(list)));
+		why_not_whole(pins, outside, why);
 	return LAYOUT_NONE;
 }
 

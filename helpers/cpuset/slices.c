@@ -62,21 +62,18 @@ static int in_effect(const struct cpuset_job *job, const char *unit, const struc
 	return cpulist_equal(&now, &most);
 }
 
-static int wait_effect(struct cpuset_job *job, const char *unit, const struct cpulist *cpus)
+static bool comes_into_effect(const struct cpuset_job *job, const char *unit,
+			      const struct cpulist *cpus)
 {
 	const struct timespec pause = { .tv_nsec = EFFECT_POLL_NS };
 	long long deadline = deadline_in(EFFECT_TIMEOUT_MS);
-	char list[ATTR_MAX];
 
 	while (!in_effect(job, unit, cpus)) {
 		if (deadline_left(deadline) == 0 || job_left(job) == 0)
-			return job_why(job, -ETIMEDOUT,
-				       "systemd accepted AllowedCPUs=%s for %s, but "
-				       "cpuset.cpus.effective does not say so",
-				       job_cpus_text(cpus, list, sizeof(list)), unit);
+			return false;
 		(void)nanosleep(&pause, NULL);
 	}
-	return 0;
+	return true;
 }
 
 static int set(struct cpuset_job *job, const char *unit, const struct cpulist *cpus)
@@ -95,21 +92,34 @@ static int set(struct cpuset_job *job, const char *unit, const struct cpulist *c
 
 static int slice_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
 {
+	char list[ATTR_MAX];
 	int r = set(job, object, value);
 
-	return r < 0 || job->ctx->dry_run ? r : wait_effect(job, object, value);
+	if (r < 0 || job->ctx->dry_run || comes_into_effect(job, object, value))
+		return r;
+	return job_why(job, -ETIMEDOUT,
+		       "systemd accepted AllowedCPUs=%s for %s, but cpuset.cpus.effective does not "
+		       "say so",
+		       job_cpus_text(value, list, sizeof(list)), object);
 }
 
 static int slice_reset(struct cpuset_job *job, const char *object)
 {
 	const struct cpulist unset = { 0 };
 	struct cpulist all;
+	char list[ATTR_MAX];
 	int r = job_host_cpus(job, "possible", &all);
 
 	if (r < 0)
 		return job_why(job, r, "cannot read which CPUs there are: %s", strerror(-r));
 	r = slice_write(job, object, &all);
-	return r < 0 ? r : set(job, object, &unset);
+	if (r == 0)
+		r = set(job, object, &unset);
+	if (r < 0 || job->ctx->dry_run || comes_into_effect(job, object, &all))
+		return r;
+	return job_why(job, -ETIMEDOUT,
+		       "systemd has cleared AllowedCPUs of %s, but cpuset.cpus.effective is not %s",
+		       object, job_cpus_text(&all, list, sizeof(list)));
 }
 
 /* Somebody may have written to the cgroup itself since: systemd does not look */

@@ -226,6 +226,31 @@ static enum helper_exit apply_unchosen(struct cpuset_job *job, const char *metho
 	return r < 0 ? say_none(job, true, job->why) : apply_ways(job, method);
 }
 
+/*
+ * The check has said so at the start, which goes on when the policy does not require its CPUs. What
+ * is taken already stays: a CPU may be offline by now.
+ */
+static bool leaves_none(struct cpuset_job *job)
+{
+	struct cpulist online;
+
+	return job->journal.nr == 0 && job_host_cpus(job, "online", &online) == 0 &&
+	       housekeeping_check(job, &online) < 0;
+}
+
+static enum helper_exit apply_none(struct cpuset_job *job, const char *method)
+{
+	char why[WHY_MAX];
+	bool fatal = strcmp(method, "auto") != 0;
+
+	memcpy(why, job->why, sizeof(why));
+	if (!fatal) {
+		speed_take(job);
+		threads_take(job);
+	}
+	return say_none(job, fatal, why);
+}
+
 static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -239,7 +264,7 @@ static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
 		return say_none(&job, true, job.why);
 	if (job.pins.nr_vcpus == 0)
 		return apply_unchosen(&job, method);
-	return apply_ways(&job, method);
+	return leaves_none(&job) ? apply_none(&job, method) : apply_ways(&job, method);
 }
 
 /* Return: 1 when this guest has announced anything, 0 when not, else -errno */

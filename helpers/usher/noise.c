@@ -20,6 +20,7 @@
 #define SECONDS_DEFAULT 10
 #define SECONDS_MAX	3600
 #define INTERVAL_MS	100
+#define CGROUPS		"sys/fs/cgroup"
 
 /* One look at one guest */
 struct look {
@@ -28,7 +29,7 @@ struct look {
 	struct claims claims;
 	const struct claim *claim;
 	struct cpulist cpus, others;
-	bool isolated;
+	enum noise_apart apart;
 	unsigned int seconds;
 	int elapsed_ms;
 	struct noise noise;
@@ -67,12 +68,45 @@ static int find_claim(struct look *look)
 	return -ESRCH;
 }
 
-/* What is the host's, and whether the kernel keeps the guest's CPUs apart */
-static void find_others(struct look *look)
+static bool is_isolated(const struct look *look)
 {
 	struct cpulist isolated;
 	char text[ATTR_MAX];
 
+	return attr_read(look->rootfd, CGROUPS "/cpuset.cpus.isolated", text, sizeof(text)) >= 0 &&
+	       cpulist_parse(text, &isolated) == 0 && cpulist_contains(&isolated, &look->cpus);
+}
+
+/* Is a group that QEMU is in, or one above it, a balanced partition */
+static bool is_whole(const struct look *look)
+{
+	char text[ATTR_MAX], path[PATH_MAX], *group, *slash;
+	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)look->claim->owner.pid);
+
+	if (r < 0 || attr_read(look->rootfd, path, text, sizeof(text)) < 0)
+		return false;
+	group = strstr(text, "0::/");
+	if (!group)
+		return false;
+	group += strlen("0::/");
+	group[strcspn(group, "\n")] = '\0';
+	while (*group) {
+		char state[ATTR_MAX];
+
+		if (path_format(path, sizeof(path), CGROUPS "/%s/cpuset.cpus.partition", group) ==
+			    0 &&
+		    attr_read(look->rootfd, path, state, sizeof(state)) >= 0 &&
+		    strcmp(state, "root") == 0)
+			return true;
+		slash = strrchr(group, '/');
+		*(slash ?: group) = '\0';
+	}
+	return false;
+}
+
+/* What is the host's, and how the kernel keeps the guest's CPUs apart */
+static void find_others(struct look *look)
+{
 	if (host_cpus(look->rootfd, &look->others) < 0)
 		look->others = (struct cpulist){ 0 };
 	for (size_t i = 0; i < look->claims.nr; i++) {
@@ -81,10 +115,10 @@ static void find_others(struct look *look)
 		claim_cpus(&look->claims.claims[i], &cpus);
 		cpulist_subtract(&look->others, &cpus);
 	}
-	look->isolated = attr_read(look->rootfd, "sys/fs/cgroup/cpuset.cpus.isolated", text,
-				   sizeof(text)) >= 0 &&
-			 cpulist_parse(text, &isolated) == 0 &&
-			 cpulist_contains(&isolated, &look->cpus);
+	if (is_isolated(look))
+		look->apart = APART_ISOLATED;
+	else if (is_whole(look))
+		look->apart = APART_WHOLE;
 }
 
 /* QEMU names them "CPU 0/KVM" and "CPU 0/TCG" */
@@ -185,7 +219,7 @@ static void cure_text(const struct look *look, const struct noise_source *source
 	char cpus[256], others[256];
 
 	noise_cure(source, list_text(&look->cpus, cpus, sizeof(cpus)),
-		   list_text(&look->others, others, sizeof(others)), look->isolated, buf, size);
+		   list_text(&look->others, others, sizeof(others)), look->apart, buf, size);
 }
 
 static void print_source(const struct look *look, const struct noise_source *source)
@@ -253,7 +287,7 @@ static void print_json(const struct look *look)
 	json_begin(&json, stdout, "noise");
 	json_string(&json, "guest", look->request->guest);
 	json_string(&json, "cpus", list_text(&look->cpus, cpus, sizeof(cpus)));
-	json_bool(&json, "isolated", look->isolated);
+	json_bool(&json, "isolated", look->apart == APART_ISOLATED);
 	json_number(&json, "elapsed_ms", look->elapsed_ms);
 	json_number(&json, "switches", (long long)switches(&look->noise));
 	json_number(&json, "irqs", (long long)noise_sum(&look->noise, NOISE_IRQ));

@@ -81,14 +81,21 @@ const struct noise_source *noise_worst(const struct noise *noise);
 /** noise_kind_name() - "task" */
 const char *noise_kind_name(enum noise_kind kind);
 
+/* How the kernel keeps the guest's CPUs apart from the others */
+enum noise_apart {
+	APART_NOT,
+	APART_WHOLE, /* one balanced partition: QEMU's other threads and helpers are in it */
+	APART_ISOLATED,
+	NR_NOISE_APARTS,
+};
+
 /**
  * noise_cure() - the policy key, XML element or boot option that takes a source away
  * @cpus:	the guest's, as text
  * @others:	the host's
- * @isolated:	they are in an isolated partition already
  */
 void noise_cure(const struct noise_source *source, const char *cpus, const char *others,
-		bool isolated, char *buf, size_t size);
+		enum noise_apart apart, char *buf, size_t size);
 
 /* --- noise_trace.c: the kernel's tracer --------------------------------------------------------- */
 

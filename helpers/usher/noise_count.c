@@ -312,35 +312,60 @@ const char *noise_kind_name(enum noise_kind kind)
 
 /* --- Cures ------------------------------------------------------------------------------------ */
 
-/* The first row that fits; "" fits every name. %1$s: the guest's CPUs, %2$s: the others, %3$u: IRQ, pid */
+/* In a balanced partition all of the guest is, whatever its pins: only vCPUs one to one leave it out */
+#define ONE_TO_ONE "<vcpupin> of each vCPU to one CPU of its own"
+
+/*
+ * The first row that fits; "" fits every name. %1$s: the guest's CPUs, %2$s: the others, %3$u: IRQ, pid.
+ * What a row does not have is as the one before it.
+ */
 static const struct {
 	enum noise_kind kind;
 	const char *name; /* its beginning */
-	const char *cure; /* before the CPUs are isolated */
-	const char *left; /* when they are */
-} cures[] = {
-	{ NOISE_TICK, "", "boot with nohz_full=%1$s", NULL },
-	{ NOISE_QEMU, "", "<emulatorpin cpuset='%2$s'/> and <iothreadpin> in the guest's XML",
-	  NULL },
-	{ NOISE_IRQ, "", "[cpuset] isolate = yes",
-	  "the kernel or its driver keeps IRQ %3$u there: boot with "
-	  "isolcpus=domain,managed_irq,%1$s irqaffinity=%2$s" },
-	{ NOISE_CALL, "", "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s",
-	  NULL },
-	{ NOISE_WORK, "vmstat_", "[cpuset] quiet = yes", NULL },
-	{ NOISE_WORK, "psi_avgs_", "[cpuset] quiet = yes", NULL },
-	{ NOISE_WORK, "", "[cpuset] isolate = yes, method = partition",
-	  "bound to its CPU: boot with isolcpus=domain,managed_irq,%1$s" },
-	{ NOISE_TASK, "vhost-", "<emulatorpin cpuset='%2$s'/> in the guest's XML", NULL },
-	{ NOISE_TASK, "rcu", "boot with rcu_nocbs=%1$s", NULL },
-	{ NOISE_TASK, "ksoftirqd", "it goes with the interrupts", NULL },
-	{ NOISE_TASK, "irq/", "it goes with its interrupt: boot with irqaffinity=%2$s", NULL },
-	{ NOISE_TASK, "migration", "none: the kernel's own, when CPUs or tasks are moved", NULL },
-	{ NOISE_TASK, "cpuhp", "none: the kernel's own, when CPUs come or go", NULL },
-	{ NOISE_TASK, "kworker", "[cpuset] isolate = yes, method = partition",
-	  "bound to its CPU: boot with isolcpus=domain,managed_irq,%1$s" },
-	{ NOISE_TASK, "", "[cpuset] isolate = yes, method = partition",
-	  "somebody has put it there: taskset -cp %2$s %3$u" },
+	const char *cures[NR_NOISE_APARTS];
+} rows[] = {
+	{ NOISE_TICK, "", { "boot with nohz_full=%1$s" } },
+	{ NOISE_QEMU,
+	  "",
+	  { "<emulatorpin cpuset='%2$s'/> and <iothreadpin> in the guest's XML",
+	    ONE_TO_ONE " and <emulatorpin cpuset='%2$s'/> in the guest's XML",
+	    "<emulatorpin cpuset='%2$s'/> and <iothreadpin> in the guest's XML" } },
+	{ NOISE_IRQ,
+	  "",
+	  { "[cpuset] isolate = yes", "the kernel or its driver keeps IRQ %3$u there: boot with "
+				      "isolcpus=domain,managed_irq,%1$s irqaffinity=%2$s" } },
+	{ NOISE_CALL,
+	  "",
+	  { "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s" } },
+	{ NOISE_WORK, "vmstat_", { "[cpuset] quiet = yes" } },
+	{ NOISE_WORK, "psi_avgs_", { "[cpuset] quiet = yes" } },
+	{ NOISE_WORK,
+	  "",
+	  { "[cpuset] isolate = yes, method = partition",
+	    "bound to its CPU: boot with isolcpus=domain,managed_irq,%1$s" } },
+	{ NOISE_TASK,
+	  "vhost-",
+	  { "<emulatorpin cpuset='%2$s'/> in the guest's XML",
+	    ONE_TO_ONE " and <emulatorpin cpuset='%2$s'/> in the guest's XML",
+	    "<emulatorpin cpuset='%2$s'/> in the guest's XML" } },
+	{ NOISE_TASK, "rcu", { "boot with rcu_nocbs=%1$s" } },
+	{ NOISE_TASK, "ksoftirqd", { "it goes with the interrupts" } },
+	{ NOISE_TASK, "irq/", { "it goes with its interrupt: boot with irqaffinity=%2$s" } },
+	{ NOISE_TASK,
+	  "migration",
+	  { "none: the kernel's own, when CPUs or tasks are moved",
+	    ONE_TO_ONE ": vCPUs that share CPUs are moved between them",
+	    "none: the kernel's own, when CPUs or tasks are moved" } },
+	{ NOISE_TASK, "cpuhp", { "none: the kernel's own, when CPUs come or go" } },
+	{ NOISE_TASK,
+	  "kworker",
+	  { "[cpuset] isolate = yes, method = partition",
+	    "bound to its CPU: boot with isolcpus=domain,managed_irq,%1$s" } },
+	{ NOISE_TASK,
+	  "",
+	  { "[cpuset] isolate = yes, method = partition",
+	    "it is in the guest's own partition: " ONE_TO_ONE,
+	    "somebody has put it there: taskset -cp %2$s %3$u" } },
 };
 
 static void put_text(char *buf, size_t size, const char *text)
@@ -374,15 +399,17 @@ static void fill_in(const char *format, const char *cpus, const char *others, un
 }
 
 void noise_cure(const struct noise_source *source, const char *cpus, const char *others,
-		bool isolated, char *buf, size_t size)
+		enum noise_apart apart, char *buf, size_t size)
 {
+	int have = (int)apart;
 	size_t i = 0;
 
 	/* Every kind has a row for any name */
-	while (i + 1 < ARRAY_SIZE(cures) &&
-	       (cures[i].kind != source->kind ||
-		strncmp(source->name, cures[i].name, strlen(cures[i].name)) != 0))
+	while (i + 1 < ARRAY_SIZE(rows) &&
+	       (rows[i].kind != source->kind ||
+		strncmp(source->name, rows[i].name, strlen(rows[i].name)) != 0))
 		i++;
-	fill_in(isolated && cures[i].left ? cures[i].left : cures[i].cure, cpus, others,
-		source->number, buf, size);
+	while (!rows[i].cures[have])
+		have--;
+	fill_in(rows[i].cures[have], cpus, others, source->number, buf, size);
 }

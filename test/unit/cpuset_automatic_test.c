@@ -123,6 +123,22 @@ static void cpus_that_the_slices_above_do_not_have_are_not_chosen(void **state)
 	assert_non_null(strstr(claim_text(), "cpus = 3-4\n"));
 }
 
+/* Nobody would be pinned to them, and no other guest could have them */
+static void without_cgroup_v2_none_are_chosen_and_the_cure_is_said(void **state)
+{
+	make_eight(*state);
+	tree_dir(host.tree, CG "/cpuset");
+	put("cpu io", CG "/cgroup.controllers");
+	claim_a("preparing", WANTED);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_FAILED);
+	assert_string_equal(
+		host.said,
+		"usher: a: no cores can be chosen for it: the cpuset controller is on cgroup v1: "
+		"boot with systemd.unified_cgroup_hierarchy=1, or pin its vCPUs in its XML "
+		"(<vcpupin>)\n");
+	assert_null(strstr(claim_text(), "\ncpus = "));
+}
+
 static void what_a_container_is_pinned_to_is_not_chosen(void **state)
 {
 	make_eight(*state);
@@ -313,6 +329,7 @@ int main(void)
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
 		T(cpus_of_another_guests_emulator_are_not_chosen),
 		T(cpus_that_the_slices_above_do_not_have_are_not_chosen),
+		T(without_cgroup_v2_none_are_chosen_and_the_cure_is_said),
 		T(what_a_container_is_pinned_to_is_not_chosen),
 		T(a_guest_that_is_too_large_is_told_what_is_free),
 		T(a_guest_that_runs_is_not_moved),

@@ -438,6 +438,43 @@ static void cpus_isolated_at_boot_are_no_core_of_the_hosts(void **state)
 	assert_said("no whole core would be left to the host: of 2-7");
 }
 
+static void a_vcpu_without_a_pin_beside_pinned_ones_is_said(void **state)
+{
+	make_host(*state, true);
+	assert_int_equal(check_required(PINS "float = 2\nfloat = 5 0-1\n"), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: no <vcpupin> for vCPU 2,5, unlike for the others: it runs "
+			    "beside the host until there is one\n");
+	assert_int_equal(check_required(PINS "float = 2 0-3\n"), HELPER_FAILED);
+	assert_said("CPUs 2-3 cannot be kept for it alone: vcpu2 has no pin and may run on 0-3, "
+		    "where a pinned one is: pin it, too");
+}
+
+/* Without cpuset among the steps that are required the start goes on all the same */
+static void what_the_host_cannot_spare_is_not_taken_either(void **state)
+{
+	static const char *const all[] = { "0-7", NULL };
+	char *before;
+
+	make_host(*state, true);
+	put("0-1", "sys/devices/system/cpu/cpu0/topology/thread_siblings_list");
+	make_guest(SCOPE_A, PID_A, all, "");
+	make_claim(UUID_A, PID_A, "running", "cpus = 1-7\nvcpu = 0 1-7\n");
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("its vCPUs are pinned to 1-7, but others may run there: with CPUs 1-7 for this "
+		    "guest no whole core would be left to the host");
+	assert_same(before);
+	make_claim(UUID_A, PID_A, "running", "method = slices\ncpus = 1-7\nvcpu = 0 1-7\n");
+	free(before);
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_said("its CPUs 1-7 cannot be kept free of others: with CPUs 1-7 for this guest no "
+		    "whole");
+	assert_same(before);
+	free(before);
+}
+
 static void cgroup_v1_is_said_and_refused_where_required(void **state)
 {
 	make_host(*state, false);
@@ -508,6 +545,8 @@ int main(void)
 		tree_test(a_slice_that_would_have_no_cpu_left_is_refused_where_required),
 		tree_test(a_guest_pinned_there_is_found_on_an_older_kernel_too),
 		tree_test(cpus_isolated_at_boot_are_no_core_of_the_hosts),
+		tree_test(a_vcpu_without_a_pin_beside_pinned_ones_is_said),
+		tree_test(what_the_host_cannot_spare_is_not_taken_either),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),
 		tree_test(slices_need_systemd),
 		tree_test(a_claim_that_is_not_understood_is_wrong_usage),

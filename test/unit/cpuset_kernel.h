@@ -50,6 +50,7 @@ static struct {
 	bool grants_less;   /* only the first CPU of a partition is granted, as Linux 7 may */
 	bool no_bus;	    /* systemd does not answer */
 	bool idle;	    /* systemd accepts a value and does not write it */
+	bool narrows;	    /* systemd makes one CPU of an empty value */
 	char said[8192];    /* stderr of the last run */
 	char printed[8192]; /* stdout of the last run */
 } host;
@@ -449,6 +450,8 @@ int __wrap_sysbus_set_allowed_cpus(const char *unit, const struct cpulist *cpus,
 	/* An empty value is not written to the group: systemd issue 43846 */
 	if (!cpulist_empty(cpus) && !host.idle)
 		put(text, CG "/%s/cpuset.cpus", unit);
+	if (cpulist_empty(cpus) && host.narrows)
+		put("0", CG "/%s/cpuset.cpus", unit);
 	settle();
 	return 0;
 }

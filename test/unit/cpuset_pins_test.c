@@ -47,6 +47,8 @@ static void the_section_is_read_whole(void **state)
 			       "vcpu = 0 4\n"
 			       "vcpu = 10 5-6\n"
 			       "emulator = 0-1\n"
+			       "float = 3\n"
+			       "float = 11 2-3\n"
 			       "cpus = 4-7\n"
 			       "timeout_ms = 2000\n",
 			       &pins, why),
@@ -57,11 +59,17 @@ static void the_section_is_read_whole(void **state)
 	assert_cpus(&pins.vcpus[0].cpus, "4");
 	assert_int_equal(pins.vcpus[1].vcpu, 10);
 	assert_cpus(&pins.vcpus[1].cpus, "5-6");
-	assert_int_equal(pins.nr_sides, 2);
+	assert_int_equal(pins.nr_sides, 4);
 	assert_string_equal(pins.sides[0].group, "emulator");
 	assert_cpus(&pins.sides[0].cpus, "0-1");
 	assert_string_equal(pins.sides[1].group, "iothread2");
 	assert_cpus(&pins.sides[1].cpus, "1,3");
+	assert_false(pins.sides[1].floats);
+	assert_string_equal(pins.sides[2].group, "vcpu3");
+	assert_cpus(&pins.sides[2].cpus, "");
+	assert_true(pins.sides[2].floats);
+	assert_string_equal(pins.sides[3].group, "vcpu11");
+	assert_cpus(&pins.sides[3].cpus, "2-3");
 }
 
 static void what_does_not_parse_is_refused_with_its_line(void **state)
@@ -84,6 +92,8 @@ static void what_does_not_parse_is_refused_with_its_line(void **state)
 		{ "cpus = 2\nvcpu = 0 2\nemulator =\n", "[cpuset] emulator = " },
 		{ "cpus = 2\nvcpu = 0 2\niothread = 1\n", "[cpuset] iothread = 1" },
 		{ "cpus = 2\nvcpu = 0 2\niothread = 1 ^3\n", "[cpuset] iothread = 1 ^3" },
+		{ "cpus = 2\nvcpu = 0 2\nfloat = x\n", "[cpuset] float = x" },
+		{ "cpus = 2\nvcpu = 0 2\nfloat = 1 3-\n", "[cpuset] float = 1 3-" },
 		{ "cpus = 2\n", "[cpuset] names no CPUs or no vCPU" },
 		{ "method = auto\n", "[cpuset] names no CPUs or no vCPU" },
 	};
@@ -109,13 +119,14 @@ static int parse_all(const struct claim *claim)
 
 static void running_out_of_memory_is_enomem(void **state)
 {
-	static const char text[] = "[cpuset]\ncpus = 2\nvcpu = 0 2\nemulator = 0\niothread = 1 0\n";
+	static const char text[] =
+		"[cpuset]\ncpus = 2\nvcpu = 0 2\nemulator = 0\niothread = 1 0\nfloat = 1\n";
 	_cleanup_claim_ struct claim claim = { 0 };
 	struct ini_error err;
 
 	(void)state;
 	assert_int_equal(inidoc_parse(text, strlen(text), &claim.doc, &err), 0);
-	assert_nomem(parse_all(&claim), 3);
+	assert_nomem(parse_all(&claim), 4);
 }
 
 static void the_layout_follows_from_the_pins(void **state)
@@ -146,6 +157,17 @@ static void the_layout_follows_from_the_pins(void **state)
 		{ "cpus = 2-3\nvcpu = 0 2-3\nemulator = 0-1\n", LAYOUT_NONE,
 		  "the vCPUs share 2-3 and emulator is pinned outside, to 0-1: pin each vCPU to "
 		  "one CPU of its own" },
+		/* Some vCPUs have a pin and others none: those must not be shut in with them */
+		{ "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\nfloat = 2\n", LAYOUT_ISOLATED, "" },
+		{ "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\nfloat = 2 0-1\n", LAYOUT_ISOLATED, "" },
+		{ "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\nfloat = 2 0-3\n", LAYOUT_NONE,
+		  "vcpu2 has no pin and may run on 0-3, where a pinned one is: pin it, too" },
+		{ "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\nfloat = 2 2-3\n", LAYOUT_ROOT,
+		  "vcpu2 has no pin and may run on 2-3, where a pinned one is: pin it, too" },
+		{ "cpus = 2-3\nvcpu = 0 2-3\nvcpu = 1 2-3\nfloat = 2\n", LAYOUT_NONE,
+		  "the vCPUs share 2-3 and vcpu2 has no pin: pin each vCPU to one CPU of its own" },
+		{ "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\nemulator = 3\nfloat = 2\n", LAYOUT_NONE,
+		  "emulator is pinned to 3, where a vCPU is: pin it to other CPUs" },
 	};
 
 	(void)state;

@@ -217,7 +217,9 @@ static void a_slice_that_would_have_no_cpu_left_is_refused_with_all_of_it_back(v
 static void cpus_that_are_not_online_do_not_count_as_left(void **state)
 {
 	host_with_two(state);
-	put("2-3", "sys/devices/system/cpu/online");
+	put("0-3", "sys/devices/system/cpu/online");
+	put("2-5", "systemd/system.slice");
+	put("2-5", CG "/system.slice/cpuset.cpus");
 	settle();
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
 	assert_said("system.slice would have no CPU left");
@@ -293,6 +295,23 @@ static void a_value_that_systemd_accepts_and_does_not_write_is_noticed(void **st
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);
 	assert_said("systemd accepted AllowedCPUs=0-1,4-7 for system.slice, but "
 		    "cpuset.cpus.effective does not say so");
+	assert_free();
+	assert_no_state();
+}
+
+static void what_an_empty_value_leaves_is_looked_at(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	host.narrows = true;
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_said("systemd has cleared AllowedCPUs of init.scope, but cpuset.cpus.effective is "
+		    "not 0-7");
+	host.narrows = false;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		put("0-7", CG "/%s/cpuset.cpus", units[i]);
+	settle();
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_free();
 	assert_no_state();
 }
@@ -383,6 +402,7 @@ int main(void)
 			a_value_that_somebody_else_has_set_between_two_guests_is_the_new_baseline),
 		tree_test(a_dead_guests_share_does_not_count),
 		tree_test(a_value_that_systemd_accepts_and_does_not_write_is_noticed),
+		tree_test(what_an_empty_value_leaves_is_looked_at),
 		tree_test(a_systemd_that_does_not_answer_is_said),
 		tree_test(a_host_without_systemd_cannot_do_it),
 		tree_test(a_unit_without_a_group_is_left_out),

@@ -431,6 +431,55 @@ static void vcpus_that_float_hold_the_cpus_of_the_vcpu_element(void **state)
 	}
 }
 
+/* vCPU 1 of four is pinned to CPU 2, the fourth is not plugged in */
+static void vcpus_without_a_pin_float_beside_those_that_have_one(void **state)
+{
+	static const struct {
+		const char *vcpu, *policy;
+		const char *cpus, *vcpus[4], *floats[4];
+	} cases[] = {
+		{ "<vcpu current='3'>4</vcpu>", "", "2", { "1 2" }, { "0", "2" } },
+		{ "<vcpu current='3'>4</vcpu>",
+		  "[cpuset]\nisolate = yes\n",
+		  "2",
+		  { "1 2" },
+		  { "0", "2" } },
+		{ "<vcpu current='3' cpuset='2-5'>4</vcpu>",
+		  "",
+		  "2",
+		  { "1 2" },
+		  { "0 2-5", "2 2-5" } },
+		/* Told to keep the guest's CPUs for it: where the others float is its own, too */
+		{ "<vcpu current='3' cpuset='4-5'>4</vcpu>",
+		  "[cpuset]\nisolate = yes\n",
+		  "2,4-5",
+		  { "1 2", "0 4-5", "2 4-5" },
+		  { NULL } },
+	};
+	const struct tree *tree = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char xml[512];
+
+		(void)snprintf(
+			xml, sizeof(xml),
+			VCPU_DOMAIN("%s", "<cputune><vcpupin vcpu='1' cpuset='2'/></cputune>"),
+			cases[i].vcpu);
+		_cleanup_planned_ struct planned planned = plan(tree, xml, cases[i].policy);
+		const struct claim *claim = &planned.claim;
+
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(claim, "cpuset", "cpus", 0), cases[i].cpus);
+		for (unsigned int n = 0; n < ARRAY_SIZE(cases[i].vcpus); n++) {
+			const char *vcpu = nth(claim, "cpuset", "vcpu", n);
+			const char *floats = nth(claim, "cpuset", "float", n);
+
+			assert_string_equal(vcpu ?: "", cases[i].vcpus[n] ?: "");
+			assert_string_equal(floats ?: "", cases[i].floats[n] ?: "");
+		}
+	}
+}
+
 static void the_claim_has_the_partition_of_the_xml(void **state)
 {
 #define GPU_SLICE "<resource><partition>/machine/gpu 1</partition></resource>"
@@ -986,6 +1035,7 @@ int main(void)
 		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
+		host_test(vcpus_without_a_pin_float_beside_those_that_have_one),
 		host_test(the_claim_has_the_partition_of_the_xml),
 		host_test(what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element),
 		host_test(vcpus_that_float_hold_the_cpus_of_the_vcpu_element),

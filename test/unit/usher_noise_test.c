@@ -147,47 +147,86 @@ static void lost_events_are_told(void **state)
 	assert_int_equal(noise.lost, 42);
 }
 
-/* A cure for everything, with the CPUs in it, and another one where isolation is there already */
+/* A cure for everything, with the CPUs in it, and others where the CPUs are apart already */
 static void each_source_has_its_cure(void **state)
 {
 	static const struct {
 		struct noise_source source;
-		bool isolated;
+		enum noise_apart apart;
 		const char *cure;
 	} cases[] = {
-		{ { .kind = NOISE_TICK, .name = "tick" }, true, "boot with nohz_full=2-3" },
+		{ { .kind = NOISE_TICK, .name = "tick" },
+		  APART_ISOLATED,
+		  "boot with nohz_full=2-3" },
 		{ { .kind = NOISE_QEMU, .name = "qemu" },
-		  false,
+		  APART_NOT,
 		  "<emulatorpin cpuset='0-1'/> and <iothreadpin> in the guest's XML" },
-		{ { .kind = NOISE_WORK, .name = "vmstat_update" }, true, "[cpuset] quiet = yes" },
-		{ { .kind = NOISE_WORK, .name = "psi_avgs_work" }, true, "[cpuset] quiet = yes" },
+		{ { .kind = NOISE_WORK, .name = "vmstat_update" },
+		  APART_ISOLATED,
+		  "[cpuset] quiet = yes" },
+		{ { .kind = NOISE_WORK, .name = "psi_avgs_work" },
+		  APART_ISOLATED,
+		  "[cpuset] quiet = yes" },
 		{ { .kind = NOISE_WORK, .name = "do_x" },
-		  false,
+		  APART_NOT,
 		  "[cpuset] isolate = yes, method = partition" },
 		{ { .kind = NOISE_WORK, .name = "do_x" },
-		  true,
+		  APART_ISOLATED,
 		  "bound to its CPU: boot with isolcpus=domain,managed_irq,2-3" },
 		{ { .kind = NOISE_TASK, .name = "hog", .number = 900 },
-		  false,
+		  APART_NOT,
 		  "[cpuset] isolate = yes, method = partition" },
 		{ { .kind = NOISE_TASK, .name = "hog", .number = 900 },
-		  true,
+		  APART_ISOLATED,
 		  "somebody has put it there: taskset -cp 0-1 900" },
-		{ { .kind = NOISE_TASK, .name = "rcu_preempt" }, true, "boot with rcu_nocbs=2-3" },
+		{ { .kind = NOISE_TICK, .name = "tick" }, APART_WHOLE, "boot with nohz_full=2-3" },
+		{ { .kind = NOISE_IRQ, .name = "ahci", .number = 24 },
+		  APART_WHOLE,
+		  "the kernel or its driver keeps IRQ 24 there: boot with "
+		  "isolcpus=domain,managed_irq,2-3 irqaffinity=0-1" },
+		{ { .kind = NOISE_WORK, .name = "do_x" },
+		  APART_WHOLE,
+		  "bound to its CPU: boot with isolcpus=domain,managed_irq,2-3" },
+		/* These an isolated partition leaves out, and that is what pins one to one get */
+		{ { .kind = NOISE_QEMU, .name = "qemu" },
+		  APART_WHOLE,
+		  "<vcpupin> of each vCPU to one CPU of its own and <emulatorpin cpuset='0-1'/> in "
+		  "the guest's XML" },
+		{ { .kind = NOISE_QEMU, .name = "qemu" },
+		  APART_ISOLATED,
+		  "<emulatorpin cpuset='0-1'/> and <iothreadpin> in the guest's XML" },
+		{ { .kind = NOISE_TASK, .name = "vhost-1400" },
+		  APART_WHOLE,
+		  "<vcpupin> of each vCPU to one CPU of its own and <emulatorpin cpuset='0-1'/> in "
+		  "the guest's XML" },
+		{ { .kind = NOISE_TASK, .name = "virtiofsd", .number = 900 },
+		  APART_WHOLE,
+		  "it is in the guest's own partition: <vcpupin> of each vCPU to one CPU of its "
+		  "own" },
+		{ { .kind = NOISE_TASK, .name = "migration" },
+		  APART_WHOLE,
+		  "<vcpupin> of each vCPU to one CPU of its own: vCPUs that share CPUs are moved "
+		  "between them" },
+		{ { .kind = NOISE_TASK, .name = "rcu_preempt" },
+		  APART_ISOLATED,
+		  "boot with rcu_nocbs=2-3" },
 	};
 	char cure[256];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		noise_cure(&cases[i].source, "2-3", "0-1", cases[i].isolated, cure, sizeof(cure));
+		noise_cure(&cases[i].source, "2-3", "0-1", cases[i].apart, cure, sizeof(cure));
 		assert_string_equal(cure, cases[i].cure);
 	}
 	for (int kind = 0; kind < NR_NOISE_KINDS; kind++) {
 		struct noise_source source = { .kind = (enum noise_kind)kind, .name = "%1$s%" };
 
-		noise_cure(&source, "2-3", "0-1", true, cure, sizeof(cure));
-		assert_true(strlen(cure) > 4);
-		assert_null(strchr(cure, '%'));
+		for (int apart = 0; apart < NR_NOISE_APARTS; apart++) {
+			noise_cure(&source, "2-3", "0-1", (enum noise_apart)apart, cure,
+				   sizeof(cure));
+			assert_true(strlen(cure) > 4);
+			assert_null(strchr(cure, '%'));
+		}
 	}
 }
 

@@ -134,14 +134,14 @@ emulator_xml() {
 #	pages=KIB		huge pages of that size; source=TYPE: how QEMU gets them (memfd)
 #	nodes=LIST		host nodes that its memory is bound to
 #	balloon=MODEL		(none)
-#	vcpus=N pins="2 3"	vCPU 0 on CPU 2, ...; emulator=CPUS
+#	vcpus=N pins="2 3"	vCPU 0 on CPU 2, ...; emulator=CPUS; current=N are plugged in
 #	uuid=UUID
 #	nvme=ADDRESS		an NVMe disk by its PCI device
 #	boot=FILE		a disk to boot from, with SeaBIOS; without it the guest halts at once
 #	extra=XML		more devices; more=XML: more of the domain
 guest_xml() {
 	local name=$1 managed=no memory=32 pages='' vcpus=1 pins='' emulator='' uuid='' devices=''
-	local nodes='' source='' balloon=none more='' firmware
+	local nodes='' source='' balloon=none more='' current='' firmware
 	local word value
 	firmware="<loader readonly='yes' type='rom'>$(halt_rom)</loader>"
 	shift
@@ -155,7 +155,7 @@ guest_xml() {
 			firmware=''
 			;;
 		extra=*) devices+=$value ;;
-		nodes=* | source=* | balloon=* | more=* | managed=* | memory=* | pages=* | vcpus=* | pins=* | emulator=* | uuid=*)
+		nodes=* | source=* | balloon=* | more=* | managed=* | memory=* | pages=* | vcpus=* | current=* | pins=* | emulator=* | uuid=*)
 			printf -v "${word%%=*}" '%s' "$value"
 			;;
 		*) fail "guest_xml: what is '$word'?" || return ;;
@@ -168,7 +168,7 @@ guest_xml() {
 		<memory unit='MiB'>$memory</memory>
 		$(pages_xml "$pages" "$source")
 		$(nodes_xml "$nodes")$more
-		<vcpu>$vcpus</vcpu>
+		<vcpu current='${current:-$vcpus}'>$vcpus</vcpu>
 		<cputune>$(# shellcheck disable=SC2086 # a list of CPUs
 		pins_xml $pins; emulator_xml "$emulator")</cputune>
 		<os><type arch='x86_64' machine='q35'>hvm</type>$firmware</os>
@@ -289,6 +289,70 @@ start_refused_like() {
 	local said
 	said=$(start_fails "$1") || return
 	[[ $said != *$'\n'* && $said =~ ^$2$ ]] || fail "expected to match: $2" "              got: $said"
+}
+
+# --- CPUs ----------------------------------------------------------------------------------------
+
+readonly cgroups=/sys/fs/cgroup
+
+# has_partitions - can a guest's own groups be partitions (since Linux 6.7), or have the slices to do
+has_partitions() {
+	[[ -e $cgroups/cpuset.cpus.isolated ]]
+}
+
+# cpus_in LIST - one a line
+cpus_in() {
+	local part
+	for part in ${1//,/ }; do
+		seq "${part%-*}" "${part#*-}"
+	done
+}
+
+# slices_cpus - where anything of the host may run that is no guest, one a line. A slice whose
+# controller is off has all that there are.
+slices_cpus() {
+	local slice
+	for slice in system.slice user.slice init.scope; do
+		[[ ! -d $cgroups/$slice ]] || cpus_in "$(
+			cat "$cgroups/$slice/cpuset.cpus.effective" 2>/dev/null ||
+				cat $cgroups/cpuset.cpus.effective
+		)"
+	done | sort -u
+}
+
+# alone - the CPUs that guests have for themselves alone, "2 3", as this kernel can have it: isolated
+# by it, else in no slice
+alone() {
+	if has_partitions; then
+		cpus_in "$(<$cgroups/cpuset.cpus.isolated)"
+	else
+		cpus_in "$(<$cgroups/cpuset.cpus.effective)" | grep -vxF -f <(slices_cpus)
+	fi | xargs
+}
+
+# alone_are LIST
+alone_are() {
+	[[ $(alone) == "$(cpus_in "$1" | xargs)" ]]
+}
+
+# assert_alone LIST
+assert_alone() {
+	assert_equal "$(alone)" "$(cpus_in "$1" | xargs)"
+}
+
+# vcpu_group NAME N - below the mount of the cgroups
+vcpu_group() {
+	local line
+	line=$(grep '^0::' "/proc/$(guest_pid "$1")/cgroup")
+	line=${line#0::}
+	echo "$cgroups${line%/emulator}/vcpu$2"
+}
+
+# vcpu_cpus NAME N - where the thread of that vCPU may run
+vcpu_cpus() {
+	local tid
+	tid=$(head -n 1 "$(vcpu_group "$1" "$2")/cgroup.threads")
+	awk '/^Cpus_allowed_list:/ { print $2 }' "/proc/$(guest_pid "$1")/task/$tid/status"
 }
 
 # --- Devices, pools, monitors --------------------------------------------------------------------

@@ -46,7 +46,7 @@ win11_has_it_all() {
 		assert_equal "$device $(driver_of "$device")" "$device vfio-pci"
 	done
 	assert_equal "$(pool_size 2048)" 32
-	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	assert_alone 2-3
 	inhibited_for win11 || fail "no inhibitor: $(systemd-inhibit --list --no-pager)"
 	wait_for 30 monitor_shows 0x11
 	claim_says win11 "state = running" || fail "$(cat "$(claim_of win11)")"
@@ -75,7 +75,7 @@ win11_has_it_all() {
 	policy win11
 	guest_start win11
 	assert_equal "$(driver_of "$GPU")" vfio-pci
-	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	assert_alone 2-3
 	guest_destroy win11
 	# Both name the guest on their command lines, and neither is its QEMU
 	uuid=$(guest_uuid win11)
@@ -145,13 +145,13 @@ win11_has_it_all() {
 	guest_define win11 memory=64 pages=2048 vcpus=2 pins="2 3" emulator=0-1
 	policy win11
 	guest_start win11
-	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	assert_alone 2-3
 	virsh managedsave win11
 	wait_for 30 not inhibited_for win11
 	assert_equal "$(pool_size 2048)" 0
 	guest_start win11
 	guest_running win11
-	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
+	assert_alone 2-3
 	assert_equal "$(pool_size 2048)" 32
 	inhibited_for win11
 	guest_destroy win11

@@ -12,48 +12,24 @@ teardown() {
 	common_teardown
 }
 
-readonly cgroups=/sys/fs/cgroup
-
 # automatic NAME [key=value...] - without its CPUs it does not start
 automatic() {
 	guest_define "$@"
 	policy "$1" '[guest]' 'required = cpuset' '[cpuset]' 'pin = auto'
 }
 
-isolated() {
-	cat "$cgroups/cpuset.cpus.isolated"
-}
-
-isolates() {
-	[[ $(isolated) == "$1" ]]
-}
-
-# vcpu_group NAME N - below the mount of the cgroups
-vcpu_group() {
-	local line
-	line=$(grep '^0::' "/proc/$(guest_pid "$1")/cgroup")
-	line=${line#0::}
-	echo "$cgroups${line%/emulator}/vcpu$2"
-}
-
-# vcpu_cpus NAME N - where the thread of that vCPU may run
-vcpu_cpus() {
-	local tid
-	tid=$(head -n 1 "$(vcpu_group "$1" "$2")/cgroup.threads")
-	awk '/^Cpus_allowed_list:/ { print $2 }' "/proc/$(guest_pid "$1")/task/$tid/status"
-}
-
 held_by() {
 	sed -n 's/^cpus = //p' "/run/usher/$(guest_uuid "$1")/claim.ini"
 }
 
-@test "with pin = auto a guest without pins has isolated CPUs, one for each vCPU, and all is back" {
+@test "with pin = auto a guest without pins has CPUs for itself alone, one for each vCPU, and all is back" {
 	automatic a vcpus=2
 	guest_start a
 	# The second node: CPU 0 is the last to be taken
-	assert_equal "$(isolated)" 2-3
+	assert_alone 2-3
 	assert_equal "$(vcpu_cpus a 0) $(vcpu_cpus a 1)" "2 3"
-	assert_equal "$(cat "$(vcpu_group a 0)/cpuset.cpus.partition")" isolated
+	! has_partitions ||
+		assert_equal "$(cat "$(vcpu_group a 0)/cpuset.cpus.partition")" isolated
 	run usher-cpuset check "/run/usher/$(guest_uuid a)/claim.ini"
 	assert_contains "$output" "CPU 2        vCPU 0"
 	guest_destroy a
@@ -80,11 +56,11 @@ held_by() {
 	wait "$first" || fail "a did not start"
 	wait "$second" || fail "b did not start"
 	assert_equal "$(printf '%s\n' "$(held_by a)" "$(held_by b)" | sort)" $'2\n3'
-	assert_equal "$(isolated)" 2-3
+	assert_alone 2-3
 	start_refused c "usher: c: no cores can be chosen for it: its 2 vCPUs need whole cores that nobody else is pinned to, and one more for the host; free are 2 cores, CPUs 0-1: give the guest fewer <vcpu>, or shut another guest down"
 	guest_destroy a
 	# What a had is free again, and b keeps its own
-	wait_for 10 isolates "$(held_by b)"
+	wait_for 10 alone_are "$(held_by b)"
 	guest_destroy b
 	host_unchanged
 }
@@ -92,9 +68,9 @@ held_by() {
 @test "the CPUs are free again when QEMU is killed" {
 	automatic a vcpus=2
 	guest_start a
-	isolates 2-3
+	assert_alone 2-3
 	kill -9 "$(guest_pid a)"
 	wait_for 60 guest_off a
-	wait_for 30 isolates ""
+	wait_for 30 alone_are ""
 	host_unchanged
 }

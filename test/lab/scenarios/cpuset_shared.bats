@@ -1,0 +1,212 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/cpuset_shared.bats - what guests share of the CPUs' settings comes back exactly
+#
+# Guests that overlap, an admin's own values, and usher-cpuset killed before each of its writes.
+
+load ../guest/lib
+load ../guest/cpuset
+
+readonly workqueue=/sys/devices/virtual/workqueue/cpumask
+readonly stat_interval=/proc/sys/vm/stat_interval
+
+setup() {
+	cpuset_setup
+}
+
+teardown() {
+	cpuset_teardown
+}
+
+latency_of() {
+	cat "/sys/devices/system/cpu/cpu$1/power/pm_qos_resume_latency_us"
+}
+
+# Of the lab's four CPUs those that the masks have without guests
+all_cpus=15
+
+# mask_without CPU...
+mask_without() {
+	local cpu mask=$all_cpus
+	for cpu in "$@"; do
+		mask=$((mask & ~(1 << cpu)))
+	done
+	printf '%x\n' $mask
+}
+
+# assert_kept CPU... - guests have these for themselves, in all that usher sets
+assert_kept() {
+	local cpu cpus=$*
+	assert_equal "$(comm -12 <(slices_cpus) <(printf '%s\n' "$@") | xargs)" ""
+	assert_equal "$(irqs_on "${cpus// /}")" ""
+	assert_equal "$(default_irq)" "$(mask_without "$@")"
+	assert_equal "$(cat $workqueue)" "$(mask_without "$@")"
+	assert_equal "$(cat $stat_interval)" 60
+	for cpu in "$@"; do
+		assert_equal "cpu$cpu $(latency_of "$cpu")" "cpu$cpu n/a"
+	done
+}
+
+# overlapping METHOD FIRST-TO-END SECOND-TO-END
+overlapping() {
+	local one=2 two=3 first=$2 second=$3 before
+	before=$(latency_of "${!first}")
+	pinned one "${everything[@]}" "method = $1" $one
+	pinned two "${everything[@]}" "method = $1" $two
+	guest_start one
+	guest_start two
+	assert_kept $one $two
+	guest_destroy "$first"
+	assert_kept "${!second}"
+	assert_equal "$(latency_of "${!first}")" "$before"
+	guest_destroy "$second"
+	host_unchanged
+	virsh undefine one
+	virsh undefine two
+}
+
+@test "two guests, the first to start ends first: each keeps its CPU, and all comes back" {
+	overlapping auto one two
+}
+
+@test "two guests, the first to start ends last: each keeps its CPU, and all comes back" {
+	overlapping auto two one
+}
+
+@test "two guests keep their CPUs by slices, whoever ends first, and all comes back" {
+	overlapping slices one two
+	overlapping slices two one
+}
+
+@test "two guests keep their CPUs by the other top-level groups, whoever ends first, and all comes back" {
+	overlapping plain one two
+	overlapping plain two one
+}
+
+@test "an admin's own values come back, whoever ends first" {
+	systemctl set-property --runtime system.slice AllowedCPUs=0-2
+	echo 7 >/proc/irq/default_smp_affinity
+	echo 7 >$workqueue
+	echo 9 >$stat_interval
+	echo 70 >/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us
+	host_before
+	all_cpus=7
+	overlapping slices one two
+	overlapping slices two one
+	echo 0 >/sys/devices/system/cpu/cpu2/power/pm_qos_resume_latency_us
+	echo 1 >$stat_interval
+	echo f >$workqueue
+	echo f >/proc/irq/default_smp_affinity
+	systemctl set-property --runtime system.slice AllowedCPUs=0-3
+	systemctl revert system.slice
+}
+
+@test "irqbalance leaves alone the CPUs of those that run, whoever ends first" {
+	local first second
+	systemctl start irqbalance
+	wait_for 30 banned_are 0
+	pinned one "2"
+	pinned two "3"
+	for first in one two; do
+		second=$([[ $first == one ]] && echo two || echo one)
+		guest_start one
+		guest_start two
+		wait_for 60 banned_are c
+		guest_destroy $first
+		wait_for 60 banned_are "$([[ $second == one ]] && echo 4 || echo 8)"
+		guest_destroy "$second"
+		wait_for 60 banned_are 0
+	done
+}
+
+# --- Killed before each write ---------------------------------------------------------------------
+
+# What changes anything: files, their names, the system bus, irqbalance
+readonly calls=(write sendmsg sendto renameat unlinkat mkdirat)
+
+# All that usher-cpuset writes, in one look: the snapshot of the whole host takes too long to be taken
+# a hundred times. A file that was not renamed yet (.NAME.PID) goes with the next of that name, or
+# with the guest.
+state() {
+	grep -H -s '' /proc/irq/*/smp_affinity_list /proc/irq/default_smp_affinity $workqueue \
+		$stat_interval /sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us
+	find "$cgroups" \( -name 'cpuset.cpus*' -o -name cgroup.pressure \) \
+		-exec grep -H -s '' {} + | grep -v '[.]effective:'
+	find /run/usher /run/systemd/system.control /run/systemd/transient -type f ! -name '*.lock' \
+		! -name '.*.[0-9]*' \
+		-exec grep -H -s '' {} + 2>/dev/null
+	systemctl show -p AllowedCPUs system.slice user.slice init.scope
+}
+
+# Not held to a policy's 2 s: strace makes it slow
+by_hand() {
+	usher-cpuset --timeout 60000 "$1" "$claim"
+}
+
+# killing CALL N VERB - usher-cpuset, killed when it is about to make the N-th such call. Not with
+# --seccomp-bpf: no signal can be given to a process at such a stop.
+killing() {
+	strace -f -qq -o /dev/null -e signal=none -e trace="$1" \
+		-e inject="$1:signal=KILL:when=$2" usher-cpuset --timeout 60000 "$3" "$claim" \
+		>/dev/null 2>&1
+}
+
+# kill_each VERB BEFORE - run BEFORE, then VERB killed, then undo: the host is as it was
+kill_each() {
+	local verb=$1 before=$2 call n status
+	for call in "${calls[@]}"; do
+		for ((n = 1; ; n++)); do
+			$before
+			status=0
+			killing "$call" $n "$verb" || status=$?
+			by_hand undo
+			diff <(echo "$as_before") <(state) >"$BATS_TEST_TMPDIR/differs" ||
+				fail "$verb, $call $n:" "$(cat "$BATS_TEST_TMPDIR/differs")"
+			((status == 137)) || break
+			points+=1
+		done
+		# There are not so many: it has ended by itself
+		assert_equal "$verb, $call $n: $status" "$verb, $call $n: 0"
+	done
+}
+
+whole_apply() {
+	by_hand apply
+}
+
+# kill_everywhere VERB POLICY-LINE... - in a guest that runs, and whose CPUs are kept for it again and again
+kill_everywhere() {
+	local -i points=0
+	local claim as_before
+	pinned win11 "${everything[@]}" "${@:2}" "2 3"
+	guest_start win11
+	assert_kept 2 3
+	claim=/run/usher/$(guest_uuid win11)/claim.ini
+	by_hand undo
+	as_before=$(state)
+	if [[ $1 == undo ]]; then
+		kill_each undo whole_apply
+	else
+		kill_each apply true
+	fi
+	echo "# killed at $points points" >&3
+	((points > 20)) || fail "it was killed at $points points only"
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "an apply killed before any of its writes leaves nothing that undo does not put back" {
+	kill_everywhere apply
+}
+
+@test "an undo killed before any of its writes leaves nothing that undo does not put back" {
+	kill_everywhere undo
+}
+
+@test "nor does an apply by slices" {
+	kill_everywhere apply 'method = slices'
+}
+
+@test "nor does an undo by slices" {
+	kill_everywhere undo 'method = slices'
+}
