@@ -14,7 +14,6 @@
 #include "json.h"
 #include "paint.h"
 
-#define MARK_PREFIX "vfio.worker."
 /* Every second CPU there can be */
 #define LIST_MAX (CPULIST_MAX / 2 * sizeof("16382"))
 
@@ -83,38 +82,79 @@ static const char *cpu_holder(const struct claims *claims, unsigned int cpu)
 
 /* --- what is stuck ---------------------------------------------------------------------------- */
 
-/* usher-vfio marks a device whose worker is inside the kernel: "DRIVER PID START STEP SINCE" */
+/* A process that is inside the kernel */
 struct stuck {
-	char device[PCIADDR_STRLEN];
+	char device[PCIADDR_STRLEN]; /* "": it is about the host's screen */
 	char driver[64];
-	char step[96]; /* "unbind"; "load:nvidia_uvm" where it is not about the driver */
-	long long pid, seconds;
+	char step[96];	     /* "unbind"; "load:nvidia_uvm" where it is not about the driver */
+	char path[PATH_MAX]; /* of the screen: what is written to, "/sys/..." */
+	struct process process;
+	long long seconds;
 };
 
-/* Return: 1, 0 no mark, or its worker is back */
+static int parse_process(const char *pid, const char *start, const char *since, struct stuck *ret)
+{
+	unsigned long long since_ms;
+	unsigned int number;
+
+	if (parse_uint(pid, 10, INT_MAX, &number) < 0 ||
+	    parse_ull(start, 10, ULLONG_MAX, &ret->process.start_time) < 0 ||
+	    parse_ull(since, 10, LLONG_MAX, &since_ms) < 0)
+		return -EBADMSG;
+	ret->process.pid = (pid_t)number;
+	ret->seconds = (now_ms() - (long long)since_ms) / 1000;
+	return 0;
+}
+
+/* usher-vfio's: "DRIVER PID START STEP SINCE" */
+static int parse_worker(const char *object, char **words, struct stuck *ret)
+{
+	_cleanup_free_ char *driver = NULL;
+	int r = text_decode(words[0], &driver);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(ret->device, sizeof(ret->device), "%.19s", object);
+	(void)snprintf(ret->driver, sizeof(ret->driver), "%.63s", driver);
+	(void)snprintf(ret->step, sizeof(ret->step), "%.95s", words[3]);
+	return parse_process(words[1], words[2], words[4], ret);
+}
+
+/* usher-seat's: "PID START SINCE PATH" */
+static int parse_write(const char *object, char **words, struct stuck *ret)
+{
+	int r = path_format(ret->path, sizeof(ret->path), "/%s", words[3]);
+
+	(void)object;
+	return r < 0 ? r : parse_process(words[0], words[1], words[2], ret);
+}
+
+/* What helpers leave in a claim's directory of a process that they have left behind */
+static const struct {
+	const char *prefix; /* the object's name comes behind it */
+	size_t nr_words;
+	int (*parse)(const char *object, char **words, struct stuck *ret);
+} marks[] = {
+	{ "vfio.worker.", 5, parse_worker },
+	{ "seat.left.", 4, parse_write },
+};
+
+/* Return: 1, 0 no mark, or its process is back */
 static int stuck_read(int rootfd, int dirfd, const char *file, struct stuck *ret)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
-	_cleanup_free_ char *text = NULL, *driver = NULL;
-	struct process worker;
-	unsigned long long since;
-	unsigned int pid;
-	size_t len;
+	_cleanup_free_ char *text = NULL;
+	size_t i = 0, len;
 
-	if (state_read(dirfd, file, &text, &len) < 0 || text_split(text, " \n", &words) < 0 ||
-	    words.nr != 5 || text_decode(words.names[0], &driver) < 0 ||
-	    parse_uint(words.names[1], 10, INT_MAX, &pid) < 0 ||
-	    parse_ull(words.names[2], 10, ULLONG_MAX, &worker.start_time) < 0 ||
-	    parse_ull(words.names[4], 10, LLONG_MAX, &since) < 0)
+	while (i < ARRAY_SIZE(marks) &&
+	       strncmp(file, marks[i].prefix, strlen(marks[i].prefix)) != 0)
+		i++;
+	*ret = (struct stuck){ 0 };
+	if (i == ARRAY_SIZE(marks) || state_read(dirfd, file, &text, &len) < 0 ||
+	    text_split(text, " \n", &words) < 0 || words.nr != marks[i].nr_words ||
+	    marks[i].parse(file + strlen(marks[i].prefix), words.names, ret) < 0)
 		return 0;
-	worker.pid = (pid_t)pid;
-	if (process_alive(rootfd, &worker) <= 0)
-		return 0;
-	*ret = (struct stuck){ .pid = pid, .seconds = (now_ms() - (long long)since) / 1000 };
-	(void)snprintf(ret->device, sizeof(ret->device), "%.19s", file + strlen(MARK_PREFIX));
-	(void)snprintf(ret->driver, sizeof(ret->driver), "%.63s", driver);
-	(void)snprintf(ret->step, sizeof(ret->step), "%.95s", words.names[3]);
-	return 1;
+	return process_alive(rootfd, &ret->process) > 0;
 }
 
 /* Every mark of a claim, one call each */
@@ -130,8 +170,7 @@ static void stuck_each(const struct picture *picture, const struct claim *claim,
 	for (size_t i = 0; i < names.nr; i++) {
 		struct stuck stuck;
 
-		if (strncmp(names.names[i], MARK_PREFIX, strlen(MARK_PREFIX)) == 0 &&
-		    stuck_read(picture->rootfd, dirfd, names.names[i], &stuck) > 0)
+		if (stuck_read(picture->rootfd, dirfd, names.names[i], &stuck) > 0)
 			each(data, &stuck);
 	}
 }
@@ -193,6 +232,16 @@ static void print_values(const struct claim *claim, const char *section, const c
 		(void)printf("  %-11s %s\n", label, entry->value);
 }
 
+static void print_stuck_screen(const struct stuck *stuck)
+{
+	(void)printf(
+		"  %sstuck%s       the host's screen: the kernel has not returned from a write "
+		"to %s for %lld s (process %d): when it does, that process runs usher "
+		"recover; only a reboot brings the screen back if it never does\n",
+		paint(PAINT_ERROR), paint(PAINT_NONE), stuck->path, stuck->seconds,
+		(int)stuck->process.pid);
+}
+
 static void print_stuck(void *data, const struct stuck *stuck)
 {
 	static const struct {
@@ -205,6 +254,10 @@ static void print_stuck(void *data, const struct stuck *stuck)
 	const char *name = *stuck->driver ? stuck->driver : "none";
 
 	(void)data;
+	if (!*stuck->device) {
+		print_stuck_screen(stuck);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
 		size_t len = strlen(named[i].step);
 
@@ -214,10 +267,10 @@ static void print_stuck(void *data, const struct stuck *stuck)
 		text = named[i].text;
 		name = stuck->step + len;
 	}
-	(void)printf("  %sstuck%s       %s: %s %s %s for %lld s (process %lld): only a reboot "
+	(void)printf("  %sstuck%s       %s: %s %s %s for %lld s (process %d): only a reboot "
 		     "frees it if it never does\n",
 		     paint(PAINT_ERROR), paint(PAINT_NONE), stuck->device, what, name, text,
-		     stuck->seconds, stuck->pid);
+		     stuck->seconds, (int)stuck->process.pid);
 }
 
 static void print_claim(const struct picture *picture, const struct claim *claim)
@@ -385,9 +438,10 @@ static void json_stuck(void *data, const struct stuck *stuck)
 	struct json *json = data;
 
 	json_object(json, NULL);
-	json_string(json, "address", stuck->device);
-	json_string(json, "driver", stuck->driver);
-	json_number(json, "pid", stuck->pid);
+	json_string(json, "address", *stuck->device ? stuck->device : NULL);
+	json_string(json, "driver", *stuck->device ? stuck->driver : NULL);
+	json_string(json, "path", *stuck->path ? stuck->path : NULL);
+	json_number(json, "pid", stuck->process.pid);
 	json_number(json, "seconds", stuck->seconds);
 	json_close(json, '}');
 }

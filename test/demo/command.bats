@@ -74,6 +74,7 @@ claim_from_plan() {
 	cp "/proc/$$/stat" "$root/proc/$$/stat"
 	start=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20)
 	(umask 077; echo "nouveau $$ $start unbind 0" >"$root/run/usher/$uuid/vfio.worker.$GPU")
+	(umask 077; echo "$$ $start 0 sys/class/vtconsole/vtcon1/bind" >"$root/run/usher/$uuid/seat.left.$$")
 	run -0 usher status win11
 	has "win11 ($uuid): "
 	has "  device      $GPU NVIDIA Corporation TU106 [GeForce RTX 2070], driver nouveau"
@@ -82,12 +83,13 @@ claim_from_plan() {
 	has "  monitor     DEL:a0c4:JK9X0123"
 	has "  inhibits    sleep:idle"
 	has "  stuck       $GPU: driver nouveau has not let go of it for "
+	has "  stuck       the host's screen: the kernel has not returned from a write to /sys/class/vtconsole/vtcon1/bind for "
 	run -0 usher status
 	has "host: housekeeping CPUs 0-3,8-11 of 0-15"
 	has "        core 4   CPU 4,12     win11"
 	usher status --json | jq -e '
 		.format == 1 and .command == "status"
-		and (.guests[0] | .guest == "win11" and .cpus == "4-7,12-15" and .stuck[0].pid > 0
+		and (.guests[0] | .guest == "win11" and .cpus == "4-7,12-15" and (.stuck | length == 2 and all(.pid > 0))
 			and .hugepages == [{size_kib: 2048, nodes: "any", pages: 4096}])
 		and [.cpus[] | select(.guest).cpu] == [4, 12, 5, 13, 6, 14, 7, 15]
 		and ([.devices[] | select(.guest).group] | unique) == [2, 11, 12]'
@@ -410,9 +412,9 @@ into_closed_pipe() {
 @test "what is printed for programs has the keys that usher(8) documents, and all of them" {
 	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809 out=$BATS_TEST_TMPDIR
 	claim_from_plan "$uuid"
-	# Only a stuck device has these two: stuckdrv.bats
+	# Only what is stuck has these three: stuckdrv.bats
 	usher status --json >"$out/status"
-	schema_fits status "pid seconds" "$out/status"
+	schema_fits status "path pid seconds" "$out/status"
 	usher groups --json >"$out/groups"
 	usher groups --save "$out/groups.xml"
 	sed -i '0,/reset=/s/ reset="[^"]*"/ reset="magic"/' "$out/groups.xml"

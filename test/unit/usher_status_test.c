@@ -129,9 +129,49 @@ static void what_is_stuck_is_named(void **state)
 	}
 }
 
+/* As usher-seat leaves it: helpers/seat/write.c */
+#define LEFT_TEXT                                                                                  \
+	"  stuck       the host's screen: the kernel has not returned from a write to "            \
+	"/sys/class/vtconsole/vtcon1/bind for "
+#define LEFT_CURE                                                                                  \
+	" s (process 300): when it does, that process runs usher recover; only a reboot brings "   \
+	"the screen back if it never does\n"
+
+static void a_screen_that_is_stuck_is_named(void **state)
+{
+	const struct tree *tree = *state;
+	const char *text;
+
+	make_host(tree);
+	tree_file(tree, HOME "/seat.left.300", "300 3000 1 sys/class/vtconsole/vtcon1/bind\n");
+	text = status_says(tree, false);
+	assert_non_null(strstr(text, LEFT_TEXT));
+	assert_non_null(strstr(text, LEFT_CURE));
+	text = status_says(tree, true);
+	assert_non_null(strstr(text, "\"path\": \"/sys/class/vtconsole/vtcon1/bind\""));
+	assert_non_null(strstr(text, "\"address\": null"));
+	assert_non_null(strstr(text, "\"pid\": 300"));
+}
+
+static void what_has_returned_is_not_stuck(void **state)
+{
+	static const char *const marks[] = { "300 2999 1 sys/x/bind\n", "300 3000 1\n",
+					     "300 3000 x sys/x/bind\n", "" };
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		tree_file(tree, HOME "/seat.left.300", marks[i]);
+		assert_null(strstr(status_says(tree, false), "stuck"));
+		assert_non_null(strstr(status_says(tree, true), "\"stuck\": []"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		tree_test(a_screen_that_is_stuck_is_named),
+		tree_test(what_has_returned_is_not_stuck),
 		tree_test(what_is_stuck_is_named),
 		tree_test(a_guest_whose_inhibitor_is_held_is_not_remarked_on),
 		tree_test(a_running_guest_whose_holder_is_gone_is_shown),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* test/lab/nvidia/nvidia.c - a stand-in for NVIDIA's driver: its names, nodes and bad manners */
+#include <linux/delay.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
-#include <linux/wait.h>
 
 #include "nvidia.h"
 
@@ -14,18 +14,36 @@
  *
  * The names, and who needs whom, are those that lsmod shows of the real ones (535 to 580):
  *	nvidia_drm -> nvidia_modeset -> nvidia <- nvidia_uvm
- * It takes a device whose driver_override names it. /dev/nvidiactl and /dev/nvidia0 count their
- * users; remove() of a device with users waits in the kernel, and no signal ends that, as the real
- * one does. lab_unbinds in its parameters counts how often remove() was called for an unbind, while
- * the module stays: what nobody must do.
+ * as "rmmod: ERROR: Module nvidia is in use by: nvidia_uvm nvidia_modeset" has it (open-gpu-kernel-
+ * modules, pull request 20 of tinygrad's copy). Whoever has a node open counts beside these: "nvidia
+ * 34136064 83 nvidia_modeset" (Bumblebee, issue 1075).
+ *
+ * It takes the devices whose driver_override names it. /dev/nvidiaN counts its card's users as well:
+ * remove() of a card with users waits in the kernel, and no signal ends that.
+ *
+ * Parameters: lab_unbinds counts how often remove() was called for an unbind, while the module
+ * stays: what nobody must do to a card alone. While lab_users is not 0 every card has a user that
+ * no process shows, as the real one's list of openers proves nothing.
  */
+
+#define CARDS_MAX 4
 
 static unsigned int lab_unbinds;
 module_param(lab_unbinds, uint, 0444);
+static unsigned int lab_users;
+module_param(lab_users, uint, 0644);
 
-static atomic_t users = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(closed);
-static struct proc_dir_entry *proc_nvidia, *proc_gpus, *proc_card;
+struct card {
+	struct miscdevice node;
+	struct proc_dir_entry *proc;
+	char name[16];
+	atomic_t users;
+	bool taken;
+};
+
+static struct card cards[CARDS_MAX];
+static DEFINE_MUTEX(cards_lock);
+static struct proc_dir_entry *proc_nvidia, *proc_gpus;
 static bool leaving;
 
 int lab_nvidia_needed(void)
@@ -34,51 +52,98 @@ int lab_nvidia_needed(void)
 }
 EXPORT_SYMBOL_GPL(lab_nvidia_needed);
 
-static int node_open(struct inode *inode, struct file *file)
+/* misc_open() has put the node there */
+static struct card *card_of(struct file *file)
 {
-	atomic_inc(&users);
+	return container_of(file->private_data, struct card, node);
+}
+
+static int card_open(struct inode *inode, struct file *file)
+{
+	atomic_inc(&card_of(file)->users);
 	return 0;
 }
 
-static int node_release(struct inode *inode, struct file *file)
+static int card_release(struct inode *inode, struct file *file)
 {
-	if (atomic_dec_and_test(&users))
-		wake_up_all(&closed);
+	atomic_dec(&card_of(file)->users);
 	return 0;
 }
 
-static const struct file_operations node_ops = {
+static const struct file_operations card_ops = {
 	.owner = THIS_MODULE,
-	.open = node_open,
-	.release = node_release,
+	.open = card_open,
+	.release = card_release,
 };
 
-static struct miscdevice nodes[] = {
-	{ .minor = MISC_DYNAMIC_MINOR, .name = "nvidiactl", .fops = &node_ops },
-	{ .minor = MISC_DYNAMIC_MINOR, .name = "nvidia0", .fops = &node_ops },
+static const struct file_operations ctl_ops = {
+	.owner = THIS_MODULE,
+};
+
+static struct miscdevice ctl = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "nvidiactl",
+	.fops = &ctl_ops,
 };
 
 static int information_show(struct seq_file *seq, void *data)
 {
-	seq_puts(seq, "Model: \t\t Lab\nDevice Minor: \t 0\n");
+	const struct card *card = seq->private;
+
+	seq_printf(seq, "Model: \t\t Lab\nDevice Minor: \t %d\n", (int)(card - cards));
 	return 0;
+}
+
+/* The lowest minor that is free, as the real one numbers its cards */
+static struct card *card_take(void)
+{
+	struct card *card = NULL;
+
+	mutex_lock(&cards_lock);
+	for (size_t i = 0; i < ARRAY_SIZE(cards) && !card; i++)
+		if (!cards[i].taken)
+			card = &cards[i];
+	if (card)
+		card->taken = true;
+	mutex_unlock(&cards_lock);
+	return card;
 }
 
 static int nvidia_probe(struct pci_dev *dev, const struct pci_device_id *id)
 {
-	proc_card = proc_mkdir(pci_name(dev), proc_gpus);
-	proc_create_single("information", 0444, proc_card, information_show);
+	struct card *card = card_take();
+	int r;
+
+	if (!card)
+		return -ENOSPC;
+	snprintf(card->name, sizeof(card->name), "nvidia%d", (int)(card - cards));
+	card->node = (struct miscdevice){ .minor = MISC_DYNAMIC_MINOR,
+					  .name = card->name,
+					  .fops = &card_ops };
+	r = misc_register(&card->node);
+	if (r) {
+		card->taken = false;
+		return r;
+	}
+	card->proc = proc_mkdir(pci_name(dev), proc_gpus);
+	proc_create_single_data("information", 0444, card->proc, information_show, card);
+	pci_set_drvdata(dev, card);
 	return pcim_enable_device(dev);
 }
 
 static void nvidia_remove(struct pci_dev *dev)
 {
+	struct card *card = pci_get_drvdata(dev);
+
 	if (!leaving)
 		lab_unbinds++;
-	if (atomic_read(&users))
+	if (atomic_read(&card->users) || READ_ONCE(lab_users))
 		pci_err(dev, "removed with a non-zero usage count\n");
-	wait_event(closed, atomic_read(&users) == 0);
-	proc_remove(proc_card);
+	while (atomic_read(&card->users) || READ_ONCE(lab_users))
+		msleep(50);
+	proc_remove(card->proc);
+	misc_deregister(&card->node);
+	card->taken = false;
 }
 
 static struct pci_driver nvidia_driver = {
@@ -89,15 +154,12 @@ static struct pci_driver nvidia_driver = {
 
 static int __init nvidia_init(void)
 {
-	int r;
+	int r = misc_register(&ctl);
 
+	if (r)
+		return r;
 	proc_nvidia = proc_mkdir("driver/nvidia", NULL);
 	proc_gpus = proc_mkdir("gpus", proc_nvidia);
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
-		r = misc_register(&nodes[i]);
-		if (r)
-			return r;
-	}
 	return pci_register_driver(&nvidia_driver);
 }
 
@@ -105,8 +167,7 @@ static void __exit nvidia_exit(void)
 {
 	leaving = true;
 	pci_unregister_driver(&nvidia_driver);
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-		misc_deregister(&nodes[i]);
+	misc_deregister(&ctl);
 	proc_remove(proc_nvidia);
 }
 

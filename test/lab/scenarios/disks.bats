@@ -13,6 +13,9 @@ teardown() {
 	[[ -z ${holder-} ]] || kill "$holder" 2>/dev/null || true
 	swapoff "$disk" 2>/dev/null || true
 	umount /mnt 2>/dev/null || true
+	vgchange -qq -an lab 2>/dev/null || true
+	mdadm --quiet --stop /dev/md0 2>/dev/null || true
+	[[ -z ${loop-} ]] || losetup -d "$loop" 2>/dev/null || true
 	common_teardown
 	wait_for 10 test -b "$disk"
 	wipefs -qa "$disk" || true
@@ -114,5 +117,71 @@ refused_with() {
 	guest_start win11
 	guest_destroy win11
 	disk_is_the_hosts
+	host_unchanged 30
+}
+
+# forced_too TEXT - refused, and so it is with in_use = force
+forced_too() {
+	refused_with "$1"
+	policy win11 '[vfio]' 'in_use = force'
+	refused_with "$1"
+	policy win11
+}
+
+@test "a disk in LVM is refused by its volume, and once it has come back, too: LVM has taken it again" {
+	local part="holds nvme0n1, part of LVM's lab-data: vgchange -an lab first"
+	guest_define win11 device="$NVME" memory=32
+	guest_define other memory=32 extra="$(block_xml "$disk")"
+	policy win11
+	policy other
+	vgcreate -qq lab "$disk"
+	lvcreate -qq -y -l 1 -n data lab
+	forced_too "$NVME (Red Hat, Inc. QEMU NVM Express Controller) $part"
+	assert_contains "$(start_fails other)" "disk $disk of the guest's XML $part: both would write to it"
+	vgchange -qq -an lab
+	udevadm settle
+	guest_start win11
+	assert_equal "$(driver_of "$NVME")" vfio-pci
+	guest_destroy win11
+	wait_for 60 test -e /dev/lab/data
+	refused_with "$part; give_back = vfio in [vfio] keeps the host from taking it again"
+	vgchange -qq -an lab
+	vgremove -qq -f lab
+	pvremove -qq "$disk"
+	host_unchanged 30
+}
+
+@test "a disk in an md array, and one of several of a btrfs, is refused by its name" {
+	truncate -s 64M "$BATS_TEST_TMPDIR/first"
+	modprobe -a raid1 loop btrfs
+	loop=$(losetup -f --show "$BATS_TEST_TMPDIR/first")
+	# What the kernel loads with the first mount stays
+	mkfs.btrfs -q -M "$loop"
+	mount "$loop" /mnt
+	umount /mnt
+	host_before
+	guest_define win11 device="$NVME" memory=32
+	policy win11
+	mdadm --quiet --create /dev/md0 --run --metadata=1.2 --level=1 --raid-devices=2 "$disk" missing
+	forced_too "holds nvme0n1, part of md0: mdadm --stop /dev/md0 first"
+	mkfs.ext4 -q /dev/md0
+	mount /dev/md0 /mnt
+	forced_too "holds md0, mounted on /mnt: unmount it first"
+	umount /mnt
+	mdadm --quiet --stop /dev/md0
+	mdadm --zero-superblock "$disk"
+	wipefs -qa "$disk"
+	# Who watches arrays has nobody to write to
+	systemctl stop mdmonitor.service 2>/dev/null || true
+	systemctl reset-failed mdmonitor.service 2>/dev/null || true
+	# The mount names the first
+	mkfs.btrfs -q -f -M -m single -d single "$loop" "$disk"
+	btrfs device scan "$loop" "$disk"
+	mount "$loop" /mnt
+	forced_too "holds nvme0n1, a member of the btrfs mounted on /mnt: unmount it first"
+	umount /mnt
+	wipefs -qa "$disk"
+	guest_start win11
+	guest_destroy win11
 	host_unchanged 30
 }

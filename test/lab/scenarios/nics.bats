@@ -7,14 +7,18 @@ load ../guest/lib
 setup() {
 	network=/run/systemd/network/10-lab.network
 	iface=$(interface_of "$NIC")
-	modprobe bridge
+	modprobe -a bridge 8021q macvtap vhost_net
+	modprobe bonding max_bonds=0
 	common_setup
 	guest_define win11 device="$NIC" memory=32
 	policy win11
 }
 
 teardown() {
-	ip link del labbr 2>/dev/null || true
+	local link
+	for link in labbr labbond labvlan labvlan2; do
+		ip link del "$link" 2>/dev/null || true
+	done
 	rm -f "$network"
 	systemctl stop systemd-networkd.socket systemd-networkd.service 2>/dev/null || true
 	common_teardown
@@ -65,6 +69,44 @@ has_address() {
 	ip link del labbr
 	ip link set "$iface" down
 	host_unchanged
+}
+
+@test "a bond, VLANs and another guest's macvtap on an interface are named" {
+	local tap
+	ip link set "$iface" up
+	ip link set "$iface" down
+	host_before
+	ip link add labbond type bond
+	ip link set "$iface" master labbond
+	refused_with "is part of labbond through $iface, and nobody would put it back: take $iface out of it first"
+	# The host's way out three floors up
+	ip link add link labbond name labvlan type vlan id 7
+	ip link add link labvlan name labvlan2 type vlan id 8
+	ip link set labbond up
+	ip link set labvlan up
+	ip link set labvlan2 up
+	ip address add 192.0.2.2/24 dev labvlan2
+	ip route add default via 192.0.2.1 dev labvlan2
+	refused_with "carries the host's default route on labvlan2: the host would lose its network"
+	ip link del labbond
+	ip link set "$iface" down
+	ip link add link "$iface" name labvlan type vlan id 7
+	refused_with "is part of labvlan through $iface, and nobody would put it back"
+	ip link del labvlan
+	ip link set "$iface" up
+	guest_define other memory=32 \
+		extra="<interface type='direct'><source dev='$iface' mode='bridge'/><model type='virtio'/></interface>"
+	guest_start other
+	tap=$(ip -o link show type macvtap | sed 's/^[0-9]*: \([^@]*\)@.*/\1/')
+	refused_with "carries $tap, the network of qemu-system-x86 (pid $(guest_pid other)), on $iface: shut that guest down first, or give it another interface"
+	policy win11 '[vfio]' 'in_use = force'
+	refused_with "carries $tap, the network of qemu-system-x86"
+	guest_destroy other
+	ip link set "$iface" down
+	guest_start win11
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
 }
 
 @test "an interface without addresses goes and comes back" {

@@ -110,7 +110,7 @@ all_answer_in_time() {
 	took=$(milliseconds usher status)
 	((took < 3000)) || fail "usher status took $took ms"
 	assert_equal "$(usher status --json | jq -c '.guests[].stuck[0] | keys')" \
-		'["address","driver","pid","seconds"]'
+		'["address","driver","path","pid","seconds"]'
 	took=$(milliseconds usher check win11)
 	((took < 5000)) || fail "usher check took $took ms"
 	virsh dumpxml win11 >"$BATS_TEST_TMPDIR/win11.xml"

@@ -5,12 +5,16 @@
 load ../guest/lib
 
 setup() {
+	nvidia=/sys/module/nvidia/parameters
 	common_setup
 }
 
 teardown() {
 	[[ -z ${holder-} ]] || kill "$holder" 2>/dev/null || true
+	[[ -z ${keeper-} ]] || keeper_stop
+	[[ ! -e $nvidia/lab_users ]] || echo 0 >"$nvidia/lab_users"
 	common_teardown
+	[[ ! -e $nvidia ]] || nvidia_out
 	rm -f /run/udev/rules.d/72-usher-*.rules
 }
 
@@ -164,24 +168,32 @@ refused_with() {
 
 nvidia_modules=(nvidia nvidia_modeset nvidia_uvm nvidia_drm)
 
+# nvidia_in ADDRESS... - these have it for their driver, until nvidia_out
 nvidia_in() {
-	local module
+	local module address
+	cards=("$@")
 	: >/etc/modprobe.d/lab-nvidia.conf
 	for module in "${nvidia_modules[@]}"; do
 		echo "install $module /sbin/insmod /lab/build/modules/nvidia/$module.ko" >>/etc/modprobe.d/lab-nvidia.conf
 		insmod "/lab/build/modules/nvidia/$module.ko"
 	done
-	echo nvidia >"/sys/bus/pci/devices/$1/driver_override"
-	[[ ! -e /sys/bus/pci/devices/$1/driver ]] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
-	echo "$1" >/sys/bus/pci/drivers_probe
-	assert_equal "$(driver_of "$1")" nvidia
+	for address in "$@"; do
+		echo nvidia >"/sys/bus/pci/devices/$address/driver_override"
+		[[ ! -e /sys/bus/pci/devices/$address/driver ]] ||
+			echo "$address" >"/sys/bus/pci/devices/$address/driver/unbind"
+		echo "$address" >/sys/bus/pci/drivers_probe
+		assert_equal "$(driver_of "$address")" nvidia
+	done
 }
 
 nvidia_out() {
+	local address
 	rm -f /etc/modprobe.d/lab-nvidia.conf
 	rmmod nvidia_drm nvidia_modeset nvidia_uvm nvidia
-	echo >"/sys/bus/pci/devices/$1/driver_override"
-	echo "$1" >/sys/bus/pci/drivers_probe
+	for address in "${cards[@]}"; do
+		echo >"/sys/bus/pci/devices/$address/driver_override"
+		echo "$address" >/sys/bus/pci/drivers_probe
+	done
 }
 
 modules_loaded() {
@@ -199,7 +211,7 @@ modules_loaded() {
 	guest_destroy win11
 	wait_for 30 driver_is "$NIC" nvidia
 	assert_equal "$(modules_loaded)" "nvidia nvidia_drm nvidia_modeset nvidia_uvm"
-	assert_equal "$(cat /sys/module/nvidia/parameters/lab_unbinds)" 0
+	assert_equal "$(<"$nvidia/lab_unbinds")" 0
 	assert_equal "$(cat "/sys/bus/pci/devices/$NIC/driver_override")" nvidia
 	# In use: refused by name, nothing hangs, nothing has changed
 	hold /dev/nvidia0
@@ -208,8 +220,132 @@ modules_loaded() {
 	refused_with "$NIC cannot be taken from its driver: module nvidia is in use: end what uses the card (lsmod | grep nvidia, fuser -v /dev/nvidia*)"
 	assert_equal "$(driver_of "$NIC")" nvidia
 	assert_equal "$(modules_loaded)" "nvidia nvidia_drm nvidia_modeset nvidia_uvm"
-	assert_equal "$(cat /sys/module/nvidia/parameters/lab_unbinds)" 0
+	assert_equal "$(<"$nvidia/lab_unbinds")" 0
 	let_go
-	nvidia_out "$NIC"
+	nvidia_out
 	host_unchanged 30
+}
+
+# node_of ADDRESS - of a card, as the driver says
+node_of() {
+	sed -n 's|^Device Minor:[ \t]*|/dev/nvidia|p' "/proc/driver/nvidia/gpus/$1/information"
+}
+
+# keeper_start - what stands in for nvidia-persistenced, under its name, with all cards open; and for
+# nvidia-smi, which has it open or close one, and notes what it was asked
+keeper_start() {
+	local dir=$BATS_TEST_TMPDIR
+	mkfifo "$dir/asked"
+	cat >"$dir/nvidia-persistenced" <<-'EOT'
+		#!/bin/bash
+		declare -A held
+		exec {asked}<>"$1"
+		take() {
+			local info=/proc/driver/nvidia/gpus/$1/information
+			exec {held[$1]}<>"$(sed -n 's|^Device Minor:[ \t]*|/dev/nvidia|p' "$info")"
+		}
+		for card in /proc/driver/nvidia/gpus/*; do take "${card##*/}"; done
+		while read -r -u "$asked" card mode; do
+			case $mode in
+			0) exec {held[$card]}>&- ;;
+			1) take "$card" ;;
+			esac
+		done
+	EOT
+	cat >/usr/bin/nvidia-smi <<-EOT
+		#!/bin/bash
+		[[ \$1 == -i && \$3 == -pm ]] || exit 2
+		echo "\$*" >>$dir/smi
+		echo "\$2 \$4" >$dir/asked
+	EOT
+	chmod +x "$dir/nvidia-persistenced" /usr/bin/nvidia-smi
+	"$dir/nvidia-persistenced" "$dir/asked" 3>&- &
+	keeper=$!
+	wait_for 10 held_by "$keeper" "$(node_of "$GPU")"
+	wait_for 10 held_by "$keeper" "$(node_of "$GPU2")"
+}
+
+keeper_stop() {
+	kill "$keeper"
+	wait "$keeper" || true
+	keeper=''
+	rm -f /usr/bin/nvidia-smi
+}
+
+@test "of two nvidia cards one goes by itself, and the driver stays for the other" {
+	local boot node other first=$BATS_TEST_TMPDIR/first
+	boot="or have it on vfio-pci from boot on (driver_override, or vfio-pci.ids=1234:1111 on the kernel's command line)"
+	nvidia_in "$GPU" "$GPU2"
+	node=$(node_of "$GPU") other=$(node_of "$GPU2")
+	[[ $node == /dev/nvidia? && $other == /dev/nvidia? && $node != "$other" ]] || fail "$node $other"
+	guest_define win11 device="$GPU" device="$AUDIO" memory=32
+	policy win11
+	hold "$node"
+	refused_with "is in use by perl (pid $holder), which has $node open: stop it first, $boot"
+	# It would hang, whatever is forced
+	policy win11 '[vfio]' 'in_use = force'
+	refused_with "is in use by perl (pid $holder), which has $node open: stop it first, $boot"
+	assert_equal "$(<"$nvidia/lab_unbinds")" 0
+	let_go
+	policy win11
+	# Who computes on the other card is left alone
+	hold "$other"
+	keeper_start
+	mv "$BATS_TEST_TMPDIR/before" "$first"
+	host_before
+	guest_start win11
+	assert_equal "$(driver_of "$GPU") $(driver_of "$GPU2")" "vfio-pci nvidia"
+	assert_equal "$(modules_loaded)" "nvidia nvidia_drm nvidia_modeset nvidia_uvm"
+	assert_equal "$(<"$nvidia/lab_unbinds")" 1
+	assert_equal "$(<"$BATS_TEST_TMPDIR/smi")" "-i $GPU -pm 0"
+	held_by "$holder" "$other"
+	held_by "$keeper" "$other"
+	not held_by "$keeper" "$node"
+	guest_destroy win11
+	wait_for 30 driver_is "$GPU" nvidia
+	wait_for 10 held_by "$keeper" "$node"
+	assert_equal "$(<"$BATS_TEST_TMPDIR/smi")" "-i $GPU -pm 0
+-i $GPU -pm 1"
+	held_by "$holder" "$other"
+	host_unchanged 30
+	let_go
+	keeper_stop
+	nvidia_out
+	mv "$first" "$BATS_TEST_TMPDIR/before"
+	host_unchanged 30
+}
+
+stuck_by_nvidia() {
+	[[ $(usher status --json | jq -r '.guests[].stuck[] | .address + " " + .driver') == "$GPU nvidia" ]]
+}
+
+@test "of two nvidia cards one that does not let go hangs nobody, and the other works on" {
+	local other
+	nvidia_in "$GPU" "$GPU2"
+	other=$(node_of "$GPU2")
+	hold "$other"
+	host_before
+	guest_define win11 device="$GPU" device="$AUDIO" memory=32
+	policy win11 '[vfio]' 'timeout = 4s'
+	# Nobody has it open, and yet it is in use
+	echo 1 >"$nvidia/lab_users"
+	refused_with "$GPU is stuck: driver nvidia has not let go of it for "
+	wait_for 5 stuck_by_nvidia
+	assert_equal "$(driver_of "$GPU2")" nvidia
+	held_by "$holder" "$other"
+	: <"$other"
+	assert_contains "$(virsh list --all)" win11
+	refused_with "driver nvidia has not let go of it for "
+	echo 0 >"$nvidia/lab_users"
+	wait_for 30 driver_is "$GPU" nvidia
+	host_unchanged 30
+	assert_equal "$(modules_loaded)" "nvidia nvidia_drm nvidia_modeset nvidia_uvm"
+	# Once it lets go, all is as if nothing had been
+	guest_start win11
+	assert_equal "$(driver_of "$GPU") $(driver_of "$GPU2")" "vfio-pci nvidia"
+	guest_destroy win11
+	wait_for 30 driver_is "$GPU" nvidia
+	host_unchanged 30
+	let_go
+	nvidia_out
 }
