@@ -40,7 +40,8 @@ static int file_name(char *buf, size_t size, const char *name)
 	return path_format(buf, size, "%s.journal", name);
 }
 
-static int record_push(struct journal *journal, struct journal_record *record)
+/* For one more record */
+static int make_room(struct journal *journal)
 {
 	struct journal_record *records;
 
@@ -48,8 +49,16 @@ static int record_push(struct journal *journal, struct journal_record *record)
 	if (!records)
 		return -ENOMEM;
 	journal->records = records;
-	records[journal->nr++] = *record;
 	return 0;
+}
+
+static int record_push(struct journal *journal, const struct journal_record *record)
+{
+	int r = make_room(journal);
+
+	if (r == 0)
+		journal->records[journal->nr++] = *record;
+	return r;
 }
 
 /* Takes what it decoded so far back on failure */
@@ -212,14 +221,16 @@ int journal_add(struct journal *journal, const char *verb, const char *object,
 					 .new_value = strdup(new_value) };
 	int r = -ENOMEM;
 
+	/* Room first: a line in the file without its record would give the next one its number */
 	if (record.verb && record.object && record.old_value && record.new_value)
-		r = record_append(journal, &record);
+		r = make_room(journal);
 	if (r == 0)
-		r = record_push(journal, &record);
+		r = record_append(journal, &record);
 	if (r < 0) {
 		record_free(&record);
 		return r;
 	}
+	journal->records[journal->nr++] = record;
 	return (int)journal->nr - 1;
 }
 

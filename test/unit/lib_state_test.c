@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_state_test.c - files below run/usher, journals and baselines */
-/* wraps: write */
+/*
+ * wraps: write malloc calloc realloc reallocarray strdup strndup
+ * wraps: vasprintf __vasprintf_chk open_memstream
+ */
 
 #include "tree.h"
+
+#include "nomem.h"
 
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -345,6 +350,27 @@ static void a_journal_with_a_foreign_line_is_refused(void **state)
 	assert_int_equal(journal_open(fd, "x", false, &(struct journal){ 0 }), -EBADMSG);
 }
 
+/* Each allocation in turn: a record that is in the file has its number in memory, too */
+static void a_journal_can_be_read_after_any_record_that_memory_lacked_for(void **state)
+{
+	_cleanup_close_ int fd = opened(*state);
+	int nr = 0, r;
+
+	do {
+		_cleanup_journal_ struct journal journal = { .fd = -1 };
+		_cleanup_journal_ struct journal again = { .fd = -1 };
+
+		assert_int_equal(journal_open(fd, "x", true, &journal), 0);
+		nomem_after = nr++;
+		r = journal_add(&journal, "driver", "a", "b", "c");
+		nomem_after = -1;
+		assert_true(journal_add(&journal, "driver", "d", "e", "f") >= 0);
+		assert_int_equal(journal_open(fd, "x", false, &again), 0);
+		assert_int_equal(again.nr, journal.nr);
+	} while (r == -ENOMEM);
+	assert_true(r >= 0 && nr > 5);
+}
+
 static void a_journal_others_may_write_is_refused(void **state)
 {
 	const struct tree *tree = *state;
@@ -467,6 +493,7 @@ int main(void)
 		state_test(a_record_that_a_kill_cut_off_is_ignored_and_cut_away),
 		state_test(a_line_that_was_not_taken_whole_does_not_spoil_the_next_one),
 		state_test(a_journal_with_a_foreign_line_is_refused),
+		state_test(a_journal_can_be_read_after_any_record_that_memory_lacked_for),
 		state_test(a_journal_others_may_write_is_refused),
 		state_test(a_record_that_cannot_be_written_is_an_error),
 		state_test(a_removed_journal_is_an_empty_one),
