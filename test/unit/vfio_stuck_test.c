@@ -244,7 +244,7 @@ static void kernel_that_hangs_in_undo_finishes_the_whole_unit_later(void **state
 	(void)state;
 	(void)snprintf(before, sizeof(before), "%s", snapshot());
 	write_claim(UUID, BOTH);
-	vfio_helper.undo_timeout_ms = 1000;
+	vfio_helper.undo_timeout_ms = 2000;
 	/* Back: override, unbind, probe, override for the audio function, then for the GPU */
 	for (int n = 1; n <= 8; n++) {
 		kernel->hang_at = 0;
