@@ -39,7 +39,7 @@ start_both() {
 # What both were told, and who is still at it
 scene_of_both() {
 	cat "$BATS_TEST_TMPDIR"/{bound,free}
-	ps -eo pid,etimes,stat,wchan:24,args | grep -e usher -e qemu-system -e '[v]irsh' | cut -c 1-200
+	ps -eo pid,etimes,stat,wchan:24,args | awk '/usher|qemu-system|[v]irsh/ { print substr($0, 1, 200) }'
 	cat /run/usher/host/hugepages.ini 2>/dev/null || true
 }
 
