@@ -55,6 +55,22 @@ static int find(int rootfd, unsigned long long size_kib, char *where, size_t siz
 	return 0;
 }
 
+/*
+ * QEMU may not size a memfd of huge pages where AppArmor confines it.
+ * Seen on: Debian 13, libvirt 11.3: apparmor="DENIED" operation="truncate" name="/", "failed to
+ * resize memfd"
+ */
+static const char *memfd_cure(const struct helper_ctx *ctx)
+{
+	char enabled[ATTR_MAX];
+
+	if (attr_read(ctx->rootfd, "sys/module/apparmor/parameters/enabled", enabled,
+		      sizeof(enabled)) >= 0 &&
+	    *enabled == 'Y')
+		return "";
+	return ", or put <source type='memfd'/> into the guest's <memoryBacking>";
+}
+
 static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long size_kib)
 {
 	char name[SIZE_NAME_MAX], where[PATH_MAX] = "";
@@ -69,15 +85,13 @@ static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long s
 		helper_say(ctx,
 			   "QEMU could not take huge pages of %s: no hugetlbfs of that size is "
 			   "mounted: mount -t hugetlbfs -o pagesize=%lluK DIR and restart libvirtd "
-			   "(guests live on), or put <source type='memfd'/> into the guest's "
-			   "<memoryBacking>",
-			   name, size_kib);
+			   "(guests live on)%s",
+			   name, size_kib, memfd_cure(ctx));
 	else if (state == MOUNT_UNSEEN)
 		helper_say(ctx,
 			   "QEMU could not take huge pages of %s: libvirt has not seen %s, which "
-			   "was mounted after it started: restart libvirtd (guests live on), or "
-			   "put <source type='memfd'/> into the guest's <memoryBacking>",
-			   name, where);
+			   "was mounted after it started: restart libvirtd (guests live on)%s",
+			   name, where, memfd_cure(ctx));
 	return r == 0 && state == MOUNT_SEEN ? HELPER_DONE : HELPER_FAILED;
 }
 

@@ -163,9 +163,9 @@ vm_ask() {
 
 # vm_apics - the state of each CPU's local APIC: one that has hung has a vector in ISR, always the same
 vm_apics() {
-	local cpu
-	for cpu in 0 1 2 3; do
-		vm_ask "info lapic $cpu"
+	local number
+	for number in 0 1 2 3; do
+		vm_ask "info lapic $number"
 	done
 }
 

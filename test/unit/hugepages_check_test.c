@@ -293,6 +293,22 @@ static void a_mount_that_libvirt_has_not_seen_is_refused_by_name(void **state)
 	assert_int_equal(check(&a), HELPER_DONE);
 }
 
+static void a_memfd_is_no_cure_where_apparmor_forbids_it(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	put(MOUNTS, "proc/self/mounts");
+	put("Y\n", "sys/module/apparmor/parameters/enabled");
+	guest_with_mount(&a, "1048576 0 1", "1048576");
+	assert_int_equal(check(&a), HELPER_FAILED);
+	assert_string_equal(kernel->said,
+			    "QEMU could not take huge pages of 1 GiB: no hugetlbfs of that size is "
+			    "mounted: mount -t hugetlbfs -o pagesize=1048576K DIR and restart "
+			    "libvirtd (guests live on)");
+}
+
 static void a_mount_that_libvirt_has_seen_is_enough(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -466,6 +482,7 @@ int main(void)
 		kernel_test(show_tells_need_free_and_missing),
 		kernel_test(a_size_without_a_mount_is_refused_with_both_cures),
 		kernel_test(a_mount_that_libvirt_has_not_seen_is_refused_by_name),
+		kernel_test(a_memfd_is_no_cure_where_apparmor_forbids_it),
 		kernel_test(a_mount_that_libvirt_has_seen_is_enough),
 		kernel_test(mounts_that_cannot_be_read_are_no_start),
 		kernel_test(devices_and_cpus_on_another_node_are_told),

@@ -376,6 +376,13 @@ pools_are() {
 	[[ "$(pool 0) $(pool 1)" == "$1 $2" ]]
 }
 
+# Pages of 2 MiB that QEMU has on a node
+pages_of() {
+	awk -v node="N$2" '/huge/ { for (i = 3; i <= NF; i++) { split($i, at, "=");
+		if (at[1] == node) sum += at[2] } } END { print sum + 0 }' \
+		"/proc/$(guest_pid "$1")/numa_maps"
+}
+
 # Of each node, the pages in use by guests beyond the pool left out
 persistent_are() {
 	[[ "$(($(pool 0) - $(pool 0 surplus))) $(($(pool 1) - $(pool 1 surplus)))" == "$1 $2" ]]
