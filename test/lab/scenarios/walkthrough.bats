@@ -223,8 +223,8 @@ calls_of() {
 	perl -ne '
 		my ($bus) = /write\(\d+<\/dev\/i2c-(\d+)/;
 		next unless defined $bus or /sendmsg\(/;
-		my $data = join "", map { s/\\x//gr } /"((?:\\x[0-9a-f]{2})*)"/g;
-		$data = pack "H*", $data;
+		# A string is in hex when not all of it can be printed
+		my $data = join "", map { /^\\x/ ? pack("H*", s/\\x//gr) : $_ } /"((?:[^"\\]|\\.)*)"/g;
 		if (defined $bus) {
 			print "input ", unpack("n", $1), " on i2c-$bus\n" if $data =~ /^.\x84\x03\x60(..)/s;
 		} elsif ($data =~ /StartTransientUnit/ and $data =~ /(usher-[-\w]+\.service)/) {
@@ -244,7 +244,7 @@ monitor_shows() {
 
 @test "what plan prints of monitors and of the host's sleep is what the start does, and its end" {
 	local trace=$BATS_TEST_TMPDIR/trace bus tracer unit
-	local options=(-y -xx -s 400 -e 'trace=write,sendmsg')
+	local options=(-y -x -s 400 -e 'trace=write,sendmsg')
 	modprobe i2c-dev
 	monitor_add name=desk "cable=$HOST_GPU,0x0f" mfg=DEL product=0xa0c4 serial=JK9X
 	bus=$(grep -l -x "lab monitor desk input 0x0f" /sys/bus/i2c/devices/i2c-*/name)
@@ -289,6 +289,7 @@ monitor_shows() {
 	done
 	printf '%s\n' 'echo 64 >/proc/sys/vm/nr_hugepages' 'virsh nodedev-detach pci_0000_01_00_0' \
 		'systemctl stop display-manager' >"$tree/prepare/begin/20-pages.sh"
+	chmod 755 "$tree/prepare/begin/20-pages.sh"
 	guest_define walk memory=32 device="$NIC"
 	run -1 usher check walk
 	run -0 usher init walk
