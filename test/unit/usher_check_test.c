@@ -492,6 +492,20 @@ static void a_gpus_guest_that_boots_by_bios_is_told(void **state)
 	check.has_gpu = false;
 }
 
+/* As virt-install leaves it to libvirt, which adds one */
+static void a_balloon_that_the_xml_does_not_speak_of_is_told(void **state)
+{
+	is_guest("<domain><devices/></domain>");
+	assert_int_equal(row(*state, "balloon"), 0);
+	check.has_pci = true;
+	assert_found(*state, "balloon", LEVEL_WARNING, "set <memballoon model='none'/>");
+	is_no_guest();
+	is_guest("<domain><devices><memballoon model='none'/></devices></domain>");
+	assert_int_equal(row(*state, "balloon"), 0);
+	is_no_guest();
+	check.has_pci = false;
+}
+
 /* A helper that names the claim it looks at, and has a fault to tell */
 static void make_helper(const struct tree *tree, const char *name, int status)
 {
@@ -627,6 +641,7 @@ int main(void)
 		check_test(sockets_that_windows_leaves_idle_are_told),
 		check_test(threads_that_an_amd_cpu_hides_are_told),
 		check_test(a_gpus_guest_that_boots_by_bios_is_told),
+		check_test(a_balloon_that_the_xml_does_not_speak_of_is_told),
 		check_test(a_running_guest_is_looked_at_by_its_own_claim),
 		check_test(a_running_guest_without_a_fault_is_said_to_be_well),
 		check_test(each_row_has_a_name_of_its_own_and_says_what_is_good),
