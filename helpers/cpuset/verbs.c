@@ -313,8 +313,13 @@ const struct helper cpuset_helper = {
 	.help = "keep the CPUs of a guest's vCPUs free of everybody else",
 	.apply_timeout_ms = 2000,
 	.undo_timeout_ms = 2000,
-	/* To place and schedule any process; groups below a user's own are that user's files */
-	.caps = CAPS_LOOK | CAP_BIT(CAP_SYS_NICE) | CAP_BIT(CAP_DAC_OVERRIDE),
+	/*
+	 * To place and schedule any process; groups below a user's own are that user's files.
+	 * ABI: kernel/cgroup/cpuset.c, remote_partition_enable(): -EACCES ("Enable partition not
+	 * permitted") without CAP_SYS_ADMIN. Seen on: Linux 6.12
+	 */
+	.caps = CAPS_LOOK | CAP_BIT(CAP_SYS_NICE) | CAP_BIT(CAP_DAC_OVERRIDE) |
+		CAP_BIT(CAP_SYS_ADMIN),
 	.apply = cpuset_apply,
 	.undo = cpuset_undo,
 	.check = cpuset_check,

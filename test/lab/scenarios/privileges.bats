@@ -60,7 +60,7 @@ opened() {
 	# CAP_SYS_PTRACE: to see other users' processes where proc is mounted with hidepid
 	wait_for 10 may_only "$(pgrep -x usher-display)" 80000
 	assert_equal "$(waiting hugepages "$uuid")" "$(only 880004)"
-	assert_equal "$(waiting cpuset "$uuid")" "$(only 880006)"
+	assert_equal "$(waiting cpuset "$uuid")" "$(only a80006)"
 	assert_equal "$(waiting display "$uuid")" "$(only 90004)"
 	all=$(may 1)
 	all=${all#CapPrm:}
