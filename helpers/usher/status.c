@@ -87,7 +87,7 @@ struct stuck {
 	char device[PCIADDR_STRLEN]; /* "": it is about the host's screen */
 	char driver[64];
 	char step[96];	     /* "unbind"; "load:nvidia_uvm" where it is not about the driver */
-	char path[PATH_MAX]; /* of the screen: what is written to, "/sys/..." */
+	char path[PATH_MAX]; /* of the screen: what is written to */
 	struct process process;
 	long long seconds;
 };
