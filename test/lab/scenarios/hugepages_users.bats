@@ -6,8 +6,8 @@ load ../guest/lib
 
 readonly pools=/sys/devices/system/node
 readonly overcommit=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages
-readonly uuid=aaaaaaaa-0000-4000-8000-00000000dead
-readonly claim=/run/usher/$uuid/claim.ini
+readonly hand=aaaaaaaa-0000-4000-8000-00000000dead
+readonly claim=/run/usher/$hand/claim.ini
 
 setup() {
 	oom_before=$(oom_kills)
@@ -125,7 +125,7 @@ claim_by_hand() {
 		[claim]
 		format = 1
 		guest = hand
-		uuid = $uuid
+		uuid = $hand
 		state = preparing
 		owner = $$ $(awk '{ print $22 }' /proc/$$/stat)
 		required = hugepages
@@ -222,7 +222,7 @@ dead() {
 @test "settle killed between any two writes: the pool comes back when QEMU has died" {
 	admin_pool 5 3
 	host_before
-	pool_user qemu CPU=0 -uuid $uuid
+	pool_user qemu CPU=0 -uuid $hand
 	claim_by_hand
 	killed_at_each_write settle taken dead 6
 	pool_user_ends qemu
@@ -233,7 +233,7 @@ dead() {
 @test "settle killed between any two writes beside a database: that finds its pages again" {
 	admin_pool 5 3
 	host_before
-	pool_user qemu CPU=0 -uuid $uuid
+	pool_user qemu CPU=0 -uuid $hand
 	pool_user db CPU=0
 	claim_by_hand
 	killed_at_each_write settle taken_beside dead_beside 2
