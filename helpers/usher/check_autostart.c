@@ -47,9 +47,8 @@ static void compare_cpus(struct check *check, const struct check *other, const c
 		return;
 	found(check, LEVEL_ERROR,
 	      "guest %s starts with the host and is pinned to CPU %s, which this one has for "
-	      "itself "
-	      "alone, and which of the two is first is chance: pin one of them to other CPUs, set "
-	      "isolate = no in [cpuset] of both policies, or " CURE,
+	      "itself alone, and which of the two is first is chance: pin one of them to other "
+	      "CPUs, set isolate = no in [cpuset] of both policies, or " CURE,
 	      name, list);
 }
 

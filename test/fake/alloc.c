@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "alloc_wraps.h"
 #include "fake.h"
 
 /*
@@ -44,7 +45,7 @@ void fake_alloc_open(void)
 		numbers = map;
 }
 
-static bool fails(void)
+static bool alloc_fails(void)
 {
 	if (!numbers || exempt ||
 	    __atomic_add_fetch(&numbers[COUNT], 1, __ATOMIC_RELAXED) != numbers[FAILS])
@@ -55,24 +56,6 @@ static bool fails(void)
 }
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-#define WRAP(type, failed, name, params, args)                                                     \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return fails() ? (failed) : __real_##name args;                                    \
-	}
-
-WRAP(void *, NULL, malloc, (size_t size), (size))
-WRAP(void *, NULL, calloc, (size_t nr, size_t size), (nr, size))
-WRAP(void *, NULL, realloc, (void *p, size_t size), (p, size))
-WRAP(void *, NULL, reallocarray, (void *p, size_t nr, size_t size), (p, nr, size))
-WRAP(char *, NULL, strdup, (const char *s), (s))
-WRAP(char *, NULL, strndup, (const char *s, size_t len), (s, len))
-WRAP(int, -1, vasprintf, (char **buf, const char *fmt, va_list args), (buf, fmt, args))
-WRAP(int, -1, __vasprintf_chk, (char **buf, int flag, const char *fmt, va_list args),
-     (buf, flag, fmt, args))
-
 int __wrap_asprintf(char **buf, const char *fmt, ...);
 int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...);
 

@@ -531,6 +531,28 @@ static bool finds(enum level level, const char *step, const char *file)
 #define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 #define LIVE "run/usher/" UUID "/claim.ini"
 
+/* win11 runs with this claim: QEMU's pid is 200 */
+static void make_running(const struct tree *tree, const char *claim)
+{
+	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
+	static char name[] = "win11";
+	struct ini_error err;
+
+	programs = tree->dir;
+	check.guest.name = name;
+	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	tree_file(tree, LIVE, claim);
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	tree_file(tree, "proc/200/stat", proc);
+}
+
+static void forget_running(void)
+{
+	claim_free(&check.claim);
+	check.claim = (struct claim){ 0 };
+	check.guest.name = NULL;
+}
+
 /* Its pins, its inhibitor: what was done for it may have been undone by somebody else since */
 static void a_running_guest_is_looked_at_by_its_own_claim(void **state)
 {
@@ -538,19 +560,11 @@ static void a_running_guest_is_looked_at_by_its_own_claim(void **state)
 				    "\nstate = running\nowner = 200 2000\n"
 				    "required = vfio cpuset\n[vfio]\ndriver = auto\n"
 				    "[cpuset]\ncpus = 2\nvcpu = 0 2\n";
-	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
-	static char name[] = "win11";
 	const struct tree *tree = *state;
-	struct ini_error err;
 
-	programs = tree->dir;
-	check.guest.name = name;
-	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	make_running(tree, claim);
 	make_helper(tree, "vfio", 0);
 	make_helper(tree, "cpuset", 1);
-	tree_file(tree, LIVE, claim);
-	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
-	tree_file(tree, "proc/200/stat", proc);
 	assert_int_equal(row(tree, "steps"), 2);
 	assert_true(finds(LEVEL_WARNING, "cpuset: ", "/" LIVE));
 	assert_true(finds(LEVEL_NOTE, "vfio: ", "/tmp/usher."));
@@ -558,9 +572,7 @@ static void a_running_guest_is_looked_at_by_its_own_claim(void **state)
 	assert_int_equal(unlinkat(tree->rootfd, "proc/200/stat", 0), 0);
 	assert_int_equal(row(tree, "steps"), 2);
 	assert_true(finds(LEVEL_ERROR, "cpuset: ", "/tmp/usher."));
-	claim_free(&check.claim);
-	check.claim = (struct claim){ 0 };
-	check.guest.name = NULL;
+	forget_running();
 }
 
 static void a_running_guest_without_a_fault_is_said_to_be_well(void **state)
@@ -568,23 +580,13 @@ static void a_running_guest_without_a_fault_is_said_to_be_well(void **state)
 	static const char claim[] = "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
 				    "\nstate = running\nowner = 200 2000\nrequired =\n"
 				    "[nosleep]\ninhibit = sleep\nmode = block\n";
-	static const char proc[] = "200 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 2000 0 0\n";
-	static char name[] = "win11";
 	const struct tree *tree = *state;
-	struct ini_error err;
 
-	programs = tree->dir;
-	check.guest.name = name;
-	assert_int_equal(claim_parse(claim, strlen(claim), &check.claim, &err), 0);
+	make_running(tree, claim);
 	tree_file(tree, "usher-nosleep", "#!/bin/sh\n");
 	assert_int_equal(fchmodat(tree->rootfd, "usher-nosleep", 0755, 0), 0);
-	tree_file(tree, LIVE, claim);
-	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
-	tree_file(tree, "proc/200/stat", proc);
 	assert_found(tree, "steps", LEVEL_OK, "what the running guest was given");
-	claim_free(&check.claim);
-	check.claim = (struct claim){ 0 };
-	check.guest.name = NULL;
+	forget_running();
 }
 
 static void each_row_has_a_name_of_its_own_and_says_what_is_good(void **state)

@@ -447,6 +447,11 @@ oom_kills() {
 	awk '$1 == "oom_kill" { print $2 }' /proc/vmstat
 }
 
+# eater_is_full PID MIB - has a process that fills memory got nearly as much
+eater_is_full() {
+	(($(awk '{ print $2 }' "/proc/$1/statm") > $2 * 250))
+}
+
 # monitor_add name=... cable=... - as test/lab/monitor/main.c says
 monitor_add() {
 	echo "$*" >/sys/kernel/debug/lab_monitor/add

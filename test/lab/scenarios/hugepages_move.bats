@@ -41,7 +41,3 @@ meminfo_of() {
 	exec {pipe}>&-
 	host_unchanged
 }
-
-eater_is_full() {
-	(($(awk '{ print $2 }' "/proc/$1/statm") > $2 * 250))
-}

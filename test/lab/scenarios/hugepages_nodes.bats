@@ -218,7 +218,3 @@ available_mib() {
 	exec {pipe}>&-
 	host_unchanged
 }
-
-eater_is_full() {
-	(($(awk '{ print $2 }' "/proc/$1/statm") > $2 * 250))
-}
