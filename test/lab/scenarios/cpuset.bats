@@ -137,6 +137,7 @@ recovered() {
 	assert_alone 2-3
 	! has_partitions || assert_equal "$(vcpu_cpus win11 2)" 0-1
 	guest_destroy win11
+	virsh undefine win11
 	# Where the pinned ones share their CPUs, there is no partition that would suit
 	guest_define win11 vcpus=3 pins="2-3 2-3"
 	guest_start win11
