@@ -10,8 +10,6 @@
 #include "../../lib/process.h"
 #include "seat.h"
 
-/* Names of console drivers, sys/class/vtconsole/vtconN/name without the "(M) " before it */
-#define FBCON  "frame buffer device"
 #define VGACON "VGA+"
 
 /* Return: the number, 0 when there is none to read */
@@ -263,7 +261,7 @@ const char *screen_cure(int rootfd, const struct screen *screen)
 
 int screen_console(int rootfd, const struct screen *screen, char *text, size_t size)
 {
-	int r = screen->fbs.nr ? console_bound(rootfd, FBCON) : 0;
+	int r = screen->fbs.nr ? console_bound(rootfd, CONSOLE_FB) : 0;
 
 	if (r > 0)
 		(void)snprintf(text, size, "the text console on %s",
@@ -276,7 +274,7 @@ int screen_vga_text(int rootfd, const struct screen *screen)
 	return screen->boot_vga ? console_bound(rootfd, VGACON) : 0;
 }
 
-int screen_fb_consoles(int rootfd, struct strlist *ret)
+int screen_consoles(int rootfd, const char *driver, struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist consoles = { 0 };
 	int r = attr_list(rootfd, "sys/class/vtconsole", &consoles);
@@ -285,7 +283,7 @@ int screen_fb_consoles(int rootfd, struct strlist *ret)
 		char dir[PATH_MAX];
 
 		r = path_format(dir, sizeof(dir), "sys/class/vtconsole/%s", consoles.names[i]);
-		if (r == 0 && is_console(rootfd, dir, FBCON) &&
+		if (r == 0 && is_console(rootfd, dir, driver) &&
 		    read_number(rootfd, dir, "bind") == 1)
 			r = strlist_add(ret, consoles.names[i]);
 	}

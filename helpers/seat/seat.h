@@ -89,8 +89,12 @@ int screen_console(int rootfd, const struct screen *screen, char *text, size_t s
 /** screen_vga_text() - is the text console on it in VGA mode. Return: 1, 0, else -errno */
 int screen_vga_text(int rootfd, const struct screen *screen) _must_check_;
 
-/** screen_fb_consoles() - bound frame buffer consoles, "vtcon1". Return: 0, -ENOMEM, -errno */
-int screen_fb_consoles(int rootfd, struct strlist *ret) _must_check_;
+/* Console drivers, as sys/class/vtconsole/vtconN/name has them; "(M)": a module's, not the system's */
+#define CONSOLE_FB    "frame buffer device"
+#define CONSOLE_DUMMY "(M) dummy device"
+
+/** screen_consoles() - bound consoles of a driver, "vtcon1". Return: 0, -ENOMEM, -errno */
+int screen_consoles(int rootfd, const char *driver, struct strlist *ret) _must_check_;
 
 /** screen_other_fbs() - has the host a frame buffer elsewhere. Return: 1, 0, else -errno */
 int screen_other_fbs(int rootfd, const struct screen *screen) _must_check_;

@@ -236,7 +236,7 @@ static int leave_consoles(const struct seat_way *way)
 	int r = 0;
 
 	if (way->screen->fbs.nr > 0 && screen_other_fbs(way->ctx->rootfd, way->screen) == 0)
-		r = screen_fb_consoles(way->ctx->rootfd, &consoles);
+		r = screen_consoles(way->ctx->rootfd, CONSOLE_FB, &consoles);
 	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
 		char path[PATH_MAX];
 
@@ -312,6 +312,13 @@ static bool any_fb(int rootfd)
 	return screen_other_fbs(rootfd, &none) == 1;
 }
 
+static bool is_bound(const struct helper_ctx *ctx, const char *path)
+{
+	unsigned long long bound = 0;
+
+	return attr_read_ull(ctx->rootfd, path, &bound) < 0 || bound == 1;
+}
+
 /*
  * The kernel says yes whether the console could be bound or not. Without a frame buffer it cannot: a
  * driver that is still at work on its own brings the console with it.
@@ -320,16 +327,36 @@ static bool any_fb(int rootfd)
 static int console_returned(const struct helper_ctx *ctx, const char *path)
 {
 	long long until = deadline_in(BOUND_MS);
-	unsigned long long bound = 0;
 
 	for (;;) {
-		if (attr_read_ull(ctx->rootfd, path, &bound) < 0 || bound == 1 ||
-		    !any_fb(ctx->rootfd))
+		if (is_bound(ctx, path) || !any_fb(ctx->rootfd))
 			return 0;
 		if (deadline_left(until) == 0)
 			return -EIO;
 		(void)poll(NULL, 0, LOOK_AGAIN_MS);
 	}
+}
+
+/*
+ * A console is bound in the place of the system's own. Where a GPU driver has ended the firmware's
+ * text mode there is none: a dummy, which is a module's like the other, holds the place, and hands
+ * it over when it is unbound itself.
+ * Seen on: Linux 6.12, started by a BIOS; vt_bind() and vt_unbind() in drivers/tty/vt/vt.c
+ */
+static int end_dummies(const struct helper_ctx *ctx)
+{
+	_cleanup_strlist_ struct strlist dummies = { 0 };
+	int r = screen_consoles(ctx->rootfd, CONSOLE_DUMMY, &dummies);
+
+	for (size_t i = 0; r == 0 && i < dummies.nr; i++) {
+		char path[PATH_MAX];
+
+		r = path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind",
+				dummies.names[i]);
+		if (r == 0)
+			r = kernel_write(ctx, path, "0");
+	}
+	return r;
 }
 
 static int return_console(const struct helper_ctx *ctx, const char *console)
@@ -341,7 +368,11 @@ static int return_console(const struct helper_ctx *ctx, const char *console)
 	    path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind", console) < 0)
 		return -EBADMSG;
 	r = kernel_write(ctx, path, "1");
-	return r == 0 && !ctx->dry_run ? console_returned(ctx, path) : r;
+	if (r < 0 || ctx->dry_run)
+		return r;
+	if (!is_bound(ctx, path) && any_fb(ctx->rootfd))
+		r = end_dummies(ctx);
+	return r == 0 ? console_returned(ctx, path) : r;
 }
 
 /*

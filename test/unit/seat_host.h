@@ -25,6 +25,8 @@
 #define CLAIM	"run/usher/" UUID "/claim.ini"
 #define SEAT	"device = " GPU "\n"
 
+#define VTCON_BIND(n) "sys/class/vtconsole/vtcon" #n "/bind"
+
 /* What happened, in order; writes are made by processes of their own */
 static struct events {
 	char log[4096];
@@ -32,6 +34,7 @@ static struct events {
 	int hang;	 /* this write does not return before release */
 	int writes, release;
 	bool lies;	      /* writes are taken, and nothing comes of them */
+	bool no_system;	      /* console: vtcon0 is a dummy of a module's, as vtcon1 is */
 	bool drops;	      /* a compositor goes when its card's uevent says remove */
 	bool stays;	      /* a process that outlives the display manager */
 	bool session_ends_it; /* but not its session */
@@ -128,9 +131,11 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	while (nr == events->hang && !__atomic_load_n(&events->release, __ATOMIC_SEQ_CST))
 		(void)poll(NULL, 0, 2);
 	event("write", path, val);
-	if (events->lies)
+	if (events->lies || (events->no_system && strcmp(path, VTCON_BIND(1)) == 0 && *val == '1'))
 		return 0;
 	tree_file(host, path, val);
+	if (events->no_system && strcmp(path, VTCON_BIND(0)) == 0)
+		tree_file(host, VTCON_BIND(1), *val == '0' ? "1" : "0");
 	if (strstr(path, "platform/drivers") && strstr(path, "/bind")) {
 		char device[256];
 

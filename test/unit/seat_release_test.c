@@ -323,6 +323,19 @@ static void kernel_that_says_yes_and_binds_no_console_is_noticed(void **state)
 	assert_int_equal(run("undo"), HELPER_DONE);
 }
 
+static void console_comes_back_where_a_dummy_has_the_systems_place(void **state)
+{
+	(void)state;
+	add_all();
+	tree_file(host, "sys/class/vtconsole/vtcon0/name", "(M) dummy device\n");
+	events->no_system = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	tree_file(host, VTCON_BIND(0), "1\n");
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_non_null(strstr(events->log, "write " VTCON " 1\nwrite " VTCON_BIND(0) " 0\n"));
+}
+
 static void firmware_unbind(void)
 {
 	assert_int_equal(unlinkat(host->rootfd, FIRMWARE "/efi-framebuffer.0/uevent", 0), 0);
@@ -499,6 +512,7 @@ int main(void)
 		seat_test(systemd_that_does_not_answer_is_told),
 		seat_test(compositor_that_does_not_drop_it_is_ended),
 		seat_test(kernel_that_says_yes_and_binds_no_console_is_noticed),
+		seat_test(console_comes_back_where_a_dummy_has_the_systems_place),
 		seat_test(kernel_that_says_yes_and_binds_no_firmware_is_noticed),
 		seat_test(firmware_that_has_gone_is_none_to_be_bound),
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
