@@ -197,10 +197,6 @@ size_t writes_left(const struct helper_ctx *ctx);
 
 /* --- step.c ------------------------------------------------------------------------------- */
 
-/* How long who has a card open may take to drop it when asked to */
-#define DROP_MS	      3000
-#define LOOK_AGAIN_MS 50
-
 /* One device on its way out of the seat */
 struct seat_way {
 	const struct helper_ctx *ctx;

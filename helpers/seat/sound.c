@@ -2,12 +2,10 @@
 /* helpers/seat/sound.c - the sound function beside a card, which a sound server keeps open */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../lib/attr.h"
-#include "../../lib/deadline.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/process.h"
 #include "seat.h"
@@ -42,17 +40,6 @@ static bool is_open(int rootfd, const char *addr, const char *card)
 	       process_find_open(rootfd, (const char *const *)nodes.names, nodes.nr) > 0;
 }
 
-/* Who keeps it open all the same is usher-vfio's to name */
-static void wait_left(const struct seat_way *way, const char *addr, const char *card)
-{
-	int ms = deadline_left(way->ctx->deadline) / 2;
-	long long until = deadline_in(ms < DROP_MS ? ms : DROP_MS);
-
-	while (!way->ctx->dry_run && deadline_left(until) > 0 &&
-	       is_open(way->ctx->rootfd, addr, card))
-		(void)poll(NULL, 0, LOOK_AGAIN_MS);
-}
-
 static int leave_cards(const struct seat_way *way, const char *addr)
 {
 	_cleanup_strlist_ struct strlist cards = { 0 };
@@ -70,8 +57,9 @@ static int leave_cards(const struct seat_way *way, const char *addr)
 			r = path_format(object, sizeof(object), "%s/%s", addr, cards.names[i]);
 		if (r == 0)
 			r = step_announce(way, STEP_SOUND, object, "there");
-		if (r == 0 && kernel_write(way->ctx, path, "remove") == 0)
-			wait_left(way, addr, cards.names[i]);
+		/* Who keeps it open all the same is usher-vfio's to name */
+		if (r == 0)
+			(void)(kernel_write(way->ctx, path, "remove") < 0);
 	}
 	return r;
 }

@@ -17,6 +17,9 @@
 #define STEP_VTCON    "vtcon"
 #define STEP_FIRMWARE "firmware"
 
+/* How long a compositor may take to drop a card it was asked to drop */
+#define DROP_MS	      3000
+#define LOOK_AGAIN_MS 50
 /* How long a console may take to be bound */
 #define BOUND_MS 500
 /* What is left of the time for the steps that come after a wait */
