@@ -221,16 +221,20 @@ static bool is_rare(const struct cpuset_job *job, const struct speed *speed, con
 	       is >= least;
 }
 
+/* @done: CPUs that share an object take it once */
 static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned int cpu,
-		    const char *want)
+		    const char *want, struct strlist *done)
 {
 	char object[64];
 	int r = object_of(job, speed, cpu, object, sizeof(object));
 
 	if (r < 0)
 		return job_why(job, r, "CPU %u has no %s", cpu, speed->file);
-	if (is_rare(job, speed, want))
+	if (strlist_has(done, object) || is_rare(job, speed, want))
 		return 0;
+	r = strlist_add(done, object);
+	if (r < 0)
+		return job_why(job, r, "%s", strerror(-r));
 	if (speed == &speeds[0])
 		r = take_with_governor(job, object);
 	return r < 0 ? r : take(job, speed, object, want, true);
@@ -245,13 +249,14 @@ static const char *kernel_word(const struct speed *speed, const char *want)
 void speed_take(struct cpuset_job *job)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(speeds); i++) {
+		_cleanup_strlist_ struct strlist done = { 0 };
 		const char *want = want_of(job, &speeds[i]);
 		int cpu = -1, r = 0;
 
 		while (want && r == 0 &&
 		       (cpu = cpulist_next(&job->pins.cpus, (unsigned int)(cpu + 1))) >= 0)
 			r = take_cpu(job, &speeds[i], (unsigned int)cpu,
-				     kernel_word(&speeds[i], want));
+				     kernel_word(&speeds[i], want), &done);
 		if (r < 0)
 			helper_say(job->ctx, "%s = %s has no effect: %s", speeds[i].key, want,
 				   job->why);

@@ -171,6 +171,21 @@ static void the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there(void *
 	assert_back();
 }
 
+/* Both of its CPUs are for the same whole host */
+static void a_dry_run_names_what_cpus_share_once(void **state)
+{
+	const char *first;
+
+	host_with_speeds(state);
+	put("1", STAT);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_string_equal(get(STAT), "1");
+	first = strstr(host.printed, STAT " 60\n");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, STAT));
+}
+
 static void a_kernel_that_counts_more_rarely_is_left_alone(void **state)
 {
 	host_with_speeds(state);
@@ -546,6 +561,7 @@ int main(void)
 		tree_test(a_guest_with_nothing_but_its_pins_has_its_speed_too),
 		tree_test(without_wishes_nothing_is_touched),
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
+		tree_test(a_dry_run_names_what_cpus_share_once),
 		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),
 		tree_test(what_an_admin_says_of_it_meanwhile_stays),
 		tree_test(what_an_admin_says_of_it_between_two_guests_is_what_comes_back),
