@@ -558,6 +558,14 @@ warn_of_claims() {
 	done
 }
 
+# What is left in /run when nobody holds anything
+drop_state() {
+	local state=$DESTDIR/run/usher claims
+	claims=("$state"/*-*) # folders of guests, by uuid
+	[[ -d $state && ! -L $state && ! -e ${claims[0]} ]] || return 0
+	rm -rf -- "$state"
+}
+
 do_uninstall() {
 	local i kind path what
 	set_places
@@ -574,6 +582,7 @@ do_uninstall() {
 	while read -r kind path; do
 		take_off "$kind" "$path"
 	done < <(printf '%s\n' "${old_manifest[@]}" | grep '^d ' | sort -r)
+	drop_state
 	reload_daemons
 	say "usher is off this host"
 }

@@ -14,15 +14,20 @@ static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
 void check_pins(struct check *check)
 {
 	unsigned int vcpus = guest_number(check, "normalize-space(/domain/vcpu)");
+	const struct inidoc *doc = &check->claim.doc;
 	struct cpulist offline = check->pinned, used = { 0 };
 	char list[256];
 
 	cpulist_subtract(&offline, &check->online);
-	if (check->nr_pins == 0 && check->has_pci)
+	if (inidoc_get(doc, "cpuset", "pin"))
+		found(check, LEVEL_NOTE,
+		      "usher pins the vCPUs when the guest starts (pin = auto): usher plan shows "
+		      "where");
+	else if (check->nr_pins == 0 && check->has_pci && !inidoc_get(doc, "cpuset", "cpus"))
 		found(check, LEVEL_WARNING,
 		      "no vCPU is pinned: vCPUs move between all CPUs of the host, and none is "
-		      "kept "
-		      "free: add a <vcpupin> for each in <cputune>");
+		      "kept free: add a <vcpupin> for each in <cputune>, or set pin = auto in "
+		      "[cpuset] of the policy");
 	else if (check->nr_pins > 0 && check->nr_pins < vcpus)
 		found(check, LEVEL_WARNING,
 		      "%zu of %u vCPUs are pinned: the others run on the host's CPUs: add a "

@@ -8,6 +8,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/hookdir.h"
 #include "check.h"
+#include "oldtree.h"
 
 /* --- what a start would refuse ---------------------------------------------------------------------- */
 
@@ -165,6 +166,20 @@ static void check_cpu_model(struct check *check)
 
 /* --- an older tree of scripts ------------------------------------------------------------------------ */
 
+/* Those that the policy would have run, and that are not */
+static void find_deaf_scripts(struct check *check)
+{
+	_cleanup_oldtree_ struct oldtree tree = { 0 };
+
+	if (oldtree_read(check->rootfd, check->guest.name, &tree) < 0)
+		return;
+	for (size_t i = 0; i < tree.paths.nr; i++)
+		if (!hookdir_can_run(check->rootfd, tree.paths.names[i]))
+			found(check, LEVEL_WARNING,
+			      "/%s is not run, it cannot be executed: chmod +x it, or move it away",
+			      tree.paths.names[i]);
+}
+
 static void check_scripts(struct check *check)
 {
 	bool run = inidoc_has_section(&check->claim.doc, "scripts");
@@ -172,7 +187,11 @@ static void check_scripts(struct check *check)
 	char path[PATH_MAX];
 
 	if (hookdir_scripts(check->guest.name, path, sizeof(path)) < 0 ||
-	    attr_exists(check->rootfd, path) <= 0 || (run && !other))
+	    attr_exists(check->rootfd, path) <= 0)
+		return;
+	if (run)
+		find_deaf_scripts(check);
+	if (run && !other)
 		return;
 	if (run)
 		found(check, LEVEL_WARNING,

@@ -44,6 +44,19 @@ static bool firmware_has_iommu(int rootfd)
 	       attr_exists(rootfd, "sys/firmware/acpi/tables/IVRS") > 0;
 }
 
+/*
+ * An AMD one is used without being asked for
+ * ABI: Documentation/admin-guide/kernel-parameters.txt, intel_iommu, amd_iommu
+ */
+static const char *unused_cure(int rootfd)
+{
+	if (attr_exists(rootfd, "sys/firmware/acpi/tables/DMAR") > 0)
+		return "add intel_iommu=on to the kernel's command line (/etc/default/grub, then "
+		       "update-grub)";
+	return "see journalctl -k -b for AMD-Vi, and boot a kernel that is built with "
+	       "CONFIG_AMD_IOMMU";
+}
+
 static void check_iommu(struct check *check)
 {
 	enum level level = check->guest.name && !check->has_pci ? LEVEL_WARNING : LEVEL_ERROR;
@@ -59,9 +72,8 @@ static void check_iommu(struct check *check)
 		      off);
 	else if (firmware_has_iommu(check->rootfd))
 		found(check, level,
-		      "the firmware has an IOMMU, but the kernel does not use it: add "
-		      "intel_iommu=on to the kernel's command line (/etc/default/grub, then "
-		      "update-grub)");
+		      "the firmware has an IOMMU, but the kernel does not use it: %s",
+		      unused_cure(check->rootfd));
 	else
 		found(check, level,
 		      "the firmware offers no IOMMU, so no PCI device can be passed: switch on "

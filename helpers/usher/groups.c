@@ -38,7 +38,8 @@ static void print_device(const struct host_device *device, const char *holder)
 		     *device->driver ? device->driver : "none",
 		     *device->reset ? device->reset : "none");
 	if (holder)
-		(void)printf(", held by %s%s%s", paint(PAINT_GUEST), holder, paint(PAINT_NONE));
+		(void)printf(", held by %s%s%s", paint(PAINT_GUEST), shown(holder),
+			     paint(PAINT_NONE));
 	(void)putchar('\n');
 }
 

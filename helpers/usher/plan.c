@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/plan.c - usher plan: what a start would do, write by write; writes nothing */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/attr.h"
+#include "../../lib/hookdir.h"
 #include "../../lib/step.h"
 #include "capture.h"
 #include "guest.h"
 #include "host.h"
 #include "json.h"
+#include "oldtree.h"
 #include "scratch.h"
 
 /*
@@ -45,6 +49,7 @@ struct run {
 	const struct request *request;
 	const struct claim *claim;
 	const char *file; /* of that claim */
+	int rootfd;
 	struct json *json;
 	bool failed; /* of a required step */
 	bool ended;  /* and the start with it */
@@ -215,7 +220,67 @@ static int run_checks(struct run *run, const struct phase *phase)
 	return r < 0 || run->ended ? r : run_steps(run, phase, STEP_BOTH, "check");
 }
 
-static int run_phase(struct run *run, const struct phase *phase, bool live)
+static void show_script(const struct run *run, const struct phase *phase, const char *operation,
+			const char *path)
+{
+	_cleanup_free_ char *line = NULL;
+
+	if (asprintf(&line, "/%s is run: what it writes cannot be told", shown(path)) < 0) {
+		line = NULL;
+		return;
+	}
+	if (!run->json) {
+		(void)printf("# %s: scripts %s: %s\n", phase->name, operation, line);
+		return;
+	}
+	json_object(run->json, NULL);
+	json_string(run->json, "phase", phase->name);
+	json_string(run->json, "step", "scripts");
+	json_string(run->json, "verb", operation);
+	json_bool(run->json, "required", phase->start);
+	json_number(run->json, "status", 0);
+	json_lines(run->json, "writes", "");
+	json_lines(run->json, "messages", line);
+	json_close(run->json, '}');
+}
+
+/* Of one folder of the older tree, after the steps, as the hook does */
+static void show_scripts(const struct run *run, const struct phase *phase,
+			 const struct oldtree *tree, const char *operation)
+{
+	const char *sub = phase->start ? "begin" : "end";
+	char dir[PATH_MAX], folder[PATH_MAX];
+
+	if (hookdir_scripts(run->claim->guest, dir, sizeof(dir)) < 0 ||
+	    path_format(folder, sizeof(folder), "%s/%s/%s", dir, operation, sub) < 0)
+		return;
+	for (size_t i = 0; i < tree->paths.nr; i++) {
+		const char *path = tree->paths.names[i];
+		size_t len = strlen(folder);
+
+		if (strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0') &&
+		    hookdir_can_run(run->rootfd, path))
+			show_script(run, phase, operation, path);
+	}
+}
+
+static int run_scripts(const struct run *run, const struct phase *phase)
+{
+	_cleanup_oldtree_ struct oldtree tree = { 0 };
+	int r;
+
+	if (run->ended || !inidoc_get(&run->claim->doc, "scripts", "run"))
+		return 0;
+	r = oldtree_read(run->rootfd, run->claim->guest, &tree);
+	if (r < 0)
+		return r;
+	show_scripts(run, phase, &tree, phase->name);
+	if (phase->steps == STEP_PREPARE)
+		show_scripts(run, phase, &tree, "start");
+	return 0;
+}
+
+static int run_programs(struct run *run, const struct phase *phase, bool live)
 {
 	int r = 0;
 
@@ -226,6 +291,13 @@ static int run_phase(struct run *run, const struct phase *phase, bool live)
 	if (r == 0 && strcmp(phase->name, "started") == 0)
 		r = run_settle(run, phase);
 	return r < 0 ? r : run_steps(run, phase, phase->steps, phase->verb);
+}
+
+static int run_phase(struct run *run, const struct phase *phase, bool live)
+{
+	int r = run_programs(run, phase, live);
+
+	return r < 0 ? r : run_scripts(run, phase);
 }
 
 /* --- claims --------------------------------------------------------------------------------------- */
@@ -242,10 +314,10 @@ static void say_started(const struct run *live, const struct phase *phase)
 		return;
 	if (!phase->live)
 		(void)printf("# %s: guest %s has been started: what it holds counts as taken\n",
-			     phase->name, live->claim->guest);
+			     phase->name, shown(live->claim->guest));
 	else if (!live->request->phase && phase->steps == STEP_STARTED)
 		(void)printf("# guest %s has been started: this is its end; its claim is %s\n",
-			     live->claim->guest, live->file);
+			     shown(live->claim->guest), live->file);
 }
 
 static int run_phases(struct run *planned, struct run *live)
@@ -272,7 +344,8 @@ static int run_phases(struct run *planned, struct run *live)
 	return r;
 }
 
-static int plan(const struct request *request, const char *guest, const struct claim *claim)
+static int plan(const struct request *request, const char *guest, const struct claim *claim,
+		int rootfd)
 {
 	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
 	_cleanup_free_ char *text = NULL, *live_file = NULL;
@@ -280,9 +353,9 @@ static int plan(const struct request *request, const char *guest, const struct c
 	struct json json = { .file = stdout };
 	struct json *to = request->json ? &json : NULL;
 	struct run planned = {
-		.request = request, .claim = claim, .file = scratch.file, .json = to
+		.request = request, .claim = claim, .file = scratch.file, .rootfd = rootfd, .json = to
 	};
-	struct run live = { .request = request, .json = to };
+	struct run live = { .request = request, .rootfd = rootfd, .json = to };
 	int r = scratch_write(&scratch, claim, &text);
 
 	if (r < 0) {
@@ -315,7 +388,7 @@ static void say_none(const struct request *request, const char *guest, const cha
 	struct json json;
 
 	if (!request->json) {
-		(void)printf("# guest %s %s: none of usher's business\n", guest, none);
+		(void)printf("# guest %s %s: none of usher's business\n", shown(guest), none);
 		return;
 	}
 	json_begin(&json, stdout, "plan");
@@ -340,10 +413,14 @@ static int run(const struct request *request)
 	_cleanup_guest_ struct guest guest = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
 	_cleanup_free_ char *none = NULL;
+	_cleanup_close_ int rootfd = -1;
 	int r = check_phase(request);
 
 	if (r != 0)
 		return r;
+	rootfd = usher_root(request);
+	if (rootfd < 0)
+		return 1;
 	r = guest_get(request, &guest);
 	if (r == 0)
 		r = guest_claim(request, &guest, request->policy, &claim, NULL, &none);
@@ -351,7 +428,7 @@ static int run(const struct request *request)
 		say_none(request, guest.name, none);
 		return 0;
 	}
-	return r < 0 ? 1 : plan(request, guest.name, &claim);
+	return r < 0 ? 1 : plan(request, guest.name, &claim, rootfd);
 }
 
 const struct command command_plan = {

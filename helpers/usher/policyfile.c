@@ -209,8 +209,7 @@ char ask(const char *question)
 
 	if (!isatty(STDIN_FILENO))
 		return '\0';
-	(void)printf("%s ", question);
-	(void)fflush(stdout);
+	(void)fprintf(stderr, "%s ", question);
 	if (!fgets(line, sizeof(line), stdin))
 		return '\0';
 	return *line;

@@ -21,6 +21,19 @@ void usher_say(const char *fmt, ...)
 		(void)fprintf(stderr, "usher: %s\n", printable);
 }
 
+const char *shown(const char *text)
+{
+	static char texts[4][512];
+	static unsigned int at;
+	_cleanup_free_ char *printable = NULL;
+
+	at = (at + 1) % 4;
+	if (text_printable(text, &printable) < 0)
+		return "?";
+	(void)snprintf(texts[at], sizeof(texts[at]), "%s", printable);
+	return texts[at];
+}
+
 int usher_root(const struct request *request)
 {
 	int fd = root_open(request->root);

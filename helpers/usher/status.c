@@ -316,7 +316,7 @@ static const char *cpu_label(const void *data, unsigned int cpu)
 	/* The one before is still looked at */
 	at = !at;
 	(void)snprintf(text[at], sizeof(text[at]), "%s%s%s",
-		       paint(holder ? PAINT_GUEST : PAINT_DIM), holder ?: "host",
+		       paint(holder ? PAINT_GUEST : PAINT_DIM), shown(holder ?: "host"),
 		       paint(PAINT_NONE));
 	return text[at];
 }
@@ -353,7 +353,7 @@ static void print_groups(const struct picture *picture)
 		last = device->group;
 		(void)printf("  %4s  %s %-40.40s %-14s%s%s%s\n", group, addr, device->name,
 			     *device->driver ? device->driver : "-",
-			     paint(holder ? PAINT_GUEST : PAINT_DIM), holder ?: "host",
+			     paint(holder ? PAINT_GUEST : PAINT_DIM), shown(holder ?: "host"),
 			     paint(PAINT_NONE));
 	}
 }

@@ -56,5 +56,12 @@ extern const struct command command_status;
 /** usher_say() - one line on stderr, "usher: ..." */
 void usher_say(const char *fmt, ...) _printf_(1, 2);
 
+/**
+ * shown() - a text of others, as a guest's name, as far as a terminal may have it
+ *
+ * Return: as text_printable(), cut to 511 bytes; valid until the fourth call from now
+ */
+const char *shown(const char *text);
+
 /** usher_root() - the host's root directory, opened. Return: the fd, else -errno (said) */
 int usher_root(const struct request *request);

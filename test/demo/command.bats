@@ -193,6 +193,39 @@ claim_from_plan() {
 		jq -e '[.steps[] | select(.phase == "started") | .step] == ["display", "nosleep"]'
 }
 
+@test "plan names an older tree's scripts where the hook runs them" {
+	local tree=$root/etc/libvirt/hooks/qemu.d/win11 scripts
+	mkdir -p "$tree/prepare/begin" "$tree/start/begin" "$tree/release/end"
+	install -m 755 /dev/stdin "$tree/prepare/begin/b.sh" <<<'#!/bin/sh'
+	install -m 644 /dev/stdin "$tree/prepare/begin/a.sh" <<<'#!/bin/sh'
+	cp -p "$tree/prepare/begin/b.sh" "$tree/start/begin"
+	cp -p "$tree/prepare/begin/b.sh" "$tree/release/end"
+	printf '[scripts]\nrun = yes\n' >"$BATS_TEST_TMPDIR/win11.ini"
+	run -0 usher plan --xml "$xml" --policy "$BATS_TEST_TMPDIR/win11.ini" win11 prepare
+	scripts=$(grep '^# prepare: scripts' <<<"$output")
+	[[ $scripts == "# prepare: scripts prepare: /etc/libvirt/hooks/qemu.d/win11/prepare/begin/b.sh is run: what it writes cannot be told
+# prepare: scripts start: /etc/libvirt/hooks/qemu.d/win11/start/begin/b.sh is run: what it writes cannot be told" ]]
+	[[ $(tail -n 1 <<<"$output") == "# prepare: scripts start"* ]]
+	usher plan --json --xml "$xml" --policy "$BATS_TEST_TMPDIR/win11.ini" win11 release |
+		jq -e '[.steps[] | select(.step == "scripts") | .messages[]] == ["/etc/libvirt/hooks/qemu.d/win11/release/end/b.sh is run: what it writes cannot be told"]'
+	run -0 usher plan --xml "$xml" --policy /dev/null win11 prepare
+	[[ $output != *scripts* ]]
+}
+
+@test "a guest's name does nothing to the terminal that its holdings are shown on" {
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	# CSI in one byte of Latin-1 as UTF-8 has it, and the override of the writing direction
+	printf '%s\n' "$(sed 's/^guest = .*/guest = %C2%9B2Jw%E2%80%AE/' \
+		"$root/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini")" >"$BATS_TEST_TMPDIR/claim"
+	install -m 0600 "$BATS_TEST_TMPDIR/claim" "$root/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini"
+	run -0 usher status
+	has '\xc2\x9b2Jw'
+	[[ $output != *$'\xc2\x9b'* && $output != *$'\xe2\x80\xae'* ]]
+	run -0 usher groups
+	has 'held by'
+	[[ $output != *$'\xc2\x9b'* && $output != *$'\xe2\x80\xae'* ]]
+}
+
 @test "of a guest that has been started, plan says its end" {
 	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
 	run -0 usher plan --xml "$xml" --policy /dev/null

@@ -258,7 +258,15 @@ uninstall_from() {
 	[[ -L $dest/usr/lib/systemd/system/libvirtd.service.wants/usher-recover.service ]]
 	[[ -L $dest/usr/lib/systemd/system/virtqemud.service.wants/usher-recover.service ]]
 	[[ -e $dest/usr/share/man/man8/usher-hook.8 ]]
+	# What lives leave in /run goes, too, but not what a guest still holds
+	mkdir -p "$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809" "$dest/run/usher/host"
+	touch "$dest/run/usher/registry.lock"
 	uninstall_from
+	[[ -e $dest/run/usher/registry.lock ]]
+	rmdir "$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809"
+	install_into
+	uninstall_from
+	rmdir "$dest/run"
 	[[ -z $(ls -A "$dest") ]]
 }
 

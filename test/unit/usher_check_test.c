@@ -93,6 +93,8 @@ static void an_iommu_is_missing_in_the_firmware_or_in_the_kernel(void **state)
 	tree_file(tree, "proc/cmdline", "ro quiet\n");
 	assert_found(tree, "iommu", LEVEL_ERROR, "the firmware offers no IOMMU");
 	tree_file(tree, "sys/firmware/acpi/tables/IVRS", "");
+	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it: see journalctl -k -b");
+	tree_file(tree, "sys/firmware/acpi/tables/DMAR", "");
 	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it: add intel_iommu=on");
 	tree_file(tree, "proc/cmdline", "ro amd_iommu=off quiet\n");
 	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel was told amd_iommu=off");
@@ -277,6 +279,19 @@ static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/sh\n");
 	assert_found(tree, "scripts", LEVEL_NOTE, "which /etc/libvirt/hooks/qemu is left to run");
 	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu", 0), 0);
+	/* The policy has them run: what cannot be */
+	assert_int_equal(inidoc_add(&check.claim.doc, "scripts", "run", "yes"), 0);
+	assert_int_equal(row(tree, "scripts"), 0);
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh", "#!/bin/sh\n");
+	assert_found(tree, "scripts", LEVEL_WARNING,
+		     "/etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh is not run, it cannot be "
+		     "executed: chmod +x it");
+	assert_int_equal(fchmodat(tree->rootfd,
+				  "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh", 0755, 0),
+			 0);
+	assert_int_equal(row(tree, "scripts"), 0);
+	inidoc_free(&check.claim.doc);
+	check.claim = (struct claim){ 0 };
 	check.guest.name = dots;
 	assert_int_equal(row(tree, "scripts"), 0);
 	check.guest.name = dot;
@@ -365,6 +380,23 @@ static void is_no_guest(void)
 	check.guest = (struct guest){ 0 };
 	inidoc_free(&check.claim.doc);
 	check.claim = (struct claim){ 0 };
+}
+
+static void a_guest_without_pins_is_told_unless_its_cpus_are_kept_all_the_same(void **state)
+{
+	is_guest("<domain><name>a</name><vcpu>2</vcpu></domain>");
+	check.has_pci = true;
+	assert_found(*state, "pins", LEVEL_WARNING, "or set pin = auto in [cpuset] of the policy");
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "pin", "auto"), 0);
+	assert_found(*state, "pins", LEVEL_NOTE, "usher pins the vCPUs when the guest starts");
+	inidoc_free(&check.claim.doc);
+	/* <vcpu cpuset='2-3'> */
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
+	assert_int_equal(row(*state, "pins"), 0);
+	inidoc_free(&check.claim.doc);
+	check.claim = (struct claim){ 0 };
+	check.has_pci = false;
+	is_no_guest();
 }
 
 static void a_cpu_that_two_guests_of_the_hosts_start_want_is_told(void **state)
@@ -636,6 +668,7 @@ int main(void)
 		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
+		check_test(a_guest_without_pins_is_told_unless_its_cpus_are_kept_all_the_same),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
 		check_test(a_cpu_that_two_guests_of_the_hosts_start_want_is_told),
