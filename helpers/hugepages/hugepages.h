@@ -34,7 +34,8 @@
  * paid in free pages alone, until no guest has any there (giveback.c). A promise is what a guest's QEMU has not yet
  * faulted of its need, from its apply to its `started` (promise.c).
  *
- * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written;
+ * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
+ * hugepages-queue.lock by who waits for it;
  * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
  * guests that start together on one node, one gets all it needs before the other begins (turn.c).
  *

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "../../lib/deadline.h"
 #include "../../lib/ini.h"
 #include "../../lib/state.h"
 #include "../../lib/units.h"
@@ -30,6 +31,7 @@
 #define LEDGER_DIR  "host"
 #define LEDGER_FILE "hugepages.ini"
 #define LEDGER_LOCK "hugepages.lock"
+#define QUEUE_LOCK  "hugepages-queue.lock"
 #define SECTION	    "ledger"
 #define OWED	    "owed"
 #define NO_NODE	    "none"
@@ -160,14 +162,24 @@ static int load(struct ledger *ledger)
 	return r;
 }
 
+/*
+ * Who waits has the queue, so that who has just let go of the ledger, and wants it for the next step
+ * at once, comes after.
+ */
 static int lock(const struct helper_ctx *ctx, int timeout_ms, bool create, struct ledger *ledger)
 {
+	long long deadline = deadline_in(timeout_ms);
+	_cleanup_close_ int queue = -1;
+
 	if (ctx->statefd < 0)
 		return -ENOENT;
 	ledger->dirfd = state_dir(ctx->statefd, LEDGER_DIR, create);
 	if (ledger->dirfd < 0)
 		return ledger->dirfd;
-	ledger->lockfd = state_lock(ledger->dirfd, LEDGER_LOCK, timeout_ms);
+	queue = state_lock(ledger->dirfd, QUEUE_LOCK, timeout_ms);
+	if (queue < 0)
+		return queue;
+	ledger->lockfd = state_lock(ledger->dirfd, LEDGER_LOCK, deadline_left(deadline));
 	return ledger->lockfd < 0 ? ledger->lockfd : 0;
 }
 

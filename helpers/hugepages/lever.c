@@ -83,6 +83,23 @@ static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigne
 }
 
 /*
+ * What may go in all. Reclaim that is to find more than there is scans all memory over and over:
+ * what the host keeps is left where it is, be it free or page cache. Not known is no bound.
+ */
+static unsigned long long reclaimable(const struct growth *growth)
+{
+	unsigned long long available, nr_free, reserve;
+
+	/* All of it, also of a guest that may go on with a part */
+	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
+	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
+	    memory_reserve(growth->ctx, &reserve) < 0)
+		return -1ULL;
+	nr_free += reserve;
+	return available > nr_free ? available - nr_free : 0;
+}
+
+/*
  * Return: -EAGAIN when less was reclaimed than asked for, else as helper_write()
  * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
  * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
@@ -91,7 +108,7 @@ int lever_reclaim(struct growth *growth, unsigned long long kib)
 {
 	struct cpulist nodes = { 0 }, all = { 0 };
 	char path[POOL_DIR_MAX];
-	unsigned long long of;
+	unsigned long long of, most;
 	int r;
 
 	if (policy_says(growth, "reclaim", "none"))
@@ -111,30 +128,14 @@ int lever_reclaim(struct growth *growth, unsigned long long kib)
 	if (r != -ENOENT)
 		return r;
 	/* It takes from all nodes alike */
-	return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim",
-			     kib * cpulist_count(&all) / of);
+	kib = kib * cpulist_count(&all) / of;
+	most = reclaimable(growth);
+	return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib < most ? kib : most);
 }
 
 static unsigned long long missing_kib(const struct growth *growth)
 {
 	return growth->shortage.missing * current(growth)->size_kib;
-}
-
-/*
- * What may go in all. Reclaim that is to find more than there is scans all memory over and over:
- * what the host keeps is left where it is, be it free or page cache. Not known is no bound.
- */
-static unsigned long long reclaimable(const struct growth *growth)
-{
-	unsigned long long available, nr_free, reserve;
-
-	/* All of it, also of a guest that may go on with a part */
-	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
-	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
-	    memory_reserve(growth->ctx, &reserve) < 0)
-		return -1ULL;
-	nr_free += reserve;
-	return available > nr_free ? available - nr_free : 0;
 }
 
 static int reclaim(struct growth *growth)
@@ -219,7 +220,8 @@ int lever_pull(struct growth *growth, int what)
 {
 	int r = WAIT_NOTHING;
 
-	if (turn_is_over(growth))
+	/* One that still gets some has not had its turn for nothing */
+	if (!growth->gained && turn_is_over(growth))
 		return 0;
 	if (growth->gained)
 		growth->lever = 0;

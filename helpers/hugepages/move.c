@@ -45,14 +45,14 @@ static bool may_move(int rootfd, pid_t pid, const struct cpulist *all)
 	       placement_read(rootfd, pid, all, 0, &placement) == 0 && !placement.chosen;
 }
 
-/* libvirt gives a guest's memory a place; a QEMU is never moved */
+/* libvirt gives a guest's memory a place; a QEMU is never moved, in whatever <resource><partition> */
 static bool is_guest(int rootfd, pid_t pid)
 {
 	char path[64], group[ATTR_MAX];
 
 	return path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid) < 0 ||
 	       attr_read(rootfd, path, group, sizeof(group)) < 0 ||
-	       strstr(group, "/machine.slice/") != NULL;
+	       strstr(group, "/machine.slice/") != NULL || strstr(group, "/machine-qemu") != NULL;
 }
 
 /* What the other nodes can take beyond what each keeps */

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include "lib/deadline.h"
+
 #include "hugetlb.h"
 
 static void the_pool_grows_by_exactly_what_is_missing(void **state)
@@ -671,6 +673,67 @@ static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 	remove_process(200);
 }
 
+/* a fits alone and gets some with each compaction, b could never fit: b is refused, not both */
+static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 100000000L };
+	_cleanup_guest_ struct guest a, b;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 400;
+	kernel->per_compaction = 2;
+	kernel->compact_ms = 10;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 360");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 1500");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		a.ctx.deadline = deadline_in(4500);
+		_exit((int)hugepages_apply(&a.ctx));
+	}
+	(void)nanosleep(&moment, NULL);
+	assert_int_equal(apply(&b), HELPER_FAILED);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), HELPER_DONE);
+	assert_pool(0, 360, 360, 0);
+}
+
+/* Step follows step on node 0 for a minute; each takes the ledger and lets go of it */
+static void who_wants_the_ledger_for_another_node_comes_after_one_step(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 300000000L };
+	_cleanup_guest_ struct guest a, b;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 200000;
+	put("Node 0 MemTotal: 419430400 kB\n", "sys/devices/system/node/node0/meminfo");
+	put("MemTotal: 838860800 kB\nMemAvailable: 629145600 kB\n", "proc/meminfo");
+	guest_make(&a, UUID_A, "a", "started", "2048 0 65536");
+	guest_make(&b, UUID_B, "b", "started", "2048 1 10");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	kernel->pool_ms = 200;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		a.ctx.deadline = deadline_in(90000);
+		_exit((int)hugepages_apply(&a.ctx));
+	}
+	(void)nanosleep(&moment, NULL);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	/* a was still at work */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	kernel->pool_ms = 0;
+}
+
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -980,6 +1043,8 @@ int main(void)
 		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
 		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
 		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
+		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
+		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -61,6 +62,7 @@ struct fake_kernel {
 	unsigned long long compactions;
 	unsigned long long per_compaction; /* pages that one makes at most, 0: all */
 	const char *meminfo;		   /* what proc/meminfo says after the next one */
+	int compact_ms, pool_ms;	   /* what one takes, and a write to a pool */
 	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
 	unsigned long long drops;
 	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
@@ -333,6 +335,7 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 		return -ENOENT;
 	if (kernel->boot_only)
 		return -EINVAL;
+	(void)poll(NULL, 0, kernel->pool_ms);
 	if (node < 0 && strcmp(path + end, "_mempolicy") == 0) {
 		assert_true(kernel->policy >= 0);
 		(half ? set_half : set_max)(size, count, -1, 1U << kernel->policy);
@@ -350,6 +353,7 @@ static inline int store_compact(const char *path)
 
 	if (sscanf(path, "sys/devices/system/node/node%zu/compact", &node) != 1)
 		return -ENOENT;
+	(void)poll(NULL, 0, kernel->compact_ms);
 	made = node2m(node)->scattered;
 	if (kernel->per_compaction && made > kernel->per_compaction)
 		made = kernel->per_compaction;
