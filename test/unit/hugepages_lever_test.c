@@ -135,6 +135,21 @@ static void no_more_is_reclaimed_than_may_go(void **state)
 	assert_int_equal(kernel->reclaimed, 10);
 }
 
+/* MemAvailable goes up and down by itself */
+static void memory_that_has_come_while_a_refusal_is_written_makes_no_page_impossible(void **state)
+{
+	struct shortage shortage = { .reason = SHORT_MEMORY, .missing = 64 };
+	_cleanup_needs_ struct needs needs = { 0 };
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(needs_read(&a.ctx, &needs), HELPER_DONE);
+	shortage_say(&a.ctx, &needs, &shortage);
+	assert_non_null(strstr(kernel->said, "1 are missing beside 0 free ones and 63 more that"));
+}
+
 /* Of 72 MiB that are missing with an eighth, @mib could be reclaimed beyond what the host keeps */
 static void apply_ahead(const char *reclaim, unsigned int mib)
 {
@@ -871,6 +886,8 @@ int main(void)
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
 		kernel_test(no_more_is_reclaimed_than_may_go),
+		kernel_test(
+			memory_that_has_come_while_a_refusal_is_written_makes_no_page_impossible),
 		kernel_test(caches_of_which_most_must_go_are_dropped_at_once),
 		kernel_test(half_of_the_reserve_may_go_once_a_guest_has_fitted_beside_it),
 		kernel_test(memory_that_lies_ready_is_left_alone),
