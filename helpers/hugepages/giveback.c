@@ -303,9 +303,10 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 {
 	enum helper_exit thp = thp_undo(ctx);
 	int r = hugepages_give_back(ctx, true);
+	int arc = arc_restore(ctx);
 
-	if (r == 0)
-		r = arc_restore(ctx);
+	/* Neither waits for the other */
+	r = r == 0 ? arc : r;
 	if (r == 0)
 		return thp;
 	helper_say(ctx,

@@ -413,6 +413,21 @@ static void a_limit_that_an_admin_has_set_meanwhile_stays(void **state)
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
 }
 
+static void the_arc_gets_its_limit_back_also_where_pages_cannot_be_given_back(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	_cleanup_close_ int dirfd = -1;
+
+	(void)state;
+	zfs_host(&a, "shrink");
+	dirfd = state_dir(a.ctx.statefd, "host", true);
+	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 9000000 5000000\n", 18), 0);
+	assert_int_equal(state_write(dirfd, "hugepages.ini", "[ledger]\nwhat = is this\n", 24), 0);
+	assert_int_equal(undo(&a), HELPER_DIRTY);
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
+	assert_int_equal(state_remove(dirfd, "hugepages.ini"), 0);
+}
+
 /* As put(), while somebody may be reading */
 static void put_at_once(const char *value, const char *path)
 {
@@ -899,6 +914,7 @@ int main(void)
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
 		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
+		kernel_test(the_arc_gets_its_limit_back_also_where_pages_cannot_be_given_back),
 		kernel_test(pages_that_come_a_second_later_are_waited_for),
 		kernel_test(memory_that_comes_a_second_later_is_waited_for),
 		kernel_test(it_goes_on_as_long_as_each_compaction_brings_some),
