@@ -130,8 +130,9 @@ static void check_virtio(struct check *check)
 		found(check, LEVEL_WARNING,
 		      "a disk is on an emulated controller: give it bus='virtio' (install the "
 		      "virtio drivers in a Windows guest first)");
-	if (guest_has(check, "/domain/devices/interface[@type!='hostdev']"
-			     "[not(model/@type='virtio')]"))
+	/* virtio, virtio-transitional, virtio-non-transitional; vdpa is nothing else */
+	if (guest_has(check, "/domain/devices/interface[@type!='hostdev' and @type!='vdpa']"
+			     "[not(starts-with(model/@type, 'virtio'))]"))
 		found(check, LEVEL_WARNING,
 		      "a network card is emulated: give it <model type='virtio'/> (install the "
 		      "virtio drivers in a Windows guest first)");

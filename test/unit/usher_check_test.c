@@ -93,7 +93,8 @@ static void an_iommu_is_missing_in_the_firmware_or_in_the_kernel(void **state)
 	tree_file(tree, "proc/cmdline", "ro quiet\n");
 	assert_found(tree, "iommu", LEVEL_ERROR, "the firmware offers no IOMMU");
 	tree_file(tree, "sys/firmware/acpi/tables/IVRS", "");
-	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it: see journalctl -k -b");
+	assert_found(tree, "iommu", LEVEL_ERROR,
+		     "the kernel does not use it: see journalctl -k -b");
 	tree_file(tree, "sys/firmware/acpi/tables/DMAR", "");
 	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it: add intel_iommu=on");
 	tree_file(tree, "proc/cmdline", "ro amd_iommu=off quiet\n");
@@ -286,8 +287,8 @@ static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 	assert_found(tree, "scripts", LEVEL_WARNING,
 		     "/etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh is not run, it cannot be "
 		     "executed: chmod +x it");
-	assert_int_equal(fchmodat(tree->rootfd,
-				  "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh", 0755, 0),
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh",
+				  0755, 0),
 			 0);
 	assert_int_equal(row(tree, "scripts"), 0);
 	inidoc_free(&check.claim.doc);
@@ -397,6 +398,31 @@ static void a_guest_without_pins_is_told_unless_its_cpus_are_kept_all_the_same(v
 	check.claim = (struct claim){ 0 };
 	check.has_pci = false;
 	is_no_guest();
+}
+
+#define NIC(attributes, model)                                                                     \
+	"<domain><devices><interface " attributes ">" model "</interface></devices></domain>"
+
+static void an_emulated_network_card_is_told_and_no_kind_of_virtio(void **state)
+{
+	static const char *const good[] = {
+		NIC("type='network'", "<model type='virtio'/>"),
+		NIC("type='network'", "<model type='virtio-non-transitional'/>"),
+		NIC("type='vdpa'", ""),
+		NIC("type='hostdev'", ""),
+	};
+
+	is_guest(NIC("type='network'", "<model type='e1000e'/>"));
+	assert_found(*state, "virtio", LEVEL_WARNING, "a network card is emulated");
+	is_no_guest();
+	is_guest(NIC("type='network'", ""));
+	assert_found(*state, "virtio", LEVEL_WARNING, "a network card is emulated");
+	is_no_guest();
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		is_guest(good[i]);
+		assert_int_equal(row(*state, "virtio"), 0);
+		is_no_guest();
+	}
 }
 
 static void a_cpu_that_two_guests_of_the_hosts_start_want_is_told(void **state)
@@ -668,6 +694,7 @@ int main(void)
 		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
+		check_test(an_emulated_network_card_is_told_and_no_kind_of_virtio),
 		check_test(a_guest_without_pins_is_told_unless_its_cpus_are_kept_all_the_same),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
