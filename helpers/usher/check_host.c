@@ -71,8 +71,7 @@ static void check_iommu(struct check *check)
 		      "kernel's command line (/etc/default/grub, then update-grub)",
 		      off);
 	else if (firmware_has_iommu(check->rootfd))
-		found(check, level,
-		      "the firmware has an IOMMU, but the kernel does not use it: %s",
+		found(check, level, "the firmware has an IOMMU, but the kernel does not use it: %s",
 		      unused_cure(check->rootfd));
 	else
 		found(check, level,

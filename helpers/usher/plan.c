@@ -352,9 +352,11 @@ static int plan(const struct request *request, const char *guest, const struct c
 	_cleanup_claim_ struct claim now = { 0 };
 	struct json json = { .file = stdout };
 	struct json *to = request->json ? &json : NULL;
-	struct run planned = {
-		.request = request, .claim = claim, .file = scratch.file, .rootfd = rootfd, .json = to
-	};
+	struct run planned = { .request = request,
+			       .claim = claim,
+			       .file = scratch.file,
+			       .rootfd = rootfd,
+			       .json = to };
 	struct run live = { .request = request, .rootfd = rootfd, .json = to };
 	int r = scratch_write(&scratch, claim, &text);
 

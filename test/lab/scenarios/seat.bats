@@ -272,6 +272,7 @@ sound_has() {
 	# Deaf to all of udev's words
 	node=$(sound_node "$AUDIO")
 	desktop_pid=$(systemctl show -P MainPID lab-dm.service)
+	# shellcheck disable=SC2016 # perl's own
 	of_a_user perl -e 'open(F, "+<", $ARGV[0]) or die; sleep 300' "$node" 3>&- &
 	holder=$!
 	run virsh start win11
