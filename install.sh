@@ -558,12 +558,14 @@ warn_of_claims() {
 	done
 }
 
-# What is left in /run when nobody holds anything
+# The locks that are left in /run when nobody holds anything; what says how the host was stays
 drop_state() {
 	local state=$DESTDIR/run/usher claims
 	claims=("$state"/*-*) # folders of guests, by uuid
 	[[ -d $state && ! -L $state && ! -e ${claims[0]} ]] || return 0
-	rm -rf -- "$state"
+	rm -f -- "$state"/*.lock "$state"/host/*.lock
+	[[ ! -d $state/host ]] || rmdir --ignore-fail-on-non-empty -- "$state/host"
+	rmdir --ignore-fail-on-non-empty -- "$state"
 }
 
 do_uninstall() {

@@ -651,10 +651,11 @@ int lever_pull(struct growth *growth, int what);
 
 /**
  * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
+ * @most:	KiB of all nodes together, where a kernel can be asked for these alone
  *
  * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
  */
-int lever_reclaim(struct growth *growth, unsigned long long kib);
+int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most);
 
 /* --- turn.c ----------------------------------------------------------------------------------- */
 

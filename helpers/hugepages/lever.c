@@ -83,32 +83,15 @@ static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigne
 }
 
 /*
- * What may go in all. Reclaim that is to find more than there is scans all memory over and over:
- * what the host keeps is left where it is, be it free or page cache. Not known is no bound.
- */
-static unsigned long long reclaimable(const struct growth *growth)
-{
-	unsigned long long available, nr_free, reserve;
-
-	/* All of it, also of a guest that may go on with a part */
-	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
-	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
-	    memory_reserve(growth->ctx, &reserve) < 0)
-		return -1ULL;
-	nr_free += reserve;
-	return available > nr_free ? available - nr_free : 0;
-}
-
-/*
  * Return: -EAGAIN when less was reclaimed than asked for, else as helper_write()
  * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
  * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
  */
-int lever_reclaim(struct growth *growth, unsigned long long kib)
+int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most)
 {
 	struct cpulist nodes = { 0 }, all = { 0 };
 	char path[POOL_DIR_MAX];
-	unsigned long long of, most;
+	unsigned long long of;
 	int r;
 
 	if (policy_says(growth, "reclaim", "none"))
@@ -129,13 +112,29 @@ int lever_reclaim(struct growth *growth, unsigned long long kib)
 		return r;
 	/* It takes from all nodes alike */
 	kib = kib * cpulist_count(&all) / of;
-	most = reclaimable(growth);
 	return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib < most ? kib : most);
 }
 
 static unsigned long long missing_kib(const struct growth *growth)
 {
 	return growth->shortage.missing * current(growth)->size_kib;
+}
+
+/*
+ * What may go in all. Reclaim that is to find more than there is scans all memory over and over:
+ * what the host keeps is left where it is, be it free or page cache. Not known is no bound.
+ */
+static unsigned long long reclaimable(const struct growth *growth)
+{
+	unsigned long long available, nr_free, reserve;
+
+	/* All of it, also of a guest that may go on with a part */
+	if (memory_available(growth->ctx->rootfd, &available) < 0 ||
+	    memory_field(growth->ctx->rootfd, "MemFree:", &nr_free) < 0 ||
+	    memory_reserve(growth->ctx, &reserve) < 0)
+		return -1ULL;
+	nr_free += reserve;
+	return available > nr_free ? available - nr_free : 0;
 }
 
 static int reclaim(struct growth *growth)
@@ -147,7 +146,7 @@ static int reclaim(struct growth *growth)
 	kib = kib < most ? kib : most;
 	if (kib == 0)
 		return 0;
-	r = lever_reclaim(growth, kib);
+	r = lever_reclaim(growth, kib, most);
 	if (r < 0 && r != -EAGAIN)
 		return 0;
 	(void)compact(growth);
@@ -247,7 +246,7 @@ static void reclaim_ahead(struct growth *growth, unsigned long long kib)
 
 	kib = kib < most ? kib : most;
 	if (kib && (kib < most / 100 * MOST_PERCENT || !drop(growth)))
-		(void)lever_reclaim(growth, kib);
+		(void)lever_reclaim(growth, kib, most);
 }
 
 void lever_ahead(struct growth *growth)

@@ -93,7 +93,7 @@ static int press(struct growth *growth, struct arc_size arc, unsigned long long 
 		kib = kib < PRESS_KIB ? kib : PRESS_KIB;
 		kib = kib < left ? kib : left;
 		if (kib)
-			(void)lever_reclaim(growth, kib);
+			(void)lever_reclaim(growth, kib, -1ULL);
 		left -= kib;
 		(void)nanosleep(&pause, NULL);
 		if (arc_read(growth->ctx->rootfd, &arc) < 0)

@@ -270,7 +270,8 @@ static void zfs_host(struct guest *guest, const char *arc)
 	kernel->arc_limit = 6ULL << 30;
 	kernel->reclaim_group = true;
 	put_arc();
-	put("MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n", "proc/meminfo");
+	/* The ARC counts as neither free nor available */
+	put("MemTotal: 8388608 kB\nMemFree: 290000 kB\nMemAvailable: 300000 kB\n", "proc/meminfo");
 	guest_make(guest, UUID_A, "a", "started", "2048 0 64");
 	set(guest, "arc", arc);
 }
@@ -397,15 +398,24 @@ static void a_kill_while_the_arc_is_limited_is_made_good(void **state)
 	}
 }
 
+/* Return: the folder its mark is in */
+static int arc_limited_by_one_that_was_killed(struct guest *guest)
+{
+	int dirfd;
+
+	zfs_host(guest, "shrink");
+	dirfd = state_dir(guest->ctx.statefd, "host", true);
+	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 9000000 5000000\n", 18), 0);
+	return dirfd;
+}
+
 static void a_limit_that_an_admin_has_set_meanwhile_stays(void **state)
 {
 	_cleanup_guest_ struct guest a;
 	_cleanup_close_ int dirfd = -1;
 
 	(void)state;
-	zfs_host(&a, "shrink");
-	dirfd = state_dir(a.ctx.statefd, "host", true);
-	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 9000000 5000000\n", 18), 0);
+	dirfd = arc_limited_by_one_that_was_killed(&a);
 	kernel->arc_max = 7000000;
 	put_arc();
 	assert_int_equal(undo(&a), HELPER_DONE);
@@ -419,9 +429,7 @@ static void the_arc_gets_its_limit_back_also_where_pages_cannot_be_given_back(vo
 	_cleanup_close_ int dirfd = -1;
 
 	(void)state;
-	zfs_host(&a, "shrink");
-	dirfd = state_dir(a.ctx.statefd, "host", true);
-	assert_int_equal(state_write(dirfd, "hugepages-arc", "0 9000000 5000000\n", 18), 0);
+	dirfd = arc_limited_by_one_that_was_killed(&a);
 	assert_int_equal(state_write(dirfd, "hugepages.ini", "[ledger]\nwhat = is this\n", 24), 0);
 	assert_int_equal(undo(&a), HELPER_DIRTY);
 	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/hugepages-arc"), 0);
