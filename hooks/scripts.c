@@ -132,22 +132,9 @@ static int run_one(struct run *run, const char *path)
 	return r < 0 ? r : failed;
 }
 
-/* Return: 1 it is to be run, 0 it is not, -EPERM it could be somebody else's */
-static int is_script(int rootfd, const char *path)
-{
-	_cleanup_close_ int fd = attr_open(rootfd, path, O_PATH);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
-		return 0;
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return -EPERM;
-	return 1;
-}
-
 static int consider(struct run *run, const char *path)
 {
-	int r = is_script(run->host->rootfd, path);
+	int r = hookdir_runs_script(run->host->rootfd, path);
 
 	if (r > 0)
 		return run_one(run, path);

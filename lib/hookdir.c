@@ -78,6 +78,18 @@ bool hookdir_can_run(int rootfd, const char *path)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
 }
 
+int hookdir_runs_script(int rootfd, const char *path)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, path, O_PATH);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
+		return 0;
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EPERM;
+	return 1;
+}
+
 /* A copy that somebody has put aside is none */
 static bool is_hook(int rootfd, const char *path)
 {

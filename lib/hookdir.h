@@ -48,6 +48,14 @@ bool hookdir_is_other(int rootfd, const char *path, const char *dir);
 bool hookdir_can_run(int rootfd, const char *path);
 
 /**
+ * hookdir_runs_script() - does usher-hook run that file of a guest's own scripts
+ *
+ * Return: 1 it does, 0 it does not (no file, or its owner may not execute it), -EPERM it refuses to:
+ * others could write it
+ */
+int hookdir_runs_script(int rootfd, const char *path) _must_check_;
+
+/**
  * hookdir_ushers() - where usher-hook is libvirt's hook, in the order in which libvirt runs them
  *
  * hooks/qemu and hooks/qemu.d/usher are meant to be, also when they cannot be run.

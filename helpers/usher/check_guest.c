@@ -160,7 +160,7 @@ static void check_balloon(struct check *check)
 static void check_cpu_model(struct check *check)
 {
 	if (check->has_pci && !guest_has(check, "/domain/cpu[@mode='host-passthrough' or "
-						"@mode='maximum']"))
+						"@mode='host-model' or @mode='maximum']"))
 		found(check, LEVEL_WARNING,
 		      "the guest does not see the host's CPU: set <cpu mode='host-passthrough'/>");
 }
@@ -174,11 +174,20 @@ static void find_deaf_scripts(struct check *check)
 
 	if (oldtree_read(check->rootfd, check->guest.name, &tree) < 0)
 		return;
-	for (size_t i = 0; i < tree.paths.nr; i++)
-		if (!hookdir_can_run(check->rootfd, tree.paths.names[i]))
+	for (size_t i = 0; i < tree.paths.nr; i++) {
+		const char *path = tree.paths.names[i];
+		int r = hookdir_runs_script(check->rootfd, path);
+
+		if (r == 0)
 			found(check, LEVEL_WARNING,
 			      "/%s is not run, it cannot be executed: chmod +x it, or move it away",
-			      tree.paths.names[i]);
+			      path);
+		else if (r < 0)
+			found(check, LEVEL_ERROR,
+			      "/%s is not run, others may write it: chmod go-w it, and look who owns "
+			      "it",
+			      path);
+	}
 }
 
 static void check_scripts(struct check *check)

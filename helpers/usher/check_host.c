@@ -22,20 +22,41 @@
 
 /* --- the IOMMU -------------------------------------------------------------------------------------- */
 
-/* A word of the kernel's command line that switches it off. Return: NULL when there is none */
-static const char *switched_off(int rootfd)
+/* "intel_iommu=sm_on,off" */
+static bool says_off(const char *arg)
 {
-	static const char *const words[] = { "intel_iommu=off", "amd_iommu=off", "iommu=off" };
+	static const char *const names[] = { "intel_iommu=", "amd_iommu=", "iommu=" };
+	_cleanup_strlist_ struct strlist values = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		size_t len = strlen(names[i]);
+
+		if (strncmp(arg, names[i], len) == 0)
+			return text_split(arg + len, ",", &values) == 0 &&
+			       strlist_has(&values, "off");
+	}
+	return false;
+}
+
+/*
+ * switched_off() - a word of the kernel's command line that switches it off
+ *
+ * ABI: Documentation/admin-guide/kernel-parameters.txt: each of them is a list
+ *
+ * Return: 0 it is in @buf, -ENOENT there is none
+ */
+static int switched_off(int rootfd, char *buf, size_t size)
+{
 	char line[ATTR_MAX];
 	_cleanup_strlist_ struct strlist args = { 0 };
 
 	if (attr_read(rootfd, "proc/cmdline", line, sizeof(line)) < 0 ||
 	    text_split(line, " ", &args) < 0)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strlist_has(&args, words[i]))
-			return words[i];
-	return NULL;
+		return -ENOENT;
+	for (size_t i = 0; i < args.nr; i++)
+		if (says_off(args.names[i]))
+			return path_format(buf, size, "%s", args.names[i]);
+	return -ENOENT;
 }
 
 static bool firmware_has_iommu(int rootfd)
@@ -60,12 +81,12 @@ static const char *unused_cure(int rootfd)
 static void check_iommu(struct check *check)
 {
 	enum level level = check->guest.name && !check->has_pci ? LEVEL_WARNING : LEVEL_ERROR;
-	const char *off = switched_off(check->rootfd);
 	_cleanup_strlist_ struct strlist groups = { 0 };
+	char off[128];
 
 	if (attr_list(check->rootfd, "sys/kernel/iommu_groups", &groups) == 0 && groups.nr > 0)
 		return;
-	if (off)
+	if (switched_off(check->rootfd, off, sizeof(off)) == 0)
 		found(check, level,
 		      "the kernel was told %s, so no PCI device can be passed: take it off the "
 		      "kernel's command line (/etc/default/grub, then update-grub)",
@@ -316,7 +337,7 @@ static void check_lockdown(struct check *check)
 }
 
 /* Known by a process of that name, which the kernel cuts to 15 bytes, or by a file; harmless where
- * there is what @unless names */
+ * there is anything in the folder @unless */
 static const struct {
 	const char *comm, *file, *unless, *name, *what;
 } rivals[] = {
@@ -344,11 +365,18 @@ static const struct {
 	  "caps the CPUs' clock: a guest may stutter; watch it" },
 };
 
+static bool has_entries(int rootfd, const char *dir)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+
+	return dir && attr_list(rootfd, dir, &names) == 0 && names.nr > 0;
+}
+
 static void check_rival(struct check *check, const char *comm)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
 		if (rivals[i].comm && strcmp(comm, rivals[i].comm) == 0 &&
-		    (!rivals[i].unless || attr_exists(check->rootfd, rivals[i].unless) <= 0))
+		    !has_entries(check->rootfd, rivals[i].unless))
 			found(check, LEVEL_WARNING, "%s runs and %s", rivals[i].name,
 			      rivals[i].what);
 }

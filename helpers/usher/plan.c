@@ -220,15 +220,20 @@ static int run_checks(struct run *run, const struct phase *phase)
 	return r < 0 || run->ended ? r : run_steps(run, phase, STEP_BOTH, "check");
 }
 
-static void show_script(const struct run *run, const struct phase *phase, const char *operation,
-			const char *path)
+/* @runs: as hookdir_runs_script(). One that the hook refuses to run fails a start as one that fails */
+static void show_script(struct run *run, const struct phase *phase, const char *operation,
+			const char *path, int runs)
 {
 	_cleanup_free_ char *line = NULL;
 
-	if (asprintf(&line, "/%s is run: what it writes cannot be told", shown(path)) < 0) {
+	if (asprintf(&line, "/%s is %s", shown(path),
+		     runs > 0 ? "run: what it writes cannot be told"
+			      : "not run: others may write it: chmod go-w it") < 0) {
 		line = NULL;
 		return;
 	}
+	if (runs < 0 && phase->start)
+		run->failed = run->ended = true;
 	if (!run->json) {
 		(void)printf("# %s: scripts %s: %s\n", phase->name, operation, line);
 		return;
@@ -238,15 +243,15 @@ static void show_script(const struct run *run, const struct phase *phase, const 
 	json_string(run->json, "step", "scripts");
 	json_string(run->json, "verb", operation);
 	json_bool(run->json, "required", phase->start);
-	json_number(run->json, "status", 0);
+	json_number(run->json, "status", runs < 0);
 	json_lines(run->json, "writes", "");
 	json_lines(run->json, "messages", line);
 	json_close(run->json, '}');
 }
 
 /* Of one folder of the older tree, after the steps, as the hook does */
-static void show_scripts(const struct run *run, const struct phase *phase,
-			 const struct oldtree *tree, const char *operation)
+static void show_scripts(struct run *run, const struct phase *phase, const struct oldtree *tree,
+			 const char *operation)
 {
 	const char *sub = phase->start ? "begin" : "end";
 	char dir[PATH_MAX], folder[PATH_MAX];
@@ -254,17 +259,20 @@ static void show_scripts(const struct run *run, const struct phase *phase,
 	if (hookdir_scripts(run->claim->guest, dir, sizeof(dir)) < 0 ||
 	    path_format(folder, sizeof(folder), "%s/%s/%s", dir, operation, sub) < 0)
 		return;
-	for (size_t i = 0; i < tree->paths.nr; i++) {
+	for (size_t i = 0; i < tree->paths.nr && !run->ended; i++) {
 		const char *path = tree->paths.names[i];
 		size_t len = strlen(folder);
+		int runs;
 
-		if (strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0') &&
-		    hookdir_can_run(run->rootfd, path))
-			show_script(run, phase, operation, path);
+		if (strncmp(path, folder, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+			continue;
+		runs = hookdir_runs_script(run->rootfd, path);
+		if (runs != 0)
+			show_script(run, phase, operation, path, runs);
 	}
 }
 
-static int run_scripts(const struct run *run, const struct phase *phase)
+static int run_scripts(struct run *run, const struct phase *phase)
 {
 	_cleanup_oldtree_ struct oldtree tree = { 0 };
 	int r;

@@ -179,12 +179,30 @@ void draft_say_old(const struct request *request, const char *guest, const struc
 					  : strerror(-error));
 }
 
+/* Who may read the policy there is may read the new one; none that others could write is a pattern */
+static int keep_access(const struct draft *draft)
+{
+	mode_t mode = 0644;
+	struct stat st;
+
+	if (fstatat(draft->dirfd, draft->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
+		mode = st.st_mode & 0777;
+		if (fchownat(draft->dirfd, draft->tmp, (uid_t)-1, st.st_gid, AT_SYMLINK_NOFOLLOW) <
+		    0)
+			return -errno;
+	}
+	return fchmodat(draft->dirfd, draft->tmp, mode, 0) < 0 ? -errno : 0;
+}
+
 int draft_install(struct draft *draft)
 {
-	if (fchmodat(draft->dirfd, draft->tmp, 0644, 0) < 0 ||
-	    renameat(draft->dirfd, draft->tmp, draft->dirfd, draft->name) < 0) {
-		int r = -errno;
+	int r = keep_access(draft);
 
+	if (r == 0 && renameat(draft->dirfd, draft->tmp, draft->dirfd, draft->name) < 0)
+		r = -errno;
+	if (r < 0) {
 		usher_say("cannot write %s: %s", draft->real, strerror(-r));
 		return r;
 	}

@@ -210,6 +210,11 @@ claim_from_plan() {
 		jq -e '[.steps[] | select(.step == "scripts") | .messages[]] == ["/etc/libvirt/hooks/qemu.d/win11/release/end/b.sh is run: what it writes cannot be told"]'
 	run -0 usher plan --xml "$xml" --policy /dev/null win11 prepare
 	[[ $output != *scripts* ]]
+	# A start is refused for it, before what comes after
+	chmod 777 "$tree/prepare/begin/b.sh"
+	run -1 usher plan --xml "$xml" --policy "$BATS_TEST_TMPDIR/win11.ini"
+	[[ $output == *"# prepare: scripts prepare: /etc/libvirt/hooks/qemu.d/win11/prepare/begin/b.sh is not run: others may write it: chmod go-w it"* ]]
+	[[ $(tail -n 1 <<<"$output") == "# prepare: a required step fails: the start ends here" ]]
 }
 
 @test "a guest's name does nothing to the terminal that its holdings are shown on" {

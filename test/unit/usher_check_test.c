@@ -99,6 +99,10 @@ static void an_iommu_is_missing_in_the_firmware_or_in_the_kernel(void **state)
 	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it: add intel_iommu=on");
 	tree_file(tree, "proc/cmdline", "ro amd_iommu=off quiet\n");
 	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel was told amd_iommu=off");
+	tree_file(tree, "proc/cmdline", "ro intel_iommu=sm_on,off quiet\n");
+	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel was told intel_iommu=sm_on,off, so");
+	tree_file(tree, "proc/cmdline", "ro intel_iommu=sm_off my_iommu=off\n");
+	assert_found(tree, "iommu", LEVEL_ERROR, "the kernel does not use it");
 	tree_file(tree, "sys/kernel/iommu_groups/0/devices/x", "");
 	assert_int_equal(row(tree, "iommu"), 0);
 }
@@ -155,6 +159,11 @@ static void rivals_are_told_by_process_or_by_what_they_leave(void **state)
 	assert_found(tree, "rivals", LEVEL_WARNING, "power-profiles-daemon runs and");
 	tree_file(tree, "proc/77/comm", "tuned\n");
 	assert_found(tree, "rivals", LEVEL_WARNING, "tuned runs and sets governors");
+	tree_file(tree, "proc/77/comm", "irqbalance\n");
+	tree_dir(tree, "run/irqbalance");
+	assert_found(tree, "rivals", LEVEL_WARNING, "irqbalance runs and moves interrupts");
+	tree_file(tree, "run/irqbalance/irqbalance77.sock", "");
+	assert_int_equal(row(tree, "rivals"), 0);
 	tree_file(tree, "proc/77/comm", "cat\n");
 	tree_file(tree, "run/tlp/last_pwr", "0\n");
 	assert_found(tree, "rivals", LEVEL_WARNING, "TLP is on and sets governors");
@@ -291,6 +300,10 @@ static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 				  0755, 0),
 			 0);
 	assert_int_equal(row(tree, "scripts"), 0);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh",
+				  0777, 0),
+			 0);
+	assert_found(tree, "scripts", LEVEL_ERROR, "a.sh is not run, others may write it: chmod go-w");
 	inidoc_free(&check.claim.doc);
 	check.claim = (struct claim){ 0 };
 	check.guest.name = dots;

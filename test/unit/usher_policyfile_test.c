@@ -107,6 +107,41 @@ static void the_longest_name_of_a_policy_has_a_draft(void **state)
 	assert_int_equal(nr_files(tree, CONF_D), 1);
 }
 
+static unsigned int mode_of(const struct tree *tree, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(tree->rootfd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_mode & 0777;
+}
+
+static void replace_policy(const struct tree *tree)
+{
+	const struct request request = { .root = tree->dir };
+	struct draft draft = DRAFT_INIT;
+	int fd = draft_open(&request, "win11", &draft);
+
+	assert_true(fd >= 0);
+	assert_int_equal(draft_install(&draft), 0);
+	draft_close(&draft);
+	(void)close(fd);
+}
+
+static void who_may_read_a_policy_stays_but_nobody_else_may_write_it(void **state)
+{
+	const struct tree *tree = *state;
+	const char *policy = CONF_D "/win11.ini";
+
+	replace_policy(tree);
+	assert_int_equal(mode_of(tree, policy), 0644);
+	assert_int_equal(fchmodat(tree->rootfd, policy, 0640, 0), 0);
+	replace_policy(tree);
+	assert_int_equal(mode_of(tree, policy), 0640);
+	assert_int_equal(fchmodat(tree->rootfd, policy, 0666, 0), 0);
+	replace_policy(tree);
+	assert_int_equal(mode_of(tree, policy), 0644);
+}
+
 #define draft_test(fn) cmocka_unit_test_setup_teardown(fn, setup, tree_teardown)
 
 int main(void)
@@ -116,6 +151,7 @@ int main(void)
 		draft_test(a_policy_has_one_draft_at_a_time_and_leaves_nothing),
 		draft_test(what_a_killed_one_has_left_is_replaced),
 		draft_test(the_longest_name_of_a_policy_has_a_draft),
+		draft_test(who_may_read_a_policy_stays_but_nobody_else_may_write_it),
 	};
 
 	return cmocka_run_group_tests_name("usher policyfile", tests, NULL, NULL);

@@ -205,13 +205,16 @@ halt_rom() {
 	echo "$file"
 }
 
-# boot_image - print the path of a boot sector that waits for a key and powers the machine off:
-# int 16h (AH=0), then 0x2000 (S5) to port 0x604, PM1a_CNT where SeaBIOS puts it on a q35
+# boot_image - print the path of a boot sector that powers the machine off when its button is pressed,
+# by ACPI's registers where SeaBIOS puts them on a q35: PWRBTN_EN into PM1a_EN (0x602); at each of the
+# BIOS's clock ticks a look for PWRBTN_STS in PM1a_STS (0x600); S5 into PM1a_CNT (0x604)
 boot_image() {
 	local file=/var/lib/libvirt/images/poweroff.img
 	{
-		printf '\x31\xc0\xcd\x16\xba\x04\x06\xb8\x00\x20\xef\xf4\xeb\xfd'
-		head -c 496 /dev/zero
+		printf '\xfb\xba\x02\x06\xb8\x00\x01\xef'
+		printf '\xf4\xba\x00\x06\xed\xf6\xc4\x01\x74\xf6'
+		printf '\xba\x04\x06\xb8\x00\x20\xef\xf4\xeb\xfd'
+		head -c 482 /dev/zero
 		printf '\x55\xaa'
 	} >"$file"
 	truncate -s 1M "$file"
@@ -259,13 +262,13 @@ guest_pid() {
 	cat "/run/libvirt/qemu/$1.pid"
 }
 
-# guest_power_off NAME - from inside; a key that comes before the guest listens is lost
+# guest_power_off NAME - as its user does; a press of the button before the guest listens is lost
 guest_power_off() {
-	wait_for 120 guest_off_by_key "$1"
+	wait_for 120 guest_off_by_button "$1"
 }
 
-guest_off_by_key() {
-	virsh send-key --domain "$1" KEY_A >/dev/null 2>&1
+guest_off_by_button() {
+	virsh shutdown --domain "$1"
 	guest_off "$1"
 }
 

@@ -72,8 +72,31 @@ xml() {
 	rm -r "$hook.d"
 	finding error hook "$hook is another hook, and usher is not beside it"
 	rm "$hook"
+	ln -s /usr/sbin/nothing/usher-hook "$hook"
+	finding error hook "$hook leads to nothing: guests start without usher: reinstall usher"
+	rm "$hook"
+	{
+		cat /usr/sbin/usher-hook
+		echo another build
+	} >"$hook"
+	chmod 755 "$hook"
+	finding warning hook "$hook is a copy of usher-hook, of another build than the helpers in /usr/sbin"
+	cp /usr/sbin/usher-hook "$hook"
+	finding ok hook "libvirt's hook is usher"
+	rm "$hook"
 	ln -s /usr/sbin/usher-hook "$hook"
 	systemctl reload libvirtd
+	host_unchanged
+}
+
+@test "programs: one is not there, one cannot be executed" {
+	mv /usr/sbin/usher-display /usr/sbin/usher-display.away
+	finding error programs "/usr/sbin/usher-display: No such file or directory: reinstall usher"
+	mv /usr/sbin/usher-display.away /usr/sbin/usher-display
+	chmod 644 /usr/sbin/usher-seat
+	finding error programs "/usr/sbin/usher-seat: Permission denied: reinstall usher"
+	chmod 755 /usr/sbin/usher-seat
+	finding ok programs "all of usher's programs are there"
 }
 
 @test "reload: a hook that the daemon has not seen is not run, and check says so" {
@@ -126,7 +149,7 @@ service() {
 
 # What the packages' own units start, by the names that the kernel has of it: /usr/sbin/tuned is a
 # script of Python, power-profiles-daemon's name is cut, and TLP leaves but a file. Seen on: Debian 12
-@test "rivals: tuned, power-profiles-daemon and TLP, each while it is at work" {
+@test "rivals: those that tune CPUs, memory and processes, each while it is at work" {
 	service tuned tuned '#!/bin/bash
 sleep infinity'
 	finding warning rivals "tuned runs and sets governors and CPU masks of its own"
@@ -138,6 +161,19 @@ sleep infinity'
 		sh -c 'echo 0 >/run/tlp/last_pwr'
 	finding warning rivals "TLP is on and sets governors"
 	systemctl stop tlp
+	service numad numad
+	finding warning rivals "numad runs and moves guests' memory and threads: stop it"
+	systemctl stop numad
+	service auto-cpufreq auto-cpufreq '#!/bin/bash
+sleep infinity'
+	finding warning rivals "auto-cpufreq runs and sets governors while guests run: stop it"
+	systemctl stop auto-cpufreq
+	service ananicy-cpp ananicy-cpp
+	finding warning rivals "ananicy-cpp runs and moves processes between cgroups"
+	systemctl stop ananicy-cpp
+	service thermald thermald
+	finding warning rivals "thermald runs and caps the CPUs' clock"
+	systemctl stop thermald
 	finding ok rivals "no other program tunes CPUs or interrupts"
 	host_unchanged
 }
@@ -251,6 +287,20 @@ two_start() {
 	finding warning scripts "has scripts that nobody runs: set run = yes" fit
 	policy fit '[scripts]' 'run = yes'
 	finding ok scripts "" fit
+	printf '#!/bin/sh\n' >"$hook.d/fit/prepare/begin/a.sh"
+	finding warning scripts "a.sh is not run, it cannot be executed: chmod +x it" fit
+	chmod 777 "$hook.d/fit/prepare/begin/a.sh"
+	finding error scripts "a.sh is not run, others may write it: chmod go-w it" fit
+	start_refused_like fit "usher: fit: script $hook.d/fit/prepare/begin/a.sh is not run: others may write it: chmod go-w it"
+	chmod 755 "$hook.d/fit/prepare/begin/a.sh"
+	rm "$hook"
+	cp "$hook.d/fit/prepare/begin/a.sh" "$hook"
+	ln -s /usr/sbin/usher-hook "$hook.d/usher"
+	finding warning scripts "may be run twice, by usher and by the hook beside it: remove that hook, or run = yes" fit
+	policy fit
+	finding note scripts "has scripts, which $hook is left to run" fit
+	rm "$hook"
+	ln -s /usr/sbin/usher-hook "$hook"
 	rm -r "$hook.d"
 	host_unchanged
 }

@@ -21,7 +21,7 @@ xml() {
 
 @test "iommu: the kernel was told not to use it" {
 	run -2 usher check
-	assert_contains "$output" "error    iommu: the kernel was told intel_iommu=off, so no PCI device can be passed"
+	assert_contains "$output" "error    iommu: the kernel was told intel_iommu=sm_off,off, so no PCI device can be passed"
 	host_unchanged
 }
 

@@ -51,6 +51,8 @@ busy_end() {
 	assert_equal "$status" 0
 	jq -e '.command == "noise" and .cpus == "2-3" and (.sources[] | select(.kind == "task" and .name == "bash") | .count > 0 and .total_us > 100000 and (.cure | contains("[cpuset]")))' <<<"$output" ||
 		fail "$output"
+	echo "$output" >"$BATS_TEST_TMPDIR/noise"
+	schema_fits noise "" "$BATS_TEST_TMPDIR/noise"
 	assert_equal "$(tracing_instances)" "$before"
 	run usher noise a 2
 	assert_contains "$output" "bash"

@@ -36,6 +36,19 @@ repack() {
 	assert_equal "$(readlink /etc/libvirt/hooks/qemu)" /usr/sbin/usher-hook
 }
 
+@test "beside a copy of the hook the package is refused: each step would be done twice" {
+	/lab/src/install.sh uninstall
+	cp /lab/build/usher-hook /etc/libvirt/hooks/qemu
+	run dpkg -i /lab/build/deb/usher_*.deb
+	((status != 0)) || fail "it was installed"
+	assert_contains "$output" "usher: /etc/libvirt/hooks/qemu is a copy of usher-hook"
+	[[ ! -e /usr/sbin/usher-hook && ! -L /etc/libvirt/hooks/qemu.d/usher ]]
+	rm /etc/libvirt/hooks/qemu
+	dpkg --purge usher
+	BUILD_DIR=/lab/build /lab/src/install.sh install
+	host_unchanged
+}
+
 @test "install, start, upgrade over the guest, no removal beside it, remove, purge: nothing is left" {
 	local qemu holder
 	/lab/src/install.sh uninstall

@@ -17,7 +17,7 @@ teardown() {
 # Where an installation may put anything
 files() {
 	find /etc /usr/sbin /usr/bin /usr/lib/systemd /usr/lib/usher /usr/share/man /usr/share/doc \
-		/usr/share/bash-completion ! -path '/etc/libvirt/qemu*' ! -path '/etc/apparmor.d/*' \
+		/usr/share/bash-completion /run/usher /run/tmpfiles.d ! -path '/etc/libvirt/qemu*' ! -path '/etc/apparmor.d/*' \
 		-printf '%p %y %m %s %l\n' 2>/dev/null | sort
 }
 
@@ -61,7 +61,7 @@ walk_xml() {
 	assert_equal "$(jq -r '[.devices[] | select(.guest == "walk") | .address] | join(" ")' "$BATS_TEST_TMPDIR/status")" "$GPU $AUDIO"
 	# Only what is stuck has these: stuckdrv.bats, test/demo
 	schema_fits status "path pid seconds" "$BATS_TEST_TMPDIR/status"
-	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	plan_writes_nothing walk
 	schema_fits plan "" "$BATS_TEST_TMPDIR/plan"
 
 	guest_power_off walk
@@ -128,11 +128,19 @@ whole_calls() {
 		{ print }' "$1"
 }
 
+# Each object's writes in their order, the objects sorted: what is done to one happens beside what is
+# done to another. An object is a PCI device, the last that the path or what is written names; all the
+# rest is another
+by_object() {
+	sed 's/.*\([0-9a-f]\{4\}:[0-9a-f][0-9a-f]:[0-9a-f][0-9a-f]\.[0-7]\).*/\1 &/; t; s/^/- /' |
+		sort -s -k 1,1 | cut -d ' ' -f 2-
+}
+
 # "PATH VALUE" of each write below /sys and /proc/sys that usher's programs made
 writes_of() {
 	whole_calls "$1" | grep -v -e /sys/fs/cgroup -e 'proc/self' |
 		sed -n 's/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \3/p' |
-		sed 's/\\n$//' | sort
+		sed 's/\\n$//' | by_object
 }
 
 # The same of what plan printed, its paths as the kernel resolves them now
@@ -142,7 +150,33 @@ writes_planned() {
 			[[ $verb == write ]] || continue
 			[[ $value != '""' ]] || value=''
 			echo "$(realpath -m "$path") $value"
-		done | sort
+		done | by_object
+}
+
+# All by which a program can change a host: files and what they are, mounts, modules, other processes
+readonly changes=write,pwrite64,writev,pwritev,pwritev2,sendfile,copy_file_range,splice,fallocate,truncate,ftruncate,\
+openat,openat2,open,creat,mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,rmdir,unlink,unlinkat,link,linkat,\
+symlink,symlinkat,chmod,fchmod,fchmodat,chown,lchown,fchown,fchownat,utimensat,setxattr,lsetxattr,fsetxattr,\
+removexattr,lremovexattr,fremovexattr,mount,umount2,move_mount,pivot_root,swapon,swapoff,init_module,finit_module,\
+delete_module,reboot,kill,tgkill,tkill,pidfd_send_signal,ptrace,process_vm_writev,setpriority,ioprio_set,prlimit64,\
+sched_setaffinity,sched_setscheduler,sched_setattr,setns,unshare,bpf,ioctl,sendmsg,sendto
+
+# plan_writes_nothing ARG... - run usher plan under strace, its output into the file "plan": it changes
+# nothing but one folder of its own below /tmp
+plan_writes_nothing() {
+	local calls=$BATS_TEST_TMPDIR/plan.calls left
+	strace -f -y -x -s 400 -o "$calls" -e "trace=$changes" usher plan --json "$@" >"$BATS_TEST_TMPDIR/plan"
+	# Opened to be read, or not there; its own output and its programs', in memory; signals to and
+	# limits of itself; questions: to the daemon, the bus and the journal, what a terminal is, what a
+	# monitor can (calls_of() below knows the orders among these)
+	left=$(whole_calls "$calls" | sed 's/^[0-9]* *//' | grep -v -e '^+++' -e '^---' -e 'ENOENT' -e 'resumed>' |
+		grep -vE -e '^open(at|at2)?\([^O]*(O_RDONLY|O_PATH)[^C]*\)? *=' \
+			-e '^[a-z0-9]+\([0-9]+<(pipe|anon_inode|socket|UNIX|NETLINK|TCP|/memfd):' \
+			-e '^[a-z0-9]+\([0-9]+</dev/(null|pts/)' -e '"/dev/null", O_RDWR' \
+			-e '^write\([12]<' -e '/tmp/usher\.' -e '^prlimit64\([^,]*, [^,]*, NULL' \
+			-e '^ioctl\([0-9]+<[^>]*>, (TCGETS|I2C_SLAVE|I2C_FUNCS|I2C_RDWR)' -e '^write\([0-9]+</dev/i2c-') || true
+	assert_equal "$left" ""
+	assert_equal "$(calls_of "$calls")" ""
 }
 
 @test "what plan prints is what the following start writes, and plan itself writes nothing" {
@@ -152,15 +186,7 @@ writes_planned() {
 	policy walk
 	modprobe vfio-pci
 
-	strace -f -y -o "$trace.plan" \
-		-e trace=write,pwrite64,openat,openat2,mkdirat,mkdir,rename,renameat,unlinkat,unlink,symlinkat \
-		usher plan --json walk prepare >"$BATS_TEST_TMPDIR/plan"
-	# Its own output, what it takes of its programs' in memory, and one folder below /tmp
-	run grep -E 'write\(|pwrite64\(|O_WRONLY|O_RDWR|O_CREAT|mkdir|rename|unlink|symlink' "$trace.plan"
-	run grep -v -e '<pipe:' -e '<anon_inode:' -e '<socket:' -e '/memfd:' -e '/tmp/usher\.' -e '"/tmp/usher\.' \
-		-e "write(1</" -e "write(2</" -e ENOENT -e '"/dev/null"' <<<"$output"
-	assert_equal "$output" ""
-
+	plan_writes_nothing walk
 	writes_planned "$BATS_TEST_TMPDIR/plan" apply >"$BATS_TEST_TMPDIR/planned"
 	tracer_start
 	guest_start walk
@@ -170,7 +196,7 @@ writes_planned() {
 	[[ -s $BATS_TEST_TMPDIR/planned ]] || fail "plan printed no write"
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 
-	usher plan --json walk release >"$BATS_TEST_TMPDIR/plan"
+	plan_writes_nothing walk release
 	# vfio-pci has changed power/control, and puts it back itself: Seen on: Linux 6.12
 	writes_planned "$BATS_TEST_TMPDIR/plan" undo | grep /pci | grep -v power/control >"$BATS_TEST_TMPDIR/planned"
 	assert_contains "$(cat "$BATS_TEST_TMPDIR/planned")" "/sys/bus/pci/drivers_probe $GPU"
@@ -183,24 +209,37 @@ writes_planned() {
 	host_unchanged 30
 }
 
+# "PATH VALUE" of each write of usher-cpuset's, in any order: also what the kernel refuses, an interrupt's
+# driver may have chosen its CPUs
+cpuset_writes() {
+	whole_calls "$1" | awk '/ execve\(/ { name[$1] = match($0, /usher-[a-z]+/) ? substr($0, RSTART, RLENGTH) : "" }
+		/ write\(/ && name[$1] == "usher-cpuset"' |
+		sed -n 's/\\\\/\\/g; s/\\n", [0-9]*) *= /", 0) = /
+		s/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/irq\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \3/p' |
+		sort
+}
+
 # Which CPUs a guest gets is known when it runs; plan then prints what its programs' dry runs do
-@test "what a dry run prints of the CPUs is what the program then writes" {
-	local calls=$BATS_TEST_TMPDIR/calls claim
+@test "what plan prints of the CPUs is what the start wrote, and what the program writes once more" {
+	local trace=$BATS_TEST_TMPDIR/trace claim tracer
 	guest_define walk memory=32 vcpus=2 pins="2 3" emulator=0-1 device="$NIC"
 	policy walk
+	tracer_start -y -s 200 -e trace=write,execve
 	guest_start walk
+	wait_for 20 alone_are 2-3
+	tracer_stop
+	cpuset_writes "$trace" >"$BATS_TEST_TMPDIR/started"
 	claim=/run/usher/$(guest_uuid walk)/claim.ini
 	usher-cpuset undo "$claim"
 	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" ""
-	usher-cpuset --dry-run apply "$claim" | sed -n 's/^write //p' | sort >"$BATS_TEST_TMPDIR/planned"
-	strace -f -y -s 200 -e trace=write -o "$calls" usher-cpuset apply "$claim"
+	plan_writes_nothing walk started
+	jq -r '.steps[] | select(.step == "cpuset" and .verb == "apply") | .writes[]' "$BATS_TEST_TMPDIR/plan" |
+		sed -n 's/^write //p' | sort >"$BATS_TEST_TMPDIR/planned"
+	strace -f -y -s 200 -e trace=write,execve -o "$trace" usher-cpuset apply "$claim"
 	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
-	# Also what the kernel refuses: an interrupt's driver may have chosen its CPUs
-	whole_calls "$calls" | sed -n 's/\\\\/\\/g; s/\\n", [0-9]*) *= /", 0) = /
-		s/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/irq\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \3/p' |
-		sort >"$BATS_TEST_TMPDIR/made"
 	(($(wc -l <"$BATS_TEST_TMPDIR/planned") > 3)) || fail "$(<"$BATS_TEST_TMPDIR/planned")"
-	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
+	cpuset_writes "$trace" | diff "$BATS_TEST_TMPDIR/planned" -
+	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/started"
 	guest_destroy walk
 	host_unchanged 30
 }
@@ -256,7 +295,7 @@ monitor_shows() {
 	policy walk '[display]' 'monitor = DEL:a0c4' 'guest_input = hdmi1' 'host_input = dp1' 'delay = 0'
 	unit=usher-nosleep-$(guest_uuid walk).service
 
-	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	plan_writes_nothing walk
 	calls_planned "$BATS_TEST_TMPDIR/plan" apply "$bus" >"$BATS_TEST_TMPDIR/planned"
 	assert_equal "$(xargs <"$BATS_TEST_TMPDIR/planned")" "input 17 on i2c-$bus start $unit"
 	tracer_start "${options[@]}"
@@ -266,7 +305,7 @@ monitor_shows() {
 	calls_of "$trace" | diff "$BATS_TEST_TMPDIR/planned" -
 	systemctl is-active "$unit"
 
-	usher plan --json walk >"$BATS_TEST_TMPDIR/plan"
+	plan_writes_nothing walk
 	assert_contains "$(jq -r '.steps[].writes[]' "$BATS_TEST_TMPDIR/plan")" "end $unit"
 	calls_planned "$BATS_TEST_TMPDIR/plan" undo "$bus" >"$BATS_TEST_TMPDIR/planned"
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/planned")" "input 15 on i2c-$bus"
