@@ -184,7 +184,8 @@ static void find_deaf_scripts(struct check *check)
 			      path);
 		else if (r < 0)
 			found(check, LEVEL_ERROR,
-			      "/%s is not run, others may write it: chmod go-w it, and look who owns "
+			      "/%s is not run, others may write it: chmod go-w it, and look who "
+			      "owns "
 			      "it",
 			      path);
 	}
