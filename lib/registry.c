@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "attr.h"
+#include "daemon.h"
 #include "baseline.h"
 #include "pcidev.h"
 #include "state.h"
@@ -149,21 +150,6 @@ static int status_file(int rootfd, const struct claim *claim)
 	return r < 0 ? r : attr_exists(rootfd, path);
 }
 
-static int daemon_runs(int rootfd)
-{
-	static const char *const pid_files[] = { "run/libvirtd.pid", "run/virtqemud.pid" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(pid_files); i++) {
-		struct process daemon;
-		unsigned long long pid;
-
-		if (attr_read_ull(rootfd, pid_files[i], &pid) == 0 && pid <= INT_MAX &&
-		    process_identify(rootfd, (pid_t)pid, &daemon) == 0)
-			return 1;
-	}
-	return 0;
-}
-
 /*
  * While a daemon runs and has a status file for the guest, a `release` will come, from a
  * restarted daemon too. An ending claim without that file has lost its release, or is about to get
@@ -180,7 +166,7 @@ static int kept(int rootfd, const struct claim *claim)
 	r = process_alive(rootfd, &claim->owner);
 	if (r < 0 || (r > 0 && (status || claim->state != CLAIM_ENDING)))
 		return r;
-	return status ? daemon_runs(rootfd) : 0;
+	return status && daemon_find(rootfd, NULL);
 }
 
 int registry_alive(int rootfd, const struct claim *claim)

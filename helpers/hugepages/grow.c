@@ -46,6 +46,8 @@ static int grow(struct growth *growth)
 		reason = SHORT_FRAGMENTED;
 	if (r == STEP_NO_MEMORY)
 		reason = SHORT_MEMORY;
+	if (reason != SHORT_NONE && growth->cut_short)
+		reason = SHORT_TURN;
 	growth->shortage.reason = reason;
 	growth->shortage.need = growth->current;
 	return r < 0 ? r : reason != SHORT_NONE;
@@ -57,23 +59,34 @@ static const char *error_cure(int error)
 		int error;
 		const char *cure;
 	} cures[] = {
-		{ -ETIMEDOUT,
-		  "another guest is being given pages of the same nodes; start this one when that "
-		  "has ended" },
-		{ -EBADMSG,
-		  "/run/usher/host/hugepages.ini is damaged; remove it when no guest with "
-		  "huge pages runs" },
-		{ -EPERM, "/run/usher/host/hugepages.ini is not root's alone; see who wrote it" },
-		{ -EINVAL, "this kernel gives pages of that size only at boot; add hugepagesz= and "
+		{ -ETIMEDOUT, "another guest is being given pages there: start this one when that "
+			      "has ended" },
+		{ -EBADMSG, "/run/usher/host/hugepages.ini is damaged: remove it when no guest "
+			    "with huge pages runs" },
+		{ -EPERM, "/run/usher/host/hugepages.ini is not root's alone: see who wrote it" },
+		{ -EINVAL, "this kernel gives pages of that size only at boot: add hugepagesz= and "
 			   "hugepages= to its command line" },
-		{ -EACCES, "memory of that node is closed to usher; see AllowedMemoryNodes= of "
-			   "libvirtd's unit, and journalctl -k" },
+		{ -EACCES, "memory there is closed to usher: see AllowedMemoryNodes= of libvirt's "
+			   "unit, and journalctl -k" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cures); i++)
 		if (cures[i].error == error)
 			return cures[i].cure;
 	return "see journalctl -k";
+}
+
+/* The ones it was at; before the first step all that it needs are meant by the first */
+static void error_say(const struct growth *growth, int error)
+{
+	const struct need *need = &growth->needs->needs[growth->current];
+	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX];
+
+	need_where(need, where, sizeof(where));
+	size_name(need->size_kib, name, sizeof(name));
+	helper_say(growth->ctx, "cannot get huge pages of %s %s: %s: %s", name, where,
+		   error == -ETIMEDOUT ? "the time for it ran out" : strerror(-error),
+		   error_cure(error));
 }
 
 static enum helper_exit fail(struct growth *growth, int error)
@@ -85,8 +98,7 @@ static enum helper_exit fail(struct growth *growth, int error)
 		shortage_look(growth);
 	back = growth->begun ? hugepages_give_back(ctx, true) : 0;
 	if (error < 0)
-		helper_say(ctx, "cannot get huge pages: %s: %s", strerror(-error),
-			   error_cure(error));
+		error_say(growth, error);
 	else
 		shortage_say(ctx, growth->needs, &growth->shortage);
 	if (back == 0)

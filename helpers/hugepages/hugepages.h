@@ -570,6 +570,7 @@ enum shortage_reason {
 	SHORT_MEMORY,	  /* growing would take what is kept for the host */
 	SHORT_FRAGMENTED, /* the kernel found no more */
 	SHORT_TIME,	  /* the deadline came first */
+	SHORT_TURN,	  /* half of the time was over, and another guest waited */
 };
 
 struct shortage {
@@ -611,6 +612,7 @@ struct growth {
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
+	bool cut_short;			  /* its turn is over, for one that waits */
 	unsigned long long pretended_kib; /* that a dry run takes for freed */
 };
 
@@ -675,8 +677,9 @@ void turn_end(struct turn *turn);
 int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
 	      struct turn *ret) _must_check_;
 
-/** turn_is_over() - is half of the time gone, and somebody waits for a turn at one of the nodes */
-bool turn_is_over(const struct growth *growth);
+/** turn_is_over() - is half of the time gone, and somebody waits for a turn at one of the nodes; it is
+ * noted */
+bool turn_is_over(struct growth *growth);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/daemon.h"
 #include "../../lib/hugetlbfs.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
@@ -84,14 +85,14 @@ static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long s
 	else if (state == MOUNT_NONE)
 		helper_say(ctx,
 			   "QEMU could not take huge pages of %s: no hugetlbfs of that size is "
-			   "mounted: mount -t hugetlbfs -o pagesize=%lluK DIR and restart libvirtd "
+			   "mounted: mount -t hugetlbfs -o pagesize=%lluK DIR and restart %s "
 			   "(guests live on)%s",
-			   name, size_kib, memfd_cure(ctx));
+			   name, size_kib, daemon_name(ctx->rootfd), memfd_cure(ctx));
 	else if (state == MOUNT_UNSEEN)
 		helper_say(ctx,
 			   "QEMU could not take huge pages of %s: libvirt has not seen %s, which "
-			   "was mounted after it started: restart libvirtd (guests live on)%s",
-			   name, where, memfd_cure(ctx));
+			   "was mounted after it started: restart %s (guests live on)%s",
+			   name, where, daemon_name(ctx->rootfd), memfd_cure(ctx));
 	return r == 0 && state == MOUNT_SEEN ? HELPER_DONE : HELPER_FAILED;
 }
 

@@ -116,6 +116,11 @@ static void reason_text(const struct helper_ctx *ctx, const struct need *need,
 	case SHORT_TIME:
 		(void)snprintf(buf, size, "the time for it ran out");
 		break;
+	case SHORT_TURN:
+		(void)snprintf(buf, size,
+			       "half of the time for it is over, and another guest waits for pages "
+			       "there");
+		break;
 	default:
 		(void)snprintf(buf, size, "the kernel finds no more memory in one piece");
 		break;

@@ -108,8 +108,9 @@ static bool somebody_waits(const struct helper_ctx *ctx, const struct needs *nee
 	return dirfd >= 0 && try_all(dirfd, WAIT, &nodes, &turn) == -ETIMEDOUT;
 }
 
-bool turn_is_over(const struct growth *growth)
+bool turn_is_over(struct growth *growth)
 {
-	return deadline_left(growth->deadline) < growth->time_ms / 2 &&
-	       somebody_waits(growth->ctx, growth->needs);
+	growth->cut_short |= deadline_left(growth->deadline) < growth->time_ms / 2 &&
+			     somebody_waits(growth->ctx, growth->needs);
+	return growth->cut_short;
 }

@@ -10,6 +10,7 @@
 #include <systemd/sd-journal.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/daemon.h"
 #include "../../lib/hookdir.h"
 #include "../../lib/process.h"
 #include "../../lib/step.h"
@@ -110,8 +111,8 @@ static void check_file(struct check *check, const char *path)
 	else if (!hookdir_can_run(check->rootfd, path))
 		found(check, LEVEL_ERROR,
 		      "/%s cannot be executed: guests start without usher: chmod 755 it, then "
-		      "reload libvirtd",
-		      path);
+		      "systemctl reload %s",
+		      path, daemon_name(check->rootfd));
 	else if (hookdir_is_other(check->rootfd, path, check->request->dir))
 		found(check, LEVEL_WARNING,
 		      "/%s is a copy of usher-hook, of another build than the helpers in %s: "
@@ -124,8 +125,8 @@ static void check_places(struct check *check, const struct strlist *places, bool
 	if (places->nr > 1)
 		found(check, LEVEL_ERROR,
 		      "/%s and /%s both are usher, so every step runs twice: remove one of them, "
-		      "then reload libvirtd",
-		      places->names[0], places->names[1]);
+		      "then systemctl reload %s",
+		      places->names[0], places->names[1], daemon_name(check->rootfd));
 	else if (places->nr == 0)
 		found(check, LEVEL_ERROR,
 		      foreign ? "/" HOOK " is another hook, and usher is not beside it: guests "
@@ -181,33 +182,22 @@ static void check_hook(struct check *check)
 
 /* --- has the daemon seen it -------------------------------------------------------------------------- */
 
-/* Seconds since the epoch. Return: 0, -ENOENT when no daemon runs */
-static int daemon_start(int rootfd, long long *ret, const char **ret_unit)
+/* @ret: seconds since the epoch. Return: the daemon's name, NULL when none runs */
+static const char *daemon_start(int rootfd, long long *ret)
 {
-	static const char *const daemons[][2] = {
-		{ "run/virtqemud.pid", "virtqemud.service" },
-		{ "run/libvirtd.pid", "libvirtd.service" },
-	};
 	_cleanup_free_ char *stat = NULL;
-	const char *btime;
+	const char *btime, *name;
+	struct process process;
 	size_t len;
 
 	if (attr_read_all(rootfd, "proc/stat", 1 << 20, &stat, &len) < 0)
-		return -ENOENT;
+		return NULL;
 	btime = strstr(stat, "\nbtime ");
-	for (size_t i = 0; btime && i < ARRAY_SIZE(daemons); i++) {
-		struct process process;
-		unsigned long long pid;
-
-		if (attr_read_ull(rootfd, daemons[i][0], &pid) < 0 || pid > INT_MAX ||
-		    process_identify(rootfd, (pid_t)pid, &process) < 0)
-			continue;
+	name = btime ? daemon_find(rootfd, &process) : NULL;
+	if (name)
 		*ret = strtoll(btime + 7, NULL, 10) +
 		       (long long)process.start_time / sysconf(_SC_CLK_TCK);
-		*ret_unit = daemons[i][1];
-		return 0;
-	}
-	return -ENOENT;
+	return name;
 }
 
 static void journal_free(sd_journal **journal)
@@ -216,13 +206,13 @@ static void journal_free(sd_journal **journal)
 }
 
 /* Has systemd reloaded the unit after this time. No journal: no */
-static bool reloaded_since(const char *unit, long long seconds)
+static bool reloaded_since(const char *name, long long seconds)
 {
 	_cleanup_(journal_free) sd_journal *journal = NULL;
 	char match[64];
 	uint64_t usec = 0;
 
-	(void)snprintf(match, sizeof(match), "UNIT=%s", unit);
+	(void)snprintf(match, sizeof(match), "UNIT=%s.service", name);
 	if (sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY) < 0 ||
 	    sd_journal_add_match(journal, match, 0) < 0 ||
 	    sd_journal_add_match(journal, "_PID=1", 0) < 0 ||
@@ -253,7 +243,7 @@ static long long appeared(const struct check *check, const char *path)
 static void check_reload(struct check *check)
 {
 	_cleanup_strlist_ struct strlist places = { 0 };
-	const char *path, *unit;
+	const char *path, *name;
 	long long start, hook;
 
 	if (hookdir_ushers(check->rootfd, &places) < 0)
@@ -262,7 +252,8 @@ static void check_reload(struct check *check)
 		found(check, LEVEL_NOTE, "not looked at: there is no hook of usher's: see hook");
 		return;
 	}
-	if (daemon_start(check->rootfd, &start, &unit) < 0) {
+	name = daemon_start(check->rootfd, &start);
+	if (!name) {
 		found(check, LEVEL_NOTE,
 		      "no libvirt daemon runs: it looks for the hook when it starts");
 		return;
@@ -271,13 +262,12 @@ static void check_reload(struct check *check)
 	hook = appeared(check, path);
 	if (hook <= start + CLOCK_SLACK)
 		return;
-	if (strcmp(check->request->root, "/") == 0 && reloaded_since(unit, hook))
+	if (strcmp(check->request->root, "/") == 0 && reloaded_since(name, hook))
 		return;
 	found(check, LEVEL_WARNING,
 	      "/%s is newer than the start of %s, and no reload since is on record: guests may "
-	      "start "
-	      "without usher: systemctl reload %s",
-	      path, unit, unit);
+	      "start without usher: systemctl reload %s.service",
+	      path, name, name);
 }
 
 /* --- what may keep it from working ------------------------------------------------------------------- */

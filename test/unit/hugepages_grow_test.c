@@ -486,7 +486,7 @@ static void a_process_kept_off_a_node_is_told_so_and_changes_nothing(void **stat
 	assert_int_equal(apply(&b), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
 	assert_pool(1, 100, 0, 100);
-	assert_said("memory of that node is closed to usher");
+	assert_said("memory there is closed to usher");
 }
 
 static void a_kernel_without_numa_has_one_pool(void **state)
@@ -554,7 +554,8 @@ static void a_guest_waits_for_its_turn_no_longer_than_its_deadline(void **state)
 	a.ctx.deadline = deadline_in(200);
 	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
-	assert_said("another guest is being given pages of the same nodes");
+	assert_said("cannot get huge pages of 2 MiB on node 0: the time for it ran out: another guest "
+		    "is being given pages there: start this one when that has ended");
 }
 
 /* A guest that grows for as long as this one lives */
@@ -670,6 +671,8 @@ static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
 	assert_pool(0, 30, 30, 0);
+	assert_said("(half of the time for it is over, and another guest waits for pages there");
+	assert_said("start it again when the other has started, lower the guest's memory by 48 MiB, or");
 	remove_process(200);
 }
 
@@ -757,8 +760,8 @@ static void pages_that_come_at_boot_only_are_said_to_be_so(void **state)
 	kernel->boot_only = true;
 	guest_make(&a, UUID_A, "a", "started", "1048576 0 1");
 	assert_int_equal(apply(&a), HELPER_FAILED);
-	assert_said("cannot get huge pages: Invalid argument: this kernel gives pages of that size "
-		    "only at boot");
+	assert_said("cannot get huge pages of 1 GiB on node 0: Invalid argument: this kernel gives "
+		    "pages of that size only at boot: add");
 	assert_no_ledger();
 }
 
