@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "attr.h"
-#include "daemon.h"
 #include "baseline.h"
+#include "daemon.h"
 #include "pcidev.h"
 #include "state.h"
 
