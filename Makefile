@@ -212,15 +212,21 @@ SECONDS ?= 60
 FUZZ_SECONDS ?= $(SECONDS)
 FUZZ_SRCS := $(wildcard test/fuzz/*_fuzz.c)
 FUZZERS := $(FUZZ_SRCS:test/fuzz/%.c=$(O)/fuzz/%)
-FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -O1 -g
+FUZZ_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -O1 -g
+fuzz_obj = $(patsubst %.c,$(O)/fuzz/obj/%.o,$(1))
+FUZZ_LIB_OBJS := $(call fuzz_obj,$(filter-out lib/sysbus.c,$(wildcard lib/*.c)))
 # Which folders' objects a fuzzer needs beside lib: a line "objs: hooks" or "objs: display" in its head
-fuzz_srcs = $(foreach f,$(shell sed -n '1,20s/.*objs: *\([a-z ]*\).*/\1/p' $(1)),$(filter-out hooks/qemu.c %/main.c,$(wildcard $(f)/*.c helpers/$(f)/*.c)))
+fuzz_srcs = $(foreach f,$(shell sed -n '1,20s/.*objs: *\([a-z ]*\).*/\1/p' test/fuzz/$(1).c),$(filter-out hooks/qemu.c %/main.c,$(if $(wildcard helpers/$(f)),$(wildcard helpers/$(f)/*.c) helpers/helper.c,$(wildcard $(f)/*.c))))
 
-$(O)/fuzz/%: test/fuzz/%.c $(wildcard lib/*.c hooks/*.c helpers/*/*.c) $(wildcard lib/*.h hooks/*.h helpers/*.h helpers/*/*.h)
+$(O)/fuzz/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(CPP_USHER)) $(XML_CFLAGS) $(FUZZ_FLAGS) -o $@ $< $(call fuzz_srcs,$<) \
-		$(if $(filter helpers/%,$(call fuzz_srcs,$<)),helpers/helper.c) \
-		$(filter-out lib/sysbus.c,$(wildcard lib/*.c)) -linih $(call pkg,libs,libxml-2.0)
+	clang $(CPP_USHER) $(XML_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+define fuzzer_rules
+$(O)/fuzz/$(1): $(call fuzz_obj,test/fuzz/$(1).c $(call fuzz_srcs,$(1))) $(FUZZ_LIB_OBJS)
+	clang $$(FUZZ_FLAGS) -fsanitize=fuzzer -o $$@ $$^ -linih $$(call pkg,libs,libxml-2.0)
+endef
+$(foreach f,$(FUZZ_SRCS:test/fuzz/%.c=%),$(eval $(call fuzzer_rules,$(f))))
 
 .PHONY: fuzz fuzz-planted
 fuzz: $(FUZZERS)
@@ -314,4 +320,4 @@ help:
 		'bench-nosleep bench-isolation bench-endurance coverage crash-matrix fault-matrix nomem-matrix lives sim demo deb test install' \
 		'uninstall clean'
 
--include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/fuzz/obj -name '*.d' 2>/dev/null)
