@@ -38,6 +38,7 @@ static int parse_options(int argc, char **argv, struct event *event)
 		{ "helpers", required_argument, NULL, 'H' },
 		{ "xml", required_argument, NULL, 'x' },
 		{ "policy", required_argument, NULL, 'p' },
+		{ "beside", required_argument, NULL, 'b' },
 		{ "plan", no_argument, NULL, 'n' },
 		{ "check", no_argument, NULL, 'c' },
 		{ 0 },
@@ -58,6 +59,9 @@ static int parse_options(int argc, char **argv, struct event *event)
 			break;
 		case 'p':
 			event->policy = optarg;
+			break;
+		case 'b':
+			event->beside = optarg;
 			break;
 		case 'n':
 			event->plan = true;
@@ -98,5 +102,5 @@ const char *event_usage(void)
 	return HOOKDIR_MARK
 		"; people want usher(8); by hand:\n"
 		"usher-hook [--root DIR] [--helpers DIR] [--plan | --check] [--xml FILE]\n"
-		"\t[--policy FILE] GUEST OPERATION SUBOPERATION EXTRA\n";
+		"\t[--policy FILE] [--beside CLAIM] GUEST OPERATION SUBOPERATION EXTRA\n";
 }

@@ -17,6 +17,8 @@
 #include "phase.h"
 #include "plan.h"
 #include "policy.h"
+#include "prepare.h"
+#include "refuse.h"
 #include "scripts.h"
 
 /*
@@ -39,18 +41,6 @@
 /* How long a guest that is none of ours waits for what a dead one has left */
 #define UNMANAGED_MS 5000
 
-static int refuse(const struct event *event, const struct host *host, const char *what)
-{
-	phase_say(host, LOG_ERR, event->guest, "%s", what);
-	return 1;
-}
-
-static int refuse_errno(const struct event *event, const struct host *host, const char *what, int r)
-{
-	phase_say(host, LOG_ERR, event->guest, "cannot %s: %s", what, strerror(-r));
-	return 1;
-}
-
 /* --- reading ---------------------------------------------------------------------------------- */
 
 static int read_domain(const struct event *event, struct domain *ret, struct domain_error *err)
@@ -67,8 +57,7 @@ static int read_domain(const struct event *event, struct domain *ret, struct dom
 	return domain_read(fd, ret, err);
 }
 
-/* Return: 0, else 1 with the refusal said */
-static int get_domain(const struct event *event, const struct host *host, struct domain *ret)
+int prepare_domain(const struct event *event, const struct host *host, struct domain *ret)
 {
 	struct domain_error err = { 0 };
 
@@ -107,60 +96,10 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 	if (conflict_find(host, &domain, NULL, &claims, &conflict) <= 0 ||
 	    registry_alive(host->rootfd, conflict.with) <= 0)
 		return 0;
-	phase_say(host, LOG_ERR, event->guest,
-		  "%s belongs to guest %s alone while it runs: shut that guest down first, %s",
-		  conflict.what, conflict.with->guest,
-		  conflict.cpus ? "pin this one to other CPUs, or have them share with isolate = "
-				  "no in [cpuset] of that one's policy"
-				: "or take it out of this guest's XML");
-	return 1;
+	return refuse_unmanaged(event, host, &conflict);
 }
 
 /* --- the claim -------------------------------------------------------------------------------- */
-
-/* By somebody else, at this moment; what we ourselves could not give back is not */
-static bool is_being_returned(const struct host *host, const struct claim *claim)
-{
-	return claim->state == CLAIM_RETURNING && claim->owner.pid != getpid() &&
-	       registry_alive(host->rootfd, claim) > 0;
-}
-
-static int refuse_conflict(const struct event *event, const struct host *host,
-			   const struct conflict *conflict)
-{
-	const char *guest = conflict->with->guest;
-
-	if (conflict->with->state == CLAIM_RETURNING && !is_being_returned(host, conflict->with))
-		phase_say(host, LOG_ERR, event->guest,
-			  "%s could not be given back after guest %s: run usher recover, and see "
-			  "journalctl -t usher for what is in its way",
-			  conflict->what, guest);
-	else if (conflict->with->state == CLAIM_RETURNING)
-		phase_say(host, LOG_ERR, event->guest,
-			  "%s is still being given back by guest %s: try again in a moment; if it "
-			  "stays so, run usher recover",
-			  conflict->what, guest);
-	else
-		phase_say(host, LOG_ERR, event->guest,
-			  "%s is held by guest %s: shut that guest down first, %s", conflict->what,
-			  guest,
-			  conflict->cpus ? "pin one of the two to other CPUs, or have them share "
-					   "with isolate = no in [cpuset] of both policies"
-					 : "or take it out of this guest's XML");
-	return 1;
-}
-
-/* What its guest holds is not known, so nothing can be taken safely */
-static int refuse_unreadable(const struct event *event, const struct host *host,
-			     const struct claims *claims)
-{
-	phase_say(host, LOG_ERR, event->guest,
-		  "the claim /run/usher/%s/claim.ini cannot be read (%s), so what that guest holds "
-		  "is not known: install the usher that wrote it, or, with that guest shut down, "
-		  "remove its directory or reboot",
-		  claims->unreadable.names[0], claims->why);
-	return 1;
-}
 
 /* Return: 0 the claim is ours and stored, 1 refused, 2 look again, else -errno */
 static int claim_try(const struct event *event, const struct host *host,
@@ -181,7 +120,7 @@ static int claim_try(const struct event *event, const struct host *host,
 		r = conflict_find(host, domain, claim, &claims, &conflict);
 	if (r == 0)
 		r = claim_store(host->statefd, claim);
-	else if (r > 0 && (!deadline_left(deadline) || !is_being_returned(host, conflict.with)))
+	else if (r > 0 && (!deadline_left(deadline) || !refuse_is_passing(host, conflict.with)))
 		return refuse_conflict(event, host, &conflict);
 	if (r <= 0)
 		return r;
@@ -355,9 +294,8 @@ static int take(const struct event *event, struct host *host, const struct domai
 	return r != 0 ? r : hand_over(event, host, claim);
 }
 
-/* Return: 0, 1 refused (said) */
-static int make_claim(const struct event *event, const struct host *host,
-		      const struct policy *policy, const struct domain *domain, struct claim *ret)
+int prepare_claim(const struct event *event, const struct host *host, const struct policy *policy,
+		  const struct domain *domain, struct claim *ret)
 {
 	struct plan_error err;
 	struct process self = { 0 };
@@ -376,10 +314,10 @@ static int prepare_managed(const struct event *event, struct host *host,
 	_cleanup_domain_ struct domain domain = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
 
-	if (get_domain(event, host, &domain))
+	if (prepare_domain(event, host, &domain))
 		return 1;
 	memcpy(host->uuid, domain.uuid, UUID_STRLEN);
-	if (make_claim(event, host, policy, &domain, &claim))
+	if (prepare_claim(event, host, policy, &domain, &claim))
 		return 1;
 	host->statefd = state_open(host->rootfd, true);
 	if (host->statefd == -EPERM || host->statefd == -ELOOP || host->statefd == -ENOTDIR)
@@ -405,66 +343,4 @@ int phase_prepare(const struct event *event, struct host *host)
 		return prepare_unmanaged(event, host);
 	host->ours = true;
 	return r < 0 ? refuse(event, host, err.what) : prepare_managed(event, host, &policy);
-}
-
-/* --- usher plan ------------------------------------------------------------------------------- */
-
-static int plan_conflict(const struct event *event, struct host *host, const struct domain *domain,
-			 const struct claim *claim)
-{
-	_cleanup_claims_ struct claims claims = { 0 };
-	struct conflict conflict;
-	int r;
-
-	host->statefd = state_open(host->rootfd, false);
-	r = host->statefd < 0 ? 0 : registry_load(host->statefd, &claims);
-	if (r > 0)
-		return refuse_unreadable(event, host, &claims);
-	if (r < 0 || conflict_find(host, domain, claim, &claims, &conflict) <= 0 ||
-	    registry_alive(host->rootfd, conflict.with) <= 0)
-		return 0;
-	return refuse_conflict(event, host, &conflict);
-}
-
-static int load_policy(const struct event *event, const struct host *host, const char *guest,
-		       struct policy *ret, struct policy_error *err)
-{
-	if (event->policy)
-		return policy_load_file(host->rootfd, event->policy, ret, err);
-	return policy_load(host->rootfd, guest, ret, err);
-}
-
-int phase_check(const struct event *event, struct host *host)
-{
-	_cleanup_policy_ struct policy policy = { 0 };
-	struct policy_error err;
-	int r = load_policy(event, host, event->guest, &policy, &err);
-
-	return r < 0 ? refuse(event, host, err.what) : 0;
-}
-
-int phase_plan(const struct event *event, struct host *host)
-{
-	_cleanup_policy_ struct policy policy = { 0 };
-	_cleanup_domain_ struct domain domain = { 0 };
-	_cleanup_claim_ struct claim claim = { 0 };
-	struct event named = *event;
-	struct policy_error err;
-	int r;
-
-	if (get_domain(event, host, &domain))
-		return 1;
-	named.guest = domain.name;
-	r = load_policy(event, host, domain.name, &policy, &err);
-	if (r < 0)
-		return refuse(&named, host, err.what);
-	if (r == 1) {
-		(void)printf("# guest %s %s: none of usher's business\n", domain.name,
-			     *err.what ? err.what : "has no policy");
-		return 0;
-	}
-	if (make_claim(&named, host, &policy, &domain, &claim) ||
-	    plan_conflict(&named, host, &domain, &claim))
-		return 1;
-	return plan_print(&claim) < 0;
 }

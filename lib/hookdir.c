@@ -13,12 +13,44 @@
 #define PROGRAM	    "usher-hook"
 #define ELF_MAGIC   "\177ELF"
 #define PROGRAM_MAX ((size_t)64 << 20)
+#define SCRIPT_MAX  ((size_t)1 << 20)
 
 int hookdir_scripts(const char *guest, char *buf, size_t size)
 {
 	if (!*guest || strchr(guest, '/') || strcmp(guest, ".") == 0 || strcmp(guest, "..") == 0)
 		return -EINVAL;
 	return path_format(buf, size, HOOKDIR_SCRIPTS "/%s", guest);
+}
+
+bool hookdir_is_place(const char *guest, const char *path)
+{
+	static const char *const places[] = { "/prepare/begin", "/start/begin", "/started/begin",
+					      "/stopped/end",	"/release/end", "/reconnect/begin" };
+	char dir[PATH_MAX];
+	size_t len;
+
+	if (hookdir_scripts(guest, dir, sizeof(dir)) < 0)
+		return false;
+	len = strlen(dir);
+	if (strncmp(path, dir, len) != 0)
+		return false;
+	path += len;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		len = strlen(places[i]);
+		if (strncmp(path, places[i], len) == 0 &&
+		    (path[len] == '\0' || (path[len] == '/' && !strchr(path + len + 1, '/'))))
+			return true;
+	}
+	return false;
+}
+
+bool hookdir_names_usher(int rootfd, const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	return attr_read_regular(rootfd, path, SCRIPT_MAX, &text, &len) == 0 &&
+	       strncmp(text, "#!", 2) == 0 && strstr(text, PROGRAM);
 }
 
 /* A program that only looks for the mark has a NUL behind it */

@@ -26,6 +26,19 @@
 int hookdir_scripts(const char *guest, char *buf, size_t size) _must_check_;
 
 /**
+ * hookdir_is_place() - is this path of a guest's scripts one that usher-hook runs scripts from:
+ * OPERATION/SUBOPERATION, a script itself, or with scripts in it
+ */
+bool hookdir_is_place(const char *guest, const char *path);
+
+/**
+ * hookdir_names_usher() - is a hook of somebody else's a script with usher-hook in it, to call it
+ *
+ * Nothing is run to find out.
+ */
+bool hookdir_names_usher(int rootfd, const char *path);
+
+/**
  * hookdir_is_usher() - is a file usher-hook: a link of that name, or a copy of whatever version
  *
  * Nothing is run to find out.

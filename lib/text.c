@@ -149,8 +149,7 @@ int text_decode(const char *word, char **ret)
 	return 0;
 }
 
-/* Decodes one character. Return: its bytes, 0 when this is not UTF-8 */
-static size_t utf8_char(const char *text, uint32_t *ret)
+size_t text_utf8(const char *text, uint32_t *ret)
 {
 	static const struct {
 		unsigned char mask, lead;
@@ -211,7 +210,7 @@ int text_printable(const char *text, char **ret)
 		return -ENOMEM;
 	while (*text) {
 		uint32_t c = 0;
-		size_t n = utf8_char(text, &c);
+		size_t n = text_utf8(text, &c);
 
 		if (n > 0 && is_printable_char(c)) {
 			p = mempcpy(p, text, n);

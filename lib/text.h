@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cleanup.h"
 
@@ -50,6 +51,14 @@ int text_encode(const char *text, char **ret) _must_check_;
  * byte it escapes, %00), -ENOMEM
  */
 int text_decode(const char *word, char **ret) _must_check_;
+
+/**
+ * text_utf8() - one character of UTF-8
+ * @ret:	its number
+ *
+ * Return: its bytes, 0 when this is none (overlong, a surrogate, past U+10FFFF, cut)
+ */
+size_t text_utf8(const char *text, uint32_t *ret) _must_check_;
 
 /**
  * text_printable() - a text for one line of a message: control bytes and invalid UTF-8 as \xNN

@@ -368,8 +368,11 @@ static int look_and_grow(struct growth *growth)
 	if (r == 0)
 		r = grow_once(growth, &view);
 	/* What a dry run pretends is in this view only */
-	while ((r == STEP_GO_ON || r == STEP_AHEAD) && growth->ctx->dry_run)
+	while ((r == STEP_GO_ON || r == STEP_AHEAD) && growth->ctx->dry_run) {
+		if (r == STEP_AHEAD)
+			lever_ahead(growth);
 		r = grow_once(growth, &view);
+	}
 	return r;
 }
 

@@ -113,6 +113,16 @@ static void read_pins(struct check *check)
 	}
 }
 
+/* Where vCPUs without a pin run */
+static void read_common_pin(struct check *check)
+{
+	_cleanup_free_ char *list = guest_text(check, "string(/domain/vcpu/@cpuset)");
+	struct cpulist cpus;
+
+	if (check->nr_pins == 0 && list && cpulist_parse(list, &cpus) == 0)
+		check->pinned = cpus;
+}
+
 static int add_claimed(const struct claim *claim, struct pciaddr_list *list)
 {
 	const struct inidoc_entry *entry = NULL;
@@ -136,6 +146,7 @@ int check_read_xml(struct check *check)
 	if (!check->xpath)
 		return -EBADMSG;
 	read_pins(check);
+	read_common_pin(check);
 	return 0;
 }
 
@@ -160,6 +171,9 @@ static int read_passed(struct check *check)
 static int read_guest(struct check *check)
 {
 	const struct request *request = check->request;
+	const struct guest_ask ask = { .policy = request->policy,
+				       .why = &check->refused,
+				       .none = &check->none };
 	int r = guest_get(request, &check->guest);
 
 	if (r < 0)
@@ -168,8 +182,7 @@ static int read_guest(struct check *check)
 		usher_say("%s: its XML cannot be read: see virsh dumpxml", check->guest.name);
 		return -EBADMSG;
 	}
-	r = guest_claim(request, &check->guest, request->policy, &check->claim, &check->refused,
-			&check->none);
+	r = guest_claim(request, &check->guest, &ask, &check->claim);
 	if (r < 0 && r != -EINVAL)
 		return r;
 	r = read_passed(check);

@@ -50,7 +50,7 @@ struct check {
 	char *none;	    /* why there is no claim: see guest_claim() */
 	struct pin *pins;
 	size_t nr_pins;
-	struct cpulist pinned;	    /* their union */
+	struct cpulist pinned;	    /* their union; without any <vcpu cpuset=>, if there is one */
 	struct pciaddr_list passed; /* host devices: the XML's, and what a claim has beside them */
 	bool has_pci;		    /* the XML passes some */
 	bool has_gpu;

@@ -7,6 +7,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/units.h"
 #include "check.h"
+#include "scratch.h"
 
 /*
  * libvirt starts them in the order of a hash table, which is none. What two of them want has the one
@@ -15,12 +16,13 @@
 
 #define CURE "virsh autostart --disable one of them"
 
-static void compare_devices(struct check *check, const struct check *other, const char *name)
+/* Of guests without a policy, too: libvirt gives a device to one alone. Return: true when it was said */
+static bool compare_devices(struct check *check, const struct check *other)
 {
 	_cleanup_pciaddr_list_ struct pciaddr_list theirs = { 0 };
 
 	if (guest_devices(other->guest.xml, &theirs) < 0)
-		return;
+		return false;
 	for (size_t i = 0; i < check->passed.nr; i++) {
 		char addr[PCIADDR_STRLEN];
 
@@ -30,26 +32,57 @@ static void compare_devices(struct check *check, const struct check *other, cons
 		found(check, LEVEL_ERROR,
 		      "guest %s starts with the host and has %s too, and which of the two gets it "
 		      "is chance: " CURE,
-		      name, addr);
-		return;
+		      shown(other->guest.name), addr);
+		return true;
 	}
+	return false;
 }
 
-/* Ours is to have them alone: see README, isolate = no in both policies */
-static void compare_cpus(struct check *check, const struct check *other, const char *name)
+/*
+ * refused_for() - what the hook would refuse a guest for while the other one runs
+ *
+ * Return: "CPU 2", "disk /dev/sdb", allocated; NULL: nothing, or it cannot be told
+ */
+static char *refused_for(const struct check *check, const struct guest *guest, const char *policy,
+			 const struct claim *other)
 {
-	struct cpulist cpus;
-	char list[256];
+	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
+	_cleanup_free_ char *text = NULL, *why = NULL, *none = NULL;
+	_cleanup_claim_ struct claim claim = { 0 };
+	const struct guest_ask ask = {
+		.policy = policy, .beside = scratch.file, .why = &why, .none = &none
+	};
+	const char *from, *to;
 
-	claim_cpus(&check->claim, &cpus);
-	cpulist_intersect(&cpus, &other->pinned);
-	if (cpulist_empty(&cpus) || cpulist_format(&cpus, list, sizeof(list)) < 0)
+	if (!other->guest || scratch_write(&scratch, other, &text) < 0 ||
+	    guest_claim(check->request, guest, &ask, &claim) != -EINVAL || !why)
+		return NULL;
+	from = strncmp(why, guest->name, strlen(guest->name)) == 0 ? why + strlen(guest->name) + 2
+								   : why;
+	to = strstr(from, " is held by guest ") ?: strstr(from, " belongs to guest ");
+	return to ? strndup(from, (size_t)(to - from)) : NULL;
+}
+
+/* Of the two, either may be the one that comes second */
+static void compare_claims(struct check *check, struct check *other)
+{
+	_cleanup_free_ char *why = NULL, *none = NULL, *what = NULL;
+	const struct guest_ask ask = { .beside = GUEST_ASK_EMPTY, .why = &why, .none = &none };
+
+	if (guest_claim(check->request, &other->guest, &ask, &other->claim) < 0)
 		return;
-	found(check, LEVEL_ERROR,
-	      "guest %s starts with the host and is pinned to CPU %s, which this one has for "
-	      "itself alone, and which of the two is first is chance: pin one of them to other "
-	      "CPUs, set isolate = no in [cpuset] of both policies, or " CURE,
-	      name, list);
+	what = refused_for(check, &other->guest, NULL, &check->claim);
+	if (!what)
+		what = refused_for(check, &check->guest, check->request->policy, &other->claim);
+	if (what)
+		found(check, LEVEL_ERROR,
+		      "guest %s starts with the host and wants %s too, and which of the two gets it "
+		      "is chance, the other is refused: %s" CURE,
+		      shown(other->guest.name), what,
+		      strncmp(what, "CPU ", 4) == 0
+			      ? "pin one of them to other CPUs, set isolate = no in [cpuset] of both "
+				"policies, or "
+			      : "");
 }
 
 /* KiB that nothing else can use while it runs: libvirt prints <memory> in KiB. 0: it can */
@@ -99,13 +132,13 @@ static void compare_memory(struct check *check, unsigned long long theirs_kib)
 static unsigned long long compare(struct check *check, char *xml)
 {
 	_cleanup_(check_free) struct check other = { .rootfd = -1, .guest.xml = strdup(xml) };
-	_cleanup_free_ char *name = NULL;
 
 	if (!other.guest.xml || check_read_xml(&other) < 0)
 		return 0;
-	name = guest_text(&other, "string(/domain/name)");
-	compare_devices(check, &other, name ?: "?");
-	compare_cpus(check, &other, name ?: "?");
+	other.guest.xml_len = strlen(other.guest.xml);
+	other.guest.name = guest_text(&other, "string(/domain/name)");
+	if (other.guest.name && !compare_devices(check, &other))
+		compare_claims(check, &other);
 	return locked_kib(&other);
 }
 
@@ -118,7 +151,7 @@ void check_autostart(struct check *check)
 		found(check, LEVEL_NOTE,
 		      "not looked at: what starts with the host libvirt tells, which is not asked "
 		      "with --xml: usher check %s",
-		      check->guest.name);
+		      quoted(check->guest.name));
 		return;
 	}
 	if (!check->guest.autostart || guest_autostarted(&xmls) < 0)

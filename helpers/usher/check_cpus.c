@@ -11,18 +11,48 @@ static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
 	return cpulist_format(cpus, buf, size) < 0 ? "(many)" : buf;
 }
 
+/* Is a pin, or what vCPUs without one have, not online as a whole: that libvirt cannot set */
+static bool is_all_offline(const struct check *check)
+{
+	if (check->nr_pins == 0)
+		return !cpulist_intersects(&check->pinned, &check->online);
+	for (size_t i = 0; i < check->nr_pins; i++)
+		if (!cpulist_intersects(&check->pins[i].cpus, &check->online))
+			return true;
+	return false;
+}
+
+static void check_online(struct check *check)
+{
+	struct cpulist offline = check->pinned;
+	char list[256];
+
+	cpulist_subtract(&offline, &check->online);
+	if (!cpulist_empty(&offline))
+		found(check, is_all_offline(check) ? LEVEL_ERROR : LEVEL_WARNING,
+		      "vCPUs are pinned to CPU %s, not online: correct <vcpupin>, or the cpuset of "
+		      "<vcpu>",
+		      cpus_text(&offline, list, sizeof(list)));
+}
+
 void check_pins(struct check *check)
 {
 	unsigned int vcpus = guest_number(check, "normalize-space(/domain/vcpu)");
 	const struct inidoc *doc = &check->claim.doc;
-	struct cpulist offline = check->pinned, used = { 0 };
+	struct cpulist used = { 0 };
 	char list[256];
 
-	cpulist_subtract(&offline, &check->online);
 	if (inidoc_get(doc, "cpuset", "pin"))
 		found(check, LEVEL_NOTE,
 		      "usher pins the vCPUs when the guest starts (pin = auto): usher plan shows "
 		      "where");
+	else if (check->nr_pins == 0 && check->has_pci && !inidoc_get(doc, "cpuset", "cpus") &&
+		 !cpulist_empty(&check->pinned))
+		found(check, LEVEL_WARNING,
+		      "no vCPU has a CPU of its own: all of them move between CPUs %s, which the "
+		      "host uses too: add a <vcpupin> for each in <cputune>, or set isolate = yes in "
+		      "[cpuset] of the policy",
+		      cpus_text(&check->pinned, list, sizeof(list)));
 	else if (check->nr_pins == 0 && check->has_pci && !inidoc_get(doc, "cpuset", "cpus"))
 		found(check, LEVEL_WARNING,
 		      "no vCPU is pinned: vCPUs move between all CPUs of the host, and none is "
@@ -33,10 +63,7 @@ void check_pins(struct check *check)
 		      "%zu of %u vCPUs are pinned: the others run on the host's CPUs: add a "
 		      "<vcpupin> for each",
 		      check->nr_pins, vcpus);
-	if (!cpulist_empty(&offline))
-		found(check, LEVEL_ERROR,
-		      "vCPUs are pinned to CPU %s, not online: correct <vcpupin>",
-		      cpus_text(&offline, list, sizeof(list)));
+	check_online(check);
 	for (size_t i = 0; i < check->nr_pins; i++) {
 		if (cpulist_count(&check->pins[i].cpus) == 1 &&
 		    cpulist_intersects(&used, &check->pins[i].cpus))
@@ -50,7 +77,7 @@ void check_pins(struct check *check)
 /* Can the pins be compared with the host's cores and nodes */
 static bool has_topology(struct check *check)
 {
-	if (check->topology.nr > 0 || check->nr_pins == 0)
+	if (check->topology.nr > 0 || cpulist_empty(&check->pinned))
 		return true;
 	found(check, LEVEL_NOTE,
 	      "not looked at: hwloc cannot tell the cores of this host: see lstopo");
@@ -63,7 +90,9 @@ void check_siblings(struct check *check)
 	struct cpulist split = { 0 };
 	char list[256];
 
-	if (!has_topology(check))
+	/* CPUs that vCPUs without pins share with the host are no cores of the guest's */
+	if (!has_topology(check) ||
+	    (check->nr_pins == 0 && !inidoc_get(&check->claim.doc, "cpuset", "cpus")))
 		return;
 	for (size_t i = 0; i < check->topology.nr; i++) {
 		const struct host_cpu *cpu = &check->topology.cpus[i];

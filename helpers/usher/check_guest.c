@@ -17,16 +17,19 @@ static void check_no_policy(struct check *check)
 {
 	_cleanup_claim_ struct claim claim = { 0 };
 	_cleanup_free_ char *why = NULL, *none = NULL;
+	const struct guest_ask ask = {
+		.policy = GUEST_ASK_EMPTY, .beside = GUEST_ASK_EMPTY, .why = &why, .none = &none
+	};
 
-	if (guest_claim(check->request, &check->guest, "/dev/null", &claim, &why, &none) > 0)
+	if (guest_claim(check->request, &check->guest, &ask, &claim) > 0)
 		found(check, LEVEL_WARNING,
 		      "the guest has no policy, and a new one %s: take that line out, then usher "
 		      "init %s",
-		      none, check->guest.name);
+		      none, quoted(check->guest.name));
 	else
 		found(check, LEVEL_WARNING,
 		      "the guest has no policy, so usher does nothing for it: usher init %s",
-		      check->guest.name);
+		      quoted(check->guest.name));
 }
 
 static void check_policy(struct check *check)
@@ -39,7 +42,7 @@ static void check_policy(struct check *check)
 		found(check, LEVEL_WARNING,
 		      "the guest %s, so usher does nothing for it: set enabled = yes in [guest] of "
 		      "its policy (usher edit %s)",
-		      check->none, check->guest.name);
+		      check->none, quoted(check->guest.name));
 }
 
 /* --- devices ---------------------------------------------------------------------------------------- */
@@ -91,12 +94,18 @@ static char *stable_name(int rootfd, const char *node)
 
 static bool is_unstable(const char *dev)
 {
-	static const char *const unstable[] = { "/dev/sd", "/dev/nvme", "/dev/vd", "/dev/hd",
-						"/dev/mmcblk" };
+	static const char *const unstable[] = { "/dev/sd",     "/dev/nvme", "/dev/vd",
+						"/dev/hd",     "/dev/xvd",  "/dev/mmcblk",
+						"/dev/loop",   "/dev/dm-",  "/dev/md",
+						"/dev/zd",     "/dev/nbd" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(unstable); i++)
-		if (strncmp(dev, unstable[i], strlen(unstable[i])) == 0)
+	/* /dev/md/home is a name */
+	for (size_t i = 0; i < ARRAY_SIZE(unstable); i++) {
+		size_t len = strlen(unstable[i]);
+
+		if (strncmp(dev, unstable[i], len) == 0 && dev[len] != '/')
 			return true;
+	}
 	return false;
 }
 
@@ -122,11 +131,21 @@ static void check_disks(struct check *check)
 	}
 }
 
+/* Source: libvirt's qemu_domain.c: where none is named the controller is an lsilogic */
+static bool has_emulated_scsi(const struct check *check)
+{
+	return guest_has(check,
+			 "/domain/devices/disk[not(@device) or @device='disk'][target/@bus='scsi'] "
+			 "and /domain/devices/controller[@type='scsi']"
+			 "[not(starts-with(@model, 'virtio'))]");
+}
+
 static void check_virtio(struct check *check)
 {
-	if (guest_has(check,
-		      "/domain/devices/disk[not(@device) or @device='disk'][target/@bus='ide' "
-		      "or target/@bus='sata']"))
+	if (guest_has(check, "/domain/devices/disk[not(@device) or @device='disk']"
+			     "[target/@bus='ide' or target/@bus='sata' or target/@bus='usb' or "
+			     "target/@bus='fdc' or target/@bus='sd']") ||
+	    has_emulated_scsi(check))
 		found(check, LEVEL_WARNING,
 		      "a disk is on an emulated controller: give it bus='virtio' (install the "
 		      "virtio drivers in a Windows guest first)");
@@ -178,7 +197,12 @@ static void find_deaf_scripts(struct check *check)
 		const char *path = tree.paths.names[i];
 		int r = hookdir_runs_script(check->rootfd, path);
 
-		if (r == 0)
+		if (!hookdir_is_place(check->guest.name, path))
+			found(check, LEVEL_WARNING,
+			      "/%s lies where nothing is run from: move it to OPERATION/SUBOPERATION "
+			      "(prepare/begin, release/end: see usher-hook(8)), or away",
+			      path);
+		else if (r == 0)
 			found(check, LEVEL_WARNING,
 			      "/%s is not run, it cannot be executed: chmod +x it, or move it away",
 			      path);

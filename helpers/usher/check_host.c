@@ -127,6 +127,10 @@ static void check_places(struct check *check, const struct strlist *places, bool
 		      "/%s and /%s both are usher, so every step runs twice: remove one of them, "
 		      "then systemctl reload %s",
 		      places->names[0], places->names[1], daemon_name(check->rootfd));
+	else if (places->nr == 0 && foreign && hookdir_names_usher(check->rootfd, HOOK))
+		found(check, LEVEL_NOTE,
+		      "/" HOOK " is a hook of your own that calls usher-hook: see that it hands on "
+		      "all its arguments, its standard input and the exit status");
 	else if (places->nr == 0)
 		found(check, LEVEL_ERROR,
 		      foreign ? "/" HOOK " is another hook, and usher is not beside it: guests "
@@ -432,6 +436,10 @@ void check_tick(struct check *check)
 	if (!check->claim.guest)
 		return;
 	claim_cpus(&check->claim, &cpus);
+	if (cpulist_empty(&cpus)) {
+		found(check, LEVEL_NOTE, "not looked at: no CPU is the guest's alone: see pins");
+		return;
+	}
 	/* A kernel that cannot do it has no such file; one that was not told to says "(null)" */
 	if (attr_read(check->rootfd, "sys/devices/system/cpu/nohz_full", text, sizeof(text)) < 0 ||
 	    cpulist_parse(text, &without) < 0)

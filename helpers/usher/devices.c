@@ -192,10 +192,20 @@ int host_claims(int rootfd, struct claims *ret)
 	return registry_load(statefd, ret);
 }
 
+char *host_claim_file(const struct request *request, const struct claim *claim)
+{
+	const char *slash = strcmp(request->root, "/") == 0 ? "" : "/";
+	char *file;
+
+	return asprintf(&file, "%s%srun/usher/%s/" CLAIM_FILE, request->root, slash, claim->uuid) <
+			       0
+		       ? NULL
+		       : file;
+}
+
 int host_claim_of(const struct request *request, const char *guest, struct claim *ret,
 		  char **ret_file)
 {
-	const char *slash = strcmp(request->root, "/") == 0 ? "" : "/";
 	_cleanup_close_ int rootfd = usher_root(request);
 	_cleanup_claims_ struct claims claims = { 0 };
 
@@ -206,11 +216,9 @@ int host_claim_of(const struct request *request, const char *guest, struct claim
 
 		if (strcmp(claim->guest, guest) != 0)
 			continue;
-		if (asprintf(ret_file, "%s%srun/usher/%s/" CLAIM_FILE, request->root, slash,
-			     claim->uuid) < 0) {
-			*ret_file = NULL;
+		*ret_file = host_claim_file(request, claim);
+		if (!*ret_file)
 			return 0;
-		}
 		*ret = *claim;
 		*claim = (struct claim){ 0 };
 		return 1;

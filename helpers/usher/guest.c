@@ -153,7 +153,7 @@ static int refuse_xml(const struct request *request, struct guest *guest)
 	guest->name = strdup("");
 	if (!guest->name)
 		return -ENOMEM;
-	if (guest_claim(request, guest, NULL, &claim, NULL, NULL) >= 0)
+	if (guest_claim(request, guest, &(struct guest_ask){ 0 }, &claim) >= 0)
 		usher_say("this is no domain XML with a <name>: --xml wants what virsh dumpxml "
 			  "GUEST prints");
 	return -EBADMSG;
@@ -246,8 +246,8 @@ static int parse_plan(const struct capture *capture, const struct guest *guest, 
 	return r;
 }
 
-int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
-		struct claim *ret, char **why, char **none)
+int guest_claim(const struct request *request, const struct guest *guest,
+		const struct guest_ask *ask, struct claim *ret)
 {
 	_cleanup_close_ int xml = capture_memfd(guest->xml, guest->xml_len);
 	_cleanup_capture_ struct capture capture = { 0 };
@@ -264,9 +264,13 @@ int guest_claim(const struct request *request, const struct guest *guest, const 
 	argv[n++] = "--plan";
 	argv[n++] = "--root";
 	argv[n++] = request->root;
-	if (policy) {
+	if (ask->policy) {
 		argv[n++] = "--policy";
-		argv[n++] = policy;
+		argv[n++] = ask->policy;
+	}
+	if (ask->beside) {
+		argv[n++] = "--beside";
+		argv[n++] = ask->beside;
 	}
 	argv[n++] = "--";
 	argv[n++] = guest->name;
@@ -278,5 +282,6 @@ int guest_claim(const struct request *request, const struct guest *guest, const 
 		usher_say("%s: cannot ask %s: %s", guest->name, hook, strerror(-r));
 		return r;
 	}
-	return capture.status ? refused(&capture, why) : parse_plan(&capture, guest, ret, none);
+	return capture.status ? refused(&capture, ask->why)
+			      : parse_plan(&capture, guest, ret, ask->none);
 }

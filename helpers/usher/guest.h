@@ -39,14 +39,21 @@ int guest_devices(const char *xml, struct pciaddr_list *ret) _must_check_;
 
 #define GUEST_NO_POLICY "has no policy"
 
+struct guest_ask {
+	const char *policy; /* instead of the guest's own file; NULL: that */
+	const char *beside; /* a claim's file, instead of all that are held; NULL: those */
+	char **why;	    /* set to the line a start would be refused with; NULL: say it on stderr */
+	char **none;	    /* set to why usher does nothing for the guest: GUEST_NO_POLICY, or "has
+			     * enabled = no (FILE:LINE)"; NULL: not wanted */
+};
+
+/* As @policy: the defaults. As @beside: no other guest holds anything */
+#define GUEST_ASK_EMPTY "/dev/null"
+
 /**
  * guest_claim() - what the hook would claim for the guest now
- * @policy:	instead of the guest's own file; NULL: that
- * @why:	set to the line a start would be refused with; NULL to say it on stderr
- * @none:	set to why usher does nothing for the guest: GUEST_NO_POLICY, or "has enabled = no
- *		(FILE:LINE)"; NULL: not wanted
  *
  * Return: 0, 1 usher does nothing for the guest, -EINVAL refused, else -errno (said)
  */
-int guest_claim(const struct request *request, const struct guest *guest, const char *policy,
-		struct claim *ret, char **why, char **none) _must_check_;
+int guest_claim(const struct request *request, const struct guest *guest,
+		const struct guest_ask *ask, struct claim *ret) _must_check_;

@@ -44,6 +44,9 @@ const char *host_device_holder(const struct claims *claims, const struct pciaddr
 /** host_claims() - all claims there are; none when usher has never run. Return: as registry_load() */
 int host_claims(int rootfd, struct claims *ret) _must_check_;
 
+/** host_claim_file() - where it is. Return: the path, allocated, NULL without memory */
+char *host_claim_file(const struct request *request, const struct claim *claim) _must_check_;
+
 /**
  * host_claim_of() - what a guest holds now
  * @ret_file:	the claim's file

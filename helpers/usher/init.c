@@ -174,7 +174,8 @@ static int put_policy(FILE *to, const struct request *request, const char *guest
 		      "# usher check says what is wrong, usher plan what a start would do.\n\n"
 		      "[guest]\n# this guest, and no other of its name\nuuid = %s\n",
 		      name, claim->uuid);
-	if (inidoc_has_section(&claim->doc, "vfio"))
+	/* There is such a section for disks alone, too */
+	if (inidoc_get(&claim->doc, "vfio", "device"))
 		put_devices(to, &host, claim, &old);
 	if (inidoc_has_section(&claim->doc, "hugepages"))
 		put_pages(to, claim);
@@ -184,9 +185,9 @@ static int put_policy(FILE *to, const struct request *request, const char *guest
 		(void)fputs("\n[cpuset]\n# its XML pins no vCPU? pin = auto has whole cores "
 			    "chosen for it\n#pin = auto\n",
 			    to);
-	if (inidoc_has_section(&claim->doc, "vfio"))
+	if (inidoc_get(&claim->doc, "vfio", "device"))
 		put_monitors(to, request, &old);
-	oldtree_put(to, rootfd, &old);
+	oldtree_put(to, rootfd, guest, &old);
 	return 0;
 }
 
@@ -226,7 +227,7 @@ static int write_policy(const struct request *request, const struct guest *guest
 	if (request->json)
 		draft_json(&draft, "init", guest->name, true);
 	else
-		(void)printf("%s is written: usher check %s\n", draft.real, guest->name);
+		(void)printf("%s is written: usher check %s\n", draft.real, quoted(guest->name));
 	return 0;
 }
 
@@ -234,9 +235,10 @@ static int run(const struct request *request)
 {
 	_cleanup_guest_ struct guest guest = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
+	/* What others hold now is no matter: two guests may have one card by turns */
+	const struct guest_ask ask = { .policy = GUEST_ASK_EMPTY, .beside = GUEST_ASK_EMPTY };
 
-	if (guest_get(request, &guest) < 0 ||
-	    guest_claim(request, &guest, "/dev/null", &claim, NULL, NULL) < 0)
+	if (guest_get(request, &guest) < 0 || guest_claim(request, &guest, &ask, &claim) < 0)
 		return 1;
 	if (!claim.guest) {
 		usher_say("usher.ini says enabled = no for every guest: take that line out first");

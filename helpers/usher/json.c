@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "../../lib/text.h"
+
 static void put_char(struct json *json, unsigned char c)
 {
 	if (c == '"' || c == '\\')
@@ -14,36 +16,20 @@ static void put_char(struct json *json, unsigned char c)
 		(void)fputc(c, json->file);
 }
 
-/* Bytes of the UTF-8 character here, 0 when it is none */
-static size_t utf8_length(const unsigned char *p)
-{
-	size_t len = *p < 0x80		       ? 1
-		     : *p >= 0xc2 && *p < 0xe0 ? 2
-		     : *p >= 0xe0 && *p < 0xf0 ? 3
-		     : *p >= 0xf0 && *p < 0xf5 ? 4
-					       : 0;
-
-	for (size_t i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 static void put_text(struct json *json, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
-
 	(void)fputc('"', json->file);
-	while (*p) {
-		size_t len = utf8_length(p);
+	while (*text) {
+		uint32_t c;
+		size_t len = text_utf8(text, &c);
 
 		if (len == 1)
-			put_char(json, *p);
+			put_char(json, (unsigned char)*text);
 		else if (len > 1)
-			(void)fwrite(p, 1, len, json->file);
+			(void)fwrite(text, 1, len, json->file);
 		else
 			(void)fputs("\\ufffd", json->file);
-		p += len ? len : 1;
+		text += len ? len : 1;
 	}
 	(void)fputc('"', json->file);
 }

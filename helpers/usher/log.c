@@ -53,11 +53,12 @@ static bool field_is(sd_journal *journal, const char *name, const char *value)
 
 static bool is_of(sd_journal *journal, const char *guest)
 {
-	_cleanup_free_ char *message = NULL;
+	_cleanup_free_ char *message = NULL, *of = NULL;
 	size_t len = strlen(guest);
 
-	if (field_is(journal, "USHER_GUEST", guest))
-		return true;
+	of = field(journal, "USHER_GUEST");
+	if (of && *of)
+		return strcmp(of, guest) == 0;
 	message = field(journal, "MESSAGE");
 	return message && strncmp(message, guest, len) == 0 && strncmp(message + len, ": ", 2) == 0;
 }
@@ -213,7 +214,7 @@ static int run(const struct request *request)
 		return say_unreadable("no line of root's is in it");
 	if (r == 0) {
 		usher_say("%s: no start is on record: has the guest a policy? (usher check %s)",
-			  request->guest, request->guest);
+			  request->guest, quoted(request->guest));
 		return 1;
 	}
 	if (r > 0 && request->json) {

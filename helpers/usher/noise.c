@@ -58,7 +58,7 @@ static int find_claim(struct look *look)
 			look->claim = &look->claims.claims[i];
 	if (!look->claim || look->claim->state != CLAIM_RUNNING) {
 		usher_say("%s does not run, or has no policy: start it first (usher check %s)",
-			  guest, guest);
+			  guest, quoted(guest));
 		return -ESRCH;
 	}
 	claim_cpus(look->claim, &look->cpus);

@@ -252,15 +252,21 @@ int oldtree_read(int rootfd, const char *guest, struct oldtree *ret)
 
 /* --- the policy's section ------------------------------------------------------------------------ */
 
-static void put_script(FILE *to, int rootfd, const char *path)
+static void put_script(FILE *to, int rootfd, const char *guest, const char *path)
 {
 	_cleanup_free_ char *text = read_script(rootfd, path), *printable = NULL;
 	const char *what = NULL;
 
 	if (text_printable(path, &printable) < 0)
 		return;
-	if (!hookdir_can_run(rootfd, path)) {
-		(void)fprintf(to, "# /%s: is not run: it cannot be executed\n", printable);
+	if (!hookdir_is_place(guest, path)) {
+		(void)fprintf(to, "# /%s: lies where nothing is run from\n", printable);
+		return;
+	}
+	if (hookdir_runs_script(rootfd, path) <= 0) {
+		(void)fprintf(to,
+			      "# /%s: is not run: it cannot be executed, or others may write it\n",
+			      printable);
 		return;
 	}
 	for (size_t i = 0; text && i < ARRAY_SIZE(duties) && !what; i++)
@@ -270,13 +276,13 @@ static void put_script(FILE *to, int rootfd, const char *path)
 		      what ? ", as usher does: take that out" : "");
 }
 
-void oldtree_put(FILE *to, int rootfd, const struct oldtree *tree)
+void oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *tree)
 {
 	if (tree->paths.nr == 0)
 		return;
 	(void)fputs("\n[scripts]\n", to);
 	for (size_t i = 0; i < tree->paths.nr; i++)
-		put_script(to, rootfd, tree->paths.names[i]);
+		put_script(to, rootfd, guest, tree->paths.names[i]);
 	/* The collections that such trees come from have a hook of their own that runs them */
 	if (hookdir_is_usher(rootfd, HOOKDIR_HOOK) == 0)
 		(void)fputs("# /" HOOKDIR_HOOK

@@ -27,4 +27,4 @@ void oldtree_free(struct oldtree *tree);
 int oldtree_read(int rootfd, const char *guest, struct oldtree *ret) _must_check_;
 
 /** oldtree_put() - the policy's [scripts]: each script, and what it does that usher does too */
-void oldtree_put(FILE *to, int rootfd, const struct oldtree *tree);
+void oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *tree);

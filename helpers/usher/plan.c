@@ -24,9 +24,12 @@
  * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
  * What a guest's own cgroups, processes or journals decide can be told only while there are any;
- * of what is applied in `started` that is the CPUs, but neither monitors nor the host's sleep. For
- * a guest that holds a claim its own claim file is taken. A start of such a guest would find its
- * own pages and devices taken; what is next for it is its end.
+ * of what is applied in `started` that is the CPUs and the pool's way back down, but neither
+ * monitors nor the host's sleep. For a guest that holds a claim its own claim file is taken. A start
+ * of such a guest would find its own pages and devices taken; what is next for it is its end.
+ *
+ * What guests that are gone still hold is given back before anything is taken, so that comes first.
+ * What the start does then is told of the host as it is now, with all that still taken.
  */
 
 #define STEP_MS 60000
@@ -51,6 +54,7 @@ struct run {
 	const char *file; /* of that claim */
 	int rootfd;
 	struct json *json;
+	bool dead;   /* the claim's guest is gone */
 	bool failed; /* of a required step */
 	bool ended;  /* and the start with it */
 };
@@ -145,7 +149,8 @@ static int run_step(struct run *run, const struct phase *phase, const struct ste
  */
 static bool was_printed(const struct run *run, const struct phase *phase, const struct step *step)
 {
-	if (run->request->phase || phase->steps != STEP_RELEASE || step->phase != STEP_STARTED)
+	if (run->dead || run->request->phase || phase->steps != STEP_RELEASE ||
+	    step->phase != STEP_STARTED)
 		return false;
 	if (step->undo_last && !run->json)
 		(void)printf("# %s: usher-%s %s: what stopped could not give back\n", phase->name,
@@ -186,12 +191,13 @@ static int run_choose(struct run *run, const struct phase *phase)
 	return run_step(run, phase, step_find("cpuset"), "choose");
 }
 
-static void say_later(const struct run *run, const struct phase *phase, const struct step *step)
+static void say_later(const struct run *run, const struct phase *phase, const struct step *step,
+		      const char *verb)
 {
 	if (run->json)
 		return;
 	(void)printf("# %s: usher-%s %s (%s): its writes can be told while the guest runs\n",
-		     phase->name, step->name, phase->verb,
+		     phase->name, step->name, verb,
 		     step_required(step, run->claim) ? "required" : "best effort");
 }
 
@@ -201,13 +207,17 @@ static int run_ahead(struct run *run, const struct phase *phase)
 	const struct step *order[STEPS_MAX];
 	size_t nr = steps_order(run->claim, phase->steps, false, order);
 	bool start = phase->steps == STEP_STARTED && strcmp(phase->verb, "apply") == 0;
+	const struct step *pages = step_find("hugepages");
 	int r = 0;
+
+	if (start && step_wanted(pages, run->claim))
+		say_later(run, phase, pages, "settle");
 
 	for (size_t i = 0; r == 0 && i < nr; i++) {
 		if (start && !order[i]->in_guest)
 			r = run_step(run, phase, order[i], phase->verb);
 		else
-			say_later(run, phase, order[i]);
+			say_later(run, phase, order[i], phase->verb);
 	}
 	return r;
 }
@@ -264,7 +274,8 @@ static void show_scripts(struct run *run, const struct phase *phase, const struc
 		size_t len = strlen(folder);
 		int runs;
 
-		if (strncmp(path, folder, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+		if (strncmp(path, folder, len) != 0 || (path[len] != '/' && path[len] != '\0') ||
+		    !hookdir_is_place(run->claim->guest, path))
 			continue;
 		runs = hookdir_runs_script(run->rootfd, path);
 		if (runs != 0)
@@ -328,10 +339,47 @@ static void say_started(const struct run *live, const struct phase *phase)
 			     shown(live->claim->guest), live->file);
 }
 
+static int run_dead(const struct request *request, const struct claim *claim, int rootfd,
+		    struct json *json)
+{
+	static const struct phase back = { "prepare", "undo", STEP_RELEASE, true, true };
+	_cleanup_free_ char *file = host_claim_file(request, claim);
+	struct run run = { .request = request,
+			   .claim = claim,
+			   .file = file,
+			   .rootfd = rootfd,
+			   .json = json,
+			   .dead = true };
+
+	if (!file)
+		return -ENOMEM;
+	if (!json)
+		(void)printf("# prepare: guest %s is gone: what it held is given back first, and all "
+			     "below is told as if that were taken (usher recover gives it back now)\n",
+			     shown(claim->guest));
+	return run_steps(&run, &back, STEP_RELEASE, "undo");
+}
+
+/* What a start finds of guests that are gone, also of an earlier life of its own */
+static int run_deads(const struct run *planned)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	int r = 0;
+
+	if (!is_asked(planned->request, phases, false) ||
+	    host_claims(planned->rootfd, &claims) < 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < claims.nr; i++)
+		if (registry_alive(planned->rootfd, &claims.claims[i]) == 0)
+			r = run_dead(planned->request, &claims.claims[i], planned->rootfd,
+				     planned->json);
+	return r;
+}
+
 static int run_phases(struct run *planned, struct run *live)
 {
 	const struct phase *phase = phases;
-	int r = 0;
+	int r = live->claim ? 0 : run_deads(planned);
 
 	for (; r == 0 && phase < phases + ARRAY_SIZE(phases); phase++) {
 		bool is_live = phase->live && live->claim;
@@ -372,7 +420,7 @@ static int plan(const struct request *request, const char *guest, const struct c
 		usher_say("cannot write a claim below /tmp: %s", strerror(-r));
 		return 1;
 	}
-	if (host_claim_of(request, guest, &now, &live_file)) {
+	if (host_claim_of(request, guest, &now, &live_file) && registry_alive(rootfd, &now) != 0) {
 		live.claim = &now;
 		live.file = live_file;
 	}
@@ -409,21 +457,29 @@ static void say_none(const struct request *request, const char *guest, const cha
 	json_end(&json);
 }
 
-static int check_phase(const struct request *request)
+static bool is_phase(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
-		if (is_asked(request, &phases[i], false))
-			return 0;
+		if (strcmp(name, phases[i].name) == 0)
+			return true;
+	return false;
+}
+
+static int check_phase(const struct request *request)
+{
+	if (!request->phase || is_phase(request->phase))
+		return 0;
 	usher_say("no phase '%s': there are prepare, started, stopped and release", request->phase);
 	return USHER_USAGE;
 }
 
-static int run(const struct request *request)
+static int plan_guest(const struct request *request)
 {
 	_cleanup_guest_ struct guest guest = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
 	_cleanup_free_ char *none = NULL;
 	_cleanup_close_ int rootfd = -1;
+	const struct guest_ask ask = { .policy = request->policy, .none = &none };
 	int r = check_phase(request);
 
 	if (r != 0)
@@ -433,12 +489,24 @@ static int run(const struct request *request)
 		return 1;
 	r = guest_get(request, &guest);
 	if (r == 0)
-		r = guest_claim(request, &guest, request->policy, &claim, NULL, &none);
+		r = guest_claim(request, &guest, &ask, &claim);
 	if (r > 0) {
 		say_none(request, guest.name, none);
 		return 0;
 	}
 	return r < 0 ? 1 : plan(request, guest.name, &claim, rootfd);
+}
+
+/* With --xml the guest may be left out, also before a phase */
+static int run(const struct request *request)
+{
+	struct request named = *request;
+
+	if (request->xml && request->guest && !request->phase && is_phase(request->guest)) {
+		named.phase = request->guest;
+		named.guest = NULL;
+	}
+	return plan_guest(&named);
 }
 
 const struct command command_plan = {

@@ -21,17 +21,57 @@ void usher_say(const char *fmt, ...)
 		(void)fprintf(stderr, "usher: %s\n", printable);
 }
 
-const char *shown(const char *text)
+/* A few at a time, for one message each */
+#define TEXT_SIZE 1024
+
+static char *next_text(void)
 {
-	static char texts[4][512];
+	static char texts[4][TEXT_SIZE];
 	static unsigned int at;
-	_cleanup_free_ char *printable = NULL;
 
 	at = (at + 1) % 4;
+	return texts[at];
+}
+
+const char *shown(const char *text)
+{
+	_cleanup_free_ char *printable = NULL;
+	char *buf = next_text();
+
 	if (text_printable(text, &printable) < 0)
 		return "?";
-	(void)snprintf(texts[at], sizeof(texts[at]), "%s", printable);
-	return texts[at];
+	(void)snprintf(buf, TEXT_SIZE, "%s", printable);
+	return buf;
+}
+
+static bool is_plain(const char *name)
+{
+	return *name && *name != '-' &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+			    "-_.,:+@%/") == strlen(name);
+}
+
+/* In single quotes all but a single quote is itself */
+const char *quoted(const char *name)
+{
+	_cleanup_free_ char *printable = NULL;
+	char *buf, *to;
+
+	if (is_plain(name))
+		return shown(name);
+	if (text_printable(name, &printable) < 0)
+		return "?";
+	buf = to = next_text();
+	if (*name == '-')
+		to = stpcpy(to, "-- ");
+	*to++ = '\'';
+	for (const char *p = printable; *p && to < buf + TEXT_SIZE - 8; p++) {
+		if (*p == '\'')
+			to = stpcpy(to, "'\\'");
+		*to++ = *p;
+	}
+	(void)stpcpy(to, "'");
+	return buf;
 }
 
 int usher_root(const struct request *request)

@@ -63,5 +63,12 @@ void usher_say(const char *fmt, ...) _printf_(1, 2);
  */
 const char *shown(const char *text);
 
+/**
+ * quoted() - a guest's name in a command that is to be pasted into a shell
+ *
+ * Return: as shown()
+ */
+const char *quoted(const char *name);
+
 /** usher_root() - the host's root directory, opened. Return: the fd, else -errno (said) */
 int usher_root(const struct request *request);

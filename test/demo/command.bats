@@ -187,6 +187,7 @@ claim_from_plan() {
 
 @test "plan says of what comes after the start what can be known before: monitors and sleep, not CPUs" {
 	run -0 usher plan --xml "$xml"
+	has "# started: usher-hugepages settle (required): its writes can be told while the guest runs"
 	has "# started: usher-cpuset apply (best effort): its writes can be told while the guest runs"
 	has "# started: usher-display apply (best effort)"$'\n'"#   write input 17 to monitor DEL:a0c4:JK9X0123 after 0 ms, and 15 when"
 	usher plan --json --xml "$xml" |
@@ -231,8 +232,69 @@ claim_from_plan() {
 	[[ $output != *$'\xc2\x9b'* && $output != *$'\xe2\x80\xae'* ]]
 }
 
+# owner_lives UUID - this shell owns the claim, and the tree has it as a process
+owner_lives() {
+	local start
+	mkdir -p "$root/proc/$$"
+	cp "/proc/$$/stat" "$root/proc/$$/stat"
+	start=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20)
+	sed -i -e "s/^owner = .*/owner = $$ $start/" -e 's/^state = .*/state = handed/' "$root/run/usher/$1/claim.ini"
+}
+
+# other_xml - a guest that has the same devices, CPUs and name of disks
+other_xml() {
+	sed -e 's|<name>win11</name>|<name>other</name>|' \
+		-e 's|<uuid>[^<]*</uuid>|<uuid>11111111-2222-3333-4444-555555555555</uuid>|' "$xml"
+}
+
+@test "what another guest holds refuses a plan, with a policy or without, and is no matter to init" {
+	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809
+	claim_from_plan "$uuid"
+	owner_lives "$uuid"
+	other_xml >"$BATS_TEST_TMPDIR/other.xml"
+	run -1 usher plan --xml "$BATS_TEST_TMPDIR/other.xml" --policy /dev/null
+	has "PCI device $GPU is held by guest win11: shut that guest down first"
+	run -1 usher plan --xml "$BATS_TEST_TMPDIR/other.xml"
+	has "PCI device $GPU belongs to guest win11 alone while it runs"
+	run usher check --xml "$BATS_TEST_TMPDIR/other.xml"
+	has "error    policy: other: PCI device $GPU belongs to guest win11 alone while it runs"
+	run -0 usher init --xml "$BATS_TEST_TMPDIR/other.xml"
+	has "other.ini is written: usher check other"
+}
+
+@test "what a guest that is gone holds is given back before anything is taken: plan says so" {
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	other_xml >"$BATS_TEST_TMPDIR/other.xml"
+	run -0 usher plan --xml "$BATS_TEST_TMPDIR/other.xml" --policy /dev/null
+	has "# prepare: guest win11 is gone: what it held is given back first"
+	has "# prepare: usher-vfio undo (required)"
+	has "# prepare: usher-vfio apply (required)"
+	[[ ${output%%usher-vfio check*} == *"usher-vfio undo"* ]]
+	# An earlier life of its own, too
+	run -0 usher plan --xml "$xml" --policy /dev/null
+	has "# prepare: guest win11 is gone: what it held is given back first"
+	has "# prepare: usher-vfio apply (required)"
+	[[ $output != *"this is its end"* ]]
+	usher plan --json --xml "$xml" --policy /dev/null |
+		jq -e '[.steps[] | select(.verb == "undo") | .phase] | unique == ["prepare"]'
+}
+
+@test "init writes a policy for a guest that has a disk, and no device" {
+	sed -i -e "/<hostdev/,/<\/hostdev>/d" -e "/<interface/,/<\/interface>/d" \
+		-e "s|</devices>|<disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdx' bus='virtio'/></disk>&|" "$xml"
+	run -0 usher init --force --xml "$xml"
+	[[ $(<"$root/etc/usher/conf.d/win11.ini") != *"expect ="* ]]
+}
+
+@test "a name that the shell would take apart is quoted in what is to be pasted" {
+	sed -i "s|<name>win11</name>|<name>a b; reboot \$(id) it's</name>|" "$xml"
+	run usher check --xml "$xml"
+	has "usher init 'a b; reboot \$(id) it'\''s'"
+}
+
 @test "of a guest that has been started, plan says its end" {
 	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	owner_lives c7a5fdbd-edaf-9455-926a-d65c16db1809
 	run -0 usher plan --xml "$xml" --policy /dev/null
 	has "# guest win11 has been started: this is its end; its claim is $root/run/usher/c7a5fdbd"
 	has "# stopped: usher-cpuset undo (best effort)"

@@ -151,18 +151,24 @@ static void memory_that_has_come_while_a_refusal_is_written_makes_no_page_imposs
 }
 
 /* Of 72 MiB that are missing with an eighth, @mib could be reclaimed beyond what the host keeps */
-static void apply_ahead(const char *reclaim, unsigned int mib)
+static void ahead_host(struct guest *guest, const char *reclaim, unsigned int mib)
 {
-	_cleanup_guest_ struct guest a;
 	char meminfo[128];
 
-	short_host(&a, reclaim);
+	short_host(guest, reclaim);
 	node2m(0)->cached = 40;
 	put_buddyinfo(0, 36);
 	(void)snprintf(meminfo, sizeof(meminfo),
 		       "MemTotal: 8388608 kB\nMemFree: 135168 kB\nMemAvailable: %u kB\n",
 		       135168 + 262144 + mib * 1024);
 	put(meminfo, "proc/meminfo");
+}
+
+static void apply_ahead(const char *reclaim, unsigned int mib)
+{
+	_cleanup_guest_ struct guest a;
+
+	ahead_host(&a, reclaim, mib);
 	assert_int_equal(apply(&a), HELPER_DONE);
 }
 
@@ -339,6 +345,21 @@ static void dry_apply(struct guest *guest, char *text, size_t size)
 	text[len] = '\0';
 	assert_int_equal(fclose(out), 0);
 	assert_int_equal(kernel->ops, 0);
+}
+
+static void a_dry_run_prints_what_is_reclaimed_before_the_first_page(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	char text[2048];
+	const char *drop, *compact, *pages;
+
+	(void)state;
+	ahead_host(&a, "caches", 90);
+	dry_apply(&a, text, sizeof(text));
+	drop = strstr(text, "write /proc/sys/vm/drop_caches 3\n");
+	compact = strstr(text, "write /sys/devices/system/node/node0/compact 1\n");
+	pages = strstr(text, "nr_hugepages");
+	assert_true(drop && compact && pages && drop < compact && compact < pages);
 }
 
 static void a_dry_run_takes_the_arc_for_shrunk(void **state)
@@ -918,6 +939,7 @@ int main(void)
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
 		kernel_test(the_arc_is_given_no_limit_that_zfs_does_not_take),
 		kernel_test(an_arc_that_gives_nothing_is_not_waited_for_until_the_deadline),
+		kernel_test(a_dry_run_prints_what_is_reclaimed_before_the_first_page),
 		kernel_test(a_dry_run_takes_the_arc_for_shrunk),
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/usher_check_test.c - rows of usher check, on hosts that the lab cannot be */
-/* wraps: guest_autostarted fgetxattr */
+/* wraps: guest_autostarted guest_claim fgetxattr */
 
 #include "usher_host.h"
 
@@ -14,8 +14,34 @@ static const char *label; /* of each file */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_guest_autostarted(struct strlist *ret);
+int __wrap_guest_claim(const struct request *of, const struct guest *guest,
+		       const struct guest_ask *ask, struct claim *ret);
 ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* Of each guest: has it a claim, and with what words it is refused beside the other's */
+static struct {
+	const char *guest, *refused;
+	bool managed;
+} hooks[2];
+
+int __wrap_guest_claim(const struct request *of, const struct guest *guest,
+		       const struct guest_ask *ask, struct claim *ret)
+{
+	assert_ptr_equal(of, check.request);
+	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+		if (!hooks[i].guest || strcmp(hooks[i].guest, guest->name) != 0)
+			continue;
+		if (hooks[i].refused && strcmp(ask->beside, GUEST_ASK_EMPTY) != 0) {
+			*ask->why = strdup(hooks[i].refused);
+			return -EINVAL;
+		}
+		if (hooks[i].managed)
+			ret->guest = strdup(guest->name);
+		return !hooks[i].managed;
+	}
+	return -ENOENT;
+}
 
 int __wrap_guest_autostarted(struct strlist *ret)
 {
@@ -237,10 +263,12 @@ static void what_cannot_be_looked_at_is_no_ok(void **state)
 	assert_int_equal(row(tree, "left"), 0);
 	assert_found(tree, "steps", LEVEL_NOTE, "usher does nothing for the guest: see policy");
 	check.nr_pins = 1;
+	cpulist_add(&check.pinned, 2);
 	assert_found(tree, "siblings", LEVEL_NOTE, "hwloc cannot tell");
 	assert_found(tree, "topology", LEVEL_NOTE, "hwloc cannot tell");
 	assert_found(tree, "nodes", LEVEL_NOTE, "hwloc cannot tell");
 	check.nr_pins = 0;
+	check.pinned = (struct cpulist){ 0 };
 }
 
 static void lockdown_and_old_cgroups_are_told(void **state)
@@ -267,7 +295,7 @@ static void the_tick_is_told_where_a_guest_has_cpus_for_itself(void **state)
 
 	assert_int_equal(row(tree, "tick"), 0);
 	check.claim = (struct claim){ .guest = name };
-	assert_int_equal(row(tree, "tick"), 0);
+	assert_found(tree, "tick", LEVEL_NOTE, "no CPU is the guest's alone: see pins");
 	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
 	assert_found(tree, "tick", LEVEL_NOTE, "boot with nohz_full=2-3");
 	tree_file(tree, "sys/devices/system/cpu/nohz_full", "(null)\n");
@@ -304,6 +332,11 @@ static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 				  0777, 0),
 			 0);
 	assert_found(tree, "scripts", LEVEL_ERROR, "a.sh is not run, others may write it: chmod go-w");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh",
+				  0755, 0),
+			 0);
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begn/b.sh", "#!/bin/sh\n");
+	assert_found(tree, "scripts", LEVEL_WARNING, "prepare/begn/b.sh lies where nothing is run");
 	inidoc_free(&check.claim.doc);
 	check.claim = (struct claim){ 0 };
 	check.guest.name = dots;
@@ -438,20 +471,110 @@ static void an_emulated_network_card_is_told_and_no_kind_of_virtio(void **state)
 	}
 }
 
-static void a_cpu_that_two_guests_of_the_hosts_start_want_is_told(void **state)
+#define DISK(bus, controller)                                                                      \
+	"<domain><devices><disk type='file' device='disk'><target dev='sda' bus='" bus             \
+	"'/></disk>" controller "</devices></domain>"
+
+static void an_emulated_disk_is_told_whatever_its_bus(void **state)
 {
-	autostarted = "<domain><name>b</name><cputune><vcpupin vcpu='0' cpuset='3-4'/></cputune>"
-		      "</domain>";
+	static const struct {
+		const char *xml;
+		bool emulated;
+	} cases[] = {
+		{ DISK("sata", ""), true },
+		{ DISK("usb", ""), true },
+		{ DISK("scsi", "<controller type='scsi' model='lsilogic'/>"), true },
+		{ DISK("scsi", "<controller type='scsi'/>"), true },
+		{ DISK("scsi", "<controller type='scsi' model='virtio-scsi'/>"), false },
+		{ DISK("virtio", "<controller type='scsi' model='lsilogic'/>"), false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		is_guest(cases[i].xml);
+		if (cases[i].emulated)
+			assert_found(*state, "virtio", LEVEL_WARNING, "a disk is on an emulated");
+		else
+			assert_int_equal(row(*state, "virtio"), 0);
+		is_no_guest();
+	}
+}
+
+static void a_disk_by_a_name_that_the_next_boot_may_change_is_told(void **state)
+{
+	static const char *const names[][2] = {
+		{ "sdb", "mapper/vg-win" }, { "dm-0", "md/home" },     { "md127", "zvol/tank/win" },
+		{ "zd0", "disk/by-id/x" },  { "loop1", "vg/windows" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		for (size_t stable = 0; stable < 2; stable++) {
+			_cleanup_free_ char *xml = NULL;
+
+			assert_true(asprintf(&xml,
+					     "<domain><devices><disk type='block'><source "
+					     "dev='/dev/%s'/></disk></devices></domain>",
+					     names[i][stable]) > 0);
+			is_guest(xml);
+			if (stable)
+				assert_int_equal(row(*state, "disks"), 0);
+			else
+				assert_found(*state, "disks", LEVEL_WARNING, names[i][0]);
+			is_no_guest();
+		}
+}
+
+static void where_vcpus_without_a_pin_run_is_told(void **state)
+{
+	const struct tree *tree = *state;
+
+	cpulist_add(&check.online, 4);
+	cpulist_add(&check.online, 5);
+	is_guest("<domain><vcpu cpuset='4-5'>2</vcpu></domain>");
+	check.has_pci = true;
+	assert_found(tree, "pins", LEVEL_WARNING,
+		     "all of them move between CPUs 4-5, which the host uses too");
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "4-5"), 0);
+	assert_int_equal(row(tree, "pins"), 0);
+	check.has_pci = false;
+	is_no_guest();
+	is_guest("<domain><vcpu cpuset='4,40'>2</vcpu></domain>");
+	assert_found(tree, "pins", LEVEL_WARNING, "pinned to CPU 40, not online");
+	is_no_guest();
+	is_guest("<domain><vcpu>2</vcpu><cputune><vcpupin vcpu='0' cpuset='4'/><vcpupin vcpu='1' "
+		 "cpuset='40'/></cputune></domain>");
+	assert_found(tree, "pins", LEVEL_ERROR, "pinned to CPU 40, not online");
+	is_no_guest();
+	check.online = (struct cpulist){ 0 };
+}
+
+/* Either may be the one that comes second: with a policy, or without one */
+static void what_one_of_two_guests_of_the_hosts_start_is_refused_for_is_told(void **state)
+{
+	autostarted = "<domain><name>b</name></domain>";
 	is_guest("<domain><name>a</name></domain>");
-	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
+	check.claim.guest = check.guest.name;
+	hooks[0].guest = "a";
+	hooks[1].guest = "b";
+	hooks[1].refused = "b: CPU 3 belongs to guest a alone while it runs: shut that guest down";
 	assert_int_equal(row(*state, "autostart"), 0);
 	check.guest.autostart = true;
 	assert_found(*state, "autostart", LEVEL_ERROR,
-		     "guest b starts with the host and is pinned to CPU 3, which this one has for "
-		     "itself alone");
-	/* Shared on purpose */
-	inidoc_free(&check.claim.doc);
+		     "guest b starts with the host and wants CPU 3 too, and which of the two gets "
+		     "it is chance, the other is refused: pin one of them to other CPUs, set "
+		     "isolate = no in [cpuset] of both policies, or virsh autostart");
+	/* It can come first as well */
+	hooks[1].refused = NULL;
 	assert_int_equal(row(*state, "autostart"), 0);
+	hooks[1].managed = true;
+	hooks[0].refused = "a: disk /dev/sdb is held by guest b: shut that guest down first";
+	assert_found(*state, "autostart", LEVEL_ERROR,
+		     "wants disk /dev/sdb too, and which of the two gets it is chance, the other "
+		     "is refused: virsh autostart --disable one of them");
+	/* A refusal that has nothing to do with the other */
+	hooks[0].refused = "a: cannot read the guest's XML";
+	assert_int_equal(row(*state, "autostart"), 0);
+	check.claim.guest = NULL;
+	memset(hooks, 0, sizeof(hooks));
 	is_no_guest();
 }
 
@@ -708,10 +831,13 @@ int main(void)
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
 		check_test(an_emulated_network_card_is_told_and_no_kind_of_virtio),
+		check_test(an_emulated_disk_is_told_whatever_its_bus),
+		check_test(a_disk_by_a_name_that_the_next_boot_may_change_is_told),
+		check_test(where_vcpus_without_a_pin_run_is_told),
 		check_test(a_guest_without_pins_is_told_unless_its_cpus_are_kept_all_the_same),
 		check_test(devices_are_passed_by_their_addresses_however_written),
 		check_test(a_card_that_another_guest_of_the_hosts_start_has_is_told),
-		check_test(a_cpu_that_two_guests_of_the_hosts_start_want_is_told),
+		check_test(what_one_of_two_guests_of_the_hosts_start_is_refused_for_is_told),
 		check_test(memory_that_guests_of_the_hosts_start_lack_is_told),
 		check_test(sockets_that_windows_leaves_idle_are_told),
 		check_test(threads_that_an_amd_cpu_hides_are_told),
