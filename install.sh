@@ -507,10 +507,16 @@ refuse_package() {
 
 filled='' installing=''
 
-# What a failed install has put there can be taken off, too
+# What a failed install has put there can be taken off, too, and so can what it had not come to yet
 finish() {
+	local line kind path what
 	[[ -z $filled ]] || rm -f -- "$filled"
-	[[ -z $installing ]] || write_manifest
+	[[ -n $installing ]] || return 0
+	for line in "${old_manifest[@]}"; do
+		read -r kind path what <<<"$line"
+		[[ " ${new_manifest[*]} " == *" $path "* ]] || record "$line"
+	done
+	write_manifest
 }
 
 put_all() {
@@ -548,13 +554,14 @@ do_install() {
 
 # --- uninstall --------------------------------------------------------------------------------------
 
-warn_of_claims() {
+# Without the hook nobody would give back what a guest holds when it ends
+refuse_holders() {
 	local claim guest
 	for claim in "$DESTDIR"/run/usher/*/claim.ini; do
 		[[ -e $claim ]] || continue
 		guest=$(sed -n 's/^guest *= *//p' "$claim")
-		warn "guest $guest still holds what usher gave it: nothing will give it back at the" \
-			"guest's end; shut it down, install usher again and run usher recover, or reboot"
+		die "guest $guest holds devices of this host: shut it down, or run usher recover if it is" \
+			"gone, then uninstall"
 	done
 }
 
@@ -573,7 +580,7 @@ do_uninstall() {
 	set_places
 	need_root uninstall
 	[[ -e $DESTDIR$manifest ]] || die "usher is not installed here: there is no $manifest"
-	warn_of_claims
+	refuse_holders
 	read_manifest
 	for ((i = ${#old_manifest[@]} - 1; i >= 0; i--)); do
 		read -r kind path what <<<"${old_manifest[i]}"

@@ -429,6 +429,27 @@ refuses_to_replace() {
 	done <"$BATS_TEST_TMPDIR/places"
 }
 
+@test "an upgrade that fails half-way can be tried again, and taken off" {
+	local pages=$dest/usr/share/man/man8
+	install_into
+	# Of an older version, and a page's place that cannot be written
+	sed -i 's/$/ (old)/' "$pages/usher-cpuset.8"
+	sed -i "s|^f /usr/share/man/man8/usher-cpuset.8 .*|f /usr/share/man/man8/usher-cpuset.8 $(
+		sha256sum <"$pages/usher-cpuset.8" | cut -d ' ' -f 1)|" "$dest/usr/lib/usher/manifest"
+	mkdir "$pages/usher-display.8.new"
+	DESTDIR=$dest run ./install.sh install
+	((status != 0))
+	rm -r "$pages/usher-display.8.new"
+	install_into
+	cmp helpers/cpuset/usher-cpuset.8 "$pages/usher-cpuset.8"
+	mkdir "$pages/usher-display.8.new"
+	DESTDIR=$dest run ./install.sh install
+	((status != 0))
+	rm -r "$pages/usher-display.8.new"
+	uninstall_from
+	[[ -z $(find "$dest" ! -type d) ]]
+}
+
 @test "another hook in usher's place beside another hook is not replaced, whatever it is" {
 	local hooks=$dest/etc/libvirt/hooks
 	mkdir -p "$hooks/qemu.d"
@@ -528,13 +549,15 @@ refuses_beside() {
 	[[ -e $dest/usr/share/doc/usher/example.ini ]]
 }
 
-@test "uninstalling warns of guests that still hold something" {
+@test "nothing is taken off beside a guest that still holds something" {
 	install_into
 	mkdir -p "$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809"
 	printf '[claim]\nguest = win11\n' \
 		>"$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini"
-	uninstall_from
-	[[ $output == *"guest win11 still holds"* ]]
+	DESTDIR=$dest run ./install.sh uninstall
+	((status == 1))
+	[[ $output == *"guest win11 holds devices of this host: shut it down, or run usher recover"* ]]
+	[[ -x $dest/usr/sbin/usher-hook ]]
 }
 
 @test "uninstalling what is not installed is an error" {

@@ -53,6 +53,10 @@ static void every_text_comes_out_as_one_string(void **state)
 		  "a\xc3",
 		  "\"\\ufffda\\ufffd\"" },
 		{ "\xc0\x80", "\"\\ufffd\\ufffd\"" },
+		/* Overlong, a surrogate, past the last one */
+		{ "\xe0\x80\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
 		{ "", "\"\"" },
 	};
 
