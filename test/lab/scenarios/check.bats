@@ -62,6 +62,13 @@ xml() {
 	ln -s /usr/sbin/usher-hook "$hook"
 	chmod 644 /usr/sbin/usher-hook
 	finding error hook "$hook cannot be executed"
+	# As it says: guests start without usher, also one whose policy it would refuse
+	policy fit '[nonsense]'
+	guest_define fit memory=32
+	systemctl reload libvirtd
+	guest_start fit
+	guest_destroy fit
+	virsh undefine fit >/dev/null
 	chmod 755 /usr/sbin/usher-hook
 	mkdir -p "$hook.d"
 	ln -s /usr/sbin/usher-hook "$hook.d/usher"
@@ -121,6 +128,15 @@ xml() {
 	cp /usr/sbin/usher* /usr/local/sbin/
 	run -2 /usr/local/sbin/usher check
 	assert_contains "$output" "AppArmor enforces libvirt's profile, which lets it run nothing from /usr/local/sbin"
+	# As it says: no guest will start
+	guest_define fit memory=32
+	ln -sfn /usr/local/sbin/usher-hook "$hook"
+	run virsh start fit
+	((status != 0)) || fail "it was started"
+	assert_contains "$output" "Permission denied"
+	ln -sfn /usr/sbin/usher-hook "$hook"
+	guest_start fit
+	guest_destroy fit
 	rm /usr/local/sbin/usher*
 }
 
@@ -175,6 +191,36 @@ sleep infinity'
 	finding warning rivals "thermald runs and caps the CPUs' clock"
 	systemctl stop thermald
 	finding ok rivals "no other program tunes CPUs or interrupts"
+	host_unchanged
+}
+
+@test "hook: another one that libvirt runs besides usher" {
+	mkdir -p "$hook.d"
+	install -m 755 /dev/stdin "$hook.d/50-mine" <<<'#!/bin/sh'
+	finding note hook "$hook.d/50-mine is another hook, which libvirt runs besides usher"
+	rm -r "$hook.d"
+	# An old libvirt's way: one's own hook calls usher's
+	rm "$hook"
+	install -m 755 /dev/stdin "$hook" <<<$'#!/bin/sh\nexec /usr/sbin/usher-hook "$@"'
+	finding note hook "$hook is a hook of your own that calls usher-hook"
+	systemctl reload libvirtd
+	guest_define fit memory=32
+	policy fit '[nonsense]'
+	start_refused_like fit "usher: fit: .*unknown section \[nonsense\].*"
+	rm "$hook"
+	ln -s /usr/sbin/usher-hook "$hook"
+	systemctl reload libvirtd
+}
+
+@test "left: a folder in /run that others may write" {
+	mkdir -p /run/usher
+	chmod 777 /run/usher
+	finding error left "cannot read /run/usher: Operation not permitted: no guest will start"
+	guest_define fit memory=32
+	policy fit
+	start_refused_like fit "usher: fit: /run/usher is not a directory that is root's alone.*"
+	chmod 700 /run/usher
+	finding ok left "nothing is left"
 	host_unchanged
 }
 

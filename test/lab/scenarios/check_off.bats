@@ -25,6 +25,15 @@ xml() {
 	host_unchanged
 }
 
+@test "tick: on the CPUs that were booted without one, and on others" {
+	policy fit
+	run usher check --xml "$(xml vcpus=1 pins=2)"
+	assert_contains "$output" "ok       tick: no tick interrupts the guest's CPUs"
+	run usher check --xml "$(xml vcpus=2 pins='2 3')"
+	assert_contains "$output" "note     tick: the kernel's tick interrupts CPUs 2-3, and cannot be taken away at run time: boot with nohz_full=2-3"
+	host_unchanged
+}
+
 @test "siblings and topology: half cores, and threads that the guest does not know" {
 	policy fit
 	run usher check --xml "$(xml vcpus=1 pins=2)"

@@ -72,6 +72,12 @@ walk_xml() {
 	assert_contains "$output" "vfio apply: done in "
 	assert_contains "$output" "release: done in "
 	steps_are_structured walk
+	# Of a guest whose name begins with this one's
+	printf '%s\n' SYSLOG_IDENTIFIER=usher 'USHER_GUEST=walk: b' 'MESSAGE=walk: b: not of this guest' |
+		logger --journald
+	logger -t usher 'walk: of this guest'
+	wait_for 10 log_says "of this guest"
+	[[ $(usher log walk) != *"not of this guest"* ]] || fail "$(usher log walk)"
 	usher log --json walk >"$BATS_TEST_TMPDIR/log"
 	schema_fits log "" "$BATS_TEST_TMPDIR/log"
 	usher check --json walk >"$BATS_TEST_TMPDIR/check" || true
@@ -95,6 +101,10 @@ walk_xml() {
 log_has() {
 	usher log --json walk | jq -e --arg phase "$1" \
 		'any(.entries[]; .phase == $phase and .step == null and .result == "done" and .ms >= 0)'
+}
+
+log_says() {
+	usher log walk | grep -qF "$1"
 }
 
 # steps_are_structured GUEST - each step's line in the journal has its fields, one line a step; what a
@@ -217,6 +227,38 @@ cpuset_writes() {
 		sed -n 's/\\\\/\\/g; s/\\n", [0-9]*) *= /", 0) = /
 		s/^[0-9]* *write([0-9]*<\(\/\(sys\|proc\/irq\|proc\/sys\)[^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \3/p' |
 		sort
+}
+
+# What usher-hugepages wrote, in its order; how much is reclaimed depends on the moment
+memory_writes() {
+	whole_calls "$1" | sed -n 's/^[0-9]* *write([0-9]*<\([^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \2/p' |
+		sed 's/\\n$//' | of_memory
+}
+
+of_memory() {
+	grep -E '/(memory.reclaim|drop_caches|reclaim|compact|nr_hugepages(_mempolicy)?) ' | sed 's/[0-9]*K /NK /'
+}
+
+@test "what plan prints of memory that has to be made free is what the start does" {
+	local trace=$BATS_TEST_TMPDIR/trace tracer cache=/var/tmp/cache
+	guest_define walk memory=600 pages=2048
+	policy walk
+	# Page cache in all of the memory, twice read so that it counts as used
+	truncate -s "$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)K" "$cache"
+	cat "$cache" "$cache" >/dev/null
+	plan_writes_nothing walk prepare
+	jq -r '.steps[] | select(.step == "hugepages" and .verb == "apply") | .writes[]' "$BATS_TEST_TMPDIR/plan" |
+		sed -n 's/^write //p' | of_memory >"$BATS_TEST_TMPDIR/planned"
+	grep -qE '/(memory.reclaim|reclaim) ' "$BATS_TEST_TMPDIR/planned"
+	grep -q '/compact 1' "$BATS_TEST_TMPDIR/planned"
+	tracer_start
+	guest_start walk
+	tracer_stop
+	# At last the pool goes back down
+	memory_writes "$trace" | grep -vE '/nr_hugepages(_mempolicy)? 0$' | diff "$BATS_TEST_TMPDIR/planned" -
+	rm "$cache"
+	guest_destroy walk
+	host_unchanged 30
 }
 
 # Which CPUs a guest gets is known when it runs; plan then prints what its programs' dry runs do
