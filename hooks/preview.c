@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hooks/preview.c - by hand: the claim that a start would make, and what is wrong with a policy */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,10 +31,11 @@ static void forget_dead(const struct host *host, struct claims *claims)
 /* As if that one were about to run. No text is no claim. Return: 0, -EBADMSG, -ENOMEM, else -errno */
 static int load_beside(const char *path, struct claims *ret)
 {
+	_cleanup_close_ int dirfd = root_open(*path == '/' ? "/" : ".");
 	_cleanup_free_ char *text = NULL;
 	struct ini_error err;
-	size_t len;
-	int r = attr_read_all(AT_FDCWD, path, INI_FILE_MAX, &text, &len);
+	size_t len = 0;
+	int r = dirfd < 0 ? dirfd : attr_read_all(dirfd, path, INI_FILE_MAX, &text, &len);
 
 	if (r < 0 || len == 0)
 		return r;
@@ -63,6 +63,8 @@ static int plan_conflict(const struct event *event, struct host *host, const str
 		r = load_beside(event->beside, &claims);
 	else
 		r = host->statefd < 0 ? 0 : registry_load(host->statefd, &claims);
+	if (r < 0 && event->beside)
+		return refuse_errno(event, host, "read the other guest's claim", r);
 	if (r > 0)
 		return claim ? refuse_unreadable(event, host, &claims) : 0;
 	if (r == 0 && !event->beside)

@@ -262,6 +262,20 @@ other_xml() {
 	has "other.ini is written: usher check other"
 }
 
+@test "a guest that is about to run beside another one is refused what that one will have" {
+	"$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" --policy /dev/null -- win11 prepare begin - |
+		grep -v '^#' >"$BATS_TEST_TMPDIR/claim.ini"
+	other_xml >"$BATS_TEST_TMPDIR/other.xml"
+	run -1 "$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$BATS_TEST_TMPDIR/other.xml" \
+		--beside "$BATS_TEST_TMPDIR/claim.ini" --policy /dev/null -- other prepare begin -
+	[[ $output == "usher: other: PCI device $GPU is held by guest win11: "* ]]
+	run -1 "$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$BATS_TEST_TMPDIR/other.xml" \
+		--beside "$BATS_TEST_TMPDIR/claim.ini" -- other prepare begin -
+	[[ $output == "usher: other: PCI device $GPU belongs to guest win11 alone while it runs: "* ]]
+	run -1 "$BUILD_DIR/usher-hook" --plan --root "$root" --xml "$xml" --beside /nowhere -- win11 prepare begin -
+	[[ $output == "usher: win11: cannot read the other guest's claim: No such file or directory" ]]
+}
+
 @test "what a guest that is gone holds is given back before anything is taken: plan says so" {
 	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
 	other_xml >"$BATS_TEST_TMPDIR/other.xml"
