@@ -63,25 +63,33 @@ static int store(const struct baseline *baseline)
 	return r < 0 ? r : state_write(baseline->dirfd, file, text, len);
 }
 
+static int take_lock(struct baseline *baseline, int timeout_ms)
+{
+	char lock[NAME_MAX + 1];
+	int r = path_format(lock, sizeof(lock), "%s.lock", baseline->name);
+
+	if (r < 0)
+		return r;
+	baseline->lockfd = state_lock(baseline->dirfd, lock, timeout_ms);
+	return baseline->lockfd < 0 ? baseline->lockfd : 0;
+}
+
 int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret)
 {
 	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
-	char lock[NAME_MAX + 1];
-	int r;
+	bool locked = timeout_ms != BASELINE_READ;
+	int r = 0;
 
-	r = path_format(lock, sizeof(lock), "%s.lock", name);
-	if (r < 0)
-		return r;
 	baseline.name = strdup(name);
 	if (!baseline.name)
 		return -ENOMEM;
-	baseline.dirfd = state_dir(statefd, BASELINE_DIR, true);
+	baseline.dirfd = state_dir(statefd, BASELINE_DIR, locked);
 	if (baseline.dirfd < 0)
 		return baseline.dirfd;
-	baseline.lockfd = state_lock(baseline.dirfd, lock, timeout_ms);
-	if (baseline.lockfd < 0)
-		return baseline.lockfd;
-	r = load(&baseline);
+	if (locked)
+		r = take_lock(&baseline, timeout_ms);
+	if (r == 0)
+		r = load(&baseline);
 	if (r < 0)
 		return r;
 	*ret = baseline;

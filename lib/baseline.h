@@ -17,8 +17,8 @@
 #define BASELINE_DIR "host"
 
 struct baseline {
-	int lockfd; /* held from open to close */
-	int dirfd;
+	int lockfd; /* held from open to close, but where it is only read */
+	int dirfd;  /* -1: not open */
 	char *name;
 	struct inidoc doc;
 };
@@ -26,12 +26,17 @@ struct baseline {
 void baseline_close(struct baseline *baseline);
 #define _cleanup_baseline_ _cleanup_(baseline_close)
 
+/* In the place of a time: a dry run makes no file and holds nobody up */
+#define BASELINE_READ (-1)
+
 /**
  * baseline_open() - lock and load
  * @statefd:	from state_open()
  * @name:	"cpuset", "hugepages"
+ * @timeout_ms:	for the lock; BASELINE_READ: to be read alone, without it
  *
- * Return: 0, -ETIMEDOUT when the lock is held longer, -EBADMSG when the file does not parse,
+ * Return: 0, -ETIMEDOUT when the lock is held longer, -ENOENT where it is only read and usher has
+ * never run, -EBADMSG when the file does not parse,
  * -EPERM when it is not ours alone, -ENOMEM, else -errno
  */
 int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret) _must_check_;

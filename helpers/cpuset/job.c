@@ -132,7 +132,9 @@ static int open_baseline(struct cpuset_job *job)
 	if (ctx->dry_run)
 		there = ctx->statefd < 0 ? 0 : attr_exists(ctx->statefd, "host/cpuset.ini");
 	return there <= 0 ? there
-			  : baseline_open(ctx->statefd, "cpuset", job_left(job), &job->baseline);
+			  : baseline_open(ctx->statefd, "cpuset",
+					  ctx->dry_run ? BASELINE_READ : job_left(job),
+					  &job->baseline);
 }
 
 int job_open(struct cpuset_job *job)

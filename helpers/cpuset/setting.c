@@ -74,7 +74,7 @@ static int compute(const struct cpuset_job *job, const struct setting_kind *kind
 
 static bool have_baseline(const struct cpuset_job *job)
 {
-	return job->baseline.lockfd >= 0;
+	return job->baseline.dirfd >= 0;
 }
 
 /* Return: 1 with the set kept under @key, 0 when none is, else -errno */

@@ -196,7 +196,7 @@ static int drop_in_give_back(struct cpuset_job *job, const struct unit *unit, bo
 	char path[PATH_MAX];
 	int r = drop_in_key(unit, path, sizeof(path));
 
-	if (r == 0 && job->baseline.lockfd >= 0)
+	if (r == 0 && job->baseline.dirfd >= 0)
 		r = baseline_get(&job->baseline, path, &before);
 	if (r <= 0 || !before)
 		return r;

@@ -320,7 +320,7 @@ static int give_back(struct cpuset_job *job, const struct speed *speed, const ch
 
 	if (!is_object(speed, object))
 		return job_why(job, -EBADMSG, "the journal's %s '%s' is none", speed->verb, object);
-	if (r == 0 && job->baseline.lockfd >= 0)
+	if (r == 0 && job->baseline.dirfd >= 0)
 		r = baseline_get(&job->baseline, key, &base);
 	if (r < 0)
 		return job_why(job, r, "cannot read what %s was: %s", object, strerror(-r));
