@@ -307,10 +307,20 @@ two_start() {
 	finding ok autostart "" fit
 	two_start
 	finding error autostart "guest other starts with the host and has $NIC too" fit
-	finding error autostart "guest other starts with the host and is pinned to CPU 2, which this one has for itself alone" fit
+	guest_define other uuid="$(guest_uuid other)" pins=2
+	finding error autostart "guest other starts with the host and wants CPU 2 too, and which of the two gets it is chance, the other is refused: pin one of them to other CPUs" fit
+	# With a policy of its own it is the other one that can come first
 	policy fit '[cpuset]' 'isolate = no'
-	run usher check fit
-	[[ $output != *"pinned to CPU 2"* ]] || fail "$output"
+	policy other
+	finding error autostart "guest other starts with the host and wants CPU 2 too" fit
+	policy other '[cpuset]' 'isolate = no'
+	finding ok autostart "" fit
+	rm "$policies/other.ini"
+	guest_define other uuid="$(guest_uuid other)" \
+		extra="<disk type='block' device='disk'><source dev='/dev/vda'/><target dev='vdx' bus='virtio'/></disk>"
+	guest_define fit uuid="$(guest_uuid fit)" \
+		extra="<disk type='block' device='disk'><source dev='/dev/vda'/><target dev='vdx' bus='virtio'/></disk>"
+	finding error autostart "guest other starts with the host and wants disk /dev/vda too" fit
 	virsh autostart --disable other >/dev/null
 	finding ok autostart "" fit
 	two_start --disable
