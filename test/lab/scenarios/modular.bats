@@ -54,7 +54,7 @@ reload_row() {
 	systemctl reload virtqemud
 	sleep 1.2
 	ln -s /usr/sbin/usher-hook "$hook"
-	assert_contains "$(reload_row)" "is newer than the start of virtqemud.service"
+	assert_contains "$(reload_row)" "is newer than the start of virtqemud"
 	assert_contains "$(reload_row)" "systemctl reload virtqemud.service"
 	BUILD_DIR=/lab/build run -0 /lab/src/install.sh install
 	assert_contains "$output" "install.sh: virtqemud reloaded"
