@@ -22,6 +22,17 @@ static int has_cpuset(const struct cpuset_job *job, const char *mount)
 	return r < 0 ? r : strlist_has(&controllers, "cpuset");
 }
 
+/*
+ * Where systemd keeps its tree in cgroup v1, a v2 beside it may have the cpuset controller all the
+ * same, of which systemd and libvirt know nothing.
+ * Seen on: Debian 13, Linux 6.12 without cpusets of v1, systemd.unified_cgroup_hierarchy=0
+ */
+static bool is_hybrid(const struct cpuset_job *job)
+{
+	return attr_exists(job->ctx->rootfd, "run/systemd/system") > 0 &&
+	       attr_exists(job->ctx->rootfd, CGROUP_MOUNT "/cgroup.controllers") == 0;
+}
+
 static int no_mount(struct cpuset_job *job, bool mounted)
 {
 	if (mounted || attr_exists(job->ctx->rootfd, CGROUP_MOUNT "/cpuset") > 0)
@@ -41,14 +52,14 @@ int groups_mount(struct cpuset_job *job)
 	if (job->mount[0])
 		return 0;
 	r = has_cpuset(job, mount);
-	if (r == 0 && hierarchy_is_ours(job->ctx))
+	if (r == 0 && !is_hybrid(job) && hierarchy_is_ours(job->ctx))
 		elsewhere = hierarchy_find(mount, sizeof(mount)) == 0;
 	if (elsewhere)
 		r = has_cpuset(job, mount);
 	if (r < 0)
 		return job_why(job, r, "cannot look for the cpuset controller: %s", strerror(-r));
 	if (r == 0)
-		return no_mount(job, elsewhere);
+		return no_mount(job, elsewhere || is_hybrid(job));
 	memcpy(job->mount, mount, sizeof(mount));
 	return 0;
 }

@@ -54,9 +54,15 @@ static int slice_read(struct cpuset_job *job, const char *object, struct cpulist
 static int in_effect(const struct cpuset_job *job, const char *unit, const struct cpulist *cpus)
 {
 	struct cpulist now, most;
+	int r;
 
-	if (groups_read_cpus(job, unit, "cpuset.cpus.effective", &now) < 0 ||
-	    groups_read_cpus(job, "", "cpuset.cpus.effective", &most) < 0)
+	if (groups_read_cpus(job, "", "cpuset.cpus.effective", &most) < 0)
+		return 0;
+	r = groups_read_cpus(job, unit, "cpuset.cpus.effective", &now);
+	/* Without the controller it has all that there are */
+	if (r == -ENOENT)
+		now = most;
+	else if (r < 0)
 		return 0;
 	cpulist_intersect(&most, cpus);
 	return cpulist_equal(&now, &most);
