@@ -57,6 +57,19 @@ static void a_mount_elsewhere_is_known_by_libcgroup(void **state)
 	assert_string_equal(job.mount, "cgroup2");
 }
 
+static void a_v2_beside_systemds_own_v1_is_nobodys(void **state)
+{
+	struct tree *tree = *state;
+	struct helper_ctx ctx = { .rootfd = tree->rootfd };
+	struct cpuset_job job = JOB_INIT(&ctx);
+
+	tree_dir(tree, "run/systemd/system");
+	tree_file(tree, "sys/fs/cgroup/unified/cgroup.controllers", "cpuset memory\n");
+	libcgroup_says = "sys/fs/cgroup/unified";
+	assert_int_equal(groups_mount(&job), -EOPNOTSUPP);
+	assert_non_null(strstr(job.why, "the cpuset controller is on cgroup v1: boot with"));
+}
+
 static void a_v1_hierarchy_is_told_from_none(void **state)
 {
 	struct tree *tree = *state;
@@ -164,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(the_mount_is_where_everybody_has_it),
 		tree_test(a_mount_elsewhere_is_known_by_libcgroup),
+		tree_test(a_v2_beside_systemds_own_v1_is_nobodys),
 		tree_test(a_v1_hierarchy_is_told_from_none),
 		tree_test(a_mount_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(the_guests_topmost_group_is_above_libvirts_level),
