@@ -103,6 +103,9 @@ int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long l
 	for (int node = cpulist_next(&nodes, 0); node >= 0;
 	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
 		r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/reclaim", node);
+		/* A dry run is not told by the kernel */
+		if (r == 0 && growth->ctx->dry_run && attr_exists(growth->ctx->rootfd, path) == 0)
+			r = -ENOENT;
 		if (r == 0)
 			r = write_reclaim(growth->ctx, path, kib / of);
 		if (r == -ENOENT)

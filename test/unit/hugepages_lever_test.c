@@ -360,6 +360,11 @@ static void a_dry_run_prints_what_is_reclaimed_before_the_first_page(void **stat
 	compact = strstr(text, "write /sys/devices/system/node/node0/compact 1\n");
 	pages = strstr(text, "nr_hugepages");
 	assert_true(drop && compact && pages && drop < compact && compact < pages);
+	/* A kernel without a file for each node */
+	ahead_host(&a, "memory", 90);
+	dry_apply(&a, text, sizeof(text));
+	assert_non_null(strstr(text, "write /sys/fs/cgroup/memory.reclaim "));
+	assert_null(strstr(text, "node0/reclaim"));
 }
 
 static void a_dry_run_takes_the_arc_for_shrunk(void **state)
