@@ -310,6 +310,12 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 	return r;
 }
 
+/* One that had no driver, because it was too early for one, is not where it was by having none */
+static bool is_home(const struct vfio_job *job, const char *driver)
+{
+	return strcmp(driver, job->old_driver) == 0 && (*driver || !*job->saved[SAVED_AWAITS]);
+}
+
 /*
  * give_back_act() - to what the journal says it had
  *
@@ -329,7 +335,7 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 	}
 	if (r < 0)
 		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
-	if (strcmp(driver, job->old_driver) == 0)
+	if (is_home(job, driver))
 		return restore_rest(worker, job);
 	if (*driver && strcmp(driver, job->target) != 0) {
 		(void)job_fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",

@@ -555,6 +555,16 @@ static void driver_auto_takes_the_one_made_for_the_model(void **state)
 	"alias pci:v00001033d*sv*sd*bc*sc*i* other\n"                                              \
 	"alias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\n"
 
+static void add_nic_without_a_driver(void)
+{
+	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
+	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES HOSTS_ALIASES);
+	tree_file(host, DEVICES NIC "/modalias",
+		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	set_driver(NIC, "");
+	write_claim(UUID, NIC_LINE);
+}
+
 /* A guest that is started with the host, before udev has loaded the host's drivers */
 static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses(void **state)
 {
@@ -569,11 +579,7 @@ static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_choose
 	};
 
 	(void)state;
-	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
-	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES HOSTS_ALIASES);
-	tree_file(host, DEVICES NIC "/modalias",
-		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
-	write_claim(UUID, NIC_LINE);
+	add_nic_without_a_driver();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		set_driver(NIC, "");
 		tree_file(host, DEVICES NIC "/driver_override", rows[i].override);
@@ -589,6 +595,53 @@ static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_choose
 		assert_string_equal(override_of(NIC), rows[i].override);
 		module_out("e1000e");
 	}
+}
+
+/* Its driver has been loaded meanwhile, and our override has kept it off */
+static void start_that_fails_early_at_boot_leaves_the_choice_to_the_kernel(void **state)
+{
+	(void)state;
+	add_nic_without_a_driver();
+	/* override, probe */
+	for (int n = 1; n <= 2; n++) {
+		set_driver(NIC, "");
+		kernel->writes = 0;
+		kernel->fail_at = kernel->fail_to = n;
+		assert_int_equal(apply(), HELPER_FAILED);
+		assert_string_equal(driver_of(NIC), "e1000e");
+		assert_string_equal(override_of(NIC), "(null)");
+		assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
+	}
+}
+
+static void start_that_is_killed_early_at_boot_leaves_the_choice_to_the_kernel(void **state)
+{
+	int without = 0;
+
+	(void)state;
+	add_nic_without_a_driver();
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		bool written;
+
+		set_driver(NIC, "");
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("apply");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		written = strcmp(override_of(NIC), "vfio-pci") == 0;
+		without += written && !*driver_of(NIC);
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(override_of(NIC), "(null)");
+		if (written)
+			assert_string_equal(driver_of(NIC), "e1000e");
+	}
+	assert_true(without > 0);
+	kernel->kill_at = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(driver_of(NIC), "e1000e");
 }
 
 /* --- Reset, power, network --------------------------------------------------------------------- */
@@ -880,6 +933,8 @@ int main(void)
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
 		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
+		rules_test(start_that_fails_early_at_boot_leaves_the_choice_to_the_kernel),
+		rules_test(start_that_is_killed_early_at_boot_leaves_the_choice_to_the_kernel),
 		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
 		rules_test(reset_method_that_no_device_has_is_refused),
 		rules_test(power_settings_come_back_as_they_were),
