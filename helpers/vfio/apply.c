@@ -111,6 +111,7 @@ static enum helper_exit take_back(const struct helper_ctx *ctx, struct journal *
 	_cleanup_vfio_jobs_ struct vfio_jobs back = { 0 };
 	size_t left = jobs_count(jobs, JOB_STUCK);
 
+	left += render_return(ctx) != 0;
 	if (jobs_to_take_back(jobs, &back) < 0)
 		return HELPER_DIRTY;
 	left += undo_jobs(ctx, journal, &back, &verb_give_back);
@@ -159,6 +160,7 @@ static enum helper_exit apply_jobs(const struct helper_ctx *ctx, const struct vf
 enum helper_exit vfio_apply(struct helper_ctx *ctx)
 {
 	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
+	enum helper_exit r = HELPER_FAILED;
 
 	if (vfio_claim_load(ctx, &claim) < 0)
 		return HELPER_USAGE;
@@ -166,8 +168,12 @@ enum helper_exit vfio_apply(struct helper_ctx *ctx)
 		return HELPER_FAILED;
 	if (claim.nr == 0)
 		return HELPER_DONE;
-	if (load_modules(ctx, &claim) < 0 || render_rules(ctx, &claim) != 0)
+	if (load_modules(ctx, &claim) < 0)
 		return HELPER_FAILED;
-	keyboards_say(ctx, &claim);
-	return apply_jobs(ctx, &claim);
+	if (render_rules(ctx, &claim) == 0) {
+		keyboards_say(ctx, &claim);
+		r = apply_jobs(ctx, &claim);
+	}
+	/* Also where it has not come to the devices */
+	return r != HELPER_DONE && render_return(ctx) != 0 ? HELPER_DIRTY : r;
 }

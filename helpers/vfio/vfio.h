@@ -363,9 +363,18 @@ int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 /**
  * render_rules() - tell udev before the first handover whose the claimed cards are between guests
  *
- * Return: 0, 1 failed and said so
+ * Return: 0, 1 failed and said so: render_return() is due
  */
 int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim) _must_check_;
+
+/**
+ * render_return() - take that back, unless the guest has run: then it is what the policy wants
+ *
+ * Before the cards come back: udev looks at them then.
+ *
+ * Return: 0, 1 failed and said so
+ */
+int render_return(const struct helper_ctx *ctx) _must_check_;
 
 /* --- keyboard.c --------------------------------------------------------------------------- */
 

@@ -464,6 +464,15 @@ static inline void write_claim(const char *uuid, const char *vfio)
 	tree_file(host, path, text);
 }
 
+/* And its guest has run */
+static inline void write_claim_that_ran(const char *vfio)
+{
+	char text[1024];
+
+	assert_int_equal(path_format(text, sizeof(text), "%s[claim]\nran = yes\n", vfio), 0);
+	write_claim(UUID, text);
+}
+
 static inline int host_setup(void **state)
 {
 	static const char *const drivers[] = { "vfio-pci", "nvidia",   "nouveau", "snd_hda_intel",

@@ -860,13 +860,91 @@ static void give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched
 		"SUBSYSTEM==\"sound\", KERNELS==\"0000:01:00*\", ENV{ACP_IGNORE}=\"1\", "
 		"ENV{PULSE_IGNORE}=\"1\"\n");
 	assert_string_equal(events->log, "run:/usr/bin/udevadm ");
+	write_claim_that_ran(PAIR "give_back = render\n");
 	assert_int_equal(undo(), HELPER_DONE);
 	assert_string_equal(driver_of(GPU), "nvidia");
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 1);
+	assert_false(claim_has("render.journal"));
 	/* And a policy that wants it no more takes the rule away */
 	write_claim(UUID, PAIR);
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+	write_claim_that_ran(PAIR);
 	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+}
+
+/* Whose card is in the desktop's seat: without its rule, or with one of an earlier guest's life */
+static void start_that_fails_leaves_the_card_in_the_seat_it_was_in(void **state)
+{
+	static const char *const policies[] = { PAIR "give_back = render\n", PAIR };
+
+	(void)state;
+	tree_dir(host, "run/udev/rules.d");
+	for (int was = 0; was <= 1; was++) {
+		write_claim(UUID, policies[was]);
+		if (was)
+			tree_file(host, RULE_FILE, "# Written by usher\n");
+		/* The handover, and what comes after it */
+		for (int n = 0; n <= 6; n++) {
+			kernel->writes = 0;
+			kernel->fail_at = kernel->fail_to = n;
+			assert_int_equal(apply(), n ? HELPER_FAILED : HELPER_DONE);
+			if (n == 0)
+				assert_int_equal(undo(), HELPER_DONE);
+			assert_string_equal(driver_of(GPU), "nvidia");
+			assert_int_equal(attr_exists(host->rootfd, RULE_FILE), was);
+			assert_false(claim_has("render.journal"));
+		}
+	}
+}
+
+static void start_that_is_killed_leaves_the_card_in_the_seat_it_was_in(void **state)
+{
+	char before[512];
+	int written = 0;
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	tree_dir(host, "run/udev/rules.d");
+	write_claim(UUID, PAIR "give_back = render\n");
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("apply");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		written += attr_exists(host->rootfd, RULE_FILE) == 1;
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+		assert_false(claim_has("render.journal"));
+	}
+	assert_true(written > 2);
+}
+
+static void render_journal_that_is_none_of_ours_is_refused(void **state)
+{
+	static const char *const journals[] = {
+		"1 rule ../../../etc/passwd none %\n",
+		"1 rule 01:00.0 none %\n",
+		"1 rule 0000:01:00.0 maybe %\n",
+		"1 file 0000:01:00.0 none %\n",
+		"garbage\n",
+	};
+
+	(void)state;
+	tree_file(host, RULE_FILE, "# Written by usher\n");
+	for (size_t i = 0; i < ARRAY_SIZE(journals); i++) {
+		tree_file(host, CLAIM_DIR "/render.journal", journals[i]);
+		assert_int_equal(undo(), HELPER_DIRTY);
+		assert_non_null(strstr(said, "render.journal which cards are kept from the "
+					     "desktop: Bad message: remove what you do not want "
+					     "of /run/udev/rules.d/72-usher-*, then udevadm"));
+	}
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 1);
 }
 
 /* The display manager would be started again on a seat that has no card */
@@ -944,6 +1022,9 @@ int main(void)
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
 		rules_test(give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched),
+		rules_test(start_that_fails_leaves_the_card_in_the_seat_it_was_in),
+		rules_test(start_that_is_killed_leaves_the_card_in_the_seat_it_was_in),
+		rules_test(render_journal_that_is_none_of_ours_is_refused),
 		rules_test(give_back_render_of_the_only_card_of_a_desktop_is_refused),
 		rules_test(host_without_room_for_a_process_says_so_once),
 	};
