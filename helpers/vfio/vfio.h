@@ -213,19 +213,13 @@ bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim
 /**
  * group_look() - is the rest of a device's IOMMU group out of the way
  *
- * Every member must be claimed, a bridge, without a driver, or on a driver that leaves DMA alone.
+ * Every member must be claimed, without a driver, or on a driver that leaves DMA alone.
  *
  * Return: 0, 1 refused and said so
  * ABI: iommu_group_claim_dma_owner(), driver_managed_dma; Linux 5.19. vfio_dev_viable() before
  */
 int group_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 	       const struct vfio_device *device) _must_check_;
-
-/**
- * driver_is_vfio() - does a driver of this name leave the group viable
- * @name:	"" counts: without a driver nobody does DMA
- */
-bool driver_is_vfio(const char *name);
 
 /**
  * device_on_vfio() - has a vfio driver the device, also one made for its model
