@@ -244,24 +244,61 @@ static int restore_rest(struct worker *worker, struct vfio_job *job)
 	return r < 0 ? r : restore_override(worker, job);
 }
 
-/* Its module may have been unloaded while it had no device */
-static int load_driver(struct worker *worker, struct vfio_job *job)
+/* Return: 1 the driver that it had is loaded, 0 not, else -errno */
+static int driver_there(const struct worker *worker, const struct vfio_job *job)
 {
 	char path[PATH_MAX];
 	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", job->old_driver);
 
-	if (r == 0)
-		r = attr_exists(worker->ctx->rootfd, path);
+	return r < 0 ? r : attr_exists(worker->ctx->rootfd, path);
+}
+
+/* Return: 0, else as module_load() */
+static int load_module(struct worker *worker, const struct vfio_job *job, const char *module)
+{
+	int r;
+
+	if (helper_would(worker->ctx, "modprobe %s", module))
+		return 0;
+	r = worker_mark_named(worker, job, MARK_LOAD, module);
+	return r < 0 ? r : module_load(worker->ctx->rootfd, module, MODULE_TIMEOUT_MS);
+}
+
+/*
+ * An older journal does not know the module. Where none of the driver's name brings it, the device
+ * does: that is what udev loads. It comes second, since a device's modules may be several.
+ */
+static int load_unknown(struct worker *worker, const struct vfio_job *job)
+{
+	char path[PATH_MAX], modalias[SAVED_MAX];
+	int r = load_module(worker, job, job->old_driver), there;
+
+	if (worker->ctx->dry_run || (r < 0 && r != -ENOENT))
+		return r;
+	there = driver_there(worker, job);
+	if (there != 0)
+		return there < 0 ? there : 0;
+	device_attr(job, "modalias", path);
+	if (attr_read(worker->ctx->rootfd, path, modalias, sizeof(modalias)) < 0)
+		return r < 0 ? r : -ENOENT;
+	return load_module(worker, job, modalias);
+}
+
+/* Its module may have been unloaded while it had no device */
+static int load_driver(struct worker *worker, struct vfio_job *job)
+{
+	const char *module = job->saved[SAVED_MODULE];
+	int r = driver_there(worker, job);
+
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (helper_would(worker->ctx, "modprobe %s", job->old_driver))
-		return 0;
-	r = worker_mark_named(worker, job, MARK_LOAD, job->old_driver);
-	if (r == 0)
-		r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
+	r = *module ? load_module(worker, job, module) : load_unknown(worker, job);
 	if (r < 0)
-		return job_fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
-				job->name, job->old_driver, strerror(-r));
+		return job_fail(job, r,
+				"%s cannot go back to driver %s, which is not loaded: %s: see "
+				"modprobe -v %s, and dmesg, then run usher recover",
+				job->name, job->old_driver, strerror(-r),
+				*module ? module : job->old_driver);
 	return 0;
 }
 

@@ -82,6 +82,9 @@ static int job_take_record(struct vfio_job *job, const struct journal_record *re
 	job->journaled = true;
 	if (saved >= HANDED_RESET && saved <= HANDED_POWER && *job->saved[saved])
 		return 0;
+	/* modprobe's word */
+	if (saved == SAVED_MODULE && !driver_name_valid(record->old_value))
+		return -EBADMSG;
 	if (saved >= 0) {
 		r = path_format(job->saved[saved], SAVED_MAX, "%s", record->old_value);
 		return r < 0 ? -EBADMSG : 0;

@@ -29,6 +29,7 @@ static const struct {
 	[SAVED_KEEPER] = { "keeper", NULL },
 	[SAVED_BARS] = { "bars", NULL },
 	[SAVED_AWAITS] = { "awaits", NULL },
+	[SAVED_MODULE] = { "module", NULL },
 	[HANDED_RESET] = { "reset-handed", NULL },
 	[HANDED_D3COLD] = { "d3cold-handed", NULL },
 	[HANDED_POWER] = { "power-handed", NULL },
@@ -127,11 +128,24 @@ static int read_awaits(const struct worker *worker, struct vfio_job *job)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* ABI: kernel/params.c module_add_driver(): a link, also of most that are built in; Linux 6.12 */
+static void read_module(const struct worker *worker, struct vfio_job *job)
+{
+	char path[PATH_MAX], *module = job->saved[SAVED_MODULE];
+
+	if (path_format(path, sizeof(path), "sys/bus/pci/drivers/%s/module", worker->mark.driver) <
+		    0 ||
+	    attr_link(worker->ctx->rootfd, path, module, SAVED_MAX) < 0)
+		*module = '\0';
+}
+
 int saved_read(struct worker *worker, struct vfio_job *job)
 {
 	for (enum saved saved = 0; saved < NR_SAVED; saved++)
 		if (rows[saved].attr && read_attr(worker, job, saved, job->saved[saved]) < 0)
 			job->saved[saved][0] = '\0';
+	if (*worker->mark.driver)
+		read_module(worker, job);
 	return read_awaits(worker, job) < 0 ? -ENOMEM : read_network(worker, job);
 }
 

@@ -463,6 +463,7 @@ enum saved {
 	SAVED_KEEPER,	/* "on": the driver's keeper had the device open */
 	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
 	SAVED_AWAITS, /* "driver": had none, because none was loaded yet */
+	SAVED_MODULE, /* "xhci_pci": of its driver, which may have another name (xhci_hcd) */
 	HANDED_RESET, /* the attributes anew, when the vfio driver has the device */
 	HANDED_D3COLD,
 	HANDED_POWER,

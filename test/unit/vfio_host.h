@@ -343,6 +343,21 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	return kernel_store(path, val);
 }
 
+/* What a module registers: mostly a driver of its name; the core of xHCI's registers none */
+static inline const char *driver_of_module(const char *name)
+{
+	static const char *const drivers[][2] = {
+		{ "xhci_hcd", "" },
+		{ "xhci_pci", "xhci_hcd" },
+		{ "pci:v00001033d00000194sv00001AF4sd0bc0Csc03i30", "xhci_hcd" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(drivers[i][0], name) == 0)
+			return drivers[i][1];
+	return name;
+}
+
 int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 {
 	char path[256];
@@ -353,7 +368,7 @@ int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 	(void)snprintf(kernel->modules, sizeof(kernel->modules), "%s", name);
 	if (kernel->module_error)
 		return kernel->module_error;
-	(void)snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", name);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver_of_module(name));
 	tree_dir(host, path);
 	if (kernel->on_module_load)
 		kernel->on_module_load(name);
