@@ -86,6 +86,23 @@ static size_t jobs_count(const struct vfio_jobs *jobs, enum job_state state)
 	return nr;
 }
 
+/* Whoever hangs there gives the others of the unit back, too */
+static bool unit_stuck(const struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; i < jobs->nr; i++)
+		if (jobs->jobs[i].unit == unit && jobs->jobs[i].state == JOB_STUCK)
+			return true;
+	return false;
+}
+
+/* One that has not had its turn may have lost its driver with another's */
+static bool is_to_go_back(const struct vfio_jobs *jobs, const struct vfio_job *job)
+{
+	if (job->state == JOB_LEFT)
+		return job->journaled && !unit_stuck(jobs, job->unit);
+	return job->journaled && (job->state == JOB_DONE || job->state == JOB_FAILED);
+}
+
 /* What this run has touched, the last first; devices it found handed over already stay */
 static int jobs_to_take_back(const struct vfio_jobs *jobs, struct vfio_jobs *ret)
 {
@@ -93,7 +110,7 @@ static int jobs_to_take_back(const struct vfio_jobs *jobs, struct vfio_jobs *ret
 		const struct vfio_job *job = &jobs->jobs[i - 1];
 		struct vfio_job *back;
 
-		if (!job->journaled || (job->state != JOB_DONE && job->state != JOB_FAILED))
+		if (!is_to_go_back(jobs, job))
 			continue;
 		back = jobs_add(ret, &job->addr);
 		if (!back)

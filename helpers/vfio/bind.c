@@ -125,10 +125,10 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 /* Modules are unloaded only where no other device needs them */
 static int remember_family(struct worker *worker, struct vfio_job *job, const char *driver)
 {
-	const struct driver_rule *rule = rule_find(driver);
+	const struct driver_rule *rule = rule_family(driver);
 	int r;
 
-	if (!rule || !rule->modules)
+	if (!rule)
 		return 0;
 	r = rule_alone(worker->ctx, driver);
 	if (r < 0)
@@ -173,6 +173,44 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	return 0;
 }
 
+static int begin(struct worker *worker, struct vfio_job *job)
+{
+	int r = worker_begin(worker, job);
+
+	return r < 0 ? job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r)) : 0;
+}
+
+/* Is there another one in the unit that is on that driver, too */
+static bool has_others(const struct worker *worker, const struct vfio_jobs *jobs,
+		       const struct vfio_job *job, const char *driver)
+{
+	for (size_t i = 0; i < jobs->nr; i++) {
+		const struct vfio_job *other = &jobs->jobs[i];
+		char its[DRIVER_NAME_MAX];
+
+		if (other != job && other->unit == job->unit &&
+		    pcidev_driver(worker->ctx->rootfd, &other->addr, its, sizeof(its)) > 0 &&
+		    strcmp(its, driver) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One of several that lose their driver together: what it had, while it has it */
+static int bind_look(struct worker *worker, const struct vfio_jobs *jobs, struct vfio_job *job)
+{
+	char driver[DRIVER_NAME_MAX];
+	int r = pcidev_driver(worker->ctx->rootfd, &job->addr, driver, sizeof(driver));
+
+	if (r <= 0 || job->journaled || !rule_family(driver) ||
+	    !has_others(worker, jobs, job, driver))
+		return 0;
+	r = begin(worker, job);
+	if (r == 0)
+		r = remember(worker, job, worker->mark.driver);
+	return r < 0 ? r : worker_mark(worker, job, MARK_TURN);
+}
+
 /*
  * bind_act() - from its own driver to the vfio driver
  *
@@ -183,10 +221,10 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 static int bind_act(struct worker *worker, struct vfio_job *job)
 {
 	const char *driver = worker->mark.driver;
-	int r = worker_begin(worker, job);
+	int r = begin(worker, job);
 
 	if (r < 0)
-		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+		return r;
 	if (strcmp(driver, job->target) == 0)
 		return 0;
 	if (!job->journaled)
@@ -383,5 +421,5 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 	return r < 0 ? r : restore_rest(worker, job);
 }
 
-const struct vfio_verb verb_bind = { .act = bind_act, .stops = true };
+const struct vfio_verb verb_bind = { .look = bind_look, .act = bind_act, .stops = true };
 const struct vfio_verb verb_give_back = { .act = give_back_act, .ends = true };

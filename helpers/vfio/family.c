@@ -50,9 +50,12 @@ int family_look(struct worker *worker, struct vfio_job *job, const struct driver
 	for (size_t i = 0; r == 0 && rule->modules[i]; i++)
 		if (module_loaded(rootfd, rule->modules[i]) > 0)
 			r = append(job->saved[SAVED_MODULES], rule->modules[i]);
+	if (worker->services_noted)
+		return r;
 	for (size_t i = 0; r == 0 && rule->services && rule->services[i]; i++)
 		if (sysbus_unit_active(rule->services[i], SERVICE_MS) > 0)
 			r = append(job->saved[SAVED_SERVICES], rule->services[i]);
+	worker->services_noted = true;
 	return r;
 }
 

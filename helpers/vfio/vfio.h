@@ -23,8 +23,10 @@
  *
  * Any of these can sleep in the kernel for ever, even the reading of driver_override. So nothing of
  * it is done by the process that libvirt waits for: a worker does it, a child with a session of its
- * own, /dev/null on 0-2 and no lock. Devices that share a slot or an IOMMU group have one worker
- * and take their turns, others go side by side (crew.c).
+ * own, /dev/null on 0-2 and no lock. Devices that share a slot, an IOMMU group, or a driver whose
+ * modules go as a whole (family.c), have one worker and take their turns, others go side by side
+ * (crew.c). Of the last kind all are looked at, and in the journal, before the first is touched:
+ * with its modules the others lose their driver, too.
  *
  *	worker				crew, under vfio.lock
  *	mark "vfio.worker.ADDR"
@@ -291,6 +293,9 @@ struct driver_rule {
 /** rule_find() - Return: NULL for a driver with which all is as usual */
 const struct driver_rule *rule_find(const char *driver);
 
+/** rule_family() - is it a driver whose modules are unloaded. Return: as rule_find() */
+const struct driver_rule *rule_family(const char *driver);
+
 /** rule_cure() - "stop it", or what is better for this driver */
 const char *rule_cure(const char *driver);
 
@@ -397,6 +402,7 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 
 /* What a worker is at, in its mark */
 #define MARK_LOOK     "look"
+#define MARK_TURN     "turn" /* one of several, looked at: another one is taken first */
 #define MARK_OVERRIDE "override"
 #define MARK_UNBIND   "unbind"
 #define MARK_PROBE    "probe"
@@ -511,7 +517,7 @@ struct vfio_job *jobs_add(struct vfio_jobs *jobs, const struct pciaddr *addr) _m
 /** jobs_find() - by address. Return: NULL for none */
 struct vfio_job *jobs_find(const struct vfio_jobs *jobs, const char *name);
 
-/** jobs_group() - number the units: devices of one slot, or of one IOMMU group, are one */
+/** jobs_group() - number the units: devices of one slot, IOMMU group or family are one */
 void jobs_group(int rootfd, struct vfio_jobs *jobs);
 
 /**
@@ -539,9 +545,12 @@ struct worker {
 	const struct vfio_verb *verb;
 	int peer; /* socket to the crew; -1 when nobody waits: dry run, or given up */
 	struct mark mark;
+	bool services_noted; /* by the device that is to have them started again */
 };
 
 struct vfio_verb {
+	/* What has to be known before another job of the unit is begun, or NULL. As act */
+	int (*look)(struct worker *worker, const struct vfio_jobs *jobs, struct vfio_job *job);
 	/* Return: 0, -ECANCELED when given up, else -errno with the job's text filled */
 	int (*act)(struct worker *worker, struct vfio_job *job);
 	bool stops; /* when given up: what was begun is not finished but taken back */
@@ -668,6 +677,8 @@ int saved_set_reset(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /**
  * family_look() - which modules and services of a driver are there, into the job
+ *
+ * Of several devices the first has the services: it goes back last.
  *
  * Return: 0, else -errno
  */

@@ -192,8 +192,11 @@ static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs,
 
 		if (job->unit != unit || job == finished || job->state == JOB_FAILED)
 			continue;
-		if (still_open(worker, job) <= 0 ||
-		    mark_find(worker->ctx->rootfd, job->name, &mark) != 0)
+		if (still_open(worker, job) <= 0)
+			continue;
+		/* Unless it is ours, from when we looked at it */
+		if (mark_find(worker->ctx->rootfd, job->name, &mark) != 0 &&
+		    !mark_is_mine(worker, job))
 			continue;
 		job->journaled = true;
 		job->state = JOB_FAILED;
@@ -236,21 +239,44 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 	helper_recover(worker->ctx);
 }
 
+/* Return: true to go on with the next */
+static bool job_ended(struct worker *worker, struct vfio_jobs *jobs, size_t unit,
+		      struct vfio_job *job, int result)
+{
+	job->state = result == 0 ? JOB_DONE : JOB_FAILED;
+	if (result == -ECANCELED || report(worker, job, result) < 0) {
+		finish_alone(worker, jobs, unit, job);
+		return false;
+	}
+	return result == 0 || !worker->verb->stops;
+}
+
+static bool is_due(const struct vfio_job *job, size_t unit)
+{
+	return job->unit == unit && job->state == JOB_WAITING;
+}
+
+/* Return: true when all of the unit may be begun */
+static bool look_ahead(struct worker *worker, struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; worker->verb->look && i < jobs->nr; i++) {
+		struct vfio_job *job = &jobs->jobs[i];
+		int r = is_due(job, unit) ? worker->verb->look(worker, jobs, job) : 0;
+
+		if (r < 0)
+			return job_ended(worker, jobs, unit, job, r);
+	}
+	return true;
+}
+
 void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit)
 {
+	if (!look_ahead(worker, jobs, unit))
+		return;
 	for (size_t i = 0; i < jobs->nr; i++) {
 		struct vfio_job *job = &jobs->jobs[i];
-		int r;
 
-		if (job->unit != unit || job->state != JOB_WAITING)
-			continue;
-		r = act(worker, job);
-		job->state = r == 0 ? JOB_DONE : JOB_FAILED;
-		if (r == -ECANCELED || report(worker, job, r) < 0) {
-			finish_alone(worker, jobs, unit, job);
-			return;
-		}
-		if (r < 0 && worker->verb->stops)
+		if (is_due(job, unit) && !job_ended(worker, jobs, unit, job, act(worker, job)))
 			return;
 	}
 }

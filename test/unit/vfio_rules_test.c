@@ -19,6 +19,13 @@ static const struct {
 	{ "nvidia_drm", { "nvidia_modeset", "nvidia", NULL } },
 };
 
+#define SECOND	    "0000:05:00.0"
+#define SECOND_LINE "device = " SECOND " 10de:1b80 hostdev unmanaged\n"
+
+#define PAIR	    GPU_LINE AUDIO_LINE
+
+static const char *const cards[] = { GPU, SECOND };
+
 /* What happened, in order; shared with the workers */
 static struct {
 	char log[2048];
@@ -119,8 +126,9 @@ int __wrap_module_unload(int rootfd, const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		for (size_t j = 0; strcmp(modules[i].name, name) == 0 && modules[i].needs[j]; j++)
 			use(modules[i].needs[j], -1);
-	if (strcmp(name, "nvidia") == 0 && strcmp(driver_of(GPU), "nvidia") == 0)
-		set_driver(GPU, "");
+	for (size_t i = 0; strcmp(name, "nvidia") == 0 && i < ARRAY_SIZE(cards); i++)
+		if (strcmp(driver_of(cards[i]), "nvidia") == 0)
+			set_driver(cards[i], "");
 	return 0;
 }
 
@@ -180,9 +188,9 @@ static void on_load(const char *name)
 	module_in(name);
 	event("+%s", name);
 	event("(%s) ", override_of(GPU));
-	if (strcmp(name, "nvidia") == 0 && strcmp(override_of(GPU), "nvidia") == 0 &&
-	    !*driver_of(GPU))
-		set_driver(GPU, "nvidia");
+	for (size_t i = 0; strcmp(name, "nvidia") == 0 && i < ARRAY_SIZE(cards); i++)
+		if (strcmp(override_of(cards[i]), "nvidia") == 0 && !*driver_of(cards[i]))
+			set_driver(cards[i], "nvidia");
 }
 
 static int rules_setup(void **state)
@@ -216,7 +224,6 @@ static void add_nvidia(void)
 		  "Model: \t\t NVIDIA GeForce GTX 1080\nDevice Minor: \t 0\n");
 }
 
-#define PAIR GPU_LINE AUDIO_LINE
 
 /* --- NVIDIA --------------------------------------------------------------------------------------- */
 
@@ -293,13 +300,135 @@ static void process_on_an_nvidia_node_is_refused_but_not_the_drivers_own(void **
 	assert_string_equal(events->log, "");
 }
 
-static void add_second_nvidia(void)
+static void add_second_nvidia_to(int group)
 {
 	add_nvidia();
-	add_device("0000:05:00.0", "10de:1b80", "0x030000", 20);
-	set_driver("0000:05:00.0", "nvidia");
-	tree_link(host, "sys/bus/pci/drivers/nvidia/0000:05:00.0",
-		  "../../../../bus/pci/devices/0000:05:00.0");
+	add_device(SECOND, "10de:1b80", "0x030000", group);
+	set_driver(SECOND, "nvidia");
+	tree_link(host, "sys/bus/pci/drivers/nvidia/" SECOND,
+		  "../../../../bus/pci/devices/" SECOND);
+}
+
+static void add_second_nvidia(void)
+{
+	add_second_nvidia_to(20);
+}
+
+#define JOURNAL	 CLAIM_DIR "/vfio.journal"
+#define UNLOADED "-nvidia_drm -nvidia_modeset -nvidia_uvm -nvidia "
+
+static void assert_second_is_home(void)
+{
+	assert_string_equal(driver_of(SECOND), "nvidia");
+	assert_string_equal(override_of(SECOND), "(null)");
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		assert_true(is_in(modules[i].name));
+}
+
+/* With the modules of the first one the second one's driver goes, too; whatever their groups */
+static void two_nvidia_cards_are_both_looked_at_before_their_modules_go(void **state)
+{
+	static const char *const groups[] = { "14", "20" };
+	char before[512], target[64];
+
+	(void)state;
+	add_second_nvidia();
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		(void)snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%s",
+			       groups[i]);
+		assert_int_equal(unlinkat(host->rootfd, DEVICES SECOND "/iommu_group", 0), 0);
+		tree_link(host, DEVICES SECOND "/iommu_group", target);
+		tree_file(host, "nvidia-persistenced.service", "");
+		(void)snprintf(before, sizeof(before), "%s", snapshot());
+		write_claim(UUID, PAIR SECOND_LINE);
+		events->log[0] = '\0';
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(events->log, "stop:nvidia-persistenced.service " UNLOADED);
+		assert_non_null(
+			strstr(tree_read(host, JOURNAL), " driver " GPU " nvidia vfio-pci\n"));
+		assert_non_null(
+			strstr(tree_read(host, JOURNAL), " driver " SECOND " nvidia vfio-pci\n"));
+		assert_string_equal(driver_of(SECOND), "vfio-pci");
+		events->log[0] = '\0';
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "");
+		/* The unit last, when both are there */
+		assert_string_equal(events->log,
+				    "+nvidia(vfio-pci) +nvidia_uvm(vfio-pci) "
+				    "+nvidia_modeset(vfio-pci) +nvidia_drm(vfio-pci) "
+				    "start:nvidia-persistenced.service ");
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_false(claim_has("vfio.worker") || claim_has("vfio.journal"));
+	}
+}
+
+static void one_of_two_nvidia_cards_that_fails_leaves_both_as_before(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia_to(14);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 20000\n" GPU_LINE AUDIO_LINE SECOND_LINE);
+	/* override and probe of the card; override, unbind and probe of its sound; as the first */
+	for (int n = 1; n <= 7; n++) {
+		kernel->writes = 0;
+		kernel->fail_at = kernel->fail_to = n;
+		assert_int_equal(apply(), HELPER_FAILED);
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_false(claim_has("vfio.worker"));
+		assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
+	}
+}
+
+static void kill_9_with_two_nvidia_cards_is_repaired_by_undo(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia_to(14);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR SECOND_LINE);
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("apply");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		(void)poll(NULL, 0, 30);
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_true(n < 200);
+	}
+	kernel->kill_at = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_second_is_home();
+}
+
+static void unload_that_hangs_leaves_two_nvidia_cards_to_their_worker(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia_to(20);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1000\n" PAIR SECOND_LINE);
+	events->hang_in_unload = 1;
+	assert_int_equal(apply(), HELPER_DIRTY);
+	assert_non_null(
+		strstr(said, GPU " is stuck: driver nvidia has not been unloaded for "));
+	assert_non_null(strstr(said, SECOND " is stuck: driver nvidia has not let go of another "
+					    "device of the guest's for "));
+	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+	wait_until(!claim_has("vfio.worker"));
+	assert_string_equal(snapshot(), before);
+	assert_second_is_home();
+	assert_false(claim_has("vfio.journal"));
 }
 
 /* The second card works on for the host: no module may go, and its users are no matter */
@@ -1001,6 +1130,10 @@ int main(void)
 		rules_test(nvidia_module_in_use_is_refused_by_name_and_all_is_back),
 		rules_test(process_on_an_nvidia_node_is_refused_but_not_the_drivers_own),
 		rules_test(nvidia_card_beside_one_of_the_hosts_is_unbound),
+		rules_test(two_nvidia_cards_are_both_looked_at_before_their_modules_go),
+		rules_test(one_of_two_nvidia_cards_that_fails_leaves_both_as_before),
+		rules_test(kill_9_with_two_nvidia_cards_is_repaired_by_undo),
+		rules_test(unload_that_hangs_leaves_two_nvidia_cards_to_their_worker),
 		rules_test(nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back),
 		rules_test(nvidia_persistenced_that_keeps_one_card_of_two_is_refused),
 		rules_test(nvidia_card_of_two_is_not_unbound_in_use_even_by_force),
