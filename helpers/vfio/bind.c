@@ -105,8 +105,8 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 		return 0;
 	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r < 0)
-		return job_fail(job, r, "cannot read which driver %s has: %s", job->name,
-				strerror(-r));
+		return job_fail(job, r, "cannot read which driver %s has: %s: see lspci -ks %s",
+				job->name, strerror(-r), job->name);
 	if (r == 0)
 		return job_fail(
 			job, -ENXIO,
@@ -173,13 +173,6 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	return 0;
 }
 
-static int begin(struct worker *worker, struct vfio_job *job)
-{
-	int r = worker_begin(worker, job);
-
-	return r < 0 ? job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r)) : 0;
-}
-
 /* Is there another one in the unit that is on that driver, too */
 static bool has_others(const struct worker *worker, const struct vfio_jobs *jobs,
 		       const struct vfio_job *job, const char *driver)
@@ -205,7 +198,7 @@ static int bind_look(struct worker *worker, const struct vfio_jobs *jobs, struct
 	if (r <= 0 || job->journaled || !rule_family(driver) ||
 	    !has_others(worker, jobs, job, driver))
 		return 0;
-	r = begin(worker, job);
+	r = worker_begin_said(worker, job);
 	if (r == 0)
 		r = remember(worker, job, worker->mark.driver);
 	return r < 0 ? r : worker_mark(worker, job, MARK_TURN);
@@ -221,7 +214,7 @@ static int bind_look(struct worker *worker, const struct vfio_jobs *jobs, struct
 static int bind_act(struct worker *worker, struct vfio_job *job)
 {
 	const char *driver = worker->mark.driver;
-	int r = begin(worker, job);
+	int r = worker_begin_said(worker, job);
 
 	if (r < 0)
 		return r;
@@ -262,8 +255,10 @@ static int restore_override(struct worker *worker, struct vfio_job *job)
 	int r = read_override(worker, job, now);
 
 	if (r < 0)
-		return job_fail(job, r, "cannot read driver_override of %s: %s", job->name,
-				strerror(-r));
+		return job_fail(job, r,
+				"cannot read driver_override of %s: %s: see lspci -vs %s, then run "
+				"usher recover",
+				job->name, strerror(-r), job->name);
 	if (strcmp(now, job->old_override) == 0)
 		return 0;
 	if (strcmp(now, job->target) != 0 && strcmp(now, job->old_driver) != 0)
@@ -402,14 +397,14 @@ static bool is_home(const struct vfio_job *job, const char *driver)
 static int give_back_act(struct worker *worker, struct vfio_job *job)
 {
 	const char *driver = worker->mark.driver;
-	int r = worker_begin(worker, job);
+	int r = worker_begin_said(worker, job);
 
 	if (r == -ENODEV) {
 		(void)job_fail(job, 0, "%s is not there any more: nothing to give back", job->name);
 		return 0;
 	}
 	if (r < 0)
-		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+		return r;
 	if (is_home(job, driver))
 		return restore_rest(worker, job);
 	if (*driver && strcmp(driver, job->target) != 0) {

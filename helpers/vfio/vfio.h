@@ -543,7 +543,8 @@ struct vfio_verb;
 struct worker {
 	const struct helper_ctx *ctx;
 	const struct vfio_verb *verb;
-	int peer; /* socket to the crew; -1 when nobody waits: dry run, or given up */
+	int peer;	    /* socket to the crew; -1 when nobody waits: dry run, or given up */
+	long long deadline; /* the crew's */
 	struct mark mark;
 	bool services_noted; /* by the device that is to have them started again */
 };
@@ -585,6 +586,17 @@ void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit);
  * Return: 0, -ENODEV when the device has gone, else -errno
  */
 int worker_begin(struct worker *worker, const struct vfio_job *job) _must_check_;
+
+/** worker_begin_said() - likewise, with the job's text filled. Return: as struct vfio_verb */
+int worker_begin_said(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * worker_left() - for a wait outside the kernel: what there is of the crew's time, to report in it
+ * @alone_ms:	when nobody waits
+ *
+ * Return: ms >= 0
+ */
+int worker_left(const struct worker *worker, int alone_ms);
 
 /**
  * worker_announce() - have the job's old values journaled

@@ -10,10 +10,14 @@
 #include <unistd.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/deadline.h"
 #include "../../lib/log.h"
 #include "../../lib/pcidev.h"
 #include "../../lib/state.h"
 #include "vfio.h"
+
+/* To tell the crew of a wait that was in vain, and of what is taken back */
+#define REPORT_MS 200
 
 /* The crew says nothing before it is asked: anything to see on the socket is its end */
 static bool given_up(const struct worker *worker)
@@ -52,6 +56,21 @@ int worker_begin(struct worker *worker, const struct vfio_job *job)
 			      sizeof(worker->mark.driver));
 
 	return r < 0 ? r : set_mark(worker, job, MARK_LOOK);
+}
+
+int worker_begin_said(struct worker *worker, struct vfio_job *job)
+{
+	int r = worker_begin(worker, job);
+
+	if (r < 0)
+		return job_fail(job, r, "cannot begin with %s: %s: see lspci -vs %s, and df /run",
+				job->name, strerror(-r), job->name);
+	return 0;
+}
+
+int worker_left(const struct worker *worker, int alone_ms)
+{
+	return worker->peer < 0 ? alone_ms : deadline_left(worker->deadline - REPORT_MS);
 }
 
 int worker_announce(struct worker *worker, struct vfio_job *job)

@@ -30,6 +30,7 @@ static const char *const cards[] = { GPU, SECOND };
 static struct {
 	char log[2048];
 	bool no_process;
+	bool deaf_service; /* a unit does not stop */
 	int hang_in_unload;
 	bool deaf_keeper;	  /* nvidia-persistenced does not do what it is asked to */
 	const char *hang_in_load; /* this module's */
@@ -150,9 +151,12 @@ int __wrap_sysbus_start_unit(const char *unit, int timeout_ms)
 
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)
 {
-	(void)timeout_ms;
 	host_reopen();
 	event("stop:%s ", unit);
+	if (events->deaf_service) {
+		(void)poll(NULL, 0, timeout_ms);
+		return -ETIMEDOUT;
+	}
 	(void)unlinkat(host->rootfd, unit, 0);
 	(void)unlinkat(host->rootfd, "proc/700/fd/7", 0);
 	return 0;
@@ -274,6 +278,28 @@ static void nvidia_module_in_use_is_refused_by_name_and_all_is_back(void **state
 	assert_string_equal(events->log, "-nvidia_drm -nvidia_modeset +nvidia_modeset(vfio-pci) "
 					 "+nvidia_drm(vfio-pci) ");
 	assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
+}
+
+/* Systemd waits for it, not the kernel: nobody needs to reboot */
+static void service_that_does_not_stop_in_time_is_named_with_its_cure(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1500\n" PAIR);
+	events->deaf_service = true;
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said, "usher: win11: 0000:01:00.0 needs nvidia-persistenced.service "
+				     "stopped, and it did not stop within "));
+	assert_non_null(strstr(said, " ms: see systemctl status nvidia-persistenced.service, and "
+				     "stop it by hand before the start, or raise timeout in "
+				     "[vfio] of the policy\n"));
+	assert_null(strstr(said, "stuck"));
+	assert_string_equal(snapshot(), before);
+	assert_false(claim_has("vfio.worker"));
 }
 
 static void process_on_an_nvidia_node_is_refused_but_not_the_drivers_own(void **state)
@@ -1128,6 +1154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		rules_test(one_nvidia_card_is_unloaded_not_unbound_and_loaded_again),
 		rules_test(nvidia_module_in_use_is_refused_by_name_and_all_is_back),
+		rules_test(service_that_does_not_stop_in_time_is_named_with_its_cure),
 		rules_test(process_on_an_nvidia_node_is_refused_but_not_the_drivers_own),
 		rules_test(nvidia_card_beside_one_of_the_hosts_is_unbound),
 		rules_test(two_nvidia_cards_are_both_looked_at_before_their_modules_go),

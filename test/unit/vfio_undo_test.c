@@ -339,6 +339,24 @@ static void first_record_of_a_device_has_its_true_old_driver(void **state)
 	assert_string_equal(override_of(NIC), "(null)");
 }
 
+static void what_cannot_be_read_is_said_with_its_cure(void **state)
+{
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	tree_dir(host, CLAIM_DIR "/vfio.worker." NIC);
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_string_equal(said, "usher: win11: cannot begin with 0000:02:00.0: Is a directory: "
+				  "see lspci -vs 0000:02:00.0, and df /run\n");
+	assert_int_equal(unlinkat(host->rootfd, CLAIM_DIR "/vfio.worker." NIC, AT_REMOVEDIR), 0);
+	set_driver(NIC, "e1000e");
+	assert_int_equal(unlinkat(host->rootfd, DEVICES NIC "/driver_override", 0), 0);
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_string_equal(said, "usher: win11: cannot read driver_override of 0000:02:00.0: No "
+				  "such file or directory: see lspci -vs 0000:02:00.0, then run "
+				  "usher recover\n");
+}
+
 static void override_that_somebody_has_set_meanwhile_is_left(void **state)
 {
 	(void)state;
@@ -412,6 +430,7 @@ int main(void)
 		host_test(iommufd_user_counts_as_a_holder),
 		host_test(journal_that_is_none_of_ours_is_refused_whole),
 		host_test(first_record_of_a_device_has_its_true_old_driver),
+		host_test(what_cannot_be_read_is_said_with_its_cure),
 		host_test(override_that_somebody_has_set_meanwhile_is_left),
 		host_test(dry_run_prints_the_way_back_and_changes_nothing),
 		host_test(dry_run_prints_what_follows_the_end_of_the_guests_own_qemu),
