@@ -223,11 +223,11 @@ static int bind_act(struct worker *worker, struct vfio_job *job)
 	if (!job->journaled)
 		r = remember(worker, job, driver);
 	if (r >= 0)
-		r = saved_set_reset(worker, job);
-	if (r >= 0)
 		r = write_override(worker, job, job->target);
 	if (r >= 0 && *driver)
 		r = let_go(worker, job, driver);
+	if (r >= 0)
+		r = saved_set_reset(worker, job);
 	if (r >= 0)
 		r = bars_set(worker, job);
 	return r < 0 ? r : probe(worker, job, job->target);
@@ -367,6 +367,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 		r = write_override(worker, job, job->old_driver);
 	if (r >= 0 && *driver)
 		r = unbind(worker, job, driver);
+	if (r >= 0)
+		r = saved_restore_reset(worker, job);
 	if (r >= 0)
 		r = bars_restore(worker, job);
 	if (r >= 0 && *job->old_driver)

@@ -684,7 +684,11 @@ int saved_keep(struct worker *worker, struct vfio_job *job) _must_check_;
  */
 int saved_restore(struct worker *worker, struct vfio_job *job) _must_check_;
 
-/** saved_set_reset() - choose the reset method that the policy wants. Return: as struct vfio_verb */
+/**
+ * saved_set_reset() - choose the reset method that the policy wants, while no driver has the device
+ *
+ * Return: as struct vfio_verb
+ */
 int saved_set_reset(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /**
@@ -724,6 +728,21 @@ int family_unload(struct worker *worker, struct vfio_job *job, const char *drive
 
 /** family_load() - have the modules and services back. Return: as struct vfio_verb */
 int family_load(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * saved_restore_reset() - between the vfio driver and the one it had
+ *
+ * Return: 0, also when it is not restored: that is in the job's text; -ECANCELED
+ */
+int saved_restore_reset(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/* --- vendor.c -------------------------------------------------------------------------------- */
+
+/** vendor_resets() - has vendor-reset been loaded, for a card that nothing else can reset */
+bool vendor_resets(int rootfd, const struct pciaddr *addr);
+
+/** vendor_say() - name cards that want vendor-reset, and have it not: no reason to refuse */
+void vendor_say(const struct helper_ctx *ctx, const struct vfio_claim *claim);
 
 /* --- bars.c ---------------------------------------------------------------------------------- */
 

@@ -61,6 +61,7 @@ struct kernel {
 	bool lost;	   /* what is taken off the bus is not found again */
 	bool sets_power;   /* a driver that comes or goes sets its runtime power management */
 	bool lazy_bars;	   /* resourceN_resize says yes and does nothing */
+	bool reset_in_use; /* reset_method was written while the host's driver had the device */
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
 	void (*on_module_load)(const char *name);
@@ -257,6 +258,9 @@ static inline int kernel_store(const char *path, const char *val)
 	}
 	if (strstr(path, "_resize"))
 		return kernel_resize(addr, path, val);
+	if (strstr(path, "/reset_method") && *driver_of(addr) &&
+	    strcmp(driver_of(addr), "vfio-pci") != 0)
+		kernel->reset_in_use = true;
 	device_path(file, sizeof(file), addr, "driver_override");
 	if (strcmp(file, path) != 0 && attr_exists(host->rootfd, path) == 1) {
 		tree_file(host, path, val);

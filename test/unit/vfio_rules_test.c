@@ -854,6 +854,113 @@ static void reset_method_that_no_device_has_is_refused(void **state)
 	assert_int_equal(check(), HELPER_USAGE);
 }
 
+#define NAVI_LINE "device = " GPU " 1002:731f hostdev unmanaged\n"
+
+static void add_navi(void)
+{
+	tree_file(host, DEVICES GPU "/vendor", "0x1002\n");
+	tree_file(host, DEVICES GPU "/device", "0x731f\n");
+	tree_file(host, DEVICES GPU "/reset_method", "pm bus\n");
+	tree_file(host, DEVICES AUDIO "/reset_method", "bus\n");
+	add_driver("amdgpu");
+	set_driver(GPU, "amdgpu");
+}
+
+/* It resets the card whenever reset_method is written: never under the host's driver */
+static void vendor_reset_is_chosen_between_drivers_and_taken_back(void **state)
+{
+	static const char *const policies[] = {
+		NAVI_LINE AUDIO_LINE, NAVI_LINE AUDIO_LINE "reset = device_specific\n"
+	};
+
+	(void)state;
+	add_navi();
+	module_in("vendor_reset");
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		write_claim(UUID, policies[i]);
+		assert_int_equal(check(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(driver_of(GPU), "vfio-pci");
+		assert_string_equal(attr_of(GPU, "reset_method"), "device_specific");
+		assert_string_equal(attr_of(AUDIO, "reset_method"), "bus");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(driver_of(GPU), "amdgpu");
+		assert_string_equal(attr_of(GPU, "reset_method"), "pm bus");
+		assert_false(kernel->reset_in_use);
+	}
+}
+
+/* libvirt has given it back itself */
+static void vendor_reset_is_not_changed_under_the_hosts_driver(void **state)
+{
+	(void)state;
+	add_navi();
+	module_in("vendor_reset");
+	write_claim(UUID, NAVI_LINE AUDIO_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	set_driver(GPU, "amdgpu");
+	tree_file(host, DEVICES GPU "/driver_override", "(null)");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: reset_method of 0000:01:00.0 is left at "
+				  "'device_specific', and was 'pm bus': its driver has it, and "
+				  "vendor-reset would reset it at a change\n");
+	assert_false(kernel->reset_in_use);
+}
+
+static void vendor_reset_that_the_kernel_refuses_is_no_reason_unless_asked_for(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_navi();
+	module_in("vendor_reset");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	/* override, unbind, reset_method */
+	kernel->fail_at = kernel->fail_to = 3;
+	write_claim(UUID, NAVI_LINE AUDIO_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: cannot set reset_method of 0000:01:00.0 to "
+				  "'device_specific': Input/output error: see dmesg\n");
+	assert_int_equal(undo(), HELPER_DONE);
+	kernel->writes = 0;
+	write_claim(UUID, NAVI_LINE AUDIO_LINE "reset = device_specific\n");
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(snapshot(), before);
+	assert_string_equal(attr_of(GPU, "reset_method"), "pm bus");
+}
+
+static void card_that_wants_vendor_reset_and_has_it_not_is_told(void **state)
+{
+	(void)state;
+	add_navi();
+	write_claim(UUID, NAVI_LINE AUDIO_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_non_null(strstr(said, " is of a kind that the kernel cannot reset (it has: pm bus), "
+				     "so after a guest it may be dead until the host is rebooted: "
+				     "install vendor-reset (github.com/gnif/vendor-reset) and "
+				     "have its module loaded at boot\n"));
+	assert_null(strstr(strstr(said, "vendor-reset (") + 1, "vendor-reset ("));
+	tree_file(host, DEVICES GPU "/reset_method", "flr bus\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* Who has chosen one knows */
+	tree_file(host, DEVICES GPU "/reset_method", "pm bus\n");
+	write_claim(UUID, NAVI_LINE AUDIO_LINE "reset = bus\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* Another model */
+	tree_file(host, DEVICES GPU "/device", "0x73bf\n");
+	write_claim(UUID, "device = " GPU " 1002:73bf hostdev unmanaged\n" AUDIO_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	module_in("vendor_reset");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "reset_method"), "pm bus");
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
 /* vfio-pci itself sets one of them when it comes and when it goes */
 static void power_settings_come_back_as_they_were(void **state)
 {
@@ -1175,6 +1282,10 @@ int main(void)
 		rules_test(start_that_is_killed_early_at_boot_leaves_the_choice_to_the_kernel),
 		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
 		rules_test(reset_method_that_no_device_has_is_refused),
+		rules_test(vendor_reset_is_chosen_between_drivers_and_taken_back),
+		rules_test(vendor_reset_is_not_changed_under_the_hosts_driver),
+		rules_test(vendor_reset_that_the_kernel_refuses_is_no_reason_unless_asked_for),
+		rules_test(card_that_wants_vendor_reset_and_has_it_not_is_told),
 		rules_test(power_settings_come_back_as_they_were),
 		rules_test(settings_that_somebody_has_changed_meanwhile_stay_and_are_said),
 		rules_test(give_back_vfio_gives_the_rest_back_or_says_what_is_not),
