@@ -201,6 +201,14 @@ static void finish(struct worker *worker, struct vfio_job *job, int result)
 			 ctx->claim.guest, job->name, *job->text ? job->text : strerror(-result));
 }
 
+/* Who waits for us, or holds the lock we wait for, may take over: also what we have looked at only */
+static void mark_returned(struct worker *worker, const struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; i < jobs->nr; i++)
+		if (jobs->jobs[i].unit == unit && mark_is_mine(worker, &jobs->jobs[i]))
+			(void)set_mark(worker, &jobs->jobs[i], MARK_RETURNED);
+}
+
 /* Under the lock: the next device of the unit that nobody else sees to; it is marked as ours */
 static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs, size_t unit,
 				  const struct vfio_job *finished)
@@ -248,7 +256,7 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 		/* Without old values nothing has been written yet */
 		if (job->journaled && (!verb->ends || job->state != JOB_DONE))
 			r = act(worker, job);
-		(void)set_mark(worker, job, MARK_RETURNED);
+		mark_returned(worker, jobs, unit);
 		lock = state_lock(dirfd, VFIO_LOCK, INT_MAX);
 		if (lock < 0 || !mark_is_mine(worker, job))
 			return;

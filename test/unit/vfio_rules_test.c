@@ -483,6 +483,32 @@ static void nvidia_card_beside_one_of_the_hosts_is_unbound(void **state)
 	"have it on vfio-pci from boot on (driver_override, or vfio-pci.ids=10de:1b80 on the "     \
 	"kernel's command line)\n"
 
+/* It has the lock that the worker needs when it comes back from the kernel */
+static void undo_takes_two_nvidia_cards_over_from_a_worker_that_has_returned(void **state)
+{
+	char before[512];
+	pid_t pid;
+
+	(void)state;
+	add_second_nvidia_to(20);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1000\n" PAIR SECOND_LINE);
+	events->hang_in_unload = 1;
+	assert_int_equal(apply(), HELPER_DIRTY);
+	write_claim(UUID, "timeout_ms = 20000\n" PAIR SECOND_LINE);
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void)poll(NULL, 0, 200);
+		__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+		_exit(0);
+	}
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+	assert_second_is_home();
+	(void)waitpid(pid, NULL, 0);
+}
+
 /* Its service stays with the other card: what that has open would have the unbind never return */
 static void nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back(void **state)
 {
@@ -1268,6 +1294,7 @@ int main(void)
 		rules_test(one_of_two_nvidia_cards_that_fails_leaves_both_as_before),
 		rules_test(kill_9_with_two_nvidia_cards_is_repaired_by_undo),
 		rules_test(unload_that_hangs_leaves_two_nvidia_cards_to_their_worker),
+		rules_test(undo_takes_two_nvidia_cards_over_from_a_worker_that_has_returned),
 		rules_test(nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back),
 		rules_test(nvidia_persistenced_that_keeps_one_card_of_two_is_refused),
 		rules_test(nvidia_card_of_two_is_not_unbound_in_use_even_by_force),
