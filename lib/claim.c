@@ -62,9 +62,11 @@ static int header_sync(struct claim *claim)
 	(void)snprintf(owner, sizeof(owner), "%d %llu", (int)claim->owner.pid,
 		       claim->owner.start_time);
 	r = inidoc_set(&claim->doc, "claim", "state", claim_state_name(claim->state));
-	if (r < 0)
-		return r;
-	return inidoc_set(&claim->doc, "claim", "owner", owner);
+	if (r == 0)
+		r = inidoc_set(&claim->doc, "claim", "owner", owner);
+	if (r == 0 && claim->state == CLAIM_RUNNING)
+		r = inidoc_set(&claim->doc, "claim", "ran", "yes");
+	return r;
 }
 
 int claim_init(struct claim *claim, const char *uuid, const char *guest,
@@ -209,6 +211,11 @@ int claim_store(int statefd, struct claim *claim)
 	if (dirfd < 0)
 		return dirfd;
 	return state_write(dirfd, CLAIM_FILE, text, len);
+}
+
+bool claim_has_run(const struct claim *claim)
+{
+	return inidoc_get(&claim->doc, "claim", "ran") != NULL;
 }
 
 int claim_set_state(int statefd, struct claim *claim, enum claim_state state,

@@ -2,6 +2,8 @@
 /* lib/claim.h - what one guest holds of the host: run/usher/UUID/claim.ini */
 #pragma once
 
+#include <stdbool.h>
+
 #include "cleanup.h"
 #include "ini.h"
 #include "pciaddr.h"
@@ -20,6 +22,8 @@
  *	state = preparing		preparing handed running ending returning
  *	owner = 812 53321		pid, start time: who keeps the claim alive in that state
  *	required = hugepages vfio seat	steps whose failure refuses the start
+ *	ran = yes			since it was running; what only a guest's life leaves behind
+ *					is taken back as long as it was not
  *
  *	[vfio]				only when there are devices
  *	timeout_ms = 10000
@@ -152,6 +156,9 @@ int claim_load(int statefd, const char *uuid, struct claim *ret, struct ini_erro
  * Return: 0, else -errno; the old claim is whole then
  */
 int claim_store(int statefd, struct claim *claim) _must_check_;
+
+/** claim_has_run() - has there been a running guest of this claim */
+bool claim_has_run(const struct claim *claim);
 
 /** claim_set_state() - claim_store() with a new state and owner. Return: as claim_store() */
 int claim_set_state(int statefd, struct claim *claim, enum claim_state state,

@@ -42,14 +42,11 @@ int pcidev_driver(int rootfd, const struct pciaddr *addr, char *buf, size_t size
 int pcidev_is_bridge(int rootfd, const struct pciaddr *addr) _must_check_;
 
 /**
- * pcidev_forwards() - a bridge to another bus, which does no DMA of its own
+ * pcidev_forwards() - a bridge to another bus
  *
- * An IOMMU group is viable beside it, whatever driver it has. A host or LPC bridge is a device
- * like any other there: what counts is its driver.
+ * A host or LPC bridge is a device like any other.
  *
  * Return: 1 yes (PCI, CardBus and semi-transparent bridges), 0 no, else -errno
- * ABI: vfio_dev_driver_allowed(), header types 1 and 2, before Linux 5.19; since then
- * driver_managed_dma of pcieport
  */
 int pcidev_forwards(int rootfd, const struct pciaddr *addr) _must_check_;
 

@@ -407,6 +407,13 @@ static int append_service(sd_bus_message *call, const char *description, const c
 	/* SIGTERM is a regular end, and an exit code is an answer */
 	if (r >= 0)
 		r = append_string(call, "Restart", "on-abnormal");
+	/*
+	 * What the stop program leaves behind in the kernel finishes by itself: only the two
+	 * programs are killed. ABI: systemd.kill(5); by default all of the control group is, when
+	 * ExecStopPost has ended
+	 */
+	if (r >= 0)
+		r = append_string(call, "KillMode", "process");
 	if (r >= 0)
 		r = append_exec(call, "ExecStart", argv);
 	if (r >= 0 && stop_argv)

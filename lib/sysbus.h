@@ -76,13 +76,14 @@ int sysbus_systemd_version(int timeout_ms) _must_check_;
  * @stop_argv:	run when the service has ended (ExecStopPost), NULL for none
  *
  * Returns when systemd says the job is done. The service is collected when it ends. One that is
- * killed, but not by SIGTERM, is started again when @stop_argv has been run.
+ * killed, but not by SIGTERM, is started again when @stop_argv has been run. Processes that
+ * @stop_argv leaves behind are left alone.
  *
  * It has systemd's default dependencies, so it is stopped when the host shuts down.
  *
  * Return: 0, -EEXIST when such a unit is there already, -EIO when the program could not be
  * executed, -ECANCELED when somebody else stopped it meanwhile, else -errno
- * ABI: systemd.service(5), Restart=on-abnormal
+ * ABI: systemd.service(5), Restart=on-abnormal; systemd.kill(5), KillMode=process
  */
 int sysbus_start_service(const char *unit, const char *description, const char *const *argv,
 			 const char *const *stop_argv, int timeout_ms) _must_check_;

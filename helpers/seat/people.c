@@ -23,6 +23,23 @@ int people_load(const struct helper_ctx *ctx, const char *addr, const struct scr
 	return session_list(ctx->rootfd, &ret->sessions);
 }
 
+const struct session *people_desktop(const struct seat_people *people)
+{
+	const struct session *desktop = session_on(&people->sessions, people->seat);
+	pid_t pid = 0;
+
+	while (!desktop &&
+	       (pid = screen_next_holder(people->ctx->rootfd, people->screen, pid)) > 0) {
+		char id[SESSION_STRLEN];
+
+		if (session_of(people->ctx->rootfd, pid, id) > 0)
+			desktop = session_find(&people->sessions, id);
+		if (desktop && (!desktop->graphical || *desktop->seat))
+			desktop = NULL;
+	}
+	return desktop;
+}
+
 /* Is it the display manager itself that shows something there */
 static bool is_greeter(const struct seat_people *people)
 {
@@ -58,8 +75,9 @@ int people_elsewhere(const struct seat_people *people)
 	screen_holder_names(people->ctx->rootfd, people->screen, who, sizeof(who));
 	helper_say(people->ctx,
 		   "GPU %s shows the screen of %s, in use by %s, and the display manager, which "
-		   "would start its login screen there anew, is not stopped under user %s on %s: "
+		   "would start its login screen there anew, is not stopped under user %s%s%s: "
 		   "have that user log out before the guest's start",
-		   people->addr, people->seat, who, other->user, other->seat);
+		   people->addr, people->seat, who, other->user,
+		   *other->seat ? " on " : "'s remote desktop", other->seat);
 	return 1;
 }

@@ -21,7 +21,7 @@ static int say_errno(const struct helper_ctx *ctx, const char *addr, int error)
 static int look_unasked(const struct seat_people *people)
 {
 	const struct helper_ctx *ctx = people->ctx;
-	const struct session *desktop = session_on(&people->sessions, people->seat);
+	const struct session *desktop = people_desktop(people);
 	char who[256];
 
 	screen_holder_names(ctx->rootfd, people->screen, who, sizeof(who));

@@ -107,8 +107,9 @@ int screen_other_fbs(int rootfd, const struct screen *screen) _must_check_;
 struct session {
 	char id[SESSION_STRLEN];
 	char user[64];
-	char seat[64];
+	char seat[64];	/* "" for none: a remote login */
 	bool graphical; /* a user's own desktop: no greeter, no text login */
+	bool foreign;	/* let in by what is no display manager: xrdp, ssh */
 	bool greeter;	/* the display manager's, before anybody is logged in */
 };
 
@@ -136,7 +137,7 @@ int session_list(int rootfd, struct session_list *ret) _must_check_;
 int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN]) _must_check_;
 
 /**
- * session_elsewhere() - a desktop on another seat
+ * session_elsewhere() - a desktop on another seat, or on none that a display manager may have begun
  *
  * Its users are none of our business: the display manager is theirs, too.
  *
@@ -168,11 +169,14 @@ void seat_people_free(struct seat_people *people);
 int people_load(const struct helper_ctx *ctx, const char *addr, const struct screen *screen,
 		struct seat_people *ret) _must_check_;
 
+/** people_desktop() - a user's desktop on the seat, or a remote one that has the card open. NULL */
+const struct session *people_desktop(const struct seat_people *people);
+
 /**
  * people_elsewhere() - would a display manager that has to stay bring back what is ended
  *
- * It is not stopped under the users of another seat, and starts its greeter anew where its greeter
- * or a desktop of its has ended: somebody's work would be lost for nothing.
+ * It is not stopped under the users of another seat, or of a remote desktop, and starts its greeter
+ * anew where its greeter or a desktop of its has ended: somebody's work would be lost for nothing.
  *
  * Return: 0, 1 refused and said so
  */

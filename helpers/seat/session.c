@@ -42,10 +42,31 @@ static bool is_word(const char *text, const char *const *words, size_t nr)
 	return false;
 }
 
+/*
+ * Who is let in by these is no display manager's. Any other may be: GDM's remote logins
+ * (gnome-remote-desktop) have no seat and come by the same services as those at the machine.
+ * Source: the pam.d files of OpenSSH, xrdp, TigerVNC, Chrome Remote Desktop; GDM 46,
+ * gdm-remote-display.c
+ * ABI: org.freedesktop.login1(5), Service: PAM's; src/login/logind-session.c, session_save()
+ */
+static bool is_foreign(const char *service)
+{
+	static const char *const services[] = { "sshd", "xrdp-sesman", "tigervnc",
+						"chrome-remote-desktop" };
+
+	return is_word(service, services, ARRAY_SIZE(services));
+}
+
+/* ABI: pam_systemd(8), class=: "user", since systemd 256 also "user-early", "user-light", ... */
+static bool is_user_class(const char *class)
+{
+	return strcmp(class, "user") == 0 || strncmp(class, "user-", strlen("user-")) == 0;
+}
+
 static int read_session(int rootfd, const char *id, struct session *ret)
 {
 	static const char *const types[] = { "x11", "wayland", "mir" };
-	char path[PATH_MAX], class[32], type[32];
+	char path[PATH_MAX], class[32], type[32], service[64];
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 	int r = path_format(path, sizeof(path), SESSIONS "/%s", id);
@@ -60,8 +81,10 @@ static int read_session(int rootfd, const char *id, struct session *ret)
 	read_key(text, "SEAT=", ret->seat, sizeof(ret->seat));
 	read_key(text, "CLASS=", class, sizeof(class));
 	read_key(text, "TYPE=", type, sizeof(type));
+	read_key(text, "SERVICE=", service, sizeof(service));
 	ret->greeter = strcmp(class, "greeter") == 0;
-	ret->graphical = strcmp(class, "user") == 0 && is_word(type, types, ARRAY_SIZE(types));
+	ret->graphical = is_user_class(class) && is_word(type, types, ARRAY_SIZE(types));
+	ret->foreign = is_foreign(service);
 	return 0;
 }
 
@@ -115,7 +138,8 @@ const struct session *session_elsewhere(const struct session_list *list, const c
 	for (size_t i = 0; i < list->nr; i++) {
 		const struct session *session = &list->sessions[i];
 
-		if (session->graphical && *session->seat && strcmp(session->seat, seat) != 0)
+		if (session->graphical && strcmp(session->seat, seat) != 0 &&
+		    (*session->seat || !session->foreign))
 			return session;
 	}
 	return NULL;

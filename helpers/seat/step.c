@@ -108,6 +108,20 @@ static int ask_to_drop(const struct seat_way *way)
 	return 1;
 }
 
+static int say_not_stopped(const struct seat_way *way, int error, int ms)
+{
+	if (error == -ETIMEDOUT)
+		helper_say(
+			way->ctx,
+			"%s did not stop within %d ms: see systemctl status %s, stop it by hand, "
+			"then start the guest again",
+			DISPLAY_MANAGER, ms, DISPLAY_MANAGER);
+	else
+		helper_say(way->ctx, "%s does not stop: %s: see systemctl status %s",
+			   DISPLAY_MANAGER, strerror(-error), DISPLAY_MANAGER);
+	return error;
+}
+
 static int stop_display_manager(const struct seat_way *way)
 {
 	int left = time_for_users(way);
@@ -126,12 +140,10 @@ static int stop_display_manager(const struct seat_way *way)
 	if (helper_would(way->ctx, "stop unit %s", DISPLAY_MANAGER))
 		return 0;
 	r = step_announce(way, STEP_UNIT, DISPLAY_MANAGER, "active");
-	if (r == 0)
-		r = sysbus_stop_unit(DISPLAY_MANAGER, left);
 	if (r < 0)
-		helper_say(way->ctx, "%s does not stop: %s: see systemctl status %s",
-			   DISPLAY_MANAGER, strerror(-r), DISPLAY_MANAGER);
-	return r < 0 ? r : 0;
+		return r;
+	r = sysbus_stop_unit(DISPLAY_MANAGER, left);
+	return r < 0 ? say_not_stopped(way, r, left) : 0;
 }
 
 /* Whether its programs have gone is looked at in any case */

@@ -86,6 +86,23 @@ static size_t jobs_count(const struct vfio_jobs *jobs, enum job_state state)
 	return nr;
 }
 
+/* Whoever hangs there gives the others of the unit back, too */
+static bool unit_stuck(const struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; i < jobs->nr; i++)
+		if (jobs->jobs[i].unit == unit && jobs->jobs[i].state == JOB_STUCK)
+			return true;
+	return false;
+}
+
+/* One that has not had its turn may have lost its driver with another's */
+static bool is_to_go_back(const struct vfio_jobs *jobs, const struct vfio_job *job)
+{
+	if (job->state == JOB_LEFT)
+		return job->journaled && !unit_stuck(jobs, job->unit);
+	return job->journaled && (job->state == JOB_DONE || job->state == JOB_FAILED);
+}
+
 /* What this run has touched, the last first; devices it found handed over already stay */
 static int jobs_to_take_back(const struct vfio_jobs *jobs, struct vfio_jobs *ret)
 {
@@ -93,7 +110,7 @@ static int jobs_to_take_back(const struct vfio_jobs *jobs, struct vfio_jobs *ret
 		const struct vfio_job *job = &jobs->jobs[i - 1];
 		struct vfio_job *back;
 
-		if (!job->journaled || (job->state != JOB_DONE && job->state != JOB_FAILED))
+		if (!is_to_go_back(jobs, job))
 			continue;
 		back = jobs_add(ret, &job->addr);
 		if (!back)
@@ -111,6 +128,7 @@ static enum helper_exit take_back(const struct helper_ctx *ctx, struct journal *
 	_cleanup_vfio_jobs_ struct vfio_jobs back = { 0 };
 	size_t left = jobs_count(jobs, JOB_STUCK);
 
+	left += render_return(ctx) != 0;
 	if (jobs_to_take_back(jobs, &back) < 0)
 		return HELPER_DIRTY;
 	left += undo_jobs(ctx, journal, &back, &verb_give_back);
@@ -159,6 +177,7 @@ static enum helper_exit apply_jobs(const struct helper_ctx *ctx, const struct vf
 enum helper_exit vfio_apply(struct helper_ctx *ctx)
 {
 	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
+	enum helper_exit r = HELPER_FAILED;
 
 	if (vfio_claim_load(ctx, &claim) < 0)
 		return HELPER_USAGE;
@@ -166,8 +185,12 @@ enum helper_exit vfio_apply(struct helper_ctx *ctx)
 		return HELPER_FAILED;
 	if (claim.nr == 0)
 		return HELPER_DONE;
-	if (load_modules(ctx, &claim) < 0 || render_rules(ctx, &claim) != 0)
+	if (load_modules(ctx, &claim) < 0)
 		return HELPER_FAILED;
-	keyboards_say(ctx, &claim);
-	return apply_jobs(ctx, &claim);
+	if (render_rules(ctx, &claim) == 0) {
+		keyboards_say(ctx, &claim);
+		r = apply_jobs(ctx, &claim);
+	}
+	/* Also where it has not come to the devices */
+	return r != HELPER_DONE && render_return(ctx) != 0 ? HELPER_DIRTY : r;
 }

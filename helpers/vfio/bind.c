@@ -105,8 +105,8 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 		return 0;
 	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r < 0)
-		return job_fail(job, r, "cannot read which driver %s has: %s", job->name,
-				strerror(-r));
+		return job_fail(job, r, "cannot read which driver %s has: %s: see lspci -ks %s",
+				job->name, strerror(-r), job->name);
 	if (r == 0)
 		return job_fail(
 			job, -ENXIO,
@@ -125,10 +125,10 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 /* Modules are unloaded only where no other device needs them */
 static int remember_family(struct worker *worker, struct vfio_job *job, const char *driver)
 {
-	const struct driver_rule *rule = rule_find(driver);
+	const struct driver_rule *rule = rule_family(driver);
 	int r;
 
-	if (!rule || !rule->modules)
+	if (!rule)
 		return 0;
 	r = rule_alone(worker->ctx, driver);
 	if (r < 0)
@@ -173,6 +173,37 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	return 0;
 }
 
+/* Is there another one in the unit that is on that driver, too */
+static bool has_others(const struct worker *worker, const struct vfio_jobs *jobs,
+		       const struct vfio_job *job, const char *driver)
+{
+	for (size_t i = 0; i < jobs->nr; i++) {
+		const struct vfio_job *other = &jobs->jobs[i];
+		char its[DRIVER_NAME_MAX];
+
+		if (other != job && other->unit == job->unit &&
+		    pcidev_driver(worker->ctx->rootfd, &other->addr, its, sizeof(its)) > 0 &&
+		    strcmp(its, driver) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One of several that lose their driver together: what it had, while it has it */
+static int bind_look(struct worker *worker, const struct vfio_jobs *jobs, struct vfio_job *job)
+{
+	char driver[DRIVER_NAME_MAX];
+	int r = pcidev_driver(worker->ctx->rootfd, &job->addr, driver, sizeof(driver));
+
+	if (r <= 0 || job->journaled || !rule_family(driver) ||
+	    !has_others(worker, jobs, job, driver))
+		return 0;
+	r = worker_begin_said(worker, job);
+	if (r == 0)
+		r = remember(worker, job, worker->mark.driver);
+	return r < 0 ? r : worker_mark(worker, job, MARK_TURN);
+}
+
 /*
  * bind_act() - from its own driver to the vfio driver
  *
@@ -183,20 +214,20 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 static int bind_act(struct worker *worker, struct vfio_job *job)
 {
 	const char *driver = worker->mark.driver;
-	int r = worker_begin(worker, job);
+	int r = worker_begin_said(worker, job);
 
 	if (r < 0)
-		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+		return r;
 	if (strcmp(driver, job->target) == 0)
 		return 0;
 	if (!job->journaled)
 		r = remember(worker, job, driver);
 	if (r >= 0)
-		r = saved_set_reset(worker, job);
-	if (r >= 0)
 		r = write_override(worker, job, job->target);
 	if (r >= 0 && *driver)
 		r = let_go(worker, job, driver);
+	if (r >= 0)
+		r = saved_set_reset(worker, job);
 	if (r >= 0)
 		r = bars_set(worker, job);
 	return r < 0 ? r : probe(worker, job, job->target);
@@ -224,8 +255,10 @@ static int restore_override(struct worker *worker, struct vfio_job *job)
 	int r = read_override(worker, job, now);
 
 	if (r < 0)
-		return job_fail(job, r, "cannot read driver_override of %s: %s", job->name,
-				strerror(-r));
+		return job_fail(job, r,
+				"cannot read driver_override of %s: %s: see lspci -vs %s, then run "
+				"usher recover",
+				job->name, strerror(-r), job->name);
 	if (strcmp(now, job->old_override) == 0)
 		return 0;
 	if (strcmp(now, job->target) != 0 && strcmp(now, job->old_driver) != 0)
@@ -244,24 +277,61 @@ static int restore_rest(struct worker *worker, struct vfio_job *job)
 	return r < 0 ? r : restore_override(worker, job);
 }
 
-/* Its module may have been unloaded while it had no device */
-static int load_driver(struct worker *worker, struct vfio_job *job)
+/* Return: 1 the driver that it had is loaded, 0 not, else -errno */
+static int driver_there(const struct worker *worker, const struct vfio_job *job)
 {
 	char path[PATH_MAX];
 	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", job->old_driver);
 
-	if (r == 0)
-		r = attr_exists(worker->ctx->rootfd, path);
+	return r < 0 ? r : attr_exists(worker->ctx->rootfd, path);
+}
+
+/* Return: 0, else as module_load() */
+static int load_module(struct worker *worker, const struct vfio_job *job, const char *module)
+{
+	int r;
+
+	if (helper_would(worker->ctx, "modprobe %s", module))
+		return 0;
+	r = worker_mark_named(worker, job, MARK_LOAD, module);
+	return r < 0 ? r : module_load(worker->ctx->rootfd, module, MODULE_TIMEOUT_MS);
+}
+
+/*
+ * An older journal does not know the module. Where none of the driver's name brings it, the device
+ * does: that is what udev loads. It comes second, since a device's modules may be several.
+ */
+static int load_unknown(struct worker *worker, const struct vfio_job *job)
+{
+	char path[PATH_MAX], modalias[SAVED_MAX];
+	int r = load_module(worker, job, job->old_driver), there;
+
+	if (worker->ctx->dry_run || (r < 0 && r != -ENOENT))
+		return r;
+	there = driver_there(worker, job);
+	if (there != 0)
+		return there < 0 ? there : 0;
+	device_attr(job, "modalias", path);
+	if (attr_read(worker->ctx->rootfd, path, modalias, sizeof(modalias)) < 0)
+		return r < 0 ? r : -ENOENT;
+	return load_module(worker, job, modalias);
+}
+
+/* Its module may have been unloaded while it had no device */
+static int load_driver(struct worker *worker, struct vfio_job *job)
+{
+	const char *module = job->saved[SAVED_MODULE];
+	int r = driver_there(worker, job);
+
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (helper_would(worker->ctx, "modprobe %s", job->old_driver))
-		return 0;
-	r = worker_mark_named(worker, job, MARK_LOAD, job->old_driver);
-	if (r == 0)
-		r = module_load(worker->ctx->rootfd, job->old_driver, MODULE_TIMEOUT_MS);
+	r = *module ? load_module(worker, job, module) : load_unknown(worker, job);
 	if (r < 0)
-		return job_fail(job, r, "%s cannot go back to driver %s, which is not loaded: %s",
-				job->name, job->old_driver, strerror(-r));
+		return job_fail(job, r,
+				"%s cannot go back to driver %s, which is not loaded: %s: see "
+				"modprobe -v %s, and dmesg, then run usher recover",
+				job->name, job->old_driver, strerror(-r),
+				*module ? module : job->old_driver);
 	return 0;
 }
 
@@ -298,6 +368,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 	if (r >= 0 && *driver)
 		r = unbind(worker, job, driver);
 	if (r >= 0)
+		r = saved_restore_reset(worker, job);
+	if (r >= 0)
 		r = bars_restore(worker, job);
 	if (r >= 0 && *job->old_driver)
 		r = load_driver(worker, job);
@@ -308,6 +380,12 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 	if (r == -ENXIO)
 		say_replug(job);
 	return r;
+}
+
+/* One that had no driver, because it was too early for one, is not where it was by having none */
+static bool is_home(const struct vfio_job *job, const char *driver)
+{
+	return strcmp(driver, job->old_driver) == 0 && (*driver || !*job->saved[SAVED_AWAITS]);
 }
 
 /*
@@ -321,15 +399,15 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 static int give_back_act(struct worker *worker, struct vfio_job *job)
 {
 	const char *driver = worker->mark.driver;
-	int r = worker_begin(worker, job);
+	int r = worker_begin_said(worker, job);
 
 	if (r == -ENODEV) {
 		(void)job_fail(job, 0, "%s is not there any more: nothing to give back", job->name);
 		return 0;
 	}
 	if (r < 0)
-		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
-	if (strcmp(driver, job->old_driver) == 0)
+		return r;
+	if (is_home(job, driver))
 		return restore_rest(worker, job);
 	if (*driver && strcmp(driver, job->target) != 0) {
 		(void)job_fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",
@@ -340,5 +418,5 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 	return r < 0 ? r : restore_rest(worker, job);
 }
 
-const struct vfio_verb verb_bind = { .act = bind_act, .stops = true };
+const struct vfio_verb verb_bind = { .look = bind_look, .act = bind_act, .stops = true };
 const struct vfio_verb verb_give_back = { .act = give_back_act, .ends = true };

@@ -236,7 +236,9 @@ static int has_reset(int rootfd, const struct vfio_claim *claim, const struct vf
 		r = text_split(text, " ", &methods);
 	if (r < 0)
 		return r;
-	return strcmp(claim->reset, "none") == 0 || strlist_has(&methods, claim->reset);
+	return strcmp(claim->reset, "none") == 0 || strlist_has(&methods, claim->reset) ||
+	       (strcmp(claim->reset, "device_specific") == 0 &&
+		vendor_resets(rootfd, &device->addr));
 }
 
 /* One function of a slot that has it is enough: a sound function's list is not its card's */
@@ -357,5 +359,8 @@ enum helper_exit vfio_check(struct helper_ctx *ctx)
 	for (size_t i = 0; i < claim.nr; i++)
 		if (module_look(ctx, claim.devices[i].module) != 0)
 			return HELPER_FAILED;
+	/* By hand alone: it is no news at each start */
+	if (!helper_in_start(ctx))
+		vendor_say(ctx, &claim);
 	return HELPER_DONE;
 }

@@ -40,7 +40,9 @@ static bool unit_waits(const struct vfio_jobs *jobs, size_t unit)
 /* The child's whole life */
 static void hand_live(struct crew *crew, size_t unit, int sock)
 {
-	struct worker worker = { .ctx = crew->ctx, .verb = crew->verb, .peer = sock };
+	struct worker worker = {
+		.ctx = crew->ctx, .verb = crew->verb, .peer = sock, .deadline = crew->deadline
+	};
 
 	if (process_identify(crew->ctx->rootfd, getpid(), &worker.mark.worker) < 0)
 		worker.mark.worker.pid = getpid();

@@ -50,28 +50,44 @@ int family_look(struct worker *worker, struct vfio_job *job, const struct driver
 	for (size_t i = 0; r == 0 && rule->modules[i]; i++)
 		if (module_loaded(rootfd, rule->modules[i]) > 0)
 			r = append(job->saved[SAVED_MODULES], rule->modules[i]);
+	if (worker->services_noted)
+		return r;
 	for (size_t i = 0; r == 0 && rule->services && rule->services[i]; i++)
 		if (sysbus_unit_active(rule->services[i], SERVICE_MS) > 0)
 			r = append(job->saved[SAVED_SERVICES], rule->services[i]);
+	worker->services_noted = true;
 	return r;
 }
 
+static int fail_service(struct vfio_job *job, const char *unit, int error, int ms)
+{
+	if (error == -ETIMEDOUT)
+		return job_fail(job, error,
+				"%s needs %s stopped, and it did not stop within %d ms: see "
+				"systemctl status %s, and stop it by hand before the start, or "
+				"raise timeout in [vfio] of the policy",
+				job->name, unit, ms, unit);
+	return job_fail(job, error,
+			"%s needs %s stopped, and it does not stop: %s: see systemctl status %s",
+			job->name, unit, strerror(-error), unit);
+}
+
+/* Nothing hangs in the kernel here: we are not to be left behind, but to say what it was */
 static int stop_services(struct worker *worker, struct vfio_job *job)
 {
 	_cleanup_strlist_ struct strlist units = { 0 };
 	int r = text_split(job->saved[SAVED_SERVICES], " ", &units);
 
 	for (size_t i = 0; r == 0 && i < units.nr; i++) {
+		int ms = worker_left(worker, SERVICE_MS);
+
 		if (helper_would(worker->ctx, "stop unit %s", units.names[i]))
 			continue;
 		r = worker_mark_named(worker, job, MARK_SERVICE, units.names[i]);
 		if (r == 0)
-			r = sysbus_stop_unit(units.names[i], SERVICE_MS);
+			r = sysbus_stop_unit(units.names[i], ms);
 		if (r < 0)
-			return job_fail(job, r,
-					"%s needs %s stopped, and it does not stop: %s: see "
-					"systemctl status %s",
-					job->name, units.names[i], strerror(-r), units.names[i]);
+			return fail_service(job, units.names[i], r, ms);
 	}
 	return r;
 }
@@ -238,8 +254,10 @@ int family_quiet(struct worker *worker, struct vfio_job *job, const char *driver
 	if (r == 0)
 		r = (int)pid;
 	if (r < 0)
-		return job_fail(job, r, "cannot look at who uses %s, which driver %s must know: %s",
-				job->name, driver, strerror(-r));
+		return job_fail(job, r,
+				"cannot look at who uses %s, without which driver %s may hang: %s: "
+				"see fuser -v /dev/%s*",
+				job->name, driver, strerror(-r), driver);
 	return 0;
 }
 
@@ -276,12 +294,12 @@ static int start_services(struct worker *worker, struct vfio_job *job)
 
 	for (size_t i = units.nr; r == 0 && i > 0; i--) {
 		const char *unit = units.names[i - 1];
-		int error;
+		int error, ms = worker_left(worker, SERVICE_MS);
 
 		if (helper_would(worker->ctx, "start unit %s", unit))
 			continue;
 		r = worker_mark_named(worker, job, MARK_SERVICE, unit);
-		error = r == 0 ? sysbus_start_unit(unit, SERVICE_MS) : 0;
+		error = r == 0 ? sysbus_start_unit(unit, ms < SERVICE_MS ? ms : SERVICE_MS) : 0;
 		if (error < 0 && error != -ESHUTDOWN)
 			(void)job_fail(job, 0,
 				       "%s is back, but %s does not start: %s: see "

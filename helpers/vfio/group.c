@@ -9,10 +9,15 @@
 #include "../../lib/pcidev.h"
 #include "vfio.h"
 
-/* They do no DMA for the host: the group stays viable beside them */
-static const char *const harmless[] = { "", "vfio-pci", "pci-stub" };
+/*
+ * They do no DMA for the host: the group stays viable beside them. It is the driver that counts, of
+ * bridges the one for PCI Express ports only: neither shpchp nor yenta_cardbus.
+ * ABI: driver_managed_dma of drivers/pci/pcie/portdrv.c, drivers/pci/pci-stub.c, drivers/vfio/pci,
+ * and of no other PCI driver; since Linux 5.19. vfio_dev_driver_allowed() let every bridge pass
+ */
+static const char *const harmless[] = { "", "vfio-pci", "pci-stub", "pcieport" };
 
-bool driver_is_vfio(const char *name)
+static bool is_harmless(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
 		if (strcmp(name, harmless[i]) == 0)
@@ -39,13 +44,31 @@ static bool is_claimed(const struct vfio_claim *claim, const struct pciaddr *add
 	return false;
 }
 
+/* Nothing of the host's hangs on it but the hotplug of its slots, so it can be without a driver */
+static void say_bridge_in_the_way(const struct helper_ctx *ctx, const struct vfio_device *device,
+				  const struct pciaddr *member, const char *driver)
+{
+	char name[320], addr[PCIADDR_STRLEN];
+
+	pciaddr_format(member, addr);
+	device_describe(ctx->rootfd, member, NULL, name, sizeof(name));
+	helper_say(ctx,
+		   "%s shares IOMMU group %d with %s and is on driver %s, beside which the kernel "
+		   "gives nobody the group: take it from that driver (echo %s > "
+		   "/sys/bus/pci/drivers/%s/unbind: its slots are without hotplug then), put %s "
+		   "into another slot, or switch on ACS in the firmware",
+		   name, device->group, device->name, driver, addr, driver, device->name);
+}
+
 static void say_in_the_way(const struct helper_ctx *ctx, const struct vfio_device *device,
 			   const struct pciaddr *member, const char *driver)
 {
 	char name[320];
 
 	device_describe(ctx->rootfd, member, NULL, name, sizeof(name));
-	if (pcidev_is_bridge(ctx->rootfd, member) > 0)
+	if (pcidev_forwards(ctx->rootfd, member) > 0)
+		say_bridge_in_the_way(ctx, device, member, driver);
+	else if (pcidev_is_bridge(ctx->rootfd, member) > 0)
 		helper_say(ctx,
 			   "%s shares IOMMU group %d with %s and is on the host's driver %s, and a "
 			   "bridge must stay with the host: put %s into another slot, or switch on "
@@ -74,14 +97,11 @@ static int look_member(const struct helper_ctx *ctx, const struct vfio_claim *cl
 
 	if (is_claimed(claim, member))
 		return 0;
-	r = pcidev_forwards(ctx->rootfd, member);
-	if (r != 0)
-		return r < 0 ? r : 0;
 	r = pcidev_driver(ctx->rootfd, member, driver, sizeof(driver));
 	if (r < 0)
 		return r;
 	pciaddr_format(member, name);
-	if (driver_is_vfio(driver) || device_on_vfio(ctx->rootfd, name, driver) > 0)
+	if (is_harmless(driver) || device_on_vfio(ctx->rootfd, name, driver) > 0)
 		return 0;
 	say_in_the_way(ctx, device, member, driver);
 	return 1;

@@ -45,19 +45,38 @@ static void unit_join(struct vfio_jobs *jobs, size_t from, size_t to)
 			jobs->jobs[i].unit = to;
 }
 
+/* The driver it has, or goes back to */
+static const struct driver_rule *job_family(int rootfd, const struct vfio_job *job)
+{
+	const struct driver_rule *rule = rule_family(job->old_driver);
+	char driver[DRIVER_NAME_MAX];
+
+	if (rule || pcidev_driver(rootfd, &job->addr, driver, sizeof(driver)) <= 0)
+		return rule;
+	return rule_family(driver);
+}
+
+static bool go_together(int rootfd, const struct vfio_job *a, const struct vfio_job *b)
+{
+	const struct driver_rule *family = job_family(rootfd, a);
+	int group = pcidev_group(rootfd, &a->addr);
+
+	return pciaddr_same_slot(&a->addr, &b->addr) ||
+	       (group >= 0 && pcidev_group(rootfd, &b->addr) == group) ||
+	       (family && job_family(rootfd, b) == family);
+}
+
 void jobs_group(int rootfd, struct vfio_jobs *jobs)
 {
 	for (size_t i = 0; i < jobs->nr; i++)
 		jobs->jobs[i].unit = i;
 	for (size_t i = 0; i < jobs->nr; i++) {
 		const struct vfio_job *a = &jobs->jobs[i];
-		int group = pcidev_group(rootfd, &a->addr);
 
 		for (size_t j = 0; j < i; j++) {
 			const struct vfio_job *b = &jobs->jobs[j];
 
-			if (pciaddr_same_slot(&a->addr, &b->addr) ||
-			    (group >= 0 && pcidev_group(rootfd, &b->addr) == group))
+			if (go_together(rootfd, a, b))
 				unit_join(jobs, a->unit, b->unit);
 		}
 	}
@@ -82,6 +101,9 @@ static int job_take_record(struct vfio_job *job, const struct journal_record *re
 	job->journaled = true;
 	if (saved >= HANDED_RESET && saved <= HANDED_POWER && *job->saved[saved])
 		return 0;
+	/* modprobe's word */
+	if (saved == SAVED_MODULE && !driver_name_valid(record->old_value))
+		return -EBADMSG;
 	if (saved >= 0) {
 		r = path_format(job->saved[saved], SAVED_MAX, "%s", record->old_value);
 		return r < 0 ? -EBADMSG : 0;

@@ -122,6 +122,8 @@ int mark_find(int rootfd, const char *name, struct mark *ret)
 static const struct {
 	const char *step, *before, *behind, *without;
 } texts[] = {
+	{ MARK_TURN, "driver ", " has not let go of another device of the guest's",
+	  "it has been waiting for another device of the guest's" },
 	{ MARK_UNBIND, "driver ", " has not let go of it", "the kernel has not let go of it" },
 	{ MARK_PROBE, "it has left driver ", ", but the kernel has not finished giving it another",
 	  "the kernel has not finished giving it a driver" },

@@ -24,6 +24,10 @@
  * choose; mutter's own tag; and its sound function out of PipeWire's and PulseAudio's sight. The
  * render node is not named: whoever may compute on the card still may.
  *
+ * It stays when the guest has run, until a start whose policy wants it no more, or the next boot.
+ * A start that fails leaves no trace of it: what is changed is in a journal of its own, since the
+ * device's does not begin before a worker has looked at the device.
+ *
  * The number sorts it behind systemd's 71-seat.rules, which set the tags, and before
  * 73-seat-late.rules, which act on them.
  *
@@ -184,7 +188,23 @@ int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 
 /* --- The rule ---------------------------------------------------------------------------------- */
 
-/* Return: 1 written, else -errno */
+#define RENDER_JOURNAL "render"
+
+/* The journal's words: what it was before */
+#define RECORD_RULE "rule"
+#define RULE_THERE  "there"
+#define RULE_NONE   "none"
+
+static int rule_exists(int rootfd, const char *name)
+{
+	char file[NAME_MAX + 1], path[PATH_MAX];
+
+	rule_file(name, file);
+	(void)snprintf(path, sizeof(path), RULES_DIR "/%s", file);
+	return attr_exists(rootfd, path);
+}
+
+/* Return: 1 written, 0 it would be, else -errno */
 static int rule_write(const struct helper_ctx *ctx, const char *name)
 {
 	_cleanup_close_ int dirfd = -1;
@@ -234,14 +254,41 @@ static void udev_reload(const struct helper_ctx *ctx)
 	spawn_job_free(&job);
 }
 
+/* Return: 1 done, 0 it was so, or would be done, else -errno */
+static int rule_set(const struct helper_ctx *ctx, const char *name, bool there)
+{
+	int is = rule_exists(ctx->rootfd, name);
+
+	if (is < 0 || is == there)
+		return is < 0 ? is : 0;
+	return there ? rule_write(ctx, name) : rule_remove(ctx, name);
+}
+
+/* In the journal before it is done. Return: as rule_set() */
+static int rule_change(const struct helper_ctx *ctx, struct journal *journal, const char *name,
+		       bool there)
+{
+	int r = rule_exists(ctx->rootfd, name);
+
+	if (r < 0 || r == there)
+		return r < 0 ? r : 0;
+	r = 0;
+	if (!ctx->dry_run && journal->fd < 0)
+		r = journal_open(ctx->dirfd, RENDER_JOURNAL, true, journal);
+	if (r == 0 && !ctx->dry_run)
+		r = journal_add(journal, RECORD_RULE, name, there ? RULE_NONE : RULE_THERE, "");
+	return r < 0 ? r : rule_set(ctx, name, there);
+}
+
 int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 {
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
 	bool changed = false;
 
 	for (size_t i = 0; i < claim->nr; i++) {
 		const char *name = claim->devices[i].name;
 		bool render = claim->give_back == GIVE_BACK_RENDER && is_display(ctx->rootfd, name);
-		int r = render ? rule_write(ctx, name) : rule_remove(ctx, name);
+		int r = rule_change(ctx, &journal, name, render);
 
 		if (r < 0) {
 			helper_say(ctx,
@@ -255,4 +302,44 @@ int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 	if (changed)
 		udev_reload(ctx);
 	return 0;
+}
+
+/* A file is named after the record: nothing but an address in the one form there is. As rule_set() */
+static int rule_return(const struct helper_ctx *ctx, const struct journal_record *record)
+{
+	bool there = strcmp(record->old_value, RULE_THERE) == 0;
+	char name[PCIADDR_STRLEN];
+	struct pciaddr addr;
+
+	if (strcmp(record->verb, RECORD_RULE) != 0 || pciaddr_parse(record->object, &addr) < 0 ||
+	    (!there && strcmp(record->old_value, RULE_NONE) != 0))
+		return -EBADMSG;
+	pciaddr_format(&addr, name);
+	return strcmp(name, record->object) == 0 ? rule_set(ctx, name, there) : -EBADMSG;
+}
+
+int render_return(const struct helper_ctx *ctx)
+{
+	_cleanup_journal_ struct journal journal = { .fd = -1 };
+	int r = journal_open(ctx->dirfd, RENDER_JOURNAL, false, &journal);
+	size_t left = claim_has_run(&ctx->claim) ? 0 : journal.nr;
+	bool changed = false;
+
+	/* The oldest last: it has what was there before the start */
+	for (; r >= 0 && left > 0; left--) {
+		r = rule_return(ctx, &journal.records[left - 1]);
+		changed |= r > 0;
+	}
+	if (changed)
+		udev_reload(ctx);
+	if (r >= 0 && !ctx->dry_run)
+		r = journal_remove(ctx->dirfd, RENDER_JOURNAL);
+	if (r >= 0)
+		return 0;
+	helper_say(ctx,
+		   "cannot take back from run/usher/%s/" RENDER_JOURNAL ".journal which cards are "
+		   "kept from the desktop: %s: remove what you do not want of /" RULES_DIR
+		   "/72-usher-*, then udevadm control --reload",
+		   ctx->claim.uuid, strerror(-r));
+	return 1;
 }

@@ -65,8 +65,8 @@ static int aim_home(struct worker *worker, struct vfio_job *job)
 	if (!worker->ctx->dry_run)
 		r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r < 0)
-		return job_fail(job, r, "cannot read which driver %s has: %s", job->name,
-				strerror(-r));
+		return job_fail(job, r, "cannot read which driver %s has: %s: see lspci -ks %s",
+				job->name, strerror(-r), job->name);
 	if (*job->old_driver)
 		r = write_override(worker, job, job->old_driver);
 	if (r >= 0 && *now && strcmp(now, job->old_driver) != 0)
@@ -78,11 +78,12 @@ static int aim_home(struct worker *worker, struct vfio_job *job)
 static int replug_act(struct worker *worker, struct vfio_job *job)
 {
 	const char *driver = worker->mark.driver;
-	int r = worker_begin(worker, job);
+	int r = worker_begin_said(worker, job);
 	bool gone = r == -ENODEV;
 
 	if (r < 0 && !gone)
-		return job_fail(job, r, "cannot begin with %s: %s", job->name, strerror(-r));
+		return r;
+	job->text[0] = '\0';
 	/* Back already, or somebody else's by now: the undo says so */
 	if (!gone && *driver && strcmp(driver, job->target) != 0)
 		return 0;

@@ -41,6 +41,13 @@ const struct driver_rule *rule_find(const char *driver)
 	return NULL;
 }
 
+const struct driver_rule *rule_family(const char *driver)
+{
+	const struct driver_rule *rule = rule_find(driver);
+
+	return rule && rule->modules ? rule : NULL;
+}
+
 const char *rule_cure(const char *driver)
 {
 	const struct driver_rule *rule = rule_find(driver);

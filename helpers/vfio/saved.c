@@ -29,6 +29,7 @@ static const struct {
 	[SAVED_KEEPER] = { "keeper", NULL },
 	[SAVED_BARS] = { "bars", NULL },
 	[SAVED_AWAITS] = { "awaits", NULL },
+	[SAVED_MODULE] = { "module", NULL },
 	[HANDED_RESET] = { "reset-handed", NULL },
 	[HANDED_D3COLD] = { "d3cold-handed", NULL },
 	[HANDED_POWER] = { "power-handed", NULL },
@@ -127,11 +128,24 @@ static int read_awaits(const struct worker *worker, struct vfio_job *job)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* ABI: kernel/params.c module_add_driver(): a link, also of most that are built in; Linux 6.12 */
+static void read_module(const struct worker *worker, struct vfio_job *job)
+{
+	char path[PATH_MAX], *module = job->saved[SAVED_MODULE];
+
+	if (path_format(path, sizeof(path), "sys/bus/pci/drivers/%s/module", worker->mark.driver) <
+		    0 ||
+	    attr_link(worker->ctx->rootfd, path, module, SAVED_MAX) < 0)
+		*module = '\0';
+}
+
 int saved_read(struct worker *worker, struct vfio_job *job)
 {
 	for (enum saved saved = 0; saved < NR_SAVED; saved++)
 		if (rows[saved].attr && read_attr(worker, job, saved, job->saved[saved]) < 0)
 			job->saved[saved][0] = '\0';
+	if (*worker->mark.driver)
+		read_module(worker, job);
 	return read_awaits(worker, job) < 0 ? -ENOMEM : read_network(worker, job);
 }
 
@@ -218,12 +232,35 @@ static void await_network(struct worker *worker, struct vfio_job *job)
 	}
 }
 
-static int restore_attrs(struct worker *worker, struct vfio_job *job)
+int saved_restore_reset(struct worker *worker, struct vfio_job *job)
+{
+	return restore_attr(worker, job, SAVED_RESET) == -ECANCELED ? -ECANCELED : 0;
+}
+
+/* The host's driver has the card, and the write would reset it. Return: true when it is said */
+static bool leave_reset(const struct worker *worker, struct vfio_job *job)
+{
+	char now[SAVED_MAX];
+
+	if (!*job->saved[SAVED_RESET] || !vendor_resets(worker->ctx->rootfd, &job->addr))
+		return false;
+	if (read_attr(worker, job, SAVED_RESET, now) == 0 &&
+	    strcmp(now, job->saved[SAVED_RESET]) != 0)
+		(void)job_fail(job, 0,
+			       "reset_method of %s is left at '%s', and was '%s': its driver has "
+			       "it, and vendor-reset would reset it at a change",
+			       job->name, now, job->saved[SAVED_RESET]);
+	return true;
+}
+
+/* @home: the driver that it had has it */
+static int restore_attrs(struct worker *worker, struct vfio_job *job, bool home)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(pairs); i++)
-		r = restore_attr(worker, job, pairs[i].saved);
+		if (pairs[i].saved != SAVED_RESET || !home || !leave_reset(worker, job))
+			r = restore_attr(worker, job, pairs[i].saved);
 	return r;
 }
 
@@ -235,7 +272,7 @@ int saved_keep(struct worker *worker, struct vfio_job *job)
 {
 	const char *modules = job->saved[SAVED_MODULES], *services = job->saved[SAVED_SERVICES];
 	const char *bars = job->saved[SAVED_BARS];
-	int r = restore_attrs(worker, job);
+	int r = restore_attrs(worker, job, false);
 
 	if (r < 0 || (!*modules && !*services && !*bars))
 		return r;
@@ -248,7 +285,7 @@ int saved_keep(struct worker *worker, struct vfio_job *job)
 
 int saved_restore(struct worker *worker, struct vfio_job *job)
 {
-	int r = restore_attrs(worker, job);
+	int r = restore_attrs(worker, job, true);
 
 	if (r == 0)
 		await_network(worker, job);
@@ -257,25 +294,39 @@ int saved_restore(struct worker *worker, struct vfio_job *job)
 
 /* --- The policy's reset ------------------------------------------------------------------------ */
 
+#define DEVICE_SPECIFIC "device_specific"
+
+/* Return: what is to be written, NULL for nothing */
+static const char *wanted_reset(const struct vfio_job *job, bool vendor)
+{
+	if (!*job->reset)
+		return vendor ? DEVICE_SPECIFIC : NULL;
+	return strcmp(job->reset, "none") == 0 ? "" : job->reset;
+}
+
 /*
  * A device whose list lacks the method keeps what it has: that of a sound function differs from
- * its card's, and vfio_look() has seen to it that one of the slot has it.
+ * its card's, and vfio_look() has seen to it that one of the slot has it. vendor-reset's comes into
+ * the list by being written.
  *
  * ABI: Documentation/ABI/testing/sysfs-bus-pci, reset_method, since Linux 5.15; "" switches it off
  */
 int saved_set_reset(struct worker *worker, struct vfio_job *job)
 {
-	const char *wanted = strcmp(job->reset, "none") == 0 ? "" : job->reset;
+	bool vendor = vendor_resets(worker->ctx->rootfd, &job->addr);
+	const char *now = job->saved[SAVED_RESET], *wanted = wanted_reset(job, vendor);
 	_cleanup_strlist_ struct strlist methods = { 0 };
-	const char *now = job->saved[SAVED_RESET];
 	int r;
 
-	if (!*job->reset || !*now || strcmp(now, wanted) == 0)
+	if (!wanted || !*now || strcmp(now, wanted) == 0)
 		return 0;
 	r = text_split(now, " ", &methods);
 	if (r < 0)
 		return r;
-	if (*wanted && !strlist_has(&methods, wanted))
+	vendor &= strcmp(wanted, DEVICE_SPECIFIC) == 0;
+	if (*wanted && !vendor && !strlist_has(&methods, wanted))
 		return 0;
-	return write_attr(worker, job, SAVED_RESET, wanted);
+	r = write_attr(worker, job, SAVED_RESET, wanted);
+	/* Nobody has asked for it: the kernel goes on with what it has */
+	return r < 0 && r != -ECANCELED && !*job->reset ? 0 : r;
 }

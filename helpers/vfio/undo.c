@@ -227,6 +227,7 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
 	_cleanup_vfio_jobs_ struct vfio_jobs jobs = { 0 };
+	bool rules_left = render_return(ctx) != 0;
 	int r = journal_open(ctx->dirfd, "vfio", !ctx->dry_run, &journal);
 
 	if (r == 0)
@@ -245,5 +246,5 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 	if (!ctx->dry_run && journal_remove(ctx->dirfd, "vfio") < 0)
 		helper_say(ctx, "all is back, but run/usher/%s/vfio.journal cannot be removed",
 			   ctx->claim.uuid);
-	return HELPER_DONE;
+	return rules_left ? HELPER_DIRTY : HELPER_DONE;
 }

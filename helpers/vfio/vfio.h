@@ -23,8 +23,10 @@
  *
  * Any of these can sleep in the kernel for ever, even the reading of driver_override. So nothing of
  * it is done by the process that libvirt waits for: a worker does it, a child with a session of its
- * own, /dev/null on 0-2 and no lock. Devices that share a slot or an IOMMU group have one worker
- * and take their turns, others go side by side (crew.c).
+ * own, /dev/null on 0-2 and no lock. Devices that share a slot, an IOMMU group, or a driver whose
+ * modules go as a whole (family.c), have one worker and take their turns, others go side by side
+ * (crew.c). Of the last kind all are looked at, and in the journal, before the first is touched:
+ * with its modules the others lose their driver, too.
  *
  *	worker				crew, under vfio.lock
  *	mark "vfio.worker.ADDR"
@@ -213,19 +215,13 @@ bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim
 /**
  * group_look() - is the rest of a device's IOMMU group out of the way
  *
- * Every member must be claimed, a bridge, without a driver, or on a driver that leaves DMA alone.
+ * Every member must be claimed, without a driver, or on a driver that leaves DMA alone.
  *
  * Return: 0, 1 refused and said so
  * ABI: iommu_group_claim_dma_owner(), driver_managed_dma; Linux 5.19. vfio_dev_viable() before
  */
 int group_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 	       const struct vfio_device *device) _must_check_;
-
-/**
- * driver_is_vfio() - does a driver of this name leave the group viable
- * @name:	"" counts: without a driver nobody does DMA
- */
-bool driver_is_vfio(const char *name);
 
 /**
  * device_on_vfio() - has a vfio driver the device, also one made for its model
@@ -297,6 +293,9 @@ struct driver_rule {
 /** rule_find() - Return: NULL for a driver with which all is as usual */
 const struct driver_rule *rule_find(const char *driver);
 
+/** rule_family() - is it a driver whose modules are unloaded. Return: as rule_find() */
+const struct driver_rule *rule_family(const char *driver);
+
 /** rule_cure() - "stop it", or what is better for this driver */
 const char *rule_cure(const char *driver);
 
@@ -363,9 +362,18 @@ int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 /**
  * render_rules() - tell udev before the first handover whose the claimed cards are between guests
  *
- * Return: 0, 1 failed and said so
+ * Return: 0, 1 failed and said so: render_return() is due
  */
 int render_rules(const struct helper_ctx *ctx, const struct vfio_claim *claim) _must_check_;
+
+/**
+ * render_return() - take that back, unless the guest has run: then it is what the policy wants
+ *
+ * Before the cards come back: udev looks at them then.
+ *
+ * Return: 0, 1 failed and said so
+ */
+int render_return(const struct helper_ctx *ctx) _must_check_;
 
 /* --- keyboard.c --------------------------------------------------------------------------- */
 
@@ -394,6 +402,7 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 
 /* What a worker is at, in its mark */
 #define MARK_LOOK     "look"
+#define MARK_TURN     "turn" /* one of several, looked at: another one is taken first */
 #define MARK_OVERRIDE "override"
 #define MARK_UNBIND   "unbind"
 #define MARK_PROBE    "probe"
@@ -460,6 +469,7 @@ enum saved {
 	SAVED_KEEPER,	/* "on": the driver's keeper had the device open */
 	SAVED_BARS, /* "0:14 2:8": BAR and size, as the kernel counts it; of those in the policy */
 	SAVED_AWAITS, /* "driver": had none, because none was loaded yet */
+	SAVED_MODULE, /* "xhci_pci": of its driver, which may have another name (xhci_hcd) */
 	HANDED_RESET, /* the attributes anew, when the vfio driver has the device */
 	HANDED_D3COLD,
 	HANDED_POWER,
@@ -507,7 +517,7 @@ struct vfio_job *jobs_add(struct vfio_jobs *jobs, const struct pciaddr *addr) _m
 /** jobs_find() - by address. Return: NULL for none */
 struct vfio_job *jobs_find(const struct vfio_jobs *jobs, const char *name);
 
-/** jobs_group() - number the units: devices of one slot, or of one IOMMU group, are one */
+/** jobs_group() - number the units: devices of one slot, IOMMU group or family are one */
 void jobs_group(int rootfd, struct vfio_jobs *jobs);
 
 /**
@@ -533,11 +543,15 @@ struct vfio_verb;
 struct worker {
 	const struct helper_ctx *ctx;
 	const struct vfio_verb *verb;
-	int peer; /* socket to the crew; -1 when nobody waits: dry run, or given up */
+	int peer;	    /* socket to the crew; -1 when nobody waits: dry run, or given up */
+	long long deadline; /* the crew's */
 	struct mark mark;
+	bool services_noted; /* by the device that is to have them started again */
 };
 
 struct vfio_verb {
+	/* What has to be known before another job of the unit is begun, or NULL. As act */
+	int (*look)(struct worker *worker, const struct vfio_jobs *jobs, struct vfio_job *job);
 	/* Return: 0, -ECANCELED when given up, else -errno with the job's text filled */
 	int (*act)(struct worker *worker, struct vfio_job *job);
 	bool stops; /* when given up: what was begun is not finished but taken back */
@@ -572,6 +586,17 @@ void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit);
  * Return: 0, -ENODEV when the device has gone, else -errno
  */
 int worker_begin(struct worker *worker, const struct vfio_job *job) _must_check_;
+
+/** worker_begin_said() - likewise, with the job's text filled. Return: as struct vfio_verb */
+int worker_begin_said(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * worker_left() - for a wait outside the kernel: what there is of the crew's time, to report in it
+ * @alone_ms:	when nobody waits
+ *
+ * Return: ms >= 0
+ */
+int worker_left(const struct worker *worker, int alone_ms);
 
 /**
  * worker_announce() - have the job's old values journaled
@@ -659,11 +684,17 @@ int saved_keep(struct worker *worker, struct vfio_job *job) _must_check_;
  */
 int saved_restore(struct worker *worker, struct vfio_job *job) _must_check_;
 
-/** saved_set_reset() - choose the reset method that the policy wants. Return: as struct vfio_verb */
+/**
+ * saved_set_reset() - choose the reset method that the policy wants, while no driver has the device
+ *
+ * Return: as struct vfio_verb
+ */
 int saved_set_reset(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /**
  * family_look() - which modules and services of a driver are there, into the job
+ *
+ * Of several devices the first has the services: it goes back last.
  *
  * Return: 0, else -errno
  */
@@ -697,6 +728,21 @@ int family_unload(struct worker *worker, struct vfio_job *job, const char *drive
 
 /** family_load() - have the modules and services back. Return: as struct vfio_verb */
 int family_load(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * saved_restore_reset() - between the vfio driver and the one it had
+ *
+ * Return: 0, also when it is not restored: that is in the job's text; -ECANCELED
+ */
+int saved_restore_reset(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/* --- vendor.c -------------------------------------------------------------------------------- */
+
+/** vendor_resets() - has vendor-reset been loaded, for a card that nothing else can reset */
+bool vendor_resets(int rootfd, const struct pciaddr *addr);
+
+/** vendor_say() - name cards that want vendor-reset, and have it not: no reason to refuse */
+void vendor_say(const struct helper_ctx *ctx, const struct vfio_claim *claim);
 
 /* --- bars.c ---------------------------------------------------------------------------------- */
 

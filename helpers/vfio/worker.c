@@ -10,10 +10,14 @@
 #include <unistd.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/deadline.h"
 #include "../../lib/log.h"
 #include "../../lib/pcidev.h"
 #include "../../lib/state.h"
 #include "vfio.h"
+
+/* To tell the crew of a wait that was in vain, and of what is taken back */
+#define REPORT_MS 200
 
 /* The crew says nothing before it is asked: anything to see on the socket is its end */
 static bool given_up(const struct worker *worker)
@@ -52,6 +56,21 @@ int worker_begin(struct worker *worker, const struct vfio_job *job)
 			      sizeof(worker->mark.driver));
 
 	return r < 0 ? r : set_mark(worker, job, MARK_LOOK);
+}
+
+int worker_begin_said(struct worker *worker, struct vfio_job *job)
+{
+	int r = worker_begin(worker, job);
+
+	if (r < 0)
+		return job_fail(job, r, "cannot begin with %s: %s: see lspci -vs %s, and df /run",
+				job->name, strerror(-r), job->name);
+	return 0;
+}
+
+int worker_left(const struct worker *worker, int alone_ms)
+{
+	return worker->peer < 0 ? alone_ms : deadline_left(worker->deadline - REPORT_MS);
 }
 
 int worker_announce(struct worker *worker, struct vfio_job *job)
@@ -182,6 +201,14 @@ static void finish(struct worker *worker, struct vfio_job *job, int result)
 			 ctx->claim.guest, job->name, *job->text ? job->text : strerror(-result));
 }
 
+/* Who waits for us, or holds the lock we wait for, may take over: also what we have looked at only */
+static void mark_returned(struct worker *worker, const struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; i < jobs->nr; i++)
+		if (jobs->jobs[i].unit == unit && mark_is_mine(worker, &jobs->jobs[i]))
+			(void)set_mark(worker, &jobs->jobs[i], MARK_RETURNED);
+}
+
 /* Under the lock: the next device of the unit that nobody else sees to; it is marked as ours */
 static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs, size_t unit,
 				  const struct vfio_job *finished)
@@ -192,8 +219,11 @@ static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs,
 
 		if (job->unit != unit || job == finished || job->state == JOB_FAILED)
 			continue;
-		if (still_open(worker, job) <= 0 ||
-		    mark_find(worker->ctx->rootfd, job->name, &mark) != 0)
+		if (still_open(worker, job) <= 0)
+			continue;
+		/* Unless it is ours, from when we looked at it */
+		if (mark_find(worker->ctx->rootfd, job->name, &mark) != 0 &&
+		    !mark_is_mine(worker, job))
 			continue;
 		job->journaled = true;
 		job->state = JOB_FAILED;
@@ -226,7 +256,7 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 		/* Without old values nothing has been written yet */
 		if (job->journaled && (!verb->ends || job->state != JOB_DONE))
 			r = act(worker, job);
-		(void)set_mark(worker, job, MARK_RETURNED);
+		mark_returned(worker, jobs, unit);
 		lock = state_lock(dirfd, VFIO_LOCK, INT_MAX);
 		if (lock < 0 || !mark_is_mine(worker, job))
 			return;
@@ -236,21 +266,44 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 	helper_recover(worker->ctx);
 }
 
+/* Return: true to go on with the next */
+static bool job_ended(struct worker *worker, struct vfio_jobs *jobs, size_t unit,
+		      struct vfio_job *job, int result)
+{
+	job->state = result == 0 ? JOB_DONE : JOB_FAILED;
+	if (result == -ECANCELED || report(worker, job, result) < 0) {
+		finish_alone(worker, jobs, unit, job);
+		return false;
+	}
+	return result == 0 || !worker->verb->stops;
+}
+
+static bool is_due(const struct vfio_job *job, size_t unit)
+{
+	return job->unit == unit && job->state == JOB_WAITING;
+}
+
+/* Return: true when all of the unit may be begun */
+static bool look_ahead(struct worker *worker, struct vfio_jobs *jobs, size_t unit)
+{
+	for (size_t i = 0; worker->verb->look && i < jobs->nr; i++) {
+		struct vfio_job *job = &jobs->jobs[i];
+		int r = is_due(job, unit) ? worker->verb->look(worker, jobs, job) : 0;
+
+		if (r < 0)
+			return job_ended(worker, jobs, unit, job, r);
+	}
+	return true;
+}
+
 void worker_run(struct worker *worker, struct vfio_jobs *jobs, size_t unit)
 {
+	if (!look_ahead(worker, jobs, unit))
+		return;
 	for (size_t i = 0; i < jobs->nr; i++) {
 		struct vfio_job *job = &jobs->jobs[i];
-		int r;
 
-		if (job->unit != unit || job->state != JOB_WAITING)
-			continue;
-		r = act(worker, job);
-		job->state = r == 0 ? JOB_DONE : JOB_FAILED;
-		if (r == -ECANCELED || report(worker, job, r) < 0) {
-			finish_alone(worker, jobs, unit, job);
-			return;
-		}
-		if (r < 0 && worker->verb->stops)
+		if (is_due(job, unit) && !job_ended(worker, jobs, unit, job, act(worker, job)))
 			return;
 	}
 }

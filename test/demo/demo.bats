@@ -257,6 +257,8 @@ uninstall_from() {
 	[[ $(stat -c %a "$dest/etc/usher/conf.d") == 755 ]]
 	[[ -L $dest/usr/lib/systemd/system/libvirtd.service.wants/usher-recover.service ]]
 	[[ -L $dest/usr/lib/systemd/system/virtqemud.service.wants/usher-recover.service ]]
+	# What it leaves behind in a driver must outlive it
+	grep -q '^KillMode=process$' "$dest/usr/lib/systemd/system/usher-recover.service"
 	[[ -e $dest/usr/share/man/man8/usher-hook.8 ]]
 	# What lives leave in /run goes, too, but not what a guest still holds
 	mkdir -p "$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809" "$dest/run/usher/host"

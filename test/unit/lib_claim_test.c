@@ -70,6 +70,26 @@ static void a_claim_comes_back_as_it_was_stored(void **state)
 	assert_string_equal(inidoc_get(&again.doc, "hugepages", "need"), "2048 any 512");
 }
 
+static void a_claim_knows_that_its_guest_has_run(void **state)
+{
+	static const enum claim_state states[] = { CLAIM_PREPARING, CLAIM_HANDED, CLAIM_RUNNING,
+						   CLAIM_ENDING, CLAIM_RETURNING };
+	const struct tree *tree = *state;
+	const struct process owner = { .pid = 812, .start_time = 53321 };
+	_cleanup_close_ int fd = state_open(tree->rootfd, true);
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	assert_int_equal(claim_init(&claim, UUID_A, "g", &owner), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		_cleanup_claim_ struct claim again = { 0 };
+		struct ini_error err;
+
+		assert_int_equal(claim_set_state(fd, &claim, states[i], &owner), 0);
+		assert_int_equal(claim_load(fd, UUID_A, &again, &err), 0);
+		assert_int_equal(claim_has_run(&again), states[i] >= CLAIM_RUNNING);
+	}
+}
+
 static void a_claim_with_a_guest_name_of_255_bytes_is_kept_whole(void **state)
 {
 	const struct tree *tree = *state;
@@ -774,6 +794,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(a_claim_comes_back_as_it_was_stored),
+		tree_test(a_claim_knows_that_its_guest_has_run),
 		tree_test(a_claim_with_a_guest_name_of_255_bytes_is_kept_whole),
 		tree_test(a_malformed_uuid_makes_no_claim),
 		tree_test(a_tampered_claim_is_refused_with_the_reason),

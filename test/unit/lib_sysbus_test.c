@@ -752,6 +752,7 @@ static void a_transient_service_carries_its_programs(void **state)
 		     "Type exec\n"
 		     "CollectMode inactive-or-failed\n"
 		     "Restart on-abnormal\n"
+		     "KillMode process\n"
 		     "ExecStart /usr/sbin/usher-nosleep: </usr/sbin/usher-nosleep> <hold> <a b>"
 		     " counted\n"
 		     "ExecStopPost /usr/sbin/usher: </usr/sbin/usher> <recover> counted\n");
@@ -766,6 +767,7 @@ static void a_service_without_stop_program_has_no_execstoppost(void **state)
 		     "Type exec\n"
 		     "CollectMode inactive-or-failed\n"
 		     "Restart on-abnormal\n"
+		     "KillMode process\n"
 		     "ExecStart /usr/sbin/usher-nosleep: </usr/sbin/usher-nosleep> <hold> <a b>"
 		     " counted\n");
 }

@@ -223,19 +223,26 @@ static inline int teardown(void **state)
 
 #define MANAGER "display-manager.service"
 
-static inline void add_session(const char *id, const char *seat, const char *class,
-			       const char *type)
+/* @service: by which the user was let in, as PAM calls it */
+static inline void add_session_of(const char *service, const char *id, const char *seat,
+				  const char *class, const char *type)
 {
 	char path[128], text[256];
 
 	(void)snprintf(path, sizeof(path), "run/systemd/sessions/%s", id);
 	(void)snprintf(text, sizeof(text),
 		       "# This is private data. Do not parse.\nUID=1000\nUSER=alice\nACTIVE=1\n"
-		       "STATE=active\nTYPE=%s\nCLASS=%s\nSEAT=%s\n",
-		       type, class, seat);
+		       "STATE=active\nTYPE=%s\nCLASS=%s\n%s%s%sSERVICE=%s\n",
+		       type, class, *seat ? "SEAT=" : "", seat, *seat ? "\n" : "", service);
 	tree_file(host, path, text);
 	(void)snprintf(path, sizeof(path), "run/systemd/sessions/%s.ref", id);
 	tree_file(host, path, "");
+}
+
+static inline void add_session(const char *id, const char *seat, const char *class,
+			       const char *type)
+{
+	add_session_of("gdm-password", id, seat, class, type);
 }
 
 /* Return: the exit code; what was written to stderr is in said */

@@ -61,7 +61,7 @@ static void greeter_may_be_ended_unasked(void **state)
 	tree_file(host, MANAGER, "");
 	add_session("c1", "seat0", "greeter", "wayland");
 	add_session("3", "seat0", "user", "tty");
-	add_session("4", "", "user", "x11");
+	add_session_of("xrdp-sesman", "4", "", "user", "x11");
 	assert_int_equal(run("check"), HELPER_DONE);
 	add_session("5", "seat1", "user", "wayland");
 	assert_int_equal(run("check"), HELPER_DONE);
@@ -100,6 +100,73 @@ static void greeter_of_a_display_manager_that_others_work_with_is_refused(void *
 	/* A second card it may drop */
 	tree_file(host, GPU_DIR "boot_vga", "0\n");
 	assert_int_equal(run("check"), HELPER_DONE);
+}
+
+/* systemd 256 and later */
+static void desktop_of_any_class_of_user_is_not_ended_unasked(void **state)
+{
+	static const char *const classes[] = { "user-early", "user-light", "user-early-light" };
+
+	(void)state;
+	add_process("/dev/dri/card0");
+	tree_file(host, MANAGER, "");
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		add_session("2", "seat0", classes[i], "wayland");
+		assert_int_equal(run("check"), HELPER_FAILED);
+		assert_non_null(strstr(said, "shows the desktop of user alice"));
+	}
+	add_session("2", "seat0", "greeter", "wayland");
+	assert_int_equal(run("check"), HELPER_DONE);
+}
+
+/* gnome-remote-desktop through GDM: it would end with the display manager */
+static void display_manager_is_not_stopped_under_a_remote_desktop(void **state)
+{
+	static const char *const others[] = { "sshd", "xrdp-sesman", "tigervnc",
+					      "chrome-remote-desktop" };
+
+	(void)state;
+	tree_file(host, GPU_DIR "boot_vga", "1\n");
+	tree_file(host, MANAGER, "");
+	add_named_process("812", "gnome-shell", "/user.slice/user-42.slice/session-c1.scope",
+			  "/dev/dri/card0");
+	add_session("c1", "seat0", "greeter", "wayland");
+	/* The greeter's own for remote logins is nobody's desktop, nor is a text login */
+	add_session("c2", "", "greeter", "wayland");
+	add_session_of("sshd", "5", "", "user", "tty");
+	assert_int_equal(run("check"), HELPER_DONE);
+	add_session("9", "", "user", "wayland");
+	for (int yes = 0; yes <= 1; yes++) {
+		write_claim(yes ? "release = yes\n" SEAT : "release = auto\n" SEAT);
+		assert_refused(
+			"usher: win11: GPU 0000:01:00.0 shows the screen of seat0, in use by "
+			"gnome-shell (pid 812), and the display manager, which would start "
+			"its login screen there anew, is not stopped under user alice's "
+			"remote desktop: have that user log out before the guest's start\n");
+	}
+	assert_string_equal(events->log, "");
+	write_claim("release = auto\n" SEAT);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		add_session_of(others[i], "9", "", "user", "x11");
+		assert_int_equal(run("check"), HELPER_DONE);
+	}
+}
+
+static void remote_desktop_that_has_the_card_open_is_not_ended_unasked(void **state)
+{
+	(void)state;
+	tree_file(host, MANAGER, "");
+	add_named_process("812", "gnome-shell", "/user.slice/user-1000.slice/session-9.scope",
+			  "/dev/dri/card0");
+	add_session("9", "", "user", "wayland");
+	assert_refused(
+		"usher: win11: GPU 0000:01:00.0 shows the desktop of user alice, in use by "
+		"gnome-shell (pid 812): log out there, or set release = yes in [seat] of the "
+		"policy to end it at the guest's start\n");
+	write_claim("release = yes\n" SEAT);
+	events->session_ends_it = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, "end 9\n");
 }
 
 static void all_who_show_something_are_named_but_logind(void **state)
@@ -203,6 +270,9 @@ int main(void)
 		seat_test(desktop_of_a_user_is_not_ended_unasked),
 		seat_test(greeter_may_be_ended_unasked),
 		seat_test(greeter_of_a_display_manager_that_others_work_with_is_refused),
+		seat_test(desktop_of_any_class_of_user_is_not_ended_unasked),
+		seat_test(display_manager_is_not_stopped_under_a_remote_desktop),
+		seat_test(remote_desktop_that_has_the_card_open_is_not_ended_unasked),
 		seat_test(all_who_show_something_are_named_but_logind),
 		seat_test(program_that_no_display_manager_runs_is_refused_with_its_name),
 		seat_test(desktop_on_simpledrm_belongs_to_the_boot_gpu),

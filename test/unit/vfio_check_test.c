@@ -165,6 +165,33 @@ static void lpc_bridge_with_a_driver_is_in_the_way(void **state)
 		named("0000:02:00.7", 0x8086, 0x9d84), "");
 }
 
+/* ABI: driver_managed_dma, Linux 5.19: pcieport has it, shpchp and yenta_cardbus have not */
+static void bridge_to_another_bus_is_in_the_way_by_its_driver(void **state)
+{
+	static const char bridge[] = "0000:02:00.7";
+	static const struct {
+		const char *class, *driver;
+	} rows[] = { { "0x060700", "yenta_cardbus" }, { "0x060400", "shpchp" } };
+
+	(void)state;
+	add_device(bridge, "1180:0476", "0x060700", 15);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tree_file(host, DEVICES "0000:02:00.7/class", rows[i].class);
+		set_driver(bridge, "");
+		write_claim(UUID, NIC_LINE);
+		assert_int_equal(check(), HELPER_DONE);
+		set_driver(bridge, "pcieport");
+		assert_int_equal(check(), HELPER_DONE);
+		set_driver(bridge, rows[i].driver);
+		assert_int_equal(check(), HELPER_FAILED);
+		assert_non_null(strstr(said, " shares IOMMU group 15 with 0000:02:00.0 and is on "
+					     "driver "));
+		assert_non_null(strstr(said, rows[i].driver));
+		assert_non_null(strstr(said, "take it from that driver (echo 0000:02:00.7 > "
+					     "/sys/bus/pci/drivers/"));
+	}
+}
+
 static void group_members_that_do_no_dma_are_no_matter(void **state)
 {
 	static const char *const drivers[] = { "", "vfio-pci", "pci-stub" };
@@ -563,6 +590,7 @@ int main(void)
 		host_test(group_member_of_the_same_slot_that_is_not_claimed_is_named),
 		host_test(group_member_of_another_slot_is_named_with_its_cure),
 		host_test(lpc_bridge_with_a_driver_is_in_the_way),
+		host_test(bridge_to_another_bus_is_in_the_way_by_its_driver),
 		host_test(group_members_that_do_no_dma_are_no_matter),
 		host_test(kernel_without_vfio_pci_is_refused_by_check),
 		host_test(device_in_another_guests_qemu_is_refused),

@@ -61,6 +61,7 @@ struct kernel {
 	bool lost;	   /* what is taken off the bus is not found again */
 	bool sets_power;   /* a driver that comes or goes sets its runtime power management */
 	bool lazy_bars;	   /* resourceN_resize says yes and does nothing */
+	bool reset_in_use; /* reset_method was written while the host's driver had the device */
 	int module_error;  /* what modprobe comes to */
 	char modules[64];  /* what was loaded */
 	void (*on_module_load)(const char *name);
@@ -257,6 +258,9 @@ static inline int kernel_store(const char *path, const char *val)
 	}
 	if (strstr(path, "_resize"))
 		return kernel_resize(addr, path, val);
+	if (strstr(path, "/reset_method") && *driver_of(addr) &&
+	    strcmp(driver_of(addr), "vfio-pci") != 0)
+		kernel->reset_in_use = true;
 	device_path(file, sizeof(file), addr, "driver_override");
 	if (strcmp(file, path) != 0 && attr_exists(host->rootfd, path) == 1) {
 		tree_file(host, path, val);
@@ -343,6 +347,21 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	return kernel_store(path, val);
 }
 
+/* What a module registers: mostly a driver of its name; the core of xHCI's registers none */
+static inline const char *driver_of_module(const char *name)
+{
+	static const char *const drivers[][2] = {
+		{ "xhci_hcd", "" },
+		{ "xhci_pci", "xhci_hcd" },
+		{ "pci:v00001033d00000194sv00001AF4sd0bc0Csc03i30", "xhci_hcd" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(drivers[i][0], name) == 0)
+			return drivers[i][1];
+	return name;
+}
+
 int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 {
 	char path[256];
@@ -353,7 +372,7 @@ int __wrap_module_load(int rootfd, const char *name, int timeout_ms)
 	(void)snprintf(kernel->modules, sizeof(kernel->modules), "%s", name);
 	if (kernel->module_error)
 		return kernel->module_error;
-	(void)snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", name);
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", driver_of_module(name));
 	tree_dir(host, path);
 	if (kernel->on_module_load)
 		kernel->on_module_load(name);
@@ -462,6 +481,15 @@ static inline void write_claim(const char *uuid, const char *vfio)
 		       "owner = 812 53321\nrequired = vfio\n[vfio]\n%s",
 		       uuid, vfio);
 	tree_file(host, path, text);
+}
+
+/* And its guest has run */
+static inline void write_claim_that_ran(const char *vfio)
+{
+	char text[1024];
+
+	assert_int_equal(path_format(text, sizeof(text), "%s[claim]\nran = yes\n", vfio), 0);
+	write_claim(UUID, text);
 }
 
 static inline int host_setup(void **state)

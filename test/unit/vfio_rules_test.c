@@ -19,10 +19,18 @@ static const struct {
 	{ "nvidia_drm", { "nvidia_modeset", "nvidia", NULL } },
 };
 
+#define SECOND	    "0000:05:00.0"
+#define SECOND_LINE "device = " SECOND " 10de:1b80 hostdev unmanaged\n"
+
+#define PAIR	    GPU_LINE AUDIO_LINE
+
+static const char *const cards[] = { GPU, SECOND };
+
 /* What happened, in order; shared with the workers */
 static struct {
 	char log[2048];
 	bool no_process;
+	bool deaf_service; /* a unit does not stop */
 	int hang_in_unload;
 	bool deaf_keeper;	  /* nvidia-persistenced does not do what it is asked to */
 	const char *hang_in_load; /* this module's */
@@ -119,8 +127,9 @@ int __wrap_module_unload(int rootfd, const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		for (size_t j = 0; strcmp(modules[i].name, name) == 0 && modules[i].needs[j]; j++)
 			use(modules[i].needs[j], -1);
-	if (strcmp(name, "nvidia") == 0 && strcmp(driver_of(GPU), "nvidia") == 0)
-		set_driver(GPU, "");
+	for (size_t i = 0; strcmp(name, "nvidia") == 0 && i < ARRAY_SIZE(cards); i++)
+		if (strcmp(driver_of(cards[i]), "nvidia") == 0)
+			set_driver(cards[i], "");
 	return 0;
 }
 
@@ -142,9 +151,12 @@ int __wrap_sysbus_start_unit(const char *unit, int timeout_ms)
 
 int __wrap_sysbus_stop_unit(const char *unit, int timeout_ms)
 {
-	(void)timeout_ms;
 	host_reopen();
 	event("stop:%s ", unit);
+	if (events->deaf_service) {
+		(void)poll(NULL, 0, timeout_ms);
+		return -ETIMEDOUT;
+	}
 	(void)unlinkat(host->rootfd, unit, 0);
 	(void)unlinkat(host->rootfd, "proc/700/fd/7", 0);
 	return 0;
@@ -180,9 +192,9 @@ static void on_load(const char *name)
 	module_in(name);
 	event("+%s", name);
 	event("(%s) ", override_of(GPU));
-	if (strcmp(name, "nvidia") == 0 && strcmp(override_of(GPU), "nvidia") == 0 &&
-	    !*driver_of(GPU))
-		set_driver(GPU, "nvidia");
+	for (size_t i = 0; strcmp(name, "nvidia") == 0 && i < ARRAY_SIZE(cards); i++)
+		if (strcmp(override_of(cards[i]), "nvidia") == 0 && !*driver_of(cards[i]))
+			set_driver(cards[i], "nvidia");
 }
 
 static int rules_setup(void **state)
@@ -216,7 +228,6 @@ static void add_nvidia(void)
 		  "Model: \t\t NVIDIA GeForce GTX 1080\nDevice Minor: \t 0\n");
 }
 
-#define PAIR GPU_LINE AUDIO_LINE
 
 /* --- NVIDIA --------------------------------------------------------------------------------------- */
 
@@ -269,6 +280,28 @@ static void nvidia_module_in_use_is_refused_by_name_and_all_is_back(void **state
 	assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
 }
 
+/* Systemd waits for it, not the kernel: nobody needs to reboot */
+static void service_that_does_not_stop_in_time_is_named_with_its_cure(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	tree_file(host, "nvidia-persistenced.service", "");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1500\n" PAIR);
+	events->deaf_service = true;
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_non_null(strstr(said, "usher: win11: 0000:01:00.0 needs nvidia-persistenced.service "
+				     "stopped, and it did not stop within "));
+	assert_non_null(strstr(said, " ms: see systemctl status nvidia-persistenced.service, and "
+				     "stop it by hand before the start, or raise timeout in "
+				     "[vfio] of the policy\n"));
+	assert_null(strstr(said, "stuck"));
+	assert_string_equal(snapshot(), before);
+	assert_false(claim_has("vfio.worker"));
+}
+
 static void process_on_an_nvidia_node_is_refused_but_not_the_drivers_own(void **state)
 {
 	static const char *const nodes[] = { "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm",
@@ -293,13 +326,135 @@ static void process_on_an_nvidia_node_is_refused_but_not_the_drivers_own(void **
 	assert_string_equal(events->log, "");
 }
 
-static void add_second_nvidia(void)
+static void add_second_nvidia_to(int group)
 {
 	add_nvidia();
-	add_device("0000:05:00.0", "10de:1b80", "0x030000", 20);
-	set_driver("0000:05:00.0", "nvidia");
-	tree_link(host, "sys/bus/pci/drivers/nvidia/0000:05:00.0",
-		  "../../../../bus/pci/devices/0000:05:00.0");
+	add_device(SECOND, "10de:1b80", "0x030000", group);
+	set_driver(SECOND, "nvidia");
+	tree_link(host, "sys/bus/pci/drivers/nvidia/" SECOND,
+		  "../../../../bus/pci/devices/" SECOND);
+}
+
+static void add_second_nvidia(void)
+{
+	add_second_nvidia_to(20);
+}
+
+#define JOURNAL	 CLAIM_DIR "/vfio.journal"
+#define UNLOADED "-nvidia_drm -nvidia_modeset -nvidia_uvm -nvidia "
+
+static void assert_second_is_home(void)
+{
+	assert_string_equal(driver_of(SECOND), "nvidia");
+	assert_string_equal(override_of(SECOND), "(null)");
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		assert_true(is_in(modules[i].name));
+}
+
+/* With the modules of the first one the second one's driver goes, too; whatever their groups */
+static void two_nvidia_cards_are_both_looked_at_before_their_modules_go(void **state)
+{
+	static const char *const groups[] = { "14", "20" };
+	char before[512], target[64];
+
+	(void)state;
+	add_second_nvidia();
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		(void)snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%s",
+			       groups[i]);
+		assert_int_equal(unlinkat(host->rootfd, DEVICES SECOND "/iommu_group", 0), 0);
+		tree_link(host, DEVICES SECOND "/iommu_group", target);
+		tree_file(host, "nvidia-persistenced.service", "");
+		(void)snprintf(before, sizeof(before), "%s", snapshot());
+		write_claim(UUID, PAIR SECOND_LINE);
+		events->log[0] = '\0';
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(events->log, "stop:nvidia-persistenced.service " UNLOADED);
+		assert_non_null(
+			strstr(tree_read(host, JOURNAL), " driver " GPU " nvidia vfio-pci\n"));
+		assert_non_null(
+			strstr(tree_read(host, JOURNAL), " driver " SECOND " nvidia vfio-pci\n"));
+		assert_string_equal(driver_of(SECOND), "vfio-pci");
+		events->log[0] = '\0';
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "");
+		/* The unit last, when both are there */
+		assert_string_equal(events->log,
+				    "+nvidia(vfio-pci) +nvidia_uvm(vfio-pci) "
+				    "+nvidia_modeset(vfio-pci) +nvidia_drm(vfio-pci) "
+				    "start:nvidia-persistenced.service ");
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_false(claim_has("vfio.worker") || claim_has("vfio.journal"));
+	}
+}
+
+static void one_of_two_nvidia_cards_that_fails_leaves_both_as_before(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia_to(14);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 20000\n" GPU_LINE AUDIO_LINE SECOND_LINE);
+	/* override and probe of the card; override, unbind and probe of its sound; as the first */
+	for (int n = 1; n <= 7; n++) {
+		kernel->writes = 0;
+		kernel->fail_at = kernel->fail_to = n;
+		assert_int_equal(apply(), HELPER_FAILED);
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_false(claim_has("vfio.worker"));
+		assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
+	}
+}
+
+static void kill_9_with_two_nvidia_cards_is_repaired_by_undo(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia_to(14);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR SECOND_LINE);
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("apply");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		(void)poll(NULL, 0, 30);
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_true(n < 200);
+	}
+	kernel->kill_at = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_second_is_home();
+}
+
+static void unload_that_hangs_leaves_two_nvidia_cards_to_their_worker(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_second_nvidia_to(20);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1000\n" PAIR SECOND_LINE);
+	events->hang_in_unload = 1;
+	assert_int_equal(apply(), HELPER_DIRTY);
+	assert_non_null(
+		strstr(said, GPU " is stuck: driver nvidia has not been unloaded for "));
+	assert_non_null(strstr(said, SECOND " is stuck: driver nvidia has not let go of another "
+					    "device of the guest's for "));
+	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+	wait_until(!claim_has("vfio.worker"));
+	assert_string_equal(snapshot(), before);
+	assert_second_is_home();
+	assert_false(claim_has("vfio.journal"));
 }
 
 /* The second card works on for the host: no module may go, and its users are no matter */
@@ -327,6 +482,32 @@ static void nvidia_card_beside_one_of_the_hosts_is_unbound(void **state)
 #define BOOT                                                                                       \
 	"have it on vfio-pci from boot on (driver_override, or vfio-pci.ids=10de:1b80 on the "     \
 	"kernel's command line)\n"
+
+/* It has the lock that the worker needs when it comes back from the kernel */
+static void undo_takes_two_nvidia_cards_over_from_a_worker_that_has_returned(void **state)
+{
+	char before[512];
+	pid_t pid;
+
+	(void)state;
+	add_second_nvidia_to(20);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 1000\n" PAIR SECOND_LINE);
+	events->hang_in_unload = 1;
+	assert_int_equal(apply(), HELPER_DIRTY);
+	write_claim(UUID, "timeout_ms = 20000\n" PAIR SECOND_LINE);
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void)poll(NULL, 0, 200);
+		__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+		_exit(0);
+	}
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+	assert_second_is_home();
+	(void)waitpid(pid, NULL, 0);
+}
 
 /* Its service stays with the other card: what that has open would have the unbind never return */
 static void nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back(void **state)
@@ -555,6 +736,16 @@ static void driver_auto_takes_the_one_made_for_the_model(void **state)
 	"alias pci:v00001033d*sv*sd*bc*sc*i* other\n"                                              \
 	"alias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\n"
 
+static void add_nic_without_a_driver(void)
+{
+	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
+	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES HOSTS_ALIASES);
+	tree_file(host, DEVICES NIC "/modalias",
+		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	set_driver(NIC, "");
+	write_claim(UUID, NIC_LINE);
+}
+
 /* A guest that is started with the host, before udev has loaded the host's drivers */
 static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses(void **state)
 {
@@ -569,11 +760,7 @@ static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_choose
 	};
 
 	(void)state;
-	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
-	tree_file(host, "lib/modules/6.12.1/modules.alias", ALIASES HOSTS_ALIASES);
-	tree_file(host, DEVICES NIC "/modalias",
-		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
-	write_claim(UUID, NIC_LINE);
+	add_nic_without_a_driver();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		set_driver(NIC, "");
 		tree_file(host, DEVICES NIC "/driver_override", rows[i].override);
@@ -589,6 +776,53 @@ static void device_without_a_driver_at_an_early_boot_gets_what_the_kernel_choose
 		assert_string_equal(override_of(NIC), rows[i].override);
 		module_out("e1000e");
 	}
+}
+
+/* Its driver has been loaded meanwhile, and our override has kept it off */
+static void start_that_fails_early_at_boot_leaves_the_choice_to_the_kernel(void **state)
+{
+	(void)state;
+	add_nic_without_a_driver();
+	/* override, probe */
+	for (int n = 1; n <= 2; n++) {
+		set_driver(NIC, "");
+		kernel->writes = 0;
+		kernel->fail_at = kernel->fail_to = n;
+		assert_int_equal(apply(), HELPER_FAILED);
+		assert_string_equal(driver_of(NIC), "e1000e");
+		assert_string_equal(override_of(NIC), "(null)");
+		assert_false(claim_has("vfio.journal") && undo() != HELPER_DONE);
+	}
+}
+
+static void start_that_is_killed_early_at_boot_leaves_the_choice_to_the_kernel(void **state)
+{
+	int without = 0;
+
+	(void)state;
+	add_nic_without_a_driver();
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		bool written;
+
+		set_driver(NIC, "");
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("apply");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		written = strcmp(override_of(NIC), "vfio-pci") == 0;
+		without += written && !*driver_of(NIC);
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(override_of(NIC), "(null)");
+		if (written)
+			assert_string_equal(driver_of(NIC), "e1000e");
+	}
+	assert_true(without > 0);
+	kernel->kill_at = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(driver_of(NIC), "e1000e");
 }
 
 /* --- Reset, power, network --------------------------------------------------------------------- */
@@ -644,6 +878,113 @@ static void reset_method_that_no_device_has_is_refused(void **state)
 		      "and set reset in [vfio] of the policy to one of these or to auto\n");
 	write_claim(UUID, PAIR "reset = hard\n");
 	assert_int_equal(check(), HELPER_USAGE);
+}
+
+#define NAVI_LINE "device = " GPU " 1002:731f hostdev unmanaged\n"
+
+static void add_navi(void)
+{
+	tree_file(host, DEVICES GPU "/vendor", "0x1002\n");
+	tree_file(host, DEVICES GPU "/device", "0x731f\n");
+	tree_file(host, DEVICES GPU "/reset_method", "pm bus\n");
+	tree_file(host, DEVICES AUDIO "/reset_method", "bus\n");
+	add_driver("amdgpu");
+	set_driver(GPU, "amdgpu");
+}
+
+/* It resets the card whenever reset_method is written: never under the host's driver */
+static void vendor_reset_is_chosen_between_drivers_and_taken_back(void **state)
+{
+	static const char *const policies[] = {
+		NAVI_LINE AUDIO_LINE, NAVI_LINE AUDIO_LINE "reset = device_specific\n"
+	};
+
+	(void)state;
+	add_navi();
+	module_in("vendor_reset");
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		write_claim(UUID, policies[i]);
+		assert_int_equal(check(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(driver_of(GPU), "vfio-pci");
+		assert_string_equal(attr_of(GPU, "reset_method"), "device_specific");
+		assert_string_equal(attr_of(AUDIO, "reset_method"), "bus");
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(driver_of(GPU), "amdgpu");
+		assert_string_equal(attr_of(GPU, "reset_method"), "pm bus");
+		assert_false(kernel->reset_in_use);
+	}
+}
+
+/* libvirt has given it back itself */
+static void vendor_reset_is_not_changed_under_the_hosts_driver(void **state)
+{
+	(void)state;
+	add_navi();
+	module_in("vendor_reset");
+	write_claim(UUID, NAVI_LINE AUDIO_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	set_driver(GPU, "amdgpu");
+	tree_file(host, DEVICES GPU "/driver_override", "(null)");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: reset_method of 0000:01:00.0 is left at "
+				  "'device_specific', and was 'pm bus': its driver has it, and "
+				  "vendor-reset would reset it at a change\n");
+	assert_false(kernel->reset_in_use);
+}
+
+static void vendor_reset_that_the_kernel_refuses_is_no_reason_unless_asked_for(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_navi();
+	module_in("vendor_reset");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	/* override, unbind, reset_method */
+	kernel->fail_at = kernel->fail_to = 3;
+	write_claim(UUID, NAVI_LINE AUDIO_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(said, "usher: win11: cannot set reset_method of 0000:01:00.0 to "
+				  "'device_specific': Input/output error: see dmesg\n");
+	assert_int_equal(undo(), HELPER_DONE);
+	kernel->writes = 0;
+	write_claim(UUID, NAVI_LINE AUDIO_LINE "reset = device_specific\n");
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(snapshot(), before);
+	assert_string_equal(attr_of(GPU, "reset_method"), "pm bus");
+}
+
+static void card_that_wants_vendor_reset_and_has_it_not_is_told(void **state)
+{
+	(void)state;
+	add_navi();
+	write_claim(UUID, NAVI_LINE AUDIO_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_non_null(strstr(said, " is of a kind that the kernel cannot reset (it has: pm bus), "
+				     "so after a guest it may be dead until the host is rebooted: "
+				     "install vendor-reset (github.com/gnif/vendor-reset) and "
+				     "have its module loaded at boot\n"));
+	assert_null(strstr(strstr(said, "vendor-reset (") + 1, "vendor-reset ("));
+	tree_file(host, DEVICES GPU "/reset_method", "flr bus\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* Who has chosen one knows */
+	tree_file(host, DEVICES GPU "/reset_method", "pm bus\n");
+	write_claim(UUID, NAVI_LINE AUDIO_LINE "reset = bus\n");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* Another model */
+	tree_file(host, DEVICES GPU "/device", "0x73bf\n");
+	write_claim(UUID, "device = " GPU " 1002:73bf hostdev unmanaged\n" AUDIO_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
+	module_in("vendor_reset");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(attr_of(GPU, "reset_method"), "pm bus");
+	assert_int_equal(undo(), HELPER_DONE);
 }
 
 /* vfio-pci itself sets one of them when it comes and when it goes */
@@ -807,13 +1148,91 @@ static void give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched
 		"SUBSYSTEM==\"sound\", KERNELS==\"0000:01:00*\", ENV{ACP_IGNORE}=\"1\", "
 		"ENV{PULSE_IGNORE}=\"1\"\n");
 	assert_string_equal(events->log, "run:/usr/bin/udevadm ");
+	write_claim_that_ran(PAIR "give_back = render\n");
 	assert_int_equal(undo(), HELPER_DONE);
 	assert_string_equal(driver_of(GPU), "nvidia");
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 1);
+	assert_false(claim_has("render.journal"));
 	/* And a policy that wants it no more takes the rule away */
 	write_claim(UUID, PAIR);
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+	write_claim_that_ran(PAIR);
 	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+}
+
+/* Whose card is in the desktop's seat: without its rule, or with one of an earlier guest's life */
+static void start_that_fails_leaves_the_card_in_the_seat_it_was_in(void **state)
+{
+	static const char *const policies[] = { PAIR "give_back = render\n", PAIR };
+
+	(void)state;
+	tree_dir(host, "run/udev/rules.d");
+	for (int was = 0; was <= 1; was++) {
+		write_claim(UUID, policies[was]);
+		if (was)
+			tree_file(host, RULE_FILE, "# Written by usher\n");
+		/* The handover, and what comes after it */
+		for (int n = 0; n <= 6; n++) {
+			kernel->writes = 0;
+			kernel->fail_at = kernel->fail_to = n;
+			assert_int_equal(apply(), n ? HELPER_FAILED : HELPER_DONE);
+			if (n == 0)
+				assert_int_equal(undo(), HELPER_DONE);
+			assert_string_equal(driver_of(GPU), "nvidia");
+			assert_int_equal(attr_exists(host->rootfd, RULE_FILE), was);
+			assert_false(claim_has("render.journal"));
+		}
+	}
+}
+
+static void start_that_is_killed_leaves_the_card_in_the_seat_it_was_in(void **state)
+{
+	char before[512];
+	int written = 0;
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	tree_dir(host, "run/udev/rules.d");
+	write_claim(UUID, PAIR "give_back = render\n");
+	kernel->kill_both = true;
+	for (int n = 1;; n++) {
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)helper_process("apply");
+		if (kernel->points < n)
+			break;
+		kernel->kill_at = 0;
+		written += attr_exists(host->rootfd, RULE_FILE) == 1;
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 0);
+		assert_false(claim_has("render.journal"));
+	}
+	assert_true(written > 2);
+}
+
+static void render_journal_that_is_none_of_ours_is_refused(void **state)
+{
+	static const char *const journals[] = {
+		"1 rule ../../../etc/passwd none %\n",
+		"1 rule 01:00.0 none %\n",
+		"1 rule 0000:01:00.0 maybe %\n",
+		"1 file 0000:01:00.0 none %\n",
+		"garbage\n",
+	};
+
+	(void)state;
+	tree_file(host, RULE_FILE, "# Written by usher\n");
+	for (size_t i = 0; i < ARRAY_SIZE(journals); i++) {
+		tree_file(host, CLAIM_DIR "/render.journal", journals[i]);
+		assert_int_equal(undo(), HELPER_DIRTY);
+		assert_non_null(strstr(said, "render.journal which cards are kept from the "
+					     "desktop: Bad message: remove what you do not want "
+					     "of /run/udev/rules.d/72-usher-*, then udevadm"));
+	}
+	assert_int_equal(attr_exists(host->rootfd, RULE_FILE), 1);
 }
 
 /* The display manager would be started again on a seat that has no card */
@@ -868,8 +1287,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		rules_test(one_nvidia_card_is_unloaded_not_unbound_and_loaded_again),
 		rules_test(nvidia_module_in_use_is_refused_by_name_and_all_is_back),
+		rules_test(service_that_does_not_stop_in_time_is_named_with_its_cure),
 		rules_test(process_on_an_nvidia_node_is_refused_but_not_the_drivers_own),
 		rules_test(nvidia_card_beside_one_of_the_hosts_is_unbound),
+		rules_test(two_nvidia_cards_are_both_looked_at_before_their_modules_go),
+		rules_test(one_of_two_nvidia_cards_that_fails_leaves_both_as_before),
+		rules_test(kill_9_with_two_nvidia_cards_is_repaired_by_undo),
+		rules_test(unload_that_hangs_leaves_two_nvidia_cards_to_their_worker),
+		rules_test(undo_takes_two_nvidia_cards_over_from_a_worker_that_has_returned),
 		rules_test(nvidia_persistenced_lets_go_of_one_card_of_two_and_has_it_back),
 		rules_test(nvidia_persistenced_that_keeps_one_card_of_two_is_refused),
 		rules_test(nvidia_card_of_two_is_not_unbound_in_use_even_by_force),
@@ -880,8 +1305,14 @@ int main(void)
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
 		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
+		rules_test(start_that_fails_early_at_boot_leaves_the_choice_to_the_kernel),
+		rules_test(start_that_is_killed_early_at_boot_leaves_the_choice_to_the_kernel),
 		rules_test(reset_method_of_the_policy_is_set_and_taken_back),
 		rules_test(reset_method_that_no_device_has_is_refused),
+		rules_test(vendor_reset_is_chosen_between_drivers_and_taken_back),
+		rules_test(vendor_reset_is_not_changed_under_the_hosts_driver),
+		rules_test(vendor_reset_that_the_kernel_refuses_is_no_reason_unless_asked_for),
+		rules_test(card_that_wants_vendor_reset_and_has_it_not_is_told),
 		rules_test(power_settings_come_back_as_they_were),
 		rules_test(settings_that_somebody_has_changed_meanwhile_stay_and_are_said),
 		rules_test(give_back_vfio_gives_the_rest_back_or_says_what_is_not),
@@ -889,6 +1320,9 @@ int main(void)
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
 		rules_test(give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched),
+		rules_test(start_that_fails_leaves_the_card_in_the_seat_it_was_in),
+		rules_test(start_that_is_killed_leaves_the_card_in_the_seat_it_was_in),
+		rules_test(render_journal_that_is_none_of_ours_is_refused),
 		rules_test(give_back_render_of_the_only_card_of_a_desktop_is_refused),
 		rules_test(host_without_room_for_a_process_says_so_once),
 	};

@@ -195,6 +195,42 @@ static void driver_that_was_unloaded_meanwhile_is_loaded_again(void **state)
 	assert_string_equal(snapshot(), before);
 }
 
+#define XHCI "sys/bus/pci/drivers/xhci_hcd"
+
+/* The driver is xhci_pci's; module xhci_hcd there is, too, and has none */
+static void driver_of_another_name_than_its_module_is_loaded_again(void **state)
+{
+	char before[512];
+
+	(void)state;
+	write_claim(UUID, USB_LINE);
+	set_driver(USB, "xhci_hcd");
+	tree_link(host, XHCI "/module", "../../../../module/xhci_pci");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, XHCI "/module", 0), 0);
+	assert_int_equal(unlinkat(host->rootfd, XHCI, AT_REMOVEDIR), 0);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(kernel->modules, "xhci_pci");
+	assert_string_equal(snapshot(), before);
+}
+
+static void module_that_an_older_journal_does_not_know_is_asked_of_the_device(void **state)
+{
+	(void)state;
+	tree_file(host, DEVICES USB "/modalias",
+		  "pci:v00001033d00000194sv00001AF4sd0bc0Csc03i30\n");
+	tree_file(host, JOURNAL,
+		  "1 override 0000:04:00.0 % vfio-pci\n"
+		  "2 driver 0000:04:00.0 xhci_hcd vfio-pci\n");
+	set_driver(USB, "vfio-pci");
+	tree_file(host, DEVICES USB "/driver_override", "vfio-pci");
+	assert_int_equal(unlinkat(host->rootfd, XHCI, AT_REMOVEDIR), 0);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(driver_of(USB), "xhci_hcd");
+	assert_string_equal(override_of(USB), "(null)");
+}
+
 static void driver_that_cannot_be_loaded_again_is_said(void **state)
 {
 	(void)state;
@@ -204,7 +240,8 @@ static void driver_that_cannot_be_loaded_again_is_said(void **state)
 	kernel->module_error = -ENOENT;
 	assert_int_equal(undo(), HELPER_DIRTY);
 	assert_non_null(strstr(said, "0000:02:00.0 cannot go back to driver e1000e, which is not "
-				     "loaded: No such file or directory"));
+				     "loaded: No such file or directory: see modprobe -v e1000e, "
+				     "and dmesg, then run usher recover\n"));
 	kernel->module_error = 0;
 	assert_int_equal(undo(), HELPER_DONE);
 }
@@ -272,6 +309,7 @@ static void journal_that_is_none_of_ours_is_refused_whole(void **state)
 		"1 driver 0000:02:00.0 e1000e a/b\n",
 		"1 pages 0000:02:00.0 e1000e vfio-pci\n",
 		"1 override 0000:02:00.0 .. vfio-pci\n",
+		"1 module 0000:02:00.0 /tmp/x.ko %\n",
 		"garbage\n",
 	};
 
@@ -299,6 +337,24 @@ static void first_record_of_a_device_has_its_true_old_driver(void **state)
 	assert_int_equal(undo(), HELPER_DONE);
 	assert_string_equal(driver_of(NIC), "e1000e");
 	assert_string_equal(override_of(NIC), "(null)");
+}
+
+static void what_cannot_be_read_is_said_with_its_cure(void **state)
+{
+	(void)state;
+	write_claim(UUID, NIC_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	tree_dir(host, CLAIM_DIR "/vfio.worker." NIC);
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_string_equal(said, "usher: win11: cannot begin with 0000:02:00.0: Is a directory: "
+				  "see lspci -vs 0000:02:00.0, and df /run\n");
+	assert_int_equal(unlinkat(host->rootfd, CLAIM_DIR "/vfio.worker." NIC, AT_REMOVEDIR), 0);
+	set_driver(NIC, "e1000e");
+	assert_int_equal(unlinkat(host->rootfd, DEVICES NIC "/driver_override", 0), 0);
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_string_equal(said, "usher: win11: cannot read driver_override of 0000:02:00.0: No "
+				  "such file or directory: see lspci -vs 0000:02:00.0, then run "
+				  "usher recover\n");
 }
 
 static void override_that_somebody_has_set_meanwhile_is_left(void **state)
@@ -366,12 +422,15 @@ int main(void)
 		host_test(device_that_is_back_already_needs_no_write),
 		host_test(device_that_was_unplugged_is_said_and_done),
 		host_test(driver_that_was_unloaded_meanwhile_is_loaded_again),
+		host_test(driver_of_another_name_than_its_module_is_loaded_again),
+		host_test(module_that_an_older_journal_does_not_know_is_asked_of_the_device),
 		host_test(driver_that_cannot_be_loaded_again_is_said),
 		host_test(device_that_qemu_still_holds_is_waited_for_and_then_said),
 		host_test(device_is_given_back_as_soon_as_qemu_lets_go),
 		host_test(iommufd_user_counts_as_a_holder),
 		host_test(journal_that_is_none_of_ours_is_refused_whole),
 		host_test(first_record_of_a_device_has_its_true_old_driver),
+		host_test(what_cannot_be_read_is_said_with_its_cure),
 		host_test(override_that_somebody_has_set_meanwhile_is_left),
 		host_test(dry_run_prints_the_way_back_and_changes_nothing),
 		host_test(dry_run_prints_what_follows_the_end_of_the_guests_own_qemu),
