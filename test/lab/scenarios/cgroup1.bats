@@ -35,6 +35,6 @@ teardown() {
 @test "a guest that wants CPUs for itself alone is refused, with the cure" {
 	guest_define old memory=32 vcpus=2 pins="2 3" emulator=0-1
 	policy old '[guest]' 'required = cpuset'
-	start_refused old "usher: old: the cpuset controller is on cgroup v1: boot with systemd.unified_cgroup_hierarchy=1"
+	start_refused old "usher: old: CPUs 2-3 cannot be kept for it alone: the cpuset controller is on cgroup v1: boot with systemd.unified_cgroup_hierarchy=1"
 	host_unchanged
 }

@@ -142,7 +142,7 @@ xml() {
 
 @test "rivals: irqbalance, where it cannot be told which CPUs to leave alone" {
 	systemctl start irqbalance
-	wait_for 10 test -d /run/irqbalance
+	wait_for 10 compgen -G "/run/irqbalance/*.sock"
 	run usher check
 	[[ $output != *irqbalance* ]] || fail "$output"
 	mv /run/irqbalance /run/irqbalance.away
