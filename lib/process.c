@@ -11,11 +11,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "attr.h"
 #include "units.h"
 
 /* Longest command line that is searched; QEMU's are some 10 KiB */
 #define CMDLINE_MAX ((size_t)1024 * 1024)
+
+/* Who has not shown its command line by then does not, as long as it hangs */
+#define CMDLINE_MS 500
+
+/* More such processes than that, and the whole host hangs */
+#define DEAF_MAX 8
 
 /* So many processes are named in one message */
 #define NAMED_MAX 3
@@ -128,8 +135,7 @@ const char *process_names_end(struct process_names *names)
 /*
  * The lowest pid for which @match says 1. A process that ends while it is looked at is no error.
  */
-static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, const void *what),
-			const void *what)
+static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, void *what), void *what)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 	pid_t found = 0;
@@ -154,6 +160,17 @@ static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, const vo
 	return found;
 }
 
+/* --- Command lines ---------------------------------------------------------------------------- */
+
+/*
+ * The kernel copies a command line from the process's own memory, under its mmap lock. One that
+ * hangs with that lock held (in a driver, on a dead disk) holds up who reads: for ever. So it is a
+ * child that reads, and one that is late is left behind.
+ *
+ * Source: get_mm_cmdline(), fs/proc/base.c; __access_remote_vm(), mm/memory.c, takes the lock by
+ * mmap_read_lock_killable(); Linux 6.1 to 6.12. comm and cgroup are read without it.
+ */
+
 /* One that is too long to be a QEMU's counts as empty */
 static int cmdline_read(int rootfd, pid_t pid, char **ret, size_t *ret_len)
 {
@@ -165,22 +182,43 @@ static int cmdline_read(int rootfd, pid_t pid, char **ret, size_t *ret_len)
 	return r == -E2BIG ? 0 : r;
 }
 
-int process_has_arg(int rootfd, pid_t pid, const char *arg)
+struct arg_search {
+	struct aside aside;
+	pid_t pid;
+	const char *arg;
+};
+
+static int has_arg(int rootfd, void *shared)
 {
+	const struct arg_search *search = shared;
 	_cleanup_free_ char *cmdline = NULL;
 	size_t len = 0;
-	int r = cmdline_read(rootfd, pid, &cmdline, &len);
+	int r = cmdline_read(rootfd, search->pid, &cmdline, &len);
 
 	if (r < 0)
 		return r;
 	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1)
-		if (strcmp(word, arg) == 0)
+		if (strcmp(word, search->arg) == 0)
 			return 1;
 	return 0;
 }
 
+int process_has_arg(int rootfd, pid_t pid, const char *arg)
+{
+	struct arg_search *search = aside_alloc(sizeof(*search));
+	int r;
+
+	if (!search)
+		return -ENOMEM;
+	search->pid = pid;
+	search->arg = arg;
+	r = aside_run(rootfd, has_arg, search, CMDLINE_MS);
+	aside_free(search, sizeof(*search));
+	return r;
+}
+
 /* "0::/user.slice/user-1000.slice/session-2.scope", or lines like "1:name=systemd:/user.slice/..." */
-static int in_user_slice(int rootfd, pid_t pid)
+static int cgroup_has(int rootfd, pid_t pid, const char *part)
 {
 	_cleanup_free_ char *cgroup = NULL;
 	char path[64];
@@ -191,10 +229,26 @@ static int in_user_slice(int rootfd, pid_t pid)
 		r = attr_read_all(rootfd, path, CMDLINE_MAX, &cgroup, &len);
 	if (r < 0 || !cgroup)
 		return r == -ENOENT ? 0 : r;
-	return strstr(cgroup, ":/user.slice/") != NULL;
+	return strstr(cgroup, part) != NULL;
 }
 
-static int is_qemu(int rootfd, pid_t pid, const void *what)
+struct qemu_search {
+	struct aside aside;
+	const char *uuid;
+	pid_t at; /* the process that is being looked at */
+	pid_t deaf[DEAF_MAX];
+	size_t nr_deaf;
+};
+
+static bool is_deaf(const struct qemu_search *search, pid_t pid)
+{
+	for (size_t i = 0; i < search->nr_deaf; i++)
+		if (search->deaf[i] == pid)
+			return true;
+	return false;
+}
+
+static int is_qemu(int rootfd, pid_t pid, const char *uuid)
 {
 	_cleanup_free_ char *cmdline = NULL;
 	bool option = false;
@@ -204,8 +258,8 @@ static int is_qemu(int rootfd, pid_t pid, const void *what)
 	if (r < 0)
 		return r;
 	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1) {
-		if (option && strcmp(word, what) == 0) {
-			r = in_user_slice(rootfd, pid);
+		if (option && strcmp(word, uuid) == 0) {
+			r = cgroup_has(rootfd, pid, ":/user.slice/");
 			return r < 0 ? r : !r;
 		}
 		option = strcmp(word, "-uuid") == 0;
@@ -213,22 +267,75 @@ static int is_qemu(int rootfd, pid_t pid, const void *what)
 	return 0;
 }
 
-pid_t process_find_qemu(int rootfd, const char *uuid)
+static int look_at(int rootfd, pid_t pid, void *what)
 {
-	return lowest_pid(rootfd, is_qemu, uuid);
+	struct qemu_search *search = what;
+
+	if (is_deaf(search, pid))
+		return 0;
+	search->at = pid;
+	aside_step(search);
+	return is_qemu(rootfd, pid, search->uuid);
 }
 
-static int is_named(int rootfd, pid_t pid, const void *what)
+static int look_for_qemu(int rootfd, void *shared)
 {
+	return lowest_pid(rootfd, look_at, shared);
+}
+
+/* By what can be read of a process that hangs: is it perhaps a guest of libvirt's */
+static bool may_be_guest(int rootfd, pid_t pid)
+{
+	char comm[PROCESS_NAME_MAX + 1];
+
+	if (process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
+	    (strncmp(comm, "qemu", 4) == 0 || strcmp(comm, "kvm") == 0))
+		return true;
+	/* "machine-qemu\x2d1\x2dwin11.scope", "machine/qemu-1-win11.libvirt-qemu" */
+	return cgroup_has(rootfd, pid, "qemu") > 0;
+}
+
+/* Without those that have not answered. Return: 0, -ETIMEDOUT one of them may be it */
+static int none_is_deaf(int rootfd, const struct qemu_search *search)
+{
+	for (size_t i = 0; i < search->nr_deaf; i++)
+		if (may_be_guest(rootfd, search->deaf[i]))
+			return -ETIMEDOUT;
+	return 0;
+}
+
+pid_t process_find_qemu(int rootfd, const char *uuid)
+{
+	struct qemu_search *search = aside_alloc(sizeof(*search));
+	int r;
+
+	if (!search)
+		return -ENOMEM;
+	search->uuid = uuid;
+	do {
+		r = aside_run(rootfd, look_for_qemu, search, CMDLINE_MS);
+		if (r != -ETIMEDOUT || search->nr_deaf == DEAF_MAX)
+			break;
+		search->deaf[search->nr_deaf++] = search->at;
+	} while (true);
+	if (r == 0)
+		r = none_is_deaf(rootfd, search);
+	aside_free(search, sizeof(*search));
+	return r;
+}
+
+static int is_named(int rootfd, pid_t pid, void *what)
+{
+	const char *const *name = what;
 	char comm[PROCESS_NAME_MAX + 1];
 	int r = process_name(rootfd, pid, comm, sizeof(comm));
 
-	return r < 0 ? r : strcmp(comm, what) == 0;
+	return r < 0 ? r : strcmp(comm, *name) == 0;
 }
 
 pid_t process_find_name(int rootfd, const char *name)
 {
-	return lowest_pid(rootfd, is_named, name);
+	return lowest_pid(rootfd, is_named, &name);
 }
 
 struct open_search {
@@ -292,7 +399,7 @@ static bool holds_nothing(const struct open_search *search, const char *path)
  * This is most of what a handover does beside its writes: 145 processes of which none matters. So
  * the directory is read without readdir(3), which asks twice as much of the kernel for each.
  */
-static int holds_open(int rootfd, pid_t pid, const void *what)
+static int holds_open(int rootfd, pid_t pid, void *what)
 {
 	const struct open_search *search = what;
 	_Alignas(struct dirent64) char entries[8192];
