@@ -28,7 +28,7 @@ static int look_stuck(const struct helper_ctx *ctx, const struct vfio_claim *cla
 
 	(void)claim;
 	if (r == 0)
-		return 0;
+		return answers_look(ctx, device);
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	mark_describe(&mark, why, sizeof(why));

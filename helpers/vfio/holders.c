@@ -8,6 +8,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/blockdev.h"
 #include "../../lib/process.h"
+#include "../../lib/units.h"
 #include "uses.h"
 #include "vfio.h"
 
@@ -132,6 +133,7 @@ static int nodes_use(const struct use_look *use, const struct node_list *found,
 		     struct strlist *paths)
 {
 	_cleanup_strlist_ struct strlist precious = { 0 };
+	_cleanup_strlist_ struct strlist disks = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < found->nr; i++) {
@@ -149,28 +151,44 @@ static int nodes_use(const struct use_look *use, const struct node_list *found,
 		r = guests_use(use, &precious);
 	for (size_t i = found->nr; r == 0 && i > 0; i--)
 		if (strcmp(found->nodes[i - 1].subsystem, "block") == 0)
-			r = disk_use_by_kernel(use, found->nodes[i - 1].name);
-	return r;
+			r = strlist_add(&disks, found->nodes[i - 1].name);
+	return r == 0 ? disks_use_by_kernel(use, &disks) : r;
+}
+
+static bool is_function(const char *name)
+{
+	static const char link[] = "virtfn";
+	unsigned int number;
+
+	return strncmp(name, link, strlen(link)) == 0 &&
+	       parse_uint(name + strlen(link), 10, INT_MAX, &number) == 0;
 }
 
 /*
  * functions_use() - virtual functions: a driver that lets go of the card takes them along
  *
- * ABI: Documentation/ABI/testing/sysfs-bus-pci, sriov_numvfs; since Linux 3.8
+ * Their links are counted. sriov_numvfs has the number too, but who reads it waits for the device's
+ * lock, and somebody else's unbind may hang with that.
+ * ABI: Documentation/ABI/testing/sysfs-bus-pci, virtfnN, since Linux 2.6.30
+ * Source: sriov_numvfs_show(), drivers/pci/iov.c, device_lock(); since Linux 5.5
  */
 static int functions_use(const struct use_look *use, const char *name)
 {
-	unsigned long long nr;
+	_cleanup_strlist_ struct strlist names = { 0 };
 	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/sriov_numvfs", name);
+	size_t nr = 0;
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s", name);
 
-	if (r < 0)
+	if (r == 0)
+		r = attr_list(use->rootfd, path, &names);
+	for (size_t i = 0; r == 0 && i < names.nr; i++)
+		nr += is_function(names.names[i]);
+	if (r < 0 || nr == 0)
 		return r;
-	if (attr_read_ull(use->rootfd, path, &nr) < 0 || nr == 0)
-		return 0;
 	(void)snprintf(use->text, use->size,
-		       "has %llu virtual functions, which would go with it: echo 0 >/%s first", nr,
-		       path);
+		       "has %zu virtual functions, which would go with it: echo 0 >/%s/"
+		       "sriov_numvfs first",
+		       nr, path);
 	return 1;
 }
 
@@ -210,6 +228,7 @@ static void disk_family_free(struct disk_family *family)
 
 static int family_use(const struct use_look *use, const struct disk_family *family)
 {
+	_cleanup_strlist_ struct strlist disks = { 0 };
 	int r = disk_use(use, family->name);
 
 	for (size_t i = 0; r == 0 && i < family->partitions.nr; i++)
@@ -217,8 +236,10 @@ static int family_use(const struct use_look *use, const struct disk_family *fami
 	if (r == 0 && *family->disk)
 		r = disk_use(use, family->disk);
 	for (size_t i = 0; r == 0 && i < family->partitions.nr; i++)
-		r = disk_use_by_kernel(use, family->partitions.names[i]);
-	return r == 0 ? disk_use_by_kernel(use, family->name) : r;
+		r = strlist_add(&disks, family->partitions.names[i]);
+	if (r == 0)
+		r = strlist_add(&disks, family->name);
+	return r == 0 ? disks_use_by_kernel(use, &disks) : r;
 }
 
 static int family_paths(const struct disk_family *family, struct strlist *nodes)

@@ -41,6 +41,10 @@
  * by name, without an attribute of that device being read. A mark whose process is gone means
  * nothing. Only who holds the lock removes a mark, so an undo may take over from a worker that has
  * left the kernel and waits for that lock.
+ *
+ * The look that comes before has children of another kind do what can hang, with a deadline and
+ * without a mark (lib/aside.h): ask whether the device answers at all, open its disks, read the
+ * command lines of processes.
  */
 
 #define DRIVER_NAME_MAX 64
@@ -142,7 +146,7 @@ void pci_describe(const struct pciid *id, char *buf, size_t size);
 void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid *id, char *buf,
 		     size_t size);
 
-/* --- check.c, group.c --------------------------------------------------------------------- */
+/* --- check.c, answers.c, group.c ---------------------------------------------------------- */
 
 /**
  * vfio_look() - look at every claimed device before one is touched
@@ -155,6 +159,13 @@ void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid 
  */
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
 	_must_check_;
+
+/**
+ * answers_look() - can a device be looked at, or would who does so hang in somebody else's unbind
+ *
+ * Return: 0, 1 refused and said so
+ */
+int answers_look(const struct helper_ctx *ctx, const struct vfio_device *device) _must_check_;
 
 /** look_failed() - say that a device cannot be looked at. Return: 1 */
 int look_failed(const struct helper_ctx *ctx, const struct vfio_device *device, int error);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/vfio_uses_test.c - what the host does with disks and interfaces, and who may have them */
-/* wraps: attr_write module_load process_identify process_alive blockdev_claimed */
+/* wraps: attr_write module_load process_identify process_alive blockdev_claimed aside_run */
 /* wraps: journal_add journal_undone state_write state_remove */
 #include "vfio_host.h"
 
+#include "lib/aside.h"
 #include "lib/blockdev.h"
 
 #define ADDED_UUID "0b1f2f9e-6c1c-4e0a-9d3e-5d2a3b0a7c11"
@@ -11,19 +12,32 @@
 /* The disk that the kernel says it keeps for itself, NULL for none */
 static const char *claimed;
 
+/* The one that never comes back from being opened, NULL for none */
+static const char *hanging;
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_blockdev_claimed(int rootfd, const char *name);
+int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
+int __real_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
 
 int __wrap_blockdev_claimed(int rootfd, const char *name)
 {
 	(void)rootfd;
+	while (hanging && strcmp(hanging, name) == 0)
+		(void)pause();
 	return claimed && strcmp(claimed, name) == 0;
+}
+
+/* Who waits for one that hangs has waited long enough */
+int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
+{
+	return __real_aside_run(rootfd, run, shared, hanging ? step_ms / 6 : step_ms);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static int uses_setup(void **state)
 {
-	claimed = NULL;
+	claimed = hanging = NULL;
 	return host_setup(state);
 }
 
@@ -99,6 +113,8 @@ static void stack_on(const char *disk, const char *above, const char *uuid, cons
 		tree_file(host, path, name);
 }
 
+#define WHOLE	 "disk = rw /dev/disk/by-id/usb-Stick\n"
+#define PART	 "disk = rw /dev/disk/by-id/usb-Stick-part1\n"
 #define USB_DISK "device = " USB " 1033:0194 policy unmanaged\n"
 #define KEEPS	 "; give_back = vfio in [vfio] keeps the host from taking it again\n"
 
@@ -160,6 +176,19 @@ static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
 	assert_refused(USB_DISK "in_use = force\n", " holds sdb2, which the kernel keeps");
 }
 
+/* Its controller is being reset, say */
+static void disk_that_cannot_be_opened_in_time_is_refused_by_name(void **state)
+{
+	(void)state;
+	add_disk();
+	hanging = "sdb1";
+	assert_refused(USB_DISK,
+		       " holds sdb1, which does not answer (it was opened to see whether the "
+		       "kernel keeps it): see dmesg, and start the guest when it answers again\n");
+	assert_refused(USB_DISK "in_use = force\n", " holds sdb1, which does not answer");
+	assert_refused(WHOLE, " of the guest's XML holds sdb1, which does not answer");
+}
+
 static void disk_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
@@ -171,9 +200,6 @@ static void disk_that_a_process_has_open_is_refused(void **state)
 }
 
 /* --- Disks without PCI ------------------------------------------------------------------------ */
-
-#define WHOLE "disk = rw /dev/disk/by-id/usb-Stick\n"
-#define PART  "disk = rw /dev/disk/by-id/usb-Stick-part1\n"
 
 static void disk_of_the_guest_that_the_host_uses_is_refused(void **state)
 {
@@ -466,12 +492,14 @@ static void default_route_is_refused_whoever_manages_it_and_by_force_too(void **
 	assert_refused(NIC_LINE "in_use = force\n", " carries the host's default route on eth0: ");
 }
 
-static void card_with_virtual_functions_is_refused(void **state)
+/* sriov_numvfs takes the device's lock: here a pipe that nobody writes to */
+static void card_with_virtual_functions_is_refused_by_its_links(void **state)
 {
 	(void)state;
-	tree_file(host, DEVICES NIC "/sriov_numvfs", "0\n");
+	assert_int_equal(mkfifoat(host->rootfd, DEVICES NIC "/sriov_numvfs", 0644), 0);
 	assert_passes(NIC_LINE);
-	tree_file(host, DEVICES NIC "/sriov_numvfs", "2\n");
+	tree_link(host, DEVICES NIC "/virtfn0", "../0000:02:10.0");
+	tree_link(host, DEVICES NIC "/virtfn11", "../0000:02:10.1");
 	assert_refused(NIC_LINE,
 		       " has 2 virtual functions, which would go with it: echo 0 >/" DEVICES NIC
 		       "/sriov_numvfs first\n");
@@ -610,6 +638,7 @@ int main(void)
 		uses_test(member_of_a_stopped_stack_is_refused_with_what_takes_it_apart),
 		uses_test(second_device_of_a_mounted_btrfs_is_refused),
 		uses_test(disk_that_only_the_kernel_knows_of_is_refused),
+		uses_test(disk_that_cannot_be_opened_in_time_is_refused_by_name),
 		uses_test(disk_that_a_process_has_open_is_refused),
 		uses_test(disk_of_the_guest_that_the_host_uses_is_refused),
 		uses_test(disk_of_the_guest_that_only_the_kernel_knows_of_is_refused),
@@ -624,7 +653,7 @@ int main(void)
 		uses_test(default_route_of_a_pppoe_session_is_the_nics),
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
-		uses_test(card_with_virtual_functions_is_refused),
+		uses_test(card_with_virtual_functions_is_refused_by_its_links),
 		uses_test(what_another_guest_has_open_is_not_taken_by_force),
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
