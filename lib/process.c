@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "aside.h"
@@ -338,13 +341,23 @@ pid_t process_find_name(int rootfd, const char *name)
 	return lowest_pid(rootfd, is_named, &name);
 }
 
+/* --- Open files ------------------------------------------------------------------------------- */
+
+/* Which device a path names */
+struct device {
+	mode_t type; /* S_IFCHR, S_IFBLK; 0 for one that names none: the path itself counts */
+	dev_t number;
+};
+
 struct open_search {
 	const char *const *paths;
+	const struct device *devices; /* of each path */
 	size_t nr;
 	bool for_writing;
 	pid_t after, self;
 	int procfd;
-	bool counted; /* the size of PID/fd is the number of its entries */
+	bool counted;	/* the size of PID/fd is the number of its entries */
+	bool by_number; /* one of the paths names a device */
 };
 
 /* proc shows how a file was opened in the mode of its link */
@@ -355,18 +368,56 @@ static bool fd_writes(int dirfd, const char *name)
 	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IWUSR);
 }
 
+/*
+ * device_of() - what device an open file is, 0 for none or when it does not matter
+ *
+ * The path that proc shows is the one by which it was opened: another one in a chroot or container,
+ * or before a rename. The number is the same everywhere. Only where the path has a /dev/ in it do
+ * we ask: stat(2) on a file of a network that is gone would not return, so that is told to make do
+ * with what the kernel knows.
+ *
+ * Nothing is opened by it.
+ * Source: proc_pid_get_link(), fs/proc/base.c; AT_STATX_DONT_SYNC in nfs_getattr(),
+ * fuse_update_get_attr(); Linux 6.12
+ */
+static struct device device_of(int dirfd, const char *name, const char *target)
+{
+	struct statx stx;
+
+	if (!strstr(target, "/dev/") ||
+	    statx(dirfd, name, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0 ||
+	    !(S_ISCHR(stx.stx_mode) || S_ISBLK(stx.stx_mode)))
+		return (struct device){ 0 };
+	return (struct device){ stx.stx_mode & S_IFMT,
+				makedev(stx.stx_rdev_major, stx.stx_rdev_minor) };
+}
+
+static bool is_sought(const struct open_search *search, const char *target,
+		      const struct device *device)
+{
+	for (size_t i = 0; i < search->nr; i++) {
+		const struct device *wanted = &search->devices[i];
+
+		if (wanted->type ? wanted->type == device->type && wanted->number == device->number
+				 : strcmp(target, search->paths[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool fd_matches(int dirfd, const char *name, const struct open_search *search)
 {
+	struct device device = { 0 };
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
 
 	if (n <= 0)
 		return false;
 	target[n] = '\0';
-	for (size_t i = 0; i < search->nr; i++)
-		if (strcmp(target, search->paths[i]) == 0)
-			return !search->for_writing || fd_writes(dirfd, name);
-	return false;
+	if (search->by_number)
+		device = device_of(dirfd, name, target);
+	return is_sought(search, target, &device) &&
+	       (!search->for_writing || fd_writes(dirfd, name));
 }
 
 static bool entries_match(int dirfd, const char *entries, size_t len,
@@ -423,14 +474,78 @@ static int holds_open(int rootfd, pid_t pid, void *what)
 	return n < 0 ? -errno : 0;
 }
 
+/* "226:1" */
+static bool number_parse(const char *text, dev_t *ret)
+{
+	const char *colon = strchr(text, ':');
+	unsigned int major, minor;
+	char copy[16];
+
+	if (!colon || path_format(copy, sizeof(copy), "%.*s", (int)(colon - text), text) < 0 ||
+	    parse_uint(copy, 10, UINT_MAX, &major) < 0 ||
+	    parse_uint(colon + 1, 10, UINT_MAX, &minor) < 0)
+		return false;
+	*ret = makedev(major, minor);
+	return true;
+}
+
+/* "/dev/char/226:1", as udev names it too */
+static bool numbered_parse(const char *path, struct device *ret)
+{
+	static const struct {
+		const char *dir;
+		mode_t type;
+	} dirs[] = { { "/dev/char/", S_IFCHR }, { "/dev/block/", S_IFBLK } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		size_t len = strlen(dirs[i].dir);
+
+		if (strncmp(path, dirs[i].dir, len) != 0)
+			continue;
+		ret->type = dirs[i].type;
+		return number_parse(path + len, &ret->number);
+	}
+	return false;
+}
+
+static struct device device_named(int rootfd, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	struct device device;
+	struct stat st;
+
+	if (numbered_parse(path, &device))
+		return device;
+	fd = attr_open(rootfd, path, O_PATH);
+	if (fd < 0 || fstat(fd, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+		return (struct device){ 0 };
+	return (struct device){ st.st_mode & S_IFMT, st.st_rdev };
+}
+
+/* In a recorded tree, a link of PID/fd leads to this machine's devices: there the paths count */
+static bool is_procfs(int procfd)
+{
+	struct statfs fs;
+
+	return fstatfs(procfd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 static pid_t find_open(int rootfd, struct open_search *search)
 {
 	_cleanup_close_ int procfd = attr_open(rootfd, "proc", O_PATH | O_DIRECTORY);
+	_cleanup_free_ struct device *devices = calloc(search->nr + 1, sizeof(*devices));
 	char self[64];
 	struct stat st;
 
 	if (procfd < 0)
 		return procfd == -ENOENT ? 0 : procfd;
+	if (!devices)
+		return -ENOMEM;
+	for (size_t i = 0; i < search->nr && is_procfs(procfd); i++) {
+		devices[i] = device_named(rootfd, search->paths[i]);
+		search->by_number |= devices[i].type != 0;
+	}
+	search->devices = devices;
 	search->procfd = procfd;
 	search->self = getpid();
 	/* We have open what we read */

@@ -78,9 +78,11 @@ int process_has_arg(int rootfd, pid_t pid, const char *arg) _must_check_;
 
 /**
  * process_find_open() - a process that holds one of these files open
- * @paths:	absolute, as proc/PID/fd/N shows them: "/dev/vfio/12"
+ * @paths:	absolute, as proc/PID/fd/N shows them: "/dev/vfio/12"; of a device also
+ *		"/dev/char/226:1", "/dev/block/8:16", which need not be there
  *
- * Our own process is left out.
+ * One that names a device is found by its number, by whatever path it was opened. Our own process
+ * is left out.
  *
  * Return: the lowest such pid > 0, 0 when there is none, else -errno
  */
