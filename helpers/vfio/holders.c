@@ -17,38 +17,22 @@
  *	disks and partitions	disks.c
  *	network interfaces	nics.c
  *	virtual functions	that go with their physical one
- *	nodes below /dev	their paths, for who looks through the processes
+ *	nodes below /dev	nodes.c, for who looks through the processes
  *
  * What would cost the host data or its network, or another guest its data, is refused always, the
  * rest unless the policy says in_use = force.
  */
 
-static int add_usb_path(int rootfd, const char *name, struct strlist *paths);
-
-/* One row a class of devices: asked for by name, or for who has its node open, or both */
+/* One row a class of devices of which more is to be known than who has its node open */
 static const struct look {
 	const char *subsystem;
 	int (*find)(const struct use_look *look, const char *name);
-	const char *dev; /* where its nodes are; a name that has none matches nothing there */
-	int (*add_path)(int rootfd, const char *name, struct strlist *paths); /* other names */
 	bool precious; /* never taken from a guest that has it open */
 } looks[] = {
-	{ "block", disk_use, "/dev", NULL, true },     { "net", net_use, NULL, NULL, false },
-	{ "usb", NULL, NULL, add_usb_path, true },     { "drm", NULL, "/dev/dri", NULL, false },
-	{ "accel", NULL, "/dev/accel", NULL, false },  { "graphics", NULL, "/dev", NULL, false },
-	{ "sound", NULL, "/dev/snd", NULL, false },    { "nvme", NULL, "/dev", NULL, false },
-	{ "nvme-generic", NULL, "/dev", NULL, false }, { "hidraw", NULL, "/dev", NULL, false },
-	{ "tty", NULL, "/dev", NULL, false },	       { "video4linux", NULL, "/dev", NULL, false },
+	{ "block", disk_use, true },
+	{ "net", net_use, false },
+	{ "usb", NULL, true },
 };
-
-const char *holders_subsystem(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
-		if (strcmp(looks[i].subsystem, name) == 0)
-			return looks[i].subsystem;
-	/* Not held by opening it, but to be told: keyboards */
-	return strcmp(name, "input") == 0 ? "input" : NULL;
-}
 
 static const struct look *look_for(const struct node *node)
 {
@@ -56,44 +40,6 @@ static const struct look *look_for(const struct node *node)
 		if (strcmp(looks[i].subsystem, node->subsystem) == 0)
 			return &looks[i];
 	return NULL;
-}
-
-static int add_path(const char *dev, const char *name, struct strlist *paths)
-{
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "%s/%s", dev, name);
-
-	/* "cciss!c0d0" of block is cciss/c0d0 there */
-	for (char *c = path; r == 0 && *c; c++)
-		if (*c == '!')
-			*c = '/';
-	return r < 0 ? r : strlist_add(paths, path);
-}
-
-/*
- * Of a USB device "1-4"; "1-4:1.0" is one of its interfaces, and has no numbers
- * ABI: Documentation/ABI/stable/sysfs-bus-usb, busnum, devnum
- */
-static int add_usb_path(int rootfd, const char *name, struct strlist *paths)
-{
-	static const char *const attrs[] = { "busnum", "devnum" };
-	unsigned long long numbers[ARRAY_SIZE(attrs)];
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
-		if (path_format(path, sizeof(path), "sys/bus/usb/devices/%s/%s", name, attrs[i]) <
-			    0 ||
-		    attr_read_ull(rootfd, path, &numbers[i]) < 0)
-			return 0;
-	(void)snprintf(path, sizeof(path), "/dev/bus/usb/%03llu/%03llu", numbers[0], numbers[1]);
-	return strlist_add(paths, path);
-}
-
-static int add_paths(int rootfd, const struct look *look, const char *name, struct strlist *paths)
-{
-	if (look->add_path)
-		return look->add_path(rootfd, name, paths);
-	return look->dev ? add_path(look->dev, name, paths) : 0;
 }
 
 /* A virtual machine, or a tool of its kind that exports a disk; also one that libvirt has not begun */
@@ -129,8 +75,7 @@ static int guests_use(const struct use_look *use, const struct strlist *paths)
 }
 
 /* Every one says its own; then, partitions before their disks, what only the kernel knows */
-static int nodes_use(const struct use_look *use, const struct node_list *found,
-		     struct strlist *paths)
+static int nodes_use(const struct use_look *use, const struct node_list *found)
 {
 	_cleanup_strlist_ struct strlist precious = { 0 };
 	_cleanup_strlist_ struct strlist disks = { 0 };
@@ -142,10 +87,8 @@ static int nodes_use(const struct use_look *use, const struct node_list *found,
 
 		if (look && look->find)
 			r = look->find(use, node->name);
-		if (r == 0 && look)
-			r = add_paths(use->rootfd, look, node->name, paths);
 		if (r == 0 && look && look->precious && use->force)
-			r = add_paths(use->rootfd, look, node->name, &precious);
+			r = node_paths(use->rootfd, node, &precious);
 	}
 	if (r == 0)
 		r = guests_use(use, &precious);
@@ -195,10 +138,9 @@ static int functions_use(const struct use_look *use, const char *name)
 /* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
 #define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again"
 
-/* NOLINTBEGIN(readability-non-const-parameter): filled by those who get the look */
+/* NOLINTNEXTLINE(readability-non-const-parameter): filled by those who get the look */
 int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
-		 char *text, size_t size, struct strlist *nodes)
-/* NOLINTEND(readability-non-const-parameter) */
+		 char *text, size_t size)
 {
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
 	const struct use_look use = { .rootfd = rootfd,
@@ -211,7 +153,7 @@ int holders_find(int rootfd, const char *name, const struct node_list *below, bo
 
 	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
 		r = use_tables_read(rootfd, &tables);
-	return r == 0 ? nodes_use(&use, below, nodes) : r;
+	return r == 0 ? nodes_use(&use, below) : r;
 }
 
 /* Itself, its partitions, and the disk it is a part of */
@@ -242,13 +184,25 @@ static int family_use(const struct use_look *use, const struct disk_family *fami
 	return r == 0 ? disks_use_by_kernel(use, &disks) : r;
 }
 
+static int add_path(const char *name, struct strlist *paths)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "/dev/%s", name);
+
+	/* "cciss!c0d0" of block is cciss/c0d0 there */
+	for (char *c = path; r == 0 && *c; c++)
+		if (*c == '!')
+			*c = '/';
+	return r < 0 ? r : strlist_add(paths, path);
+}
+
 static int family_paths(const struct disk_family *family, struct strlist *nodes)
 {
-	int r = add_path("/dev", family->name, nodes);
+	int r = add_path(family->name, nodes);
 
 	for (size_t i = 0; r == 0 && i < family->partitions.nr; i++)
-		r = add_path("/dev", family->partitions.names[i], nodes);
-	return r == 0 && *family->disk ? add_path("/dev", family->disk, nodes) : r;
+		r = add_path(family->partitions.names[i], nodes);
+	return r == 0 && *family->disk ? add_path(family->disk, nodes) : r;
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): as above */
