@@ -180,7 +180,7 @@ unit_libs_lib = -linih
 unit_libs_lib_sysbus_test = $(call pkg,libs,libsystemd)
 unit_libs_hooks = -linih $(call pkg,libs,libxml-2.0)
 # Wrapped functions of one test: a line "wraps: attr_write attr_read" in its head
-unit_wraps = $(shell sed -n '1,20s/.*wraps: *\([a-z0-9_ ]*\).*/\1/p' $(1) | xargs -rn1 printf -- '-Wl,--wrap=%s ')
+unit_wraps = $(shell sed -n '1,20s/.*wraps: *\([A-Za-z0-9_ ]*\).*/\1/p' $(1) | xargs -rn1 printf -- '-Wl,--wrap=%s ')
 
 .SECONDEXPANSION:
 $(O)/unit/%: $(O)/obj/test/unit/%.o $$(unit_objs_$$(call unit_folder,%)) $(LIBA)

@@ -6,16 +6,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "attr.h"
 #include "units.h"
 
 /* Longest command line that is searched; QEMU's are some 10 KiB */
 #define CMDLINE_MAX ((size_t)1024 * 1024)
+
+/* Who has not shown its command line by then does not, as long as it hangs */
+#define CMDLINE_MS 500
+
+/* More such processes than that, and the whole host hangs */
+#define DEAF_MAX 8
 
 /* So many processes are named in one message */
 #define NAMED_MAX 3
@@ -128,8 +138,7 @@ const char *process_names_end(struct process_names *names)
 /*
  * The lowest pid for which @match says 1. A process that ends while it is looked at is no error.
  */
-static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, const void *what),
-			const void *what)
+static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, void *what), void *what)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 	pid_t found = 0;
@@ -154,6 +163,17 @@ static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, const vo
 	return found;
 }
 
+/* --- Command lines ---------------------------------------------------------------------------- */
+
+/*
+ * The kernel copies a command line from the process's own memory, under its mmap lock. One that
+ * hangs with that lock held (in a driver, on a dead disk) holds up who reads: for ever. So it is a
+ * child that reads, and one that is late is left behind.
+ *
+ * Source: get_mm_cmdline(), fs/proc/base.c; __access_remote_vm(), mm/memory.c, takes the lock by
+ * mmap_read_lock_killable(); Linux 6.1 to 6.12. comm and cgroup are read without it.
+ */
+
 /* One that is too long to be a QEMU's counts as empty */
 static int cmdline_read(int rootfd, pid_t pid, char **ret, size_t *ret_len)
 {
@@ -165,22 +185,43 @@ static int cmdline_read(int rootfd, pid_t pid, char **ret, size_t *ret_len)
 	return r == -E2BIG ? 0 : r;
 }
 
-int process_has_arg(int rootfd, pid_t pid, const char *arg)
+struct arg_search {
+	struct aside aside;
+	pid_t pid;
+	const char *arg;
+};
+
+static int has_arg(int rootfd, void *shared)
 {
+	const struct arg_search *search = shared;
 	_cleanup_free_ char *cmdline = NULL;
 	size_t len = 0;
-	int r = cmdline_read(rootfd, pid, &cmdline, &len);
+	int r = cmdline_read(rootfd, search->pid, &cmdline, &len);
 
 	if (r < 0)
 		return r;
 	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1)
-		if (strcmp(word, arg) == 0)
+		if (strcmp(word, search->arg) == 0)
 			return 1;
 	return 0;
 }
 
+int process_has_arg(int rootfd, pid_t pid, const char *arg)
+{
+	struct arg_search *search = aside_alloc(sizeof(*search));
+	int r;
+
+	if (!search)
+		return -ENOMEM;
+	search->pid = pid;
+	search->arg = arg;
+	r = aside_run(rootfd, has_arg, search, CMDLINE_MS);
+	aside_free(search, sizeof(*search));
+	return r;
+}
+
 /* "0::/user.slice/user-1000.slice/session-2.scope", or lines like "1:name=systemd:/user.slice/..." */
-static int in_user_slice(int rootfd, pid_t pid)
+static int cgroup_has(int rootfd, pid_t pid, const char *part)
 {
 	_cleanup_free_ char *cgroup = NULL;
 	char path[64];
@@ -191,10 +232,26 @@ static int in_user_slice(int rootfd, pid_t pid)
 		r = attr_read_all(rootfd, path, CMDLINE_MAX, &cgroup, &len);
 	if (r < 0 || !cgroup)
 		return r == -ENOENT ? 0 : r;
-	return strstr(cgroup, ":/user.slice/") != NULL;
+	return strstr(cgroup, part) != NULL;
 }
 
-static int is_qemu(int rootfd, pid_t pid, const void *what)
+struct qemu_search {
+	struct aside aside;
+	const char *uuid;
+	pid_t at; /* the process that is being looked at */
+	pid_t deaf[DEAF_MAX];
+	size_t nr_deaf;
+};
+
+static bool is_deaf(const struct qemu_search *search, pid_t pid)
+{
+	for (size_t i = 0; i < search->nr_deaf; i++)
+		if (search->deaf[i] == pid)
+			return true;
+	return false;
+}
+
+static int is_qemu(int rootfd, pid_t pid, const char *uuid)
 {
 	_cleanup_free_ char *cmdline = NULL;
 	bool option = false;
@@ -204,8 +261,8 @@ static int is_qemu(int rootfd, pid_t pid, const void *what)
 	if (r < 0)
 		return r;
 	for (const char *word = cmdline; word < cmdline + len; word += strlen(word) + 1) {
-		if (option && strcmp(word, what) == 0) {
-			r = in_user_slice(rootfd, pid);
+		if (option && strcmp(word, uuid) == 0) {
+			r = cgroup_has(rootfd, pid, ":/user.slice/");
 			return r < 0 ? r : !r;
 		}
 		option = strcmp(word, "-uuid") == 0;
@@ -213,31 +270,94 @@ static int is_qemu(int rootfd, pid_t pid, const void *what)
 	return 0;
 }
 
-pid_t process_find_qemu(int rootfd, const char *uuid)
+static int look_at(int rootfd, pid_t pid, void *what)
 {
-	return lowest_pid(rootfd, is_qemu, uuid);
+	struct qemu_search *search = what;
+
+	if (is_deaf(search, pid))
+		return 0;
+	search->at = pid;
+	aside_step(search);
+	return is_qemu(rootfd, pid, search->uuid);
 }
 
-static int is_named(int rootfd, pid_t pid, const void *what)
+static int look_for_qemu(int rootfd, void *shared)
 {
+	return lowest_pid(rootfd, look_at, shared);
+}
+
+/* By what can be read of a process that hangs: is it perhaps a guest of libvirt's */
+static bool may_be_guest(int rootfd, pid_t pid)
+{
+	char comm[PROCESS_NAME_MAX + 1];
+
+	if (process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
+	    (strncmp(comm, "qemu", 4) == 0 || strcmp(comm, "kvm") == 0))
+		return true;
+	/* "machine-qemu\x2d1\x2dwin11.scope", "machine/qemu-1-win11.libvirt-qemu" */
+	return cgroup_has(rootfd, pid, "qemu") > 0;
+}
+
+/* Without those that have not answered. Return: 0, -ETIMEDOUT one of them may be it */
+static int none_is_deaf(int rootfd, const struct qemu_search *search)
+{
+	for (size_t i = 0; i < search->nr_deaf; i++)
+		if (may_be_guest(rootfd, search->deaf[i]))
+			return -ETIMEDOUT;
+	return 0;
+}
+
+pid_t process_find_qemu(int rootfd, const char *uuid)
+{
+	struct qemu_search *search = aside_alloc(sizeof(*search));
+	int r;
+
+	if (!search)
+		return -ENOMEM;
+	search->uuid = uuid;
+	do {
+		r = aside_run(rootfd, look_for_qemu, search, CMDLINE_MS);
+		if (r != -ETIMEDOUT || search->nr_deaf == DEAF_MAX)
+			break;
+		search->deaf[search->nr_deaf++] = search->at;
+	} while (true);
+	if (r == 0)
+		r = none_is_deaf(rootfd, search);
+	aside_free(search, sizeof(*search));
+	return r;
+}
+
+static int is_named(int rootfd, pid_t pid, void *what)
+{
+	const char *const *name = what;
 	char comm[PROCESS_NAME_MAX + 1];
 	int r = process_name(rootfd, pid, comm, sizeof(comm));
 
-	return r < 0 ? r : strcmp(comm, what) == 0;
+	return r < 0 ? r : strcmp(comm, *name) == 0;
 }
 
 pid_t process_find_name(int rootfd, const char *name)
 {
-	return lowest_pid(rootfd, is_named, name);
+	return lowest_pid(rootfd, is_named, &name);
 }
+
+/* --- Open files ------------------------------------------------------------------------------- */
+
+/* Which device a path names */
+struct device {
+	mode_t type; /* S_IFCHR, S_IFBLK; 0 for one that names none: the path itself counts */
+	dev_t number;
+};
 
 struct open_search {
 	const char *const *paths;
+	const struct device *devices; /* of each path */
 	size_t nr;
 	bool for_writing;
 	pid_t after, self;
 	int procfd;
-	bool counted; /* the size of PID/fd is the number of its entries */
+	bool counted;	/* the size of PID/fd is the number of its entries */
+	bool by_number; /* one of the paths names a device */
 };
 
 /* proc shows how a file was opened in the mode of its link */
@@ -248,18 +368,56 @@ static bool fd_writes(int dirfd, const char *name)
 	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IWUSR);
 }
 
+/*
+ * device_of() - what device an open file is, 0 for none or when it does not matter
+ *
+ * The path that proc shows is the one by which it was opened: another one in a chroot or container,
+ * or before a rename. The number is the same everywhere. Only where the path has a /dev/ in it do
+ * we ask: stat(2) on a file of a network that is gone would not return, so that is told to make do
+ * with what the kernel knows.
+ *
+ * Nothing is opened by it.
+ * Source: proc_pid_get_link(), fs/proc/base.c; AT_STATX_DONT_SYNC in nfs_getattr(),
+ * fuse_update_get_attr(); Linux 6.12
+ */
+static struct device device_of(int dirfd, const char *name, const char *target)
+{
+	struct statx stx;
+
+	if (!strstr(target, "/dev/") ||
+	    statx(dirfd, name, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0 ||
+	    !(S_ISCHR(stx.stx_mode) || S_ISBLK(stx.stx_mode)))
+		return (struct device){ 0 };
+	return (struct device){ stx.stx_mode & S_IFMT,
+				makedev(stx.stx_rdev_major, stx.stx_rdev_minor) };
+}
+
+static bool is_sought(const struct open_search *search, const char *target,
+		      const struct device *device)
+{
+	for (size_t i = 0; i < search->nr; i++) {
+		const struct device *wanted = &search->devices[i];
+
+		if (wanted->type ? wanted->type == device->type && wanted->number == device->number
+				 : strcmp(target, search->paths[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool fd_matches(int dirfd, const char *name, const struct open_search *search)
 {
+	struct device device = { 0 };
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
 
 	if (n <= 0)
 		return false;
 	target[n] = '\0';
-	for (size_t i = 0; i < search->nr; i++)
-		if (strcmp(target, search->paths[i]) == 0)
-			return !search->for_writing || fd_writes(dirfd, name);
-	return false;
+	if (search->by_number)
+		device = device_of(dirfd, name, target);
+	return is_sought(search, target, &device) &&
+	       (!search->for_writing || fd_writes(dirfd, name));
 }
 
 static bool entries_match(int dirfd, const char *entries, size_t len,
@@ -292,7 +450,7 @@ static bool holds_nothing(const struct open_search *search, const char *path)
  * This is most of what a handover does beside its writes: 145 processes of which none matters. So
  * the directory is read without readdir(3), which asks twice as much of the kernel for each.
  */
-static int holds_open(int rootfd, pid_t pid, const void *what)
+static int holds_open(int rootfd, pid_t pid, void *what)
 {
 	const struct open_search *search = what;
 	_Alignas(struct dirent64) char entries[8192];
@@ -316,14 +474,78 @@ static int holds_open(int rootfd, pid_t pid, const void *what)
 	return n < 0 ? -errno : 0;
 }
 
+/* "226:1" */
+static bool number_parse(const char *text, dev_t *ret)
+{
+	const char *colon = strchr(text, ':');
+	unsigned int major, minor;
+	char copy[16];
+
+	if (!colon || path_format(copy, sizeof(copy), "%.*s", (int)(colon - text), text) < 0 ||
+	    parse_uint(copy, 10, UINT_MAX, &major) < 0 ||
+	    parse_uint(colon + 1, 10, UINT_MAX, &minor) < 0)
+		return false;
+	*ret = makedev(major, minor);
+	return true;
+}
+
+/* "/dev/char/226:1", as udev names it too */
+static bool numbered_parse(const char *path, struct device *ret)
+{
+	static const struct {
+		const char *dir;
+		mode_t type;
+	} dirs[] = { { "/dev/char/", S_IFCHR }, { "/dev/block/", S_IFBLK } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		size_t len = strlen(dirs[i].dir);
+
+		if (strncmp(path, dirs[i].dir, len) != 0)
+			continue;
+		ret->type = dirs[i].type;
+		return number_parse(path + len, &ret->number);
+	}
+	return false;
+}
+
+static struct device device_named(int rootfd, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	struct device device;
+	struct stat st;
+
+	if (numbered_parse(path, &device))
+		return device;
+	fd = attr_open(rootfd, path, O_PATH);
+	if (fd < 0 || fstat(fd, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+		return (struct device){ 0 };
+	return (struct device){ st.st_mode & S_IFMT, st.st_rdev };
+}
+
+/* In a recorded tree, a link of PID/fd leads to this machine's devices: there the paths count */
+static bool is_procfs(int procfd)
+{
+	struct statfs fs;
+
+	return fstatfs(procfd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
 static pid_t find_open(int rootfd, struct open_search *search)
 {
 	_cleanup_close_ int procfd = attr_open(rootfd, "proc", O_PATH | O_DIRECTORY);
+	_cleanup_free_ struct device *devices = calloc(search->nr + 1, sizeof(*devices));
 	char self[64];
 	struct stat st;
 
 	if (procfd < 0)
 		return procfd == -ENOENT ? 0 : procfd;
+	if (!devices)
+		return -ENOMEM;
+	for (size_t i = 0; i < search->nr && is_procfs(procfd); i++) {
+		devices[i] = device_named(rootfd, search->paths[i]);
+		search->by_number |= devices[i].type != 0;
+	}
+	search->devices = devices;
 	search->procfd = procfd;
 	search->self = getpid();
 	/* We have open what we read */

@@ -61,18 +61,28 @@ pid_t process_find_name(int rootfd, const char *name) _must_check_;
  * among its own; what bears the uuid otherwise (virsh start UUID, virt-viewer UUID) or runs in
  * user.slice is somebody else's process.
  *
- * Return: the lowest such pid > 0, 0 when there is none, else -errno
+ * A process that hangs in the kernel cannot be asked: see CMDLINE_MS. It is passed over, unless
+ * name or cgroup say that it may be a guest.
+ *
+ * Return: the lowest such pid > 0, 0 when there is none, -ETIMEDOUT when one that may be it cannot
+ * be asked, or too many, else -errno
  */
 pid_t process_find_qemu(int rootfd, const char *uuid) _must_check_;
 
-/** process_has_arg() - is @arg one whole word of its command line. Return: 1 or 0, else -errno */
+/**
+ * process_has_arg() - is @arg one whole word of its command line
+ *
+ * Return: 1 or 0, -ETIMEDOUT when it hangs in the kernel, else -errno
+ */
 int process_has_arg(int rootfd, pid_t pid, const char *arg) _must_check_;
 
 /**
  * process_find_open() - a process that holds one of these files open
- * @paths:	absolute, as proc/PID/fd/N shows them: "/dev/vfio/12"
+ * @paths:	absolute, as proc/PID/fd/N shows them: "/dev/vfio/12"; of a device also
+ *		"/dev/char/226:1", "/dev/block/8:16", which need not be there
  *
- * Our own process is left out.
+ * One that names a device is found by its number, by whatever path it was opened. Our own process
+ * is left out.
  *
  * Return: the lowest such pid > 0, 0 when there is none, else -errno
  */

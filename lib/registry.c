@@ -179,8 +179,11 @@ int registry_alive(int rootfd, const struct claim *claim)
 	if (r != 0)
 		return r;
 	pid = process_find_qemu(rootfd, claim->uuid);
-	if (pid != 0)
-		return pid > 0 ? 1 : (int)pid;
+	/* A guest that hangs and may be this one: what is in doubt is not taken from it */
+	if (pid > 0 || pid == -ETIMEDOUT)
+		return 1;
+	if (pid < 0)
+		return (int)pid;
 	r = vfio_nodes(rootfd, claim, &paths);
 	if (r < 0 || paths.nr == 0)
 		return r;

@@ -262,6 +262,14 @@ int spawn_keep_only(const int *keep, size_t nr)
 	return 0;
 }
 
+int spawn_leave(int null, const int *keep, size_t nr)
+{
+	(void)setsid();
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)dup2(null, fd);
+	return spawn_keep_only(keep, nr);
+}
+
 pid_t spawn_detached(const int *keep, size_t nr_keep)
 {
 	pid_t pid;
@@ -279,10 +287,7 @@ pid_t spawn_detached(const int *keep, size_t nr_keep)
 		(void)close(null);
 		return pid < 0 ? -error : pid;
 	}
-	(void)setsid();
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		(void)dup2(null, fd);
-	return spawn_keep_only(keep, nr_keep);
+	return spawn_leave(null, keep, nr_keep);
 }
 
 int spawn_fill_std(void)

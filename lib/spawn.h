@@ -51,6 +51,14 @@ pid_t spawn_detached(const int *keep, size_t nr_keep) _must_check_;
 int spawn_keep_only(const int *keep, size_t nr) _must_check_;
 
 /**
+ * spawn_leave() - in a new child: hold nothing of the parent's, in a session of its own
+ * @null:	/dev/null, for 0-2
+ *
+ * Return: as spawn_keep_only()
+ */
+int spawn_leave(int null, const int *keep, size_t nr) _must_check_;
+
+/**
  * spawn_fill_std() - open /dev/null for each of stdin, stdout and stderr that is closed
  *
  * For the begin of main(): else the next file opened is a program's stdin or stderr, is written

@@ -28,7 +28,7 @@ static int look_stuck(const struct helper_ctx *ctx, const struct vfio_claim *cla
 
 	(void)claim;
 	if (r == 0)
-		return 0;
+		return answers_look(ctx, device);
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	mark_describe(&mark, why, sizeof(why));
@@ -300,18 +300,16 @@ static int look_use(const struct helper_ctx *ctx, const struct vfio_claim *claim
 
 	strlist_free(&device->nodes);
 	node_list_free(&device->below);
-	device->delicate = device->node_unknown = false;
+	device->delicate = device->node_unknown = device->forced = false;
 	if (r > 0)
 		device->on_vfio = device_on_vfio(ctx->rootfd, device->name, device->driver) > 0;
 	if (r > 0 && device->on_vfio)
 		r = pcidev_vfio_nodes(ctx->rootfd, &device->addr, &device->nodes);
 	else if (r > 0)
-		r = openers_nodes(ctx, device);
-	if (r > 0 && !device->on_vfio)
-		r = nodes_find(ctx->rootfd, device->name, &device->below);
+		r = openers_nodes(ctx, claim, device);
 	if (r == 0 && !device->on_vfio)
 		r = holders_find(ctx->rootfd, device->name, &device->below,
-				 claim->in_use == IN_USE_FORCE, use, sizeof(use), &device->nodes);
+				 claim->in_use == IN_USE_FORCE, use, sizeof(use));
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (r == 0)

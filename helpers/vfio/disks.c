@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/aside.h"
 #include "../../lib/attr.h"
 #include "../../lib/blockdev.h"
 #include "../../lib/process.h"
@@ -12,6 +13,13 @@
 
 /* md on LVM on dm-crypt ... */
 #define STACK_MAX 8
+
+/*
+ * To open a disk may take so long: one that is spun down has to start. While errors of its are
+ * handled it waits, for ever where they are not to be mended.
+ * Source: scsi_block_when_processing_errors(), drivers/scsi/scsi_error.c, from sd_open(); Linux 6.12
+ */
+#define OPEN_MS 3000
 
 /* A block device by what the tables call it: "/dev/nvme0n1p2" */
 static bool is_dev(const char *path, const char *name)
@@ -226,16 +234,69 @@ static bool is_opened(const struct use_look *look, const char *name)
 	       process_find_open(look->rootfd, paths, 1) > 0;
 }
 
-int disk_use_by_kernel(const struct use_look *look, const char *name)
-{
-	int r = blockdev_claimed(look->rootfd, name);
+/* Who keeps which, asked by a child: see disks_use_by_kernel() */
+struct claim_search {
+	struct aside aside;
+	const struct strlist *names;
+	size_t at;
+};
 
-	if (r > 0 && !look->force && is_opened(look, name))
+static int find_claimed(int rootfd, void *shared)
+{
+	struct claim_search *search = shared;
+
+	for (; search->at < search->names->nr; search->at++) {
+		aside_step(search);
+		if (blockdev_claimed(rootfd, search->names->names[search->at]) > 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int say_kept(const struct use_look *look, const char *name)
+{
+	(void)snprintf(look->text, look->size,
+		       "holds %s, which the kernel keeps for another use, ZFS perhaps: "
+		       "export the pool or stop what has it first (lsblk -f /dev/%s)%s",
+		       name, name, look->keeps);
+	return 1;
+}
+
+static int say_silent(const struct use_look *look, const char *name)
+{
+	(void)snprintf(look->text, look->size,
+		       "holds %s, which does not answer (it was opened to see whether the kernel "
+		       "keeps it): see dmesg, and start the guest when it answers again",
+		       name);
+	return 1;
+}
+
+static int search_claimed(const struct use_look *look, struct claim_search *search)
+{
+	int r;
+
+	while ((r = aside_run(look->rootfd, find_claimed, search, OPEN_MS)) > 0) {
+		const char *name = search->names->names[search->at];
+
+		if (look->force || !is_opened(look, name))
+			return say_kept(look, name);
+		search->at++;
+	}
+	return r == -ETIMEDOUT ? say_silent(look, search->names->names[search->at]) : r;
+}
+
+int disks_use_by_kernel(const struct use_look *look, const struct strlist *names)
+{
+	struct claim_search *search;
+	int r;
+
+	if (names->nr == 0)
 		return 0;
-	if (r > 0)
-		(void)snprintf(look->text, look->size,
-			       "holds %s, which the kernel keeps for another use, ZFS perhaps: "
-			       "export the pool or stop what has it first (lsblk -f /dev/%s)%s",
-			       name, name, look->keeps);
+	search = aside_alloc(sizeof(*search));
+	if (!search)
+		return -ENOMEM;
+	search->names = names;
+	r = search_claimed(look, search);
+	aside_free(search, sizeof(*search));
 	return r;
 }

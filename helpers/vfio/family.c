@@ -153,11 +153,10 @@ static int device_nodes(const struct worker *worker, const struct vfio_job *job,
 {
 	_cleanup_node_list_ struct node_list below = { 0 };
 	int rootfd = worker->ctx->rootfd;
-	char use[400];
 	int r = nodes_find(rootfd, job->name, &below);
 
 	if (r == 0)
-		r = holders_find(rootfd, job->name, &below, true, use, sizeof(use), nodes);
+		r = nodes_paths(rootfd, &below, false, nodes);
 	return r < 0 ? r : rule_nodes(rootfd, rule, job->name, false, nodes);
 }
 

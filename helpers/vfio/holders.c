@@ -8,6 +8,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/blockdev.h"
 #include "../../lib/process.h"
+#include "../../lib/units.h"
 #include "uses.h"
 #include "vfio.h"
 
@@ -16,38 +17,22 @@
  *	disks and partitions	disks.c
  *	network interfaces	nics.c
  *	virtual functions	that go with their physical one
- *	nodes below /dev	their paths, for who looks through the processes
+ *	nodes below /dev	nodes.c, for who looks through the processes
  *
  * What would cost the host data or its network, or another guest its data, is refused always, the
  * rest unless the policy says in_use = force.
  */
 
-static int add_usb_path(int rootfd, const char *name, struct strlist *paths);
-
-/* One row a class of devices: asked for by name, or for who has its node open, or both */
+/* One row a class of devices of which more is to be known than who has its node open */
 static const struct look {
 	const char *subsystem;
 	int (*find)(const struct use_look *look, const char *name);
-	const char *dev; /* where its nodes are; a name that has none matches nothing there */
-	int (*add_path)(int rootfd, const char *name, struct strlist *paths); /* other names */
 	bool precious; /* never taken from a guest that has it open */
 } looks[] = {
-	{ "block", disk_use, "/dev", NULL, true },     { "net", net_use, NULL, NULL, false },
-	{ "usb", NULL, NULL, add_usb_path, true },     { "drm", NULL, "/dev/dri", NULL, false },
-	{ "accel", NULL, "/dev/accel", NULL, false },  { "graphics", NULL, "/dev", NULL, false },
-	{ "sound", NULL, "/dev/snd", NULL, false },    { "nvme", NULL, "/dev", NULL, false },
-	{ "nvme-generic", NULL, "/dev", NULL, false }, { "hidraw", NULL, "/dev", NULL, false },
-	{ "tty", NULL, "/dev", NULL, false },	       { "video4linux", NULL, "/dev", NULL, false },
+	{ "block", disk_use, true },
+	{ "net", net_use, false },
+	{ "usb", NULL, true },
 };
-
-const char *holders_subsystem(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
-		if (strcmp(looks[i].subsystem, name) == 0)
-			return looks[i].subsystem;
-	/* Not held by opening it, but to be told: keyboards */
-	return strcmp(name, "input") == 0 ? "input" : NULL;
-}
 
 static const struct look *look_for(const struct node *node)
 {
@@ -55,44 +40,6 @@ static const struct look *look_for(const struct node *node)
 		if (strcmp(looks[i].subsystem, node->subsystem) == 0)
 			return &looks[i];
 	return NULL;
-}
-
-static int add_path(const char *dev, const char *name, struct strlist *paths)
-{
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "%s/%s", dev, name);
-
-	/* "cciss!c0d0" of block is cciss/c0d0 there */
-	for (char *c = path; r == 0 && *c; c++)
-		if (*c == '!')
-			*c = '/';
-	return r < 0 ? r : strlist_add(paths, path);
-}
-
-/*
- * Of a USB device "1-4"; "1-4:1.0" is one of its interfaces, and has no numbers
- * ABI: Documentation/ABI/stable/sysfs-bus-usb, busnum, devnum
- */
-static int add_usb_path(int rootfd, const char *name, struct strlist *paths)
-{
-	static const char *const attrs[] = { "busnum", "devnum" };
-	unsigned long long numbers[ARRAY_SIZE(attrs)];
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
-		if (path_format(path, sizeof(path), "sys/bus/usb/devices/%s/%s", name, attrs[i]) <
-			    0 ||
-		    attr_read_ull(rootfd, path, &numbers[i]) < 0)
-			return 0;
-	(void)snprintf(path, sizeof(path), "/dev/bus/usb/%03llu/%03llu", numbers[0], numbers[1]);
-	return strlist_add(paths, path);
-}
-
-static int add_paths(int rootfd, const struct look *look, const char *name, struct strlist *paths)
-{
-	if (look->add_path)
-		return look->add_path(rootfd, name, paths);
-	return look->dev ? add_path(look->dev, name, paths) : 0;
 }
 
 /* A virtual machine, or a tool of its kind that exports a disk; also one that libvirt has not begun */
@@ -128,10 +75,10 @@ static int guests_use(const struct use_look *use, const struct strlist *paths)
 }
 
 /* Every one says its own; then, partitions before their disks, what only the kernel knows */
-static int nodes_use(const struct use_look *use, const struct node_list *found,
-		     struct strlist *paths)
+static int nodes_use(const struct use_look *use, const struct node_list *found)
 {
 	_cleanup_strlist_ struct strlist precious = { 0 };
+	_cleanup_strlist_ struct strlist disks = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < found->nr; i++) {
@@ -140,47 +87,60 @@ static int nodes_use(const struct use_look *use, const struct node_list *found,
 
 		if (look && look->find)
 			r = look->find(use, node->name);
-		if (r == 0 && look)
-			r = add_paths(use->rootfd, look, node->name, paths);
 		if (r == 0 && look && look->precious && use->force)
-			r = add_paths(use->rootfd, look, node->name, &precious);
+			r = node_paths(use->rootfd, node, &precious);
 	}
 	if (r == 0)
 		r = guests_use(use, &precious);
 	for (size_t i = found->nr; r == 0 && i > 0; i--)
 		if (strcmp(found->nodes[i - 1].subsystem, "block") == 0)
-			r = disk_use_by_kernel(use, found->nodes[i - 1].name);
-	return r;
+			r = strlist_add(&disks, found->nodes[i - 1].name);
+	return r == 0 ? disks_use_by_kernel(use, &disks) : r;
+}
+
+static bool is_function(const char *name)
+{
+	static const char link[] = "virtfn";
+	unsigned int number;
+
+	return strncmp(name, link, strlen(link)) == 0 &&
+	       parse_uint(name + strlen(link), 10, INT_MAX, &number) == 0;
 }
 
 /*
  * functions_use() - virtual functions: a driver that lets go of the card takes them along
  *
- * ABI: Documentation/ABI/testing/sysfs-bus-pci, sriov_numvfs; since Linux 3.8
+ * Their links are counted. sriov_numvfs has the number too, but who reads it waits for the device's
+ * lock, and somebody else's unbind may hang with that.
+ * ABI: Documentation/ABI/testing/sysfs-bus-pci, virtfnN, since Linux 2.6.30
+ * Source: sriov_numvfs_show(), drivers/pci/iov.c, device_lock(); since Linux 5.5
  */
 static int functions_use(const struct use_look *use, const char *name)
 {
-	unsigned long long nr;
+	_cleanup_strlist_ struct strlist names = { 0 };
 	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/sriov_numvfs", name);
+	size_t nr = 0;
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s", name);
 
-	if (r < 0)
+	if (r == 0)
+		r = attr_list(use->rootfd, path, &names);
+	for (size_t i = 0; r == 0 && i < names.nr; i++)
+		nr += is_function(names.names[i]);
+	if (r < 0 || nr == 0)
 		return r;
-	if (attr_read_ull(use->rootfd, path, &nr) < 0 || nr == 0)
-		return 0;
 	(void)snprintf(use->text, use->size,
-		       "has %llu virtual functions, which would go with it: echo 0 >/%s first", nr,
-		       path);
+		       "has %zu virtual functions, which would go with it: echo 0 >/%s/"
+		       "sriov_numvfs first",
+		       nr, path);
 	return 1;
 }
 
 /* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
 #define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again"
 
-/* NOLINTBEGIN(readability-non-const-parameter): filled by those who get the look */
+/* NOLINTNEXTLINE(readability-non-const-parameter): filled by those who get the look */
 int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
-		 char *text, size_t size, struct strlist *nodes)
-/* NOLINTEND(readability-non-const-parameter) */
+		 char *text, size_t size)
 {
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
 	const struct use_look use = { .rootfd = rootfd,
@@ -193,7 +153,7 @@ int holders_find(int rootfd, const char *name, const struct node_list *below, bo
 
 	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
 		r = use_tables_read(rootfd, &tables);
-	return r == 0 ? nodes_use(&use, below, nodes) : r;
+	return r == 0 ? nodes_use(&use, below) : r;
 }
 
 /* Itself, its partitions, and the disk it is a part of */
@@ -210,6 +170,7 @@ static void disk_family_free(struct disk_family *family)
 
 static int family_use(const struct use_look *use, const struct disk_family *family)
 {
+	_cleanup_strlist_ struct strlist disks = { 0 };
 	int r = disk_use(use, family->name);
 
 	for (size_t i = 0; r == 0 && i < family->partitions.nr; i++)
@@ -217,17 +178,31 @@ static int family_use(const struct use_look *use, const struct disk_family *fami
 	if (r == 0 && *family->disk)
 		r = disk_use(use, family->disk);
 	for (size_t i = 0; r == 0 && i < family->partitions.nr; i++)
-		r = disk_use_by_kernel(use, family->partitions.names[i]);
-	return r == 0 ? disk_use_by_kernel(use, family->name) : r;
+		r = strlist_add(&disks, family->partitions.names[i]);
+	if (r == 0)
+		r = strlist_add(&disks, family->name);
+	return r == 0 ? disks_use_by_kernel(use, &disks) : r;
+}
+
+static int add_path(const char *name, struct strlist *paths)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "/dev/%s", name);
+
+	/* "cciss!c0d0" of block is cciss/c0d0 there */
+	for (char *c = path; r == 0 && *c; c++)
+		if (*c == '!')
+			*c = '/';
+	return r < 0 ? r : strlist_add(paths, path);
 }
 
 static int family_paths(const struct disk_family *family, struct strlist *nodes)
 {
-	int r = add_path("/dev", family->name, nodes);
+	int r = add_path(family->name, nodes);
 
 	for (size_t i = 0; r == 0 && i < family->partitions.nr; i++)
-		r = add_path("/dev", family->partitions.names[i], nodes);
-	return r == 0 && *family->disk ? add_path("/dev", family->disk, nodes) : r;
+		r = add_path(family->partitions.names[i], nodes);
+	return r == 0 && *family->disk ? add_path(family->disk, nodes) : r;
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): as above */

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "../../lib/attr.h"
 #include "vfio.h"
@@ -31,29 +33,127 @@ static bool is_barren(const char *name)
 	return false;
 }
 
-/* Return: the subsystem when it is one we look for, else NULL */
-static const char *subsystem_of(int rootfd, const char *dir)
+/*
+ * What is of interest beside having a node. The kernel's drivers wait in their remove():
+ *
+ *	i2c-dev			until the adapter is nobody's: i2c_del_adapter(), of any driver; who has
+ *				/dev/i2c-N open holds it, i2cdev_open()
+ *	dvb			dvb_dmxdev_release(), wait_event()
+ *	sound			snd_card_free(), until all files of the card are closed; those of USB
+ *				leave that to the last who closes, snd_card_free_when_closed()
+ *	firewire		fw_core_remove_card(), until the last fw_device is released, which
+ *				fw_device_op_open() holds
+ *	infiniband_verbs	ib_uverbs_remove_one(), of drivers without disassociate_ucontext()
+ *
+ * Others leave their files to who has them open, and let him fail.
+ * Source: drivers/i2c/i2c-core-base.c, drivers/media/dvb-core/dmxdev.c, sound/core/init.c,
+ * drivers/firewire/core-card.c, drivers/infiniband/core/uverbs_main.c; Linux 6.12
+ */
+static const struct kind {
+	const char *subsystem;
+	bool waits;
+	bool usb_goes; /* but not when it is behind USB */
+} kinds[] = {
+	{ "block", false, false }, { "net", false, false },	{ "usb", false, false },
+	{ "input", false, false }, { "sound", true, true },	{ "i2c-dev", true, false },
+	{ "dvb", true, false },	   { "firewire", true, false }, { "infiniband_verbs", true, false },
+};
+
+static const struct kind *kind_of(int rootfd, const char *dir)
 {
 	char path[PATH_MAX], name[32];
 
 	if (path_format(path, sizeof(path), "%s/subsystem", dir) < 0 ||
 	    attr_link(rootfd, path, name, sizeof(name)) < 0)
 		return NULL;
-	return holders_subsystem(name);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(kinds[i].subsystem, name) == 0)
+			return &kinds[i];
+	return NULL;
 }
 
-static int add_node(const char *dir, const char *subsystem, struct node_list *list)
+/* Names in sysfs do not tell: dsp is /dev/dsp, controlC0 is /dev/snd/controlC0 */
+static void read_path(int rootfd, const char *dir, struct node *node)
+{
+	static const char key[] = "\nDEVNAME=";
+	char path[PATH_MAX], text[ATTR_MAX] = "\n";
+	const char *at;
+
+	if (path_format(path, sizeof(path), "%s/uevent", dir) < 0 ||
+	    attr_read(rootfd, path, text + 1, sizeof(text) - 1) < 0)
+		return;
+	at = strstr(text, key);
+	if (at && path_format(node->path, sizeof(node->path), "/dev/%.*s",
+			      (int)strcspn(at + strlen(key), "\n"), at + strlen(key)) < 0)
+		memcpy(node->path, node->number, sizeof(node->number));
+}
+
+/*
+ * A USB device has a driver, so its uevent may wait for its lock.
+ * Source: uevent_show(), drivers/base/core.c, device_lock(); Linux 6.10 to 6.14
+ * ABI: Documentation/ABI/stable/sysfs-bus-usb, busnum, devnum; an interface has none
+ */
+static void read_usb_path(int rootfd, const char *dir, struct node *node)
+{
+	static const char *const attrs[] = { "busnum", "devnum" };
+	unsigned long long numbers[ARRAY_SIZE(attrs)];
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
+		if (path_format(path, sizeof(path), "%s/%s", dir, attrs[i]) < 0 ||
+		    attr_read_ull(rootfd, path, &numbers[i]) < 0)
+			return;
+	(void)snprintf(node->path, sizeof(node->path), "/dev/bus/usb/%03llu/%03llu", numbers[0],
+		       numbers[1]);
+}
+
+/* Return: has it a file below /dev */
+static bool read_number(int rootfd, const char *dir, bool block, struct node *node)
+{
+	char path[PATH_MAX], number[24];
+
+	return path_format(path, sizeof(path), "%s/dev", dir) == 0 &&
+	       attr_read(rootfd, path, number, sizeof(number)) > 0 &&
+	       path_format(node->number, sizeof(node->number), "/dev/%s/%s",
+			   block ? "block" : "char", number) == 0;
+}
+
+static int push(struct node_list *list, const struct node *node)
 {
 	struct node *grown = reallocarray(list->nodes, list->nr + 1, sizeof(*grown));
-	struct node *node;
 
 	if (!grown)
 		return -ENOMEM;
 	list->nodes = grown;
-	node = &grown[list->nr++];
-	*node = (struct node){ .subsystem = subsystem };
-	(void)snprintf(node->name, sizeof(node->name), "%s", strrchr(dir, '/') + 1);
+	grown[list->nr++] = *node;
 	return 0;
+}
+
+/* ".../usb1/1-4/..." */
+static bool behind_usb(const char *dir)
+{
+	static const char bus[] = "/usb";
+
+	for (const char *at = dir; (at = strstr(at, bus)); at++)
+		if (at[strlen(bus)] >= '0' && at[strlen(bus)] <= '9')
+			return true;
+	return false;
+}
+
+static int add_node(int rootfd, const char *dir, const struct kind *kind, struct node_list *list)
+{
+	struct node node = { .subsystem = kind ? kind->subsystem : NODE_OTHER };
+	bool has_node = read_number(rootfd, dir, strcmp(node.subsystem, "block") == 0, &node);
+
+	if (!kind && !has_node)
+		return 0;
+	(void)snprintf(node.name, sizeof(node.name), "%s", strrchr(dir, '/') + 1);
+	node.waits = kind && kind->waits && !(kind->usb_goes && behind_usb(dir));
+	if (has_node && strcmp(node.subsystem, "usb") == 0)
+		read_usb_path(rootfd, dir, &node);
+	else if (has_node)
+		read_path(rootfd, dir, &node);
+	return push(list, &node);
 }
 
 static int walk(int rootfd, const char *path, int depth, struct node_list *list);
@@ -106,15 +206,14 @@ static int walk_multipath(int rootfd, const char *name, int depth, struct node_l
 
 static int walk(int rootfd, const char *path, int depth, struct node_list *list)
 {
-	const char *subsystem = subsystem_of(rootfd, path);
+	const struct kind *kind = kind_of(rootfd, path);
 	_cleanup_closedir_ DIR *dir = NULL;
 	int fd, r = 0;
 
 	if (depth > DEPTH_MAX)
 		return -ELOOP;
-	if (subsystem)
-		r = add_node(path, subsystem, list);
-	if (r == 0 && subsystem && strcmp(subsystem, "block") == 0)
+	r = add_node(rootfd, path, kind, list);
+	if (r == 0 && kind && strcmp(kind->subsystem, "block") == 0)
 		r = walk_multipath(rootfd, strrchr(path, '/') + 1, depth, list);
 	if (r < 0)
 		return r;
@@ -151,4 +250,44 @@ bool nodes_have(const struct node_list *list, const char *subsystem)
 		if (strcmp(list->nodes[i].subsystem, subsystem) == 0)
 			return true;
 	return false;
+}
+
+/* Return: 1 it does, 0 it names another device, -ENOENT none: in a recorded tree, or renamed */
+static int path_names(int rootfd, const struct node *node)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, node->path, O_PATH);
+	char number[sizeof(node->number)];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+		return -ENOENT;
+	return path_format(number, sizeof(number), "/dev/%s/%u:%u",
+			   S_ISBLK(st.st_mode) ? "block" : "char", major(st.st_rdev),
+			   minor(st.st_rdev)) == 0 &&
+	       strcmp(number, node->number) == 0;
+}
+
+int node_paths(int rootfd, const struct node *node, struct strlist *paths)
+{
+	int names = *node->path ? path_names(rootfd, node) : 0, r = 0;
+
+	if (!*node->number)
+		return 0;
+	if (names != 0)
+		r = strlist_add(paths, node->path);
+	return r == 0 && names <= 0 ? strlist_add(paths, node->number) : r;
+}
+
+int nodes_paths(int rootfd, const struct node_list *list, bool waiting, struct strlist *paths)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < list->nr; i++) {
+		const struct node *node = &list->nodes[i];
+
+		/* A desktop has all keyboards and mice open, and loses them as when one is unplugged */
+		if (strcmp(node->subsystem, "input") != 0 && (node->waits || !waiting))
+			r = node_paths(rootfd, node, paths);
+	}
+	return r;
 }

@@ -17,16 +17,32 @@
 
 #define CLASS_SOUND 0x0403
 
-int openers_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
+/* Those of the driver that sysfs does not have below the device */
+static int driver_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+			struct vfio_device *device)
 {
 	const struct driver_rule *rule = rule_find(device->driver);
 	int r = rule ? rule_alone(ctx, device->driver) : 0;
 
 	device->delicate = rule && rule->modules && r == 0;
+	device->forced = claim->in_use == IN_USE_FORCE && !device->delicate;
 	if (rule && r >= 0)
 		r = rule_nodes(ctx->rootfd, rule, device->name, r > 0, &device->nodes);
 	device->node_unknown = r > 0;
-	return r < 0 ? r : 1;
+	if (device->forced)
+		strlist_free(&device->nodes);
+	return r < 0 ? r : 0;
+}
+
+int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		  struct vfio_device *device)
+{
+	int r = driver_nodes(ctx, claim, device);
+
+	node_list_free(&device->below);
+	if (r == 0)
+		r = nodes_find(ctx->rootfd, device->name, &device->below);
+	return r < 0 ? r : nodes_paths(ctx->rootfd, &device->below, device->forced, &device->nodes);
 }
 
 /* Who has a device's nodes open and is not to */
@@ -104,7 +120,7 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 {
 	const char *what = device->nodes.names[0];
 	const char *others = process_names_end(&users->others);
-	char name[320], who[64], boot[160] = "";
+	char name[320], who[64], more[160] = "";
 
 	for (size_t i = 1; i < device->nodes.nr; i++) {
 		const char *const path[] = { device->nodes.names[i] };
@@ -113,25 +129,22 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 			what = device->nodes.names[i];
 	}
 	if (device->delicate)
-		(void)snprintf(boot, sizeof(boot), ", or " BOOT_CURE, device->id.vendor,
+		(void)snprintf(more, sizeof(more), ", or " BOOT_CURE, device->id.vendor,
 			       device->id.device);
+	if (device->forced)
+		(void)snprintf(more, sizeof(more),
+			       "; its driver would wait for that for ever, so in_use = force does "
+			       "not take it");
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
 	process_describe(ctx->rootfd, users->first, who, sizeof(who));
 	helper_say(ctx, "%s is in use by %s, which has %s open%s%s: %s first%s", name, who, what,
-		   *others ? ", and by " : "", others, cure_of(device, users), boot);
+		   *others ? ", and by " : "", others, cure_of(device, users), more);
 }
 
-/* An unbind of a card in use never returns, whatever the policy forces */
-static bool forced(const struct vfio_claim *claim, const struct vfio_device *device)
-{
-	return claim->in_use == IN_USE_FORCE && !device->on_vfio && !device->delicate;
-}
-
-static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		       const struct vfio_device *device)
+static int look_opener(const struct helper_ctx *ctx, const struct vfio_device *device)
 {
 	struct users users = { 0 };
-	int r = forced(claim, device) ? 0 : users_find(ctx, device, NULL, &users);
+	int r = users_find(ctx, device, NULL, &users);
 
 	if (r < 0)
 		return look_failed(ctx, device, r);
@@ -160,8 +173,7 @@ static bool all_free(const struct helper_ctx *ctx, const struct vfio_claim *clai
 	for (size_t i = 0; i < claim->nr; i++) {
 		struct users users = { 0 };
 
-		if (!forced(claim, &claim->devices[i]) &&
-		    (users_find(ctx, &claim->devices[i], NULL, &users) < 0 || users.first))
+		if (users_find(ctx, &claim->devices[i], NULL, &users) < 0 || users.first)
 			return false;
 	}
 	return true;
@@ -196,7 +208,7 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
 	if (!before_seat)
 		wait_for_openers(ctx, claim);
 	for (size_t i = 0; i < claim->nr; i++)
-		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
+		if (look_opener(ctx, &claim->devices[i]) != 0)
 			return 1;
 	return 0;
 }
@@ -233,22 +245,14 @@ static bool computes(int rootfd, const struct vfio_device *device, pid_t pid)
 	       !shows(rootfd, device, pid);
 }
 
-/* All nodes of a device on its own driver. Return: 0, else -errno */
-static int all_nodes(const struct helper_ctx *ctx, struct vfio_device *device)
+/* The nodes of a device on its own driver. Return: 0, else -errno */
+static int all_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		     struct vfio_device *device)
 {
-	_cleanup_node_list_ struct node_list below = { 0 };
-	char use[400];
 	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
 
 	strlist_free(&device->nodes);
-	if (r > 0)
-		r = openers_nodes(ctx, device);
-	if (r > 0)
-		r = nodes_find(ctx->rootfd, device->name, &below);
-	if (r == 0)
-		r = holders_find(ctx->rootfd, device->name, &below, true, use, sizeof(use),
-				 &device->nodes);
-	return r;
+	return r > 0 ? openers_nodes(ctx, claim, device) : r;
 }
 
 static bool is_sound(int rootfd, const char *name)
@@ -261,11 +265,12 @@ static bool is_sound(int rootfd, const char *name)
 }
 
 /* Is there a desktop on a card, which usher-seat is about to end */
-static bool is_shown(const struct helper_ctx *ctx, struct vfio_device *card)
+static bool is_shown(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		     struct vfio_device *card)
 {
 	struct users users = { 0 };
 
-	if (all_nodes(ctx, card) == 0)
+	if (all_nodes(ctx, claim, card) == 0)
 		(void)(users_find(ctx, card, shows, &users) < 0);
 	strlist_free(&card->nodes);
 	return users.first > 0;
@@ -279,7 +284,7 @@ bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim
 	for (size_t i = 0; i < claim->nr; i++)
 		if (claim->devices[i].seat &&
 		    pciaddr_same_slot(&claim->devices[i].addr, &device->addr) &&
-		    is_sound(ctx->rootfd, device->name) && is_shown(ctx, &claim->devices[i]))
+		    is_sound(ctx->rootfd, device->name) && is_shown(ctx, claim, &claim->devices[i]))
 			return true;
 	return false;
 }
@@ -288,9 +293,9 @@ int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *cla
 		      struct vfio_device *device)
 {
 	struct users users = { 0 };
-	int r = all_nodes(ctx, device);
+	int r = all_nodes(ctx, claim, device);
 
-	if (r == 0 && !forced(claim, device))
+	if (r == 0)
 		r = users_find(ctx, device, computes, &users);
 	if (r < 0)
 		return look_failed(ctx, device, r);

@@ -27,10 +27,13 @@ static const struct driver_rule rules[] = {
 	  .keeper = "nvidia-persiste",
 	  .keeper_tool = "/usr/bin/nvidia-smi",
 	  .cure = "stop it" },
-	/* snd_card_disconnect_sync() waits for who has the card open */
 	{ .driver = "snd_hda_intel",
 	  .cure = "have its sound settings leave that card alone (profile Off), or stop it" },
-	{ .driver = "amdgpu", .cure = "stop it" },
+	/*
+	 * Whoever computes has /dev/kfd open, and the render node of each card that he uses.
+	 * Source: kfd_ioctl_acquire_vm(), drivers/gpu/drm/amd/amdkfd/kfd_chardev.c; Linux 6.12
+	 */
+	{ .driver = "amdgpu", .nodes = LIST("/dev/kfd"), .cure = "stop it" },
 };
 
 const struct driver_rule *rule_find(const char *driver)

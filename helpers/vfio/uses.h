@@ -56,13 +56,15 @@ int use_table_find(const char *table,
 int disk_use(const struct use_look *look, const char *name) _must_check_;
 
 /**
- * disk_use_by_kernel() - what only the kernel knows: ZFS, and whatever claims a disk for itself
+ * disks_use_by_kernel() - what only the kernel knows: ZFS, and whatever claims a disk for itself
+ * @names:	the kernel's, partitions before their disks
  *
- * Asked last, when disk_use() has found nothing on the disk and its partitions.
+ * Asked last, when disk_use() has found nothing on the disks and their partitions: they are opened
+ * for it. One that does not come back from that is said to be in use, too.
  *
  * Return: as disk_use()
  */
-int disk_use_by_kernel(const struct use_look *look, const char *name) _must_check_;
+int disks_use_by_kernel(const struct use_look *look, const struct strlist *names) _must_check_;
 
 /**
  * net_use() - what the host does with a network interface, and with what is stacked on it

@@ -43,6 +43,10 @@
  * by name, without an attribute of that device being read. A mark whose process is gone means
  * nothing. Only who holds the lock removes a mark, so an undo may take over from a worker that has
  * left the kernel and waits for that lock.
+ *
+ * The look that comes before has children of another kind do what can hang, with a deadline and
+ * without a mark (lib/aside.h): ask whether the device answers at all, open its disks, read the
+ * command lines of processes.
  */
 
 #define DRIVER_NAME_MAX 64
@@ -51,11 +55,16 @@
 /* The lock helper_main() takes for apply and undo */
 #define VFIO_LOCK "vfio.lock"
 
-/* One device of a class that sits somewhere below a PCI device */
+/* One device that sits somewhere below a PCI device */
 struct node {
-	const char *subsystem; /* "block", "net", "drm", ...: holders_subsystem() */
+	const char *subsystem; /* "block", "net", "input", ...; NODE_OTHER for one of no interest */
 	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
+	char path[80];	       /* below /dev, "/dev/dri/card0"; "" for one without a node */
+	char number[40];       /* "/dev/char/226:0", the same by its number */
+	bool waits;	       /* who unbinds the device waits for who has this one open */
 };
+
+#define NODE_OTHER ""
 
 struct node_list {
 	struct node *nodes;
@@ -86,6 +95,7 @@ struct vfio_device {
 	bool on_vfio;		      /* with a vfio driver already when looked at */
 	bool delicate;		      /* its driver hangs when it is unbound in use, and is to be */
 	bool node_unknown;	      /* the driver does not say which node is its own */
+	bool forced;		      /* the nodes are those alone that in_use = force leaves */
 	char module[DRIVER_NAME_MAX]; /* of the driver that takes it: "vfio-pci" */
 	struct node_list below;	      /* what the host has below it; unless it is on_vfio */
 	struct strlist nodes;	      /* files below /dev whose users use the device */
@@ -144,7 +154,7 @@ void pci_describe(const struct pciid *id, char *buf, size_t size);
 void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid *id, char *buf,
 		     size_t size);
 
-/* --- check.c, group.c --------------------------------------------------------------------- */
+/* --- check.c, answers.c, group.c ---------------------------------------------------------- */
 
 /**
  * vfio_look() - look at every claimed device before one is touched
@@ -157,6 +167,13 @@ void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid 
  */
 int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool before_seat)
 	_must_check_;
+
+/**
+ * answers_look() - can a device be looked at, or would who does so hang in somebody else's unbind
+ *
+ * Return: 0, 1 refused and said so
+ */
+int answers_look(const struct helper_ctx *ctx, const struct vfio_device *device) _must_check_;
 
 /** look_failed() - say that a device cannot be looked at. Return: 1 */
 int look_failed(const struct helper_ctx *ctx, const struct vfio_device *device, int error);
@@ -178,11 +195,15 @@ int module_look(const struct helper_ctx *ctx, const char *driver) _must_check_;
 	"kernel's command line)"
 
 /**
- * openers_nodes() - add the nodes of the device's driver that sysfs does not have below it
+ * openers_nodes() - what is below a device on its own driver, and the nodes that nobody may have open
  *
- * Return: 1, else -errno
+ * With in_use = force these are the ones for which an unbind waits; of a driver that hangs when
+ * anything is open, all of them.
+ *
+ * Return: 0, else -errno
  */
-int openers_nodes(const struct helper_ctx *ctx, struct vfio_device *device) _must_check_;
+int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		  struct vfio_device *device) _must_check_;
 
 /**
  * openers_look() - has a stranger one of the devices' nodes open
@@ -246,14 +267,13 @@ pid_t nodes_user(int rootfd, const struct strlist *nodes) _must_check_;
  * @below:	from nodes_find()
  * @force:	leave out what costs the host neither data nor its network
  * @text:	filled when something is found: "holds nvme0n1p2, mounted on /home: unmount it first"
- * @nodes:	the nodes are added of which nobody may have one open: "/dev/dri/card0"
  *
  * What is looked at: the head of holders.c.
  *
  * Return: 1 found, 0 nothing, -ENOMEM, else -errno
  */
 int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
-		 char *text, size_t size, struct strlist *nodes) _must_check_;
+		 char *text, size_t size) _must_check_;
 
 /**
  * holders_find_disk() - what the host does with a disk or partition that a guest is to write
@@ -263,9 +283,6 @@ int holders_find(int rootfd, const char *name, const struct node_list *below, bo
  */
 int holders_find_disk(int rootfd, const char *name, char *text, size_t size, struct strlist *nodes)
 	_must_check_;
-
-/** holders_subsystem() - a subsystem that counts, by its name. Return: a constant, NULL for none */
-const char *holders_subsystem(const char *name);
 
 /* --- guestdisks.c ------------------------------------------------------------------------- */
 
@@ -383,17 +400,30 @@ void keyboards_say(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 /* --- nodes.c ------------------------------------------------------------------------------ */
 
 /**
- * nodes_find() - the devices of those subsystems below a PCI device, whatever is between
+ * nodes_find() - what the host can use below a PCI device, whatever is between
  *
- * A disk behind a claimed USB controller is found, so are partitions, and the multipath head of an
- * NVMe disk, which lives elsewhere in sysfs. No attribute is read: links and names alone cannot
- * sleep on a device that somebody else hangs in.
+ * Network interfaces, and all that has a node in /dev. A disk behind a claimed USB controller is
+ * found, so are partitions, and the multipath head of an NVMe disk, which lives elsewhere in sysfs.
+ * No attribute is read of a device that has a driver: only these can sleep while somebody else
+ * hangs in it.
  *
  * A card and its sound function have some 80 directories: each is walked once.
  *
  * Return: 0, -ENOMEM, -ENOENT when there is no such device, else -errno
  */
 int nodes_find(int rootfd, const char *name, struct node_list *ret) _must_check_;
+
+/** node_paths() - add by what names its users are found. Return: 0, -ENOMEM */
+int node_paths(int rootfd, const struct node *node, struct strlist *paths) _must_check_;
+
+/**
+ * nodes_paths() - node_paths() of all that a program can hold
+ * @waiting:	of those alone for which an unbind waits
+ *
+ * Return: 0, -ENOMEM
+ */
+int nodes_paths(int rootfd, const struct node_list *list, bool waiting, struct strlist *paths)
+	_must_check_;
 
 /** nodes_have() - is there one of that subsystem */
 bool nodes_have(const struct node_list *list, const char *subsystem);

@@ -107,6 +107,53 @@ static void writer_is_told_from_reader(void **state)
 	}
 }
 
+/* In a chroot or a container, or renamed: what proc shows is the path it was opened by */
+static void device_is_found_by_its_number_whatever_its_path_is(void **state)
+{
+	static const struct {
+		const char *path;
+		bool found;
+	} rows[] = {
+		{ "/dev/full", true },	    { "/dev/char/1:7", true },	 { "/dev/zero", false },
+		{ "/dev/char/1:5", false }, { "/dev/block/1:7", false }, { "/dev/char/1:", false },
+	};
+	const struct tree *tree = *state;
+	_cleanup_close_ int real = root_open("/");
+	char path[128];
+	const char *const elsewhere[] = { path };
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	(void)snprintf(path, sizeof(path), "%s/srv/dev/renamed", tree->dir);
+	tree_link(tree, "srv/dev/renamed", "/dev/full");
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)alarm(30);
+		(void)!open("/dev/full", O_RDWR | O_CLOEXEC);
+		(void)!write(ready[1], "1", 1);
+		(void)pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		pid_t found = process_find_open_after(real, &rows[i].path, 1, pid - 1);
+
+		assert_int_equal(found == pid, rows[i].found);
+	}
+	assert_int_equal(process_find_open_after(real, elsewhere, 1, pid - 1), pid);
+	/* A tree's links lead to this machine's devices, which are not the tree's */
+	tree_link(tree, "proc/77/fd/3", "/dev/full");
+	assert_int_equal(process_find_open(tree->rootfd, elsewhere, 1), 0);
+	assert_int_equal(process_find_open(tree->rootfd, &rows[0].path, 1), 77);
+	assert_int_equal(process_find_open(tree->rootfd, &rows[1].path, 1), 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +161,7 @@ int main(void)
 		tree_test(partition_knows_its_disk_and_the_disk_its_partitions),
 		tree_test(disk_that_cannot_be_opened_is_not_called_claimed),
 		tree_test(writer_is_told_from_reader),
+		tree_test(device_is_found_by_its_number_whatever_its_path_is),
 	};
 
 	return cmocka_run_group_tests_name("lib/blockdev", tests, NULL, NULL);

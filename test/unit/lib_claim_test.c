@@ -3,6 +3,7 @@
 
 #include "tree.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -284,6 +285,97 @@ static void a_users_own_process_is_no_guest_of_the_hosts(void **state)
 	assert_int_equal(process_find_qemu(tree->rootfd, UUID_A), 900);
 }
 
+/* Its command line is a pipe that nobody writes to: opening that never returns */
+static void make_deaf(const struct tree *tree, int pid, const char *comm)
+{
+	char path[64];
+
+	fake_process(tree, pid, 1, "D", "", 0);
+	(void)snprintf(path, sizeof(path), "proc/%d/comm", pid);
+	tree_file(tree, path, comm);
+	(void)snprintf(path, sizeof(path), "proc/%d/cmdline", pid);
+	assert_int_equal(unlinkat(tree->rootfd, path, 0), 0);
+	assert_int_equal(mkfifoat(tree->rootfd, path, 0644), 0);
+}
+
+/* What is asked by a process that may hang. Return: the answer, -EDEADLK when there is none */
+static int answer_in_time(const struct tree *tree, pid_t (*ask)(int rootfd, const char *uuid),
+			  int timeout_ms)
+{
+	long long until = deadline_in(timeout_ms);
+	int ends[2], answer = -EDEADLK;
+	struct pollfd fd;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		answer = ask(tree->rootfd, UUID_A);
+		_exit(write(ends[1], &answer, sizeof(answer)) != sizeof(answer));
+	}
+	fd = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+	if (poll(&fd, 1, deadline_left(until)) > 0)
+		assert_int_equal(read(ends[0], &answer, sizeof(answer)), sizeof(answer));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	return answer;
+}
+
+static void process_whose_command_line_hangs_holds_nobody_up(void **state)
+{
+	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
+	const struct tree *tree = *state;
+
+	make_deaf(tree, 50, "tee\n");
+	assert_int_equal(answer_in_time(tree, process_find_qemu, 5000), 0);
+	make_deaf(tree, 51, "backup\n");
+	/* Whatever its name is */
+	fake_process(tree, 900, 1, "S", qemu, sizeof(qemu));
+	tree_file(tree, "proc/900/comm", "my-emulator\n");
+	assert_int_equal(answer_in_time(tree, process_find_qemu, 5000), 900);
+}
+
+/* That it is none is not known: who takes a guest for dead would take its devices */
+static void qemu_whose_command_line_hangs_may_be_anybodys(void **state)
+{
+	const struct tree *tree = *state;
+
+	make_deaf(tree, 50, "qemu-system-x86\n");
+	assert_int_equal(answer_in_time(tree, process_find_qemu, 5000), -ETIMEDOUT);
+	tree_file(tree, "proc/50/comm", "my-emulator\n");
+	assert_int_equal(answer_in_time(tree, process_find_qemu, 5000), 0);
+	tree_file(tree, "proc/50/cgroup", "0::/machine.slice/machine-qemu\\x2d1\\x2da.scope\n");
+	assert_int_equal(answer_in_time(tree, process_find_qemu, 5000), -ETIMEDOUT);
+}
+
+static void host_full_of_hanging_processes_is_given_up(void **state)
+{
+	const struct tree *tree = *state;
+
+	for (int pid = 50; pid < 70; pid++)
+		make_deaf(tree, pid, "tee\n");
+	assert_int_equal(answer_in_time(tree, process_find_qemu, 10000), -ETIMEDOUT);
+}
+
+static pid_t has_uuid(int rootfd, const char *uuid)
+{
+	return process_has_arg(rootfd, 50, uuid);
+}
+
+static void word_of_a_command_line_that_hangs_is_not_waited_for(void **state)
+{
+	const struct tree *tree = *state;
+	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
+
+	fake_process(tree, 50, 1, "S", qemu, sizeof(qemu));
+	assert_int_equal(answer_in_time(tree, has_uuid, 5000), 1);
+	make_deaf(tree, 50, "tee\n");
+	assert_int_equal(answer_in_time(tree, has_uuid, 5000), -ETIMEDOUT);
+}
+
 static void who_holds_a_file_open_is_found(void **state)
 {
 	static const char *const nodes[] = { "/dev/vfio/11", "/dev/vfio/12" };
@@ -343,6 +435,18 @@ static void a_claim_whose_qemu_still_bears_the_uuid_is_alive(void **state)
 
 	make_claim(fd, UUID_A, "g", CLAIM_HANDED, 50, 6);
 	fake_process(tree, 60, 9, "S", qemu, sizeof(qemu));
+	assert_int_equal(alive(tree, fd), 1);
+}
+
+static void a_claim_whose_qemu_may_be_one_that_hangs_is_alive(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int fd = state_open(tree->rootfd, true);
+
+	make_claim(fd, UUID_A, "g", CLAIM_HANDED, 50, 6);
+	make_deaf(tree, 60, "tee\n");
+	assert_int_equal(alive(tree, fd), 0);
+	tree_file(tree, "proc/60/comm", "qemu-system-x86\n");
 	assert_int_equal(alive(tree, fd), 1);
 }
 
@@ -805,10 +909,15 @@ int main(void)
 		tree_test(a_qemu_is_known_by_its_uuid_option),
 		tree_test(a_process_is_found_by_its_whole_name),
 		tree_test(a_users_own_process_is_no_guest_of_the_hosts),
+		tree_test(process_whose_command_line_hangs_holds_nobody_up),
+		tree_test(qemu_whose_command_line_hangs_may_be_anybodys),
+		tree_test(host_full_of_hanging_processes_is_given_up),
+		tree_test(word_of_a_command_line_that_hangs_is_not_waited_for),
 		tree_test(who_holds_a_file_open_is_found),
 		tree_test(claims_are_listed_and_broken_ones_counted),
 		tree_test(a_claim_lives_as_long_as_its_owner),
 		tree_test(a_claim_whose_qemu_still_bears_the_uuid_is_alive),
+		tree_test(a_claim_whose_qemu_may_be_one_that_hangs_is_alive),
 		tree_test(a_claim_whose_vfio_group_is_held_open_is_alive),
 		tree_test(a_guest_on_the_books_of_a_running_daemon_is_alive),
 		tree_test(an_ending_claim_that_lost_its_release_is_dead),

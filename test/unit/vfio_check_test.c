@@ -249,23 +249,19 @@ static void device_in_another_guests_qemu_is_refused(void **state)
 
 /* --- What the host does with it ---------------------------------------------------------------- */
 
-static void add_node(const char *addr, const char *below, const char *subsystem, const char *dev)
+static void add_disk(const char *addr, const char *below, const char *dev)
 {
-	char path[256], text[128];
+	char path[256];
 
-	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/subsystem", addr, below);
-	(void)snprintf(text, sizeof(text), "../../../../class/%s", subsystem);
-	tree_link(host, path, text);
-	if (strcmp(subsystem, "block") != 0)
-		return;
+	add_below(addr, below, "block", NULL);
 	(void)snprintf(path, sizeof(path), "sys/class/block/%s/dev", strrchr(below, '/') + 1);
 	tree_file(host, path, dev);
 }
 
 static void add_nvme(void)
 {
-	add_node(NVME, "nvme/nvme0/nvme0n1", "block", "259:0\n");
-	add_node(NVME, "nvme/nvme0/nvme0n1/nvme0n1p2", "block", "259:2\n");
+	add_disk(NVME, "nvme/nvme0/nvme0n1", "259:0\n");
+	add_disk(NVME, "nvme/nvme0/nvme0n1/nvme0n1p2", "259:2\n");
 }
 
 static void disk_that_is_mounted_is_refused(void **state)
@@ -332,7 +328,7 @@ static void mount_on_what_is_stacked_on_a_disk_is_refused(void **state)
 static void disk_behind_multipath_is_found(void **state)
 {
 	(void)state;
-	add_node(NVME, "nvme/nvme0/nvme0c0n1", "block", "0:0\n");
+	add_disk(NVME, "nvme/nvme0/nvme0c0n1", "0:0\n");
 	tree_link(host, "sys/class/block/nvme0n1/subsystem", "../../../class/block");
 	tree_file(host, "sys/class/block/nvme0n1/dev", "259:0\n");
 	tree_link(host, "sys/class/block/nvme0n1/nvme0n1p1/subsystem", "../../../../class/block");
@@ -346,8 +342,7 @@ static void disk_behind_a_usb_controller_is_found(void **state)
 {
 	(void)state;
 	set_driver(USB, "xhci_hcd");
-	add_node(USB, "usb1/1-1/1-1.2/1-1.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "block",
-		 "8:17\n");
+	add_disk(USB, "usb1/1-1/1-1.2/1-1.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "8:17\n");
 	tree_file(host, "proc/self/mountinfo", "22 1 8:17 / /mnt rw - vfat /dev/sdb1 rw\n");
 	assert_refused(USB_LINE, "%s holds sdb1, mounted on /mnt: unmount it first" KEEPS,
 		       named(USB, 0x1033, 0x0194), "");
@@ -356,7 +351,7 @@ static void disk_behind_a_usb_controller_is_found(void **state)
 static void nic_with_the_default_route_is_refused(void **state)
 {
 	(void)state;
-	add_node(NIC, "net/eth0", "net", "");
+	add_below(NIC, "net/eth0", "net", NULL);
 	tree_file(host, "proc/net/route",
 		  "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
 		  "eth1\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
@@ -376,7 +371,7 @@ static void nic_with_the_default_route_is_refused(void **state)
 static void nic_under_a_bridge_with_the_ipv6_default_route_is_refused(void **state)
 {
 	(void)state;
-	add_node(NIC, "net/eth0", "net", "");
+	add_below(NIC, "net/eth0", "net", NULL);
 	tree_link(host, "sys/class/net/eth0/upper_br0", "../br0");
 	tree_dir(host, "sys/class/net/br0");
 	tree_file(host, "proc/net/ipv6_route",
@@ -391,8 +386,8 @@ static void nic_under_a_bridge_with_the_ipv6_default_route_is_refused(void **sta
 static void gpu_that_a_process_has_open_is_refused_with_its_name(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "");
-	add_node(GPU, "drm/renderD128", "drm", "");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_below(GPU, "drm/renderD128", "drm", "dri/renderD128");
 	add_process("812", "Xorg", "/dev/dri/renderD128");
 	assert_refused(
 		GPU_LINE AUDIO_LINE,
@@ -406,7 +401,7 @@ static void three_users_of_a_device_are_named_and_the_others_counted(void **stat
 	static const char *const pids[] = { "1001", "1002", "1003", "1004", "1005", "1006" };
 
 	(void)state;
-	add_node(GPU, "drm/renderD128", "drm", "");
+	add_below(GPU, "drm/renderD128", "drm", "dri/renderD128");
 	add_process("812", "Xorg", "/dev/dri/renderD128");
 	add_process(pids[0], "firefox", "/dev/dri/renderD128");
 	write_claim(UUID, GPU_LINE AUDIO_LINE);
@@ -424,7 +419,7 @@ static void three_users_of_a_device_are_named_and_the_others_counted(void **stat
 static void logind_is_named_only_where_it_is_alone(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
 	add_process("612", "systemd-logind", "/dev/dri/card0");
 	add_process("2100", "gnome-shell", "/dev/dri/card0");
 	write_claim(UUID, GPU_LINE AUDIO_LINE);
@@ -442,7 +437,7 @@ static void logind_is_named_only_where_it_is_alone(void **state)
 static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
 	add_process("812", "Xorg", "/dev/dri/card0");
 	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = auto\ndevice = " GPU "\n");
 	assert_int_equal(check(), HELPER_DONE);
@@ -458,8 +453,8 @@ static void screen_on_a_gpu_is_left_to_usher_seat_in_check_only(void **state)
 static void service_that_computes_on_the_card_is_refused_before_the_seat_is_ended(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "");
-	add_node(GPU, "drm/renderD128", "drm", "");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_below(GPU, "drm/renderD128", "drm", "dri/renderD128");
 	add_process("812", "Xorg", "/dev/dri/card0");
 	tree_file(host, "proc/812/cgroup", "0::/system.slice/lightdm.service\n");
 	tree_link(host, "proc/812/fd/8", "/dev/dri/renderD128");
@@ -480,8 +475,8 @@ static void service_that_computes_on_the_card_is_refused_before_the_seat_is_ende
 static void sound_beside_a_desktop_that_is_to_end_is_left_to_it(void **state)
 {
 	(void)state;
-	add_node(GPU, "drm/card0", "drm", "");
-	add_node(AUDIO, "sound/card1/controlC1", "sound", "");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_below(AUDIO, "sound/card1/controlC1", "sound", "snd/controlC1");
 	add_process("1200", "wireplumber", "/dev/snd/controlC1");
 	tree_file(host, "proc/1200/cgroup",
 		  "0::/user.slice/user-1000.slice/user@1000.service/session.slice/"
@@ -509,7 +504,7 @@ static void sound_beside_a_desktop_that_is_to_end_is_left_to_it(void **state)
 static void sound_function_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
-	add_node(AUDIO, "sound/card1/controlC1", "sound", "");
+	add_below(AUDIO, "sound/card1/controlC1", "sound", "snd/controlC1");
 	add_process("1200", "pipewire", "/dev/snd/controlC1");
 	assert_refused(GPU_LINE AUDIO_LINE,
 		       "%s is in use by pipewire (pid 1200), which has /dev/snd/controlC1 open: "
@@ -528,7 +523,7 @@ static void stack_without_an_end_is_refused_not_followed(void **state)
 	add_nvme();
 	tree_link(host, "sys/class/block/nvme0n1/holders/nvme0n1", "../../nvme0n1");
 	assert_int_equal(nodes_find(host->rootfd, NVME, &below), 0);
-	assert_int_equal(holders_find(host->rootfd, NVME, &below, false, use, sizeof(use), &nodes),
+	assert_int_equal(holders_find(host->rootfd, NVME, &below, false, use, sizeof(use)),
 			 -ELOOP);
 	write_claim(UUID, NVME_LINE);
 	assert_int_equal(check(), HELPER_FAILED);

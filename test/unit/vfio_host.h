@@ -653,6 +653,27 @@ static inline bool claim_has(const char *prefix)
 		assert_true(condition);                                                            \
 	} while (0)
 
+/*
+ * A device of a subsystem below a PCI device
+ * @node:	its file below /dev, "dri/card0"; NULL when it has none
+ */
+static inline void add_below(const char *addr, const char *below, const char *subsystem,
+			     const char *node)
+{
+	char path[256], text[128];
+
+	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/subsystem", addr, below);
+	(void)snprintf(text, sizeof(text), "../../../../class/%s", subsystem);
+	tree_link(host, path, text);
+	if (!node)
+		return;
+	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/dev", addr, below);
+	tree_file(host, path, "511:7\n");
+	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/uevent", addr, below);
+	(void)snprintf(text, sizeof(text), "MAJOR=511\nMINOR=7\nDEVNAME=%s\nDEVTYPE=x\n", node);
+	tree_file(host, path, text);
+}
+
 /* A process of the tree that has a file open; the file is named as proc shows it */
 static inline void add_process(const char *pid, const char *comm, const char *open_file)
 {

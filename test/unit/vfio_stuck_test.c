@@ -263,6 +263,34 @@ static void kernel_that_hangs_in_undo_finishes_the_whole_unit_later(void **state
 }
 
 /* driver_override takes the device's lock, which a hanging unbind of somebody else holds */
+static void device_that_somebody_else_hangs_in_is_refused_by_name(void **state)
+{
+	char path[256];
+
+	(void)state;
+	write_claim(UUID, ALONE);
+	assert_int_equal(unlinkat(host->rootfd, DEVICES NIC "/driver_override", 0), 0);
+	assert_int_equal(mkfifoat(host->rootfd, DEVICES NIC "/driver_override", 0644), 0);
+	assert_int_equal(apply_timed(), HELPER_FAILED);
+	assert_in_range(elapsed_ms, APPLY_MS / 4, APPLY_MS);
+	assert_string_equal(said, "usher: win11: 0000:02:00.0 is stuck: driver e1000e has let "
+				  "nobody look at it, somebody else binds or unbinds it (ps -eo pid,stat,args: state D): start again when that has "
+				  "come back; if it never does, only a reboot of the host frees "
+				  "it\n");
+	add_process("812", "tee", "/sys/bus/pci/drivers/e1000e/unbind");
+	device_path(path, sizeof(path), NIC, "driver");
+	assert_int_equal(unlinkat(host->rootfd, path, 0), 0);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: 0000:02:00.0 is stuck: the kernel has let nobody "
+				  "look at it, tee (pid 812) binds or unbinds: start "
+				  "again when that has come back; if it never does, only a reboot "
+				  "of the host frees it\n");
+	assert_false(claim_has("vfio.worker"));
+	assert_int_equal(kernel->writes, 0);
+	assert_int_equal(undo(), HELPER_DONE);
+}
+
+/* When that begins just after the look */
 static void device_whose_attributes_hang_is_left_behind_too(void **state)
 {
 	const char *before;
@@ -270,8 +298,8 @@ static void device_whose_attributes_hang_is_left_behind_too(void **state)
 
 	(void)state;
 	write_claim(UUID, ALONE);
-	assert_int_equal(unlinkat(host->rootfd, DEVICES NIC "/driver_override", 0), 0);
-	assert_int_equal(mkfifoat(host->rootfd, DEVICES NIC "/driver_override", 0644), 0);
+	tree_dir(host, DEVICES NIC "/power");
+	assert_int_equal(mkfifoat(host->rootfd, DEVICES NIC "/power/control", 0644), 0);
 	assert_int_equal(apply_timed(), HELPER_DIRTY);
 	assert_in_range(elapsed_ms, APPLY_MS / 2, APPLY_MS + 1000);
 	assert_non_null(
@@ -279,13 +307,11 @@ static void device_whose_attributes_hang_is_left_behind_too(void **state)
 	/* No record in the journal yet, but the claim must not go while the worker hangs */
 	assert_int_equal(undo(), HELPER_DIRTY);
 	assert_non_null(strstr(said, "0000:02:00.0 cannot be given back"));
-	fifo = openat(host->rootfd, DEVICES NIC "/driver_override", O_WRONLY | O_CLOEXEC);
-	assert_int_equal(write(fifo, "(null)", 6), 6);
+	fifo = openat(host->rootfd, DEVICES NIC "/power/control", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fifo, "on", 2), 2);
 	assert_int_equal(close(fifo), 0);
 	wait_until(!claim_has("vfio.worker"));
 	assert_int_equal(kernel->writes, 0);
-	assert_int_equal(unlinkat(host->rootfd, DEVICES NIC "/driver_override", 0), 0);
-	tree_file(host, DEVICES NIC "/driver_override", "(null)");
 	before = snapshot();
 	assert_non_null(strstr(before, NIC " e1000e (null)"));
 	assert_int_equal(undo(), HELPER_DONE);
@@ -388,6 +414,7 @@ int main(void)
 		host_test(undo_does_not_wait_for_a_device_that_has_been_stuck_long),
 		host_test(undo_takes_over_from_a_worker_that_has_returned),
 		host_test(kernel_that_hangs_in_undo_finishes_the_whole_unit_later),
+		host_test(device_that_somebody_else_hangs_in_is_refused_by_name),
 		host_test(device_whose_attributes_hang_is_left_behind_too),
 		host_test(helper_killed_while_the_kernel_hangs_leaves_a_mark),
 		host_test(worker_that_hangs_again_on_its_way_back_holds_no_lock),

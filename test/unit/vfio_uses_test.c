@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/vfio_uses_test.c - what the host does with disks and interfaces, and who may have them */
-/* wraps: attr_write module_load process_identify process_alive blockdev_claimed */
+/* wraps: attr_write module_load process_identify process_alive blockdev_claimed aside_run */
 /* wraps: journal_add journal_undone state_write state_remove */
 #include "vfio_host.h"
 
+#include "lib/aside.h"
 #include "lib/blockdev.h"
 
 #define ADDED_UUID "0b1f2f9e-6c1c-4e0a-9d3e-5d2a3b0a7c11"
@@ -11,19 +12,32 @@
 /* The disk that the kernel says it keeps for itself, NULL for none */
 static const char *claimed;
 
+/* The one that never comes back from being opened, NULL for none */
+static const char *hanging;
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_blockdev_claimed(int rootfd, const char *name);
+int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
+int __real_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
 
 int __wrap_blockdev_claimed(int rootfd, const char *name)
 {
 	(void)rootfd;
+	while (hanging && strcmp(hanging, name) == 0)
+		(void)pause();
 	return claimed && strcmp(claimed, name) == 0;
+}
+
+/* Who waits for one that hangs has waited long enough */
+int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
+{
+	return __real_aside_run(rootfd, run, shared, hanging ? step_ms / 6 : step_ms);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static int uses_setup(void **state)
 {
-	claimed = NULL;
+	claimed = hanging = NULL;
 	return host_setup(state);
 }
 
@@ -48,24 +62,15 @@ static void assert_passes(const char *claim)
 	assert_string_equal(said, "");
 }
 
-static void add_child(const char *addr, const char *below, const char *subsystem)
-{
-	char path[256], text[128];
-
-	(void)snprintf(path, sizeof(path), DEVICES "%s/%s/subsystem", addr, below);
-	(void)snprintf(text, sizeof(text), "../../../../class/%s", subsystem);
-	tree_link(host, path, text);
-}
-
 /* --- Disks ---------------------------------------------------------------------------------- */
 
 /* sdb with sdb1 and sdb2 behind the USB controller, with nodes, as udev and the kernel have them */
 static void add_disk(void)
 {
 	set_driver(USB, "xhci_hcd");
-	add_child(USB, "usb1/host6/block/sdb", "block");
-	add_child(USB, "usb1/host6/block/sdb/sdb1", "block");
-	add_child(USB, "usb1/host6/block/sdb/sdb2", "block");
+	add_below(USB, "usb1/host6/block/sdb", "block", "sdb");
+	add_below(USB, "usb1/host6/block/sdb/sdb1", "block", "sdb1");
+	add_below(USB, "usb1/host6/block/sdb/sdb2", "block", "sdb2");
 	tree_link(host, "sys/class/block/sdb",
 		  "../../bus/pci/devices/" USB "/usb1/host6/block/sdb");
 	tree_link(host, "sys/class/block/sdb1",
@@ -99,6 +104,8 @@ static void stack_on(const char *disk, const char *above, const char *uuid, cons
 		tree_file(host, path, name);
 }
 
+#define WHOLE	 "disk = rw /dev/disk/by-id/usb-Stick\n"
+#define PART	 "disk = rw /dev/disk/by-id/usb-Stick-part1\n"
 #define USB_DISK "device = " USB " 1033:0194 policy unmanaged\n"
 #define KEEPS	 "; give_back = vfio in [vfio] keeps the host from taking it again\n"
 
@@ -160,6 +167,19 @@ static void disk_that_only_the_kernel_knows_of_is_refused(void **state)
 	assert_refused(USB_DISK "in_use = force\n", " holds sdb2, which the kernel keeps");
 }
 
+/* Its controller is being reset, say */
+static void disk_that_cannot_be_opened_in_time_is_refused_by_name(void **state)
+{
+	(void)state;
+	add_disk();
+	hanging = "sdb1";
+	assert_refused(USB_DISK,
+		       " holds sdb1, which does not answer (it was opened to see whether the "
+		       "kernel keeps it): see dmesg, and start the guest when it answers again\n");
+	assert_refused(USB_DISK "in_use = force\n", " holds sdb1, which does not answer");
+	assert_refused(WHOLE, " of the guest's XML holds sdb1, which does not answer");
+}
+
 static void disk_that_a_process_has_open_is_refused(void **state)
 {
 	(void)state;
@@ -171,9 +191,6 @@ static void disk_that_a_process_has_open_is_refused(void **state)
 }
 
 /* --- Disks without PCI ------------------------------------------------------------------------ */
-
-#define WHOLE "disk = rw /dev/disk/by-id/usb-Stick\n"
-#define PART  "disk = rw /dev/disk/by-id/usb-Stick-part1\n"
 
 static void disk_of_the_guest_that_the_host_uses_is_refused(void **state)
 {
@@ -265,7 +282,7 @@ static void malformed_disk_lines_are_refused(void **state)
 
 static void add_nic(void)
 {
-	add_child(NIC, "net/eth0", "net");
+	add_below(NIC, "net/eth0", "net", NULL);
 	tree_file(host, "sys/class/net/eth0/ifindex", "3\n");
 }
 
@@ -466,12 +483,14 @@ static void default_route_is_refused_whoever_manages_it_and_by_force_too(void **
 	assert_refused(NIC_LINE "in_use = force\n", " carries the host's default route on eth0: ");
 }
 
-static void card_with_virtual_functions_is_refused(void **state)
+/* sriov_numvfs takes the device's lock: here a pipe that nobody writes to */
+static void card_with_virtual_functions_is_refused_by_its_links(void **state)
 {
 	(void)state;
-	tree_file(host, DEVICES NIC "/sriov_numvfs", "0\n");
+	assert_int_equal(mkfifoat(host->rootfd, DEVICES NIC "/sriov_numvfs", 0644), 0);
 	assert_passes(NIC_LINE);
-	tree_file(host, DEVICES NIC "/sriov_numvfs", "2\n");
+	tree_link(host, DEVICES NIC "/virtfn0", "../0000:02:10.0");
+	tree_link(host, DEVICES NIC "/virtfn11", "../0000:02:10.1");
 	assert_refused(NIC_LINE,
 		       " has 2 virtual functions, which would go with it: echo 0 >/" DEVICES NIC
 		       "/sriov_numvfs first\n");
@@ -483,34 +502,130 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 {
 	static const struct {
 		const char *below, *subsystem, *node;
+		bool waits; /* who unbinds the device waits for who has it open */
 	} rows[] = {
-		{ "drm/card1", "drm", "/dev/dri/card1" },
-		{ "graphics/fb1", "graphics", "/dev/fb1" },
-		{ "usb1/1-1/0003:046D:C52B.0001/hidraw/hidraw3", "hidraw", "/dev/hidraw3" },
-		{ "usb1/1-2/ttyUSB0", "tty", "/dev/ttyUSB0" },
-		{ "usb1/1-3/video4linux/video0", "video4linux", "/dev/video0" },
-		{ "usb1/1-4/sound/card2/pcmC2D0p", "sound", "/dev/snd/pcmC2D0p" },
-		{ "nvme/nvme3", "nvme", "/dev/nvme3" },
-		{ "accel/accel0", "accel", "/dev/accel/accel0" },
-		{ "usb1/1-4", "usb", "/dev/bus/usb/001/004" },
+		{ "drm/card1", "drm", "dri/card1", false },
+		{ "graphics/fb1", "graphics", "fb1", false },
+		{ "usb1/1-1/0003:046D:C52B.0001/hidraw/hidraw3", "hidraw", "hidraw3", false },
+		{ "usb1/1-2/ttyUSB0", "tty", "ttyUSB0", false },
+		{ "usb1/1-3/video4linux/video0", "video4linux", "video0", false },
+		{ "sound/card2/pcmC2D0p", "sound", "snd/pcmC2D0p", true },
+		{ "sound/card2/dsp1", "sound", "dsp1", true },
+		{ "usb1/1-5/sound/card3/pcmC3D0p", "sound", "snd/pcmC3D0p", false },
+		{ "nvme/nvme3", "nvme", "nvme3", false },
+		{ "accel/accel0", "accel", "accel/accel0", false },
+		{ "usb1/1-4", "usb", "bus/usb/001/004", false },
+		{ "i2c-5/i2c-dev/i2c-5", "i2c-dev", "i2c-5", true },
+		{ "drm/card1/card1-DP-1/i2c-7/i2c-dev/i2c-7", "i2c-dev", "i2c-7", true },
+		{ "usb1/1-6/i2c-9/i2c-dev/i2c-9", "i2c-dev", "i2c-9", true },
+		{ "dvb/dvb0.frontend0", "dvb", "dvb/adapter0/frontend0", true },
+		{ "usb1/1-7/dvb/dvb1.demux0", "dvb", "dvb/adapter1/demux0", true },
+		{ "fw1", "firewire", "fw1", true },
+		{ "infiniband_verbs/uverbs0", "infiniband_verbs", "infiniband/uverbs0", true },
+		{ "infiniband_mad/umad0", "infiniband_mad", "infiniband/umad0", false },
+		{ "usb1/host6/6:0:0:0/scsi_generic/sg2", "scsi_generic", "sg2", false },
+		{ "usb1/1-8/usbmisc/hiddev0", "usbmisc", "usb/hiddev0", false },
+		{ "ptp/ptp0", "ptp", "ptp0", false },
+		{ "something/new0", "new", "new/new0", false },
 	};
-	char line[128];
+	char line[256], node[64];
 
 	(void)state;
 	set_driver(USB, "xhci_hcd");
-	tree_file(host, "sys/bus/usb/devices/1-4/busnum", "1\n");
-	tree_file(host, "sys/bus/usb/devices/1-4/devnum", "4\n");
+	tree_file(host, DEVICES USB "/usb1/1-4/busnum", "1\n");
+	tree_file(host, DEVICES USB "/usb1/1-4/devnum", "4\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		add_child(USB, rows[i].below, rows[i].subsystem);
-		add_process("77", "holder", rows[i].node);
+		add_below(USB, rows[i].below, rows[i].subsystem, rows[i].node);
+		assert_passes(USB_DISK);
+		(void)snprintf(node, sizeof(node), "/dev/%s", rows[i].node);
+		add_process("77", "holder", node);
 		(void)snprintf(line, sizeof(line),
 			       "is in use by holder (pid 77), which has %s open: stop it first\n",
-			       rows[i].node);
+			       node);
 		assert_refused(USB_DISK, line);
 		assert_refused(USB_DISK "in_use = stop-seat\n", line);
-		assert_passes(USB_DISK "in_use = force\n");
+		(void)snprintf(line, sizeof(line),
+			       "is in use by holder (pid 77), which has %s open: stop it first; "
+			       "its driver would wait for that for ever, so in_use = force does "
+			       "not take it\n",
+			       node);
+		if (rows[i].waits)
+			assert_refused(USB_DISK "in_use = force\n", line);
+		else
+			assert_passes(USB_DISK "in_use = force\n");
 		remove_process_fd("77");
 	}
+}
+
+/* Renamed, or another device's by now: in this machine's own /dev */
+static void node_that_is_not_at_its_path_is_sought_by_its_number(void **state)
+{
+	static const struct {
+		const char *path, *number, *found[2];
+	} rows[] = {
+		{ "/dev/full", "/dev/char/1:7", { "/dev/full" } },
+		{ "/dev/full", "/dev/char/1:5", { "/dev/char/1:5" } },
+		{ "/dev/full", "/dev/block/1:7", { "/dev/block/1:7" } },
+		{ "/dev/gone0", "/dev/char/1:7", { "/dev/gone0", "/dev/char/1:7" } },
+		{ "", "/dev/char/1:7", { "/dev/char/1:7" } },
+		{ "", "", { NULL } },
+	};
+	_cleanup_close_ int real = root_open("/");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_strlist_ struct strlist paths = { 0 };
+		struct node node = { .subsystem = NODE_OTHER };
+		size_t nr = 0;
+
+		(void)snprintf(node.path, sizeof(node.path), "%s", rows[i].path);
+		(void)snprintf(node.number, sizeof(node.number), "%s", rows[i].number);
+		assert_int_equal(node_paths(real, &node, &paths), 0);
+		for (; nr < 2 && rows[i].found[nr]; nr++)
+			assert_string_equal(paths.names[nr], rows[i].found[nr]);
+		assert_int_equal(paths.nr, nr);
+	}
+}
+
+/* A desktop has every keyboard open: it loses it, as when it is unplugged */
+static void input_that_a_desktop_has_open_passes(void **state)
+{
+	(void)state;
+	set_driver(USB, "xhci_hcd");
+	add_below(USB, "usb1/1-1/input/input5/event5", "input", "input/event5");
+	add_process("77", "systemd-logind", "/dev/input/event5");
+	assert_passes(USB_DISK);
+}
+
+/* By force the card is taken from a desktop, but the sound function beside it would hang */
+static void sound_card_in_use_is_not_taken_by_force(void **state)
+{
+	(void)state;
+	set_driver(GPU, "amdgpu");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_below(AUDIO, "sound/card1/controlC1", "sound", "snd/controlC1");
+	add_process("77", "kwin_wayland", "/dev/dri/card0");
+	assert_passes(GPU_LINE AUDIO_LINE "in_use = force\n");
+	add_process("78", "wireplumber", "/dev/snd/controlC1");
+	assert_refused(GPU_LINE AUDIO_LINE "in_use = force\n",
+		       "is in use by wireplumber (pid 78), which has /dev/snd/controlC1 open: have "
+		       "its sound settings leave that card alone (profile Off), or stop it first; "
+		       "its driver would wait for that for ever, so in_use = force does not take "
+		       "it\n");
+}
+
+/* No child of the card: one node for all of them */
+static void who_computes_on_an_amd_card_is_named(void **state)
+{
+	(void)state;
+	set_driver(GPU, "amdgpu");
+	tree_link(host, "sys/bus/pci/drivers/amdgpu/" GPU, "../../devices/" GPU);
+	add_process("77", "ollama", "/dev/kfd");
+	assert_refused(GPU_LINE AUDIO_LINE, "is in use by ollama (pid 77), which has /dev/kfd open: "
+					    "stop it first\n");
+	/* With another card it is told by the render node which one is meant */
+	tree_link(host, "sys/bus/pci/drivers/amdgpu/0000:00:02.0", "../../devices/0000:00:02.0");
+	assert_passes(GPU_LINE AUDIO_LINE);
 }
 
 /* By force it would lose its data, as the host would lose that of a mounted disk */
@@ -529,11 +644,11 @@ static void what_another_guest_has_open_is_not_taken_by_force(void **state)
 
 	(void)state;
 	add_disk();
-	add_child(USB, "usb1/1-4", "usb");
-	add_child(USB, "usb1/1-4/1-4:1.0", "usb");
-	add_child(USB, "usb1/1-1/hidraw/hidraw3", "hidraw");
-	tree_file(host, "sys/bus/usb/devices/1-4/busnum", "1\n");
-	tree_file(host, "sys/bus/usb/devices/1-4/devnum", "4\n");
+	add_below(USB, "usb1/1-4", "usb", "bus/usb/001/004");
+	add_below(USB, "usb1/1-4/1-4:1.0", "usb", NULL);
+	add_below(USB, "usb1/1-1/hidraw/hidraw3", "hidraw", "hidraw3");
+	tree_file(host, DEVICES USB "/usb1/1-4/busnum", "1\n");
+	tree_file(host, DEVICES USB "/usb1/1-4/devnum", "4\n");
 	add_process("70", "smartd", "/dev/sdb");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char line[256];
@@ -567,7 +682,7 @@ static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 		char path[128];
 
 		(void)snprintf(path, sizeof(path), "usb1/1-1/input/%s", inputs[i].name);
-		add_child(USB, path, "input");
+		add_below(USB, path, "input", NULL);
 		(void)snprintf(path, sizeof(path), "sys/class/input/%s/capabilities/ev",
 			       inputs[i].name);
 		tree_file(host, path, inputs[i].events);
@@ -589,7 +704,7 @@ static void users_of_an_ended_desktop_get_a_moment(void **state)
 	pid_t pid;
 
 	(void)state;
-	add_child(GPU, "drm/card0", "drm");
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
 	add_process("812", "Xorg", "/dev/dri/card0");
 	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
 	(void)fflush(stdout);
@@ -610,6 +725,7 @@ int main(void)
 		uses_test(member_of_a_stopped_stack_is_refused_with_what_takes_it_apart),
 		uses_test(second_device_of_a_mounted_btrfs_is_refused),
 		uses_test(disk_that_only_the_kernel_knows_of_is_refused),
+		uses_test(disk_that_cannot_be_opened_in_time_is_refused_by_name),
 		uses_test(disk_that_a_process_has_open_is_refused),
 		uses_test(disk_of_the_guest_that_the_host_uses_is_refused),
 		uses_test(disk_of_the_guest_that_only_the_kernel_knows_of_is_refused),
@@ -624,11 +740,15 @@ int main(void)
 		uses_test(default_route_of_a_pppoe_session_is_the_nics),
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
-		uses_test(card_with_virtual_functions_is_refused),
+		uses_test(card_with_virtual_functions_is_refused_by_its_links),
 		uses_test(what_another_guest_has_open_is_not_taken_by_force),
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
+		uses_test(node_that_is_not_at_its_path_is_sought_by_its_number),
+		uses_test(input_that_a_desktop_has_open_passes),
+		uses_test(sound_card_in_use_is_not_taken_by_force),
+		uses_test(who_computes_on_an_amd_card_is_named),
 	};
 
 	return cmocka_run_group_tests_name("vfio/uses", tests, NULL, NULL);

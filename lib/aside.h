@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/aside.h - what can sleep in the kernel for ever, done by a child that is left behind then */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cleanup.h"
+
+/*
+ * The head of what parent and child share. All that the child finds out it leaves in there: of one
+ * that is left behind, too, it can be read.
+ */
+struct aside {
+	unsigned int steps; /* the child counts: each step has its own time */
+	bool done;
+	int result;
+};
+
+/**
+ * aside_alloc() - memory that we share with our children, zeroed
+ * @size:	of a struct that begins with a struct aside
+ *
+ * Return: NULL without memory; to be given back by aside_free()
+ */
+void *aside_alloc(size_t size);
+
+void aside_free(void *shared, size_t size);
+
+/**
+ * aside_run() - have a child call a function, and wait for its result
+ * @rootfd:	the one descriptor that the child keeps
+ * @run:	reads only: whether it comes to its end, nobody may depend on
+ * @shared:	from aside_alloc()
+ * @step_ms:	so long it may be at one step
+ *
+ * A child that is late is sent SIGKILL and left behind; it holds nothing of ours.
+ *
+ * Return: what @run returned, -ETIMEDOUT, -ECHILD when the child was killed, else -errno of fork(2)
+ */
+int aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
+	_must_check_;
+
+/** aside_step() - in the child: what comes next has its time anew */
+void aside_step(void *shared);

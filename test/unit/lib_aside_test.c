@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/lib_aside_test.c - children that do what can sleep in the kernel for ever */
+/* wraps: _Fork */
+
+#include "tree.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "lib/aside.h"
+#include "lib/deadline.h"
+
+struct shared {
+	struct aside aside;
+	pid_t pid;
+	pid_t session;
+	int open; /* descriptors of the child */
+	int at;
+};
+
+static bool no_process;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+pid_t __wrap__Fork(void);
+pid_t __real__Fork(void);
+
+pid_t __wrap__Fork(void)
+{
+	errno = EAGAIN;
+	return no_process ? -1 : __real__Fork();
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+static int look(int rootfd, void *arg)
+{
+	struct shared *shared = arg;
+
+	shared->pid = getpid();
+	shared->session = getsid(0);
+	for (int fd = 0; fd < 100; fd++)
+		shared->open += fcntl(fd, F_GETFD) >= 0;
+	return attr_exists(rootfd, "there") ? 7 : -ENOENT;
+}
+
+static void result_is_the_childs_which_holds_nothing_of_ours(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+
+	assert_non_null(shared);
+	tree_file(tree, "there", "");
+	assert_int_equal(aside_run(tree->rootfd, look, shared, 5000), 7);
+	assert_int_not_equal(shared->pid, getpid());
+	assert_int_equal(shared->session, shared->pid);
+	/* The root, and /dev/null on 0 to 2 */
+	assert_int_equal(shared->open, 4);
+	/* It is reaped */
+	assert_int_equal(waitpid(shared->pid, NULL, WNOHANG), -1);
+	aside_free(shared, sizeof(*shared));
+}
+
+static int hang(int rootfd, void *arg)
+{
+	struct shared *shared = arg;
+
+	(void)rootfd;
+	shared->pid = getpid();
+	shared->at = 1;
+	(void)pause();
+	return 0;
+}
+
+static void child_that_does_not_return_is_left_behind_in_time(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+	long long start = now_ms();
+
+	assert_non_null(shared);
+	assert_int_equal(aside_run(tree->rootfd, hang, shared, 200), -ETIMEDOUT);
+	assert_in_range(now_ms() - start, 150, 2000);
+	assert_int_equal(shared->at, 1);
+	/* Killed, where it can be */
+	(void)waitpid(shared->pid, NULL, 0);
+	assert_int_equal(kill(shared->pid, 0), -1);
+	aside_free(shared, sizeof(*shared));
+}
+
+static int walk(int rootfd, void *arg)
+{
+	struct shared *shared = arg;
+
+	(void)rootfd;
+	for (shared->at = 0; shared->at < 8; shared->at++) {
+		aside_step(shared);
+		(void)poll(NULL, 0, 100);
+	}
+	return shared->at;
+}
+
+static void each_step_has_its_own_time(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+
+	assert_non_null(shared);
+	assert_int_equal(aside_run(tree->rootfd, walk, shared, 600), 8);
+	aside_free(shared, sizeof(*shared));
+}
+
+static int die(int rootfd, void *arg)
+{
+	(void)rootfd;
+	(void)arg;
+	(void)kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void no_result_is_made_up(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+
+	assert_non_null(shared);
+	assert_int_equal(aside_run(tree->rootfd, walk, shared, 600), 8);
+	assert_int_equal(aside_run(tree->rootfd, die, shared, 600), -ECHILD);
+	no_process = true;
+	assert_int_equal(aside_run(tree->rootfd, walk, shared, 600), -EAGAIN);
+	no_process = false;
+	aside_free(shared, sizeof(*shared));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(result_is_the_childs_which_holds_nothing_of_ours),
+		tree_test(child_that_does_not_return_is_left_behind_in_time),
+		tree_test(each_step_has_its_own_time),
+		tree_test(no_result_is_made_up),
+	};
+
+	return cmocka_run_group_tests_name("lib/aside", tests, NULL, NULL);
+}
