@@ -22,6 +22,8 @@
 #define ANSWER_PART   2
 #define ANSWER_MIN_MS 100
 
+#define DRIVERS "sys/bus/pci/drivers"
+
 struct question {
 	struct aside aside;
 	const char *name;
@@ -62,7 +64,7 @@ static int add_files(const char *driver, struct strlist *files)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
-		r = path_format(path, sizeof(path), "/sys/bus/pci/drivers/%s/%s", driver, names[i]);
+		r = path_format(path, sizeof(path), "/" DRIVERS "/%s/%s", driver, names[i]);
 		if (r == 0)
 			r = strlist_add(files, path);
 	}
@@ -74,10 +76,10 @@ static pid_t find_writer(int rootfd)
 {
 	_cleanup_strlist_ struct strlist drivers = { 0 };
 	_cleanup_strlist_ struct strlist files = { 0 };
-	int r = attr_list(rootfd, "sys/bus/pci/drivers", &drivers);
+	int r = attr_list(rootfd, DRIVERS, &drivers);
 
 	if (r == 0)
-		r = strlist_add(&files, "/sys/bus/pci/drivers_probe");
+		r = strlist_add(&files, "/" DRIVERS "_probe");
 	for (size_t i = 0; r == 0 && i < drivers.nr; i++)
 		r = add_files(drivers.names[i], &files);
 	return r < 0 ? r : process_find_writer(rootfd, (const char *const *)files.names, files.nr);

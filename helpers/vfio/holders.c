@@ -138,9 +138,10 @@ static int functions_use(const struct use_look *use, const char *name)
 /* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
 #define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again"
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): filled by those who get the look */
+/* NOLINTBEGIN(readability-non-const-parameter): filled by those who get the look */
 int holders_find(int rootfd, const char *name, const struct node_list *below, bool force,
 		 char *text, size_t size)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	_cleanup_use_tables_ struct use_tables tables = { 0 };
 	const struct use_look use = { .rootfd = rootfd,
