@@ -97,6 +97,54 @@ static void cpus_of_another_guests_emulator_are_not_chosen(void **state)
 	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
 }
 
+/* Its own isolated partitions would fail by them: one of the whole guest would be left */
+static void cpus_of_its_own_emulator_are_not_chosen_while_others_are_free(void **state)
+{
+	make_eight(*state);
+	claim_a("preparing", WANTED "emulator = 6-7\niothread = 1 3,4\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_non_null(strstr(claim_text(), "\ncpus = 1-2\n"));
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+	/* A container gives way before that */
+	make_group("system.slice/docker-1.scope", "1-2,5", true);
+	settle();
+	claim_a("preparing", WANTED "emulator = 6-7\niothread = 1 3,4\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "\ncpus = 1-2\n"));
+}
+
+static void cpus_of_its_own_emulator_are_chosen_before_none_and_that_is_said(void **state)
+{
+	static const char said[] =
+		"a: no whole cores are free for its vCPUs but those that its own emulator is "
+		"pinned to (5-7), so CPUs 6-7 are not for its vCPUs alone: pin it to other CPUs "
+		"(<emulatorpin>)\n";
+
+	make_eight(*state);
+	make_claim(UUID_B, PID_B, "running", "cpus = 1-4\nvcpu = 0 1-4\n");
+	claim_a("preparing", WANTED "emulator = 5-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_said(said);
+	assert_non_null(strstr(claim_text(), "\ncpus = 6-7\n"));
+	claim_a("preparing", WANTED "iothread = 12 5-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_said("but those that its own iothread12 is pinned to (5-7)");
+	assert_said("(<iothreadpin>)\n");
+}
+
+/* Before it is started, too */
+static void check_tells_what_comes_of_a_choice_on_its_own_emulators_cpus(void **state)
+{
+	make_eight(*state);
+	make_claim(UUID_B, PID_B, "running", "cpus = 1-4\nvcpu = 0 1-4\n");
+	claim_a("preparing", WANTED "emulator = 5-7\n");
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_said("CPUs 6-7 will not be isolated one by one: emulator is pinned to 5-7, where a "
+		    "vCPU is: pin it to other CPUs");
+}
+
 static void cpus_that_the_slices_above_do_not_have_are_not_chosen(void **state)
 {
 	make_eight(*state);
@@ -328,6 +376,9 @@ int main(void)
 		T(a_choice_is_made_once),
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
 		T(cpus_of_another_guests_emulator_are_not_chosen),
+		T(cpus_of_its_own_emulator_are_not_chosen_while_others_are_free),
+		T(cpus_of_its_own_emulator_are_chosen_before_none_and_that_is_said),
+		T(check_tells_what_comes_of_a_choice_on_its_own_emulators_cpus),
 		T(cpus_that_the_slices_above_do_not_have_are_not_chosen),
 		T(without_cgroup_v2_none_are_chosen_and_the_cure_is_said),
 		T(what_a_container_is_pinned_to_is_not_chosen),
