@@ -13,12 +13,13 @@ static struct {
 
 static void on(struct tree *tree, const struct machine *machine)
 {
+	struct cpulist all = machine_cpus(machine, 0, machine->cores);
+
 	topology_free(&seen.topology);
 	seen.machine = machine;
 	machine_make(tree, machine);
 	assert_int_equal(topology_read(tree->dir, &seen.topology), 0);
-	assert_int_equal(seen.topology.nr,
-			 machine->e_cores + (machine->cores - machine->e_cores) * machine->threads);
+	assert_int_equal(seen.topology.nr, cpulist_count(&all));
 }
 
 static int choose(const struct cores_wanted *wanted)
@@ -276,6 +277,39 @@ static void p_cores_are_preferred_and_kinds_are_not_mixed_while_one_fits(void **
 	assert_int_equal(count(kind_of), 2);
 }
 
+static void each_of_three_kinds_is_known_and_the_slowest_has_no_cache(void **state)
+{
+	on(*state, &three_kinds);
+	for (unsigned int core = 0; core < three_kinds.cores; core++) {
+		unsigned int cpu = machine_cpu(&three_kinds, core, 0);
+		enum machine_kind kind = machine_kind(&three_kinds, core);
+
+		assert_int_equal(at(cpu)->kind, MACHINE_LP - kind);
+		assert_int_equal(at(cpu)->l3, kind == MACHINE_LP ? -1 : 0);
+	}
+	assert_int_equal(machine_cpu(&three_kinds, 1, 0), 2);
+	assert_int_equal(machine_cpu(&three_kinds, 9, 1), 11);
+	assert_int_equal(machine_cpu(&three_kinds, 15, 0), 21);
+}
+
+static void e_cores_with_a_cache_come_before_slower_ones_without(void **state)
+{
+	struct cpulist e_cores = machine_cpus_of(&three_kinds, MACHINE_E);
+	struct cpulist lp_cores = machine_cpus_of(&three_kinds, MACHINE_LP);
+	struct cores_wanted wanted = { .threads = 1,
+				       .taken = machine_cpus_of(&three_kinds, MACHINE_P) };
+
+	on(*state, &three_kinds);
+	for (wanted.vcpus = 1; wanted.vcpus <= 8; wanted.vcpus++) {
+		assert_int_equal(choose(&wanted), 0);
+		assert_true(cpulist_contains(&e_cores, &seen.pins.cpus));
+	}
+	cpulist_union(&wanted.taken, &e_cores);
+	wanted.vcpus = 1;
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_contains(&lp_cores, &seen.pins.cpus));
+}
+
 static void the_node_of_the_guests_devices_is_preferred(void **state)
 {
 	for (unsigned int node = 0; node < 2; node++) {
@@ -386,6 +420,8 @@ int main(void)
 		T(a_guest_that_fits_is_never_refused),
 		T(two_guests_on_a_two_ccx_ryzen_get_a_ccx_each_when_they_leave_a_core),
 		T(p_cores_are_preferred_and_kinds_are_not_mixed_while_one_fits),
+		T(each_of_three_kinds_is_known_and_the_slowest_has_no_cache),
+		T(e_cores_with_a_cache_come_before_slower_ones_without),
 		T(the_node_of_the_guests_devices_is_preferred),
 		T(memory_that_is_bound_outweighs_the_devices),
 		T(what_fits_into_no_cache_takes_few_of_them_in_one_node),
