@@ -39,12 +39,12 @@ enum place {
 /* The first that differs decides, less is better */
 enum cost {
 	COST_MEMORY,   /* not on the nodes that the guest's memory is bound to */
+	COST_FIRST,    /* the core of CPU 0 is taken */
 	COST_NODES,    /* on several nodes; then on several packages */
+	COST_PACKED,   /* cores are shared by vCPUs that the guest has for cores */
 	COST_DEVICES,  /* not on the nodes of its devices */
 	COST_CACHES,   /* no L3 cache in common */
 	COST_KIND,     /* slower ones; then several kinds, the fewer the better */
-	COST_PACKED,   /* cores are shared by vCPUs that the guest has for cores */
-	COST_FIRST,    /* the core of CPU 0 is taken */
 	COST_FRAGMENT, /* free cores that stay beside it */
 	COST_INDEX,    /* far from CPU 0 */
 	NR_COSTS,
