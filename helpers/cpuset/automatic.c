@@ -456,20 +456,31 @@ int automatic_place(struct cpuset_job *job)
 	return r;
 }
 
-/* Where the kernel does not take an empty list any more: all CPUs, which is the same */
+/* An empty list is all CPUs, and these stand there where the kernel does not take it back */
+static int old_cpus(const struct cpuset_job *job, const char *old, struct cpulist *ret)
+{
+	return *old ? cpulist_parse(old, ret) : job_host_cpus(job, "possible", ret);
+}
+
+/* By an undo that was killed behind it, perhaps before it has bound the threads */
+static bool is_restored(const struct cpuset_job *job, const char *old, const char *now)
+{
+	struct cpulist before, after;
+
+	return strcmp(now, old) == 0 ||
+	       (old_cpus(job, old, &before) == 0 && cpulist_parse(now, &after) == 0 &&
+		cpulist_equal(&before, &after));
+}
+
 static int restore_cpus(struct cpuset_job *job, const char *group, const char *old)
 {
 	struct cpulist cpus;
 	int r = groups_write(job, group, CPUS, old);
 
-	if (job_host_cpus(job, "possible", &cpus) < 0)
-		return r;
-	if (r == -ENOSPC)
+	if (r == -ENOSPC && job_host_cpus(job, "possible", &cpus) == 0)
 		r = groups_write_cpus(job, group, CPUS, &cpus);
-	if (r < 0)
+	if (r < 0 || old_cpus(job, old, &cpus) < 0)
 		return r;
-	if (*old && cpulist_parse(old, &cpus) < 0)
-		return 0;
 	return bind_threads(job, group, &cpus);
 }
 
@@ -485,9 +496,9 @@ int automatic_undo(struct cpuset_job *job, const char *object)
 	if (!record || groups_of_base(object, &groups) < 0)
 		return job_why(job, -EBADMSG, "the journal's group '%s' is none", object);
 	r = groups_read(job, object, CPUS, now, sizeof(now));
-	if (r < 0 || strcmp(now, record->old_value) == 0)
+	if (r < 0)
 		return 0;
-	if (strcmp(now, record->new_value) != 0) {
+	if (strcmp(now, record->new_value) != 0 && !is_restored(job, record->old_value, now)) {
 		helper_say(job->ctx, "somebody else has pinned %s to %s: left so", object, now);
 		return 0;
 	}
