@@ -175,8 +175,8 @@ static void avoid_sides(const struct cpuset_job *job, struct cores_wanted *wante
 }
 
 /*
- * What is kept clear of, less and less. The guest's own emulator or I/O thread on a vCPU's CPU costs
- * it the isolated partitions, so others that can give way do before
+ * What is kept clear of, less and less. The guest's own emulator or I/O thread on a vCPU's CPU
+ * costs it the isolated partitions, so others that can give way do before
  */
 static const struct {
 	bool sides;

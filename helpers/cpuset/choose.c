@@ -9,11 +9,11 @@
 /*
  * How it works
  *
- * Whole cores only. Every place (an L3 cache, a node, a package, the machine) is tried with each kind
- * of core (P-cores, E-cores, LP-E-cores), then with neighbouring kinds together, and with the vCPUs
- * spread over cores as the guest's own <topology> has them or packed onto as few as can be; what is
- * found is compared item by item, in the order of enum cost. A place is out when it has too few free
- * cores, or when the host would not keep one whole core.
+ * Whole cores only. Every place (an L3 cache, a node, a package, the machine) is tried with each
+ * kind of core (P-cores, E-cores, LP-E-cores), then with neighbouring kinds together, and with the
+ * vCPUs spread over cores as the guest's own <topology> has them or packed onto as few as can be;
+ * what is found is compared item by item, in the order of enum cost. A place is out when it has too
+ * few free cores, or when the host would not keep one whole core.
  */
 
 struct core {
