@@ -140,6 +140,15 @@ static int meets_others(struct cpuset_job *job, enum conflict_kind least,
 	return 1;
 }
 
+/* The other groups of the guest stay as the claim has them */
+static void replace_vcpus(struct cpuset_job *job, const struct pins *chosen)
+{
+	free(job->pins.vcpus);
+	job->pins.vcpus = chosen->vcpus;
+	job->pins.nr_vcpus = chosen->nr_vcpus;
+	job->pins.cpus = chosen->cpus;
+}
+
 static int choose_around(struct cpuset_job *job, const struct topology *topology,
 			 enum conflict_kind least, struct cores_wanted *wanted)
 {
@@ -151,14 +160,46 @@ static int choose_around(struct cpuset_job *job, const struct topology *topology
 		r = cores_choose(topology, wanted, &pins, job->why);
 		if (r < 0)
 			return r;
-		pins_free(&job->pins);
-		job->pins = pins;
+		replace_vcpus(job, &pins);
 		if (!meets_others(job, least, wanted))
 			return r;
 	}
-	pins_free(&job->pins);
-	job->pins.automatic = true;
+	replace_vcpus(job, &(struct pins){ 0 });
 	return job_why(job, -EBUSY, "too many other groups are pinned to CPUs of this host");
+}
+
+static void avoid_sides(const struct cpuset_job *job, struct cores_wanted *wanted)
+{
+	for (size_t i = 0; i < job->pins.nr_sides; i++)
+		cpulist_union(&wanted->avoid, &job->pins.sides[i].cpus);
+}
+
+/*
+ * What is kept clear of, less and less. The guest's own emulator or I/O thread on a vCPU's CPU
+ * costs it the isolated partitions, so others that can give way do before
+ */
+static const struct {
+	bool sides;
+	enum conflict_kind least;
+} attempts[] = {
+	{ true, CONFLICT_MOVED },
+	{ true, CONFLICT_REFUSED },
+	{ false, CONFLICT_MOVED },
+	{ false, CONFLICT_REFUSED },
+};
+
+static int choose_clear(struct cpuset_job *job, const struct topology *topology,
+			struct cores_wanted *wanted)
+{
+	int r = -ENOSPC;
+
+	for (size_t i = 0; i < ARRAY_SIZE(attempts) && (r == -ENOSPC || r == -EBUSY); i++) {
+		wanted->avoid = (struct cpulist){ 0 };
+		if (attempts[i].sides)
+			avoid_sides(job, wanted);
+		r = choose_around(job, topology, attempts[i].least, wanted);
+	}
+	return r;
 }
 
 /* They are where the pins will be written: without them nobody else must lose the CPUs */
@@ -192,11 +233,7 @@ int automatic_choose(struct cpuset_job *job)
 		return job_why(job, r, "cores are chosen by hwloc, which is not installed");
 	if (r < 0)
 		return job_why(job, r, "hwloc cannot tell the CPUs of this host: see lstopo");
-	r = choose_around(job, &topology, CONFLICT_MOVED, wanted);
-	if (r == -ENOSPC || r == -EBUSY) {
-		wanted->avoid = (struct cpulist){ 0 };
-		r = choose_around(job, &topology, CONFLICT_REFUSED, wanted);
-	}
+	r = choose_clear(job, &topology, wanted);
 	return r == -ENOMEM ? job_why(job, r, "%s", strerror(ENOMEM)) : r;
 }
 
@@ -278,6 +315,29 @@ static int choose_and_store(struct cpuset_job *job)
 	return r < 0 ? job_why(job, r, "cannot write the claim: %s", strerror(-r)) : noted;
 }
 
+/* Nothing else has fitted */
+static void say_sides(struct cpuset_job *job)
+{
+	char pinned[256], list[256];
+
+	for (size_t i = 0; i < job->pins.nr_sides; i++) {
+		const struct side_pin *side = &job->pins.sides[i];
+		struct cpulist shared = side->cpus;
+
+		cpulist_intersect(&shared, &job->pins.cpus);
+		if (cpulist_empty(&shared))
+			continue;
+		helper_say(job->ctx,
+			   "no whole cores are free for its vCPUs but those that its own %s is "
+			   "pinned to (%s), so CPUs %s are not for its vCPUs alone: pin it to "
+			   "other CPUs (<%.*spin>)",
+			   side->group, job_cpus_text(&side->cpus, pinned, sizeof(pinned)),
+			   job_cpus_text(&shared, list, sizeof(list)),
+			   (int)strcspn(side->group, "0123456789"), side->group);
+		return;
+	}
+}
+
 static enum helper_exit say_chosen(struct cpuset_job *job, int r)
 {
 	if (r < 0) {
@@ -289,6 +349,7 @@ static enum helper_exit say_chosen(struct cpuset_job *job, int r)
 			   "its vCPUs share cores that it takes for whole ones: say "
 			   "<topology ... threads='N'/> in <cpu> of its XML, N as this host's "
 			   "cores have");
+	say_sides(job);
 	return HELPER_DONE;
 }
 
@@ -395,20 +456,31 @@ int automatic_place(struct cpuset_job *job)
 	return r;
 }
 
-/* Where the kernel does not take an empty list any more: all CPUs, which is the same */
+/* An empty list is all CPUs, and these stand there where the kernel does not take it back */
+static int old_cpus(const struct cpuset_job *job, const char *old, struct cpulist *ret)
+{
+	return *old ? cpulist_parse(old, ret) : job_host_cpus(job, "possible", ret);
+}
+
+/* By an undo that was killed behind it, perhaps before it has bound the threads */
+static bool is_restored(const struct cpuset_job *job, const char *old, const char *now)
+{
+	struct cpulist before, after;
+
+	return strcmp(now, old) == 0 ||
+	       (old_cpus(job, old, &before) == 0 && cpulist_parse(now, &after) == 0 &&
+		cpulist_equal(&before, &after));
+}
+
 static int restore_cpus(struct cpuset_job *job, const char *group, const char *old)
 {
 	struct cpulist cpus;
 	int r = groups_write(job, group, CPUS, old);
 
-	if (job_host_cpus(job, "possible", &cpus) < 0)
-		return r;
-	if (r == -ENOSPC)
+	if (r == -ENOSPC && job_host_cpus(job, "possible", &cpus) == 0)
 		r = groups_write_cpus(job, group, CPUS, &cpus);
-	if (r < 0)
+	if (r < 0 || old_cpus(job, old, &cpus) < 0)
 		return r;
-	if (*old && cpulist_parse(old, &cpus) < 0)
-		return 0;
 	return bind_threads(job, group, &cpus);
 }
 
@@ -424,9 +496,9 @@ int automatic_undo(struct cpuset_job *job, const char *object)
 	if (!record || groups_of_base(object, &groups) < 0)
 		return job_why(job, -EBADMSG, "the journal's group '%s' is none", object);
 	r = groups_read(job, object, CPUS, now, sizeof(now));
-	if (r < 0 || strcmp(now, record->old_value) == 0)
+	if (r < 0)
 		return 0;
-	if (strcmp(now, record->new_value) != 0) {
+	if (strcmp(now, record->new_value) != 0 && !is_restored(job, record->old_value, now)) {
 		helper_say(job->ctx, "somebody else has pinned %s to %s: left so", object, now);
 		return 0;
 	}

@@ -9,10 +9,11 @@
 /*
  * How it works
  *
- * Whole cores only. Every place (an L3 cache, a node, a package, the machine) is tried with P-cores,
- * E-cores and both, and with the vCPUs spread over cores as the guest's own <topology> has them or
- * packed onto as few as can be; what is found is compared item by item, in the order of enum cost.
- * A place is out when it has too few free cores, or when the host would not keep one whole core.
+ * Whole cores only. Every place (an L3 cache, a node, a package, the machine) is tried with each
+ * kind of core (P-cores, E-cores, LP-E-cores), then with neighbouring kinds together, and with the
+ * vCPUs spread over cores as the guest's own <topology> has them or packed onto as few as can be;
+ * what is found is compared item by item, in the order of enum cost. A place is out when it has too
+ * few free cores, or when the host would not keep one whole core.
  */
 
 struct core {
@@ -38,12 +39,12 @@ enum place {
 /* The first that differs decides, less is better */
 enum cost {
 	COST_MEMORY,   /* not on the nodes that the guest's memory is bound to */
-	COST_NODES,    /* on several nodes; then on several packages */
-	COST_DEVICES,  /* not on the nodes of its devices */
-	COST_CACHES,   /* several L3 caches */
-	COST_KIND,     /* P-cores, E-cores, both */
-	COST_PACKED,   /* cores are shared by vCPUs that the guest has for cores */
 	COST_FIRST,    /* the core of CPU 0 is taken */
+	COST_NODES,    /* on several nodes; then on several packages */
+	COST_PACKED,   /* cores are shared by vCPUs that the guest has for cores */
+	COST_DEVICES,  /* not on the nodes of its devices */
+	COST_CACHES,   /* no L3 cache in common */
+	COST_KIND,     /* slower ones; then several kinds, the fewer the better */
 	COST_FRAGMENT, /* free cores that stay beside it */
 	COST_INDEX,    /* far from CPU 0 */
 	NR_COSTS,
@@ -64,8 +65,15 @@ struct search {
 	size_t nr;
 	const struct core **found; /* of the place that is looked at */
 	struct offer best;
-	int fastest; /* the highest kind there is */
-	bool alike;  /* and the only one */
+	int fastest, slowest; /* the kinds there are */
+};
+
+/* What is tried */
+struct attempt {
+	const struct core *at; /* any core of the place */
+	enum place place;
+	int fastest, slowest; /* the kinds that are looked at */
+	bool packed;
 };
 
 static void search_free(struct search *search)
@@ -107,11 +115,17 @@ static void core_fill(const struct search *search, struct core *core)
 		core->first |= core->cpus[i].cpu == 0;
 }
 
+/* Without an L3 cache a core is a place of its own, as an LP-E-core is: it shares none */
+static bool same_l3(const struct core *a, const struct core *b)
+{
+	return a == b || (a->cpus->l3 >= 0 && a->cpus->l3 == b->cpus->l3);
+}
+
 static bool same_place(const struct core *a, const struct core *b, enum place place)
 {
 	switch (place) {
 	case PLACE_L3:
-		return a->cpus->l3 == b->cpus->l3 && a->cpus->node == b->cpus->node;
+		return same_l3(a, b) && a->cpus->node == b->cpus->node;
 	case PLACE_NODE:
 		return a->cpus->node == b->cpus->node;
 	case PLACE_PACKAGE:
@@ -142,7 +156,8 @@ static int search_init(struct search *search)
 	search->best.cores = calloc(topology->nr + 1, sizeof(const struct core *));
 	if (!search->cores || !search->found || !search->best.cores)
 		return -ENOMEM;
-	search->alike = true;
+	search->fastest = INT_MIN;
+	search->slowest = INT_MAX;
 	for (size_t i = 0, end; i < topology->nr; i = end) {
 		struct core *core = &search->cores[search->nr];
 
@@ -151,9 +166,10 @@ static int search_init(struct search *search)
 				       .nr_cpus = (unsigned int)(end - i),
 				       .index = (unsigned int)search->nr++ };
 		core_fill(search, core);
-		search->alike &= core->cpus->kind == search->cores->cpus->kind;
 		if (core->cpus->kind > search->fastest)
 			search->fastest = core->cpus->kind;
+		if (core->cpus->kind < search->slowest)
+			search->slowest = core->cpus->kind;
 	}
 	count_neighbours(search);
 	return 0;
@@ -190,31 +206,22 @@ static int cmp_order(const void *one, const void *other)
 	return compare(b->cpus->kind, a->cpus->kind) ?: compare((int)a->index, (int)b->index);
 }
 
-/* Which kinds of core are looked at, in the order of preference */
-enum mix {
-	MIX_FAST,
-	MIX_SLOW,
-	MIX_BOTH,
-	NR_MIXES,
-};
-
-static bool fits_mix(const struct search *search, const struct core *core, enum mix mix)
+static bool is_candidate(const struct core *core, const struct attempt *attempt)
 {
-	return mix == MIX_BOTH || (core->cpus->kind == search->fastest) == (mix == MIX_FAST);
+	int kind = core->cpus->kind;
+
+	return core->free && same_place(core, attempt->at, attempt->place) &&
+	       kind <= attempt->fastest && kind >= attempt->slowest;
 }
 
 /* The free cores of a place, the preferred ones first. Return: how many */
-static size_t find_free(struct search *search, const struct core *at, enum place place,
-			enum mix mix)
+static size_t find_free(struct search *search, const struct attempt *attempt)
 {
 	size_t nr = 0;
 
-	for (size_t i = 0; i < search->nr; i++) {
-		const struct core *core = &search->cores[i];
-
-		if (core->free && same_place(core, at, place) && fits_mix(search, core, mix))
-			search->found[nr++] = core;
-	}
+	for (size_t i = 0; i < search->nr; i++)
+		if (is_candidate(&search->cores[i], attempt))
+			search->found[nr++] = &search->cores[i];
 	qsort((void *)search->found, nr, sizeof(const struct core *), cmp_preferred);
 	return nr;
 }
@@ -261,8 +268,16 @@ static int count_outside(const struct search *search, size_t nr, const struct cp
 	return outside;
 }
 
-static void judge(const struct search *search, size_t nr_free, enum place place, enum mix mix,
-		  bool packed, struct offer *offer)
+/* One kind, the faster the better; then two, and so on */
+static int rank_kinds(const struct search *search, const struct attempt *attempt)
+{
+	int nr = search->fastest - search->slowest + 1;
+
+	return (attempt->fastest - attempt->slowest) * nr + search->fastest - attempt->fastest;
+}
+
+static void judge(const struct search *search, const struct attempt *attempt, size_t nr_free,
+		  struct offer *offer)
 {
 	const struct cores_wanted *wanted = search->wanted;
 	size_t nr = offer->nr_cores;
@@ -271,11 +286,11 @@ static void judge(const struct search *search, size_t nr_free, enum place place,
 	for (size_t i = 0; i < nr; i++)
 		first |= search->found[i]->first;
 	offer->cost[COST_MEMORY] = count_outside(search, nr, &wanted->memory_nodes);
-	offer->cost[COST_NODES] = place > PLACE_NODE ? (int)place : 0;
+	offer->cost[COST_NODES] = attempt->place > PLACE_NODE ? (int)attempt->place : 0;
 	offer->cost[COST_DEVICES] = count_outside(search, nr, &wanted->device_nodes);
-	offer->cost[COST_CACHES] = place > PLACE_L3;
-	offer->cost[COST_KIND] = (int)mix;
-	offer->cost[COST_PACKED] = packed;
+	offer->cost[COST_CACHES] = attempt->place > PLACE_L3;
+	offer->cost[COST_KIND] = rank_kinds(search, attempt);
+	offer->cost[COST_PACKED] = attempt->packed;
 	offer->cost[COST_FIRST] = first;
 	offer->cost[COST_FRAGMENT] = (int)(nr_free - nr);
 	offer->cost[COST_INDEX] = -(int)search->found[0]->index;
@@ -289,17 +304,16 @@ static bool is_better(const struct offer *offer, const struct offer *best)
 	return best->nr_cores == 0;
 }
 
-static void try_place(struct search *search, const struct core *at, enum place place, enum mix mix,
-		      bool packed)
+static void try_once(struct search *search, const struct attempt *attempt)
 {
 	unsigned int threads = search->wanted->threads ?: 1;
-	struct offer offer = { .per_core = packed ? UINT_MAX : threads };
-	size_t nr = find_free(search, at, place, mix);
+	struct offer offer = { .per_core = attempt->packed ? UINT_MAX : threads };
+	size_t nr = find_free(search, attempt);
 
 	offer.nr_cores = take_cores(search, nr, offer.per_core);
 	if (offer.nr_cores == 0 || !host_keeps_one(search, offer.nr_cores))
 		return;
-	judge(search, nr, place, mix, packed, &offer);
+	judge(search, attempt, nr, &offer);
 	if (!is_better(&offer, &search->best))
 		return;
 	offer.cores = search->best.cores;
@@ -317,19 +331,28 @@ static bool begins_place(const struct search *search, size_t at, enum place plac
 	return true;
 }
 
+static void try_place(struct search *search, const struct core *at, enum place place)
+{
+	struct attempt attempt = { .at = at, .place = place };
+	int most = search->fastest - search->slowest;
+
+	for (int more = 0; more <= most; more++)
+		for (int below = 0; below + more <= most; below++) {
+			attempt.fastest = search->fastest - below;
+			attempt.slowest = attempt.fastest - more;
+			attempt.packed = false;
+			try_once(search, &attempt);
+			attempt.packed = true;
+			try_once(search, &attempt);
+		}
+}
+
 static void try_all(struct search *search)
 {
 	for (size_t i = 0; i < search->nr; i++)
-		for (int place = 0; place < NR_PLACES; place++) {
-			if (!begins_place(search, i, (enum place)place))
-				continue;
-			for (int mix = 0; mix < (search->alike ? 1 : NR_MIXES); mix++) {
-				try_place(search, &search->cores[i], (enum place)place,
-					  (enum mix)mix, false);
-				try_place(search, &search->cores[i], (enum place)place,
-					  (enum mix)mix, true);
-			}
-		}
+		for (int place = 0; place < NR_PLACES; place++)
+			if (begins_place(search, i, (enum place)place))
+				try_place(search, &search->cores[i], (enum place)place);
 }
 
 /* --- The pins --------------------------------------------------------------------------------- */

@@ -23,9 +23,9 @@ struct cores_wanted {
  * @ret:	untouched unless the return is >= 0
  * @why:	filled on -ENOSPC, WHY_MAX bytes
  *
- * In one node and one L3 cache if they fit, near its memory and devices, of one kind (P-cores
- * before E-cores), the core of CPU 0 last; the host keeps a whole core. A vCPU gets one CPU, or all
- * CPUs of a core whose siblings the guest does not know or need.
+ * In one node and one L3 cache if they fit, near its memory and devices, of one kind (faster ones
+ * before slower ones), the core of CPU 0 where nothing else fits; the host keeps a whole core. A
+ * vCPU gets one CPU, or all CPUs of a core whose siblings the guest does not know or need.
  *
  * Return: 0, 1 when vCPUs share cores without the guest knowing it, -ENOSPC, -ENOMEM
  */

@@ -4,9 +4,25 @@
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
  * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: renameat
  */
 #include "test/unit/cpuset_kernel.h"
 #include "test/unit/machine.h"
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* The claim and the baseline are there as a whole with this, or not at all */
+int __real_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
+int __wrap_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
+int __wrap_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to)
+{
+	int r = step();
+
+	if (r == 0)
+		return __real_renameat(from_dirfd, from, to_dirfd, to);
+	errno = -r;
+	return -1;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 #define WANTED "pin = auto\nvcpus = 2\n"
 
@@ -95,6 +111,54 @@ static void cpus_of_another_guests_emulator_are_not_chosen(void **state)
 	claim_a("preparing", WANTED);
 	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
 	assert_non_null(strstr(claim_text(), "cpus = 2-3\n"));
+}
+
+/* Its own isolated partitions would fail by them: one of the whole guest would be left */
+static void cpus_of_its_own_emulator_are_not_chosen_while_others_are_free(void **state)
+{
+	make_eight(*state);
+	claim_a("preparing", WANTED "emulator = 6-7\niothread = 1 3,4\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_non_null(strstr(claim_text(), "\ncpus = 1-2\n"));
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+	/* A container gives way before that */
+	make_group("system.slice/docker-1.scope", "1-2,5", true);
+	settle();
+	claim_a("preparing", WANTED "emulator = 6-7\niothread = 1 3,4\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(claim_text(), "\ncpus = 1-2\n"));
+}
+
+static void cpus_of_its_own_emulator_are_chosen_before_none_and_that_is_said(void **state)
+{
+	static const char said[] =
+		"a: no whole cores are free for its vCPUs but those that its own emulator is "
+		"pinned to (5-7), so CPUs 6-7 are not for its vCPUs alone: pin it to other CPUs "
+		"(<emulatorpin>)\n";
+
+	make_eight(*state);
+	make_claim(UUID_B, PID_B, "running", "cpus = 1-4\nvcpu = 0 1-4\n");
+	claim_a("preparing", WANTED "emulator = 5-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_said(said);
+	assert_non_null(strstr(claim_text(), "\ncpus = 6-7\n"));
+	claim_a("preparing", WANTED "iothread = 12 5-7\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_said("but those that its own iothread12 is pinned to (5-7)");
+	assert_said("(<iothreadpin>)\n");
+}
+
+/* Before it is started, too */
+static void check_tells_what_comes_of_a_choice_on_its_own_emulators_cpus(void **state)
+{
+	make_eight(*state);
+	make_claim(UUID_B, PID_B, "running", "cpus = 1-4\nvcpu = 0 1-4\n");
+	claim_a("preparing", WANTED "emulator = 5-7\n");
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_said("CPUs 6-7 will not be isolated one by one: emulator is pinned to 5-7, where a "
+		    "vCPU is: pin it to other CPUs");
 }
 
 static void cpus_that_the_slices_above_do_not_have_are_not_chosen(void **state)
@@ -287,6 +351,145 @@ static void each_step_that_fails_leaves_no_state_after_undo(void **state)
 	}
 }
 
+static void a_kill_of_choose_leaves_all_of_the_choice_in_the_claim_or_none(void **state)
+{
+	char *host_before, before[2048];
+	int at;
+
+	make_eight(*state);
+	claim_a("preparing", WANTED);
+	fmt(before, "%s", claim_text());
+	host_before = snapshot();
+	for (at = 1; killed_at(at, "choose", UUID_A); at++) {
+		assert_string_equal(claim_text(), before);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+	}
+	assert_in_range(at, 2, 10);
+	assert_non_null(strstr(claim_text(), "cpus = 6-7\nvcpu = 0 6\nvcpu = 1 7"));
+	/* The start ends here: no group is there, and nothing was written but the claim */
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_same(host_before);
+	assert_no_state();
+	free(host_before);
+}
+
+/* Without threads the kernel takes an empty list back: all is seen to be as before */
+static char *pinned_host(void **state)
+{
+	make_eight(*state);
+	start_a(WANTED);
+	remove_tree(CG "/" SCOPE_A "/libvirt/vcpu0/cgroup.procs");
+	remove_tree(CG "/" SCOPE_A "/libvirt/vcpu1/cgroup.procs");
+	return snapshot();
+}
+
+static void a_kill_at_any_step_is_repaired_by_undo(void **state)
+{
+	char *before = pinned_host(state);
+	int at;
+
+	for (at = 1; killed_at(at, "apply", UUID_A); at++) {
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_same(before);
+		assert_no_state();
+	}
+	assert_in_range(at, 10, 100);
+	free(before);
+}
+
+static void a_kill_at_any_step_is_repaired_by_the_next_apply(void **state)
+{
+	char *before = pinned_host(state);
+
+	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu1/cpuset.cpus"), "7");
+		assert_string_equal(get(CG "/cpuset.cpus.isolated"), "6-7");
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_same(before);
+		assert_no_state();
+	}
+	free(before);
+}
+
+static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
+{
+	char *before = pinned_host(state);
+	int at = 0;
+	bool killed;
+
+	do {
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		killed = killed_at(++at, "undo", UUID_A);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_same(before);
+		assert_no_state();
+	} while (killed);
+	assert_in_range(at, 8, 100);
+	free(before);
+}
+
+/* With threads there the list has become all CPUs, which the next undo must not take for others' */
+static void a_kill_of_undo_while_the_guest_runs_is_repaired_silently(void **state)
+{
+	bool killed;
+	int at = 0;
+
+	make_eight(*state);
+	do {
+		start_a(WANTED);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		killed = killed_at(++at, "undo", UUID_A);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		for (int vcpu = 0; vcpu < 2; vcpu++)
+			assert_string_equal(
+				get(CG "/" SCOPE_A "/libvirt/vcpu%d/cpuset.cpus", vcpu), "0-7");
+		assert_string_equal(get(CG "/cpuset.cpus.isolated"), "");
+		assert_no_state();
+	} while (killed);
+	assert_in_range(at, 8, 100);
+}
+
+/* libvirt's groups go with the guest, whatever has been made of them */
+static void a_kill_at_any_step_is_repaired_when_the_guest_has_ended(void **state)
+{
+	char *before;
+	bool killed;
+	int at = 0;
+
+	make_eight(*state);
+	before = snapshot();
+	do {
+		start_a(WANTED);
+		killed = killed_at(++at, "apply", UUID_A);
+		end_guest(PID_A, SCOPE_A);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_same(before);
+		assert_no_state();
+	} while (killed);
+	free(before);
+}
+
+/* The other guest's choice is made around one that was killed and not yet taken back */
+static void cpus_of_a_guest_that_was_killed_are_not_chosen(void **state)
+{
+	make_eight(*state);
+	start_a(WANTED);
+	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
+		make_claim(UUID_B, PID_B, "preparing", WANTED);
+		assert_int_equal(run_helper("--", "choose", UUID_B), HELPER_DONE);
+		assert_non_null(
+			strstr(get("run/usher/" UUID_B "/claim.ini"), "\ncpus = 4-5\n"));
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+	}
+}
+
 static void a_guest_with_two_cpus_a_vcpu_is_isolated_all_the_same(void **state)
 {
 	make_host(*state, true);
@@ -328,6 +531,9 @@ int main(void)
 		T(a_choice_is_made_once),
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
 		T(cpus_of_another_guests_emulator_are_not_chosen),
+		T(cpus_of_its_own_emulator_are_not_chosen_while_others_are_free),
+		T(cpus_of_its_own_emulator_are_chosen_before_none_and_that_is_said),
+		T(check_tells_what_comes_of_a_choice_on_its_own_emulators_cpus),
 		T(cpus_that_the_slices_above_do_not_have_are_not_chosen),
 		T(without_cgroup_v2_none_are_chosen_and_the_cure_is_said),
 		T(what_a_container_is_pinned_to_is_not_chosen),
@@ -340,6 +546,13 @@ int main(void)
 		T(a_list_that_cannot_be_emptied_becomes_all_cpus),
 		T(what_somebody_else_has_pinned_since_stays),
 		T(each_step_that_fails_leaves_no_state_after_undo),
+		T(a_kill_of_choose_leaves_all_of_the_choice_in_the_claim_or_none),
+		T(a_kill_at_any_step_is_repaired_by_undo),
+		T(a_kill_at_any_step_is_repaired_by_the_next_apply),
+		T(a_kill_of_undo_at_any_step_is_repaired_by_the_next),
+		T(a_kill_of_undo_while_the_guest_runs_is_repaired_silently),
+		T(a_kill_at_any_step_is_repaired_when_the_guest_has_ended),
+		T(cpus_of_a_guest_that_was_killed_are_not_chosen),
 		T(a_guest_with_two_cpus_a_vcpu_is_isolated_all_the_same),
 		T(without_a_choice_the_guest_just_runs),
 	};

@@ -13,12 +13,13 @@ static struct {
 
 static void on(struct tree *tree, const struct machine *machine)
 {
+	struct cpulist all = machine_cpus(machine, 0, machine->cores);
+
 	topology_free(&seen.topology);
 	seen.machine = machine;
 	machine_make(tree, machine);
 	assert_int_equal(topology_read(tree->dir, &seen.topology), 0);
-	assert_int_equal(seen.topology.nr,
-			 machine->e_cores + (machine->cores - machine->e_cores) * machine->threads);
+	assert_int_equal(seen.topology.nr, cpulist_count(&all));
 }
 
 static int choose(const struct cores_wanted *wanted)
@@ -66,13 +67,14 @@ static size_t count(int (*of)(const struct host_cpu *cpu))
 	int cpu = -1;
 
 	while ((cpu = cpulist_next(&seen.pins.cpus, (unsigned int)(cpu + 1))) >= 0)
-		cpulist_add(&values, (unsigned int)of(at((unsigned int)cpu)));
+		cpulist_add(&values, (unsigned int)(of(at((unsigned int)cpu)) + 1));
 	return cpulist_count(&values);
 }
 
+/* A core without one shares none */
 static int l3_of(const struct host_cpu *cpu)
 {
-	return cpu->l3;
+	return cpu->l3 >= 0 ? cpu->l3 : 1000 + cpu->core;
 }
 
 static int node_of(const struct host_cpu *cpu)
@@ -137,10 +139,57 @@ static void assert_whole(const struct cores_wanted *wanted)
 	assert_false(cpulist_intersects(&all, &wanted->taken));
 }
 
-/* The host keeps a whole core, and that of CPU 0 unless there is no other way */
+/* Is the guest served when it keeps clear of these. Return: as cores_choose() */
+static int choose_without(const struct cores_wanted *wanted, const struct cpulist *cpus,
+			  struct pins *ret)
+{
+	struct cores_wanted less = *wanted;
+	char why[WHY_MAX];
+
+	cpulist_union(&less.avoid, cpus);
+	return cores_choose(&seen.topology, &less, ret, why);
+}
+
+/* CPU 0's core is taken only where nothing else fits */
+static void assert_first_is_last(const struct cores_wanted *wanted)
+{
+	struct cpulist first = core_of(0);
+	struct pins pins;
+
+	if (cpulist_intersects(&seen.pins.cpus, &first))
+		assert_int_equal(choose_without(wanted, &first, &pins), -ENOSPC);
+}
+
+/* What one kind could serve as well, within one cache, is served by it or by a faster one */
+static void assert_right_kind(const struct cores_wanted *wanted, int r)
+{
+	for (size_t i = 0; i < seen.topology.nr; i++) {
+		int kind = kind_of(&seen.topology.cpus[i]);
+		struct cpulist others = core_of(0);
+		struct pins chosen = seen.pins;
+		bool as_good;
+		int other;
+
+		for (size_t j = 0; j < seen.topology.nr; j++)
+			if (kind_of(&seen.topology.cpus[j]) != kind)
+				cpulist_add(&others, seen.topology.cpus[j].cpu);
+		other = choose_without(wanted, &others, &seen.pins);
+		as_good = other >= 0 && other <= r && count(l3_of) == 1;
+
+		if (other >= 0)
+			pins_free(&seen.pins);
+		seen.pins = chosen;
+		if (!as_good)
+			continue;
+		assert_int_equal(count(kind_of), 1);
+		assert_true(kind_of(at((unsigned int)cpulist_next(&chosen.cpus, 0))) >= kind);
+	}
+}
+
+/* The host keeps a whole core */
 static void assert_host_keeps(const struct cores_wanted *wanted)
 {
-	struct cpulist gone = wanted->taken, first = core_of(0);
+	struct cpulist gone = wanted->taken;
 	size_t nr_free = free_cores(&wanted->taken, NULL, 0), nr_left;
 	char why[WHY_MAX];
 	enum layout layout;
@@ -148,24 +197,40 @@ static void assert_host_keeps(const struct cores_wanted *wanted)
 	cpulist_union(&gone, &seen.pins.cpus);
 	nr_left = free_cores(&gone, NULL, 0);
 	assert_in_range(nr_left, 1, nr_free - 1);
-	if (seen.machine->l3s == 1 && seen.machine->e_cores == 0 &&
-	    !cpulist_intersects(&first, &wanted->taken))
-		assert_false(cpulist_intersects(&seen.pins.cpus, &first));
 	layout = pins_layout(&seen.pins, why);
 	assert_int_equal(layout, LAYOUT_ISOLATED);
 }
 
-/* In one cache and one node where they would fit on as few cores as can be */
+/*
+ * In one node, and in one cache of it, that has a core more than they need. They need one each, or as
+ * the guest's threads pair them; where the node has not that many they are packed.
+ */
 static void assert_near(const struct cores_wanted *wanted)
 {
-	size_t threads = seen.machine->threads, nr_cores = (wanted->vcpus + threads - 1) / threads;
+	size_t threads = seen.machine->threads;
+	bool hybrid_host = seen.machine->e_cores > 0;
+	size_t each = hybrid_host ? 1 : wanted->threads;
+	size_t nr_cores = (wanted->vcpus + each - 1) / each;
 
-	if (seen.machine->e_cores > 0)
-		return;
+	if (most_free(&wanted->taken, node_of) <= nr_cores) {
+		/* How many depends on the kinds that are free */
+		if (hybrid_host)
+			return;
+		nr_cores = (wanted->vcpus + threads - 1) / threads;
+	}
 	if (most_free(&wanted->taken, node_of) > nr_cores)
 		assert_int_equal(count(node_of), 1);
 	if (seen.machine->nodes == 1 && most_free(&wanted->taken, l3_of) > nr_cores)
 		assert_int_equal(count(l3_of), 1);
+}
+
+/* No core is shared behind the guest's back while its node has enough of them */
+static void assert_unpacked(const struct cores_wanted *wanted, int r)
+{
+	size_t each = seen.machine->e_cores > 0 ? 1 : wanted->threads;
+
+	if (most_free(&wanted->taken, node_of) > (wanted->vcpus + each - 1) / each)
+		assert_int_equal(r, 0);
 }
 
 /* What are siblings in the guest are siblings on the host */
@@ -195,13 +260,18 @@ static void every_choice_is_of_whole_free_cores_near_each_other(void **state)
 					struct cores_wanted wanted = { .vcpus = vcpus,
 								       .threads = threads,
 								       .taken = list(taken[t]) };
+					int r = choose(&wanted);
 
-					if (choose(&wanted) < 0)
+					if (r < 0)
 						continue;
 					served++;
 					assert_whole(&wanted);
 					assert_host_keeps(&wanted);
+					assert_first_is_last(&wanted);
 					assert_near(&wanted);
+					assert_unpacked(&wanted, r);
+					if (seen.machine->nodes == 1)
+						assert_right_kind(&wanted, r);
 					assert_paired(&wanted);
 				}
 		assert_in_range(served, 40, 1000);
@@ -274,6 +344,133 @@ static void p_cores_are_preferred_and_kinds_are_not_mixed_while_one_fits(void **
 	wanted.vcpus = 9;
 	assert_int_equal(choose(&wanted), 0);
 	assert_int_equal(count(kind_of), 2);
+}
+
+static void each_of_three_kinds_is_known_and_the_slowest_has_no_cache(void **state)
+{
+	on(*state, &three_kinds);
+	for (unsigned int core = 0; core < three_kinds.cores; core++) {
+		unsigned int cpu = machine_cpu(&three_kinds, core, 0);
+		enum machine_kind kind = machine_kind(&three_kinds, core);
+
+		assert_int_equal(at(cpu)->kind, MACHINE_LP - kind);
+		assert_int_equal(at(cpu)->l3, kind == MACHINE_LP ? -1 : 0);
+	}
+	assert_int_equal(machine_cpu(&three_kinds, 1, 0), 2);
+	assert_int_equal(machine_cpu(&three_kinds, 9, 1), 11);
+	assert_int_equal(machine_cpu(&three_kinds, 15, 0), 21);
+}
+
+static void e_cores_with_a_cache_come_before_slower_ones_without(void **state)
+{
+	struct cpulist e_cores = machine_cpus_of(&three_kinds, MACHINE_E);
+	struct cpulist lp_cores = machine_cpus_of(&three_kinds, MACHINE_LP);
+	struct cores_wanted wanted = { .threads = 1,
+				       .taken = machine_cpus_of(&three_kinds, MACHINE_P) };
+
+	on(*state, &three_kinds);
+	for (wanted.vcpus = 1; wanted.vcpus <= 8; wanted.vcpus++) {
+		assert_int_equal(choose(&wanted), 0);
+		assert_true(cpulist_contains(&e_cores, &seen.pins.cpus));
+	}
+	cpulist_union(&wanted.taken, &e_cores);
+	wanted.vcpus = 1;
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_contains(&lp_cores, &seen.pins.cpus));
+}
+
+/* 2 P-cores of 2 threads: nviennot/core-to-core-latency, issue 131 */
+static const struct machine small = { .name = "Core Ultra 7 155U",
+				      .packages = 1,
+				      .nodes = 1,
+				      .l3s = 1,
+				      .cores = 12,
+				      .threads = 2,
+				      .e_first = 1,
+				      .e_cores = 8,
+				      .lp_cores = 2,
+				      .l3_kib = 12288,
+				      .neighbours = true };
+
+static void the_core_of_cpu_0_comes_after_slower_ones(void **state)
+{
+	struct cpulist e_cores = machine_cpus_of(&small, MACHINE_E);
+	struct cores_wanted wanted = { .threads = 1, .taken = list("10-11") };
+
+	on(*state, &small);
+	for (wanted.vcpus = 1; wanted.vcpus <= 8; wanted.vcpus++) {
+		assert_int_equal(choose(&wanted), 0);
+		assert_true(cpulist_contains(&e_cores, &seen.pins.cpus));
+	}
+	/* With slower ones, too, before it */
+	wanted.vcpus = 10;
+	assert_int_equal(choose(&wanted), 0);
+	assert_false(cpulist_has(&seen.pins.cpus, 0));
+	wanted.taken = list("2-11,20");
+	wanted.vcpus = 1;
+	assert_int_equal(choose(&wanted), 0);
+	assert_false(cpulist_has(&seen.pins.cpus, 0));
+	wanted.allowed = list("0-1");
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_has(&seen.pins.cpus, 0));
+}
+
+static void vcpus_that_are_no_threads_share_no_core_while_others_are_free(void **state)
+{
+	struct cpulist e_cores = machine_cpus_of(&small, MACHINE_E);
+	struct cores_wanted wanted = { .vcpus = 2, .threads = 1 };
+
+	on(*state, &small);
+	assert_int_equal(choose(&wanted), 0);
+	assert_true(cpulist_contains(&e_cores, &seen.pins.cpus));
+	/* As threads they are one core's */
+	wanted.threads = 2;
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(cpulist_next(&seen.pins.cpus, 0), 10);
+	/* Not for one cache either */
+	wanted = (struct cores_wanted){ .vcpus = 6, .threads = 1 };
+	assert_int_equal(tree_teardown(state), 0);
+	assert_int_equal(tree_setup(state), 0);
+	on(*state, &ryzen);
+	assert_int_equal(choose(&wanted), 0);
+	assert_int_equal(count(l3_of), 2);
+}
+
+static void guests_that_come_one_by_one_have_the_fastest_cores_that_are_left(void **state)
+{
+	static const enum machine_kind kinds[] = { MACHINE_P, MACHINE_P, MACHINE_E, MACHINE_E,
+						   MACHINE_E, MACHINE_E, MACHINE_LP };
+	struct cores_wanted wanted = { .vcpus = 2, .threads = 1 };
+
+	on(*state, &three_kinds);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct cpulist cpus = machine_cpus_of(&three_kinds, kinds[i]);
+
+		assert_int_equal(choose(&wanted), 0);
+		assert_whole(&wanted);
+		assert_true(cpulist_contains(&cpus, &seen.pins.cpus));
+		cpulist_union(&wanted.taken, &seen.pins.cpus);
+	}
+	/* The last core beside the host's */
+	assert_int_equal(choose(&wanted), 1);
+	assert_whole(&wanted);
+	assert_false(cpulist_has(&seen.pins.cpus, 0));
+	cpulist_union(&wanted.taken, &seen.pins.cpus);
+	assert_int_equal(choose(&wanted), -ENOSPC);
+}
+
+static void where_no_cache_is_known_the_cores_are_as_good(void **state)
+{
+	struct cores_wanted wanted = { .vcpus = 2, .threads = 1 };
+
+	on(*state, &desktop);
+	for (size_t i = 0; i < seen.topology.nr; i++)
+		seen.topology.cpus[i].l3 = -1;
+	for (; wanted.vcpus <= 7; wanted.vcpus++) {
+		assert_int_equal(choose(&wanted), 0);
+		assert_whole(&wanted);
+		assert_false(cpulist_has(&seen.pins.cpus, 0));
+	}
 }
 
 static void the_node_of_the_guests_devices_is_preferred(void **state)
@@ -386,6 +583,12 @@ int main(void)
 		T(a_guest_that_fits_is_never_refused),
 		T(two_guests_on_a_two_ccx_ryzen_get_a_ccx_each_when_they_leave_a_core),
 		T(p_cores_are_preferred_and_kinds_are_not_mixed_while_one_fits),
+		T(each_of_three_kinds_is_known_and_the_slowest_has_no_cache),
+		T(e_cores_with_a_cache_come_before_slower_ones_without),
+		T(the_core_of_cpu_0_comes_after_slower_ones),
+		T(vcpus_that_are_no_threads_share_no_core_while_others_are_free),
+		T(guests_that_come_one_by_one_have_the_fastest_cores_that_are_left),
+		T(where_no_cache_is_known_the_cores_are_as_good),
 		T(the_node_of_the_guests_devices_is_preferred),
 		T(memory_that_is_bound_outweighs_the_devices),
 		T(what_fits_into_no_cache_takes_few_of_them_in_one_node),

@@ -13,9 +13,10 @@
 
 struct machine {
 	const char *name;
-	unsigned int packages, nodes, l3s, cores; /* all that there are, P and E */
+	unsigned int packages, nodes, l3s, cores; /* all that there are, P, E and LP-E */
 	unsigned int threads; /* of a core; of a P-core where there are E-cores */
-	unsigned int e_cores; /* the last ones, of one thread each */
+	unsigned int e_first, e_cores; /* of one thread each */
+	unsigned int lp_cores; /* LP-E-cores: the last ones, of one thread each, in no L3 */
 	unsigned int l3_kib;
 	bool neighbours; /* the threads of a core have neighbouring numbers */
 };
@@ -43,9 +44,26 @@ static const struct machine hybrid = { .name = "Core i7-1260P",
 				       .l3s = 1,
 				       .cores = 12,
 				       .threads = 2,
+				       .e_first = 4,
 				       .e_cores = 8,
 				       .l3_kib = 18432,
 				       .neighbours = true };
+/*
+ * 6 P-cores of 2 threads, 8 E-cores, 2 LP-E-cores on a tile without L3, 24 MiB L3: ark.intel.com,
+ * Core Ultra 7 155H, and Intel's data sheet 792044. The first P-core is CPUs 0-1, the others are
+ * 10-19, behind the E-cores: nviennot/core-to-core-latency, issue 142
+ */
+static const struct machine three_kinds = { .name = "Core Ultra 7 155H",
+					    .packages = 1,
+					    .nodes = 1,
+					    .l3s = 1,
+					    .cores = 16,
+					    .threads = 2,
+					    .e_first = 1,
+					    .e_cores = 8,
+					    .lp_cores = 2,
+					    .l3_kib = 24576,
+					    .neighbours = true };
 /* 2 x 16 cores, 22 MiB L3: ark.intel.com, Xeon Gold 6226R; the second threads are 32-63 */
 static const struct machine server = { .name = "2 x Xeon Gold 6226R",
 				       .packages = 2,
@@ -63,23 +81,39 @@ static const struct machine epyc = { .name = "2 x EPYC 7302",
 				     .threads = 2,
 				     .l3_kib = 16384 };
 
-static const struct machine *const machines[] = { &desktop, &ryzen, &hybrid, &server, &epyc };
+static const struct machine *const machines[] = { &desktop,	&ryzen,	 &hybrid,
+						  &three_kinds, &server, &epyc };
+
+enum machine_kind {
+	MACHINE_P,
+	MACHINE_E,
+	MACHINE_LP,
+};
+
+static inline enum machine_kind machine_kind(const struct machine *machine, unsigned int core)
+{
+	if (core >= machine->cores - machine->lp_cores)
+		return MACHINE_LP;
+	return core >= machine->e_first && core < machine->e_first + machine->e_cores ? MACHINE_E
+										      : MACHINE_P;
+}
 
 static inline unsigned int machine_threads(const struct machine *machine, unsigned int core)
 {
-	return core >= machine->cores - machine->e_cores ? 1 : machine->threads;
+	return machine_kind(machine, core) == MACHINE_P ? machine->threads : 1;
 }
 
 /* The kernel's number of one thread of a core */
 static inline unsigned int machine_cpu(const struct machine *machine, unsigned int core,
 				       unsigned int thread)
 {
-	unsigned int p_cores = machine->cores - machine->e_cores;
+	unsigned int cpu = thread;
 
-	if (core >= p_cores)
-		return p_cores * machine->threads + core - p_cores;
-	return machine->neighbours ? core * machine->threads + thread
-				   : thread * machine->cores + core;
+	if (!machine->neighbours)
+		return thread * machine->cores + core;
+	for (unsigned int before = 0; before < core; before++)
+		cpu += machine_threads(machine, before);
+	return cpu;
 }
 
 /* The CPUs of @nr cores from @first on */
@@ -91,6 +125,19 @@ static inline struct cpulist machine_cpus(const struct machine *machine, unsigne
 	for (unsigned int core = first; core < first + nr; core++)
 		for (unsigned int thread = 0; thread < machine_threads(machine, core); thread++)
 			cpulist_add(&set, machine_cpu(machine, core, thread));
+	return set;
+}
+
+static inline struct cpulist machine_cpus_of(const struct machine *machine, enum machine_kind kind)
+{
+	struct cpulist set = { 0 };
+
+	for (unsigned int core = 0; core < machine->cores; core++) {
+		struct cpulist cpus = machine_cpus(machine, core, 1);
+
+		if (machine_kind(machine, core) == kind)
+			cpulist_union(&set, &cpus);
+	}
 	return set;
 }
 
@@ -159,14 +206,21 @@ static inline void machine_cache(const struct tree *tree, const struct machine *
 	machine_put_set(tree, cache, "shared_cpu_map", l3);
 }
 
+/* As the makers' data sheets have it, about */
+static const unsigned int machine_khz[] = { [MACHINE_P] = 4700000,
+					    [MACHINE_E] = 3600000,
+					    [MACHINE_LP] = 2500000 };
+
 static inline void machine_make_core(const struct tree *tree, const struct machine *machine,
 				     unsigned int core)
 {
 	struct cpulist siblings = machine_cpus(machine, core, 1);
 	struct cpulist package = machine_part(machine, core, machine->packages);
 	struct cpulist l3 = machine_part(machine, core, machine->l3s);
-	bool slow = core >= machine->cores - machine->e_cores;
+	struct cpulist outside = machine_cpus_of(machine, MACHINE_LP);
+	enum machine_kind kind = machine_kind(machine, core);
 
+	cpulist_subtract(&l3, &outside);
 	for (unsigned int thread = 0; thread < machine_threads(machine, core); thread++) {
 		char dir[128], topology[160], freq[160];
 
@@ -182,8 +236,9 @@ static inline void machine_make_core(const struct tree *tree, const struct machi
 		machine_put_set(tree, topology, "thread_siblings", &siblings);
 		machine_put_set(tree, topology, "package_cpus", &package);
 		machine_put_set(tree, topology, "core_siblings", &package);
-		machine_number(tree, freq, "cpuinfo_max_freq", slow ? 3400000 : 4700000);
-		machine_cache(tree, machine, dir, &l3);
+		machine_number(tree, freq, "cpuinfo_max_freq", machine_khz[kind]);
+		if (kind != MACHINE_LP)
+			machine_cache(tree, machine, dir, &l3);
 	}
 }
 
@@ -204,9 +259,7 @@ static inline void machine_make_node(const struct tree *tree, const struct machi
 static inline void machine_make(const struct tree *tree, const struct machine *machine)
 {
 	struct cpulist all = machine_cpus(machine, 0, machine->cores);
-	struct cpulist slow =
-		machine_cpus(machine, machine->cores - machine->e_cores, machine->e_cores);
-	struct cpulist fast = all;
+	struct cpulist fast = machine_cpus_of(machine, MACHINE_P), slow = all;
 	char list[64];
 
 	assert_int_equal(cpulist_format(&all, list, sizeof(list)), 0);
@@ -223,7 +276,8 @@ static inline void machine_make(const struct tree *tree, const struct machine *m
 		machine_make_node(tree, machine, node);
 	if (machine->e_cores == 0)
 		return;
-	cpulist_subtract(&fast, &slow);
+	/* The kernel has LP-E-cores for E-cores: only their speed tells them apart */
+	cpulist_subtract(&slow, &fast);
 	assert_int_equal(cpulist_format(&slow, list, sizeof(list)), 0);
 	tree_file(tree, "sys/devices/cpu_atom/cpus", list);
 	assert_int_equal(cpulist_format(&fast, list, sizeof(list)), 0);
