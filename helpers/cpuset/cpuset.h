@@ -35,7 +35,7 @@
  *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
  *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
  *	plain GROUP "" CPUS		its CPUs are not in GROUP's cpuset.cpus
- *	workqueue PATH "" CPUS		nor in the mask of unbound work (isolated ones are out of it)
+ *	workqueue PATH "" CPUS		nor in the mask of unbound work
  *	irq all "" CPUS			interrupts that can be moved go elsewhere: irq.h
  *	mask PATH "" CPUS		and so do those to come
  *	governor, energy, latency OBJECT "" VALUE	speed.c
@@ -130,6 +130,9 @@ struct setting_kind {
 	/* Does the kernel have it so, when the value says so; NULL: of course */
 	bool (*holds)(const struct cpuset_job *job, const char *object,
 		      const struct cpulist *value);
+	/* CPUs of @base that are to be taken out, too, though no guest holds them; NULL: none */
+	void (*add_foreign)(struct cpuset_job *job, const struct cpulist *base,
+			    struct cpulist *held);
 	/* Back to "not set" */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
@@ -290,6 +293,16 @@ int job_format_mask(const struct cpulist *set, char *buf, size_t size) _must_che
  * ABI: Documentation/core-api/workqueue.rst, "Affinity Scopes"
  */
 int workqueue_take(struct cpuset_job *job) _must_check_;
+
+/**
+ * workqueue_take_isolated() - the same of CPUs that the kernel itself keeps out of the mask
+ *
+ * The mask is written only when it has them all the same; the share makes every later write of
+ * another guest's helper leave them out.
+ *
+ * Return: as workqueue_take()
+ */
+int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 
 /* --- irq.c: interrupts --- */
 
