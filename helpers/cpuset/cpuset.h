@@ -124,6 +124,7 @@ struct cpuset_job {
 struct setting_kind {
 	const char *verb;
 	bool takes; /* the guests' CPUs are taken out of the value, else put in */
+	bool top;   /* it is a top-level group, and has no CPU that a partition has */
 	/* The value now, empty when not set. Return: 0, -ENOENT when the object is gone */
 	int (*read)(struct cpuset_job *job, const char *object, struct cpulist *ret);
 	int (*write)(struct cpuset_job *job, const char *object, const struct cpulist *value);
@@ -199,6 +200,9 @@ int job_parse(struct cpuset_job *job, const char **ret_method) _must_check_;
 
 /** job_load_claims() - the claims alone, for a check. Return: 0, else -errno with why */
 int job_load_claims(struct cpuset_job *job) _must_check_;
+
+/** job_claim_holds() - is it another live guest's, with CPUs of its own: then @ret has them */
+bool job_claim_holds(const struct cpuset_job *job, const struct claim *claim, struct cpulist *ret);
 
 /** job_why() - fill why. Return: @error, so that a caller can return it */
 int job_why(struct cpuset_job *job, int error, const char *fmt, ...) _printf_(3, 4);
@@ -531,6 +535,7 @@ struct conflict {
 	enum conflict_kind kind;
 	char group[PATH_MAX];
 	struct cpulist cpus;
+	bool shared; /* other guests have some of them */
 };
 
 /**

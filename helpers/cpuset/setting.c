@@ -211,10 +211,15 @@ static int change(struct cpuset_job *job, const struct setting_kind *kind, const
 static int leaves_cpu(const struct cpuset_job *job, const struct setting_kind *kind,
 		      const struct cpulist *target)
 {
-	struct cpulist online;
-	int r = kind->takes ? job_host_cpus(job, "online", &online) : 1;
+	struct cpulist most;
+	int r = 0;
 
-	return r < 0 || r == 1 ? r : cpulist_intersects(target, &online);
+	if (!kind->takes)
+		return 1;
+	/* Partitions of other guests have no share in it */
+	if (!kind->top || groups_read_cpus(job, "", "cpuset.cpus.effective", &most) < 0)
+		r = job_host_cpus(job, "online", &most);
+	return r < 0 ? r : cpulist_intersects(target, &most);
 }
 
 static int no_cpu_left(struct cpuset_job *job, const char *object)
