@@ -40,16 +40,11 @@ static int check_online(struct cpuset_job *job, const struct cpulist *online)
 /* What the other live guests hold for themselves alone */
 static void add_held(const struct cpuset_job *job, struct cpulist *held)
 {
-	for (size_t i = 0; i < job->claims.nr; i++) {
-		const struct claim *claim = &job->claims.claims[i];
-		const char *value = inidoc_get(&claim->doc, "cpuset", "cpus");
-		struct cpulist cpus;
+	struct cpulist cpus;
 
-		if (value && strcmp(claim->uuid, job->ctx->claim.uuid) != 0 &&
-		    cpulist_parse(value, &cpus) == 0 &&
-		    registry_alive(job->ctx->rootfd, claim) != 0)
+	for (size_t i = 0; i < job->claims.nr; i++)
+		if (job_claim_holds(job, &job->claims.claims[i], &cpus))
 			cpulist_union(held, &cpus);
-	}
 }
 
 /*

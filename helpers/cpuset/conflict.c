@@ -10,6 +10,9 @@
 /* Deep enough for a container in a user's session */
 #define DEPTH_MAX 12
 
+/* Before the name of a guest whose groups are not there yet */
+#define TO_COME "guest "
+
 /* The system's own groups: what is pinned in them gives way whichever way is taken */
 static bool is_system(const char *group)
 {
@@ -46,24 +49,73 @@ static const char *last_component(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* As groups_of_claim(), and why stays. Return: false when the guest has none */
+static bool find_groups(struct cpuset_job *job, const struct claim *claim, struct guest_groups *ret)
+{
+	char why[WHY_MAX];
+	int r;
+
+	memcpy(why, job->why, sizeof(why));
+	r = groups_of_claim(job, claim, ret);
+	memcpy(job->why, why, sizeof(why));
+	return r == 0;
+}
+
+/* Is @group a running guest's, or one to come as note_side() names it */
+static bool is_guests(struct cpuset_job *job, const struct claim *claim, const char *group)
+{
+	struct guest_groups groups;
+	char to_come[PATH_MAX];
+
+	if (path_format(to_come, sizeof(to_come), TO_COME "%s", claim->guest) == 0 &&
+	    is_below(group, to_come))
+		return true;
+	return find_groups(job, claim, &groups) && is_below(group, groups.guest);
+}
+
+/* What all guests together take from @group: of a guest's own CPUs its threads lose none */
+static struct cpulist taken_from(const struct search *search, const char *group)
+{
+	struct cpuset_job *job = search->job;
+	struct cpulist taken = job->pins.cpus, cpus;
+
+	for (size_t i = 0; i < job->claims.nr; i++)
+		if (job_claim_holds(job, &job->claims.claims[i], &cpus) &&
+		    !is_guests(job, &job->claims.claims[i], group))
+			cpulist_union(&taken, &cpus);
+	return taken;
+}
+
 /*
  * A top-level group would have to lose all its CPUs to be in the way, and so would the emulator and
  * the I/O threads of another guest: its vCPUs are another matter. Whatever else is pinned is a guest
  * or a container.
  */
+static bool needs_one(const char *group)
+{
+	return !strchr(group, '/') || groups_is_side(last_component(group));
+}
+
+static enum conflict_kind judge_last(const struct search *search, const char *group,
+				     const struct cpulist *cpus)
+{
+	struct cpulist taken = taken_from(search, group);
+
+	return cpulist_contains(&taken, cpus) ? CONFLICT_REFUSED : CONFLICT_NONE;
+}
+
 static enum conflict_kind judge(const struct search *search, const char *group,
 				const struct cpulist *cpus)
 {
 	const struct cpulist *own = &search->job->pins.cpus;
-	bool top = !strchr(group, '/'), all = cpulist_contains(own, cpus);
 
 	if (cpulist_empty(cpus) || !cpulist_intersects(own, cpus))
 		return CONFLICT_NONE;
 	/* Pinned to all CPUs is to none: the kernel does not always take an empty list back */
 	if (!cpulist_empty(&search->online) && cpulist_contains(cpus, &search->online))
 		return CONFLICT_NONE;
-	if (top || groups_is_side(last_component(group)))
-		return all ? CONFLICT_REFUSED : CONFLICT_NONE;
+	if (needs_one(group))
+		return judge_last(search, group, cpus);
 	return is_system(group) ? CONFLICT_MOVED : CONFLICT_REFUSED;
 }
 
@@ -76,6 +128,7 @@ static int note(struct search *search, const char *group, const struct cpulist *
 		return 0;
 	worst->kind = kind;
 	worst->cpus = *cpus;
+	worst->shared = needs_one(group) && !cpulist_contains(&search->job->pins.cpus, cpus);
 	return path_format(worst->group, sizeof(worst->group), "%s", group);
 }
 
@@ -128,8 +181,8 @@ static int note_side(struct search *search, const struct claim *claim, const cha
 	struct cpulist cpus;
 
 	if (cpulist_parse(value + id, &cpus) < 0 ||
-	    path_format(name, sizeof(name), "guest %s/%s%.*s", claim->guest, key, (int)id, value) <
-		    0)
+	    path_format(name, sizeof(name), TO_COME "%s/%s%.*s", claim->guest, key, (int)id,
+			value) < 0)
 		return 0;
 	return note(search, name, &cpus);
 }
@@ -159,14 +212,9 @@ static int note_sides(struct search *search, const struct claim *claim)
 /* Before the guest runs it has no groups */
 static void find_own(struct search *search)
 {
-	struct cpuset_job *job = search->job;
-	char why[WHY_MAX];
-
-	memcpy(why, job->why, sizeof(why));
-	if (groups_of_claim(job, &job->ctx->claim, &search->own) < 0)
+	if (!find_groups(search->job, &search->job->ctx->claim, &search->own))
 		search->own = (struct guest_groups){ 0 };
-	memcpy(job->why, why, sizeof(why));
-	groups_above(job, search->above);
+	groups_above(search->job, search->above);
 }
 
 int conflict_find(struct cpuset_job *job, struct conflict *ret)
@@ -187,12 +235,18 @@ int conflict_find(struct cpuset_job *job, struct conflict *ret)
 	return r;
 }
 
+static const char *rest_of(const struct conflict *conflict)
+{
+	return conflict->shared ? ", and other guests have the rest" : "";
+}
+
 int conflict_why(struct cpuset_job *job, int error, const struct conflict *conflict)
 {
 	char list[ATTR_MAX];
 
-	return job_why(job, error, "%s is pinned to %s: pin one of the two to other CPUs",
-		       conflict->group, job_cpus_text(&conflict->cpus, list, sizeof(list)));
+	return job_why(job, error, "%s is pinned to %s%s: pin one of the two to other CPUs",
+		       conflict->group, job_cpus_text(&conflict->cpus, list, sizeof(list)),
+		       rest_of(conflict));
 }
 
 void conflict_name(struct cpuset_job *job)
@@ -203,6 +257,7 @@ void conflict_name(struct cpuset_job *job)
 
 	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
 		return;
-	(void)snprintf(job->why + len, sizeof(job->why) - len, ": %s is pinned to %s",
-		       conflict.group, job_cpus_text(&conflict.cpus, list, sizeof(list)));
+	(void)snprintf(job->why + len, sizeof(job->why) - len, ": %s is pinned to %s%s",
+		       conflict.group, job_cpus_text(&conflict.cpus, list, sizeof(list)),
+		       rest_of(&conflict));
 }

@@ -35,7 +35,7 @@
  *	exclusive GROUP "" CPUS		its CPUs are in GROUP's cpuset.cpus.exclusive
  *	slice UNIT "" CPUS		its CPUs are not in UNIT's AllowedCPUs
  *	plain GROUP "" CPUS		its CPUs are not in GROUP's cpuset.cpus
- *	workqueue PATH "" CPUS		nor in the mask of unbound work (isolated ones are out of it)
+ *	workqueue PATH "" CPUS		nor in the mask of unbound work
  *	irq all "" CPUS			interrupts that can be moved go elsewhere: irq.h
  *	mask PATH "" CPUS		and so do those to come
  *	governor, energy, latency OBJECT "" VALUE	speed.c
@@ -124,12 +124,16 @@ struct cpuset_job {
 struct setting_kind {
 	const char *verb;
 	bool takes; /* the guests' CPUs are taken out of the value, else put in */
+	bool top;   /* it is a top-level group, and has no CPU that a partition has */
 	/* The value now, empty when not set. Return: 0, -ENOENT when the object is gone */
 	int (*read)(struct cpuset_job *job, const char *object, struct cpulist *ret);
 	int (*write)(struct cpuset_job *job, const char *object, const struct cpulist *value);
 	/* Does the kernel have it so, when the value says so; NULL: of course */
 	bool (*holds)(const struct cpuset_job *job, const char *object,
 		      const struct cpulist *value);
+	/* CPUs of @base that are to be taken out, too, though no guest holds them; NULL: none */
+	void (*add_foreign)(struct cpuset_job *job, const struct cpulist *base,
+			    struct cpulist *held);
 	/* Back to "not set" */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
@@ -196,6 +200,9 @@ int job_parse(struct cpuset_job *job, const char **ret_method) _must_check_;
 
 /** job_load_claims() - the claims alone, for a check. Return: 0, else -errno with why */
 int job_load_claims(struct cpuset_job *job) _must_check_;
+
+/** job_claim_holds() - is it another live guest's, with CPUs of its own: then @ret has them */
+bool job_claim_holds(const struct cpuset_job *job, const struct claim *claim, struct cpulist *ret);
 
 /** job_why() - fill why. Return: @error, so that a caller can return it */
 int job_why(struct cpuset_job *job, int error, const char *fmt, ...) _printf_(3, 4);
@@ -290,6 +297,16 @@ int job_format_mask(const struct cpulist *set, char *buf, size_t size) _must_che
  * ABI: Documentation/core-api/workqueue.rst, "Affinity Scopes"
  */
 int workqueue_take(struct cpuset_job *job) _must_check_;
+
+/**
+ * workqueue_take_isolated() - the same of CPUs that the kernel itself keeps out of the mask
+ *
+ * The mask is written only when it has them all the same; the share makes every later write of
+ * another guest's helper leave them out.
+ *
+ * Return: as workqueue_take()
+ */
+int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 
 /* --- irq.c: interrupts --- */
 
@@ -518,6 +535,7 @@ struct conflict {
 	enum conflict_kind kind;
 	char group[PATH_MAX];
 	struct cpulist cpus;
+	bool shared; /* other guests have some of them */
 };
 
 /**

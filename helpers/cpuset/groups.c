@@ -30,6 +30,7 @@ static int has_cpuset(const struct cpuset_job *job, const char *mount)
 static bool is_hybrid(const struct cpuset_job *job)
 {
 	return attr_exists(job->ctx->rootfd, "run/systemd/system") > 0 &&
+	       attr_exists(job->ctx->rootfd, CGROUP_MOUNT) > 0 &&
 	       attr_exists(job->ctx->rootfd, CGROUP_MOUNT "/cgroup.controllers") == 0;
 }
 

@@ -123,6 +123,14 @@ static int shares_load(struct cpuset_job *job)
 	return r;
 }
 
+bool job_claim_holds(const struct cpuset_job *job, const struct claim *claim, struct cpulist *ret)
+{
+	const char *value = inidoc_get(&claim->doc, "cpuset", "cpus");
+
+	return value && strcmp(claim->uuid, job->ctx->claim.uuid) != 0 &&
+	       cpulist_parse(value, ret) == 0 && registry_alive(job->ctx->rootfd, claim) != 0;
+}
+
 /* A dry run makes no file: without a baseline there it works without one */
 static int open_baseline(struct cpuset_job *job)
 {

@@ -109,9 +109,42 @@ static int workqueue_read(struct cpuset_job *job, const char *object, struct cpu
 	return r < 0 ? job_why(job, r, "cannot read /%s: %s", object, strerror(-r)) : 0;
 }
 
+/* Isolated by whom ever, but for this guest's own and those of isolcpus= */
+static struct cpulist foreign_isolated(struct cpuset_job *job)
+{
+	struct cpulist isolated = { 0 }, boot;
+
+	if (groups_mount(job) < 0 ||
+	    groups_read_cpus(job, "", "cpuset.cpus.isolated", &isolated) < 0)
+		return (struct cpulist){ 0 };
+	if (job_host_cpus(job, "isolated", &boot) == 0)
+		cpulist_subtract(&isolated, &boot);
+	cpulist_subtract(&isolated, &job->pins.cpus);
+	return isolated;
+}
+
+/*
+ * The kernel takes isolated CPUs out of the mask when they change, and has exactly what is written
+ * from then on ("Not excluding isolated cpus on purpose"). As the kernel does it: unless none would
+ * be left.
+ * Source: kernel/workqueue.c, workqueue_set_unbound_cpumask() and
+ * workqueue_unbound_exclude_cpumask(), Linux 6.12
+ */
+static void workqueue_add_foreign(struct cpuset_job *job, const struct cpulist *base,
+				  struct cpulist *held)
+{
+	struct cpulist isolated = foreign_isolated(job), left = *base;
+
+	cpulist_subtract(&left, held);
+	cpulist_subtract(&left, &isolated);
+	if (!cpulist_empty(&left))
+		cpulist_union(held, &isolated);
+}
+
 static const struct setting_kind setting_workqueue = {
 	.verb = "workqueue",
 	.takes = true,
+	.add_foreign = workqueue_add_foreign,
 	.read = workqueue_read,
 	.write = mask_write,
 	.reset = mask_reset,
@@ -124,6 +157,41 @@ int workqueue_take(struct cpuset_job *job)
 	return setting_take(job, &setting_workqueue, WORKQUEUE_MASK);
 }
 
+int workqueue_take_isolated(struct cpuset_job *job)
+{
+	struct cpulist now;
+	int r;
+
+	if (attr_exists(job->ctx->rootfd, WORKQUEUE_MASK) <= 0)
+		return 0;
+	r = setting_announce(job, &setting_workqueue, WORKQUEUE_MASK);
+	if (r == 0)
+		r = mask_read(job, WORKQUEUE_MASK, &now);
+	if (r < 0 || !cpulist_intersects(&now, &job->pins.cpus))
+		return r;
+	/* A dry run has isolated nothing: a kernel with the other file would have */
+	if (job->ctx->dry_run && attr_exists(job->ctx->rootfd, WORKQUEUE_WANTED) > 0)
+		return 0;
+	return setting_take(job, &setting_workqueue, WORKQUEUE_MASK);
+}
+
+/* After the last guest there is nobody to give back what somebody else has isolated */
+static void say_kept_off(struct cpuset_job *job)
+{
+	struct cpulist foreign = foreign_isolated(job), now;
+	char list[256], text[ATTR_MAX];
+
+	if (cpulist_empty(&foreign) || workqueue_read(job, WORKQUEUE_MASK, &now) < 0 ||
+	    cpulist_intersects(&now, &foreign))
+		return;
+	cpulist_union(&now, &foreign);
+	if (job_format_mask(&now, text, sizeof(text)) == 0)
+		helper_say(job->ctx,
+			   "unbound work is kept off CPUs %s, which another partition isolates: "
+			   "when it ends, write %s to /" WORKQUEUE_MASK,
+			   job_cpus_text(&foreign, list, sizeof(list)), text);
+}
+
 int workqueue_undo(struct cpuset_job *job, const char *object)
 {
 	int r;
@@ -131,6 +199,8 @@ int workqueue_undo(struct cpuset_job *job, const char *object)
 	if (strcmp(object, WORKQUEUE_MASK) != 0)
 		return job_why(job, -EBADMSG, "the journal's mask '%s' is none of ours", object);
 	r = setting_give_back(job, &setting_workqueue, object);
+	if (r >= 0 && !setting_shared(job, &setting_workqueue, object))
+		say_kept_off(job);
 	return r < 0 ? r : 0;
 }
 

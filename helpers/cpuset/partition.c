@@ -14,7 +14,8 @@
  * scope, "libvirt" in it; then each vCPU's group its own CPU and "isolated". When the vCPUs
  * share CPUs, the scope itself becomes one partition, balanced inside, "root".
  *
- * Off the CPUs of a balanced partition the kernel keeps tasks, but not unbound work.
+ * Off the CPUs of a balanced partition the kernel keeps tasks, but not unbound work; off isolated
+ * ones until somebody writes the mask.
  *
  * A write of "isolated" succeeds and reads back "isolated invalid (why)" when the kernel will not
  * have it: all are read back after the last write.
@@ -470,9 +471,8 @@ int partition_apply(struct cpuset_job *job)
 		r = check_others(job, &groups);
 	if (r == 0)
 		r = make(job, &groups, layout);
-	/* The kernel itself keeps unbound work off isolated CPUs only */
-	if (r == 0 && layout == LAYOUT_ROOT)
-		r = workqueue_take(job);
+	if (r == 0)
+		r = layout == LAYOUT_ROOT ? workqueue_take(job) : workqueue_take_isolated(job);
 	if (r == 0 && *note)
 		helper_say(job->ctx, "its CPUs are kept free as a whole, not each by itself: %s",
 			   note);

@@ -47,10 +47,32 @@ static int plain_reset(struct cpuset_job *job, const char *object)
 const struct setting_kind setting_plain = {
 	.verb = "plain",
 	.takes = true,
+	.top = true,
 	.read = plain_read,
 	.write = plain_write,
 	.reset = plain_reset,
 };
+
+/*
+ * A group whose cpuset.cpus have all been taken by partitions runs on what its parent has.
+ * ABI: Documentation/admin-guide/cgroup-v2.rst, cpuset.cpus.effective
+ *
+ * Return: 0, -EINVAL when it runs on the guest's CPUs, with why
+ */
+static int verify(struct cpuset_job *job, const char *name)
+{
+	struct cpulist now;
+	char list[256];
+
+	if (job->ctx->dry_run || groups_read_cpus(job, name, CPUS ".effective", &now) < 0)
+		return 0;
+	cpulist_intersect(&now, &job->pins.cpus);
+	return cpulist_empty(&now) ? 0
+				   : job_why(job, -EINVAL,
+					     "%s still runs on %s although its " CPUS
+					     " have been set: give it CPUs that no guest has",
+					     name, job_cpus_text(&now, list, sizeof(list)));
+}
 
 /* Return: 1 taken, 0 no group or one without the controller, else -errno */
 static int take_group(struct cpuset_job *job, const char *name, const char *guests)
@@ -61,6 +83,8 @@ static int take_group(struct cpuset_job *job, const char *name, const char *gues
 	if (strcmp(name, guests) == 0 || groups_read_cpus(job, name, CPUS, &cpus) < 0)
 		return 0;
 	r = setting_take(job, &setting_plain, name);
+	if (r == 0)
+		r = verify(job, name);
 	return r < 0 ? r : 1;
 }
 

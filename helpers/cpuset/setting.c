@@ -54,6 +54,15 @@ void setting_add_shares(const struct cpuset_job *job, const char *verb, const ch
 	}
 }
 
+/* What must not be in a value over @base beside this guest's own */
+static void add_others(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		       const struct cpulist *base, struct cpulist *held)
+{
+	setting_add_shares(job, kind->verb, object, false, held);
+	if (kind->add_foreign)
+		kind->add_foreign(job, base, held);
+}
+
 /* What the setting must be: @held by guests over the baseline @base */
 static int compute(const struct cpuset_job *job, const struct setting_kind *kind,
 		   const struct cpulist *base, const struct cpulist *held, struct cpulist *ret)
@@ -202,10 +211,15 @@ static int change(struct cpuset_job *job, const struct setting_kind *kind, const
 static int leaves_cpu(const struct cpuset_job *job, const struct setting_kind *kind,
 		      const struct cpulist *target)
 {
-	struct cpulist online;
-	int r = kind->takes ? job_host_cpus(job, "online", &online) : 1;
+	struct cpulist most;
+	int r = 0;
 
-	return r < 0 || r == 1 ? r : cpulist_intersects(target, &online);
+	if (!kind->takes)
+		return 1;
+	/* Partitions of other guests have no share in it */
+	if (!kind->top || groups_read_cpus(job, "", "cpuset.cpus.effective", &most) < 0)
+		r = job_host_cpus(job, "online", &most);
+	return r < 0 ? r : cpulist_intersects(target, &most);
 }
 
 static int no_cpu_left(struct cpuset_job *job, const char *object)
@@ -250,7 +264,7 @@ int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const 
 	r = base_take(job, kind, object, &now, &base);
 	if (r < 0)
 		return job_why(job, r, "cannot keep the baseline of %s: %s", object, strerror(-r));
-	setting_add_shares(job, kind->verb, object, false, &held);
+	add_others(job, kind, object, &base, &held);
 	r = compute(job, kind, &base, &held, &target);
 	if (r == 0)
 		r = leaves_cpu(job, kind, &target);
@@ -288,7 +302,7 @@ static int recompute(struct cpuset_job *job, const struct setting_kind *kind, co
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	setting_add_shares(job, kind->verb, object, false, &held);
+	add_others(job, kind, object, base, &held);
 	/* Without shares it is the baseline, also where that is "not set" */
 	if (!cpulist_empty(&held))
 		r = compute(job, kind, base, &held, &target);

@@ -141,6 +141,7 @@ static bool slice_holds(const struct cpuset_job *job, const char *object,
 const struct setting_kind setting_slice = {
 	.verb = "slice",
 	.takes = true,
+	.top = true,
 	.holds = slice_holds,
 	.read = slice_read,
 	.write = slice_write,

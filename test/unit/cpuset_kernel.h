@@ -235,6 +235,34 @@ static inline void settle_effective(struct group *group)
 	put_cpus(&group->effective, group->path, "cpuset.cpus.effective");
 }
 
+static inline struct cpulist mask_of(const char *path)
+{
+	struct cpulist set = { 0 };
+
+	assert_int_equal(job_parse_mask(get("%s", path), &set), 0);
+	return set;
+}
+
+static inline void put_mask(const struct cpulist *set, const char *path)
+{
+	char text[ATTR_MAX];
+
+	assert_int_equal(job_format_mask(set, text, sizeof(text)), 0);
+	put(text, "%s", path);
+}
+
+/* workqueue_unbound_exclude_cpumask(), when the isolated CPUs have changed */
+static inline void settle_workqueue(const struct cpulist *isolated)
+{
+	struct cpulist before = cpus_of(get(CG "/cpuset.cpus.isolated")), mask;
+
+	if (cpulist_equal(&before, isolated) || attr_exists(host.tree->rootfd, WORKQUEUE_WANTED) <= 0)
+		return;
+	mask = mask_of(WORKQUEUE_WANTED);
+	cpulist_subtract(&mask, isolated);
+	put_mask(&mask, WORKQUEUE_MASK);
+}
+
 static inline void settle(void)
 {
 	struct cpulist isolated = { 0 };
@@ -247,6 +275,7 @@ static inline void settle(void)
 	for (int i = 1; i < nr_groups; i++)
 		settle_effective(&groups[i]);
 	put_cpus(&groups[0].effective, "", "cpuset.cpus.effective");
+	settle_workqueue(&isolated);
 	if (*get(CG "/cpuset.cpus.isolated") || !cpulist_empty(&isolated))
 		put_cpus(&isolated, "", "cpuset.cpus.isolated");
 }
@@ -330,6 +359,10 @@ static inline int store_plain(const char *path, const char *val)
 	if (strstr(path, "/cpufreq/"))
 		return store_cpufreq(path, val);
 	put(val, "%s", path);
+	/* "Not excluding isolated cpus on purpose" */
+	if (strcmp(path, WORKQUEUE_MASK) == 0 &&
+	    attr_exists(host.tree->rootfd, WORKQUEUE_WANTED) > 0)
+		put(val, WORKQUEUE_WANTED);
 	return 0;
 }
 

@@ -233,6 +233,18 @@ static void on_the_real_root_libcgroup_writes(void **state)
 	assert_free();
 }
 
+static void a_group_that_keeps_the_cpus_all_the_same_is_a_failure(void **state)
+{
+	host_with_two(state);
+	host.lie = "elogind/cpuset.cpus";
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said,
+			    "usher: a: its CPUs 2-3 cannot be kept free of others: elogind still "
+			    "runs on 2-3 although its cpuset.cpus have been set: give it CPUs that "
+			    "no guest has\n");
+	assert_free();
+}
+
 static void a_dry_run_prints_every_write(void **state)
 {
 	char *before;
@@ -261,6 +273,7 @@ int main(void)
 		tree_test(where_all_runs_in_the_root_group_nothing_can_be_done),
 		tree_test(the_guests_own_group_is_known_by_its_process_only),
 		tree_test(on_the_real_root_libcgroup_writes),
+		tree_test(a_group_that_keeps_the_cpus_all_the_same_is_a_failure),
 		tree_test(a_dry_run_prints_every_write),
 	};
 

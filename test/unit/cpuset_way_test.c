@@ -8,6 +8,8 @@
 #include "test/unit/cpuset_kernel.h"
 
 #define PINS_A "timeout_ms = 500\ncpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
+#define ON_2   "timeout_ms = 500\ncpus = 2\nvcpu = 0 2\n"
+#define ON_3   "timeout_ms = 500\ncpus = 3\nvcpu = 0 3\n"
 #define PINS_B "timeout_ms = 500\ncpus = 5\nvcpu = 0 5\n"
 
 static const char *const vcpus_a[] = { "2", "3", NULL };
@@ -133,6 +135,121 @@ static void who_is_pinned_to_its_cpus_is_not_robbed_of_them(void **state)
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_said("slices only: box.slice/box.service is pinned to 3");
 	assert_string_equal(get(CG "/box.slice/box.service/cpuset.cpus.effective"), "3");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_no_state();
+}
+
+static const char *const vcpu_2[] = { "2", NULL };
+static const char *const vcpu_3[] = { "3", NULL };
+
+/* Two guests with a CPU each; B stands before its start, and must have its own when @required */
+static void host_with_one_each(void **state)
+{
+	make_host(*state, true);
+	make_guest(SCOPE_A, PID_A, vcpu_2, "0-1");
+	make_claim(UUID_A, PID_A, "running", ON_2);
+}
+
+static void require(const char *uuid)
+{
+	char text[2048];
+	char *list;
+
+	fmt(text, "%s", get("run/usher/%s/claim.ini", uuid));
+	list = strstr(text, "hugepages vfio seat");
+	assert_non_null(list);
+	memcpy(list, "cpuset    vfio seat", strlen("cpuset    vfio seat"));
+	put(text, "run/usher/%s/claim.ini", uuid);
+}
+
+/* @why: what stands in the way of B after A, before the start */
+static void expect_refused(const char *section, const char *why)
+{
+	make_claim(UUID_B, 1, "preparing", section);
+	require(UUID_B);
+	make_process(1, "init.scope");
+	assert_int_equal(check(UUID_B), HELPER_FAILED);
+	assert_string_equal(host.said, why);
+	make_guest(SCOPE_B, PID_B, vcpu_3, "0-1");
+	make_claim(UUID_B, PID_B, "running", section);
+}
+
+/* Each takes one of two: the second would take the last */
+static void two_guests_together_do_not_rob_a_third(void **state)
+{
+	static const char plain[] = MACHINE "/machine-qemu\\x2d7\\x2dplain.scope";
+	static const char *const vcpus[] = { "6", NULL };
+
+	host_with_one_each(state);
+	make_guest(plain, 700, vcpus, "2-3");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	expect_refused(ON_3,
+		       "usher: b: CPUs 3 cannot be kept for it alone: "
+		       "machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/emulator is pinned "
+		       "to 2-3, and other guests have the rest: pin one of the two to other CPUs\n");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_said("slices only: machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/emulator "
+		    "is pinned to 2-3, and other guests have the rest");
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2");
+	assert_string_equal(get(CG "/%s/libvirt/emulator/cpuset.cpus.effective", plain), "3");
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_no_state();
+}
+
+/* It runs inside its own guest's partition */
+static void a_guests_own_cpus_are_not_taken_from_its_emulator(void **state)
+{
+	static const char *const vcpus[] = { "4-5", NULL };
+
+	make_host(*state, true);
+	make_guest(SCOPE_A, PID_A, vcpus, "3-5");
+	make_claim(UUID_A, PID_A, "running",
+		   "timeout_ms = 500\ncpus = 4-5\nvcpu = 0 4-5\nemulator = 3-5\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	make_claim(UUID_B, 1, "preparing", ON_3);
+	make_process(1, "init.scope");
+	assert_int_equal(check(UUID_B), HELPER_DONE);
+	assert_silent();
+}
+
+static void host_with_a_narrow_slice(void **state)
+{
+	host_with_one_each(state);
+	put("2-3", "systemd/system.slice");
+	put("2-3", CG "/system.slice/cpuset.cpus");
+	settle();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "3");
+}
+
+static void two_guests_together_leave_a_slice_its_last_cpu(void **state)
+{
+	static const char *const methods[] = { "method = slices\n" ON_3, "method = plain\n" ON_3,
+					       "method = partition\n" ON_3 };
+	char line[512];
+
+	host_with_a_narrow_slice(state);
+	expect_refused(ON_3, "usher: b: CPUs 3 cannot be kept for it alone: system.slice is pinned "
+			     "to 2-3, and other guests have the rest: pin one of the two to other "
+			     "CPUs\n");
+	assert_int_equal(apply(UUID_B), HELPER_FAILED);
+	assert_said("system.slice would have no CPU left: give the guests fewer");
+	assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "3");
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		make_claim(UUID_B, PID_B, "running", methods[i]);
+		assert_int_equal(apply(UUID_B), HELPER_FAILED);
+		fmt(line, "usher: b: its CPUs 3 cannot be kept free of others: system.slice %s\n",
+		    i < 2 ? "would have no CPU left: give the guests fewer"
+			  : "is pinned to 2-3, and other guests have the rest: pin one of the two "
+			    "to other CPUs");
+		assert_string_equal(host.said, line);
+		assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "3");
+		assert_string_equal(get("systemd/user.slice"), "");
+	}
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_no_state();
 }
@@ -267,6 +384,9 @@ int main(void)
 		tree_test(a_host_without_cpuset_too),
 		tree_test(a_partition_that_the_kernel_refuses_gives_way_to_the_slices),
 		tree_test(who_is_pinned_to_its_cpus_is_not_robbed_of_them),
+		tree_test(two_guests_together_do_not_rob_a_third),
+		tree_test(a_guests_own_cpus_are_not_taken_from_its_emulator),
+		tree_test(two_guests_together_leave_a_slice_its_last_cpu),
 		tree_test(who_is_pinned_to_its_cpus_later_changes_nothing),
 		tree_test(pins_that_no_partition_suits_get_the_slices),
 		tree_test(when_every_way_fails_the_host_is_as_before),
