@@ -13,7 +13,9 @@
  * use it beside a guest, a database that restarts would lose its pages to the guest's surplus and
  * not find them again. There nothing becomes surplus: as long as guests have pages, what is owed is
  * paid in free pages that nobody may have reserved, and the rest when they have ended. So it is where
- * the admin lets others take pages beyond the pool, which the kernel counts as surplus, too.
+ * the admin lets others take pages beyond the pool, which the kernel counts as surplus, too; and
+ * where a guest may give pages back and take others later, by a balloon, virtio-mem or postcopy,
+ * until that one has ended: a page that it does not find then is SIGBUS.
  * Seen on: Linux 6.12 (mm/hugetlb.c free_huge_folio(), surplus_huge_pages_node)
  */
 
@@ -83,11 +85,16 @@ static bool guests_have_pages(const struct payment *payment)
 	return false;
 }
 
-/* Do others use the pool beside guests, or may they take pages beyond it */
+/* Do others use the pool beside guests, or may they take pages beyond it; or is there a guest that
+ * may give some back and take others */
 static bool is_shared(const struct payment *payment, size_t index)
 {
 	/* A node that has come since is nobody's */
-	return index < payment->nr_others && guests_have_pages(payment) &&
+	if (index >= payment->nr_others)
+		return false;
+	if (promises_last(&payment->promises, &payment->pools, index))
+		return true;
+	return guests_have_pages(payment) &&
 	       (payment->pools.overcommit || payment->others[index].nr_pages ||
 		kept(payment, index));
 }

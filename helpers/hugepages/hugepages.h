@@ -31,8 +31,9 @@
  * down by that guest alone: `settle` and `undo` only make it owed, in the ledger (ledger.c), and
  * what is owed is paid as far as no free page that is promised to somebody goes (giveback.c).
  * Every later settle, undo and failed apply pays on. Where others use the pool beside guests it is
- * paid in free pages alone, until no guest has any there (giveback.c). A promise is what a guest's QEMU has not yet
- * faulted of its need, from its apply to its `started` (promise.c).
+ * paid in free pages alone, until no guest has any there; and where a guest may give pages back and
+ * take others (a balloon), until that one has ended (giveback.c). A promise is what a guest's QEMU
+ * has not yet faulted of its need, from its apply to its `started` (promise.c).
  *
  * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
  * hugepages-queue.lock by who waits for it;
@@ -449,8 +450,9 @@ int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct po
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 
 struct promises {
-	struct needs open;   /* needed and not faulted, of all guests */
-	struct needs mapped; /* the part of it that the kernel has reserved; per page size */
+	struct needs open;    /* needed and not faulted, of all guests */
+	struct needs mapped;  /* the part of it that the kernel has reserved; per page size */
+	struct needs lasting; /* all needs of guests that may give pages back, and take others */
 };
 
 void promises_free(struct promises *promises);
@@ -513,6 +515,9 @@ unsigned long long needs_robbed(const struct needs *needs, size_t index, const s
 /** needs_missing() - pages missing for need @index and for whom it robs, at most all of it */
 unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
 				 const struct promises *promises);
+
+/** promises_last() - may a guest give back pages of this pool and take others */
+bool promises_last(const struct promises *promises, const struct pools *pools, size_t index);
 
 /** promises_removable() - free pages that may go from one pool */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,

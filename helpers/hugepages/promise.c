@@ -10,6 +10,7 @@ void promises_free(struct promises *promises)
 {
 	needs_free(&promises->open);
 	needs_free(&promises->mapped);
+	needs_free(&promises->lasting);
 }
 
 bool gives_back_at_start(int rootfd, const struct claim *claim)
@@ -88,6 +89,15 @@ static int open_of_size(const struct needs *needs, size_t first, unsigned long l
 	return 0;
 }
 
+static int lasting_of(const struct needs *needs, struct promises *promises)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < needs->nr; i++)
+		r = needs_add(&promises->lasting, &needs->needs[i]);
+	return r;
+}
+
 static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
 		       struct promises *promises)
 {
@@ -95,6 +105,8 @@ static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
 	pid_t qemu = process_find_qemu(ctx->rootfd, claim->uuid);
 	int r = needs_load(claim, &needs);
 
+	if (r == 0 && !gives_back_at_start(ctx->rootfd, claim))
+		r = lasting_of(&needs, promises);
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
 		unsigned long long faulted;
 
@@ -283,6 +295,18 @@ unsigned long long needs_missing(const struct needs *needs, size_t index, const 
 
 	lack = robbed > lack ? robbed : lack;
 	return lack < need->nr_pages ? lack : need->nr_pages;
+}
+
+bool promises_last(const struct promises *promises, const struct pools *pools, size_t index)
+{
+	for (size_t i = 0; i < promises->lasting.nr; i++) {
+		const struct need *need = &promises->lasting.needs[i];
+
+		if (need->nr_pages && need->size_kib == pools->size_kib &&
+		    need_covers(need, pools->pools[index].node))
+			return true;
+	}
+	return false;
 }
 
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,

@@ -128,35 +128,6 @@ static void a_guest_that_may_grow_keeps_its_pool_until_it_is_released(void **sta
 	assert_no_ledger();
 }
 
-/* Else they would lie in the pool for as long as that one runs */
-static void pages_of_others_go_with_them_beside_one_that_may_grow(void **state)
-{
-	_cleanup_guest_ struct guest a, b;
-
-	(void)state;
-	boot(LINUX_6_12, 10, 0);
-	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
-	assert_int_equal(apply(&a), HELPER_DONE);
-	fault(0, 64);
-	started(&a);
-	assert_pool(0, 64, 0, 54);
-	guest_make(&b, UUID_B, "b", "release", "2048 0 30");
-	assert_int_equal(apply(&b), HELPER_DONE);
-	fault(0, 30);
-	put_qemu(201, UUID_B, 30, 30);
-	guest_state(&b, CLAIM_RUNNING, 201);
-	started(&b);
-	assert_pool(0, 94, 0, 54);
-	exit_with(0, 64);
-	released(&a);
-	assert_pool(0, 40, 10, 0);
-	exit_with(0, 30);
-	remove_process(201);
-	released(&b);
-	assert_pool(0, 10, 10, 0);
-	assert_no_ledger();
-}
-
 static void what_was_there_wherever_qemu_would_take_it_goes_once_it_has(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -556,6 +527,76 @@ static void ends_on(struct guest *guest, int pid, size_t node, unsigned long lon
 	released(guest);
 }
 
+/* What its balloon gives back the kernel would take for a page of a guest that has settled */
+static void a_balloon_finds_its_pages_again_beside_a_guest_that_has_settled(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a, b;
+
+		boot((enum kernel_version)version, 10, 0);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		runs_on(&a, 200, 0, 64);
+		assert_pool(0, 64, 0, 54);
+		guest_make(&b, UUID_B, "b", "release", "2048 0 30");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		runs_on(&b, 201, 0, 30);
+		assert_pool(0, 94, 0, 0);
+		exit_with(0, 20);
+		put_qemu_on(201, UUID_B, 0, 10);
+		assert_pool(0, 94, 20, 0);
+		fault(0, 20);
+		put_qemu_on(201, UUID_B, 0, 30);
+		ends_on(&a, 200, 0, 64);
+		assert_pool(0, 40, 10, 0);
+		ends_on(&b, 201, 0, 30);
+		assert_pool(0, 10, 10, 0);
+		assert_no_ledger();
+	}
+}
+
+static void so_does_one_that_was_there_before(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&b, UUID_B, "b", "release", "2048 0 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	runs_on(&b, 201, 0, 30);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 200, 0, 64);
+	assert_pool(0, 94, 0, 0);
+	ends_on(&b, 201, 0, 30);
+	assert_pool(0, 64, 0, 64);
+	ends_on(&a, 200, 0, 64);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void on_a_node_where_none_may_grow_pages_go_with_their_guest(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&b, UUID_B, "b", "release", "2048 1 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	runs_on(&b, 201, 1, 30);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 200, 0, 64);
+	assert_pool(0, 64, 0, 64);
+	assert_pool(1, 30, 0, 0);
+	ends_on(&a, 200, 0, 64);
+	ends_on(&b, 201, 1, 30);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
 static void a_database_that_restarts_beside_a_guest_finds_its_pages_again(void **state)
 {
 	(void)state;
@@ -831,7 +872,6 @@ int main(void)
 		kernel_test(a_guest_that_never_ran_gives_back_free_pages),
 		kernel_test(undo_without_apply_does_nothing),
 		kernel_test(a_guest_that_may_grow_keeps_its_pool_until_it_is_released),
-		kernel_test(pages_of_others_go_with_them_beside_one_that_may_grow),
 		kernel_test(what_was_there_wherever_qemu_would_take_it_goes_once_it_has),
 		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
 		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),
@@ -845,6 +885,9 @@ int main(void)
 		kernel_test(a_pool_the_admin_empties_stays_empty),
 		kernel_test(pages_the_guest_did_not_take_are_freed_on_every_node),
 		kernel_test(a_database_keeps_the_pages_it_has_reserved),
+		kernel_test(a_balloon_finds_its_pages_again_beside_a_guest_that_has_settled),
+		kernel_test(so_does_one_that_was_there_before),
+		kernel_test(on_a_node_where_none_may_grow_pages_go_with_their_guest),
 		kernel_test(a_database_that_restarts_beside_a_guest_finds_its_pages_again),
 		kernel_test(so_does_one_that_had_only_reserved_them),
 		kernel_test(beside_a_database_pages_go_as_they_become_free),
