@@ -101,6 +101,9 @@ bool need_covers(const struct need *need, int node);
 int need_nodes(int rootfd, const struct need *need, struct cpulist *ret, struct cpulist *ret_all)
 	_must_check_;
 
+/** need_same_place() - the same page size and nodes */
+bool need_same_place(const struct need *a, const struct need *b);
+
 /** need_meets() - is there a node that both may be met from, and the same page size */
 bool need_meets(const struct need *a, const struct need *b);
 
@@ -449,8 +452,16 @@ int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct po
 
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 
+/* Of one need of a guest; equal ones of guests that have but one are one */
+struct promised {
+	struct need need;	 /* needed and not faulted, at most */
+	unsigned long long left; /* of all needs of its page size together */
+	size_t first;		 /* which of open is the first of these */
+};
+
 struct promises {
-	struct needs open;    /* needed and not faulted, of all guests */
+	struct promised *open; /* of all guests; those of one size of one guest side by side */
+	size_t nr_open;
 	struct needs mapped;  /* the part of it that the kernel has reserved; per page size */
 	struct needs lasting; /* all needs of guests that may give pages back, and take others */
 };
@@ -501,7 +512,8 @@ struct lack {
  *
  * Where QEMU takes its pages from is the kernel's choice, or that of the thread that touches them
  * first. So a need must find its pages after those before it and those of other guests have taken
- * all of theirs where they could. Beside that there are wishes: that others, and narrower needs of
+ * all of theirs where they could. What others prefer binds them as long as they find all of it there.
+ * Beside that there are wishes: that others, and narrower needs of
  * the guest's own, find theirs after this one, as they can do with no other nodes; and that
  * preferred nodes give all. Of those that lack pages the narrowest comes first.
  */
