@@ -27,6 +27,7 @@ struct payment {
 	struct promises promises;
 	struct others *others; /* by pool, as they were at first */
 	size_t nr_others;
+	unsigned long long reserved; /* by others than guests, on whichever nodes */
 	bool absorbed;
 };
 
@@ -48,7 +49,8 @@ static int payment_load(struct payment *payment, unsigned long long size_kib)
 		return r;
 	payment->nr_others = payment->pools.nr;
 	payment->others = calloc(payment->nr_others ?: 1, sizeof(*payment->others));
-	return payment->others ? others_read(ctx, &payment->pools, payment->others) : -ENOMEM;
+	r = payment->others ? others_read(ctx, &payment->pools, payment->others) : -ENOMEM;
+	return r < 0 ? r : others_reserved(ctx, &payment->pools, &payment->reserved);
 }
 
 static const struct ledger_pool *account(const struct payment *payment, size_t index)
@@ -76,9 +78,12 @@ static unsigned long long kept(const struct payment *payment, size_t index)
 	return reserved < theirs ? reserved : theirs;
 }
 
-/* Guests on other nodes count as well: they may have taken what others will look for here */
+/* Guests on other nodes count as well: they may have taken what others will look for here. So do
+ * those that are starting: what they will take has been reserved for them, or promised */
 static bool guests_have_pages(const struct payment *payment)
 {
+	if (promises_open(&payment->promises, payment->pools.size_kib))
+		return true;
 	for (size_t i = 0; i < payment->nr_others; i++)
 		if (payment->others[i].guests)
 			return true;
@@ -95,7 +100,7 @@ static bool is_shared(const struct payment *payment, size_t index)
 	if (promises_last(&payment->promises, &payment->pools, index))
 		return true;
 	return guests_have_pages(payment) &&
-	       (payment->pools.overcommit || payment->others[index].nr_pages ||
+	       (payment->pools.overcommit || payment->reserved || payment->others[index].nr_pages ||
 		kept(payment, index));
 }
 

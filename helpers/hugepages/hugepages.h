@@ -531,6 +531,9 @@ unsigned long long needs_missing(const struct needs *needs, size_t index, const 
 /** promises_last() - may a guest give back pages of this pool and take others */
 bool promises_last(const struct promises *promises, const struct pools *pools, size_t index);
 
+/** promises_open() - is there a guest that has pages of that size still to take */
+bool promises_open(const struct promises *promises, unsigned long long size_kib);
+
 /** promises_removable() - free pages that may go from one pool */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index);
@@ -552,6 +555,16 @@ struct others {
  */
 int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret)
 	_must_check_;
+
+/**
+ * others_reserved() - free pages that mappings of others than QEMUs of guests with a claim will take
+ *
+ * promises_elsewhere() counts those of guests that have settled, too. Of which node is not known.
+ *
+ * Return: 0, -ENOMEM, else -errno of the registry
+ */
+int others_reserved(const struct helper_ctx *ctx, const struct pools *pools,
+		    unsigned long long *ret) _must_check_;
 
 /* --- check.c ---------------------------------------------------------------------------------- */
 

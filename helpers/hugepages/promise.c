@@ -435,12 +435,28 @@ bool promises_last(const struct promises *promises, const struct pools *pools, s
 	return false;
 }
 
+bool promises_open(const struct promises *promises, unsigned long long size_kib)
+{
+	for (size_t i = 0; i < promises->nr_open; i++)
+		if (promises->open[i].left && promises->open[i].need.size_kib == size_kib)
+			return true;
+	return false;
+}
+
+/*
+ * On all nodes together as well: a mapping takes no page yet, but there must be as many free ones
+ * that nobody has reserved.
+ * Source: mm/hugetlb.c hugetlb_acct_memory(), free_huge_pages less resv_huge_pages of the host
+ */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index)
 {
+	const struct need anywhere = { .size_kib = pools->size_kib, .any = true };
 	const struct cpulist bound = bound_of(promises, pools);
-	unsigned long long limit = pools->pools[index].free;
+	unsigned long long limit = left_for(promises, pools, &anywhere, NO_NEED, &bound);
 
+	if (limit > pools->pools[index].free)
+		limit = pools->pools[index].free;
 	for (size_t i = 0; i < promises->nr_open; i++) {
 		const struct need open = open_need(promises, i, &bound);
 		unsigned long long spare;

@@ -722,6 +722,102 @@ static void a_guest_takes_nothing_of_what_may_be_overcommitted(void **state)
 	assert_no_ledger();
 }
 
+/* A mapping needs as many free pages that nobody has reserved, on whichever nodes */
+static void what_is_promised_on_one_node_can_be_mapped_after_pages_went_on_another(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 20);
+	guest_make(&b, UUID_B, "b", "started", "2048 1 40");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	reserve(20);
+	released(&a);
+	assert_pool(0, 20, 20, 0);
+	assert_pool(1, 40, 40, 0);
+	reserve(40);
+	fault(1, 40);
+	size2m()->resv -= 40;
+	put_qemu_on(201, UUID_B, 1, 40);
+	assert_int_equal(settle(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_RUNNING, 201);
+	unreserve(20);
+	ends_on(&b, 201, 1, 40);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 20, 20, 0);
+	assert_no_ledger();
+}
+
+/* Which node it will take them from nobody knows */
+static void one_that_has_only_reserved_pages_counts_on_every_node(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 20, 0);
+	reserve(20);
+	guest_make(&a, UUID_A, "a", "started", "2048 1 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 1, 64);
+	assert_pool(0, 20, 20, 0);
+	assert_pool(1, 64, 0, 0);
+	ends_on(&a, 201, 1, 64);
+	assert_pool(0, 20, 20, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
+/* Pages that it has not taken when it has settled are no database's */
+static void what_a_guest_has_itself_reserved_stops_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 50);
+	reserve(14);
+	put_qemu_on(201, UUID_A, 0, 50);
+	put_qemu(201, UUID_A, 64, 50);
+	guest_state(&a, CLAIM_RUNNING, 201);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 64, 14, 64);
+	assert_no_ledger();
+}
+
+/* It holds none yet, and those it finds are the database's when that one is gone for a moment */
+static void a_guest_that_has_its_pages_still_to_take_is_one_beside_a_database(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 30, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_make(&b, UUID_B, "b", "started", "2048 1 32");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	fault(0, 64);
+	released(&a);
+	/* All of what is there is a database's, and b has mapped its own and touched none */
+	reserve(32);
+	put_qemu(201, UUID_B, 32, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 64, 0, 0);
+	exit_with(0, 64);
+	assert_pool(0, 64, 64, 0);
+	unreserve(32);
+	remove_process(201);
+	released(&b);
+	assert_pool(0, 30, 30, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
 static void a_claim_removed_by_hand_leaves_its_pages_to_the_next(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -894,6 +990,10 @@ int main(void)
 		kernel_test(a_database_on_another_node_keeps_no_pages_there),
 		kernel_test(one_that_has_room_on_a_node_keeps_it_while_the_guest_is_on_another),
 		kernel_test(a_guest_takes_nothing_of_what_may_be_overcommitted),
+		kernel_test(what_is_promised_on_one_node_can_be_mapped_after_pages_went_on_another),
+		kernel_test(one_that_has_only_reserved_pages_counts_on_every_node),
+		kernel_test(what_a_guest_has_itself_reserved_stops_nothing),
+		kernel_test(a_guest_that_has_its_pages_still_to_take_is_one_beside_a_database),
 		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
 		kernel_test(a_kernel_that_takes_nothing_back_is_told),
