@@ -13,7 +13,9 @@
  * use it beside a guest, a database that restarts would lose its pages to the guest's surplus and
  * not find them again. There nothing becomes surplus: as long as guests have pages, what is owed is
  * paid in free pages that nobody may have reserved, and the rest when they have ended. So it is where
- * the admin lets others take pages beyond the pool, which the kernel counts as surplus, too.
+ * the admin lets others take pages beyond the pool, which the kernel counts as surplus, too; and
+ * where a guest may give pages back and take others later, by a balloon, virtio-mem or postcopy,
+ * until that one has ended: a page that it does not find then is SIGBUS.
  * Seen on: Linux 6.12 (mm/hugetlb.c free_huge_folio(), surplus_huge_pages_node)
  */
 
@@ -25,6 +27,7 @@ struct payment {
 	struct promises promises;
 	struct others *others; /* by pool, as they were at first */
 	size_t nr_others;
+	unsigned long long reserved; /* by others than guests, on whichever nodes */
 	bool absorbed;
 };
 
@@ -46,7 +49,8 @@ static int payment_load(struct payment *payment, unsigned long long size_kib)
 		return r;
 	payment->nr_others = payment->pools.nr;
 	payment->others = calloc(payment->nr_others ?: 1, sizeof(*payment->others));
-	return payment->others ? others_read(ctx, &payment->pools, payment->others) : -ENOMEM;
+	r = payment->others ? others_read(ctx, &payment->pools, payment->others) : -ENOMEM;
+	return r < 0 ? r : others_reserved(ctx, &payment->pools, &payment->reserved);
 }
 
 static const struct ledger_pool *account(const struct payment *payment, size_t index)
@@ -74,21 +78,29 @@ static unsigned long long kept(const struct payment *payment, size_t index)
 	return reserved < theirs ? reserved : theirs;
 }
 
-/* Guests on other nodes count as well: they may have taken what others will look for here */
+/* Guests on other nodes count as well: they may have taken what others will look for here. So do
+ * those that are starting: what they will take has been reserved for them, or promised */
 static bool guests_have_pages(const struct payment *payment)
 {
+	if (promises_open(&payment->promises, payment->pools.size_kib))
+		return true;
 	for (size_t i = 0; i < payment->nr_others; i++)
 		if (payment->others[i].guests)
 			return true;
 	return false;
 }
 
-/* Do others use the pool beside guests, or may they take pages beyond it */
+/* Do others use the pool beside guests, or may they take pages beyond it; or is there a guest that
+ * may give some back and take others */
 static bool is_shared(const struct payment *payment, size_t index)
 {
 	/* A node that has come since is nobody's */
-	return index < payment->nr_others && guests_have_pages(payment) &&
-	       (payment->pools.overcommit || payment->others[index].nr_pages ||
+	if (index >= payment->nr_others)
+		return false;
+	if (promises_last(&payment->promises, &payment->pools, index))
+		return true;
+	return guests_have_pages(payment) &&
+	       (payment->pools.overcommit || payment->reserved || payment->others[index].nr_pages ||
 		kept(payment, index));
 }
 

@@ -31,8 +31,9 @@
  * down by that guest alone: `settle` and `undo` only make it owed, in the ledger (ledger.c), and
  * what is owed is paid as far as no free page that is promised to somebody goes (giveback.c).
  * Every later settle, undo and failed apply pays on. Where others use the pool beside guests it is
- * paid in free pages alone, until no guest has any there (giveback.c). A promise is what a guest's QEMU has not yet
- * faulted of its need, from its apply to its `started` (promise.c).
+ * paid in free pages alone, until no guest has any there; and where a guest may give pages back and
+ * take others (a balloon), until that one has ended (giveback.c). A promise is what a guest's QEMU
+ * has not yet faulted of its need, from its apply to its `started` (promise.c).
  *
  * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
  * hugepages-queue.lock by who waits for it;
@@ -99,6 +100,9 @@ bool need_covers(const struct need *need, int node);
  */
 int need_nodes(int rootfd, const struct need *need, struct cpulist *ret, struct cpulist *ret_all)
 	_must_check_;
+
+/** need_same_place() - the same page size and nodes */
+bool need_same_place(const struct need *a, const struct need *b);
 
 /** need_meets() - is there a node that both may be met from, and the same page size */
 bool need_meets(const struct need *a, const struct need *b);
@@ -448,9 +452,18 @@ int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct po
 
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 
+/* Of one need of a guest; equal ones of guests that have but one are one */
+struct promised {
+	struct need need;	 /* needed and not faulted, at most */
+	unsigned long long left; /* of all needs of its page size together */
+	size_t first;		 /* which of open is the first of these */
+};
+
 struct promises {
-	struct needs open;   /* needed and not faulted, of all guests */
-	struct needs mapped; /* the part of it that the kernel has reserved; per page size */
+	struct promised *open; /* of all guests; those of one size of one guest side by side */
+	size_t nr_open;
+	struct needs mapped;  /* the part of it that the kernel has reserved; per page size */
+	struct needs lasting; /* all needs of guests that may give pages back, and take others */
 };
 
 void promises_free(struct promises *promises);
@@ -499,7 +512,8 @@ struct lack {
  *
  * Where QEMU takes its pages from is the kernel's choice, or that of the thread that touches them
  * first. So a need must find its pages after those before it and those of other guests have taken
- * all of theirs where they could. Beside that there are wishes: that others, and narrower needs of
+ * all of theirs where they could. What others prefer binds them as long as they find all of it there.
+ * Beside that there are wishes: that others, and narrower needs of
  * the guest's own, find theirs after this one, as they can do with no other nodes; and that
  * preferred nodes give all. Of those that lack pages the narrowest comes first.
  */
@@ -513,6 +527,12 @@ unsigned long long needs_robbed(const struct needs *needs, size_t index, const s
 /** needs_missing() - pages missing for need @index and for whom it robs, at most all of it */
 unsigned long long needs_missing(const struct needs *needs, size_t index, const struct pools *pools,
 				 const struct promises *promises);
+
+/** promises_last() - may a guest give back pages of this pool and take others */
+bool promises_last(const struct promises *promises, const struct pools *pools, size_t index);
+
+/** promises_open() - is there a guest that has pages of that size still to take */
+bool promises_open(const struct promises *promises, unsigned long long size_kib);
 
 /** promises_removable() - free pages that may go from one pool */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
@@ -535,6 +555,16 @@ struct others {
  */
 int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret)
 	_must_check_;
+
+/**
+ * others_reserved() - free pages that mappings of others than QEMUs of guests with a claim will take
+ *
+ * promises_elsewhere() counts those of guests that have settled, too. Of which node is not known.
+ *
+ * Return: 0, -ENOMEM, else -errno of the registry
+ */
+int others_reserved(const struct helper_ctx *ctx, const struct pools *pools,
+		    unsigned long long *ret) _must_check_;
 
 /* --- check.c ---------------------------------------------------------------------------------- */
 

@@ -19,7 +19,7 @@ void needs_free(struct needs *needs)
 	*needs = (struct needs){ 0 };
 }
 
-static bool same_place(const struct need *a, const struct need *b)
+bool need_same_place(const struct need *a, const struct need *b)
 {
 	return a->size_kib == b->size_kib && a->any == b->any &&
 	       cpulist_equal(&a->nodes, &b->nodes);
@@ -30,7 +30,7 @@ int needs_add(struct needs *needs, const struct need *need)
 	struct need *grown;
 
 	for (size_t i = 0; i < needs->nr; i++)
-		if (same_place(&needs->needs[i], need))
+		if (need_same_place(&needs->needs[i], need))
 			return __builtin_add_overflow(needs->needs[i].nr_pages, need->nr_pages,
 						      &needs->needs[i].nr_pages)
 				       ? -ERANGE

@@ -50,3 +50,34 @@ int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct 
 	}
 	return r < 0 ? r : 0;
 }
+
+/* Not known is none, as above */
+static unsigned long long reserved_by(int rootfd, const struct claim *claim,
+				      unsigned long long size_kib)
+{
+	pid_t qemu = process_find_qemu(rootfd, claim->uuid);
+	struct usage usage;
+
+	if (qemu <= 0 || usage_read(rootfd, qemu, size_kib, &usage) < 0)
+		return 0;
+	return usage.mapped > usage.faulted ? usage.mapped - usage.faulted : 0;
+}
+
+int others_reserved(const struct helper_ctx *ctx, const struct pools *pools,
+		    unsigned long long *ret)
+{
+	_cleanup_claims_ struct claims claims = { 0 };
+	unsigned long long left = pools->reserved;
+	int r = left ? registry_load(ctx->statefd, &claims) : 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; left && i < claims.nr; i++) {
+		unsigned long long own =
+			reserved_by(ctx->rootfd, &claims.claims[i], pools->size_kib);
+
+		left -= own < left ? own : left;
+	}
+	*ret = left;
+	return 0;
+}

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/promise.c - pages that are spoken for */
+#include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "../../lib/process.h"
 #include "../../lib/registry.h"
 #include "hugepages.h"
 
+/* Of open: none is left out */
+#define NO_NEED SIZE_MAX
+
 void promises_free(struct promises *promises)
 {
-	needs_free(&promises->open);
+	free(promises->open);
 	needs_free(&promises->mapped);
+	needs_free(&promises->lasting);
 }
 
 bool gives_back_at_start(int rootfd, const struct claim *claim)
@@ -23,12 +29,14 @@ bool gives_back_at_start(int rootfd, const struct claim *claim)
 	return qemu <= 0 || process_has_arg(rootfd, qemu, "-incoming") <= 0;
 }
 
-/* A guest that has settled is no longer promised; one that may grow is until its end */
+/* A guest that has settled is no longer promised; one that may grow is until its QEMU ends, even if
+ * libvirt has not come to its `release` yet */
 static bool still_takes(const struct helper_ctx *ctx, const struct claim *claim)
 {
 	if (claim->state == CLAIM_ENDING || claim->state == CLAIM_RETURNING)
 		return false;
-	if (claim->state == CLAIM_RUNNING && gives_back_at_start(ctx->rootfd, claim))
+	if (claim->state == CLAIM_RUNNING && (gives_back_at_start(ctx->rootfd, claim) ||
+					      process_find_qemu(ctx->rootfd, claim->uuid) == 0))
 		return false;
 	/* Not known is not dead */
 	return registry_alive(ctx->rootfd, claim) != 0;
@@ -64,6 +72,47 @@ static unsigned long long needed(const struct needs *needs, unsigned long long s
 	return sum;
 }
 
+static int open_add(struct promises *promises, const struct promised *open)
+{
+	struct promised *grown;
+
+	grown = reallocarray(promises->open, promises->nr_open + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	promises->open = grown;
+	grown[promises->nr_open++] = *open;
+	return 0;
+}
+
+/* Has the guest that open[@index] is of no other need of that size */
+static bool is_single(const struct promises *promises, size_t index)
+{
+	const struct promised *open = &promises->open[index];
+
+	return open->first == index &&
+	       (index + 1 == promises->nr_open || open[1].first != open->first);
+}
+
+/* Joined, so that what a third one takes from them shows as a whole. @first: the guest's own */
+static int open_join(struct promises *promises, size_t first)
+{
+	struct promised *own = &promises->open[first];
+
+	for (size_t i = 0; i < first && first + 1 == promises->nr_open; i++) {
+		struct promised *open = &promises->open[i];
+
+		if (!is_single(promises, i) || !need_same_place(&open->need, &own->need))
+			continue;
+		promises->nr_open--;
+		open->left += own->left;
+		return __builtin_add_overflow(open->need.nr_pages, own->need.nr_pages,
+					      &open->need.nr_pages)
+			       ? -ERANGE
+			       : 0;
+	}
+	return 0;
+}
+
 /*
  * Which of its needs a QEMU has yet to fault is not known: each may be the one.
  * ABI: QEMU 9.0 on, util/oslib-posix.c qemu_prealloc_mem(), fills bound objects side by side
@@ -71,21 +120,32 @@ static unsigned long long needed(const struct needs *needs, unsigned long long s
 static int open_of_size(const struct needs *needs, size_t first, unsigned long long faulted,
 			struct promises *promises)
 {
-	unsigned long long left = needed(needs, needs->needs[first].size_kib);
+	struct promised open = { .first = promises->nr_open };
 
-	left -= faulted < left ? faulted : left;
+	open.left = needed(needs, needs->needs[first].size_kib);
+	open.left -= faulted < open.left ? faulted : open.left;
 	for (size_t i = first; i < needs->nr; i++) {
-		struct need open = needs->needs[i];
 		int r;
 
-		if (open.size_kib != needs->needs[first].size_kib)
+		open.need = needs->needs[i];
+		if (open.need.size_kib != needs->needs[first].size_kib)
 			continue;
-		open.nr_pages = open.nr_pages < left ? open.nr_pages : left;
-		r = needs_add(&promises->open, &open);
+		if (open.need.nr_pages > open.left)
+			open.need.nr_pages = open.left;
+		r = open_add(promises, &open);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return open_join(promises, open.first);
+}
+
+static int lasting_of(const struct needs *needs, struct promises *promises)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < needs->nr; i++)
+		r = needs_add(&promises->lasting, &needs->needs[i]);
+	return r;
 }
 
 static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
@@ -95,6 +155,8 @@ static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
 	pid_t qemu = process_find_qemu(ctx->rootfd, claim->uuid);
 	int r = needs_load(claim, &needs);
 
+	if (r == 0 && !gives_back_at_start(ctx->rootfd, claim))
+		r = lasting_of(&needs, promises);
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
 		unsigned long long faulted;
 
@@ -139,27 +201,102 @@ unsigned long long promises_elsewhere(const struct promises *promises, const str
 	return pools->reserved > ours ? pools->reserved - ours : 0;
 }
 
-/* Whatever could be taken from these pools counts in full. @except: NULL for none */
+/* As it counts. @bound: indices of those that stay on the nodes they prefer */
+static struct need open_need(const struct promises *promises, size_t index,
+			     const struct cpulist *bound)
+{
+	struct need need = promises->open[index].need;
+
+	if (cpulist_has(bound, (unsigned int)index))
+		need.any = false;
+	return need;
+}
+
+/* What the needs of one guest from open[*@index] on may take, all it has left at most; moves past
+ * them */
+static unsigned long long taken_by_one(const struct promises *promises, size_t *index,
+				       const struct need *need, size_t except,
+				       const struct cpulist *bound)
+{
+	unsigned long long left = promises->open[*index].left, taken = 0;
+	size_t first = promises->open[*index].first;
+
+	for (; *index < promises->nr_open && promises->open[*index].first == first; ++*index) {
+		const struct need open = open_need(promises, *index, bound);
+
+		if (*index == except)
+			left -= open.nr_pages;
+		else if (need_meets(&open, need))
+			taken += open.nr_pages;
+	}
+	return taken < left ? taken : left;
+}
+
+/* Whatever could be taken from these pools counts in full. @except: an index, NO_NEED */
 static unsigned long long taken_by_open(const struct promises *promises, const struct need *need,
-					const struct need *except)
+					size_t except, const struct cpulist *bound)
 {
 	unsigned long long taken = 0;
 
-	for (size_t i = 0; i < promises->open.nr; i++)
-		if (&promises->open.needs[i] != except &&
-		    need_meets(&promises->open.needs[i], need))
-			taken += promises->open.needs[i].nr_pages;
+	for (size_t i = 0; i < promises->nr_open;)
+		taken += taken_by_one(promises, &i, need, except, bound);
 	return taken;
+}
+
+/* Pages of @need that are left by those that may take some before open[@except], or before all */
+static unsigned long long left_for(const struct promises *promises, const struct pools *pools,
+				   const struct need *need, size_t except,
+				   const struct cpulist *bound)
+{
+	unsigned long long nr_free = pools_free_of(pools, need);
+	unsigned long long taken =
+		promises_elsewhere(promises, pools) + taken_by_open(promises, need, except, bound);
+
+	return nr_free > taken ? nr_free - taken : 0;
+}
+
+/* Return: true when it would not find all its pages there, with the others as they are bound */
+static bool must_leave(const struct promises *promises, const struct pools *pools, size_t index,
+		       const struct cpulist *bound)
+{
+	const struct need need = open_need(promises, index, bound);
+
+	return left_for(promises, pools, &need, index, bound) < need.nr_pages;
+}
+
+/*
+ * The kernel takes pages of other nodes than the preferred ones only when these have none. So they
+ * bind a guest that finds all of its pages there, whatever the others take that may: all of them
+ * together, for the first that did not would need another one before it.
+ */
+static struct cpulist bound_of(const struct promises *promises, const struct pools *pools)
+{
+	struct cpulist bound = { 0 };
+	bool again = true;
+
+	for (size_t i = 0; i < promises->nr_open; i++)
+		if (promises->open[i].need.any && !cpulist_empty(&promises->open[i].need.nodes) &&
+		    promises->open[i].need.size_kib == pools->size_kib)
+			cpulist_add(&bound, (unsigned int)i);
+	while (again) {
+		again = false;
+		for (int i = cpulist_next(&bound, 0); i >= 0;
+		     i = cpulist_next(&bound, (unsigned int)i + 1)) {
+			if (!must_leave(promises, pools, (size_t)i, &bound))
+				continue;
+			cpulist_remove(&bound, (unsigned int)i);
+			again = true;
+		}
+	}
+	return bound;
 }
 
 unsigned long long promises_available(const struct promises *promises, const struct pools *pools,
 				      const struct need *need)
 {
-	unsigned long long nr_free = pools_free_of(pools, need);
-	unsigned long long taken =
-		promises_elsewhere(promises, pools) + taken_by_open(promises, need, NULL);
+	const struct cpulist bound = bound_of(promises, pools);
 
-	return nr_free > taken ? nr_free - taken : 0;
+	return left_for(promises, pools, need, NO_NEED, &bound);
 }
 
 /* As it counts: preferred nodes bind, as long as they can give all */
@@ -200,11 +337,10 @@ static unsigned long long lack_of(const struct need *own, const struct needs *ne
 }
 
 /* Of the pages that another guest's need would find, those that the guest may take from it */
-static unsigned long long robbed_of(const struct need *open, const struct needs *needs,
-				    size_t index, const struct pools *pools,
-				    const struct promises *promises, const struct cpulist *plain)
+static unsigned long long robbed_of(const struct need *open, unsigned long long others,
+				    const struct needs *needs, size_t index,
+				    const struct pools *pools, const struct cpulist *plain)
 {
-	unsigned long long others = taken_by_open(promises, open, open);
 	unsigned long long own = taken_by_own(open, needs, index, plain);
 	unsigned long long there = pools_free_of(pools, open), found;
 
@@ -231,13 +367,15 @@ static void lack_add_others(struct lack *lack, const struct needs *needs, size_t
 			    const struct pools *pools, const struct promises *promises,
 			    const struct cpulist *plain)
 {
+	const struct cpulist bound = bound_of(promises, pools);
 	const struct need mine = counted(needs, index, plain);
 
-	for (size_t i = 0; mine.nr_pages && i < promises->open.nr; i++) {
-		const struct need *open = &promises->open.needs[i];
+	for (size_t i = 0; mine.nr_pages && i < promises->nr_open; i++) {
+		const struct need open = open_need(promises, i, &bound);
+		unsigned long long others = taken_by_open(promises, &open, i, &bound);
 
-		if (open->nr_pages && need_meets(open, &mine))
-			lack_add(lack, open, robbed_of(open, needs, index, pools, promises, plain),
+		if (open.nr_pages && need_meets(&open, &mine))
+			lack_add(lack, &open, robbed_of(&open, others, needs, index, pools, plain),
 				 true);
 	}
 }
@@ -285,19 +423,48 @@ unsigned long long needs_missing(const struct needs *needs, size_t index, const 
 	return lack < need->nr_pages ? lack : need->nr_pages;
 }
 
+bool promises_last(const struct promises *promises, const struct pools *pools, size_t index)
+{
+	for (size_t i = 0; i < promises->lasting.nr; i++) {
+		const struct need *need = &promises->lasting.needs[i];
+
+		if (need->nr_pages && need->size_kib == pools->size_kib &&
+		    need_covers(need, pools->pools[index].node))
+			return true;
+	}
+	return false;
+}
+
+bool promises_open(const struct promises *promises, unsigned long long size_kib)
+{
+	for (size_t i = 0; i < promises->nr_open; i++)
+		if (promises->open[i].left && promises->open[i].need.size_kib == size_kib)
+			return true;
+	return false;
+}
+
+/*
+ * On all nodes together as well: a mapping takes no page yet, but there must be as many free ones
+ * that nobody has reserved.
+ * Source: mm/hugetlb.c hugetlb_acct_memory(), free_huge_pages less resv_huge_pages of the host
+ */
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index)
 {
-	unsigned long long limit = pools->pools[index].free;
+	const struct need anywhere = { .size_kib = pools->size_kib, .any = true };
+	const struct cpulist bound = bound_of(promises, pools);
+	unsigned long long limit = left_for(promises, pools, &anywhere, NO_NEED, &bound);
 
-	for (size_t i = 0; i < promises->open.nr; i++) {
-		const struct need *open = &promises->open.needs[i];
+	if (limit > pools->pools[index].free)
+		limit = pools->pools[index].free;
+	for (size_t i = 0; i < promises->nr_open; i++) {
+		const struct need open = open_need(promises, i, &bound);
 		unsigned long long spare;
 
-		if (open->nr_pages == 0 || open->size_kib != pools->size_kib ||
-		    !need_covers(open, pools->pools[index].node))
+		if (open.nr_pages == 0 || open.size_kib != pools->size_kib ||
+		    !need_covers(&open, pools->pools[index].node))
 			continue;
-		spare = promises_available(promises, pools, open);
+		spare = left_for(promises, pools, &open, NO_NEED, &bound);
 		limit = spare < limit ? spare : limit;
 	}
 	return limit;

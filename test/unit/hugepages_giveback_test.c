@@ -128,35 +128,6 @@ static void a_guest_that_may_grow_keeps_its_pool_until_it_is_released(void **sta
 	assert_no_ledger();
 }
 
-/* Else they would lie in the pool for as long as that one runs */
-static void pages_of_others_go_with_them_beside_one_that_may_grow(void **state)
-{
-	_cleanup_guest_ struct guest a, b;
-
-	(void)state;
-	boot(LINUX_6_12, 10, 0);
-	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
-	assert_int_equal(apply(&a), HELPER_DONE);
-	fault(0, 64);
-	started(&a);
-	assert_pool(0, 64, 0, 54);
-	guest_make(&b, UUID_B, "b", "release", "2048 0 30");
-	assert_int_equal(apply(&b), HELPER_DONE);
-	fault(0, 30);
-	put_qemu(201, UUID_B, 30, 30);
-	guest_state(&b, CLAIM_RUNNING, 201);
-	started(&b);
-	assert_pool(0, 94, 0, 54);
-	exit_with(0, 64);
-	released(&a);
-	assert_pool(0, 40, 10, 0);
-	exit_with(0, 30);
-	remove_process(201);
-	released(&b);
-	assert_pool(0, 10, 10, 0);
-	assert_no_ledger();
-}
-
 static void what_was_there_wherever_qemu_would_take_it_goes_once_it_has(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -556,6 +527,76 @@ static void ends_on(struct guest *guest, int pid, size_t node, unsigned long lon
 	released(guest);
 }
 
+/* What its balloon gives back the kernel would take for a page of a guest that has settled */
+static void a_balloon_finds_its_pages_again_beside_a_guest_that_has_settled(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a, b;
+
+		boot((enum kernel_version)version, 10, 0);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		runs_on(&a, 200, 0, 64);
+		assert_pool(0, 64, 0, 54);
+		guest_make(&b, UUID_B, "b", "release", "2048 0 30");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		runs_on(&b, 201, 0, 30);
+		assert_pool(0, 94, 0, 0);
+		exit_with(0, 20);
+		put_qemu_on(201, UUID_B, 0, 10);
+		assert_pool(0, 94, 20, 0);
+		fault(0, 20);
+		put_qemu_on(201, UUID_B, 0, 30);
+		ends_on(&a, 200, 0, 64);
+		assert_pool(0, 40, 10, 0);
+		ends_on(&b, 201, 0, 30);
+		assert_pool(0, 10, 10, 0);
+		assert_no_ledger();
+	}
+}
+
+static void so_does_one_that_was_there_before(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&b, UUID_B, "b", "release", "2048 0 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	runs_on(&b, 201, 0, 30);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 200, 0, 64);
+	assert_pool(0, 94, 0, 0);
+	ends_on(&b, 201, 0, 30);
+	assert_pool(0, 64, 0, 64);
+	ends_on(&a, 200, 0, 64);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void on_a_node_where_none_may_grow_pages_go_with_their_guest(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&b, UUID_B, "b", "release", "2048 1 30");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	runs_on(&b, 201, 1, 30);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 200, 0, 64);
+	assert_pool(0, 64, 0, 64);
+	assert_pool(1, 30, 0, 0);
+	ends_on(&a, 200, 0, 64);
+	ends_on(&b, 201, 1, 30);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
 static void a_database_that_restarts_beside_a_guest_finds_its_pages_again(void **state)
 {
 	(void)state;
@@ -678,6 +719,102 @@ static void a_guest_takes_nothing_of_what_may_be_overcommitted(void **state)
 	assert_pool(0, 32, 0, 0);
 	ends_on(&a, 201, 0, 32);
 	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
+}
+
+/* A mapping needs as many free pages that nobody has reserved, on whichever nodes */
+static void what_is_promised_on_one_node_can_be_mapped_after_pages_went_on_another(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 20);
+	guest_make(&b, UUID_B, "b", "started", "2048 1 40");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	reserve(20);
+	released(&a);
+	assert_pool(0, 20, 20, 0);
+	assert_pool(1, 40, 40, 0);
+	reserve(40);
+	fault(1, 40);
+	size2m()->resv -= 40;
+	put_qemu_on(201, UUID_B, 1, 40);
+	assert_int_equal(settle(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_RUNNING, 201);
+	unreserve(20);
+	ends_on(&b, 201, 1, 40);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 20, 20, 0);
+	assert_no_ledger();
+}
+
+/* Which node it will take them from nobody knows */
+static void one_that_has_only_reserved_pages_counts_on_every_node(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 20, 0);
+	reserve(20);
+	guest_make(&a, UUID_A, "a", "started", "2048 1 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 201, 1, 64);
+	assert_pool(0, 20, 20, 0);
+	assert_pool(1, 64, 0, 0);
+	ends_on(&a, 201, 1, 64);
+	assert_pool(0, 20, 20, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
+/* Pages that it has not taken when it has settled are no database's */
+static void what_a_guest_has_itself_reserved_stops_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 50);
+	reserve(14);
+	put_qemu_on(201, UUID_A, 0, 50);
+	put_qemu(201, UUID_A, 64, 50);
+	guest_state(&a, CLAIM_RUNNING, 201);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_pool(0, 64, 14, 64);
+	assert_no_ledger();
+}
+
+/* It holds none yet, and those it finds are the database's when that one is gone for a moment */
+static void a_guest_that_has_its_pages_still_to_take_is_one_beside_a_database(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 30, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_make(&b, UUID_B, "b", "started", "2048 1 32");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	fault(0, 64);
+	released(&a);
+	/* All of what is there is a database's, and b has mapped its own and touched none */
+	reserve(32);
+	put_qemu(201, UUID_B, 32, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 64, 0, 0);
+	exit_with(0, 64);
+	assert_pool(0, 64, 64, 0);
+	unreserve(32);
+	remove_process(201);
+	released(&b);
+	assert_pool(0, 30, 30, 0);
+	assert_pool(1, 0, 0, 0);
 	assert_no_ledger();
 }
 
@@ -831,7 +968,6 @@ int main(void)
 		kernel_test(a_guest_that_never_ran_gives_back_free_pages),
 		kernel_test(undo_without_apply_does_nothing),
 		kernel_test(a_guest_that_may_grow_keeps_its_pool_until_it_is_released),
-		kernel_test(pages_of_others_go_with_them_beside_one_that_may_grow),
 		kernel_test(what_was_there_wherever_qemu_would_take_it_goes_once_it_has),
 		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
 		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),
@@ -845,12 +981,19 @@ int main(void)
 		kernel_test(a_pool_the_admin_empties_stays_empty),
 		kernel_test(pages_the_guest_did_not_take_are_freed_on_every_node),
 		kernel_test(a_database_keeps_the_pages_it_has_reserved),
+		kernel_test(a_balloon_finds_its_pages_again_beside_a_guest_that_has_settled),
+		kernel_test(so_does_one_that_was_there_before),
+		kernel_test(on_a_node_where_none_may_grow_pages_go_with_their_guest),
 		kernel_test(a_database_that_restarts_beside_a_guest_finds_its_pages_again),
 		kernel_test(so_does_one_that_had_only_reserved_them),
 		kernel_test(beside_a_database_pages_go_as_they_become_free),
 		kernel_test(a_database_on_another_node_keeps_no_pages_there),
 		kernel_test(one_that_has_room_on_a_node_keeps_it_while_the_guest_is_on_another),
 		kernel_test(a_guest_takes_nothing_of_what_may_be_overcommitted),
+		kernel_test(what_is_promised_on_one_node_can_be_mapped_after_pages_went_on_another),
+		kernel_test(one_that_has_only_reserved_pages_counts_on_every_node),
+		kernel_test(what_a_guest_has_itself_reserved_stops_nothing),
+		kernel_test(a_guest_that_has_its_pages_still_to_take_is_one_beside_a_database),
 		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
 		kernel_test(a_kernel_that_takes_nothing_back_is_told),

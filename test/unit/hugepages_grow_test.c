@@ -7,6 +7,7 @@
 #include "lib/deadline.h"
 
 #include "hugetlb.h"
+#include "lib/registry.h"
 
 static void the_pool_grows_by_exactly_what_is_missing(void **state)
 {
@@ -1010,6 +1011,101 @@ static void a_guest_bound_elsewhere_is_no_reason_to_leave_them(void **state)
 	assert_pool(1, 64, 64, 0);
 }
 
+/* It is on the nodes it prefers for those that come later, too: else all that is promised on others
+ * would look as if it might be lost to it */
+static void one_that_prefers_a_node_hides_no_guest_bound_to_another(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 45");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	guest_preferring(&a, UUID_A, "1");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	guest_make(&c, UUID_C, "c", "started", "2048 any 20");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	guest_state(&c, CLAIM_HANDED, DAEMON_PID);
+	/* Wherever c takes its pages, the others find theirs */
+	assert_pool(0, 65, 65, 0);
+	assert_pool(1, 84, 84, 0);
+	fault(1, 64);
+	fault(0, 20);
+	put_qemu(200, UUID_A, 64, 64);
+	put_qemu(202, UUID_C, 20, 20);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	guest_state(&c, CLAIM_RUNNING, 202);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	assert_int_equal(settle(&c), HELPER_DONE);
+	assert_int_equal(node2m(0)->free, 45);
+	assert_int_equal(node2m(1)->free, 0);
+}
+
+/* Where its nodes do not have all it may take any, and the bound guest is to find its pages then */
+static void one_that_prefers_a_node_without_enough_counts_for_all(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(1)->room = 40;
+	guest_preferring(&a, UUID_A, "1");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	assert_pool(0, 24, 24, 0);
+	assert_pool(1, 40, 40, 0);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 45");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_true(node2m(0)->free >= 45 + 64);
+}
+
+static void pages_that_any_need_of_a_guest_may_be_short_of_are_counted_once(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 1 40;2048 any 40");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	assert_pool(1, 80, 80, 0);
+	fault(1, 70);
+	put_qemu(200, UUID_A, 80, 70);
+	reserve(10);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 60;2048 any 50");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	/* All of b's second need may come from where a has 10 to get, bound or not */
+	assert_pool(1, 130, 60, 0);
+}
+
+/* libvirt has not come to its release yet, so its claim is alive */
+static void a_guest_whose_qemu_has_died_takes_nothing(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 48);
+	guest_make(&c, UUID_C, "c", "release", "2048 any 45");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	fault(1, 45);
+	put_qemu(202, UUID_C, 45, 45);
+	guest_state(&c, CLAIM_RUNNING, 202);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 3");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+	put("", "run/libvirt/qemu/c.xml");
+	put("100\n", "run/libvirtd.pid");
+	remove_process(202);
+	exit_with(1, 45);
+	assert_int_equal(registry_alive(host->rootfd, &c.ctx.claim), 1);
+	guest_make(&b, UUID_B, "b", "started", "2048 any 12");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_true(node2m(0)->free >= 15);
+	assert_pool(1, 48, 48, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1060,6 +1156,10 @@ int main(void)
 		kernel_test(nodes_that_say_too_little_do_not_refuse_what_fits_on_the_host),
 		kernel_test(preferred_nodes_give_all_as_far_as_they_have_it),
 		kernel_test(a_guest_bound_elsewhere_is_no_reason_to_leave_them),
+		kernel_test(one_that_prefers_a_node_hides_no_guest_bound_to_another),
+		kernel_test(one_that_prefers_a_node_without_enough_counts_for_all),
+		kernel_test(pages_that_any_need_of_a_guest_may_be_short_of_are_counted_once),
+		kernel_test(a_guest_whose_qemu_has_died_takes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
