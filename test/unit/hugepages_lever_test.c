@@ -720,6 +720,51 @@ static void what_has_chosen_its_node_is_left_there(void **state)
 	remove_users();
 }
 
+/* Its huge pages would go along, and with them the pools: 100 pages of node 0 are an admin's */
+static void what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "yes");
+	node2m(0)->nr = 100;
+	render();
+	put("Name:\tHugetlbPages: 0\nVmLck:\t0 kB\nMems_allowed_list:\t0-1\nHugetlbPages:\t  204800 "
+	    "kB\n",
+	    "proc/301/status");
+	(void)apply(&a);
+	/* bash */
+	assert_int_equal(kernel->moved, 305);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 100, 0, 0);
+	remove_users();
+}
+
+static void no_qemu_is_moved_whoever_started_it(void **state)
+{
+	static const struct {
+		const char *name, *group, *cmdline;
+	} cases[] = {
+		{ "qemu-system-x86\n", "/user.slice/user-1000.slice/session-2.scope", "qemu" },
+		{ "kvm\n", "/user.slice/user-1000.slice/session-2.scope", "kvm" },
+		{ "win11\n", "/machine/qemu-1-win11.libvirt-qemu", "x" },
+		{ "win11\n", "/user.slice/user-1000.slice/session-2.scope", "x\0-uuid\0y" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		full_node(&a, "yes");
+		put_user(301, cases[i].name, 800, cases[i].group, "0-1", 0);
+		tree_bytes(host, "proc/301/cmdline", cases[i].cmdline, i == 3 ? 10 : 1);
+		(void)apply(&a);
+		assert_int_equal(kernel->moved, 305);
+		guest_remove(&a);
+		remove_users();
+	}
+}
+
 static void a_dry_run_takes_processes_for_moved(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -958,6 +1003,8 @@ int main(void)
 		kernel_test(what_a_guest_holds_that_has_ended_is_waited_for),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
 		kernel_test(what_has_chosen_its_node_is_left_there),
+		kernel_test(what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before),
+		kernel_test(no_qemu_is_moved_whoever_started_it),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),
