@@ -651,9 +651,19 @@ void lever_ahead(struct growth *growth);
  */
 int lever_pull(struct growth *growth, int what);
 
+/** growth_policy() - does the claim say @word for @key */
+bool growth_policy(const struct growth *growth, const char *key, const char *word);
+
+/** growth_need() - the one that lacks pages */
+const struct need *growth_need(const struct growth *growth);
+
+/* --- reclaim.c -------------------------------------------------------------------------------- */
+
 /**
  * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
  * @most:	KiB of all nodes together, where a kernel can be asked for these alone
+ *
+ * In pieces, and no more of them at the deadline.
  *
  * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
  */

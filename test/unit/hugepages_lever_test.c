@@ -135,6 +135,35 @@ static void no_more_is_reclaimed_than_may_go(void **state)
 	assert_int_equal(kernel->reclaimed, 10);
 }
 
+/* 2 GiB are missing, an eighth more, twice for it takes from two nodes alike: in 256 MiB */
+static void much_is_reclaimed_in_pieces_and_none_after_the_deadline(void **state)
+{
+	static const int reclaim_ms[] = { 0, 600 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(reclaim_ms); i++) {
+		_cleanup_guest_ struct guest a;
+		long long before;
+
+		short_host(&a, "memory");
+		guest_remove(&a);
+		guest_free(&a);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 1024");
+		set(&a, "reclaim", "memory");
+		node2m(0)->room = 0;
+		node2m(0)->cached = 2400;
+		put_buddyinfo(0, 0);
+		kernel->reclaim_ms = reclaim_ms[i];
+		before = now_ms();
+		assert_int_equal(apply(&a), i ? HELPER_FAILED : HELPER_DONE);
+		assert_in_range(now_ms() - before, 0, 4000);
+		assert_in_range(kernel->largest_reclaim, 1, 128);
+		if (i)
+			assert_said("the time for it ran out");
+		guest_remove(&a);
+	}
+}
+
 /* MemAvailable goes up and down by itself */
 static void memory_that_has_come_while_a_refusal_is_written_makes_no_page_impossible(void **state)
 {
@@ -980,6 +1009,7 @@ int main(void)
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
 		kernel_test(no_more_is_reclaimed_than_may_go),
+		kernel_test(much_is_reclaimed_in_pieces_and_none_after_the_deadline),
 		kernel_test(
 			memory_that_has_come_while_a_refusal_is_written_makes_no_page_impossible),
 		kernel_test(caches_of_which_most_must_go_are_dropped_at_once),

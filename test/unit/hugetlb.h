@@ -64,6 +64,8 @@ struct fake_kernel {
 	const char *meminfo;		   /* what proc/meminfo says after the next one */
 	int compact_ms, pool_ms;	   /* what one takes, and a write to a pool */
 	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
+	unsigned long long largest_reclaim; /* in one write */
+	int reclaim_ms;			   /* what one takes */
 	unsigned long long drops;
 	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
 	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
@@ -432,7 +434,10 @@ static inline int store_reclaim(const char *path, const char *val)
 	if (val[end] && kernel->no_swappiness)
 		return -EINVAL;
 	assert_true(!val[end] || strcmp(val + end, " swappiness=0") == 0);
+	(void)poll(NULL, 0, kernel->reclaim_ms);
 	kernel->reclaimed += kib / 2048;
+	if (kib / 2048 > kernel->largest_reclaim)
+		kernel->largest_reclaim = kib / 2048;
 	press_arc(kib);
 	for (size_t i = first; i <= last; i++)
 		uncache(node2m(i), kib / 2048 / (last - first + 1));
