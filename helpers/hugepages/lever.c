@@ -90,16 +90,31 @@ static unsigned long long reclaimable(const struct growth *growth)
 	return available > nr_free ? available - nr_free : 0;
 }
 
-static int reclaim(struct growth *growth)
+/* Missing, and room for compaction */
+static unsigned long long wanted_kib(const struct growth *growth)
 {
-	unsigned long long kib = missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE;
-	unsigned long long most = reclaimable(growth);
-	int r;
+	return missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE;
+}
+
+/* Return: as lever_reclaim(), -ENODATA when nothing may go */
+static int reclaim_once(struct growth *growth)
+{
+	unsigned long long kib = wanted_kib(growth), most = reclaimable(growth);
 
 	kib = kib < most ? kib : most;
 	if (kib == 0)
-		return 0;
-	r = lever_reclaim(growth, kib, most);
+		return -ENODATA;
+	(void)writeback_until(growth, kib);
+	return lever_reclaim(growth, kib, most);
+}
+
+static int reclaim(struct growth *growth)
+{
+	int r = reclaim_once(growth);
+
+	/* Not all that is clean can go, so some of what is dirty must */
+	if (r == -EAGAIN && writeback_until(growth, writeback_clean(growth) + wanted_kib(growth)))
+		r = reclaim_once(growth);
 	if (r < 0 && r != -EAGAIN)
 		return 0;
 	(void)compact(growth);
@@ -115,6 +130,8 @@ static int drop(struct growth *growth)
 
 static int drop_caches(struct growth *growth)
 {
+	if (growth_policy(growth, "reclaim", "caches") && !growth->zfs_guard)
+		(void)writeback_until(growth, wanted_kib(growth));
 	if (!drop(growth))
 		return 0;
 	(void)compact(growth);
@@ -198,6 +215,7 @@ static void reclaim_ahead(struct growth *growth, unsigned long long kib)
 	unsigned long long most = reclaimable(growth);
 
 	kib = kib < most ? kib : most;
+	(void)writeback_until(growth, kib);
 	if (kib && (kib < most / 100 * MOST_PERCENT || !drop(growth)))
 		(void)lever_reclaim(growth, kib, most);
 }

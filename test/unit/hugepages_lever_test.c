@@ -491,16 +491,6 @@ static void the_arc_gets_its_limit_back_also_where_pages_cannot_be_given_back(vo
 	assert_int_equal(state_remove(dirfd, "hugepages.ini"), 0);
 }
 
-/* As put(), while somebody may be reading */
-static void put_at_once(const char *value, const char *path)
-{
-	char new[256];
-
-	(void)snprintf(new, sizeof(new), "%s.new", path);
-	put(value, "%s", new);
-	assert_int_equal(renameat(host->rootfd, new, host->rootfd, path), 0);
-}
-
 #define MUCH_MEMORY   "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n"
 #define LITTLE_MEMORY "MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n"
 
