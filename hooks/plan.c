@@ -477,12 +477,29 @@ static int mounted_page_kib(const struct plan *plan, unsigned long long *kib)
 
 #define HUGEPAGES "hugepages"
 
-/* How the helper may get what is missing */
-static int hugepages_add_ways(const struct plan *plan)
+/*
+ * Memory that must be reclaimed, written to disk or compacted first takes its time by the amount.
+ * What moves nothing is refused after a tenth of it.
+ */
+#define HUGEPAGES_MIN_S 30
+#define HUGEPAGES_MAX_S (POLICY_TIMEOUT_MAX / 1000)
+
+/* The policy's time, else a second for each GiB */
+static int hugepages_add_timeout(const struct plan *plan, unsigned long long kib)
+{
+	int ms = policy_ms(plan->policy, HUGEPAGES, "timeout");
+	unsigned long long s = kib >> 20;
+
+	s = s < HUGEPAGES_MIN_S ? HUGEPAGES_MIN_S : s > HUGEPAGES_MAX_S ? HUGEPAGES_MAX_S : s;
+	return add_int(plan, HUGEPAGES, "timeout_ms", ms < 0 ? (int)s * 1000 : ms);
+}
+
+/* How the helper may get what is missing of @kib */
+static int hugepages_add_ways(const struct plan *plan, unsigned long long kib)
 {
 	static const char *const words[] = { "compact", "reclaim", "move", "arc" };
-	int r = add_timeout(plan, HUGEPAGES);
-	int kib = policy_kib(plan->policy, HUGEPAGES, "reserve");
+	int r = hugepages_add_timeout(plan, kib);
+	int reserve_kib = policy_kib(plan->policy, HUGEPAGES, "reserve");
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(words); i++) {
 		int yes = policy_bool(plan->policy, HUGEPAGES, words[i]);
@@ -492,7 +509,9 @@ static int hugepages_add_ways(const struct plan *plan)
 			: yes	? "yes"
 				: "no");
 	}
-	return r < 0 || kib < 0 ? r : add_int(plan, HUGEPAGES, "reserve_kib", kib);
+	if (r < 0 || reserve_kib < 0)
+		return r;
+	return add_int(plan, HUGEPAGES, "reserve_kib", reserve_kib);
 }
 
 /*
@@ -532,9 +551,18 @@ static int need_add(const struct plan *plan, const struct domain_need *need)
 			   need->nr_pages);
 }
 
+static unsigned long long pages_kib(const struct domain_hugepages *pages)
+{
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < pages->nr; i++)
+		sum += pages->needs[i].nr_pages * pages->needs[i].size_kib;
+	return sum;
+}
+
 static int hugepages_add(const struct plan *plan, const struct domain_hugepages *pages)
 {
-	int r = hugepages_add_ways(plan);
+	int r = hugepages_add_ways(plan, pages_kib(pages));
 
 	if (r == 0)
 		r = add(plan, HUGEPAGES, "give_back", pages->may_grow ? "release" : "started");
@@ -593,7 +621,7 @@ static int plan_thp(const struct plan *plan)
 			      "remove <hugepages/> from the XML, or that line",
 			      where);
 	}
-	r = hugepages_add_ways(plan);
+	r = hugepages_add_ways(plan, plan->domain->memory_kib);
 	if (r == 0 && backing)
 		r = add(plan, HUGEPAGES, "thp_backing", backing);
 	return r < 0 ? r

@@ -130,9 +130,9 @@ const struct policy_key policy_keys[] = {
 	{ .section = "hugepages",
 	  .key = "timeout",
 	  .type = POLICY_TIMEOUT,
-	  .dflt = "30s",
+	  .dflt = "auto",
 	  .unit = "seconds",
-	  .help = "longest time to look for pages" },
+	  .help = "longest time to look for pages; auto: a second for each GiB, 30s to 10min" },
 
 	{ .section = "cpuset",
 	  .key = "isolate",

@@ -36,7 +36,8 @@
  * has not yet faulted of its need, from its apply to its `started` (promise.c).
  *
  * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
- * hugepages-queue.lock by who waits for it;
+ * hugepages-queue.lock by who waits for it; hugepages-sync.lock, held by a child that writes page
+ * cache to disk (writeback.c);
  * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
  * guests that start together on one node, one gets all it needs before the other begins (turn.c).
  *
@@ -210,6 +211,9 @@ int memory_field(int rootfd, const char *name, unsigned long long *ret_kib) _mus
 /** memory_field_of() - the same of one node. Return: as memory_available() */
 int memory_field_of(int rootfd, int node, const char *name, unsigned long long *ret_kib)
 	_must_check_;
+
+/** memory_dirty() - of the host, in KiB, what is being written included; not known is none */
+unsigned long long memory_dirty(int rootfd);
 
 /**
  * memory_spare() - about as much as one node could give
@@ -616,9 +620,9 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 
 /* --- step.c ----------------------------------------------------------------------------------- */
 
-/* Memory in KiB: of the host, of the current need's nodes, of that in pieces as large as its pages */
+/* Memory in KiB: of the host, that of it which is not dirty, of the current need's nodes, of that in pieces as large as its pages */
 struct sight {
-	unsigned long long available, free, pieces;
+	unsigned long long available, clean, free, pieces;
 };
 
 struct growth {
@@ -642,6 +646,7 @@ struct growth {
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
+	bool stays_dirty;		  /* page cache, whatever is done: writeback.c */
 	bool cut_short;			  /* its turn is over, for one that waits */
 	unsigned long long pretended_kib; /* that a dry run takes for freed */
 };
@@ -681,13 +686,37 @@ void lever_ahead(struct growth *growth);
  */
 int lever_pull(struct growth *growth, int what);
 
+/** growth_policy() - does the claim say @word for @key */
+bool growth_policy(const struct growth *growth, const char *key, const char *word);
+
+/** growth_need() - the one that lacks pages */
+const struct need *growth_need(const struct growth *growth);
+
+/* --- reclaim.c -------------------------------------------------------------------------------- */
+
 /**
  * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
  * @most:	KiB of all nodes together, where a kernel can be asked for these alone
  *
+ * In pieces, and no more of them at the deadline.
+ *
  * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
  */
 int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most);
+
+/* --- writeback.c ------------------------------------------------------------------------------ */
+
+/** writeback_clean() - KiB of page cache on the current need's nodes that need not be written first */
+unsigned long long writeback_clean(const struct growth *growth);
+
+/**
+ * writeback_until() - have dirty page cache written until so much is clean, or nothing moves any more
+ *
+ * Nothing is done where that much is clean, and against the policy.
+ *
+ * Return: 1 when some has been written, 0
+ */
+int writeback_until(struct growth *growth, unsigned long long clean_kib);
 
 /* --- turn.c ----------------------------------------------------------------------------------- */
 

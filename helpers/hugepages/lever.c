@@ -29,14 +29,14 @@
 /* Of what could be reclaimed, in percent: from here on the caches are not worth the time */
 #define MOST_PERCENT 75
 
-static bool policy_says(const struct growth *growth, const char *key, const char *word)
+bool growth_policy(const struct growth *growth, const char *key, const char *word)
 {
 	const char *value = inidoc_get(&growth->ctx->claim.doc, HUGEPAGES_SECTION, key);
 
 	return value && strcmp(value, word) == 0;
 }
 
-static const struct need *current(const struct growth *growth)
+const struct need *growth_need(const struct growth *growth)
 {
 	return &growth->needs->needs[growth->current];
 }
@@ -55,9 +55,9 @@ static int compact_node(const struct helper_ctx *ctx, int node)
 static int compact(struct growth *growth)
 {
 	_cleanup_pools_ struct pools pools = { 0 };
-	const struct need *need = current(growth);
+	const struct need *need = growth_need(growth);
 
-	if (policy_says(growth, "compact", "no") || growth->zfs_guard ||
+	if (growth_policy(growth, "compact", "no") || growth->zfs_guard ||
 	    pools_read(growth->ctx->rootfd, need->size_kib, &pools) < 0)
 		return 0;
 	for (size_t i = 0; i < pools.nr; i++)
@@ -68,59 +68,9 @@ static int compact(struct growth *growth)
 	return 1;
 }
 
-/* A kernel without the keyword takes the bare number, and may swap then as in any shortage */
-static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigned long long kib)
-{
-	char value[64];
-	int r;
-
-	(void)snprintf(value, sizeof(value), "%lluK swappiness=0", kib);
-	r = helper_write(ctx, path, value);
-	if (r != -EINVAL)
-		return r;
-	(void)snprintf(value, sizeof(value), "%lluK", kib);
-	return helper_write(ctx, path, value);
-}
-
-/*
- * Return: -EAGAIN when less was reclaimed than asked for, else as helper_write()
- * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
- * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
- */
-int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most)
-{
-	struct cpulist nodes = { 0 }, all = { 0 };
-	char path[POOL_DIR_MAX];
-	unsigned long long of;
-	int r;
-
-	if (policy_says(growth, "reclaim", "none"))
-		return -EPERM;
-	r = need_nodes(growth->ctx->rootfd, current(growth), &nodes, &all);
-	of = cpulist_count(&nodes);
-	if (r < 0 || of == 0)
-		return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib);
-	for (int node = cpulist_next(&nodes, 0); node >= 0;
-	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
-		r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/reclaim", node);
-		/* A dry run is not told by the kernel */
-		if (r == 0 && growth->ctx->dry_run && attr_exists(growth->ctx->rootfd, path) == 0)
-			r = -ENOENT;
-		if (r == 0)
-			r = write_reclaim(growth->ctx, path, kib / of);
-		if (r == -ENOENT)
-			break;
-	}
-	if (r != -ENOENT)
-		return r;
-	/* It takes from all nodes alike */
-	kib = kib * cpulist_count(&all) / of;
-	return write_reclaim(growth->ctx, "sys/fs/cgroup/memory.reclaim", kib < most ? kib : most);
-}
-
 static unsigned long long missing_kib(const struct growth *growth)
 {
-	return growth->shortage.missing * current(growth)->size_kib;
+	return growth->shortage.missing * growth_need(growth)->size_kib;
 }
 
 /*
@@ -140,16 +90,31 @@ static unsigned long long reclaimable(const struct growth *growth)
 	return available > nr_free ? available - nr_free : 0;
 }
 
-static int reclaim(struct growth *growth)
+/* Missing, and room for compaction */
+static unsigned long long wanted_kib(const struct growth *growth)
 {
-	unsigned long long kib = missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE;
-	unsigned long long most = reclaimable(growth);
-	int r;
+	return missing_kib(growth) + missing_kib(growth) / MARGIN_SHARE;
+}
+
+/* Return: as lever_reclaim(), -ENODATA when nothing may go */
+static int reclaim_once(struct growth *growth)
+{
+	unsigned long long kib = wanted_kib(growth), most = reclaimable(growth);
 
 	kib = kib < most ? kib : most;
 	if (kib == 0)
-		return 0;
-	r = lever_reclaim(growth, kib, most);
+		return -ENODATA;
+	(void)writeback_until(growth, kib);
+	return lever_reclaim(growth, kib, most);
+}
+
+static int reclaim(struct growth *growth)
+{
+	int r = reclaim_once(growth);
+
+	/* Not all that is clean can go, so some of what is dirty must */
+	if (r == -EAGAIN && writeback_until(growth, writeback_clean(growth) + wanted_kib(growth)))
+		r = reclaim_once(growth);
 	if (r < 0 && r != -EAGAIN)
 		return 0;
 	(void)compact(growth);
@@ -159,12 +124,14 @@ static int reclaim(struct growth *growth)
 /* All of the page cache, and what dentries and inodes can go: it costs the host its caches */
 static int drop(struct growth *growth)
 {
-	return policy_says(growth, "reclaim", "caches") && !growth->zfs_guard &&
+	return growth_policy(growth, "reclaim", "caches") && !growth->zfs_guard &&
 	       helper_write(growth->ctx, "proc/sys/vm/drop_caches", "3") == 0;
 }
 
 static int drop_caches(struct growth *growth)
 {
+	if (growth_policy(growth, "reclaim", "caches") && !growth->zfs_guard)
+		(void)writeback_until(growth, wanted_kib(growth));
 	if (!drop(growth))
 		return 0;
 	(void)compact(growth);
@@ -173,7 +140,7 @@ static int drop_caches(struct growth *growth)
 
 static int shrink_arc(struct growth *growth)
 {
-	if (!policy_says(growth, "arc", "shrink") ||
+	if (!growth_policy(growth, "arc", "shrink") ||
 	    arc_shrink(growth, missing_kib(growth) + growth->reserve_kib) == 0)
 		return 0;
 	(void)compact(growth);
@@ -185,7 +152,7 @@ static int move(struct growth *growth)
 {
 	unsigned long long available;
 
-	if (!policy_says(growth, "move", "yes") || current(growth)->any ||
+	if (!growth_policy(growth, "move", "yes") || growth_need(growth)->any ||
 	    memory_available(growth->ctx->rootfd, &available) < 0 ||
 	    available < missing_kib(growth) + growth->reserve_kib ||
 	    move_away(growth, missing_kib(growth)) == 0)
@@ -248,6 +215,7 @@ static void reclaim_ahead(struct growth *growth, unsigned long long kib)
 	unsigned long long most = reclaimable(growth);
 
 	kib = kib < most ? kib : most;
+	(void)writeback_until(growth, kib);
 	if (kib && (kib < most / 100 * MOST_PERCENT || !drop(growth)))
 		(void)lever_reclaim(growth, kib, most);
 }
@@ -255,7 +223,7 @@ static void reclaim_ahead(struct growth *growth, unsigned long long kib)
 void lever_ahead(struct growth *growth)
 {
 	unsigned long long wanted = missing_kib(growth), has;
-	const struct need *need = current(growth);
+	const struct need *need = growth_need(growth);
 	struct cpulist nodes = { 0 }, all = { 0 };
 	struct room room;
 

@@ -58,6 +58,16 @@ int memory_field_of(int rootfd, int node, const char *name, unsigned long long *
 	return r < 0 ? r : meminfo_read(rootfd, path, name, ret_kib);
 }
 
+unsigned long long memory_dirty(int rootfd)
+{
+	unsigned long long dirty, writeback;
+
+	return memory_field(rootfd, "Dirty:", &dirty) < 0 ||
+			       memory_field(rootfd, "Writeback:", &writeback) < 0
+		       ? 0
+		       : dirty + writeback;
+}
+
 /*
  * Free memory and all that holds a file's pages or could be shrunk. The kernel has no number of
  * what is available on one node; this one is never too low but for dirty corners of the slab.

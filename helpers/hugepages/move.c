@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/process.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
 #define STATUS_MAX 65536
 
-/* "Mems_allowed_list:	0-1" */
+/* "\nMems_allowed_list:	0-1": from the begin of a line, for a process chooses its own name */
 static int status_line(const char *text, const char *name, char *buf, size_t size)
 {
 	const char *line = strstr(text, name);
@@ -23,9 +24,23 @@ static int status_line(const char *text, const char *name, char *buf, size_t siz
 	return 0;
 }
 
+/* Not there is 0: a kernel without locked memory, or without huge pages */
+static unsigned long long status_kib(const char *text, const char *name)
+{
+	char value[ATTR_MAX];
+
+	return status_line(text, name, value, sizeof(value)) < 0 ? 0 : strtoull(value, NULL, 10);
+}
+
 /*
  * One that may use any node, has asked for none (numactl --membind), and has locked none of its
  * memory, does not care where it is. mbind(2) and set_mempolicy(2) leave Mems_allowed as it is.
+ *
+ * Its huge pages would go along, and the pools with them: the pages that replace them are made
+ * surplus on one node and taken off the other, so an administrator's pool, or a guest's, is no longer
+ * what it was. So whoever has any stays where it is.
+ * Source: Linux 6.12, mm/mempolicy.c queue_folios_hugetlb(), mm/hugetlb.c
+ * move_hugetlb_state()
  */
 static bool may_move(int rootfd, pid_t pid, const struct cpulist *all)
 {
@@ -37,22 +52,46 @@ static bool may_move(int rootfd, pid_t pid, const struct cpulist *all)
 
 	if (path_format(path, sizeof(path), "proc/%d/status", (int)pid) < 0 ||
 	    attr_read_all(rootfd, path, STATUS_MAX, &text, &len) < 0 ||
-	    status_line(text, "Mems_allowed_list:", value, sizeof(value)) < 0 ||
+	    status_line(text, "\nMems_allowed_list:", value, sizeof(value)) < 0 ||
 	    cpulist_parse(value, &allowed) < 0 || !cpulist_contains(&allowed, all))
 		return false;
-	return status_line(text, "VmLck:", value, sizeof(value)) == 0 &&
-	       strtoull(value, NULL, 10) == 0 &&
+	return status_line(text, "\nVmLck:", value, sizeof(value)) == 0 &&
+	       status_kib(text, "\nVmLck:") == 0 && status_kib(text, "\nHugetlbPages:") == 0 &&
 	       placement_read(rootfd, pid, all, 0, &placement) == 0 && !placement.chosen;
 }
 
-/* libvirt gives a guest's memory a place; a QEMU is never moved, in whatever <resource><partition> */
-static bool is_guest(int rootfd, pid_t pid)
+/* In whatever <resource><partition>; without systemd: "/machine/qemu-1-win11.libvirt-qemu" */
+static bool has_guests_group(int rootfd, pid_t pid)
 {
+	static const char *const groups[] = { "/machine.slice/", "/machine-qemu",
+					      "/machine/qemu-" };
 	char path[64], group[ATTR_MAX];
 
-	return path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid) < 0 ||
-	       attr_read(rootfd, path, group, sizeof(group)) < 0 ||
-	       strstr(group, "/machine.slice/") != NULL || strstr(group, "/machine-qemu") != NULL;
+	if (path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid) < 0 ||
+	    attr_read(rootfd, path, group, sizeof(group)) < 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (strstr(group, groups[i]))
+			return true;
+	return false;
+}
+
+/*
+ * libvirt gives a guest's memory a place: a QEMU is never moved, nor one of a user's own session,
+ * whose cgroup says nothing. "qemu-system-x86", "qemu-kvm", "kvm"; one with another name has words
+ * that only a QEMU has.
+ */
+static bool is_guest(int rootfd, pid_t pid)
+{
+	char name[PROCESS_NAME_MAX];
+	int r;
+
+	if (has_guests_group(rootfd, pid) || process_name(rootfd, pid, name, sizeof(name)) < 0 ||
+	    strncmp(name, "qemu", 4) == 0 || strcmp(name, "kvm") == 0)
+		return true;
+	/* One that hangs in the kernel cannot be asked */
+	r = process_has_arg(rootfd, pid, "-uuid");
+	return r > 0 || r == -ETIMEDOUT;
 }
 
 /* What the other nodes can take beyond what each keeps */

@@ -115,6 +115,8 @@ void policy_text(const struct helper_ctx *ctx, const struct shortage *shortage,
 		{ fragmented && (claim_says(ctx, "reclaim", "none") ||
 				 claim_says(ctx, "reclaim", "memory")),
 		  "set reclaim = caches, " },
+		{ fragmented && memory_dirty(ctx->rootfd) >= figures->missing_kib,
+		  "have dirty page cache written to disk first (sync), " },
 		{ arc_would_do(ctx, figures->missing_kib), "set arc = shrink, " },
 		{ memory && figures->nodes_full && claim_says(ctx, "move", "no"),
 		  "set move = yes, " },

@@ -193,6 +193,7 @@ static void make_room(struct helper_ctx *ctx, unsigned long long kib)
 	    memory_available(ctx->rootfd, &available) < 0 || available < growth.reserve_kib + kib)
 		return;
 	growth.zfs_guard = zfs_forbids_compaction(ctx->rootfd);
+	growth.patience_ms = patience(&growth);
 	growth.shortage.missing = need.nr_pages;
 	lever_ahead(&growth);
 }

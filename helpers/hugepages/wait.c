@@ -12,10 +12,10 @@
  * How it works
  *
  * As long as something changes it pays to wait: fewer pages are missing than ever, there is more
- * memory than ever, or a guest is ending. The most that was seen counts, so memory that comes and
- * goes is one change. When nothing changes for a tenth of the time there is, it ends: of the
- * default 30 s that is 3 s, so somebody who sits before a guest that will not start is told soon,
- * and a process that ends or a disk that is written to has had its time.
+ * memory than ever, more of it need not be written to disk first, or a guest is ending. The most
+ * that was seen counts, so memory that comes and goes is one change. When nothing changes for a
+ * tenth of the time there is, it ends: of 30 s that is 3 s, so somebody who sits before a guest that
+ * will not start is told soon, and a process that ends or a disk that is written to has had its time.
  */
 
 #define PATIENCE_SHARE 10
@@ -42,11 +42,14 @@ static void look(const struct growth *growth, struct sight *ret)
 	const struct need *need = &growth->needs->needs[growth->current];
 	struct cpulist nodes = { 0 }, all = { 0 };
 	int rootfd = growth->ctx->rootfd;
+	unsigned long long dirty;
 	struct room room;
 
 	*ret = (struct sight){ 0 };
 	if (memory_available(rootfd, &ret->available) < 0)
 		ret->available = 0;
+	dirty = memory_dirty(rootfd);
+	ret->clean = ret->available > dirty ? ret->available - dirty : 0;
 	if (need_nodes(rootfd, need, &nodes, &all) < 0 || room_read(rootfd, &nodes, &room) < 0)
 		return;
 	ret->free = room_free(&room);
@@ -69,8 +72,10 @@ static int changed(struct growth *growth)
 
 	step = step < CHANGE_MIN ? CHANGE_MIN : step;
 	look(growth, &now);
-	return more(now.available, &most->available, step) | more(now.free, &most->free, step) |
-	       more(now.pieces, &most->pieces, step);
+	/* What is dirty counts as available: who lacks that gains nothing when it is written */
+	return more(now.available, &most->available, step) |
+	       (growth->accepted && more(now.clean, &most->clean, step)) |
+	       more(now.free, &most->free, step) | more(now.pieces, &most->pieces, step);
 }
 
 /* A process that is ending has lost its memory map first, and its command line was in it */

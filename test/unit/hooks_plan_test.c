@@ -16,6 +16,9 @@
 #define DOMAIN(body)                                                                               \
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
 	"<memory unit='KiB'>4194304</memory><vcpu>4</vcpu>" body "</domain>"
+#define MEMORY_DOMAIN                                                                              \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
+	"<memory unit='GiB'>%d</memory><vcpu>4</vcpu>%s</domain>"
 #define DOMAIN_HEAD                                                                                \
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
 	"<memory unit='KiB'>4194304</memory><vcpu>4</vcpu><devices>"
@@ -527,6 +530,34 @@ static void a_memory_device_with_pages_of_its_own_is_counted(void **state)
 
 	assert_int_equal(planned.r, 0);
 	assert_string_equal(nth(&planned.claim, "hugepages", "need", 0), "2048 any 128");
+}
+
+static void the_time_for_pages_grows_with_the_guest(void **state)
+{
+	static const struct {
+		int gib;
+		const char *policy, *ms;
+	} cases[] = {
+		{ 4, "", "30000" },
+		{ 100, "", "100000" },
+		{ 1024, "", "600000" },
+		{ 100, "[hugepages]\ntimeout = 5s\n", "5000" },
+		{ 4, "[hugepages]\ntimeout = 90s\n", "90000" },
+		{ 100, "[hugepages]\npages = thp\n", "100000" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		bool thp = strstr(cases[i].policy, "thp") != NULL;
+		_cleanup_planned_ struct planned planned = { 0 };
+		char xml[512];
+
+		(void)snprintf(xml, sizeof(xml), MEMORY_DOMAIN, cases[i].gib,
+			       thp ? "" : "<memoryBacking><hugepages/></memoryBacking>");
+		planned = plan(*state, xml, cases[i].policy);
+		assert_int_equal(planned.r, 0);
+		assert_string_equal(nth(&planned.claim, "hugepages", "timeout_ms", 0),
+				    cases[i].ms);
+	}
 }
 
 static void preferred_nodes_stand_beside_the_need(void **state)
@@ -1041,6 +1072,7 @@ int main(void)
 		host_test(vcpus_that_float_hold_the_cpus_of_the_vcpu_element),
 		host_test(nothing_is_chosen_without_pin_auto_or_beside_pins_of_the_xml),
 		host_test(a_memory_device_with_pages_of_its_own_is_counted),
+		host_test(the_time_for_pages_grows_with_the_guest),
 		host_test(preferred_nodes_stand_beside_the_need),
 		host_test(what_numad_will_choose_is_in_the_claim),
 		host_test(the_policy_says_how_pages_may_be_got),

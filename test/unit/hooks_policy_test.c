@@ -627,7 +627,7 @@ static void values_have_their_types_and_auto_the_rows_default(void **state)
 	assert_int_equal(policy_number(&policy, "display", "source_address"), 0x50);
 	assert_int_equal(policy_ms(&policy, "display", "delay"), 0);
 	assert_int_equal(policy_ms(&policy, "display", "timeout"), 15000);
-	assert_int_equal(policy_ms(&policy, "hugepages", "timeout"), 30000);
+	assert_int_equal(policy_ms(&policy, "hugepages", "timeout"), -EINVAL);
 	assert_int_equal(policy_ms(&policy, "vfio", "devices"), -EINVAL);
 	assert_int_equal(policy_bool(&policy, "hugepages", "compact"), 0);
 	assert_int_equal(policy_bool(&policy, "guest", "enabled"), 1);

@@ -135,6 +135,35 @@ static void no_more_is_reclaimed_than_may_go(void **state)
 	assert_int_equal(kernel->reclaimed, 10);
 }
 
+/* 2 GiB are missing, an eighth more, twice for it takes from two nodes alike: in 256 MiB */
+static void much_is_reclaimed_in_pieces_and_none_after_the_deadline(void **state)
+{
+	static const int reclaim_ms[] = { 0, 600 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(reclaim_ms); i++) {
+		_cleanup_guest_ struct guest a;
+		long long before;
+
+		short_host(&a, "memory");
+		guest_remove(&a);
+		guest_free(&a);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 1024");
+		set(&a, "reclaim", "memory");
+		node2m(0)->room = 0;
+		node2m(0)->cached = 2400;
+		put_buddyinfo(0, 0);
+		kernel->reclaim_ms = reclaim_ms[i];
+		before = now_ms();
+		assert_int_equal(apply(&a), i ? HELPER_FAILED : HELPER_DONE);
+		assert_in_range(now_ms() - before, 0, 4000);
+		assert_in_range(kernel->largest_reclaim, 1, 128);
+		if (i)
+			assert_said("the time for it ran out");
+		guest_remove(&a);
+	}
+}
+
 /* MemAvailable goes up and down by itself */
 static void memory_that_has_come_while_a_refusal_is_written_makes_no_page_impossible(void **state)
 {
@@ -462,16 +491,6 @@ static void the_arc_gets_its_limit_back_also_where_pages_cannot_be_given_back(vo
 	assert_int_equal(state_remove(dirfd, "hugepages.ini"), 0);
 }
 
-/* As put(), while somebody may be reading */
-static void put_at_once(const char *value, const char *path)
-{
-	char new[256];
-
-	(void)snprintf(new, sizeof(new), "%s.new", path);
-	put(value, "%s", new);
-	assert_int_equal(renameat(host->rootfd, new, host->rootfd, path), 0);
-}
-
 #define MUCH_MEMORY   "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n"
 #define LITTLE_MEMORY "MemTotal: 8388608 kB\nMemAvailable: 300000 kB\n"
 
@@ -720,6 +739,51 @@ static void what_has_chosen_its_node_is_left_there(void **state)
 	remove_users();
 }
 
+/* Its huge pages would go along, and with them the pools: 100 pages of node 0 are an admin's */
+static void what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "yes");
+	node2m(0)->nr = 100;
+	render();
+	put("Name:\tHugetlbPages: 0\nVmLck:\t0 kB\nMems_allowed_list:\t0-1\nHugetlbPages:\t  204800 "
+	    "kB\n",
+	    "proc/301/status");
+	(void)apply(&a);
+	/* bash */
+	assert_int_equal(kernel->moved, 305);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 100, 0, 0);
+	remove_users();
+}
+
+static void no_qemu_is_moved_whoever_started_it(void **state)
+{
+	static const struct {
+		const char *name, *group, *cmdline;
+	} cases[] = {
+		{ "qemu-system-x86\n", "/user.slice/user-1000.slice/session-2.scope", "qemu" },
+		{ "kvm\n", "/user.slice/user-1000.slice/session-2.scope", "kvm" },
+		{ "win11\n", "/machine/qemu-1-win11.libvirt-qemu", "x" },
+		{ "win11\n", "/user.slice/user-1000.slice/session-2.scope", "x\0-uuid\0y" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		full_node(&a, "yes");
+		put_user(301, cases[i].name, 800, cases[i].group, "0-1", 0);
+		tree_bytes(host, "proc/301/cmdline", cases[i].cmdline, i == 3 ? 10 : 1);
+		(void)apply(&a);
+		assert_int_equal(kernel->moved, 305);
+		guest_remove(&a);
+		remove_users();
+	}
+}
+
 static void a_dry_run_takes_processes_for_moved(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -935,6 +999,7 @@ int main(void)
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
 		kernel_test(no_more_is_reclaimed_than_may_go),
+		kernel_test(much_is_reclaimed_in_pieces_and_none_after_the_deadline),
 		kernel_test(
 			memory_that_has_come_while_a_refusal_is_written_makes_no_page_impossible),
 		kernel_test(caches_of_which_most_must_go_are_dropped_at_once),
@@ -958,6 +1023,8 @@ int main(void)
 		kernel_test(what_a_guest_holds_that_has_ended_is_waited_for),
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
 		kernel_test(what_has_chosen_its_node_is_left_there),
+		kernel_test(what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before),
+		kernel_test(no_qemu_is_moved_whoever_started_it),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
 		kernel_test(nothing_is_moved_unasked_and_the_message_says_that_it_would_help),

@@ -64,7 +64,11 @@ struct fake_kernel {
 	const char *meminfo;		   /* what proc/meminfo says after the next one */
 	int compact_ms, pool_ms;	   /* what one takes, and a write to a pool */
 	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
+	unsigned long long largest_reclaim; /* in one write */
+	int reclaim_ms;			   /* what one takes */
 	unsigned long long drops;
+	unsigned long long dirty; /* pages of 2 MiB of node 0's page cache: cached once written */
+	unsigned long long syncs;
 	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
 	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
 	bool no_swappiness; /* and takes nothing but a number: before Linux 6.9 */
@@ -107,6 +111,16 @@ _printf_(2, 3) static inline void put(const char *value, const char *fmt, ...)
 	(void)vsnprintf(path, sizeof(path), fmt, args);
 	va_end(args);
 	tree_file(host, path, value);
+}
+
+/* As put(), while somebody may be reading */
+static inline void put_at_once(const char *value, const char *path)
+{
+	char new[256];
+
+	(void)snprintf(new, sizeof(new), "%s.new", path);
+	put(value, "%s", new);
+	assert_int_equal(renameat(host->rootfd, new, host->rootfd, path), 0);
 }
 
 /* As put(); most are there already */
@@ -373,6 +387,35 @@ static inline void uncache(struct fake_node *node, unsigned long long nr_pages)
 	node->room += nr_pages;
 }
 
+/* proc/meminfo and node 0's, of page cache alone */
+static inline void put_cache(void)
+{
+	unsigned long long cached = node2m(0)->cached, dirty = kernel->dirty;
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "Node 0 MemTotal: 4194304 kB\nNode 0 MemFree: 2097152 kB\n"
+		       "Node 0 Active(file): 0 kB\nNode 0 Inactive(file): %llu kB\n"
+		       "Node 0 SReclaimable: 0 kB\nNode 0 Dirty: %llu kB\n"
+		       "Node 0 Writeback: 0 kB\n",
+		       (cached + dirty) * 2048, dirty * 2048);
+	put_at_once(text, "sys/devices/system/node/node0/meminfo");
+	(void)snprintf(text, sizeof(text),
+		       "MemTotal: 8388608 kB\nMemFree: 2097152 kB\nMemAvailable: 6291456 kB\n"
+		       "Dirty: %llu kB\nWriteback: 0 kB\n",
+		       dirty * 2048);
+	put_at_once(text, "proc/meminfo");
+}
+
+/* Whoever waits for it sees what is written on disk */
+static inline void write_back(unsigned long long nr_pages)
+{
+	nr_pages = nr_pages < kernel->dirty ? nr_pages : kernel->dirty;
+	kernel->dirty -= nr_pages;
+	node2m(0)->cached += nr_pages;
+	put_cache();
+}
+
 static inline void put_arc(void)
 {
 	char text[512];
@@ -432,7 +475,10 @@ static inline int store_reclaim(const char *path, const char *val)
 	if (val[end] && kernel->no_swappiness)
 		return -EINVAL;
 	assert_true(!val[end] || strcmp(val + end, " swappiness=0") == 0);
+	(void)poll(NULL, 0, kernel->reclaim_ms);
 	kernel->reclaimed += kib / 2048;
+	if (kib / 2048 > kernel->largest_reclaim)
+		kernel->largest_reclaim = kib / 2048;
 	press_arc(kib);
 	for (size_t i = first; i <= last; i++)
 		uncache(node2m(i), kib / 2048 / (last - first + 1));

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/hugepages/reclaim.c - memory that others can do without, from the guest's nodes */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/deadline.h"
+#include "hugepages.h"
+
+/*
+ * A write ends when all of it is there or no more is to be had, which takes many seconds where a
+ * large guest's memory is asked for: between the pieces there is a look at the clock.
+ * Source: Linux 6.12, mm/memcontrol.c memory_reclaim(): signals alone end it before
+ */
+#define PIECE_KIB (256ULL * 1024)
+
+/* A kernel without the keyword takes the bare number, and may swap then as in any shortage */
+static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigned long long kib)
+{
+	char value[64];
+	int r;
+
+	(void)snprintf(value, sizeof(value), "%lluK swappiness=0", kib);
+	r = helper_write(ctx, path, value);
+	if (r != -EINVAL)
+		return r;
+	(void)snprintf(value, sizeof(value), "%lluK", kib);
+	return helper_write(ctx, path, value);
+}
+
+/* A dry run tells the sum. Return: -EAGAIN also when the deadline came first, else as helper_write() */
+static int write_pieces(const struct growth *growth, const char *path, unsigned long long kib)
+{
+	int r = 0;
+
+	while (r == 0 && kib > PIECE_KIB && !growth->ctx->dry_run) {
+		r = deadline_left(growth->deadline) ? write_reclaim(growth->ctx, path, PIECE_KIB)
+						    : -EAGAIN;
+		kib -= PIECE_KIB;
+	}
+	return r < 0 ? r : write_reclaim(growth->ctx, path, kib);
+}
+
+/*
+ * Return: -EAGAIN when less was reclaimed than asked for, else as helper_write()
+ * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
+ * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
+ */
+int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most)
+{
+	struct cpulist nodes = { 0 }, all = { 0 };
+	char path[POOL_DIR_MAX];
+	unsigned long long of;
+	int r;
+
+	if (growth_policy(growth, "reclaim", "none"))
+		return -EPERM;
+	r = need_nodes(growth->ctx->rootfd, growth_need(growth), &nodes, &all);
+	of = cpulist_count(&nodes);
+	if (r < 0 || of == 0)
+		return write_pieces(growth, "sys/fs/cgroup/memory.reclaim", kib);
+	for (int node = cpulist_next(&nodes, 0); node >= 0;
+	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
+		r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/reclaim", node);
+		/* A dry run is not told by the kernel */
+		if (r == 0 && growth->ctx->dry_run && attr_exists(growth->ctx->rootfd, path) == 0)
+			r = -ENOENT;
+		if (r == 0)
+			r = write_pieces(growth, path, kib / of);
+		if (r == -ENOENT)
+			break;
+	}
+	if (r != -ENOENT)
+		return r;
+	/* It takes from all nodes alike */
+	kib = kib * cpulist_count(&all) / of;
+	return write_pieces(growth, "sys/fs/cgroup/memory.reclaim", kib < most ? kib : most);
+}
