@@ -202,8 +202,8 @@ static void assert_host_keeps(const struct cores_wanted *wanted)
 }
 
 /*
- * In one node, and in one cache of it, that has a core more than they need. They need one each, or as
- * the guest's threads pair them; where the node has not that many they are packed.
+ * In one node, and in one cache of it, that has a core more than they need. They need one each, or
+ * as the guest's threads pair them; where the node has not that many they are packed.
  */
 static void assert_near(const struct cores_wanted *wanted)
 {
@@ -377,6 +377,12 @@ static void e_cores_with_a_cache_come_before_slower_ones_without(void **state)
 	wanted.vcpus = 1;
 	assert_int_equal(choose(&wanted), 0);
 	assert_true(cpulist_contains(&lp_cores, &seen.pins.cpus));
+	/* They share none with each other: two kinds in one cache come before */
+	wanted.taken = list("2-8,10-17");
+	wanted.vcpus = 2;
+	assert_int_equal(choose(&wanted), 0);
+	wanted.taken = list("9,18-19");
+	assert_true(cpulist_equal(&seen.pins.cpus, &wanted.taken));
 }
 
 /* 2 P-cores of 2 threads: nviennot/core-to-core-latency, issue 131 */
