@@ -89,25 +89,34 @@ static void error_say(const struct growth *growth, int error)
 		   error_cure(error));
 }
 
+/* @error: of hugepages_give_back() */
+static enum helper_exit failed(const struct helper_ctx *ctx, int error, int wait_ms)
+{
+	char why[GIVE_BACK_WHY_MAX];
+
+	if (error == 0)
+		return HELPER_FAILED;
+	give_back_why(error, wait_ms, why, sizeof(why));
+	helper_say(ctx,
+		   "and not all pages got so far could be given back: %s: run usher recover when "
+		   "the cause is gone",
+		   why);
+	return HELPER_DIRTY;
+}
+
 static enum helper_exit fail(struct growth *growth, int error)
 {
 	const struct helper_ctx *ctx = growth->ctx;
-	int back;
+	int back, wait_ms = ctx->helper->undo_timeout_ms / 2;
 
 	if (error > 0)
 		shortage_look(growth);
-	back = growth->begun ? hugepages_give_back(ctx, true) : 0;
+	back = growth->begun ? hugepages_give_back(ctx, true, wait_ms) : 0;
 	if (error < 0)
 		error_say(growth, error);
 	else
 		shortage_say(ctx, growth->needs, &growth->shortage);
-	if (back == 0)
-		return HELPER_FAILED;
-	helper_say(ctx,
-		   "and not all pages got so far could be given back: %s: run usher recover when "
-		   "the cause is gone",
-		   strerror(-back));
-	return HELPER_DIRTY;
+	return failed(ctx, back, wait_ms);
 }
 
 static int growth_init(struct growth *growth)
