@@ -264,7 +264,9 @@ static int run_locked(struct helper_ctx *ctx, enum helper_exit (*verb)(struct he
 			helper_say(ctx,
 				   "cannot take the %s lock: %s: another usher-%s still works "
 				   "on this guest; try again when it has ended",
-				   ctx->helper->name, strerror(-lock), ctx->helper->name);
+				   ctx->helper->name,
+				   lock == -ETIMEDOUT ? "it is held" : strerror(-lock),
+				   ctx->helper->name);
 			return HELPER_FAILED;
 		}
 	}
@@ -305,7 +307,8 @@ static int run_command(struct helper_ctx *ctx, int argc, char **argv)
 			return usage_error(helper);
 		if (command->wants_claim && claim_read(ctx, argv[1]) < 0)
 			return HELPER_USAGE;
-		ctx->deadline = deadline_in(helper->apply_timeout_ms);
+		ctx->deadline =
+			deadline_in(ctx->timeout_ms ? ctx->timeout_ms : helper->apply_timeout_ms);
 		return command->run(ctx, argc, argv);
 	}
 	return usage_error(helper);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../lib/deadline.h"
 #include "hugepages.h"
 
 /*
@@ -293,12 +294,12 @@ static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger)
 	return r;
 }
 
-int hugepages_give_back(const struct helper_ctx *ctx, bool own)
+int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms)
 {
 	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
 	int r;
 
-	r = ledger_open(ctx, ctx->helper->undo_timeout_ms / 2, false, &ledger);
+	r = ledger_open(ctx, wait_ms, false, &ledger);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	r = ledger_sync(ctx, &ledger);
@@ -311,33 +312,62 @@ int hugepages_give_back(const struct helper_ctx *ctx, bool own)
 	return r < 0 ? r : pay_all(ctx, &ledger);
 }
 
+void give_back_why(int error, int wait_ms, char *buf, size_t size)
+{
+	if (error == -ETIMEDOUT)
+		(void)snprintf(buf, size,
+			       "usher's ledger was busy for %d ms, another guest is being given "
+			       "pages",
+			       wait_ms);
+	else
+		(void)snprintf(buf, size, "%s",
+			       error == -EIO	  ? "the kernel did not take them"
+			       : error == -ENOSPC ? "there is no room in /run to note it"
+						  : strerror(-error));
+}
+
+/* For the ledger: paying takes its time, too */
+static int time_to_wait(const struct helper_ctx *ctx)
+{
+	int left = deadline_left(ctx->deadline) / 2, most = ctx->helper->undo_timeout_ms / 2;
+
+	return left < most ? left : most;
+}
+
 enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 {
 	enum helper_exit thp = thp_undo(ctx);
-	int r = hugepages_give_back(ctx, true);
+	int wait_ms = time_to_wait(ctx);
+	int r = hugepages_give_back(ctx, true, wait_ms);
 	int arc = arc_restore(ctx);
+	char why[GIVE_BACK_WHY_MAX];
 
 	/* Neither waits for the other */
 	r = r == 0 ? arc : r;
 	if (r == 0)
 		return thp;
+	give_back_why(r, wait_ms, why, sizeof(why));
 	helper_say(ctx,
 		   "not all huge pages could be given back: %s: what is left stands in "
-		   "/run/usher/host/hugepages.ini; run usher recover",
-		   r == -EIO ? "the kernel did not take them" : strerror(-r));
+		   "/run/usher/host/hugepages.ini; run usher recover, or the next start of any "
+		   "guest does it",
+		   why);
 	return HELPER_DIRTY;
 }
 
 int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
 {
-	int r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim));
+	int wait_ms = time_to_wait(ctx);
+	int r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim), wait_ms);
+	char why[GIVE_BACK_WHY_MAX];
 
 	(void)argc, (void)argv;
 	if (r == 0)
 		return HELPER_DONE;
+	give_back_why(r, wait_ms, why, sizeof(why));
 	helper_say(ctx,
 		   "the huge pages of the running guest could not be made to go with it: %s: they "
 		   "are given back when it is released",
-		   strerror(-r));
+		   why);
 	return HELPER_FAILED;
 }

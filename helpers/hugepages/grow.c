@@ -5,6 +5,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/deadline.h"
+#include "../../lib/process.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
@@ -64,6 +65,9 @@ static const char *error_cure(int error)
 		{ -EBADMSG, "/run/usher/host/hugepages.ini is damaged: remove it when no guest "
 			    "with huge pages runs" },
 		{ -EPERM, "/run/usher/host/hugepages.ini is not root's alone: see who wrote it" },
+		{ -ENOSPC,
+		  "/run is full, where usher notes what it does: see what fills it, by du -x "
+		  "/run" },
 		{ -EINVAL, "this kernel gives pages of that size only at boot: add hugepagesz= and "
 			   "hugepages= to its command line" },
 		{ -EACCES, "memory there is closed to usher: see AllowedMemoryNodes= of libvirt's "
@@ -89,25 +93,34 @@ static void error_say(const struct growth *growth, int error)
 		   error_cure(error));
 }
 
+/* @error: of hugepages_give_back() */
+static enum helper_exit failed(const struct helper_ctx *ctx, int error, int wait_ms)
+{
+	char why[GIVE_BACK_WHY_MAX];
+
+	if (error == 0)
+		return HELPER_FAILED;
+	give_back_why(error, wait_ms, why, sizeof(why));
+	helper_say(ctx,
+		   "and not all pages got so far could be given back: %s: run usher recover when "
+		   "the cause is gone",
+		   why);
+	return HELPER_DIRTY;
+}
+
 static enum helper_exit fail(struct growth *growth, int error)
 {
 	const struct helper_ctx *ctx = growth->ctx;
-	int back;
+	int back, wait_ms = ctx->helper->undo_timeout_ms / 2;
 
 	if (error > 0)
 		shortage_look(growth);
-	back = growth->begun ? hugepages_give_back(ctx, true) : 0;
+	back = growth->begun ? hugepages_give_back(ctx, true, wait_ms) : 0;
 	if (error < 0)
 		error_say(growth, error);
 	else
 		shortage_say(ctx, growth->needs, &growth->shortage);
-	if (back == 0)
-		return HELPER_FAILED;
-	helper_say(ctx,
-		   "and not all pages got so far could be given back: %s: run usher recover when "
-		   "the cause is gone",
-		   strerror(-back));
-	return HELPER_DIRTY;
+	return failed(ctx, back, wait_ms);
 }
 
 static int growth_init(struct growth *growth)
@@ -136,19 +149,39 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 	return r == 0 ? HELPER_DONE : fail(&growth, r);
 }
 
+/* Beside pages of the pool: these go back with it. @e: what thp_apply() came to */
+static enum helper_exit without_thp(const struct helper_ctx *ctx, enum helper_exit e)
+{
+	int wait_ms = ctx->helper->undo_timeout_ms / 2;
+	enum helper_exit back = failed(ctx, hugepages_give_back(ctx, true, wait_ms), wait_ms);
+
+	return back == HELPER_FAILED ? e : back;
+}
+
+/* Not in a start, nor the plan of one: nothing of the guest's is there yet */
+static bool has_its_pages(const struct helper_ctx *ctx)
+{
+	return ctx->claim.state != CLAIM_PREPARING &&
+	       process_find_qemu(ctx->rootfd, ctx->claim.uuid) > 0;
+}
+
 enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 {
 	_cleanup_needs_ struct needs needs = { 0 };
 	enum helper_exit e = needs_read(ctx, &needs);
+	bool pools = needs.nr && !has_its_pages(ctx);
 
 	if (e == HELPER_DONE)
 		e = needs_check(ctx, &needs);
 	if (e == HELPER_DONE)
 		uneven_say(ctx);
-	if (e == HELPER_DONE && needs.nr)
+	if (e == HELPER_DONE && pools)
 		e = needs_get(ctx, &needs);
-	if (e == HELPER_DONE)
-		e = thp_apply(ctx);
+	if (e != HELPER_DONE)
+		return e;
+	e = thp_apply(ctx);
+	if (e != HELPER_DONE && pools && !ctx->dry_run)
+		e = without_thp(ctx, e);
 	if (e == HELPER_DONE)
 		numa_say(ctx);
 	return e;

@@ -822,10 +822,15 @@ unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsign
 /**
  * hugepages_give_back() - make the guest's parts owed, and pay what is owed
  * @own:	false: of its own only what it has beyond its needs
+ * @wait_ms:	for the ledger
  *
  * Return: 0 (also when there is nothing, or part must wait for another guest), else -errno
  */
-int hugepages_give_back(const struct helper_ctx *ctx, bool own) _must_check_;
+int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms) _must_check_;
+
+/** give_back_why() - what kept hugepages_give_back() from it. @wait_ms: as it was given */
+#define GIVE_BACK_WHY_MAX 128
+void give_back_why(int error, int wait_ms, char *buf, size_t size);
 
 enum helper_exit hugepages_undo(struct helper_ctx *ctx);
 

@@ -4,6 +4,7 @@
 #include "hugetlb.h"
 
 #include "lib/attr.h"
+#include "lib/deadline.h"
 
 /* A QEMU that faults its pages while another guest settles: just before its own smaps is read */
 static struct {
@@ -891,6 +892,91 @@ static void a_page_that_goes_bad_is_not_owed(void **state)
 	assert_no_ledger();
 }
 
+/* Holds the ledger, as one does that is being given pages */
+static int hold_ledger(const struct guest *guest)
+{
+	_cleanup_close_ int dirfd = state_dir(guest->ctx.statefd, "host", true);
+	int lockfd = state_lock(dirfd, "hugepages.lock", 0);
+
+	assert_true(lockfd >= 0);
+	return lockfd;
+}
+
+static void a_busy_ledger_is_told_as_such_and_waited_for_no_longer_than_there_is_time(void **state)
+{
+	_cleanup_close_ int lock = -1;
+	_cleanup_guest_ struct guest a;
+	long long begun;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 64);
+	lock = hold_ledger(&a);
+	a.ctx.deadline = deadline_in(200);
+	begun = now_ms();
+	assert_int_equal(settle(&a), HELPER_FAILED);
+	assert_in_range(now_ms() - begun, 50, 600);
+	assert_said("usher's ledger was busy for ");
+	assert_said(" ms, another guest is being given pages: they are given back when it is");
+	assert_null(strstr(kernel->said, "timed out"));
+	exit_with(0, 64);
+	kernel->said[0] = '\0';
+	a.ctx.deadline = deadline_in(200);
+	assert_int_equal(undo(&a), HELPER_DIRTY);
+	assert_said("usher's ledger was busy for ");
+	assert_said("run usher recover, or the next start of any guest does it");
+	assert_null(strstr(kernel->said, "timed out"));
+	cleanup_close(&lock);
+	released(&a);
+	assert_pool(0, 10, 10, 0);
+	assert_no_ledger();
+}
+
+/* In a process of its own: it gives up what it may do. Return: its exit code */
+static int settle_by_hand(const struct guest *guest)
+{
+	static const struct helper_command settling = { "settle", "CLAIM", "", true,
+							hugepages_settle };
+	struct helper helper = test_helper;
+	char name[] = "usher-hugepages", root[] = "--root", timeout[] = "--timeout=200";
+	char verb[] = "settle", path[PATH_MAX];
+	char *argv[] = { name, root, host->dir, timeout, verb, path, NULL };
+	int status;
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/run/usher/%s/claim.ini", host->dir,
+		       guest->ctx.claim.uuid);
+	helper.commands = &settling;
+	helper.nr_commands = 1;
+	helper.undo_timeout_ms = 60000;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(helper_main(6, argv, &helper));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void settle_ends_within_the_time_it_is_given(void **state)
+{
+	_cleanup_close_ int lock = -1;
+	_cleanup_guest_ struct guest a;
+	long long begun;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	lock = hold_ledger(&a);
+	begun = now_ms();
+	assert_int_equal(settle_by_hand(&a), HELPER_FAILED);
+	assert_in_range(now_ms() - begun, 50, 1000);
+	assert_said("usher's ledger was busy for ");
+}
+
 static void a_node_that_is_taken_out_does_not_stop_the_others(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -998,6 +1084,8 @@ int main(void)
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
 		kernel_test(a_kernel_that_takes_nothing_back_is_told),
 		kernel_test(a_page_that_goes_bad_is_not_owed),
+		kernel_test(a_busy_ledger_is_told_as_such_and_waited_for_no_longer_than_there_is_time),
+		kernel_test(settle_ends_within_the_time_it_is_given),
 		kernel_test(a_node_that_is_taken_out_does_not_stop_the_others),
 		kernel_test(an_undo_in_a_dry_run_prints_what_it_would_write),
 		kernel_test(a_guest_that_comes_by_migration_keeps_its_pages_until_its_end),

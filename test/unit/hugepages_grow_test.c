@@ -1106,6 +1106,49 @@ static void a_guest_whose_qemu_has_died_takes_nothing(void **state)
 	assert_pool(1, 48, 48, 0);
 }
 
+/* QEMU has them: as many again would be for nobody */
+static void a_guest_that_runs_is_given_no_more(void **state)
+{
+	static const char *const give_back[] = { "started", "release" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(give_back); i++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, 0, 0);
+		guest_make(&a, UUID_A, "a", give_back[i], "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		guest_state(&a, CLAIM_HANDED, DAEMON_PID);
+		fault(0, 64);
+		put_qemu(201, UUID_A, 64, 64);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_pool(0, 64, 0, 0);
+		assert_int_equal(settle(&a), HELPER_DONE);
+		guest_state(&a, CLAIM_RUNNING, 201);
+		kernel->ops = 0;
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_int_equal(kernel->ops, 0);
+		assert_int_equal(node2m(0)->nr, 64);
+		remove_process(201);
+		guest_remove(&a);
+	}
+}
+
+static void a_full_run_is_named(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	kernel->fail_at = 1;
+	kernel->error = -ENOSPC;
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("/run is full");
+	assert_null(strstr(kernel->said, "journalctl"));
+	assert_pool(0, 0, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1156,6 +1199,8 @@ int main(void)
 		kernel_test(nodes_that_say_too_little_do_not_refuse_what_fits_on_the_host),
 		kernel_test(preferred_nodes_give_all_as_far_as_they_have_it),
 		kernel_test(a_guest_bound_elsewhere_is_no_reason_to_leave_them),
+		kernel_test(a_guest_that_runs_is_given_no_more),
+		kernel_test(a_full_run_is_named),
 		kernel_test(one_that_prefers_a_node_hides_no_guest_bound_to_another),
 		kernel_test(one_that_prefers_a_node_without_enough_counts_for_all),
 		kernel_test(pages_that_any_need_of_a_guest_may_be_short_of_are_counted_once),

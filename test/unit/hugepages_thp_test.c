@@ -312,10 +312,47 @@ static void a_kill_at_any_point_is_undone(void **state)
 	}
 }
 
+/* A claim by hand: the policy has but one of them */
+static void pages_got_before_are_given_back_when_that_fails(void **state)
+{
+	unsigned long long ops = 0;
+
+	(void)state;
+	for (unsigned long long n = 0; n <= ops; n++) {
+		_cleanup_guest_ struct guest a;
+		int e;
+
+		thp_boot("never", "never");
+		thp_guest(&a, UUID_A, "a");
+		assert_int_equal(
+			inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "need", "2048 0 64"), 0);
+		assert_int_equal(claim_store(a.ctx.statefd, &a.ctx.claim), 0);
+		kernel->ops = 0;
+		kernel->fail_at = n;
+		e = apply(&a);
+		if (n == 0)
+			ops = kernel->ops;
+		/* Room that could not be made is no failure */
+		if (e == HELPER_FAILED) {
+			assert_pool(0, 0, 0, 0);
+			assert_thp("never", "never");
+			assert_no_ledger();
+			assert_no_state();
+		}
+		assert_true(n ? e != HELPER_DONE || node2m(0)->nr == 64 : e == HELPER_DONE);
+		kernel->fail_at = 0;
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_pool(0, 0, 0, 0);
+		assert_thp("never", "never");
+		guest_remove(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(what_makes_the_guests_request_come_to_nothing_is_changed_for_its_life),
+		kernel_test(pages_got_before_are_given_back_when_that_fails),
 		kernel_test(for_memory_that_is_a_memfd_another_setting_decides),
 		kernel_test(a_kernel_that_has_none_for_a_memfd_is_refused),
 		kernel_test(memory_in_a_file_has_none_and_that_is_said),

@@ -54,7 +54,8 @@ struct fake_kernel {
 	int policy;		    /* preferred node of the process, -1 */
 	bool no_policy;		    /* set_mempolicy() fails */
 	unsigned long long ops;	    /* side effects so far */
-	unsigned long long fail_at; /* this one fails with EIO, 0: none */
+	unsigned long long fail_at; /* this one fails, 0: none */
+	int error;		    /* with that, 0: -EIO */
 	unsigned long long kill_at; /* the process dies before this one */
 	bool half;		    /* the one that fails or kills is half done by the kernel */
 	bool deaf;		    /* writes succeed and do nothing */
@@ -541,7 +542,9 @@ static inline int side_effect(void)
 
 	if (op == kernel->kill_at && !kernel->half)
 		_exit(99);
-	return op == kernel->fail_at ? -EIO : 0;
+	if (op != kernel->fail_at)
+		return 0;
+	return kernel->error ? kernel->error : -EIO;
 }
 
 int __wrap_attr_write(int rootfd, const char *path, const char *val)
