@@ -331,6 +331,25 @@ static void a_slice_with_the_cpus_exclusively_is_found(void **state)
 	assert_silent();
 }
 
+static void a_vcpu_plugged_in_later_has_no_core_and_that_is_said(void **state)
+{
+	static const char line[] = "usher: a: vCPU 2 was plugged in after the cores were chosen and "
+				   "has none: shut the guest down and start it with that many "
+				   "vCPUs, or pin it: virsh vcpupin a 2 CPUS --live\n";
+
+	running_guest(state, "pin = auto\nvcpus = 2\nallowed = 0-6\n" PINS);
+	make_group(SCOPE_A "/libvirt/vcpu2", "", true);
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said, line);
+	/* As libvirt has it from <vcpu cpuset='0-6'> */
+	put("0-6", CG "/" SCOPE_A "/libvirt/vcpu2/cpuset.cpus");
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said, line);
+	put("6", CG "/" SCOPE_A "/libvirt/vcpu2/cpuset.cpus");
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
 static void our_other_guests_beside_it_are_no_conflict(void **state)
 {
 	make_host(*state, true);
@@ -562,6 +581,7 @@ int main(void)
 		tree_test(a_slice_pinned_to_the_guests_cpus_is_found),
 		tree_test(a_guest_without_a_policy_pinned_there_is_found),
 		tree_test(a_slice_with_the_cpus_exclusively_is_found),
+		tree_test(a_vcpu_plugged_in_later_has_no_core_and_that_is_said),
 		tree_test(our_other_guests_beside_it_are_no_conflict),
 		tree_test(the_emulator_of_another_guest_is_found),
 		tree_test(the_slices_above_it_are_no_conflict),
