@@ -144,7 +144,7 @@ static bool is_above(const struct search *search, const char *group)
 }
 
 /*
- * Beside the guest's group or one above it, where the kernel lets no CPU be exclusive in two groups.
+ * Beside the guest's group or one above it: the kernel lets no CPU be exclusive in two of them.
  * Source: kernel/cgroup/cpuset.c, validate_change(), Linux 6.12
  */
 static bool is_sibling(const struct search *search, const char *group)

@@ -248,8 +248,8 @@ static void host_with_three(void **state)
 }
 
 /*
- * @uuids: whose helpers are killed, at pairs of steps, beside a guest that runs. From the table's write
- * to the last interrupt's there are more than three.
+ * @uuids: whose helpers are killed, at pairs of steps, beside a guest that runs. From the table's
+ * write to the last interrupt's there are more than three.
  */
 static void expect_mended(void **state, const char *const uuids[2])
 {
