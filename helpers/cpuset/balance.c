@@ -162,7 +162,7 @@ int balance_verify(struct cpuset_job *job, const struct irqs *irqs)
 int balance_tell(struct cpuset_job *job, const struct irqs *irqs)
 {
 	_cleanup_close_ int fd = -1;
-	struct cpulist banned = irqs->held;
+	struct cpulist banned = irqs->held[0];
 	char command[ATTR_MAX + 32], list[ATTR_MAX];
 	int r;
 

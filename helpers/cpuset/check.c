@@ -259,6 +259,7 @@ static const struct {
 	{ live_verify_shares, "its CPUs are not kept free any more: " },
 	{ irqs_verify, "interrupts are not kept off its CPUs any more: " },
 	{ live_verify_pins, NULL },
+	{ live_verify_cores, NULL },
 };
 
 /* What nobody tells usher of: a CPU that went offline and came back, a vCPU pinned elsewhere */

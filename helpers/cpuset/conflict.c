@@ -143,6 +143,40 @@ static bool is_above(const struct search *search, const char *group)
 	return *search->above && is_below(search->above, group);
 }
 
+/*
+ * Beside the guest's group or one above it: the kernel lets no CPU be exclusive in two of them.
+ * Source: kernel/cgroup/cpuset.c, validate_change(), Linux 6.12
+ */
+static bool is_sibling(const struct search *search, const char *group)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(group, '/');
+
+	return !slash ||
+	       (path_format(parent, sizeof(parent), "%.*s", (int)(slash - group), group) == 0 &&
+		is_above(search, parent));
+}
+
+static int note_exclusive(struct search *search, const char *group)
+{
+	struct conflict *worst = &search->worst;
+	struct cpulist cpus;
+
+	if (worst->kind == CONFLICT_REFUSED || !is_sibling(search, group) ||
+	    groups_read_cpus(search->job, group, "cpuset.cpus.exclusive", &cpus) < 0 ||
+	    !cpulist_intersects(&cpus, &search->job->pins.cpus))
+		return 0;
+	*worst = (struct conflict){ .kind = CONFLICT_REFUSED, .exclusive = true, .cpus = cpus };
+	return path_format(worst->group, sizeof(worst->group), "%s", group);
+}
+
+static int note_group(struct search *search, const char *group, const struct cpulist *cpus)
+{
+	int r = note(search, group, cpus);
+
+	return r < 0 ? r : note_exclusive(search, group);
+}
+
 /* Without cpuset.cpus it is no group, or one whose parent has not enabled the controller */
 static int walk(struct search *search, const char *group, int depth)
 {
@@ -163,7 +197,7 @@ static int walk(struct search *search, const char *group, int depth)
 				names.names[i]) < 0 ||
 		    groups_read_cpus(job, path, "cpuset.cpus", &cpus) < 0 || is_own(search, path))
 			continue;
-		r = is_above(search, path) ? 0 : note(search, path, &cpus);
+		r = is_above(search, path) ? 0 : note_group(search, path, &cpus);
 		if (r == 0)
 			r = walk(search, path, depth - 1);
 		if (r < 0)
@@ -235,8 +269,15 @@ int conflict_find(struct cpuset_job *job, struct conflict *ret)
 	return r;
 }
 
+static const char *has_them(const struct conflict *conflict)
+{
+	return conflict->exclusive ? "has" : "is pinned to";
+}
+
 static const char *rest_of(const struct conflict *conflict)
 {
+	if (conflict->exclusive)
+		return " in cpuset.cpus.exclusive";
 	return conflict->shared ? ", and other guests have the rest" : "";
 }
 
@@ -244,8 +285,8 @@ int conflict_why(struct cpuset_job *job, int error, const struct conflict *confl
 {
 	char list[ATTR_MAX];
 
-	return job_why(job, error, "%s is pinned to %s%s: pin one of the two to other CPUs",
-		       conflict->group, job_cpus_text(&conflict->cpus, list, sizeof(list)),
+	return job_why(job, error, "%s %s %s%s: pin one of the two to other CPUs", conflict->group,
+		       has_them(conflict), job_cpus_text(&conflict->cpus, list, sizeof(list)),
 		       rest_of(conflict));
 }
 
@@ -257,7 +298,7 @@ void conflict_name(struct cpuset_job *job)
 
 	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
 		return;
-	(void)snprintf(job->why + len, sizeof(job->why) - len, ": %s is pinned to %s%s",
-		       conflict.group, job_cpus_text(&conflict.cpus, list, sizeof(list)),
+	(void)snprintf(job->why + len, sizeof(job->why) - len, ": %s %s %s%s", conflict.group,
+		       has_them(&conflict), job_cpus_text(&conflict.cpus, list, sizeof(list)),
 		       rest_of(&conflict));
 }

@@ -134,7 +134,7 @@ struct setting_kind {
 	/* CPUs of @base that are to be taken out, too, though no guest holds them; NULL: none */
 	void (*add_foreign)(struct cpuset_job *job, const struct cpulist *base,
 			    struct cpulist *held);
-	/* Back to "not set" */
+	/* Back to "not set". Return: 0, 1 when it cannot be for now, which was said, else -errno */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
 
@@ -514,6 +514,13 @@ int sched_undo(struct cpuset_job *job, const char *object) _must_check_;
 int live_verify_pins(struct cpuset_job *job) _must_check_;
 
 /**
+ * live_verify_cores() - with pin = auto, has each vCPU a core, also one plugged in later
+ *
+ * Return: 0, also when the guest has no groups, -EINVAL with why, its cure in it
+ */
+int live_verify_cores(struct cpuset_job *job) _must_check_;
+
+/**
  * live_verify_shares() - is what the journal says to have lost the guest's CPUs still without them
  *
  * Of slices, top-level groups and the mask of unbound work.
@@ -535,7 +542,8 @@ struct conflict {
 	enum conflict_kind kind;
 	char group[PATH_MAX];
 	struct cpulist cpus;
-	bool shared; /* other guests have some of them */
+	bool shared;	/* other guests have some of them */
+	bool exclusive; /* they are its cpuset.cpus.exclusive */
 };
 
 /**

@@ -75,13 +75,11 @@ static struct cpulist born_with(struct cpuset_job *job, const struct cpus *cpus,
 static bool is_born_under(struct cpuset_job *job, const struct cpus *cpus, const struct irqs *was,
 			  const struct irq *irq)
 {
-	const struct cpulist *const helds[] = { &was->held, &was->before };
-
-	for (size_t i = 0; i < ARRAY_SIZE(helds); i++) {
-		struct cpulist dflt = target_of(cpus, &was->dflt, helds[i]);
+	for (size_t i = 0; i <= was->nr_before; i++) {
+		struct cpulist dflt = target_of(cpus, &was->dflt, &was->held[i]);
 		struct cpulist born = born_with(job, cpus, &dflt, irq->node);
 
-		if (!cpulist_empty(helds[i]) && cpulist_equal(&irq->now, &born))
+		if (!cpulist_empty(&was->held[i]) && cpulist_equal(&irq->now, &born))
 			return true;
 	}
 	return false;
@@ -90,10 +88,8 @@ static bool is_born_under(struct cpuset_job *job, const struct cpus *cpus, const
 /* Have we, or the beginning, made it what it is */
 static bool is_ours(const struct cpus *cpus, const struct irqs *was, const struct irq *irq)
 {
-	const struct cpulist *const helds[] = { &was->held, &was->before };
-
-	for (size_t i = 0; i < ARRAY_SIZE(helds); i++) {
-		struct cpulist made = target_of(cpus, &irq->base, helds[i]);
+	for (size_t i = 0; i <= was->nr_before; i++) {
+		struct cpulist made = target_of(cpus, &irq->base, &was->held[i]);
 
 		if (cpulist_equal(&irq->now, &made))
 			return true;
@@ -154,6 +150,8 @@ static bool move_one(struct cpuset_job *job, struct irq *irq, const struct cpuli
 	bool news = irq->fixed != (r < 0);
 
 	irq->fixed = r < 0;
+	if (r == 0)
+		irq->now = *target;
 	if (r == 0 || !cpulist_equal(target, &irq->base))
 		return news;
 	r = move(job, irq, target);
@@ -172,7 +170,7 @@ static bool move_all(struct cpuset_job *job, const struct cpus *cpus, struct irq
 
 	for (size_t i = 0; i < irqs->nr; i++) {
 		struct irq *irq = &irqs->list[i];
-		struct cpulist target = target_of(cpus, &irq->base, &irqs->held);
+		struct cpulist target = target_of(cpus, &irq->base, &irqs->held[0]);
 
 		if (irq->here && !cpulist_equal(&irq->now, &target))
 			news = move_one(job, irq, &target) || news;
@@ -205,8 +203,10 @@ static int begin(struct cpuset_job *job, struct irqs *was, struct irqs *now,
 		return job_why(job, r, "cannot list /proc/irq: %s", strerror(-r));
 	now->known = was->known;
 	now->dflt = was->dflt;
-	now->before = was->held;
-	now->held = *held;
+	now->held[0] = *held;
+	memcpy(now->held + 1, was->held + 1, was->nr_before * sizeof(*was->held));
+	now->nr_before = was->nr_before;
+	irqs_add_before(now, &was->held[0]);
 	now->balancer = was->balancer;
 	now->banned = was->banned;
 	return was->known ? 0 : read_default(job, &now->dflt);
@@ -281,11 +281,42 @@ static void say_may_come(struct cpuset_job *job)
 	helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
 }
 
+/* Is each as it must be, or as it was in the beginning because it cannot be moved */
+static bool are_moved(const struct cpus *cpus, const struct irqs *irqs)
+{
+	for (size_t i = 0; i < irqs->nr; i++) {
+		const struct irq *irq = &irqs->list[i];
+		struct cpulist target = target_of(cpus, &irq->base, &irqs->held[0]);
+
+		if (irq->here && !cpulist_equal(&irq->now, &target) &&
+		    !cpulist_equal(&irq->now, &irq->base))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What they were made before is of no interest any more, once all are moved and those to come are
+ * born with what @mask, the default, must be
+ */
+static int move_and_store(struct cpuset_job *job, const struct cpus *cpus, struct irqs *irqs,
+			  bool mask)
+{
+	bool news = move_all(job, cpus, irqs);
+
+	if (mask && irqs->nr_before > 0 && are_moved(cpus, irqs)) {
+		irqs->nr_before = 0;
+		news = true;
+	}
+	return news ? store(job, irqs) : 0;
+}
+
 /* What is known is stored before each change that it must outlive */
 static int take(struct cpuset_job *job, const struct cpulist *held)
 {
 	_cleanup_irqs_ struct irqs was = { 0 }, now = { 0 };
 	struct cpus cpus;
+	bool mask;
 	int r = read_cpus(job, &cpus);
 
 	if (r == 0)
@@ -298,7 +329,8 @@ static int take(struct cpuset_job *job, const struct cpulist *held)
 	r = store(job, &now);
 	if (r < 0)
 		return r;
-	if (setting_take(job, &setting_mask, IRQ_DEFAULT) < 0)
+	mask = setting_take(job, &setting_mask, IRQ_DEFAULT) == 0;
+	if (!mask)
 		say_may_come(job);
 	tell_balancer(job, &now);
 	r = look_again(job, &cpus, &now);
@@ -307,7 +339,7 @@ static int take(struct cpuset_job *job, const struct cpulist *held)
 	if (r < 0)
 		return r;
 	/* Which cannot be moved is for the check */
-	return move_all(job, &cpus, &now) ? store(job, &now) : 0;
+	return move_and_store(job, &cpus, &now, mask);
 }
 
 int irqs_take(struct cpuset_job *job)
@@ -388,6 +420,15 @@ static void say_foreign(struct cpuset_job *job, const struct irqs *irqs, size_t 
 			   nr);
 }
 
+/* The other guests' stay as they are. Return: 0, -errno with why */
+static int give_back(struct cpuset_job *job, const struct cpus *cpus, struct irqs *irqs)
+{
+	int r = move_and_store(job, cpus, irqs, true);
+
+	tell_balancer(job, irqs);
+	return r;
+}
+
 int irqs_undo(struct cpuset_job *job, const char *object)
 {
 	_cleanup_irqs_ struct irqs was = { 0 }, now = { 0 };
@@ -407,9 +448,11 @@ int irqs_undo(struct cpuset_job *job, const char *object)
 	r = store(job, &now);
 	if (r < 0)
 		return r;
+	if (!cpulist_empty(&held))
+		return give_back(job, &cpus, &now);
 	(void)move_all(job, &cpus, &now);
 	tell_balancer(job, &now);
-	r = cpulist_empty(&held) ? irqs_forget(job) : 0;
+	r = irqs_forget(job);
 	return r < 0 ? job_why(job, r, "cannot remove /run/usher/host/irq.ini: %s", strerror(-r))
 		     : 0;
 }

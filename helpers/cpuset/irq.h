@@ -12,8 +12,9 @@
  *
  *	[irq]
  *	default = 0-7			default_smp_affinity
- *	held = 2-3			the CPUs that the last write kept free,
- *	before = 4			and the one before: a kill between the two leaves either
+ *	held = 2-3			the CPUs that the last write keeps free,
+ *	before = 4			and those of each since all were moved last: a kill leaves
+ *					any of them
  *	balancer = 812 0-1		irqbalance's pid, and the CPUs it left alone before
  *	irq = 24 0-7 virtio0-req.0	number, affinity, who handles it, text_encode()d
  *	fixed = 26 2 nvme0q3		the same of one that the kernel did not let be moved
@@ -33,10 +34,15 @@ struct irq {
 	bool fixed; /* it could not be moved */
 };
 
+/* So many helpers are not killed, one after the other, in the midst of it */
+#define IRQS_BEFORE_MAX 8
+
 struct irqs {
 	struct irq *list;
 	size_t nr;
-	struct cpulist dflt, held, before;
+	struct cpulist dflt;
+	struct cpulist held[1 + IRQS_BEFORE_MAX]; /* now, and before; none is empty but the first */
+	size_t nr_before;
 	struct cpulist banned; /* of the balancer, before the first guest */
 	pid_t balancer;	       /* 0 for none */
 	bool known;	       /* the file was there */
@@ -56,6 +62,9 @@ int irqs_forget(const struct cpuset_job *job) _must_check_;
 
 /** irqs_add() - @irq's who becomes the table's. Return: 0, -ENOMEM */
 int irqs_add(struct irqs *irqs, const struct irq *irq) _must_check_;
+
+/** irqs_add_before() - affinities may still be what they were made when guests held @held */
+void irqs_add_before(struct irqs *irqs, const struct cpulist *held);
 
 /** irqs_find() - Return: NULL when there is none with this number */
 struct irq *irqs_find(struct irqs *irqs, unsigned int number);

@@ -42,6 +42,21 @@ int irqs_add(struct irqs *irqs, const struct irq *irq)
 	return 0;
 }
 
+void irqs_add_before(struct irqs *irqs, const struct cpulist *held)
+{
+	struct cpulist *before = irqs->held + 1;
+
+	if (cpulist_empty(held))
+		return;
+	for (size_t i = 0; i < irqs->nr_before; i++)
+		if (cpulist_equal(&before[i], held))
+			return;
+	/* The eldest goes */
+	if (irqs->nr_before == IRQS_BEFORE_MAX)
+		memmove(before, before + 1, --irqs->nr_before * sizeof(*before));
+	before[irqs->nr_before++] = *held;
+}
+
 struct irq *irqs_find(struct irqs *irqs, unsigned int number)
 {
 	for (size_t i = 0; i < irqs->nr; i++)
@@ -165,12 +180,17 @@ static int parse_default(struct irqs *irqs, char **words)
 
 static int parse_held(struct irqs *irqs, char **words)
 {
-	return parse_cpus(&irqs->held, words[0]);
+	return parse_cpus(&irqs->held[0], words[0]);
 }
 
 static int parse_before(struct irqs *irqs, char **words)
 {
-	return parse_cpus(&irqs->before, words[0]);
+	struct cpulist held;
+	int r = parse_cpus(&held, words[0]);
+
+	if (r == 0)
+		irqs_add_before(irqs, &held);
+	return r;
 }
 
 static int parse_balancer(struct irqs *irqs, char **words)
@@ -287,9 +307,9 @@ static int format(const struct irqs *irqs, struct inidoc *doc)
 	int r = add_cpus(doc, "default", "", &irqs->dflt, "");
 
 	if (r == 0)
-		r = add_cpus(doc, "held", "", &irqs->held, "");
-	if (r == 0)
-		r = add_cpus(doc, "before", "", &irqs->before, "");
+		r = add_cpus(doc, "held", "", &irqs->held[0], "");
+	for (size_t i = 1; r == 0 && i <= irqs->nr_before; i++)
+		r = add_cpus(doc, "before", "", &irqs->held[i], "");
 	if (r == 0)
 		r = path_format(pid, sizeof(pid), "%d ", (int)irqs->balancer);
 	if (r == 0 && irqs->balancer)

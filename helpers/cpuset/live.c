@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/units.h"
 #include "cpuset.h"
 
 /*
@@ -48,6 +49,65 @@ int live_verify_pins(struct cpuset_job *job)
 	for (size_t i = 0; r == 0 && i < job->pins.nr_vcpus; i++)
 		r = verify_pin(job, &groups, &job->pins.vcpus[i]);
 	return r;
+}
+
+/* May it run wherever libvirt lets it by itself: then nobody has pinned it */
+static bool is_unpinned(const struct cpuset_job *job, const char *group)
+{
+	const char *allowed = inidoc_get(&job->ctx->claim.doc, "cpuset", "allowed");
+	struct cpulist now, most;
+
+	if (groups_read_cpus(job, group, "cpuset.cpus", &now) < 0)
+		return false;
+	return cpulist_empty(&now) ||
+	       (allowed && cpulist_parse(allowed, &most) == 0 && cpulist_equal(&now, &most));
+}
+
+static bool is_placed(const struct pins *pins, unsigned int vcpu)
+{
+	for (size_t i = 0; i < pins->nr_vcpus; i++)
+		if (pins->vcpus[i].vcpu == vcpu)
+			return true;
+	return false;
+}
+
+static int verify_core(struct cpuset_job *job, const struct guest_groups *groups, const char *name)
+{
+	char group[PATH_MAX];
+	unsigned int vcpu;
+
+	if (strncmp(name, "vcpu", strlen("vcpu")) != 0 ||
+	    parse_uint(name + strlen("vcpu"), 10, CPULIST_MAX, &vcpu) < 0 ||
+	    is_placed(&job->pins, vcpu) ||
+	    path_format(group, sizeof(group), "%s/%s", groups->base, name) < 0 ||
+	    !is_unpinned(job, group))
+		return 0;
+	return job_why(job, -EINVAL,
+		       "vCPU %u was plugged in after the cores were chosen and has none: shut the "
+		       "guest down and start it with that many vCPUs, or pin it: virsh vcpupin %s "
+		       "%u CPUS --live",
+		       vcpu, job->ctx->claim.guest, vcpu);
+}
+
+int live_verify_cores(struct cpuset_job *job)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	struct guest_groups groups;
+	char path[PATH_MAX];
+
+	/* With pins in the XML one without is the admin's wish, and was said at the start */
+	if (!job->pins.automatic || job->pins.nr_vcpus == 0 || groups_mount(job) < 0 ||
+	    groups_of_claim(job, &job->ctx->claim, &groups) < 0 ||
+	    path_format(path, sizeof(path), "%s/%s", job->mount, groups.base) < 0 ||
+	    attr_list(job->ctx->rootfd, path, &names) < 0)
+		return 0;
+	for (size_t i = 0; i < names.nr; i++) {
+		int r = verify_core(job, &groups, names.names[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int read_group(struct cpuset_job *job, const char *object, struct cpulist *ret)

@@ -45,9 +45,24 @@ static int exclusive_write(struct cpuset_job *job, const char *object, const str
 	return groups_write_cpus(job, object, EXCLUSIVE, value);
 }
 
+/* As in reset_group(): the kernel does not take an offline CPU out */
 static int exclusive_reset(struct cpuset_job *job, const char *object)
 {
-	return groups_write(job, object, EXCLUSIVE, "");
+	struct cpulist now, online;
+	char list[256];
+	int r = groups_write(job, object, EXCLUSIVE, "");
+
+	if (r != -EBUSY || groups_read_cpus(job, object, EXCLUSIVE, &now) < 0 ||
+	    job_host_cpus(job, "online", &online) < 0)
+		return r;
+	cpulist_subtract(&now, &online);
+	if (cpulist_empty(&now))
+		return r;
+	helper_say(job->ctx,
+		   "CPU %s is offline and stays in " EXCLUSIVE " of %s, where it isolates nothing: "
+		   "the next guest takes it out when it is back",
+		   job_cpus_text(&now, list, sizeof(list)), object);
+	return 1;
 }
 
 const struct setting_kind setting_exclusive = {

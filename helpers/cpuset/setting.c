@@ -14,6 +14,7 @@
  *
  *	VERB OBJECT		the value before the first guest, "" when it was not set
  *	VERB OBJECT written	what was written last and what stood there before: "NEW OLD"
+ *	VERB OBJECT left	what the last guest could not take out, while its CPU was offline
  *
  * A value that is neither the baseline nor of our making is somebody else's: it stays. What we
  * put in is known by the shares. What we took out is not, because CPUs come and go: there
@@ -21,6 +22,7 @@
  */
 
 #define WRITTEN " written"
+#define LEFT	" left"
 
 static int setting_key(char *buf, size_t size, const struct setting_kind *kind, const char *object,
 		       const char *what)
@@ -169,6 +171,23 @@ static int is_foreign(const struct cpuset_job *job, const struct setting_kind *k
 	return !cpulist_equal(now, &written) && !cpulist_equal(now, &before);
 }
 
+/* Of @base, take out what the last guest has left and what can be by now */
+static int drop_left(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		     struct cpulist *base)
+{
+	struct cpulist left, online;
+	char key[PATH_MAX];
+	int r = setting_key(key, sizeof(key), kind, object, LEFT);
+
+	if (r == 0)
+		r = kept(job, key, &left);
+	if (r <= 0 || job_host_cpus(job, "online", &online) < 0 ||
+	    !cpulist_contains(&online, &left))
+		return r < 0 ? r : 0;
+	cpulist_subtract(base, &left);
+	return job->ctx->dry_run ? 0 : baseline_forget(&job->baseline, key);
+}
+
 /* The baseline: @now for the first guest, and when somebody else has set it meanwhile */
 static int base_take(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
 		     const struct cpulist *now, struct cpulist *ret)
@@ -189,8 +208,26 @@ static int base_take(struct cpuset_job *job, const struct setting_kind *kind, co
 		setting_add_shares(job, kind->verb, object, true, &ours);
 		cpulist_subtract(ret, &ours);
 	}
-	r = keep(job, key, ret, NULL);
+	r = drop_left(job, kind, object, ret);
+	if (r >= 0)
+		r = keep(job, key, ret, NULL);
 	return r < 0 ? r : 0;
+}
+
+/* Return: 0, also when it cannot be for now, else -errno with why */
+static int reset(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		 const struct cpulist *now)
+{
+	char key[PATH_MAX];
+	int r = kind->reset(job, object);
+
+	if (r <= 0)
+		return r;
+	r = setting_key(key, sizeof(key), kind, object, LEFT);
+	if (r == 0)
+		r = keep(job, key, now, NULL);
+	return r < 0 ? job_why(job, r, "cannot note what %s has left: %s", object, strerror(-r))
+		     : 0;
 }
 
 /* An empty @target is "not set" */
@@ -204,7 +241,8 @@ static int change(struct cpuset_job *job, const struct setting_kind *kind, const
 		r = keep(job, key, target, now);
 	if (r < 0)
 		return job_why(job, r, "cannot note what %s is set to: %s", object, strerror(-r));
-	return cpulist_empty(target) ? kind->reset(job, object) : kind->write(job, object, target);
+	return cpulist_empty(target) ? reset(job, kind, object, now)
+				     : kind->write(job, object, target);
 }
 
 /* Would anybody in it still have a CPU to run on. Return: 1 or 0, else -errno */

@@ -305,6 +305,51 @@ static void a_guest_without_a_policy_pinned_there_is_found(void **state)
 	expect_downgrade(PINS, "machine-qemu\\x2d7\\x2dfoe.scope/libvirt/vcpu0 is pinned to 3-4");
 }
 
+/* The kernel refuses the exclusive CPUs of a sibling, whatever its cpuset.cpus are */
+static void a_slice_with_the_cpus_exclusively_is_found(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+	static const char why[] = "rt.slice has 3-4 in cpuset.cpus.exclusive: pin one of the two to "
+				  "other CPUs";
+
+	make_host(*state, true);
+	make_group("rt.slice", "", true);
+	put("4-5", CG "/rt.slice/cpuset.cpus.exclusive");
+	expect_nothing(PINS);
+	put("3-4", CG "/rt.slice/cpuset.cpus.exclusive");
+	settle();
+	expect_downgrade(PINS, why);
+	make_guest(SCOPE_A, PID_A, vcpus, "0-1");
+	make_claim(UUID_A, PID_A, "running", "method = partition\n" PINS);
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	assert_said(why);
+	put("", CG "/rt.slice/cpuset.cpus.exclusive");
+	/* Without its parent's it counts for nothing */
+	make_group("rt.slice/deep.scope", "", true);
+	put("3", CG "/rt.slice/deep.scope/cpuset.cpus.exclusive");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
+static void a_vcpu_plugged_in_later_has_no_core_and_that_is_said(void **state)
+{
+	static const char line[] = "usher: a: vCPU 2 was plugged in after the cores were chosen and "
+				   "has none: shut the guest down and start it with that many "
+				   "vCPUs, or pin it: virsh vcpupin a 2 CPUS --live\n";
+
+	running_guest(state, "pin = auto\nvcpus = 2\nallowed = 0-6\n" PINS);
+	make_group(SCOPE_A "/libvirt/vcpu2", "", true);
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said, line);
+	/* As libvirt has it from <vcpu cpuset='0-6'> */
+	put("0-6", CG "/" SCOPE_A "/libvirt/vcpu2/cpuset.cpus");
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_string_equal(host.said, line);
+	put("6", CG "/" SCOPE_A "/libvirt/vcpu2/cpuset.cpus");
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
 static void our_other_guests_beside_it_are_no_conflict(void **state)
 {
 	make_host(*state, true);
@@ -535,6 +580,8 @@ int main(void)
 		tree_test(cpus_isolated_at_boot_are_found_where_the_vcpus_share_them),
 		tree_test(a_slice_pinned_to_the_guests_cpus_is_found),
 		tree_test(a_guest_without_a_policy_pinned_there_is_found),
+		tree_test(a_slice_with_the_cpus_exclusively_is_found),
+		tree_test(a_vcpu_plugged_in_later_has_no_core_and_that_is_said),
 		tree_test(our_other_guests_beside_it_are_no_conflict),
 		tree_test(the_emulator_of_another_guest_is_found),
 		tree_test(the_slices_above_it_are_no_conflict),

@@ -13,6 +13,9 @@
 
 #define SECTION_A "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
 #define SECTION_B "cpus = 5\nvcpu = 0 5\n"
+#define SECTION_C "cpus = 6\nvcpu = 0 6\n"
+#define UUID_C	  "33333333-3333-4333-8333-333333333333"
+#define PID_C	  301
 #define BALANCER  300
 
 static const char *const vcpus_a[] = { "2", "3", NULL };
@@ -225,6 +228,71 @@ static void a_kill_beside_another_guest_is_repaired(void **state)
 }
 
 /* A write that fails leaves that interrupt as it is, and the guest goes on */
+/* As one that is killed, tried again, and killed again; @uuids: whose apply */
+static bool killed_twice(int first, int second, const char *const uuids[2], bool *ret_first)
+{
+	*ret_first = killed_at(first, "apply", uuids[0]);
+	return killed_at(second, "apply", uuids[1]);
+}
+
+static void host_with_three(void **state)
+{
+	static const char scope[] = MACHINE "/machine-qemu\\x2d3\\x2dc.scope";
+	static const char *const vcpus[] = { "6", NULL };
+
+	host_with_irqs(state);
+	make_irq(24, "xhci_hcd", "1-6");
+	make_guest(scope, PID_C, vcpus, "0-1");
+	make_claim(UUID_C, PID_C, "running", SECTION_C);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+}
+
+/*
+ * @uuids: whose helpers are killed, at pairs of steps, beside a guest that runs. From the table's
+ * write to the last interrupt's there are more than three.
+ */
+static void expect_mended(void **state, const char *const uuids[2])
+{
+	bool first = true;
+	int nr = 0;
+
+	for (int at = 1; first; at += 3) {
+		bool second = true;
+
+		for (int then = 1; second; then += 3) {
+			host_with_three(state);
+			second = killed_twice(at, then, uuids, &first);
+			assert_int_equal(undo(UUID_C), HELPER_DONE);
+			assert_int_equal(undo(UUID_B), HELPER_DONE);
+			assert_int_equal(undo(UUID_A), HELPER_DONE);
+			assert_irq(1, "0-7");
+			assert_irq(24, "1-6");
+			assert_string_equal(get(IRQ_DEFAULT), "ff");
+			assert_no_state();
+			nr++;
+			assert_int_equal(tree_teardown(state), 0);
+			assert_int_equal(tree_setup(state), 0);
+		}
+	}
+	assert_true(nr > 30);
+	host_with_irqs(state);
+}
+
+static void an_apply_killed_twice_beside_another_guest_is_repaired(void **state)
+{
+	static const char *const uuids[] = { UUID_B, UUID_B };
+
+	expect_mended(state, uuids);
+}
+
+/* What the first guest has moved has been moved by none of them since */
+static void two_applies_killed_beside_a_third_guest_are_repaired(void **state)
+{
+	static const char *const uuids[] = { UUID_B, UUID_C };
+
+	expect_mended(state, uuids);
+}
+
 static void each_failing_write_is_no_failure_of_the_guest(void **state)
 {
 	char *before;
@@ -591,6 +659,8 @@ int main(void)
 		tree_test(a_kill_at_any_step_is_repaired),
 		tree_test(a_kill_of_undo_at_any_step_is_repaired_by_the_next),
 		tree_test(a_kill_beside_another_guest_is_repaired),
+		tree_test(an_apply_killed_twice_beside_another_guest_is_repaired),
+		tree_test(two_applies_killed_beside_a_third_guest_are_repaired),
 		tree_test(each_failing_write_is_no_failure_of_the_guest),
 		tree_test(an_affinity_that_somebody_else_has_set_stays_and_is_said),
 		tree_test(an_affinity_moved_onto_the_cpus_is_moved_off_by_the_next_apply),

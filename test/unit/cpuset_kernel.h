@@ -256,7 +256,8 @@ static inline void settle_workqueue(const struct cpulist *isolated)
 {
 	struct cpulist before = cpus_of(get(CG "/cpuset.cpus.isolated")), mask;
 
-	if (cpulist_equal(&before, isolated) || attr_exists(host.tree->rootfd, WORKQUEUE_WANTED) <= 0)
+	if (cpulist_equal(&before, isolated) ||
+	    attr_exists(host.tree->rootfd, WORKQUEUE_WANTED) <= 0)
 		return;
 	mask = mask_of(WORKQUEUE_WANTED);
 	cpulist_subtract(&mask, isolated);

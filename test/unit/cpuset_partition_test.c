@@ -846,9 +846,52 @@ static void a_journal_that_does_not_parse_is_not_followed(void **state)
 	assert_int_equal(host.writes, 0);
 }
 
+static void host_with_the_only_cpu_offline(void **state)
+{
+	static const char *const vcpus[] = { "5", NULL };
+
+	make_host(*state, true);
+	make_guest(SCOPE_B, PID_B, vcpus, "0-1");
+	make_claim(UUID_B, PID_B, "running", PARTITION "cpus = 5\nvcpu = 0 5\n");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	put("0-4,6-7", "sys/devices/system/cpu/online");
+	settle();
+	end_guest(PID_B, SCOPE_B);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: b: CPU 5 is offline and stays in cpuset.cpus.exclusive of "
+			    "machine.slice, where it isolates nothing: the next guest takes it out "
+			    "when it is back\n");
+	assert_false(has_state("run/usher/" UUID_B "/cpuset.journal"));
+}
+
+static void an_end_while_its_only_cpu_is_offline_is_no_failure(void **state)
+{
+	host_with_the_only_cpu_offline(state);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+}
+
+static void what_an_offline_cpu_has_left_goes_with_the_next_guest(void **state)
+{
+	host_with_the_only_cpu_offline(state);
+	put("0-7", "sys/devices/system/cpu/online");
+	settle();
+	make_guest(SCOPE_A, PID_A, vcpus_a, "0-1");
+	make_claim(UUID_A, PID_A, "running", PARTITION "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "2-3");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "");
+	assert_no_state();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		tree_test(an_end_while_its_only_cpu_is_offline_is_no_failure),
+		tree_test(what_an_offline_cpu_has_left_goes_with_the_next_guest),
 		tree_test(pins_one_to_one_become_isolated_partitions),
 		tree_test(an_isolated_vcpus_group_counts_no_pressure),
 		tree_test(pins_that_share_cpus_become_one_balanced_partition),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test/unit/cpuset_workqueue_test.c - unbound work keeps off the CPUs of all guests, whatever their way
+ * test/unit/cpuset_workqueue_test.c - unbound work keeps off all guests' CPUs, whatever their way
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
  * wraps: journal_add journal_remove baseline_keep baseline_forget
