@@ -34,9 +34,7 @@ static int grow(struct growth *growth)
 
 	while (r == STEP_GO_ON && reason == SHORT_NONE) {
 		r = grow_step(growth);
-		if (r == STEP_AHEAD)
-			lever_ahead(growth);
-		if (r == STEP_AHEAD ||
+		if (lever_between(growth, r) ||
 		    ((r == STEP_SPENT || r == STEP_NO_MEMORY) && lever_pull(growth, r)))
 			r = STEP_GO_ON;
 		if (r == STEP_GO_ON && deadline_left(growth->deadline) == 0)

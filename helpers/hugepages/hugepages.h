@@ -605,6 +605,8 @@ struct growth {
 	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
 	struct cpulist plain;	   /* needs, by index, whose wishes are given up: promise.c */
 	bool ahead;		   /* memory has been looked at before its first page */
+	struct need wish;	   /* preferred nodes of it: STEP_WISH */
+	struct cpulist wished;	   /* nodes that have been compacted for such */
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
@@ -625,7 +627,8 @@ struct growth {
 enum step_result {
 	STEP_ALL_THERE,
 	STEP_GO_ON,
-	STEP_AHEAD,	/* nothing yet: a need is begun, lever_ahead() comes first */
+	STEP_AHEAD,	/* nothing yet: a need is begun, lever_between() comes first */
+	STEP_WISH,	/* preferred pools gave less than they were asked for: likewise */
 	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
 	STEP_NO_MEMORY, /* more would touch what is kept for the host */
 	STEP_WAIT,	/* all is there once another guest has taken its pages: step.c alone */
@@ -647,6 +650,17 @@ void shortage_look(struct growth *growth);
 
 /** lever_ahead() - before the first page of a need: room for all that is missing in one go */
 void lever_ahead(struct growth *growth);
+
+/** lever_may_wish() - is it worth a compaction of these nodes, before others must do. It is noted */
+bool lever_may_wish(struct growth *growth, const struct need *wish);
+
+/**
+ * lever_between() - what comes before the next step
+ * @what:	any step_result
+ *
+ * Return: true after STEP_AHEAD and STEP_WISH
+ */
+bool lever_between(struct growth *growth, int what);
 
 /**
  * lever_pull() - do the next thing that could bring pages

@@ -289,14 +289,21 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 	return STEP_GO_ON;
 }
 
-/* Return: 1 when the need is to be met without what it lacks, 0 when it cannot */
-static int yield(struct growth *growth, const struct lack *lack)
+/*
+ * What a need has no more than wished for is given up when it does not come. Not at the first short
+ * write: memory in pieces is what a node that has run for a while looks like.
+ *
+ * @r: a step_result. Return: another one, when there is more to be done first, or without the wish
+ */
+static int yield(struct growth *growth, const struct lack *lack, int r)
 {
-	if (!lack->wish)
-		return 0;
-	cpulist_add(&growth->plain, (unsigned int)growth->current);
+	if (!lack->wish || (r != STEP_SPENT && r != STEP_NO_MEMORY))
+		return r;
 	growth->spent = (struct cpulist){ 0 };
-	return 1;
+	if (r == STEP_SPENT && lever_may_wish(growth, &lack->need))
+		return STEP_WISH;
+	cpulist_add(&growth->plain, (unsigned int)growth->current);
+	return STEP_GO_ON;
 }
 
 static int grow_need(struct growth *growth, struct view *view, struct pools *pools,
@@ -328,9 +335,7 @@ static int grow_once(struct growth *growth, struct view *view)
 	lack = lack_of(growth, view, growth->current);
 	growth->shortage.missing = missing(growth, view, growth->current);
 	r = grow_need(growth, view, pools, &lack);
-	if ((r == STEP_SPENT || r == STEP_NO_MEMORY) && yield(growth, &lack))
-		return STEP_GO_ON;
-	return r;
+	return yield(growth, &lack, r);
 }
 
 /* From here on others leave the guest's pages alone */
@@ -368,11 +373,8 @@ static int look_and_grow(struct growth *growth)
 	if (r == 0)
 		r = grow_once(growth, &view);
 	/* What a dry run pretends is in this view only */
-	while ((r == STEP_GO_ON || r == STEP_AHEAD) && growth->ctx->dry_run) {
-		if (r == STEP_AHEAD)
-			lever_ahead(growth);
+	while (growth->ctx->dry_run && (lever_between(growth, r) || r == STEP_GO_ON))
 		r = grow_once(growth, &view);
-	}
 	return r;
 }
 

@@ -399,16 +399,20 @@ static void each_side_effect_that_fails_leaves_the_pools_as_before(void **state)
 			kernel->half = half;
 			r = apply(&a);
 			kernel->fail_at = 0;
-			if (r == HELPER_DONE) {
+			if (r == HELPER_DONE && kernel->ops < n) {
 				assert_true(n > 8);
 				assert_int_equal(undo(&a), HELPER_DONE);
 				guest_remove(&a);
 				break;
 			}
-			assert_int_equal(r, HELPER_FAILED);
+			/* It may do without a compaction that was for a wish */
+			if (r == HELPER_DONE)
+				assert_int_equal(undo(&a), HELPER_DONE);
+			if (r != HELPER_DONE)
+				assert_int_equal(r, HELPER_FAILED);
 			assert_pool(0, 10, 10, 0);
 			assert_pool(1, 3, 3, 0);
-			assert_true(*kernel->said);
+			assert_true(r == HELPER_DONE || *kernel->said);
 			assert_int_equal(undo(&a), HELPER_DONE);
 			assert_no_ledger();
 			guest_remove(&a);
