@@ -600,21 +600,22 @@ struct growth {
 	const struct needs *needs;
 	unsigned long long reserve_kib;
 	long long deadline;
-	bool zfs_guard;		   /* neither compact nor drop caches */
-	size_t current;		   /* the need that lacks pages */
-	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
-	struct cpulist plain;	   /* needs, by index, whose wishes are given up: promise.c */
-	bool ahead;		   /* memory has been looked at before its first page */
-	struct need wish;	   /* preferred nodes of it: STEP_WISH */
-	struct cpulist wished;	   /* nodes that have been compacted for such */
-	size_t lever;		   /* the next one to pull for it */
-	unsigned int pulls;	   /* so far */
-	unsigned long long gained; /* pages since the last one */
-	int time_ms;		   /* there was at the start */
-	int patience_ms;	   /* so long nothing may change: wait.c */
-	long long still_since;	   /* nothing has, 0: it was not waited yet */
-	struct sight most;	   /* that was seen meanwhile */
-	unsigned long long fewest; /* pages missing meanwhile */
+	bool zfs_guard;		     /* neither compact nor drop caches */
+	size_t current;		     /* the need that lacks pages */
+	struct cpulist spent;	     /* its pools, by index, that gave less than asked for */
+	struct cpulist plain;	     /* needs, by index, whose wishes are given up: promise.c */
+	bool ahead;		     /* memory has been looked at before its first page */
+	unsigned long long step_kib; /* what the next write may ask for, 0: not known: step.c */
+	struct need wish;	     /* preferred nodes of it: STEP_WISH */
+	struct cpulist wished;	     /* nodes that have been compacted for such */
+	size_t lever;		     /* the next one to pull for it */
+	unsigned int pulls;	     /* so far */
+	unsigned long long gained;   /* pages since the last one */
+	int time_ms;		     /* there was at the start */
+	int patience_ms;	     /* so long nothing may change: wait.c */
+	long long still_since;	     /* nothing has, 0: it was not waited yet */
+	struct sight most;	     /* that was seen meanwhile */
+	unsigned long long fewest;   /* pages missing meanwhile */
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
@@ -635,7 +636,8 @@ enum step_result {
 };
 
 /**
- * grow_step() - add pages for the first need that lacks some to one pool, at most 512 MiB
+ * grow_step() - add pages for the first need that lacks some to one pool, as many as take no
+ * time to speak of, at most 512 MiB
  *
  * Under the ledger's lock, with all read anew. A dry run makes all its steps in one.
  *
