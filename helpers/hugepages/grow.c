@@ -115,7 +115,6 @@ static int growth_init(struct growth *growth)
 
 	growth->zfs_guard = zfs_forbids_compaction(growth->ctx->rootfd);
 	growth->deadline = growth->ctx->deadline - (margin < ROLLBACK_MS ? margin : ROLLBACK_MS);
-	growth->time_ms = deadline_left(growth->deadline);
 	growth->patience_ms = patience(growth);
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
@@ -128,6 +127,8 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 
 	if (r == 0)
 		r = turn_take(ctx, needs, growth.deadline, &turn);
+	/* What it has waited is not of its turn */
+	growth.time_ms = deadline_left(growth.deadline);
 	if (r == 0)
 		r = arc_restore(ctx);
 	if (r == 0)

@@ -611,7 +611,7 @@ struct growth {
 	size_t lever;		     /* the next one to pull for it */
 	unsigned int pulls;	     /* so far */
 	unsigned long long gained;   /* pages since the last one */
-	int time_ms;		     /* there was at the start */
+	int time_ms;		     /* there was when its turn began */
 	int patience_ms;	     /* so long nothing may change: wait.c */
 	long long still_since;	     /* nothing has, 0: it was not waited yet */
 	struct sight most;	     /* that was seen meanwhile */
@@ -722,8 +722,11 @@ void turn_end(struct turn *turn);
 int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
 	      struct turn *ret) _must_check_;
 
-/** turn_is_over() - is half of the time gone, and somebody waits for a turn at one of the nodes; it is
- * noted */
+/**
+ * turn_is_over() - is half of its turn's time gone, and somebody waits for one at one of the nodes
+ *
+ * It is noted.
+ */
 bool turn_is_over(struct growth *growth);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */

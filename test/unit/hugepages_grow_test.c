@@ -681,6 +681,41 @@ static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 	remove_process(200);
 }
 
+/* b waits for a for more than half of its time, then c waits for b, which compaction would help */
+static void the_time_a_guest_has_waited_is_not_of_its_turn(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+	int ready[2], status, got;
+	pid_t growing, waiting;
+	char byte;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 70;
+	kernel->pool_ms = 200;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 64");
+	guest_make(&c, UUID_C, "c", "started", "2048 0 6");
+	growing = grow_for_ever(&a, ready);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	waiting = fork();
+	assert_true(waiting >= 0);
+	if (waiting == 0)
+		_exit(apply(&b));
+	/* Of 3 s before it gives all back */
+	(void)poll(NULL, 0, 1800);
+	assert_int_equal(kill(growing, SIGKILL), 0);
+	assert_int_equal(waitpid(growing, &status, 0), growing);
+	(void)poll(NULL, 0, 60);
+	got = apply(&c);
+	assert_int_equal(waitpid(waiting, &status, 0), waiting);
+	assert_int_equal(WEXITSTATUS(status), HELPER_DONE);
+	assert_int_equal(got, HELPER_DONE);
+	assert_int_equal(node2m(0)->nr, 70);
+	assert_int_equal(close(ready[0]) + close(ready[1]), 0);
+}
+
 /* a fits alone and gets some with each compaction, b could never fit: b is refused, not both */
 static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(void **state)
 {
@@ -1082,6 +1117,7 @@ int main(void)
 		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
 		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
 		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
+		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
 		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
