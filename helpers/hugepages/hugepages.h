@@ -748,7 +748,7 @@ int wait_for_more(struct growth *growth);
 /** thp_check() - Return: HELPER_DONE, HELPER_FAILED when the kernel has none */
 enum helper_exit thp_check(const struct helper_ctx *ctx) _must_check_;
 
-/** thp_say() - one line when the guest's memory is of a kind that has none */
+/** thp_say() - one line when the guest's memory is of a kind that has none, or they are off */
 void thp_say(const struct helper_ctx *ctx);
 
 /** thp_apply() - let the kernel hear QEMU's request, and make room. Return: exit code */
