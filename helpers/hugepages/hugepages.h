@@ -279,7 +279,10 @@ int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned 
 
 /* --- holders.c: who has the memory ------------------------------------------------------------ */
 
-#define HOLDERS_MAX 16
+/* Of the whole host those are found first that are asked what they have on a node: the largest there
+ * may be a small one */
+#define HOLDERS_MAX   64
+#define HOLDERS_SHOWN 16
 
 struct holder {
 	char name[96];

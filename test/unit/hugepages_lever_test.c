@@ -803,6 +803,26 @@ static void what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before(v
 	remove_users();
 }
 
+/* Their memory is on node 1, where there is more of it */
+static void who_has_the_node_is_found_among_many_that_are_larger(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "yes");
+	for (int pid = 400; pid < 430; pid++) {
+		put_user(pid, "java\n", 1000, "/system.slice/java.service", "0-1", 0);
+		put("7f00 default anon=256000 dirty=256000 N1=256000 kernelpagesize_kB=4\n",
+		    "proc/%d/numa_maps", pid);
+	}
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->moves, 1);
+	assert_int_equal(kernel->moved, 301);
+	remove_users();
+	for (int pid = 400; pid < 430; pid++)
+		remove_process(pid);
+}
+
 static void no_qemu_is_moved_whoever_started_it(void **state)
 {
 	static const struct {
@@ -1069,6 +1089,7 @@ int main(void)
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
 		kernel_test(what_has_chosen_its_node_is_left_there),
 		kernel_test(what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before),
+		kernel_test(who_has_the_node_is_found_among_many_that_are_larger),
 		kernel_test(no_qemu_is_moved_whoever_started_it),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),
