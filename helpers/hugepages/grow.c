@@ -13,10 +13,11 @@
  * How it works
  *
  * Step by step, each under the ledger's lock with everything read anew: the first need that lacks
- * pages, the node of it that has been given least so far, at most 512 MiB. A node that gives less
- * than it was asked for is left out until something has been done about it (lever.c), without the
- * lock. It ends when all is there; when memory runs into what is kept for the host; when nothing
- * that may be done brings more; or early enough before the deadline to give everything back.
+ * pages, the node of it that has been given least so far, about as many as take a fifth of a second
+ * and at most 512 MiB. A node that gives less than it was asked for is left out until something has
+ * been done about it (lever.c), without the lock. It ends when all is there; when memory runs into
+ * what is kept for the host; when nothing that may be done brings more; or early enough before the
+ * deadline to give everything back.
  *
  * The kernel's own attempts reclaim memory as hard as any allocation. They do not call the OOM
  * killer, but they leave others so little that it comes: so little is asked for again, and never
@@ -35,9 +36,7 @@ static int grow(struct growth *growth)
 
 	while (r == STEP_GO_ON && reason == SHORT_NONE) {
 		r = grow_step(growth);
-		if (r == STEP_AHEAD)
-			lever_ahead(growth);
-		if (r == STEP_AHEAD ||
+		if (lever_between(growth, r) ||
 		    ((r == STEP_SPENT || r == STEP_NO_MEMORY) && lever_pull(growth, r)))
 			r = STEP_GO_ON;
 		if (r == STEP_GO_ON && deadline_left(growth->deadline) == 0)
@@ -129,7 +128,6 @@ static int growth_init(struct growth *growth)
 
 	growth->zfs_guard = zfs_forbids_compaction(growth->ctx->rootfd);
 	growth->deadline = growth->ctx->deadline - (margin < ROLLBACK_MS ? margin : ROLLBACK_MS);
-	growth->time_ms = deadline_left(growth->deadline);
 	growth->patience_ms = patience(growth);
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
@@ -142,6 +140,8 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 
 	if (r == 0)
 		r = turn_take(ctx, needs, growth.deadline, &turn);
+	/* What it has waited is not of its turn */
+	growth.time_ms = deadline_left(growth.deadline);
 	if (r == 0)
 		r = arc_restore(ctx);
 	if (r == 0)

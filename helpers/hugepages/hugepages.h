@@ -283,7 +283,10 @@ int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned 
 
 /* --- holders.c: who has the memory ------------------------------------------------------------ */
 
-#define HOLDERS_MAX 16
+/* Of the whole host those are found first that are asked what they have on a node: the largest there
+ * may be a small one */
+#define HOLDERS_MAX   64
+#define HOLDERS_SHOWN 16
 
 struct holder {
 	char name[96];
@@ -630,19 +633,22 @@ struct growth {
 	const struct needs *needs;
 	unsigned long long reserve_kib;
 	long long deadline;
-	bool zfs_guard;		   /* neither compact nor drop caches */
-	size_t current;		   /* the need that lacks pages */
-	struct cpulist spent;	   /* its pools, by index, that gave less than asked for */
-	struct cpulist plain;	   /* needs, by index, whose wishes are given up: promise.c */
-	bool ahead;		   /* memory has been looked at before its first page */
-	size_t lever;		   /* the next one to pull for it */
-	unsigned int pulls;	   /* so far */
-	unsigned long long gained; /* pages since the last one */
-	int time_ms;		   /* there was at the start */
-	int patience_ms;	   /* so long nothing may change: wait.c */
-	long long still_since;	   /* nothing has, 0: it was not waited yet */
-	struct sight most;	   /* that was seen meanwhile */
-	unsigned long long fewest; /* pages missing meanwhile */
+	bool zfs_guard;		     /* neither compact nor drop caches */
+	size_t current;		     /* the need that lacks pages */
+	struct cpulist spent;	     /* its pools, by index, that gave less than asked for */
+	struct cpulist plain;	     /* needs, by index, whose wishes are given up: promise.c */
+	bool ahead;		     /* memory has been looked at before its first page */
+	unsigned long long step_kib; /* what the next write may ask for, 0: not known: step.c */
+	struct need wish;	     /* preferred nodes of it: STEP_WISH */
+	struct cpulist wished;	     /* nodes that have been compacted for such */
+	size_t lever;		     /* the next one to pull for it */
+	unsigned int pulls;	     /* so far */
+	unsigned long long gained;   /* pages since the last one */
+	int time_ms;		     /* there was when its turn began */
+	int patience_ms;	     /* so long nothing may change: wait.c */
+	long long still_since;	     /* nothing has, 0: it was not waited yet */
+	struct sight most;	     /* that was seen meanwhile */
+	unsigned long long fewest;   /* pages missing meanwhile */
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
@@ -655,14 +661,16 @@ struct growth {
 enum step_result {
 	STEP_ALL_THERE,
 	STEP_GO_ON,
-	STEP_AHEAD,	/* nothing yet: a need is begun, lever_ahead() comes first */
+	STEP_AHEAD,	/* nothing yet: a need is begun, lever_between() comes first */
+	STEP_WISH,	/* preferred pools gave less than they were asked for: likewise */
 	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
 	STEP_NO_MEMORY, /* more would touch what is kept for the host */
 	STEP_WAIT,	/* all is there once another guest has taken its pages: step.c alone */
 };
 
 /**
- * grow_step() - add pages for the first need that lacks some to one pool, at most 512 MiB
+ * grow_step() - add pages for the first need that lacks some to one pool, as many as take no
+ * time to speak of, at most 512 MiB
  *
  * Under the ledger's lock, with all read anew. A dry run makes all its steps in one.
  *
@@ -677,6 +685,17 @@ void shortage_look(struct growth *growth);
 
 /** lever_ahead() - before the first page of a need: room for all that is missing in one go */
 void lever_ahead(struct growth *growth);
+
+/** lever_may_wish() - is it worth a compaction of these nodes, before others must do. It is noted */
+bool lever_may_wish(struct growth *growth, const struct need *wish);
+
+/**
+ * lever_between() - what comes before the next step
+ * @what:	any step_result
+ *
+ * Return: true after STEP_AHEAD and STEP_WISH
+ */
+bool lever_between(struct growth *growth, int what);
 
 /**
  * lever_pull() - do the next thing that could bring pages
@@ -736,8 +755,11 @@ void turn_end(struct turn *turn);
 int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
 	      struct turn *ret) _must_check_;
 
-/** turn_is_over() - is half of the time gone, and somebody waits for a turn at one of the nodes; it is
- * noted */
+/**
+ * turn_is_over() - is half of its turn's time gone, and somebody waits for one at one of the nodes
+ *
+ * It is noted.
+ */
 bool turn_is_over(struct growth *growth);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */
@@ -759,7 +781,7 @@ int wait_for_more(struct growth *growth);
 /** thp_check() - Return: HELPER_DONE, HELPER_FAILED when the kernel has none */
 enum helper_exit thp_check(const struct helper_ctx *ctx) _must_check_;
 
-/** thp_say() - one line when the guest's memory is of a kind that has none */
+/** thp_say() - one line when the guest's memory is of a kind that has none, or they are off */
 void thp_say(const struct helper_ctx *ctx);
 
 /** thp_apply() - let the kernel hear QEMU's request, and make room. Return: exit code */

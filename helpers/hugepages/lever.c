@@ -52,20 +52,31 @@ static int compact_node(const struct helper_ctx *ctx, int node)
 	return r < 0 ? r : helper_write(ctx, path, "1");
 }
 
-static int compact(struct growth *growth)
+static bool may_compact(const struct growth *growth)
+{
+	return !growth_policy(growth, "compact", "no") && !growth->zfs_guard;
+}
+
+/* The nodes of the current need that @where may be met from, too */
+static int compact_where(struct growth *growth, const struct need *where)
 {
 	_cleanup_pools_ struct pools pools = { 0 };
 	const struct need *need = growth_need(growth);
 
-	if (growth_policy(growth, "compact", "no") || growth->zfs_guard ||
-	    pools_read(growth->ctx->rootfd, need->size_kib, &pools) < 0)
+	if (!may_compact(growth) || pools_read(growth->ctx->rootfd, need->size_kib, &pools) < 0)
 		return 0;
 	for (size_t i = 0; i < pools.nr; i++)
 		if (need_covers(need, pools.pools[i].node) &&
+		    need_covers(where, pools.pools[i].node) &&
 		    (deadline_left(growth->deadline) == 0 ||
 		     compact_node(growth->ctx, pools.pools[i].node) < 0))
 			return 0;
 	return 1;
+}
+
+static int compact(struct growth *growth)
+{
+	return compact_where(growth, growth_need(growth));
 }
 
 static unsigned long long missing_kib(const struct growth *growth)
@@ -237,4 +248,38 @@ void lever_ahead(struct growth *growth)
 	if (has < wanted)
 		reclaim_ahead(growth, wanted - has);
 	(void)compact(growth);
+}
+
+/* Has free memory of @nodes to be put together at all; a node that is full has not */
+static bool lies_in_pieces(int rootfd, const struct cpulist *nodes, unsigned long long size_kib)
+{
+	struct room room;
+
+	return room_read(rootfd, nodes, &room) < 0 ||
+	       room_free(&room) - room_pieces(&room, size_kib) >= size_kib;
+}
+
+bool lever_may_wish(struct growth *growth, const struct need *wish)
+{
+	struct cpulist nodes = { 0 }, all = { 0 };
+
+	if (!may_compact(growth) || deadline_left(growth->deadline) == 0 ||
+	    need_nodes(growth->ctx->rootfd, wish, &nodes, &all) < 0)
+		return false;
+	cpulist_subtract(&nodes, &growth->wished);
+	if (cpulist_empty(&nodes) ||
+	    !lies_in_pieces(growth->ctx->rootfd, &nodes, growth_need(growth)->size_kib))
+		return false;
+	cpulist_union(&growth->wished, &nodes);
+	growth->wish = *wish;
+	return true;
+}
+
+bool lever_between(struct growth *growth, int what)
+{
+	if (what == STEP_AHEAD)
+		lever_ahead(growth);
+	if (what == STEP_WISH)
+		(void)compact_where(growth, &growth->wish);
+	return what == STEP_AHEAD || what == STEP_WISH;
 }

@@ -56,7 +56,7 @@ static void show_holders(int rootfd)
 	char text[2048];
 
 	holders_read(rootfd, NULL, &holders);
-	holders_say(&holders, HOLDERS_MAX, text, sizeof(text));
+	holders_say(&holders, HOLDERS_SHOWN, text, sizeof(text));
 	if (*text)
 		(void)printf("held by: %s\n", text);
 }

@@ -6,8 +6,16 @@
 #include "../../lib/deadline.h"
 #include "hugepages.h"
 
-/* What one write may ask for: others wait for the ledger meanwhile */
-#define STEP_KIB (512ULL * 1024)
+/*
+ * What one write may ask for: others wait for the ledger meanwhile, undo and settle of guests on
+ * other nodes among them. Pages that lie ready take no time; those that memory must be reclaimed or
+ * compacted for can take a hundred times as long. So the next one is as large as the last one was
+ * quick. A page is never split, however large.
+ */
+#define STEP_KIB       (512ULL * 1024)
+#define STEP_FIRST_KIB (128ULL * 1024)
+#define STEP_MS	       200
+#define STEP_MORE      4
 
 /*
  * Memory for all of a guest beside the whole reserve is what its first page takes. From then on this
@@ -199,6 +207,26 @@ static unsigned long long room_of(const struct growth *growth, const struct view
 	return nr > pretended ? nr - pretended : 0;
 }
 
+/* A dry run takes none of the others' time */
+static unsigned long long step_kib(const struct growth *growth)
+{
+	if (growth->ctx->dry_run)
+		return STEP_KIB;
+	return growth->step_kib ?: STEP_FIRST_KIB;
+}
+
+/* One that asked for less than it might have says nothing of a larger one */
+static void step_took(struct growth *growth, unsigned long long kib, long long ms)
+{
+	unsigned long long now = step_kib(growth);
+	unsigned long long next = kib * STEP_MS / (unsigned long long)(ms > 0 ? ms : 1);
+
+	if (next > now && kib < now)
+		return;
+	next = next < now * STEP_MORE ? next : now * STEP_MORE;
+	growth->step_kib = next < STEP_KIB ? next ?: 1 : STEP_KIB;
+}
+
 /*
  * Spread evenly over the nodes that will do: every pool is filled up to the same level of pages
  * held, the emptiest first.
@@ -209,7 +237,7 @@ static unsigned long long level(const struct growth *growth, const struct view *
 				const struct pools *pools, const struct lack *lack, bool bounded,
 				size_t *ret_index)
 {
-	unsigned long long most = STEP_KIB / pools->size_kib ?: 1, fits = 0;
+	unsigned long long most = step_kib(growth) / pools->size_kib ?: 1, fits = 0;
 	unsigned long long sum = lack->nr_pages, least = -1ULL, share;
 	size_t nr = 0;
 
@@ -274,9 +302,11 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 {
 	unsigned long long before = pools->pools[index].nr, after;
 	unsigned long long surplus = pools->pools[index].surplus;
+	long long begun = now_ms();
 	int r = ledger_change(growth->ctx, &view->ledger, pools, index, before + nr,
 			      growth->ctx->claim.uuid);
 
+	step_took(growth, nr * pools->size_kib, now_ms() - begun);
 	if (r == 0)
 		r = owe_surplus(growth, view, pools, index, surplus);
 	if (r < 0)
@@ -289,14 +319,21 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 	return STEP_GO_ON;
 }
 
-/* Return: 1 when the need is to be met without what it lacks, 0 when it cannot */
-static int yield(struct growth *growth, const struct lack *lack)
+/*
+ * What a need has no more than wished for is given up when it does not come. Not at the first short
+ * write: memory in pieces is what a node that has run for a while looks like.
+ *
+ * @r: a step_result. Return: another one, when there is more to be done first, or without the wish
+ */
+static int yield(struct growth *growth, const struct lack *lack, int r)
 {
-	if (!lack->wish)
-		return 0;
-	cpulist_add(&growth->plain, (unsigned int)growth->current);
+	if (!lack->wish || (r != STEP_SPENT && r != STEP_NO_MEMORY))
+		return r;
 	growth->spent = (struct cpulist){ 0 };
-	return 1;
+	if (r == STEP_SPENT && lever_may_wish(growth, &lack->need))
+		return STEP_WISH;
+	cpulist_add(&growth->plain, (unsigned int)growth->current);
+	return STEP_GO_ON;
 }
 
 static int grow_need(struct growth *growth, struct view *view, struct pools *pools,
@@ -328,9 +365,7 @@ static int grow_once(struct growth *growth, struct view *view)
 	lack = lack_of(growth, view, growth->current);
 	growth->shortage.missing = missing(growth, view, growth->current);
 	r = grow_need(growth, view, pools, &lack);
-	if ((r == STEP_SPENT || r == STEP_NO_MEMORY) && yield(growth, &lack))
-		return STEP_GO_ON;
-	return r;
+	return yield(growth, &lack, r);
 }
 
 /* From here on others leave the guest's pages alone */
@@ -368,11 +403,8 @@ static int look_and_grow(struct growth *growth)
 	if (r == 0)
 		r = grow_once(growth, &view);
 	/* What a dry run pretends is in this view only */
-	while ((r == STEP_GO_ON || r == STEP_AHEAD) && growth->ctx->dry_run) {
-		if (r == STEP_AHEAD)
-			lever_ahead(growth);
+	while (growth->ctx->dry_run && (lever_between(growth, r) || r == STEP_GO_ON))
 		r = grow_once(growth, &view);
-	}
 	return r;
 }
 

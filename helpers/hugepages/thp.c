@@ -27,9 +27,10 @@
  * QEMU_MADV_HUGEPAGE for every kind of memory
  */
 
-#define THP_DIR	  "sys/kernel/mm/transparent_hugepage"
-#define THP_STATE "thp"
-#define THP_KIB	  2048ULL
+#define THP_DIR	     "sys/kernel/mm/transparent_hugepage"
+#define THP_STATE    "thp"
+#define THP_KIB	     2048ULL
+#define THP_SIZE_DIR THP_DIR "/hugepages-2048kB"
 
 /* How long another guest may hold the baseline */
 #define LOCK_MS 2000
@@ -217,12 +218,47 @@ enum helper_exit thp_check(const struct helper_ctx *ctx)
 	return HELPER_DONE;
 }
 
+/* Is this size off, whatever the setting for all of them says. Not there is an older kernel */
+static bool size_is_off(const struct helper_ctx *ctx, const char *path)
+{
+	char now[64];
+
+	if (chosen(ctx->rootfd, path, now, sizeof(now)) < 0 || strcmp(now, "never") != 0)
+		return false;
+	return !backed_by(ctx, "memfd") ||
+	       chosen(ctx->rootfd, THP_DIR "/shmem_enabled", now, sizeof(now)) < 0 ||
+	       strcmp(now, "force") != 0;
+}
+
+/*
+ * ABI: Documentation/admin-guide/mm/transhuge.rst, hugepages-<size>kB/enabled, since Linux 6.8;
+ * shmem_enabled beside it, since 6.11
+ */
+static void size_say(const struct helper_ctx *ctx)
+{
+	const char *path =
+		backed_by(ctx, "memfd") ? THP_SIZE_DIR "/shmem_enabled" : THP_SIZE_DIR "/enabled";
+
+	if (size_is_off(ctx, path))
+		helper_say(ctx,
+			   "the guest gets no transparent huge pages: those of 2 MiB are off on "
+			   "this host: write inherit to /%s",
+			   path);
+}
+
 void thp_say(const struct helper_ctx *ctx)
 {
-	if (backed_by(ctx, "file"))
-		helper_say(ctx, "the guest's memory is in a file, which has no transparent huge "
-				"pages (but on a tmpfs mounted with huge=): put <source "
-				"type='memfd'/> into <memoryBacking> in the guest's XML");
+	unsigned long long kib;
+
+	if (!asked(ctx, &kib))
+		return;
+	if (!backed_by(ctx, "file")) {
+		size_say(ctx);
+		return;
+	}
+	helper_say(ctx, "the guest's memory is in a file, which has no transparent huge "
+			"pages (but on a tmpfs mounted with huge=): put <source "
+			"type='memfd'/> into <memoryBacking> in the guest's XML");
 }
 
 enum helper_exit thp_apply(struct helper_ctx *ctx)

@@ -93,8 +93,9 @@ static void large_needs_are_taken_in_steps(void **state)
 	guest_make(&a, UUID_A, "a", "started", "2048 0 600");
 	assert_int_equal(apply(&a), HELPER_DONE);
 	assert_pool(0, 600, 600, 0);
-	/* The promise; then 256, 256 and 88 pages: announced, written, noted */
-	assert_int_equal(kernel->ops, 1 + 3 * 3);
+	/* The promise; then 64, 256, 256 and 24 pages: announced, written, noted. Fewer where that
+	 * takes its time */
+	assert_in_range(kernel->ops, 1 + 3 * 4, 1 + 3 * 20);
 }
 
 static void several_needs_and_sizes_are_met_each_on_its_node(void **state)
@@ -400,16 +401,20 @@ static void each_side_effect_that_fails_leaves_the_pools_as_before(void **state)
 			kernel->half = half;
 			r = apply(&a);
 			kernel->fail_at = 0;
-			if (r == HELPER_DONE) {
+			if (r == HELPER_DONE && kernel->ops < n) {
 				assert_true(n > 8);
 				assert_int_equal(undo(&a), HELPER_DONE);
 				guest_remove(&a);
 				break;
 			}
-			assert_int_equal(r, HELPER_FAILED);
+			/* It may do without a compaction that was for a wish */
+			if (r == HELPER_DONE)
+				assert_int_equal(undo(&a), HELPER_DONE);
+			if (r != HELPER_DONE)
+				assert_int_equal(r, HELPER_FAILED);
 			assert_pool(0, 10, 10, 0);
 			assert_pool(1, 3, 3, 0);
-			assert_true(*kernel->said);
+			assert_true(r == HELPER_DONE || *kernel->said);
 			assert_int_equal(undo(&a), HELPER_DONE);
 			assert_no_ledger();
 			guest_remove(&a);
@@ -677,6 +682,41 @@ static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 	remove_process(200);
 }
 
+/* b waits for a for more than half of its time, then c waits for b, which compaction would help */
+static void the_time_a_guest_has_waited_is_not_of_its_turn(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+	int ready[2], status, got;
+	pid_t growing, waiting;
+	char byte;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 70;
+	kernel->pool_ms = 200;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 64");
+	guest_make(&c, UUID_C, "c", "started", "2048 0 6");
+	growing = grow_for_ever(&a, ready);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	waiting = fork();
+	assert_true(waiting >= 0);
+	if (waiting == 0)
+		_exit(apply(&b));
+	/* Of 3 s before it gives all back */
+	(void)poll(NULL, 0, 1800);
+	assert_int_equal(kill(growing, SIGKILL), 0);
+	assert_int_equal(waitpid(growing, &status, 0), growing);
+	(void)poll(NULL, 0, 60);
+	got = apply(&c);
+	assert_int_equal(waitpid(waiting, &status, 0), waiting);
+	assert_int_equal(WEXITSTATUS(status), HELPER_DONE);
+	assert_int_equal(got, HELPER_DONE);
+	assert_int_equal(node2m(0)->nr, 70);
+	assert_int_equal(close(ready[0]) + close(ready[1]), 0);
+}
+
 /* a fits alone and gets some with each compaction, b could never fit: b is refused, not both */
 static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(void **state)
 {
@@ -736,6 +776,37 @@ static void who_wants_the_ledger_for_another_node_comes_after_one_step(void **st
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	kernel->pool_ms = 0;
+}
+
+/* Memory that must be reclaimed for each page: 256 take 2.5 s, a guest's end waits for 1 s */
+static void a_guest_on_another_node_can_end_while_one_is_given_pages(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_ENDING, DAEMON_PID);
+	guest_make(&b, UUID_B, "b", "started", "2048 1 256");
+	kernel->page_ms = 10;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		b.ctx.deadline = deadline_in(30000);
+		_exit(hugepages_apply(&b.ctx));
+	}
+	/* It is at its second write, or third */
+	(void)poll(NULL, 0, 1000);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(node2m(1)->nr, 256);
+	/* In turns of 20: 64 at first, and 10 more */
+	assert_true(kernel->ops >= 3 * 11);
 }
 
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
@@ -1185,8 +1256,10 @@ int main(void)
 		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
 		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
 		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
+		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
+		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),

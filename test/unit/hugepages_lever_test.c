@@ -260,6 +260,50 @@ static void memory_that_lies_ready_is_left_alone(void **state)
 	assert_int_equal(kernel->drops, 0);
 }
 
+/* 64 are preferred on node 1, which has 10 in one piece and @scattered to be compacted */
+static void prefer_node_1(struct guest *guest, unsigned long long scattered, const char *compact)
+{
+	boot(LINUX_6_12, 0, 0);
+	node2m(1)->room = 10;
+	node2m(1)->scattered = scattered;
+	put(scattered ? "Node 0, zone Normal 0 0 0 0 0 0 0 0 0 1000 0\n"
+			"Node 1, zone Normal 256000 0 0 0 0 0 0 0 0 10 0\n"
+		      : "Node 0, zone Normal 0 0 0 0 0 0 0 0 0 1000 0\n"
+			"Node 1, zone Normal 100 0 0 0 0 0 0 0 0 10 0\n",
+	    "proc/buddyinfo");
+	guest_make(guest, UUID_A, "a", "started", "2048 any 64");
+	assert_int_equal(inidoc_add(&guest->ctx.claim.doc, HUGEPAGES_SECTION, "prefer", "2048 1 64"),
+			 0);
+	set(guest, "compact", compact);
+}
+
+static void preferred_nodes_are_compacted_once_before_others_must_do(void **state)
+{
+	static const struct {
+		unsigned long long scattered;
+		const char *compact;
+		unsigned long long on_node1, compactions;
+	} cases[] = {
+		{ 500, "yes", 64, 1 },
+		{ 30, "yes", 40, 1 },
+		{ 500, "no", 10, 0 },
+		/* Nothing of it lies in pieces */
+		{ 0, "yes", 10, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		prefer_node_1(&a, cases[i].scattered, cases[i].compact);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_int_equal(node2m(1)->nr, cases[i].on_node1);
+		assert_int_equal(node2m(0)->nr, 64 - cases[i].on_node1);
+		assert_int_equal(kernel->compactions, cases[i].compactions);
+		guest_remove(&a);
+	}
+}
+
 static void zfs_on_some_kernels_is_neither_compacted_nor_dropped(void **state)
 {
 	static const struct {
@@ -759,6 +803,26 @@ static void what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before(v
 	remove_users();
 }
 
+/* Their memory is on node 1, where there is more of it */
+static void who_has_the_node_is_found_among_many_that_are_larger(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	full_node(&a, "yes");
+	for (int pid = 400; pid < 430; pid++) {
+		put_user(pid, "java\n", 1000, "/system.slice/java.service", "0-1", 0);
+		put("7f00 default anon=256000 dirty=256000 N1=256000 kernelpagesize_kB=4\n",
+		    "proc/%d/numa_maps", pid);
+	}
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_int_equal(kernel->moves, 1);
+	assert_int_equal(kernel->moved, 301);
+	remove_users();
+	for (int pid = 400; pid < 430; pid++)
+		remove_process(pid);
+}
+
 static void no_qemu_is_moved_whoever_started_it(void **state)
 {
 	static const struct {
@@ -1005,6 +1069,7 @@ int main(void)
 		kernel_test(caches_of_which_most_must_go_are_dropped_at_once),
 		kernel_test(half_of_the_reserve_may_go_once_a_guest_has_fitted_beside_it),
 		kernel_test(memory_that_lies_ready_is_left_alone),
+		kernel_test(preferred_nodes_are_compacted_once_before_others_must_do),
 		kernel_test(zfs_on_some_kernels_is_neither_compacted_nor_dropped),
 		kernel_test(the_arc_makes_room_and_keeps_its_limit),
 		kernel_test(the_arc_is_given_no_limit_that_zfs_does_not_take),
@@ -1024,6 +1089,7 @@ int main(void)
 		kernel_test(what_may_be_anywhere_is_moved_off_the_node),
 		kernel_test(what_has_chosen_its_node_is_left_there),
 		kernel_test(what_has_pages_of_a_pool_is_left_there_and_the_pools_are_as_before),
+		kernel_test(who_has_the_node_is_found_among_many_that_are_larger),
 		kernel_test(no_qemu_is_moved_whoever_started_it),
 		kernel_test(a_dry_run_takes_processes_for_moved),
 		kernel_test(nothing_is_moved_where_the_whole_host_is_short),

@@ -153,6 +153,44 @@ static void memory_in_a_file_has_none_and_that_is_said(void **state)
 	assert_string_equal(kernel->said, line);
 }
 
+/* Linux 6.8 has a setting for each size; of memory that is shared since 6.11 */
+static void a_size_that_is_off_is_said_with_the_cure(void **state)
+{
+	static const struct {
+		const char *backing, *name, *value, *shmem, *said;
+	} cases[] = {
+		{ NULL, "enabled", "always inherit madvise [never]", "never",
+		  "the guest gets no transparent huge pages: those of 2 MiB are off on this host: "
+		  "write inherit to "
+		  "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled" },
+		{ NULL, "enabled", "always [inherit] madvise never", "never", "" },
+		{ NULL, "shmem_enabled", "always inherit within_size advise [never]", "never", "" },
+		{ "memfd", "shmem_enabled", "always inherit within_size advise [never]", "advise",
+		  "the guest gets no transparent huge pages: those of 2 MiB are off on this host: "
+		  "write inherit to "
+		  "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled" },
+		{ "memfd", "shmem_enabled", "always inherit within_size advise [never]", "force", "" },
+		{ "memfd", "enabled", "always inherit madvise [never]", "advise", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+
+		thp_boot("madvise", "madvise");
+		put_thp("shmem_enabled", cases[i].shmem);
+		put("[inherit]", THP "hugepages-2048kB/enabled");
+		put("[inherit]", THP "hugepages-2048kB/shmem_enabled");
+		put(cases[i].value, THP "hugepages-2048kB/%s", cases[i].name);
+		thp_guest(&a, UUID_A, "a");
+		if (cases[i].backing)
+			back_by(&a, cases[i].backing);
+		assert_int_equal(apply(&a), HELPER_DONE);
+		assert_string_equal(kernel->said, cases[i].said);
+		guest_remove(&a);
+	}
+}
+
 static void the_last_of_two_guests_sets_it_back(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -356,6 +394,7 @@ int main(void)
 		kernel_test(for_memory_that_is_a_memfd_another_setting_decides),
 		kernel_test(a_kernel_that_has_none_for_a_memfd_is_refused),
 		kernel_test(memory_in_a_file_has_none_and_that_is_said),
+		kernel_test(a_size_that_is_off_is_said_with_the_cure),
 		kernel_test(the_last_of_two_guests_sets_it_back),
 		kernel_test(a_dead_guest_does_not_hold_it),
 		kernel_test(what_an_admin_has_set_meanwhile_stays),

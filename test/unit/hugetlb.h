@@ -64,6 +64,7 @@ struct fake_kernel {
 	unsigned long long per_compaction; /* pages that one makes at most, 0: all */
 	const char *meminfo;		   /* what proc/meminfo says after the next one */
 	int compact_ms, pool_ms;	   /* what one takes, and a write to a pool */
+	int page_ms;			   /* and each page more */
 	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
 	unsigned long long largest_reclaim; /* in one write */
 	int reclaim_ms;			   /* what one takes */
@@ -351,6 +352,8 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 	if (kernel->boot_only)
 		return -EINVAL;
 	(void)poll(NULL, 0, kernel->pool_ms);
+	if (kernel->page_ms && node >= 0 && count > node2m((size_t)node)->nr)
+		(void)poll(NULL, 0, kernel->page_ms * (int)(count - node2m((size_t)node)->nr));
 	if (node < 0 && strcmp(path + end, "_mempolicy") == 0) {
 		assert_true(kernel->policy >= 0);
 		(half ? set_half : set_max)(size, count, -1, 1U << kernel->policy);
