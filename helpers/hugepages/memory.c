@@ -10,6 +10,11 @@
 
 #define MEMINFO_MAX 65536
 
+/*
+ * Of this QEMU takes its own memory when it starts, which nobody knows beforehand: it depends on
+ * devices and display. A part set aside for it would refuse guests that have started on such hosts
+ * for years; who has a small host and a large guest says a larger reserve.
+ */
 #define RESERVE_SHARE	32
 #define RESERVE_MIN_KIB (128ULL * 1024)
 #define RESERVE_MAX_KIB (1024ULL * 1024)
