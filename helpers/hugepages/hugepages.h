@@ -283,8 +283,8 @@ int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned 
 
 /* --- holders.c: who has the memory ------------------------------------------------------------ */
 
-/* Of the whole host those are found first that are asked what they have on a node: the largest there
- * may be a small one */
+/* Those found on the whole host are asked what they have on a node: the largest there may be one of
+ * the smaller ones */
 #define HOLDERS_MAX   64
 #define HOLDERS_SHOWN 16
 
@@ -623,7 +623,8 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 
 /* --- step.c ----------------------------------------------------------------------------------- */
 
-/* Memory in KiB: of the host, that of it which is not dirty, of the current need's nodes, of that in pieces as large as its pages */
+/* Memory in KiB: of the host, what of it is not dirty; free on the current need's nodes, what of that
+ * is in pieces as large as its pages */
 struct sight {
 	unsigned long long available, clean, free, pieces;
 };
@@ -686,7 +687,7 @@ void shortage_look(struct growth *growth);
 /** lever_ahead() - before the first page of a need: room for all that is missing in one go */
 void lever_ahead(struct growth *growth);
 
-/** lever_may_wish() - is it worth a compaction of these nodes, before others must do. It is noted */
+/** lever_may_wish() - are these nodes worth a compaction, before others must do. It is noted */
 bool lever_may_wish(struct growth *growth, const struct need *wish);
 
 /**
@@ -725,11 +726,11 @@ int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long l
 
 /* --- writeback.c ------------------------------------------------------------------------------ */
 
-/** writeback_clean() - KiB of page cache on the current need's nodes that need not be written first */
+/** writeback_clean() - KiB of page cache on the current need's nodes that need not be written */
 unsigned long long writeback_clean(const struct growth *growth);
 
 /**
- * writeback_until() - have dirty page cache written until so much is clean, or nothing moves any more
+ * writeback_until() - have dirty page cache written until so much is clean, or nothing moves
  *
  * Nothing is done where that much is clean, and against the policy.
  *

@@ -12,8 +12,8 @@
 
 /*
  * Of this QEMU takes its own memory when it starts, which nobody knows beforehand: it depends on
- * devices and display. A part set aside for it would refuse guests that have started on such hosts
- * for years; who has a small host and a large guest says a larger reserve.
+ * devices and display. A part set aside for it would refuse guests that do start on small hosts;
+ * who has a large guest on one says a larger reserve.
  */
 #define RESERVE_SHARE	32
 #define RESERVE_MIN_KIB (128ULL * 1024)

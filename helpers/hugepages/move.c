@@ -11,7 +11,7 @@
 
 #define STATUS_MAX 65536
 
-/* "\nMems_allowed_list:	0-1": from the begin of a line, for a process chooses its own name */
+/* "\nMems_allowed_list:	0-1": from a line's begin: a process chooses its own name */
 static int status_line(const char *text, const char *name, char *buf, size_t size)
 {
 	const char *line = strstr(text, name);
@@ -37,8 +37,8 @@ static unsigned long long status_kib(const char *text, const char *name)
  * memory, does not care where it is. mbind(2) and set_mempolicy(2) leave Mems_allowed as it is.
  *
  * Its huge pages would go along, and the pools with them: the pages that replace them are made
- * surplus on one node and taken off the other, so an administrator's pool, or a guest's, is no longer
- * what it was. So whoever has any stays where it is.
+ * surplus on one node and taken off the other, so an administrator's pool, or a guest's, is no
+ * longer what it was. So whoever has any stays where it is.
  * Source: Linux 6.12, mm/mempolicy.c queue_folios_hugetlb(), mm/hugetlb.c
  * move_hugetlb_state()
  */

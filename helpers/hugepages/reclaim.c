@@ -29,7 +29,7 @@ static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigne
 	return helper_write(ctx, path, value);
 }
 
-/* A dry run tells the sum. Return: -EAGAIN also when the deadline came first, else as helper_write() */
+/* A dry run tells the sum. Return: as helper_write(); -EAGAIN also when the deadline came first */
 static int write_pieces(const struct growth *growth, const char *path, unsigned long long kib)
 {
 	int r = 0;

@@ -14,8 +14,9 @@
  * As long as something changes it pays to wait: fewer pages are missing than ever, there is more
  * memory than ever, more of it need not be written to disk first, or a guest is ending. The most
  * that was seen counts, so memory that comes and goes is one change. When nothing changes for a
- * tenth of the time there is, it ends: of 30 s that is 3 s, so somebody who sits before a guest that
- * will not start is told soon, and a process that ends or a disk that is written to has had its time.
+ * tenth of the time there is, it ends: of 30 s that is 3 s, so somebody who sits before a guest
+ * that will not start is told soon, and a process that ends or a disk that is written to has had
+ * its time.
  */
 
 #define PATIENCE_SHARE 10

@@ -18,8 +18,8 @@
  * more than a tenth of its memory. So where what is clean would not do, all of it is told to be
  * written, and it is waited until enough has been, as long as some is.
  *
- * sync(2) begins on all disks at once. Then it waits for each file system, also for one whose server
- * is dead, and no signal ends that. So a child calls it, which holds nothing of ours and is left
+ * sync(2) begins on all disks at once. Then it waits for each file system, also for one whose
+ * server is dead, and no signal ends that. So a child calls it, which holds nothing of ours and is left
  * behind; but for a lock, so that of those that hang there is one, however many guests are started.
  * ABI: Documentation/admin-guide/sysctl/vm.rst, drop_caches, dirty_expire_centisecs,
  * dirty_background_ratio; Source: Linux 6.12, fs/sync.c ksys_sync()
