@@ -35,7 +35,7 @@ struct event {
 	const char *helpers; /* directory of the helper programs */
 	const char *xml;     /* read instead of stdin; NULL: stdin */
 	const char *policy;  /* read instead of the guest's file; NULL: that */
-	const char *beside;  /* with plan: a claim file instead of all that there are; NULL: those */
+	const char *beside; /* with plan: a claim file instead of all that there are; NULL: those */
 };
 
 /**

@@ -24,8 +24,10 @@ int hookdir_scripts(const char *guest, char *buf, size_t size)
 
 bool hookdir_is_place(const char *guest, const char *path)
 {
-	static const char *const places[] = { "/prepare/begin", "/start/begin", "/started/begin",
-					      "/stopped/end",	"/release/end", "/reconnect/begin" };
+	static const char *const places[] = {
+		"/prepare/begin", "/start/begin", "/started/begin",
+		"/stopped/end",	  "/release/end", "/reconnect/begin"
+	};
 	char dir[PATH_MAX];
 	size_t len;
 

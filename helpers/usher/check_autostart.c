@@ -76,13 +76,14 @@ static void compare_claims(struct check *check, struct check *other)
 		what = refused_for(check, &check->guest, check->request->policy, &other->claim);
 	if (what)
 		found(check, LEVEL_ERROR,
-		      "guest %s starts with the host and wants %s too, and which of the two gets it "
+		      "guest %s starts with the host and wants %s too, and which of the two gets "
+		      "it "
 		      "is chance, the other is refused: %s" CURE,
 		      shown(other->guest.name), what,
-		      strncmp(what, "CPU ", 4) == 0
-			      ? "pin one of them to other CPUs, set isolate = no in [cpuset] of both "
-				"policies, or "
-			      : "");
+		      strncmp(what, "CPU ", 4) == 0 ? "pin one of them to other CPUs, set isolate "
+						      "= no in [cpuset] of both "
+						      "policies, or "
+						    : "");
 }
 
 /* KiB that nothing else can use while it runs: libvirt prints <memory> in KiB. 0: it can */

@@ -50,7 +50,8 @@ void check_pins(struct check *check)
 		 !cpulist_empty(&check->pinned))
 		found(check, LEVEL_WARNING,
 		      "no vCPU has a CPU of its own: all of them move between CPUs %s, which the "
-		      "host uses too: add a <vcpupin> for each in <cputune>, or set isolate = yes in "
+		      "host uses too: add a <vcpupin> for each in <cputune>, or set isolate = yes "
+		      "in "
 		      "[cpuset] of the policy",
 		      cpus_text(&check->pinned, list, sizeof(list)));
 	else if (check->nr_pins == 0 && check->has_pci && !inidoc_get(doc, "cpuset", "cpus"))

@@ -94,10 +94,9 @@ static char *stable_name(int rootfd, const char *node)
 
 static bool is_unstable(const char *dev)
 {
-	static const char *const unstable[] = { "/dev/sd",     "/dev/nvme", "/dev/vd",
-						"/dev/hd",     "/dev/xvd",  "/dev/mmcblk",
-						"/dev/loop",   "/dev/dm-",  "/dev/md",
-						"/dev/zd",     "/dev/nbd" };
+	static const char *const unstable[] = { "/dev/sd",  "/dev/nvme",   "/dev/vd",	"/dev/hd",
+						"/dev/xvd", "/dev/mmcblk", "/dev/loop", "/dev/dm-",
+						"/dev/md",  "/dev/zd",	   "/dev/nbd" };
 
 	/* /dev/md/home is a name */
 	for (size_t i = 0; i < ARRAY_SIZE(unstable); i++) {
@@ -199,7 +198,8 @@ static void find_deaf_scripts(struct check *check)
 
 		if (!hookdir_is_place(check->guest.name, path))
 			found(check, LEVEL_WARNING,
-			      "/%s lies where nothing is run from: move it to OPERATION/SUBOPERATION "
+			      "/%s lies where nothing is run from: move it to "
+			      "OPERATION/SUBOPERATION "
 			      "(prepare/begin, release/end: see usher-hook(8)), or away",
 			      path);
 		else if (r == 0)

@@ -42,8 +42,8 @@ int guest_devices(const char *xml, struct pciaddr_list *ret) _must_check_;
 struct guest_ask {
 	const char *policy; /* instead of the guest's own file; NULL: that */
 	const char *beside; /* a claim's file, instead of all that are held; NULL: those */
-	char **why;	    /* set to the line a start would be refused with; NULL: say it on stderr */
-	char **none;	    /* set to why usher does nothing for the guest: GUEST_NO_POLICY, or "has
+	char **why;  /* set to the line a start would be refused with; NULL: say it on stderr */
+	char **none; /* set to why usher does nothing for the guest: GUEST_NO_POLICY, or "has
 			     * enabled = no (FILE:LINE)"; NULL: not wanted */
 };
 

@@ -354,9 +354,10 @@ static int run_dead(const struct request *request, const struct claim *claim, in
 	if (!file)
 		return -ENOMEM;
 	if (!json)
-		(void)printf("# prepare: guest %s is gone: what it held is given back first, and all "
-			     "below is told as if that were taken (usher recover gives it back now)\n",
-			     shown(claim->guest));
+		(void)printf(
+			"# prepare: guest %s is gone: what it held is given back first, and all "
+			"below is told as if that were taken (usher recover gives it back now)\n",
+			shown(claim->guest));
 	return run_steps(&run, &back, STEP_RELEASE, "undo");
 }
 
@@ -366,8 +367,7 @@ static int run_deads(const struct run *planned)
 	_cleanup_claims_ struct claims claims = { 0 };
 	int r = 0;
 
-	if (!is_asked(planned->request, phases, false) ||
-	    host_claims(planned->rootfd, &claims) < 0)
+	if (!is_asked(planned->request, phases, false) || host_claims(planned->rootfd, &claims) < 0)
 		return 0;
 	for (size_t i = 0; r == 0 && i < claims.nr; i++)
 		if (registry_alive(planned->rootfd, &claims.claims[i]) == 0)
