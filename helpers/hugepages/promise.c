@@ -443,17 +443,47 @@ bool promises_open(const struct promises *promises, unsigned long long size_kib)
 	return false;
 }
 
+/* What the guest of open[*@index] will map of the pages that are there. Moves *@index behind it */
+static unsigned long long mapped_by_one(const struct promises *promises, const struct pools *pools,
+					size_t *index, const struct cpulist *bound)
+{
+	unsigned long long left = promises->open[*index].left, mapped = 0;
+	size_t first = promises->open[*index].first;
+
+	for (; *index < promises->nr_open && promises->open[*index].first == first; ++*index) {
+		const struct need open = open_need(promises, *index, bound);
+		unsigned long long there = pools_free_of(pools, &open);
+
+		if (open.size_kib == pools->size_kib)
+			mapped += open.nr_pages < there ? open.nr_pages : there;
+	}
+	return mapped < left ? mapped : left;
+}
+
 /*
- * On all nodes together as well: a mapping takes no page yet, but there must be as many free ones
- * that nobody has reserved.
+ * spare_on_host() - free pages of all nodes together that no mapping will want
+ *
+ * A mapping takes no page yet, but there must be as many free ones that nobody has reserved. Those
+ * that a guest is still being given are there by then.
  * Source: mm/hugetlb.c hugetlb_acct_memory(), free_huge_pages less resv_huge_pages of the host
  */
+static unsigned long long spare_on_host(const struct promises *promises, const struct pools *pools,
+					const struct cpulist *bound)
+{
+	const struct need anywhere = { .size_kib = pools->size_kib, .any = true };
+	unsigned long long nr_free = pools_free_of(pools, &anywhere);
+	unsigned long long kept = promises_elsewhere(promises, pools);
+
+	for (size_t i = 0; i < promises->nr_open;)
+		kept += mapped_by_one(promises, pools, &i, bound);
+	return nr_free > kept ? nr_free - kept : 0;
+}
+
 unsigned long long promises_removable(const struct promises *promises, const struct pools *pools,
 				      size_t index)
 {
-	const struct need anywhere = { .size_kib = pools->size_kib, .any = true };
 	const struct cpulist bound = bound_of(promises, pools);
-	unsigned long long limit = left_for(promises, pools, &anywhere, NO_NEED, &bound);
+	unsigned long long limit = spare_on_host(promises, pools, &bound);
 
 	if (limit > pools->pools[index].free)
 		limit = pools->pools[index].free;

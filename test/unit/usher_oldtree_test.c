@@ -136,7 +136,8 @@ static void one_that_cannot_be_executed_is_said_not_to_run(void **state)
 
 	tree_file(tree, TREE "/prepare/begin/pages.sh", "echo 64 >/proc/sys/vm/nr_hugepages\n");
 	assert_string_equal(read_tree(tree), "\n[scripts]\n# /" TREE "/prepare/begin/pages.sh: is "
-					     "not run: it cannot be executed\nrun = yes\n");
+					     "not run: it cannot be executed, or others may write "
+					     "it\nrun = yes\n");
 }
 
 static void the_monitors_inputs_are_read_by_phase(void **state)
