@@ -128,7 +128,7 @@ host_sleeps() {
 
 @test "a host that has slept under a guest: its CPUs are isolated again by usher recover" {
 	local group
-	pinned win11 "2 3" '[nosleep]' 'inhibit = none'
+	pinned win11 "2 3"
 	guest_start win11
 	assert_alone 2-3
 	host_sleeps
