@@ -54,9 +54,9 @@ static void say_bridge_in_the_way(const struct helper_ctx *ctx, const struct vfi
 	device_describe(ctx->rootfd, member, NULL, name, sizeof(name));
 	helper_say(ctx,
 		   "%s shares IOMMU group %d with %s and is on driver %s, beside which the kernel "
-		   "gives nobody the group: take it from that driver (echo %s > "
-		   "/sys/bus/pci/drivers/%s/unbind: its slots are without hotplug then), put %s "
-		   "into another slot, or switch on ACS in the firmware",
+		   "gives nobody the group: take it from that driver (echo %s > /sys/bus/pci/"
+		   "drivers/%s/unbind: its slots are without hotplug then), put %s into another "
+		   "slot, or switch on ACS in the firmware",
 		   name, device->group, device->name, driver, addr, driver, device->name);
 }
 

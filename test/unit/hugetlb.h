@@ -61,13 +61,13 @@ struct fake_kernel {
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
 	unsigned long long compactions;
-	unsigned long long per_compaction; /* pages that one makes at most, 0: all */
-	const char *meminfo;		   /* what proc/meminfo says after the next one */
-	int compact_ms, pool_ms;	   /* what one takes, and a write to a pool */
-	int page_ms;			   /* and each page more */
-	unsigned long long reclaimed;	   /* pages of 2 MiB asked for */
+	unsigned long long per_compaction;  /* pages that one makes at most, 0: all */
+	const char *meminfo;		    /* what proc/meminfo says after the next one */
+	int compact_ms, pool_ms;	    /* what one takes, and a write to a pool */
+	int page_ms;			    /* and each page more */
+	unsigned long long reclaimed;	    /* pages of 2 MiB asked for */
 	unsigned long long largest_reclaim; /* in one write */
-	int reclaim_ms;			   /* what one takes */
+	int reclaim_ms;			    /* what one takes */
 	unsigned long long drops;
 	unsigned long long dirty; /* pages of 2 MiB of node 0's page cache: cached once written */
 	unsigned long long syncs;

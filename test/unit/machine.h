@@ -14,9 +14,9 @@
 struct machine {
 	const char *name;
 	unsigned int packages, nodes, l3s, cores; /* all that there are, P, E and LP-E */
-	unsigned int threads; /* of a core; of a P-core where there are E-cores */
+	unsigned int threads;	       /* of a core; of a P-core where there are E-cores */
 	unsigned int e_first, e_cores; /* of one thread each */
-	unsigned int lp_cores; /* LP-E-cores: the last ones, of one thread each, in no L3 */
+	unsigned int lp_cores;	       /* LP-E-cores: the last ones, of one thread each, in no L3 */
 	unsigned int l3_kib;
 	bool neighbours; /* the threads of a core have neighbouring numbers */
 };
@@ -207,9 +207,9 @@ static inline void machine_cache(const struct tree *tree, const struct machine *
 }
 
 /* As the makers' data sheets have it, about */
-static const unsigned int machine_khz[] = { [MACHINE_P] = 4700000,
-					    [MACHINE_E] = 3600000,
-					    [MACHINE_LP] = 2500000 };
+static const unsigned int machine_khz[] = {
+	[MACHINE_P] = 4700000, [MACHINE_E] = 3600000, [MACHINE_LP] = 2500000
+};
 
 static inline void machine_make_core(const struct tree *tree, const struct machine *machine,
 				     unsigned int core)
