@@ -422,7 +422,7 @@ static void dry_apply(struct guest *guest, char *text, size_t size)
 
 static void a_dry_run_prints_what_is_reclaimed_before_the_first_page(void **state)
 {
-	_cleanup_guest_ struct guest a;
+	_cleanup_guest_ struct guest a, b;
 	char text[2048];
 	const char *drop, *compact, *pages;
 
@@ -434,8 +434,8 @@ static void a_dry_run_prints_what_is_reclaimed_before_the_first_page(void **stat
 	pages = strstr(text, "nr_hugepages");
 	assert_true(drop && compact && pages && drop < compact && compact < pages);
 	/* A kernel without a file for each node */
-	ahead_host(&a, "memory", 90);
-	dry_apply(&a, text, sizeof(text));
+	ahead_host(&b, "memory", 90);
+	dry_apply(&b, text, sizeof(text));
 	assert_non_null(strstr(text, "write /sys/fs/cgroup/memory.reclaim "));
 	assert_null(strstr(text, "node0/reclaim"));
 }
