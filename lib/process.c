@@ -286,16 +286,19 @@ static int look_for_qemu(int rootfd, void *shared)
 	return lowest_pid(rootfd, look_at, shared);
 }
 
-/* By what can be read of a process that hangs: is it perhaps a guest of libvirt's */
-static bool may_be_guest(int rootfd, pid_t pid)
+bool process_named_qemu(int rootfd, pid_t pid)
 {
 	char comm[PROCESS_NAME_MAX + 1];
 
-	if (process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
-	    (strncmp(comm, "qemu", 4) == 0 || strcmp(comm, "kvm") == 0))
-		return true;
+	return process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
+	       (strncmp(comm, "qemu", 4) == 0 || strcmp(comm, "kvm") == 0);
+}
+
+/* By what can be read of a process that hangs: is it perhaps a guest of libvirt's */
+static bool may_be_guest(int rootfd, pid_t pid)
+{
 	/* "machine-qemu\x2d1\x2dwin11.scope", "machine/qemu-1-win11.libvirt-qemu" */
-	return cgroup_has(rootfd, pid, "qemu") > 0;
+	return process_named_qemu(rootfd, pid) || cgroup_has(rootfd, pid, "qemu") > 0;
 }
 
 /* Without those that have not answered. Return: 0, -ETIMEDOUT one of them may be it */

@@ -55,6 +55,13 @@ const char *process_names_end(struct process_names *names);
 pid_t process_find_name(int rootfd, const char *name) _must_check_;
 
 /**
+ * process_named_qemu() - has it a QEMU's usual name: "qemu-system-x86", "qemu-kvm", "kvm"
+ *
+ * An emulator may be called anything, and a process calls itself what it likes.
+ */
+bool process_named_qemu(int rootfd, pid_t pid);
+
+/**
  * process_find_qemu() - the QEMU of the guest with this uuid
  *
  * libvirt starts it with the words "-uuid", UUID, in a scope of machine.slice or, without cgroups,

@@ -50,8 +50,9 @@ static int payment_load(struct payment *payment, unsigned long long size_kib)
 		return r;
 	payment->nr_others = payment->pools.nr;
 	payment->others = calloc(payment->nr_others ?: 1, sizeof(*payment->others));
-	r = payment->others ? others_read(ctx, &payment->pools, payment->others) : -ENOMEM;
-	return r < 0 ? r : others_reserved(ctx, &payment->pools, &payment->reserved);
+	return payment->others
+		       ? others_read(ctx, &payment->pools, payment->others, &payment->reserved)
+		       : -ENOMEM;
 }
 
 static const struct ledger_pool *account(const struct payment *payment, size_t index)

@@ -555,23 +555,16 @@ struct others {
 /**
  * others_read() - of each pool
  * @ret:	as many as there are pools
+ * @ret_reserved: free pages that mappings of others than QEMUs of guests with a claim will take, of
+ *		which node is not known; promises_elsewhere() counts those of guests that have settled,
+ *		too
  *
  * A QEMU that cannot be looked at counts among the others.
  *
  * Return: 0, -ENOMEM, else -errno of the registry
  */
-int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret)
-	_must_check_;
-
-/**
- * others_reserved() - free pages that mappings of others than QEMUs of guests with a claim will take
- *
- * promises_elsewhere() counts those of guests that have settled, too. Of which node is not known.
- *
- * Return: 0, -ENOMEM, else -errno of the registry
- */
-int others_reserved(const struct helper_ctx *ctx, const struct pools *pools,
-		    unsigned long long *ret) _must_check_;
+int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret,
+		unsigned long long *ret_reserved) _must_check_;
 
 /* --- check.c ---------------------------------------------------------------------------------- */
 

@@ -78,16 +78,13 @@ static bool has_guests_group(int rootfd, pid_t pid)
 
 /*
  * libvirt gives a guest's memory a place: a QEMU is never moved, nor one of a user's own session,
- * whose cgroup says nothing. "qemu-system-x86", "qemu-kvm", "kvm"; one with another name has words
- * that only a QEMU has.
+ * whose cgroup says nothing. One with a name of its own has words that only a QEMU has.
  */
 static bool is_guest(int rootfd, pid_t pid)
 {
-	char name[PROCESS_NAME_MAX];
 	int r;
 
-	if (has_guests_group(rootfd, pid) || process_name(rootfd, pid, name, sizeof(name)) < 0 ||
-	    strncmp(name, "qemu", 4) == 0 || strcmp(name, "kvm") == 0)
+	if (has_guests_group(rootfd, pid) || process_named_qemu(rootfd, pid))
 		return true;
 	/* One that hangs in the kernel cannot be asked */
 	r = process_has_arg(rootfd, pid, "-uuid");

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/others.c - who uses a pool beside our guests: a database, DPDK */
+#include <errno.h>
+
 #include "../../lib/process.h"
 #include "../../lib/registry.h"
 #include "hugepages.h"
@@ -19,65 +21,87 @@ static unsigned long long used_by(int rootfd, pid_t qemu, unsigned long long siz
 	return placement.pooled_kib / size_kib;
 }
 
-static unsigned long long used_by_guests(const struct helper_ctx *ctx, const struct claims *claims,
-					 unsigned long long size_kib, int node)
+/* The QEMUs of guests with a claim: each is looked for among all processes, so once */
+struct qemus {
+	pid_t *pids;
+	size_t nr;
+};
+
+static void qemus_free(struct qemus *qemus)
 {
-	unsigned long long sum = 0;
-
-	for (size_t i = 0; i < claims->nr; i++) {
-		pid_t qemu = process_find_qemu(ctx->rootfd, claims->claims[i].uuid);
-
-		if (qemu > 0)
-			sum += used_by(ctx->rootfd, qemu, size_kib, node);
-	}
-	return sum;
+	free(qemus->pids);
 }
 
-int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret)
+static int qemus_find(const struct helper_ctx *ctx, struct qemus *ret)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
 	int r = registry_load(ctx->statefd, &claims);
 
-	for (size_t i = 0; r >= 0 && i < pools->nr; i++) {
+	if (r < 0)
+		return r;
+	ret->pids = calloc(claims.nr + 1, sizeof(*ret->pids));
+	if (!ret->pids)
+		return -ENOMEM;
+	for (size_t i = 0; i < claims.nr; i++) {
+		pid_t pid = process_find_qemu(ctx->rootfd, claims.claims[i].uuid);
+
+		if (pid > 0)
+			ret->pids[ret->nr++] = pid;
+	}
+	return 0;
+}
+
+static unsigned long long used_by_guests(const struct helper_ctx *ctx, const struct qemus *qemus,
+					 unsigned long long size_kib, int node)
+{
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < qemus->nr; i++)
+		sum += used_by(ctx->rootfd, qemus->pids[i], size_kib, node);
+	return sum;
+}
+
+/* Not known is none, as above */
+static unsigned long long reserved_by(int rootfd, pid_t qemu, unsigned long long size_kib)
+{
+	struct usage usage;
+
+	if (usage_read(rootfd, qemu, size_kib, &usage) < 0)
+		return 0;
+	return usage.mapped > usage.faulted ? usage.mapped - usage.faulted : 0;
+}
+
+static unsigned long long reserved_by_others(const struct helper_ctx *ctx,
+					     const struct pools *pools, const struct qemus *qemus)
+{
+	unsigned long long left = pools->reserved;
+
+	for (size_t i = 0; left && i < qemus->nr; i++) {
+		unsigned long long own = reserved_by(ctx->rootfd, qemus->pids[i], pools->size_kib);
+
+		left -= own < left ? own : left;
+	}
+	return left;
+}
+
+int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct others *ret,
+		unsigned long long *ret_reserved)
+{
+	_cleanup_(qemus_free) struct qemus qemus = { 0 };
+	int r = qemus_find(ctx, &qemus);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < pools->nr; i++) {
 		const struct pool *pool = &pools->pools[i];
 		unsigned long long used = pool->nr > pool->free ? pool->nr - pool->free : 0;
 
 		ret[i] = (struct others){ 0 };
 		if (used == 0)
 			continue;
-		ret[i].guests = used_by_guests(ctx, &claims, pools->size_kib, pool->node);
+		ret[i].guests = used_by_guests(ctx, &qemus, pools->size_kib, pool->node);
 		ret[i].nr_pages = used > ret[i].guests ? used - ret[i].guests : 0;
 	}
-	return r < 0 ? r : 0;
-}
-
-/* Not known is none, as above */
-static unsigned long long reserved_by(int rootfd, const struct claim *claim,
-				      unsigned long long size_kib)
-{
-	pid_t qemu = process_find_qemu(rootfd, claim->uuid);
-	struct usage usage;
-
-	if (qemu <= 0 || usage_read(rootfd, qemu, size_kib, &usage) < 0)
-		return 0;
-	return usage.mapped > usage.faulted ? usage.mapped - usage.faulted : 0;
-}
-
-int others_reserved(const struct helper_ctx *ctx, const struct pools *pools,
-		    unsigned long long *ret)
-{
-	_cleanup_claims_ struct claims claims = { 0 };
-	unsigned long long left = pools->reserved;
-	int r = left ? registry_load(ctx->statefd, &claims) : 0;
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; left && i < claims.nr; i++) {
-		unsigned long long own =
-			reserved_by(ctx->rootfd, &claims.claims[i], pools->size_kib);
-
-		left -= own < left ? own : left;
-	}
-	*ret = left;
+	*ret_reserved = reserved_by_others(ctx, pools, &qemus);
 	return 0;
 }

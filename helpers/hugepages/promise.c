@@ -18,28 +18,44 @@ void promises_free(struct promises *promises)
 	needs_free(&promises->lasting);
 }
 
-bool gives_back_at_start(int rootfd, const struct claim *claim)
+static bool goes_at_start(int rootfd, const struct claim *claim, pid_t qemu)
 {
 	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, "give_back");
-	pid_t qemu;
 
 	if (!value || strcmp(value, "started") != 0)
 		return false;
-	qemu = process_find_qemu(rootfd, claim->uuid);
 	return qemu <= 0 || process_has_arg(rootfd, qemu, "-incoming") <= 0;
 }
 
-/* A guest that has settled is no longer promised; one that may grow is until its QEMU ends, even if
- * libvirt has not come to its `release` yet */
-static bool still_takes(const struct helper_ctx *ctx, const struct claim *claim)
+bool gives_back_at_start(int rootfd, const struct claim *claim)
+{
+	return goes_at_start(rootfd, claim, process_find_qemu(rootfd, claim->uuid));
+}
+
+/* A claim that is promised pages. Its processes are looked through once: that takes a child each */
+struct taker {
+	const struct claim *claim;
+	pid_t qemu;    /* 0: none, < 0: not known */
+	bool at_start; /* as gives_back_at_start() */
+};
+
+/*
+ * taker_look() - does it still take pages
+ *
+ * A guest that has settled is no longer promised; one that may grow is until its QEMU ends, even if
+ * libvirt has not come to its `release` yet
+ */
+static bool taker_look(const struct helper_ctx *ctx, const struct claim *claim, struct taker *ret)
 {
 	if (claim->state == CLAIM_ENDING || claim->state == CLAIM_RETURNING)
 		return false;
-	if (claim->state == CLAIM_RUNNING && (gives_back_at_start(ctx->rootfd, claim) ||
-					      process_find_qemu(ctx->rootfd, claim->uuid) == 0))
+	ret->claim = claim;
+	ret->qemu = process_find_qemu(ctx->rootfd, claim->uuid);
+	ret->at_start = goes_at_start(ctx->rootfd, claim, ret->qemu);
+	if (claim->state == CLAIM_RUNNING && (ret->at_start || ret->qemu == 0))
 		return false;
 	/* Not known is not dead */
-	return registry_alive(ctx->rootfd, claim) != 0;
+	return ret->qemu > 0 || registry_alive(ctx->rootfd, claim) != 0;
 }
 
 /*
@@ -148,21 +164,20 @@ static int lasting_of(const struct needs *needs, struct promises *promises)
 	return r;
 }
 
-static int promises_of(const struct helper_ctx *ctx, const struct claim *claim,
+static int promises_of(const struct helper_ctx *ctx, const struct taker *taker,
 		       struct promises *promises)
 {
 	_cleanup_needs_ struct needs needs = { 0 };
-	pid_t qemu = process_find_qemu(ctx->rootfd, claim->uuid);
-	int r = needs_load(claim, &needs);
+	int r = needs_load(taker->claim, &needs);
 
-	if (r == 0 && !gives_back_at_start(ctx->rootfd, claim))
+	if (r == 0 && !taker->at_start)
 		r = lasting_of(&needs, promises);
 	for (size_t i = 0; r == 0 && i < needs.nr; i++) {
 		unsigned long long faulted;
 
 		if (needs_seen(&needs, i))
 			continue;
-		r = usage_of(ctx, qemu, needs.needs[i].size_kib, promises, &faulted);
+		r = usage_of(ctx, taker->qemu, needs.needs[i].size_kib, promises, &faulted);
 		if (r == 0)
 			r = open_of_size(&needs, i, faulted, promises);
 	}
@@ -178,11 +193,12 @@ int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, con
 
 	for (size_t i = 0; r >= 0 && i < claims.nr; i++) {
 		const struct claim *claim = &claims.claims[i];
+		struct taker taker;
 
 		if (!strlist_has(&ledger->promised, claim->uuid) ||
-		    (except && strcmp(except, claim->uuid) == 0) || !still_takes(ctx, claim))
+		    (except && strcmp(except, claim->uuid) == 0) || !taker_look(ctx, claim, &taker))
 			continue;
-		r = promises_of(ctx, claim, &promises);
+		r = promises_of(ctx, &taker, &promises);
 	}
 	if (r < 0)
 		return r;

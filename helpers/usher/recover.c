@@ -37,6 +37,14 @@ static int find_guest(const struct host *host, const char *guest, char ret[stati
 				  (int)pid);
 			return 1;
 		}
+		if (pid == -ETIMEDOUT) {
+			usher_say(
+				"%s: a process that may be its QEMU hangs in the kernel and cannot "
+				"be asked: see ps -eo pid,stat,args (state D), and run this again "
+				"when that has ended",
+				guest);
+			return 1;
+		}
 		memcpy(ret, claims.claims[i].uuid, UUID_STRLEN);
 		return 0;
 	}

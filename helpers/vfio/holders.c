@@ -45,12 +45,7 @@ static const struct look *look_for(const struct node *node)
 /* A virtual machine, or a tool of its kind that exports a disk; also one that libvirt has not begun */
 static bool is_guest(int rootfd, pid_t pid)
 {
-	char comm[PROCESS_NAME_MAX];
-
-	if (process_has_arg(rootfd, pid, "-uuid") > 0)
-		return true;
-	return process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
-	       (strncmp(comm, "qemu-", 5) == 0 || strcmp(comm, "kvm") == 0);
+	return process_named_qemu(rootfd, pid) || process_has_arg(rootfd, pid, "-uuid") > 0;
 }
 
 /* What costs a guest its data costs no less than what costs the host its own */

@@ -293,6 +293,16 @@ other_xml() {
 		jq -e '[.steps[] | select(.verb == "undo") | .phase] | unique == ["prepare"]'
 }
 
+@test "recover takes nothing from under a process that may be the guest's QEMU, and hangs" {
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	mkdir -p "$root/proc/999"
+	echo qemu-system-x86 >"$root/proc/999/comm"
+	mkfifo "$root/proc/999/cmdline"
+	run -1 usher recover win11
+	has "usher: win11: a process that may be its QEMU hangs in the kernel and cannot be asked: see ps"
+	[[ -e $root/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini ]]
+}
+
 @test "init writes a policy for a guest that has a disk, and no device" {
 	sed -i -e "/<hostdev/,/<\/hostdev>/d" -e "/<interface/,/<\/interface>/d" \
 		-e "s|</devices>|<disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdx' bus='virtio'/></disk>&|" "$xml"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_ledger_test.c - the ledger's file, its accounts, the pools it speaks of */
-/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
 #include "hugetlb.h"
 
 #define LEDGER "run/usher/host/hugepages.ini"

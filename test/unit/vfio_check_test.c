@@ -515,7 +515,6 @@ static void sound_function_that_a_process_has_open_is_refused(void **state)
 
 static void stack_without_an_end_is_refused_not_followed(void **state)
 {
-	_cleanup_strlist_ struct strlist nodes = { 0 };
 	_cleanup_node_list_ struct node_list below = { 0 };
 	char use[256];
 

@@ -231,8 +231,9 @@ cpuset_writes() {
 		sort
 }
 
-# What usher-hugepages wrote, in its order; how much is reclaimed depends on the moment, and a kernel
-# before 6.9 wants it written anew without a word
+# What usher-hugepages wrote, in its order, and at last what each pool has come to: how much is reclaimed,
+# in which pieces, and in how many steps a pool grows depends on the moment; a kernel before 6.9 wants
+# the number to be reclaimed written anew without a word
 memory_writes() {
 	whole_calls "$1" | sed -n 's/^[0-9]* *write([0-9]*<\([^>]*\)>, "\(.*\)", [0-9]*) *= .*/\1 \2/p' |
 		sed 's/\\n$//' | of_memory
@@ -240,7 +241,11 @@ memory_writes() {
 
 of_memory() {
 	grep -E '/(memory.reclaim|drop_caches|reclaim|compact|nr_hugepages(_mempolicy)?) ' |
-		sed -e 's/ [0-9]*K$/ NK/' -e 's/ [0-9]*K swappiness=0$/ NK/' | uniq
+		sed -e 's/ [0-9]*K$/ NK/' -e 's/ [0-9]*K swappiness=0$/ NK/' | uniq |
+		awk '!/nr_hugepages/ { print; next }
+			!($1 in size) { pools[++n] = $1 }
+			{ size[$1] = $2 }
+			END { for (i = 1; i <= n; i++) print pools[i], size[pools[i]] }'
 }
 
 @test "what plan prints of memory that has to be made free is what the start does" {
