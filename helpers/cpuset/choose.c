@@ -39,8 +39,8 @@ enum place {
 /* The first that differs decides, less is better */
 enum cost {
 	COST_MEMORY,   /* not on the nodes that the guest's memory is bound to */
-	COST_FIRST,    /* the core of CPU 0 is taken */
 	COST_NODES,    /* on several nodes; then on several packages */
+	COST_FIRST,    /* the core of CPU 0 is taken */
 	COST_PACKED,   /* cores are shared by vCPUs that the guest has for cores */
 	COST_DEVICES,  /* not on the nodes of its devices */
 	COST_CACHES,   /* no L3 cache in common */
