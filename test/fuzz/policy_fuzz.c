@@ -54,7 +54,8 @@ static void check_value(const struct policy *policy, const struct policy_key *ro
 		CHECK(policy_bool(policy, row->section, row->key) >= 0);
 		break;
 	case POLICY_TIMEOUT:
-		CHECK(policy_ms(policy, row->section, row->key) > 0);
+		CHECK(policy_ms(policy, row->section, row->key) > 0 ||
+		      (strcmp(row->dflt, "auto") == 0 && strcmp(value, "auto") == 0));
 		break;
 	case POLICY_WORDS:
 		CHECK(policy_words(policy, row->section, row->key, &words) == 0);
