@@ -78,6 +78,11 @@ vm_device_args() {
 	# bus 6: a plain PCI bridge, whose two devices in different slots share one group
 	printf '%s\n' -device pcie-pci-bridge,id=shared,bus=port6 \
 		-device e1000,bus=shared,addr=01.0 -device AC97,bus=shared,addr=02.0,audiodev=silent
+	[[ ${LAB_DEVICES-} == more ]] || return 0
+	# on bus 3's USB controller a keyboard, bus 8: a NIC with virtual functions
+	printf '%s\n' -device usb-kbd
+	printf '%s\n' -device pcie-root-port,id=port7,chassis=7,addr=17.0 \
+		-netdev hubport,id=many,hubid=2 -device igb,bus=port7,netdev=many
 }
 
 vm_share() {

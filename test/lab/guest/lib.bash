@@ -365,6 +365,11 @@ driver_of() {
 	link=$(readlink "/sys/bus/pci/devices/$1/driver") && echo "${link##*/}"
 }
 
+# driver_is ADDRESS NAME
+driver_is() {
+	[[ $(driver_of "$1") == "$2" ]]
+}
+
 # pool NODE [free|surplus] - pages of 2 MiB on a node
 pool() {
 	cat "/sys/devices/system/node/node$1/hugepages/hugepages-2048kB/${2:-nr}_hugepages"

@@ -117,6 +117,32 @@ recovered() {
 	host_unchanged
 }
 
+# What a sleep does to processes and CPUs: all but the first go offline, and come back
+host_sleeps() {
+	insmod /lab/build/modules/sleep/lab_sleep.ko
+	echo 500 >/sys/module/lab_sleep/parameters/sleep_ms
+	rmmod lab_sleep
+}
+
+@test "a host that has slept under a guest: its CPUs are isolated again by usher recover" {
+	local group
+	pinned win11 "2 3"
+	guest_start win11
+	assert_alone 2-3
+	host_sleeps
+	guest_running win11
+	group=$(find "$cgroups/machine.slice" -name vcpu1)
+	echo "# after sleep: isolated '$(isolated)', vcpu1 '$(cat "$group/cpuset.cpus")'" \
+		"'$(cat "$group/cpuset.cpus.partition" 2>/dev/null)', its thread on '$(vcpu_cpus win11 1)'," \
+		"interrupts there: '$(irqs_on 23)'" >&3
+	usher recover
+	assert_alone 2-3
+	assert_equal "$(vcpu_cpus win11 0) $(vcpu_cpus win11 1)" "2 3"
+	assert_equal "$(irqs_on 23)" ""
+	guest_destroy win11
+	host_unchanged
+}
+
 @test "a vCPU that is plugged in while the guest runs is isolated by usher recover" {
 	guest_define win11 vcpus=2 current=1 pins="2 3" emulator=0-1
 	policy win11

@@ -23,10 +23,6 @@ card_of() {
 	[[ -e ${cards[0]} ]] && echo "${cards[0]##*/}"
 }
 
-driver_is() {
-	[[ $(driver_of "$1") == "$2" ]]
-}
-
 # hold FILE - a process that has it open, and does nothing else
 hold() {
 	perl -e 'open(F, "+<", $ARGV[0]) or die; sleep 300' "$1" 3>&- &
