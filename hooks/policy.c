@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "../lib/attr.h"
+#include "../lib/owner.h"
 #include "policy_check.h"
 
 void policy_free(struct policy *policy)
@@ -31,27 +32,19 @@ static int fail(struct policy_error *err, int error, const char *fmt, ...)
 	return error;
 }
 
-/* Root's file, or below a root that is not the host's our own. Return: true when it is neither */
-static bool is_foreign(int rootfd, uid_t owner)
-{
-	struct stat here, host;
-
-	if (owner == 0)
-		return false;
-	if (owner != geteuid() || fstat(rootfd, &here) < 0 || stat("/", &host) < 0)
-		return true;
-	return here.st_dev == host.st_dev && here.st_ino == host.st_ino;
-}
-
 static int check_owner(int rootfd, const struct stat *st, const char *name,
 		       struct policy_error *err)
 {
-	if (is_foreign(rootfd, st->st_uid))
+	switch (owner_look(rootfd, st)) {
+	case OWNER_OTHER:
 		return fail(err, -EPERM, "%s: belongs to user %u, not to root: chown root %s", name,
 			    st->st_uid, name);
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
+	case OWNER_WRITABLE:
 		return fail(err, -EPERM, "%s: group or others may write it: chmod go-w %s", name,
 			    name);
+	case OWNER_ROOT:
+		break;
+	}
 	return 0;
 }
 

@@ -134,16 +134,17 @@ static int run_one(struct run *run, const char *path)
 
 static int consider(struct run *run, const char *path)
 {
-	int r = hookdir_runs_script(run->host->rootfd, path);
+	_cleanup_free_ char *why = NULL;
+	int r = hookdir_runs_script(run->host->rootfd, path, &why);
 
 	if (r > 0)
 		return run_one(run, path);
 	if (r == 0)
 		return 0;
-	script_log(run, LOG_ERR, NULL, "/%s is not run: others may write it: chmod go-w it", path);
-	if (!run->why &&
-	    asprintf(&run->why, "script /%s is not run: others may write it: chmod go-w it", path) <
-		    0) {
+	if (!why)
+		return -ENOMEM;
+	script_log(run, LOG_ERR, NULL, "/%s is not run: %s", path, why);
+	if (!run->why && asprintf(&run->why, "script /%s is not run: %s", path, why) < 0) {
 		run->why = NULL;
 		return -ENOMEM;
 	}

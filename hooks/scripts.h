@@ -23,8 +23,8 @@ bool scripts_wanted(const struct claim *claim);
  * scripts_run() - those of one operation
  * @stop:	the first that fails ends it
  *
- * A script must be root's, and not writable by others. Below another root than "/" it is run from
- * there.
+ * A script, and each folder on the way to it, must be root's and not writable by others. Below
+ * another root than "/" it is run from there.
  *
  * Return: 0 (also when there are none), 1 one has failed (@ret_why is the line, allocated), -ENOMEM
  */

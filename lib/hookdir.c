@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "attr.h"
+#include "owner.h"
 
 #define PROGRAM	    "usher-hook"
 #define ELF_MAGIC   "\177ELF"
@@ -112,16 +114,40 @@ bool hookdir_can_run(int rootfd, const char *path)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
 }
 
-int hookdir_runs_script(int rootfd, const char *path)
+/* Return: -EPERM */
+static int refuse(enum owner owner, const struct owner_way *way, const char *path, char **ret_why)
 {
-	_cleanup_close_ int fd = attr_open(rootfd, path, O_PATH);
-	struct stat st;
+	bool itself = strcmp(way->at, path) == 0;
+	const char *slash = itself ? "" : "/";
+	_cleanup_free_ char *at = NULL;
+	int n;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & S_IXUSR))
-		return 0;
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+	if (text_printable(itself ? "it" : way->at, &at) < 0)
 		return -EPERM;
-	return 1;
+	if (owner == OWNER_OTHER)
+		n = asprintf(ret_why, "%s%s belongs to user %u, not to root: chown root %s%s",
+			     slash, at, way->st.st_uid, slash, at);
+	else
+		n = asprintf(ret_why, "others may write %s%s: chmod go-w %s%s", slash, at, slash,
+			     at);
+	if (n < 0)
+		*ret_why = NULL;
+	return -EPERM;
+}
+
+int hookdir_runs_script(int rootfd, const char *path, char **ret_why)
+{
+	struct owner_way way;
+	int r = owner_walk(rootfd, path, &way);
+
+	*ret_why = NULL;
+	if (r == 0 && (!S_ISREG(way.st.st_mode) || !(way.st.st_mode & S_IXUSR)))
+		return 0;
+	if (r == 0)
+		r = (int)owner_look(rootfd, &way.st);
+	if (r == 0)
+		return 1;
+	return r < 0 ? 0 : refuse((enum owner)r, &way, path, ret_why);
 }
 
 /* A copy that somebody has put aside is none */

@@ -62,11 +62,17 @@ bool hookdir_can_run(int rootfd, const char *path);
 
 /**
  * hookdir_runs_script() - does usher-hook run that file of a guest's own scripts
+ * @ret_why:	when it refuses to: the reason and its cure, "others may write it: chmod go-w it";
+ *		allocated, NULL without memory
+ *
+ * The file and every folder on the way to it must be root's alone to write; those of a link's
+ * target too. So nobody else can have another file run between this and execve(2), which takes a
+ * path: a script's interpreter opens it anew.
  *
  * Return: 1 it does, 0 it does not (no file, or its owner may not execute it), -EPERM it refuses to:
- * others could write it
+ * others could write it, or put another in its place
  */
-int hookdir_runs_script(int rootfd, const char *path) _must_check_;
+int hookdir_runs_script(int rootfd, const char *path, char **ret_why) _must_check_;
 
 /**
  * hookdir_ushers() - where usher-hook is libvirt's hook, in the order in which libvirt runs them

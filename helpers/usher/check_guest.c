@@ -194,7 +194,8 @@ static void find_deaf_scripts(struct check *check)
 		return;
 	for (size_t i = 0; i < tree.paths.nr; i++) {
 		const char *path = tree.paths.names[i];
-		int r = hookdir_runs_script(check->rootfd, path);
+		_cleanup_free_ char *why = NULL;
+		int r = hookdir_runs_script(check->rootfd, path, &why);
 
 		if (!hookdir_is_place(check->guest.name, path))
 			found(check, LEVEL_WARNING,
@@ -208,10 +209,8 @@ static void find_deaf_scripts(struct check *check)
 			      path);
 		else if (r < 0)
 			found(check, LEVEL_ERROR,
-			      "/%s is not run, others may write it: chmod go-w it, and look who "
-			      "owns "
-			      "it",
-			      path);
+			      "/%s is not run, %s, and look who can have written it", path,
+			      why ?: "others may write it");
 	}
 }
 

@@ -254,7 +254,7 @@ int oldtree_read(int rootfd, const char *guest, struct oldtree *ret)
 
 static void put_script(FILE *to, int rootfd, const char *guest, const char *path)
 {
-	_cleanup_free_ char *text = read_script(rootfd, path), *printable = NULL;
+	_cleanup_free_ char *text = read_script(rootfd, path), *printable = NULL, *why = NULL;
 	const char *what = NULL;
 
 	if (text_printable(path, &printable) < 0)
@@ -263,10 +263,9 @@ static void put_script(FILE *to, int rootfd, const char *guest, const char *path
 		(void)fprintf(to, "# /%s: lies where nothing is run from\n", printable);
 		return;
 	}
-	if (hookdir_runs_script(rootfd, path) <= 0) {
-		(void)fprintf(to,
-			      "# /%s: is not run: it cannot be executed, or others may write it\n",
-			      printable);
+	if (hookdir_runs_script(rootfd, path, &why) <= 0) {
+		(void)fprintf(to, "# /%s: is not run: %s\n", printable,
+			      why ?: "it cannot be executed: chmod +x it");
 		return;
 	}
 	for (size_t i = 0; text && i < ARRAY_SIZE(duties) && !what; i++)

@@ -230,19 +230,18 @@ static int run_checks(struct run *run, const struct phase *phase)
 	return r < 0 || run->ended ? r : run_steps(run, phase, STEP_BOTH, "check");
 }
 
-/* @runs: as hookdir_runs_script(). One that the hook refuses to run fails a start as one that fails */
+/* @why: it is not run, NULL when it is. One that is refused fails a start as one that fails */
 static void show_script(struct run *run, const struct phase *phase, const char *operation,
-			const char *path, int runs)
+			const char *path, const char *why)
 {
 	_cleanup_free_ char *line = NULL;
 
-	if (asprintf(&line, "/%s is %s", shown(path),
-		     runs > 0 ? "run: what it writes cannot be told"
-			      : "not run: others may write it: chmod go-w it") < 0) {
+	if (asprintf(&line, "/%s is %s%s", shown(path),
+		     why ? "not run: " : "run: what it writes cannot be told", why ?: "") < 0) {
 		line = NULL;
 		return;
 	}
-	if (runs < 0 && phase->start)
+	if (why && phase->start)
 		run->failed = run->ended = true;
 	if (!run->json) {
 		(void)printf("# %s: scripts %s: %s\n", phase->name, operation, line);
@@ -253,7 +252,7 @@ static void show_script(struct run *run, const struct phase *phase, const char *
 	json_string(run->json, "step", "scripts");
 	json_string(run->json, "verb", operation);
 	json_bool(run->json, "required", phase->start);
-	json_number(run->json, "status", runs < 0);
+	json_number(run->json, "status", why != NULL);
 	json_lines(run->json, "writes", "");
 	json_lines(run->json, "messages", line);
 	json_close(run->json, '}');
@@ -271,15 +270,17 @@ static void show_scripts(struct run *run, const struct phase *phase, const struc
 		return;
 	for (size_t i = 0; i < tree->paths.nr && !run->ended; i++) {
 		const char *path = tree->paths.names[i];
+		_cleanup_free_ char *why = NULL;
 		size_t len = strlen(folder);
 		int runs;
 
 		if (strncmp(path, folder, len) != 0 || (path[len] != '/' && path[len] != '\0') ||
 		    !hookdir_is_place(run->claim->guest, path))
 			continue;
-		runs = hookdir_runs_script(run->rootfd, path);
+		runs = hookdir_runs_script(run->rootfd, path, &why);
 		if (runs != 0)
-			show_script(run, phase, operation, path, runs);
+			show_script(run, phase, operation, path,
+				    runs < 0 ? why ?: "out of memory" : NULL);
 	}
 }
 

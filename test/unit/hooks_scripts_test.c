@@ -5,8 +5,9 @@
 
 #include "hooks/scripts.h"
 
-#define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
-#define DIR  "etc/libvirt/hooks/qemu.d/win11/prepare/begin"
+#define UUID  "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define GUEST "etc/libvirt/hooks/qemu.d/win11"
+#define DIR   GUEST "/prepare/begin"
 
 static void claim_of(const char *guest, const char *section, struct claim *ret)
 {
@@ -150,6 +151,95 @@ static void one_that_others_may_write_is_not_run(void **state)
 	assert_int_equal(attr_exists(tree->rootfd, "told"), 0);
 }
 
+/* Who may write the folder may put another file there: the policy's folder is looked at, too */
+static void one_in_a_folder_that_others_may_write_is_not_run(void **state)
+{
+	static const char *const folders[] = { DIR, GUEST, "etc/libvirt/hooks" };
+	const struct tree *tree = *state;
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	script(tree, DIR "/a", 0755, "");
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		_cleanup_free_ char *why = NULL;
+		char line[512];
+
+		assert_int_equal(fchmodat(tree->rootfd, folders[i], 0777, 0), 0);
+		assert_int_equal(run(tree, &claim, true, &why), 1);
+		(void)snprintf(line, sizeof(line),
+			       "script /" DIR "/a is not run: others may write /%s: chmod go-w /%s",
+			       folders[i], folders[i]);
+		assert_string_equal(why, line);
+		assert_int_equal(attr_exists(tree->rootfd, "told"), 0);
+		assert_int_equal(fchmodat(tree->rootfd, folders[i], 0755, 0), 0);
+	}
+}
+
+/* chmod is no cure for a script that is another user's */
+static void one_that_is_another_users_is_told_so(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL;
+
+	if (geteuid() != 0)
+		skip();
+	script(tree, DIR "/a", 0755, "");
+	assert_int_equal(fchownat(tree->rootfd, DIR "/a", 1000, 1000, 0), 0);
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	assert_int_equal(run(tree, &claim, true, &why), 1);
+	assert_string_equal(why, "script /" DIR "/a is not run: it belongs to user 1000, not to "
+				 "root: chown root it");
+	assert_int_equal(attr_exists(tree->rootfd, "told"), 0);
+}
+
+static void a_link_to_a_file_of_roots_is_run(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL;
+
+	script(tree, "opt/vm/1/common.sh", 0755, "");
+	tree_link(tree, "opt/vm/now", "1");
+	tree_link(tree, DIR "/a", "../../../../../../../opt/./vm/now/common.sh");
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	assert_int_equal(run(tree, &claim, true, &why), 0);
+	assert_string_equal(tree_read(tree, "told"), "a win11 prepare begin -\n");
+}
+
+/* A link in the middle of the way is exchanged as easily as the file */
+static void a_link_through_a_folder_that_others_may_write_is_not_run(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL;
+
+	script(tree, "opt/vm/1/common.sh", 0755, "");
+	tree_link(tree, "srv/theirs/now", "/opt/vm/1");
+	assert_int_equal(fchmodat(tree->rootfd, "srv/theirs", 01777, 0), 0);
+	tree_link(tree, DIR "/a", "/srv/theirs/now/common.sh");
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	assert_int_equal(run(tree, &claim, true, &why), 1);
+	assert_string_equal(why, "script /" DIR "/a is not run: others may write /srv/theirs: "
+				 "chmod go-w /srv/theirs");
+	assert_int_equal(attr_exists(tree->rootfd, "told"), 0);
+}
+
+static void links_that_lead_nowhere_or_round_are_passed_over(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL;
+
+	tree_link(tree, DIR "/a", "a");
+	tree_link(tree, DIR "/b", "/nowhere");
+	tree_link(tree, DIR "/c", "d/../../begin/d/e");
+	script(tree, DIR "/d", 0755, "");
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	assert_int_equal(run(tree, &claim, true, &why), 0);
+	assert_string_equal(tree_read(tree, "told"), "d win11 prepare begin -\n");
+}
+
 static void a_link_out_of_the_tree_is_resolved_inside_it(void **state)
 {
 	const struct tree *tree = *state;
@@ -173,6 +263,11 @@ int main(void)
 		tree_test(in_a_stop_the_others_are_run_all_the_same),
 		tree_test(one_that_does_not_end_is_killed),
 		tree_test(one_that_others_may_write_is_not_run),
+		tree_test(one_in_a_folder_that_others_may_write_is_not_run),
+		tree_test(one_that_is_another_users_is_told_so),
+		tree_test(a_link_to_a_file_of_roots_is_run),
+		tree_test(a_link_through_a_folder_that_others_may_write_is_not_run),
+		tree_test(links_that_lead_nowhere_or_round_are_passed_over),
 		tree_test(a_link_out_of_the_tree_is_resolved_inside_it),
 	};
 

@@ -331,10 +331,16 @@ static void a_guests_scripts_are_told_and_a_name_of_dots_has_none(void **state)
 	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh",
 				  0777, 0),
 			 0);
-	assert_found(tree, "scripts", LEVEL_ERROR, "a.sh is not run, others may write it: chmod go-w");
+	assert_found(tree, "scripts", LEVEL_ERROR,
+		     "a.sh is not run, others may write it: chmod go-w");
 	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/a.sh",
 				  0755, 0),
 			 0);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11", 0777, 0), 0);
+	assert_found(tree, "scripts", LEVEL_ERROR,
+		     "a.sh is not run, others may write /etc/libvirt/hooks/qemu.d/win11: chmod "
+		     "go-w /etc/libvirt/hooks/qemu.d/win11");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11", 0755, 0), 0);
 	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begn/b.sh", "#!/bin/sh\n");
 	assert_found(tree, "scripts", LEVEL_WARNING, "prepare/begn/b.sh lies where nothing is run");
 	inidoc_free(&check.claim.doc);

@@ -136,8 +136,13 @@ static void one_that_cannot_be_executed_is_said_not_to_run(void **state)
 
 	tree_file(tree, TREE "/prepare/begin/pages.sh", "echo 64 >/proc/sys/vm/nr_hugepages\n");
 	assert_string_equal(read_tree(tree), "\n[scripts]\n# /" TREE "/prepare/begin/pages.sh: is "
-					     "not run: it cannot be executed, or others may write "
-					     "it\nrun = yes\n");
+					     "not run: it cannot be executed: chmod +x it\n"
+					     "run = yes\n");
+	assert_int_equal(fchmodat(tree->rootfd, TREE "/prepare/begin/pages.sh", 0755, 0), 0);
+	assert_int_equal(fchmodat(tree->rootfd, TREE, 0777, 0), 0);
+	assert_string_equal(read_tree(tree), "\n[scripts]\n# /" TREE "/prepare/begin/pages.sh: is "
+					     "not run: others may write /" TREE
+					     ": chmod go-w /" TREE "\nrun = yes\n");
 }
 
 static void the_monitors_inputs_are_read_by_phase(void **state)
