@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../lib/deadline.h"
+#include "../lib/scripts.h"
 #include "domain.h"
 
 /* libvirt has written it before anybody asks, or does so at once */
@@ -50,4 +51,13 @@ int given_take(void)
 	if (copy == 0)
 		copy = -1;
 	return copy > 0 ? copy : 0;
+}
+
+int given_scripts(const struct event *event, const struct host *host, const struct claim *claim,
+		  char **ret_why)
+{
+	*ret_why = NULL;
+	if (!scripts_wanted(claim))
+		return 0;
+	return scripts_run(host, claim, event->op_name, event->extra, given_take(), ret_why);
 }

@@ -14,13 +14,13 @@
 #include "../lib/giveback.h"
 #include "../lib/log.h"
 #include "../lib/registry.h"
+#include "../lib/scripts.h"
 #include "../lib/spawn.h"
 #include "../lib/state.h"
 #include "conflict.h"
 #include "domain.h"
 #include "given.h"
 #include "phase.h"
-#include "scripts.h"
 
 /*
  * How it works
@@ -174,7 +174,7 @@ static int run_scripts(const struct event *event, const struct host *host,
 		       const struct claim *claim)
 {
 	_cleanup_free_ char *why = NULL;
-	int r = scripts_run(host, claim, event->op_name, "begin", event->extra, true, &why);
+	int r = given_scripts(event, host, claim, &why);
 
 	if (r == 0)
 		return 0;
@@ -287,23 +287,12 @@ static int run_apart(const struct event *event, struct host *host, struct claim 
 	return pid < 0 ? work(event, host, claim) : wait_worker(pid, budget_ms);
 }
 
-/* The guest is gone: what fails is in the log */
-static void scripts_after(const struct event *event, const struct host *host,
-			  const struct claim *claim)
-{
-	_cleanup_free_ char *why = NULL;
-	const char *sub = strcmp(event->op_name, "reconnect") == 0 ? "begin" : "end";
-
-	if (scripts_run(host, claim, event->op_name, sub, event->extra, false, &why) > 0)
-		log_line(host->rootfd, LOG_ERR, "%s: %s", claim->guest, why);
-}
-
 static int stopped_work(const struct event *event, struct host *host, struct claim *claim)
 {
 	_cleanup_close_ int lock = giveback_lock(host, claim->uuid, LOCK_MS);
 
 	if (lock >= 0)
-		scripts_after(event, host, claim);
+		scripts_after(host, claim, event->op_name, event->extra, given_take());
 	return 0;
 }
 
@@ -353,7 +342,7 @@ static int release_work(const struct event *event, struct host *host, struct cla
 			 strerror(-lock));
 		return lock == -ENOENT ? 0 : 1;
 	}
-	scripts_after(event, host, claim);
+	scripts_after(host, claim, event->op_name, event->extra, given_take());
 	return giveback_claim(host, claim, &result) != 0;
 }
 
@@ -386,7 +375,7 @@ static int reconnect_work(const struct event *event, struct host *host, struct c
 
 	if (lock >= 0 && make_running(event, host, claim) == 0) {
 		(void)apply_started(host, claim, &result);
-		scripts_after(event, host, claim);
+		scripts_after(host, claim, event->op_name, event->extra, given_take());
 	}
 	(void)giveback_dead(host, NULL, 0, &result);
 	return 0;

@@ -14,12 +14,12 @@
 #include "../lib/state.h"
 #include "conflict.h"
 #include "domain.h"
+#include "given.h"
 #include "phase.h"
 #include "plan.h"
 #include "policy.h"
 #include "prepare.h"
 #include "refuse.h"
-#include "scripts.h"
 
 /*
  * How it works
@@ -194,14 +194,12 @@ static int undo_prepare(const struct event *event, const struct host *host,
 static int run_scripts(const struct event *event, const struct host *host,
 		       const struct claim *claim)
 {
-	_cleanup_free_ char *why = NULL, *later = NULL;
-	int r = scripts_run(host, claim, "prepare", "begin", event->extra, true, &why);
+	_cleanup_free_ char *why = NULL;
+	int r = given_scripts(event, host, claim, &why);
 
 	if (r == 0)
 		return 0;
 	phase_say(host, LOG_ERR, event->guest, "%s", why ?: "out of memory");
-	if (scripts_run(host, claim, "release", "end", "failed", false, &later) > 0)
-		phase_say(host, LOG_WARNING, event->guest, "%s", later);
 	return undo_prepare(event, host, claim);
 }
 

@@ -11,6 +11,7 @@
 #include "deadline.h"
 #include "log.h"
 #include "registry.h"
+#include "scripts.h"
 #include "state.h"
 #include "text.h"
 
@@ -41,8 +42,10 @@ static int undo_by_force(const struct host *host, const struct claim *claim,
 
 int giveback_claim(const struct host *host, const struct claim *claim, struct step_result *result)
 {
-	int r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
+	int r;
 
+	scripts_give_back(host, claim);
+	r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
 	if (r > 0 && host->replug)
 		r = undo_by_force(host, claim, result);
 	if (r < 0)

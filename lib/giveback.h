@@ -16,6 +16,8 @@ int giveback_lock(const struct host *host, const char *uuid, int timeout_ms) _mu
 /**
  * giveback_claim() - undo every step (STEP_RELEASE), and forget the claim when all is back
  *
+ * Before that the guest's own scripts are run, those that are owed: scripts_give_back().
+ *
  * The caller holds giveback_lock() or has just made the claim. What could not be undone stays in
  * the claim's directory for the next try.
  *

@@ -159,6 +159,34 @@ gpu_driver() {
 	[[ ! -e $claim ]]
 }
 
+@test "what a dead claim's scripts of prepare have done is given back by those of release, once" {
+	local tree=$host/etc/libvirt/hooks/qemu.d/win11 told=$BATS_TEST_TMPDIR/told
+	mkdir -p "$tree/prepare/begin" "$tree/release/end"
+	install -m 755 /dev/stdin "$tree/prepare/begin/dm.sh" <<<$'#!/bin/sh\necho "stopped, $*" >>'"$told"
+	install -m 755 /dev/stdin "$tree/release/end/dm.sh" \
+		<<<$'#!/bin/sh\necho "started, $*, $(grep -c "<name>win11")" >>'"$told"
+	printf '[scripts]\nrun = yes\n' >"$host/etc/usher/conf.d/win11.ini"
+	hook_orphaned win11 prepare begin -
+	[[ $(<"$told") == "stopped, win11 prepare begin -" ]]
+	run -0 recover
+	[[ ! -e $claim ]]
+	# Should libvirt's own release still come
+	run -0 hook win11 release end failed
+	[[ $(<"$told") == "stopped, win11 prepare begin -
+started, win11 release end failed, 1" ]]
+}
+
+@test "a start that a script refuses has the scripts of release, as with libvirt" {
+	local tree=$host/etc/libvirt/hooks/qemu.d/win11 told=$BATS_TEST_TMPDIR/told
+	mkdir -p "$tree/prepare/begin" "$tree/release/end"
+	install -m 755 /dev/stdin "$tree/prepare/begin/no.sh" <<<$'#!/bin/sh\necho no disk >&2\nexit 3'
+	install -m 755 /dev/stdin "$tree/release/end/dm.sh" <<<$'#!/bin/sh\necho "$*" >>'"$told"
+	printf '[scripts]\nrun = yes\n' >"$host/etc/usher/conf.d/win11.ini"
+	run -1 hook win11 prepare begin -
+	[[ $output == *"prepare/begin/no.sh failed with status 3: no disk: mend it"* ]]
+	[[ $(<"$told") == "win11 release end failed" && ! -e $claim ]]
+}
+
 @test "what a killed hook left of a claim it did not write is swept away" {
 	mkdir -p "$host/run/usher"
 	chmod 700 "$host/run/usher"

@@ -7,7 +7,8 @@
 #include <sys/wait.h>
 
 #include "hooks/domain.h"
-#include "hooks/scripts.h"
+#include "hooks/given.h"
+#include "lib/state.h"
 
 #define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 #define DIR  "etc/libvirt/hooks/qemu.d/win11/prepare/begin"
@@ -15,14 +16,16 @@
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
 	"<memory unit='KiB'>1024</memory></domain>\n"
 
-/* A process of its own, which has stdin to read once. Return: what scripts_run() did */
+/* A process of its own, which has stdin to read once. Return: what given_scripts() did */
 static int run_given(const struct tree *tree, int stdinfd, bool parsed)
 {
 	static const char text[] = "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
 				   "\nstate = preparing\nowner = 1 1\n[scripts]\nrun = yes\n";
-	const struct host host = {
-		.rootfd = tree->rootfd, .statefd = -1, .root = tree->dir, .phase = "prepare"
-	};
+	const struct host host = { .rootfd = tree->rootfd,
+				   .statefd = state_open(tree->rootfd, true),
+				   .root = tree->dir,
+				   .phase = "prepare" };
+	const struct event event = { .guest = "win11", .op_name = "prepare", .extra = "-" };
 	pid_t pid = fork();
 	int status = 0;
 
@@ -38,8 +41,11 @@ static int run_given(const struct tree *tree, int stdinfd, bool parsed)
 			_exit(99);
 		if (claim_parse(text, strlen(text), &claim, &ini) < 0)
 			_exit(98);
-		_exit(scripts_run(&host, &claim, "prepare", "begin", "-", true, &why));
+		if (claim_store(host.statefd, &claim) < 0)
+			_exit(97);
+		_exit(given_scripts(&event, &host, &claim, &why));
 	}
+	(void)close(host.statefd);
 	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
 	return WEXITSTATUS(status);
 }
