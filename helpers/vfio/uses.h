@@ -49,7 +49,7 @@ int use_table_find(const char *table,
  * disk_use() - what the host does with a disk or partition, and with what is stacked on it
  *
  * Mounted; swap; member of a btrfs file system of several devices; part of md, LVM, dm-crypt,
- * multipath, bcache. Whole disks' partitions are not looked at.
+ * multipath, bcache; under a loop device. Whole disks' partitions are not looked at.
  *
  * Return: 1 with the text filled, 0 nothing, -ELOOP, -ENOMEM, else -errno
  */

@@ -143,6 +143,63 @@ static void member_of_a_stopped_stack_is_refused_with_what_takes_it_apart(void *
 	assert_passes(USB_DISK);
 }
 
+static void back_loop(const char *loop, const char *file)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "sys/class/block/%s/loop/backing_file", loop);
+	tree_file(host, path, file);
+}
+
+/* The kernel lists no holder, opening the disk exclusively works, and no process has it open */
+static void disk_under_a_loop_device_is_refused(void **state)
+{
+	static const char *const backings[] = { "/dev/sdb1\n", "/dev/disk/by-id/usb-Stick-part1\n",
+						"/dev/sdb1 (deleted)\n" };
+
+	(void)state;
+	add_disk();
+	tree_file(host, "sys/class/block/loop0/dev", "7:0\n");
+	for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+		back_loop("loop0", backings[i]);
+		tree_file(host, "proc/self/mountinfo", "22 1 7:0 / /mnt rw - ext4 /dev/loop0 rw\n");
+		assert_refused(USB_DISK, " holds loop0, mounted on /mnt: unmount it first" KEEPS);
+		assert_refused(WHOLE, " holds loop0, mounted on /mnt: unmount it first: ");
+		assert_refused(PART, " holds loop0, mounted on /mnt: unmount it first: ");
+		tree_file(host, "proc/self/mountinfo", "");
+		assert_refused(USB_DISK "in_use = force\n",
+			       " holds sdb1, the backing store of loop0: losetup -d /dev/loop0 "
+			       "first" KEEPS);
+	}
+	/* Of another disk, and of a file */
+	back_loop("loop0", "/dev/sdb10\n");
+	assert_passes(USB_DISK);
+	back_loop("loop0", "/dev/sda (deleted)\n");
+	assert_passes(USB_DISK);
+	back_loop("loop0", "/srv/dev/sdb1\n");
+	assert_passes(USB_DISK);
+}
+
+static void partition_on_a_loop_device_on_another_one_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	tree_file(host, "dev/loop0p1", "");
+	tree_file(host, "sys/class/block/loop0/dev", "7:0\n");
+	tree_file(host, "sys/class/block/loop0/loop0p1/partition", "1\n");
+	tree_file(host, "sys/class/block/loop0p1/dev", "259:0\n");
+	tree_file(host, "sys/class/block/loop12/dev", "7:12\n");
+	back_loop("loop0", "/dev/sdb\n");
+	back_loop("loop12", "/dev/loop0p1\n");
+	tree_file(host, "proc/self/mountinfo", "22 1 7:12 / /mnt rw - ext4 /dev/loop12 rw\n");
+	assert_refused(USB_DISK, " holds loop12, mounted on /mnt: unmount it first" KEEPS);
+	tree_file(host, "proc/self/mountinfo", "22 1 259:0 / /mnt rw - ext4 /dev/loop0p1 rw\n");
+	assert_refused(WHOLE, " holds loop0p1, mounted on /mnt: unmount it first: ");
+	tree_file(host, "proc/self/mountinfo", "");
+	assert_refused(WHOLE, " holds loop0p1, the backing store of loop12: losetup -d /dev/loop12 "
+			      "first: both would write to it\n");
+}
+
 static void second_device_of_a_mounted_btrfs_is_refused(void **state)
 {
 	(void)state;
@@ -621,8 +678,9 @@ static void who_computes_on_an_amd_card_is_named(void **state)
 	set_driver(GPU, "amdgpu");
 	tree_link(host, "sys/bus/pci/drivers/amdgpu/" GPU, "../../devices/" GPU);
 	add_process("77", "ollama", "/dev/kfd");
-	assert_refused(GPU_LINE AUDIO_LINE, "is in use by ollama (pid 77), which has /dev/kfd open: "
-					    "stop it first\n");
+	assert_refused(GPU_LINE AUDIO_LINE,
+		       "is in use by ollama (pid 77), which has /dev/kfd open: "
+		       "stop it first\n");
 	/* With another card it is told by the render node which one is meant */
 	tree_link(host, "sys/bus/pci/drivers/amdgpu/0000:00:02.0", "../../devices/0000:00:02.0");
 	assert_passes(GPU_LINE AUDIO_LINE);
@@ -723,6 +781,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		uses_test(member_of_a_stopped_stack_is_refused_with_what_takes_it_apart),
+		uses_test(disk_under_a_loop_device_is_refused),
+		uses_test(partition_on_a_loop_device_on_another_one_is_refused),
 		uses_test(second_device_of_a_mounted_btrfs_is_refused),
 		uses_test(disk_that_only_the_kernel_knows_of_is_refused),
 		uses_test(disk_that_cannot_be_opened_in_time_is_refused_by_name),
