@@ -58,6 +58,17 @@ static bool match_pppoe(const struct strlist *words, struct use_wanted *wanted)
 	return words->nr >= 3 && strcmp(words->names[2], wanted->name) == 0;
 }
 
+static unsigned long long read_number(int rootfd, const char *name, const char *attr)
+{
+	unsigned long long number;
+	char path[PATH_MAX];
+
+	if (path_format(path, sizeof(path), "sys/class/net/%s/%s", name, attr) < 0 ||
+	    attr_read_ull(rootfd, path, &number) < 0)
+		return 0;
+	return number;
+}
+
 /* --- Who configures it ------------------------------------------------------------------------ */
 
 /* Has a state file, "run/systemd/netif/links/3", a line that begins so */
@@ -78,28 +89,40 @@ static bool state_has(int rootfd, const char *dir, unsigned long long index, con
 	return false;
 }
 
+/*
+ * What a network manager writes of an interface. With a profile, or a file, it brings back all that
+ * it has set. NetworkManager has one up that it manages without a profile, for want of a cable or
+ * of a profile that fits; on it there is nothing of its to bring back.
+ * Source: nm_manager_write_device_state(), src/core/nm-manager.c; NetworkManager 1.52
+ */
+static const struct manager {
+	const char *name, *comm, *dir;
+	const char *configures, *holds_up; /* lines of its state file; NULL: none */
+} managers[] = {
+	{ "systemd-networkd", "systemd-network", "run/systemd/netif/links", "NETWORK_FILE=", NULL },
+	{ "NetworkManager", "NetworkManager", "run/NetworkManager/devices",
+	  "connection-uuid=", "managed=true" },
+};
+
 /* Both leave their state files behind when they are stopped */
+static const char *find_manager(int rootfd, const char *name, bool holds_up)
+{
+	unsigned long long index = read_number(rootfd, name, "ifindex");
+
+	for (size_t i = 0; index && i < ARRAY_SIZE(managers); i++) {
+		const struct manager *manager = &managers[i];
+		const char *line = holds_up ? manager->holds_up : manager->configures;
+
+		if (line && state_has(rootfd, manager->dir, index, line) &&
+		    process_find_name(rootfd, manager->comm) > 0)
+			return manager->name;
+	}
+	return NULL;
+}
+
 const char *net_manager(int rootfd, const char *name)
 {
-	static const struct {
-		const char *manager, *comm, *dir, *line;
-	} managers[] = {
-		{ "systemd-networkd", "systemd-network", "run/systemd/netif/links",
-		  "NETWORK_FILE=" },
-		{ "NetworkManager", "NetworkManager", "run/NetworkManager/devices",
-		  "connection-uuid=" },
-	};
-	unsigned long long index;
-	char path[PATH_MAX];
-
-	if (path_format(path, sizeof(path), "sys/class/net/%s/ifindex", name) < 0 ||
-	    attr_read_ull(rootfd, path, &index) < 0)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
-		if (state_has(rootfd, managers[i].dir, index, managers[i].line) &&
-		    process_find_name(rootfd, managers[i].comm) > 0)
-			return managers[i].manager;
-	return NULL;
+	return find_manager(rootfd, name, false);
 }
 
 /* --- The looks -------------------------------------------------------------------------------- */
@@ -121,17 +144,6 @@ static int net_upper(int rootfd, const char *name, struct strlist *ret)
 }
 
 static int default_route(const struct use_look *look, const char *name, int depth);
-
-static unsigned long long read_number(int rootfd, const char *name, const char *attr)
-{
-	unsigned long long number;
-	char path[PATH_MAX];
-
-	if (path_format(path, sizeof(path), "sys/class/net/%s/%s", name, attr) < 0 ||
-	    attr_read_ull(rootfd, path, &number) < 0)
-		return 0;
-	return number;
-}
 
 /* Which session an interface of PPP has is nowhere to be read: any of them may be this one's */
 static int route_over_ppp(const struct use_look *look, const char *name, int depth)
@@ -257,6 +269,8 @@ static int lost_setting(const struct use_look *look, const char *name)
 	unsigned long long flags = read_number(look->rootfd, name, "flags");
 	unsigned long long mtu = read_number(look->rootfd, name, "mtu");
 
+	if (flags & IFF_UP && find_manager(look->rootfd, name, true))
+		flags &= ~(unsigned long long)IFF_UP;
 	if (flags & (IFF_UP | IFF_PROMISC | IFF_ALLMULTI)) {
 		(void)snprintf(look->text, look->size,
 			       "has %s up, and nobody would bring it and its settings back: ip "

@@ -71,7 +71,8 @@ int disks_use_by_kernel(const struct use_look *look, const struct strlist *names
  *
  * A default route, that of a PPPoE session too, and a guest's macvtap: always. Membership in a
  * bridge, a bond or the like: not when a network manager has both. Addresses, being up, another
- * MTU: not when a network manager brings them back (net_manager()).
+ * MTU: not when a network manager brings them back (net_manager()), being up also when one has every
+ * interface up that it manages.
  *
  * Return: 1 with the text filled, 0 nothing, -ELOOP, -ENOMEM, else -errno
  */

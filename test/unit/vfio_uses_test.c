@@ -410,6 +410,35 @@ static void nic_of_which_anything_is_set_that_nobody_manages_is_refused(void **s
 	assert_passes(NIC_LINE);
 }
 
+/* NetworkManager has it up for the day that there is a cable, or a profile */
+static void nic_that_networkmanager_has_up_without_a_profile_passes(void **state)
+{
+	(void)state;
+	add_nic();
+	tree_file(host, "sys/class/net/eth0/flags", "0x1003\n");
+	tree_file(host, "sys/class/net/eth0/mtu", "1500\n");
+	tree_file(host, "sys/class/net/eth0/type", "1\n");
+	tree_file(host, "run/NetworkManager/devices/3", "[device]\nmanaged=true\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it");
+	tree_file(host, "proc/300/comm", "NetworkManager\n");
+	assert_passes(NIC_LINE);
+	/* What it has not set it does not bring back */
+	tree_file(host, "sys/class/net/eth0/mtu", "9000\n");
+	assert_refused(NIC_LINE, " has eth0 with an MTU of 9000 that nobody would set again");
+	tree_file(host, "sys/class/net/eth0/mtu", "1500\n");
+	tree_file(host, "sys/class/net/eth0/flags", "0x1103\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it and its settings back");
+	tree_file(host, "sys/class/net/eth0/flags", "0x1003\n");
+	tree_link(host, "sys/class/net/eth0/upper_br0", "../br0");
+	assert_refused(NIC_LINE, " is part of br0 through eth0, and nobody would put it back");
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/net/eth0/upper_br0", 0), 0);
+	tree_file(host, "proc/net/route", ADDRESS_ROUTE);
+	assert_refused(NIC_LINE, " has eth0 up with addresses that nobody would bring back");
+	tree_file(host, "proc/net/route", "");
+	tree_file(host, "run/NetworkManager/devices/3", "[device]\nmanaged=false\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it");
+}
+
 /* networkd has eth0 only: the VLAN was made by hand */
 static void bridge_on_a_managed_nic_must_be_managed_too(void **state)
 {
@@ -795,6 +824,7 @@ int main(void)
 		uses_test(nic_with_addresses_that_nobody_manages_is_refused),
 		uses_test(nic_in_a_bridge_that_nobody_manages_is_refused),
 		uses_test(nic_of_which_anything_is_set_that_nobody_manages_is_refused),
+		uses_test(nic_that_networkmanager_has_up_without_a_profile_passes),
 		uses_test(bridge_on_a_managed_nic_must_be_managed_too),
 		uses_test(nic_with_another_guests_macvtap_is_refused_by_force_too),
 		uses_test(default_route_of_a_pppoe_session_is_the_nics),
