@@ -394,7 +394,7 @@ int render_return(const struct helper_ctx *ctx) _must_check_;
 
 /* --- keyboard.c --------------------------------------------------------------------------- */
 
-/** keyboards_say() - name those that the host will miss: no reason to refuse */
+/** keyboards_say() - name those that the host will miss: no reason to refuse; after vfio_look() */
 void keyboards_say(const struct helper_ctx *ctx, const struct vfio_claim *claim);
 
 /* --- nodes.c ------------------------------------------------------------------------------ */

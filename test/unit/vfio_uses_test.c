@@ -754,6 +754,20 @@ static void what_another_guest_has_open_is_not_taken_by_force(void **state)
 	}
 }
 
+/* Its hook is this process */
+static void write_claim_of_a_start(const char *vfio)
+{
+	struct process self;
+	char text[1024];
+
+	assert_int_equal(process_identify(-1, getpid(), &self), 0);
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID "\nstate = preparing\n"
+		       "owner = %d %llu\nrequired = vfio\n[vfio]\n%s",
+		       (int)self.pid, self.start_time, vfio);
+	tree_file(host, CLAIM_DIR "/claim.ini", text);
+}
+
 static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 {
 	static const struct {
@@ -762,6 +776,9 @@ static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 		{ "input5", "120013\n", "Lab Keyboard\n" },
 		{ "input6", "17\n", "Lab Mouse\n" },
 	};
+	static const char told[] =
+		"usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to the guest, and "
+		"is not there for the host\n";
 
 	(void)state;
 	set_driver(USB, "xhci_hcd");
@@ -776,11 +793,19 @@ static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 		(void)snprintf(path, sizeof(path), "sys/class/input/%s/name", inputs[i].name);
 		tree_file(host, path, inputs[i].title);
 	}
-	assert_passes(USB_DISK);
+	write_claim(UUID, USB_DISK);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, told);
+	/* `usher plan` runs both, and so does a start: apply tells */
+	assert_int_equal(helper_run("--dry-run", "check"), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(helper_run("--dry-run", "apply"), HELPER_DONE);
+	assert_non_null(strstr(said, told));
+	write_claim_of_a_start(USB_DISK);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
 	assert_int_equal(apply(), HELPER_DONE);
-	assert_string_equal(said,
-			    "usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to "
-			    "the guest, and is not there for the host\n");
+	assert_string_equal(said, told);
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_string_equal(said, "");
 }
