@@ -620,6 +620,7 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 	set_driver(USB, "xhci_hcd");
 	tree_file(host, DEVICES USB "/usb1/1-4/busnum", "1\n");
 	tree_file(host, DEVICES USB "/usb1/1-4/devnum", "4\n");
+	tree_file(host, "proc/77/cgroup", "0::/system.slice/holder.service\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		add_below(USB, rows[i].below, rows[i].subsystem, rows[i].node);
 		assert_passes(USB_DISK);
