@@ -522,6 +522,61 @@ static void default_route_of_a_pppoe_session_is_the_nics(void **state)
 	assert_refused(NIC_LINE, " carries the host's default route on wan: ");
 }
 
+/* Open vSwitch links a bridge's ports to its datapath, but not the internal ones, br0 */
+static void default_route_of_an_open_vswitch_bridge_is_the_nics(void **state)
+{
+	static const char route[] =
+		"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
+		"%s\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n";
+	static const char *const ours[] = { "br0", "br0.7" }, *const others[] = { "eth1", "br1" };
+	char text[256];
+
+	(void)state;
+	add_nic();
+	tree_link(host, "sys/class/net/eth0/upper_ovs-system", "../ovs-system");
+	tree_link(host, "sys/class/net/ovs-system/lower_eth0", "../eth0");
+	tree_dir(host, "sys/class/net/eth0/device");
+	tree_dir(host, "sys/class/net/br0");
+	tree_link(host, "sys/class/net/br0.7/lower_br0", "../br0");
+	/* The network of another card */
+	tree_dir(host, "sys/class/net/eth1/device");
+	tree_link(host, "sys/class/net/br1/lower_eth1", "../eth1");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		(void)snprintf(text, sizeof(text), route, others[i]);
+		tree_file(host, "proc/net/route", text);
+		assert_passes(NIC_LINE "in_use = force\n");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		char line[128];
+
+		(void)snprintf(text, sizeof(text), route, ours[i]);
+		tree_file(host, "proc/net/route", text);
+		(void)snprintf(line, sizeof(line),
+			       " carries the host's default route on %s: ", ours[i]);
+		assert_refused(NIC_LINE "in_use = force\n", line);
+	}
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/net/eth0/upper_ovs-system", 0), 0);
+	assert_passes(NIC_LINE);
+}
+
+/* Its class's directory is there, and looks empty from here */
+static void nic_in_another_network_namespace_is_refused_but_by_force(void **state)
+{
+	(void)state;
+	set_driver(USB, "xhci_hcd");
+	assert_passes(NIC_LINE USB_DISK);
+	tree_dir(host, DEVICES NIC "/net");
+	assert_refused(NIC_LINE,
+		       " has a network interface in another network namespace, a container's "
+		       "perhaps: end what uses it there (lsns -t net) or move it back first (ip "
+		       "link set IFACE netns 1, from within)\n");
+	assert_passes(NIC_LINE "in_use = force\n");
+	tree_dir(host, DEVICES USB "/usb1/1-1/1-1:1.0/net");
+	assert_refused(USB_DISK, " has a network interface in another network namespace");
+	add_below(USB, "usb1/1-1/1-1:1.0/net/eth1", "net", NULL);
+	assert_passes(USB_DISK);
+}
+
 static void nic_that_a_network_manager_configures_passes(void **state)
 {
 	static const struct {
@@ -854,6 +909,8 @@ int main(void)
 		uses_test(bridge_on_a_managed_nic_must_be_managed_too),
 		uses_test(nic_with_another_guests_macvtap_is_refused_by_force_too),
 		uses_test(default_route_of_a_pppoe_session_is_the_nics),
+		uses_test(default_route_of_an_open_vswitch_bridge_is_the_nics),
+		uses_test(nic_in_another_network_namespace_is_refused_but_by_force),
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
 		uses_test(card_with_virtual_functions_is_refused_by_its_links),
