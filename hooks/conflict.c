@@ -3,9 +3,11 @@
 #include "conflict.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../lib/blockdev.h"
 #include "../lib/cpulist.h"
 #include "../lib/giveback.h"
 #include "../lib/journal.h"
@@ -39,21 +41,32 @@ static int device_conflict(const struct claim *other, const struct pciaddr *addr
 
 /* --- Disks ------------------------------------------------------------------------------------ */
 
-/* Two paths can lead to one disk: the kernel's name tells. A domain without a claim has none. */
-static bool same_disk(const struct claim_disk *a, const struct claim_disk *b)
+/* "sdb1" is on "sdb": the kernel knows, whatever the two are called */
+static bool is_part_of(const struct host *host, const char *part, const char *name)
 {
-	if (*a->name && strcmp(a->name, b->name) == 0)
+	char disk[NAME_MAX + 1];
+
+	return host && *part && blockdev_disk(host->rootfd, part, disk, sizeof(disk)) > 0 &&
+	       strcmp(disk, name) == 0;
+}
+
+/* Two paths can lead to one disk: the kernel's name tells. One that is not there has none. */
+static bool same_disk(const struct host *host, const struct claim_disk *a,
+		      const struct claim_disk *b)
+{
+	if (strcmp(a->path, b->path) == 0 || (*a->name && strcmp(a->name, b->name) == 0))
 		return true;
-	return strcmp(a->path, b->path) == 0;
+	return is_part_of(host, a->name, b->name) || is_part_of(host, b->name, a->name);
 }
 
-static bool disks_clash(const struct claim_disk *a, const struct claim_disk *b)
+static bool disks_clash(const struct host *host, const struct claim_disk *a,
+			const struct claim_disk *b)
 {
-	return same_disk(a, b) && (a->writes || b->writes) && !(a->shareable && b->shareable);
+	return (a->writes || b->writes) && !(a->shareable && b->shareable) && same_disk(host, a, b);
 }
 
-static int disk_conflict(const struct claim *other, const struct claim_disk *disk,
-			 struct conflict *ret)
+static int disk_conflict(const struct host *host, const struct claim *other,
+			 const struct claim_disk *disk, struct conflict *ret)
 {
 	const struct inidoc_entry *entry = NULL;
 
@@ -61,7 +74,8 @@ static int disk_conflict(const struct claim *other, const struct claim_disk *dis
 		_cleanup_claim_disk_ struct claim_disk theirs = { 0 };
 		_cleanup_free_ char *path = NULL;
 
-		if (claim_disk_parse(entry->value, &theirs) < 0 || !disks_clash(disk, &theirs))
+		if (claim_disk_parse(entry->value, &theirs) < 0 ||
+		    !disks_clash(host, disk, &theirs))
 			continue;
 		if (text_printable(disk->path, &path) < 0)
 			return -ENOMEM;
@@ -71,24 +85,27 @@ static int disk_conflict(const struct claim *other, const struct claim_disk *dis
 	return 0;
 }
 
-static int disks_conflict(const struct domain *domain, const struct claim *mine,
-			  const struct claim *other, struct conflict *ret)
+static int disks_conflict(const struct host *host, const struct domain *domain,
+			  const struct claim *mine, const struct claim *other, struct conflict *ret)
 {
 	const struct inidoc_entry *entry = NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < domain->nr_disks; i++) {
-		const struct claim_disk disk = { .path = domain->disks[i].path,
-						 .writes = domain->disks[i].writes,
-						 .shareable = domain->disks[i].shareable };
+		struct claim_disk disk = { .path = domain->disks[i].path,
+					   .writes = domain->disks[i].writes,
+					   .shareable = domain->disks[i].shareable };
 
-		r = disk_conflict(other, &disk, ret);
+		if (!host ||
+		    blockdev_name(host->rootfd, disk.path, disk.name, sizeof(disk.name)) < 0)
+			*disk.name = '\0';
+		r = disk_conflict(host, other, &disk, ret);
 	}
 	while (r == 0 && mine && (entry = inidoc_next(&mine->doc, entry, "vfio", "disk"))) {
 		_cleanup_claim_disk_ struct claim_disk disk = { 0 };
 
 		if (claim_disk_parse(entry->value, &disk) == 0)
-			r = disk_conflict(other, &disk, ret);
+			r = disk_conflict(host, other, &disk, ret);
 	}
 	return r;
 }
@@ -245,7 +262,7 @@ static int conflict_with(const struct host *host, const struct domain *domain,
 	int r = devices_conflict(domain, mine, other, ret);
 
 	if (r == 0)
-		r = disks_conflict(domain, mine, other, ret);
+		r = disks_conflict(host, domain, mine, other, ret);
 	if (r == 0)
 		r = exclusive_conflict(host, mine, other, ret);
 	if (r > 0)

@@ -16,13 +16,14 @@ struct conflict {
 
 /**
  * conflict_find() - does the guest want what another one holds
- * @host:	for what guests that run have really taken; NULL: all that they claim
+ * @host:	for what guests that run have really taken, and which disk a partition is on; NULL:
+ *		all that they claim, by its name
  * @domain:	of the guest that is starting
  * @mine:	its claim, NULL when it has no policy
  * @others:	the claims of all guests; that of @domain's own uuid is passed over
  *
  * Devices: a function that another claim has. Disks: one that either writes, unless both say it is
- * shareable. CPUs: one that both claims want for themselves
+ * shareable; a partition is the disk that it is on, too. CPUs: one that both claims want for themselves
  * alone, or a pin (vCPU, emulator, iothread) all of whose CPUs another guest holds: libvirt would
  * fail it with "Invalid argument". A guest that runs holds none when its CPUs could not be isolated, be
  * it on cgroup v1. Huge pages are usher-hugepages' affair.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -94,6 +95,46 @@ int blockdev_partitions(int rootfd, const char *name, struct strlist *ret)
 			r = strlist_add(ret, names.names[i]);
 	}
 	return r;
+}
+
+/* "/dev/sdb (deleted)": udev has made the node anew, or none */
+static void cut_deleted(char *path)
+{
+	static const char deleted[] = " (deleted)";
+	size_t len = strlen(path);
+
+	if (len > strlen(deleted) && strcmp(path + len - strlen(deleted), deleted) == 0)
+		path[len - strlen(deleted)] = '\0';
+}
+
+/*
+ * Only what is in /dev is followed: to look at any other path could wait for a server. A node that
+ * is gone still tells by its name.
+ */
+static bool is_backed_by(int rootfd, const char *loop, const char *name)
+{
+	char path[PATH_MAX], backing[PATH_MAX], target[64];
+
+	if (path_format(path, sizeof(path), "sys/class/block/%s/loop/backing_file", loop) < 0 ||
+	    attr_read(rootfd, path, backing, sizeof(backing)) < 0 ||
+	    strncmp(backing, "/dev/", 5) != 0)
+		return false;
+	cut_deleted(backing);
+	if (blockdev_name(rootfd, backing, target, sizeof(target)) == 0)
+		return strcmp(target, name) == 0;
+	return strcmp(backing + 5, name) == 0;
+}
+
+int blockdev_loops(int rootfd, const char *name, struct strlist *ret)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = attr_list(rootfd, "sys/class/block", &names);
+
+	for (size_t i = 0; r == 0 && i < names.nr; i++)
+		if (strncmp(names.names[i], "loop", 4) == 0 &&
+		    is_backed_by(rootfd, names.names[i], name))
+			r = strlist_add(ret, names.names[i]);
+	return r == -ENOENT ? 0 : r;
 }
 
 int blockdev_claimed(int rootfd, const char *name)

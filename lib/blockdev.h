@@ -34,6 +34,17 @@ int blockdev_disk(int rootfd, const char *name, char *buf, size_t size) _must_ch
 int blockdev_partitions(int rootfd, const char *name, struct strlist *ret) _must_check_;
 
 /**
+ * blockdev_loops() - the loop devices that a disk or partition is the backing store of
+ *
+ * A loop device does not keep the disk for itself: it is none of its holders in sysfs, and no
+ * process has the disk open for it.
+ *
+ * Return: 0, -ENOMEM, else -errno
+ * ABI: drivers/block/loop.c, sys/block/loopN/loop/backing_file, there while it is set up; Linux 6.12
+ */
+int blockdev_loops(int rootfd, const char *name, struct strlist *ret) _must_check_;
+
+/**
  * blockdev_claimed() - does the kernel keep a device for one user: mounted, swap, md, ZFS, ...
  *
  * Opens it for reading, exclusively, and closes it at once.

@@ -358,7 +358,11 @@ enum helper_exit vfio_check(struct helper_ctx *ctx)
 		if (module_look(ctx, claim.devices[i].module) != 0)
 			return HELPER_FAILED;
 	/* By hand alone: it is no news at each start */
-	if (!helper_in_start(ctx))
-		vendor_say(ctx, &claim);
+	if (helper_in_start(ctx))
+		return HELPER_DONE;
+	vendor_say(ctx, &claim);
+	/* A plan has it from apply, as the start's log has */
+	if (!ctx->dry_run)
+		keyboards_say(ctx, &claim);
 	return HELPER_DONE;
 }

@@ -160,33 +160,67 @@ static void dm_cure(int rootfd, const char *name, char *buf, size_t size)
 			       title);
 }
 
+static bool is_loop(const char *name)
+{
+	return strncmp(name, "loop", 4) == 0;
+}
+
 static void stack_cure(int rootfd, const char *name, char *buf, size_t size)
 {
 	if (strncmp(name, "dm-", 3) == 0)
 		dm_cure(rootfd, name, buf, size);
 	else if (strncmp(name, "md", 2) == 0)
 		(void)snprintf(buf, size, "%s: mdadm --stop /dev/%s first", name, name);
+	else if (is_loop(name))
+		(void)snprintf(buf, size, "%s: losetup -d /dev/%s first", name, name);
 	else
 		(void)snprintf(buf, size, "%s: stop that first", name);
 }
 
 static int disk_find(const struct use_look *look, const char *name, int depth);
 
+/* The devices right above one: its holders, and loop devices, which are none */
+static int disks_above(int rootfd, const char *name, struct strlist *ret)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/class/block/%s/holders", name);
+
+	/* It may go while we look */
+	if (r == 0 && attr_list(rootfd, path, ret) == -ENOMEM)
+		r = -ENOMEM;
+	return r == 0 ? blockdev_loops(rootfd, name, ret) : r;
+}
+
+/* Of an array or a loop device it may be a partition that is mounted */
+static int disk_above_find(const struct use_look *look, const char *name, int depth)
+{
+	_cleanup_strlist_ struct strlist partitions = { 0 };
+	int r = disk_find(look, name, depth);
+
+	if (r == 0)
+		r = blockdev_partitions(look->rootfd, name, &partitions);
+	if (r == -ENOENT)
+		r = 0;
+	for (size_t i = 0; r == 0 && i < partitions.nr; i++)
+		r = disk_find(look, partitions.names[i], depth);
+	return r;
+}
+
 /* What is mounted on top says more than what it is stacked on */
 static int disk_stack(const struct use_look *look, const char *name, int depth)
 {
 	_cleanup_strlist_ struct strlist above = { 0 };
-	char path[PATH_MAX], cure[400];
-	int r = path_format(path, sizeof(path), "sys/class/block/%s/holders", name);
+	char cure[400];
+	int r = disks_above(look->rootfd, name, &above);
 
-	if (r == 0 && attr_list(look->rootfd, path, &above) < 0)
-		return 0;
 	for (size_t i = 0; r == 0 && i < above.nr; i++)
-		r = disk_find(look, above.names[i], depth + 1);
+		r = disk_above_find(look, above.names[i], depth + 1);
 	if (r != 0 || above.nr == 0)
 		return r;
 	stack_cure(look->rootfd, above.names[0], cure, sizeof(cure));
-	(void)snprintf(look->text, look->size, "holds %s, part of %s%s", name, cure, look->keeps);
+	(void)snprintf(look->text, look->size, "holds %s, %s %s%s", name,
+		       is_loop(above.names[0]) ? "the backing store of" : "part of", cure,
+		       look->keeps);
 	return 1;
 }
 

@@ -20,6 +20,7 @@
 #define STATE_MAX ((size_t)64 * 1024)
 
 #define UPPER "upper_"
+#define LOWER "lower_"
 
 /* The unit's limits are those of proc/net/if_inet6: 20 is link-local */
 #define SCOPE_LINK "20"
@@ -58,6 +59,17 @@ static bool match_pppoe(const struct strlist *words, struct use_wanted *wanted)
 	return words->nr >= 3 && strcmp(words->names[2], wanted->name) == 0;
 }
 
+static unsigned long long read_number(int rootfd, const char *name, const char *attr)
+{
+	unsigned long long number;
+	char path[PATH_MAX];
+
+	if (path_format(path, sizeof(path), "sys/class/net/%s/%s", name, attr) < 0 ||
+	    attr_read_ull(rootfd, path, &number) < 0)
+		return 0;
+	return number;
+}
+
 /* --- Who configures it ------------------------------------------------------------------------ */
 
 /* Has a state file, "run/systemd/netif/links/3", a line that begins so */
@@ -78,34 +90,46 @@ static bool state_has(int rootfd, const char *dir, unsigned long long index, con
 	return false;
 }
 
+/*
+ * What a network manager writes of an interface. With a profile, or a file, it brings back all that
+ * it has set. NetworkManager has one up that it manages without a profile, for want of a cable or
+ * of a profile that fits; on it there is nothing of its to bring back.
+ * Source: nm_manager_write_device_state(), src/core/nm-manager.c; NetworkManager 1.52
+ */
+static const struct manager {
+	const char *name, *comm, *dir;
+	const char *configures, *holds_up; /* lines of its state file; NULL: none */
+} managers[] = {
+	{ "systemd-networkd", "systemd-network", "run/systemd/netif/links", "NETWORK_FILE=", NULL },
+	{ "NetworkManager", "NetworkManager", "run/NetworkManager/devices",
+	  "connection-uuid=", "managed=true" },
+};
+
 /* Both leave their state files behind when they are stopped */
+static const char *find_manager(int rootfd, const char *name, bool holds_up)
+{
+	unsigned long long index = read_number(rootfd, name, "ifindex");
+
+	for (size_t i = 0; index && i < ARRAY_SIZE(managers); i++) {
+		const struct manager *manager = &managers[i];
+		const char *line = holds_up ? manager->holds_up : manager->configures;
+
+		if (line && state_has(rootfd, manager->dir, index, line) &&
+		    process_find_name(rootfd, manager->comm) > 0)
+			return manager->name;
+	}
+	return NULL;
+}
+
 const char *net_manager(int rootfd, const char *name)
 {
-	static const struct {
-		const char *manager, *comm, *dir, *line;
-	} managers[] = {
-		{ "systemd-networkd", "systemd-network", "run/systemd/netif/links",
-		  "NETWORK_FILE=" },
-		{ "NetworkManager", "NetworkManager", "run/NetworkManager/devices",
-		  "connection-uuid=" },
-	};
-	unsigned long long index;
-	char path[PATH_MAX];
-
-	if (path_format(path, sizeof(path), "sys/class/net/%s/ifindex", name) < 0 ||
-	    attr_read_ull(rootfd, path, &index) < 0)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
-		if (state_has(rootfd, managers[i].dir, index, managers[i].line) &&
-		    process_find_name(rootfd, managers[i].comm) > 0)
-			return managers[i].manager;
-	return NULL;
+	return find_manager(rootfd, name, false);
 }
 
 /* --- The looks -------------------------------------------------------------------------------- */
 
-/* What is stacked on an interface: the first of its links "upper_br0" */
-static int net_upper(int rootfd, const char *name, struct strlist *ret)
+/* What is stacked on an interface, its links "upper_br0", or what it rests on */
+static int net_linked(int rootfd, const char *name, const char *kind, struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 	char path[PATH_MAX];
@@ -115,23 +139,12 @@ static int net_upper(int rootfd, const char *name, struct strlist *ret)
 	if (r == 0 && attr_list(rootfd, path, &names) < 0)
 		return 0;
 	for (size_t i = 0; r == 0 && i < names.nr; i++)
-		if (strncmp(names.names[i], UPPER, strlen(UPPER)) == 0)
-			r = strlist_add(ret, names.names[i] + strlen(UPPER));
+		if (strncmp(names.names[i], kind, strlen(kind)) == 0)
+			r = strlist_add(ret, names.names[i] + strlen(kind));
 	return r;
 }
 
 static int default_route(const struct use_look *look, const char *name, int depth);
-
-static unsigned long long read_number(int rootfd, const char *name, const char *attr)
-{
-	unsigned long long number;
-	char path[PATH_MAX];
-
-	if (path_format(path, sizeof(path), "sys/class/net/%s/%s", name, attr) < 0 ||
-	    attr_read_ull(rootfd, path, &number) < 0)
-		return 0;
-	return number;
-}
 
 /* Which session an interface of PPP has is nowhere to be read: any of them may be this one's */
 static int route_over_ppp(const struct use_look *look, const char *name, int depth)
@@ -149,14 +162,11 @@ static int route_over_ppp(const struct use_look *look, const char *name, int dep
 	return r;
 }
 
-static int default_route(const struct use_look *look, const char *name, int depth)
+static int own_default_route(const struct use_look *look, const char *name)
 {
-	_cleanup_strlist_ struct strlist upper = { 0 };
 	struct use_wanted iface = { .name = name };
 	int r = use_table_find(look->tables->route, match_route, &iface);
 
-	if (depth > STACK_MAX)
-		return -ELOOP;
 	if (r == 0)
 		r = use_table_find(look->tables->route6, match_route6, &iface);
 	if (r > 0)
@@ -164,10 +174,54 @@ static int default_route(const struct use_look *look, const char *name, int dept
 			       "carries the host's default route on %s: the host would lose its "
 			       "network; give the host another way out first",
 			       name);
+	return r;
+}
+
+/* Is an interface a card's, or does it rest on one's */
+static bool is_on_card(int rootfd, const char *name, int depth)
+{
+	_cleanup_strlist_ struct strlist lower = { 0 };
+	char path[PATH_MAX];
+	bool card = depth > STACK_MAX || net_linked(rootfd, name, LOWER, &lower) < 0 ||
+		    path_format(path, sizeof(path), "sys/class/net/%s/device", name) < 0 ||
+		    attr_exists(rootfd, path) != 0;
+
+	for (size_t i = 0; !card && i < lower.nr; i++)
+		card = is_on_card(rootfd, lower.names[i], depth + 1);
+	return card;
+}
+
+/*
+ * Open vSwitch's bridges have internal ports, and their addresses and routes. Which card's packets
+ * these see is in its flows only: any that rests on no card of its own may be this one's.
+ * Source: ovs_netdev_link(), net/openvswitch/vport-netdev.c; internal ports are not linked; Linux 6.12
+ */
+static int route_over_switch(const struct use_look *look, const char *name)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = 0;
+
+	if (strcmp(name, "ovs-system") != 0 || attr_list(look->rootfd, "sys/class/net", &names) < 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < names.nr; i++)
+		if (!is_on_card(look->rootfd, names.names[i], 0))
+			r = own_default_route(look, names.names[i]);
+	return r;
+}
+
+static int default_route(const struct use_look *look, const char *name, int depth)
+{
+	_cleanup_strlist_ struct strlist upper = { 0 };
+	int r = own_default_route(look, name);
+
+	if (depth > STACK_MAX)
+		return -ELOOP;
 	if (r == 0)
 		r = route_over_ppp(look, name, depth);
 	if (r == 0)
-		r = net_upper(look->rootfd, name, &upper);
+		r = route_over_switch(look, name);
+	if (r == 0)
+		r = net_linked(look->rootfd, name, UPPER, &upper);
 	for (size_t i = 0; r == 0 && i < upper.nr; i++)
 		r = default_route(look, upper.names[i], depth + 1);
 	return r;
@@ -209,7 +263,7 @@ static void describe_tap(int rootfd, const char *name, char *buf, size_t size)
 static int guest_on_it(const struct use_look *look, const char *name, int depth)
 {
 	_cleanup_strlist_ struct strlist upper = { 0 };
-	int r = net_upper(look->rootfd, name, &upper);
+	int r = net_linked(look->rootfd, name, UPPER, &upper);
 
 	if (depth > STACK_MAX)
 		return -ELOOP;
@@ -234,7 +288,7 @@ static int guest_on_it(const struct use_look *look, const char *name, int depth)
 static int lost_upper(const struct use_look *look, const char *name, bool managed)
 {
 	_cleanup_strlist_ struct strlist upper = { 0 };
-	int r = net_upper(look->rootfd, name, &upper);
+	int r = net_linked(look->rootfd, name, UPPER, &upper);
 
 	for (size_t i = 0; r == 0 && i < upper.nr; i++) {
 		const char *above = upper.names[i];
@@ -257,6 +311,8 @@ static int lost_setting(const struct use_look *look, const char *name)
 	unsigned long long flags = read_number(look->rootfd, name, "flags");
 	unsigned long long mtu = read_number(look->rootfd, name, "mtu");
 
+	if (flags & IFF_UP && find_manager(look->rootfd, name, true))
+		flags &= ~(unsigned long long)IFF_UP;
 	if (flags & (IFF_UP | IFF_PROMISC | IFF_ALLMULTI)) {
 		(void)snprintf(look->text, look->size,
 			       "has %s up, and nobody would bring it and its settings back: ip "
@@ -291,11 +347,26 @@ static int lost_configuration(const struct use_look *look, const char *name)
 	return r == 0 ? lost_setting(look, name) : r;
 }
 
+/* Its name, its addresses and who uses it can be seen from within only */
+static int hidden_use(const struct use_look *look)
+{
+	if (look->force)
+		return 0;
+	(void)snprintf(look->text, look->size,
+		       "has a network interface in another network namespace, a container's "
+		       "perhaps: end what uses it there (lsns -t net) or move it back first (ip "
+		       "link set IFACE netns 1, from within)");
+	return 1;
+}
+
 int net_use(const struct use_look *look, const char *name)
 {
 	bool managed = net_manager(look->rootfd, name) != NULL;
-	int r = default_route(look, name, 0);
+	int r;
 
+	if (!*name)
+		return hidden_use(look);
+	r = default_route(look, name, 0);
 	if (r == 0)
 		r = guest_on_it(look, name, 0);
 	if (r != 0 || look->force)

@@ -204,10 +204,24 @@ static int walk_multipath(int rootfd, const char *name, int depth, struct node_l
 	return r == -ENOENT ? 0 : r;
 }
 
+/*
+ * add_hidden() - an interface that is in another network namespace
+ *
+ * Its class's directory stays where it is, and has nothing in it for the eyes of this one.
+ * Source: __dev_change_net_namespace(), device_rename(); kernfs_fop_readdir(); Linux 6.12
+ */
+static int add_hidden(const char *dir, struct node_list *list)
+{
+	const struct node hidden = { .subsystem = "net" };
+
+	return strcmp(strrchr(dir, '/') + 1, "net") == 0 ? push(list, &hidden) : 0;
+}
+
 static int walk(int rootfd, const char *path, int depth, struct node_list *list)
 {
 	const struct kind *kind = kind_of(rootfd, path);
 	_cleanup_closedir_ DIR *dir = NULL;
+	size_t nr;
 	int fd, r = 0;
 
 	if (depth > DEPTH_MAX)
@@ -226,7 +240,9 @@ static int walk(int rootfd, const char *path, int depth, struct node_list *list)
 		(void)close(fd);
 		return r;
 	}
-	return walk_children(rootfd, path, dir, depth, list);
+	nr = list->nr;
+	r = walk_children(rootfd, path, dir, depth, list);
+	return r == 0 && !kind && list->nr == nr ? add_hidden(path, list) : r;
 }
 
 int nodes_find(int rootfd, const char *name, struct node_list *ret)

@@ -45,10 +45,44 @@ int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 	return r < 0 ? r : nodes_paths(ctx->rootfd, &device->below, device->forced, &device->nodes);
 }
 
+/* Is it a service of the host's, "0::/system.slice/ollama.service" */
+static bool is_service(int rootfd, pid_t pid)
+{
+	char path[64], cgroup[ATTR_MAX];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid);
+	return attr_read(rootfd, path, cgroup, sizeof(cgroup)) > 0 &&
+	       strstr(cgroup, ":/system.slice/");
+}
+
+/* Has a process a node open by which something is shown: a display server's, not a computing one's */
+static bool shows(int rootfd, const struct vfio_device *device, pid_t pid)
+{
+	if (desktop_is_x_server(rootfd, pid))
+		return true;
+	for (size_t i = 0; i < device->nodes.nr; i++) {
+		const char *const path[] = { device->nodes.names[i] };
+
+		if ((strncmp(path[0], "/dev/dri/card", 13) == 0 ||
+		     strncmp(path[0], "/dev/fb", 7) == 0) &&
+		    process_find_open_after(rootfd, path, 1, pid - 1) == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Is it what usher-seat ends: the display manager's, or a login session's */
+static bool is_desktop(int rootfd, const struct vfio_device *device, pid_t pid)
+{
+	return shows(rootfd, device, pid) &&
+	       (desktop_is_managed(rootfd, pid) || !is_service(rootfd, pid));
+}
+
 /* Who has a device's nodes open and is not to */
 struct users {
-	pid_t first; /* 0 for nobody */
-	bool broker; /* only logind or the like, for somebody */
+	pid_t first;  /* 0 for nobody */
+	bool broker;  /* only logind or the like, for somebody */
+	bool desktop; /* one of them shows something, and stop-seat would end it */
 	struct process_names others;
 };
 
@@ -71,8 +105,9 @@ static pid_t next_user(int rootfd, const struct vfio_device *device, pid_t pid)
 				       device->nodes.nr, pid);
 }
 
-static void users_add(int rootfd, struct users *users, pid_t pid)
+static void users_add(int rootfd, const struct vfio_device *device, struct users *users, pid_t pid)
 {
+	users->desktop |= is_desktop(rootfd, device, pid);
 	if (users->first) {
 		process_names_add(&users->others, rootfd, pid);
 		return;
@@ -100,7 +135,7 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
 			 (!counts || counts(ctx->rootfd, device, pid)) &&
 			 !(device->on_vfio &&
 			   process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid))
-			users_add(ctx->rootfd, users, pid);
+			users_add(ctx->rootfd, device, users, pid);
 	}
 	users->broker = pid == 0 && !users->first && broker && !counts;
 	if (users->broker)
@@ -112,6 +147,9 @@ static const char *cure_of(const struct vfio_device *device, const struct users 
 {
 	if (users->broker)
 		return "end the login session that it keeps that for (loginctl)";
+	if (users->desktop)
+		return "set in_use = stop-seat in [vfio] of the policy, which ends that desktop, "
+		       "or end it yourself";
 	return device->on_vfio ? "end that guest" : rule_cure(device->driver);
 }
 
@@ -141,7 +179,8 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 		   *others ? ", and by " : "", others, cure_of(device, users), more);
 }
 
-static int look_opener(const struct helper_ctx *ctx, const struct vfio_device *device)
+static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       const struct vfio_device *device)
 {
 	struct users users = { 0 };
 	int r = users_find(ctx, device, NULL, &users);
@@ -150,6 +189,8 @@ static int look_opener(const struct helper_ctx *ctx, const struct vfio_device *d
 		return look_failed(ctx, device, r);
 	if (users.first == 0)
 		return 0;
+	/* Whose seat is stopped as it is has outlived that */
+	users.desktop &= claim->in_use != IN_USE_STOP_SEAT && !device->seat;
 	say_opened(ctx, device, &users);
 	return 1;
 }
@@ -208,35 +249,9 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
 	if (!before_seat)
 		wait_for_openers(ctx, claim);
 	for (size_t i = 0; i < claim->nr; i++)
-		if (look_opener(ctx, &claim->devices[i]) != 0)
+		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
 			return 1;
 	return 0;
-}
-
-/* Is it a service of the host's, "0::/system.slice/ollama.service" */
-static bool is_service(int rootfd, pid_t pid)
-{
-	char path[64], cgroup[ATTR_MAX];
-
-	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid);
-	return attr_read(rootfd, path, cgroup, sizeof(cgroup)) > 0 &&
-	       strstr(cgroup, ":/system.slice/");
-}
-
-/* Has a process a node open by which something is shown: a display server's, not a computing one's */
-static bool shows(int rootfd, const struct vfio_device *device, pid_t pid)
-{
-	if (desktop_is_x_server(rootfd, pid))
-		return true;
-	for (size_t i = 0; i < device->nodes.nr; i++) {
-		const char *const path[] = { device->nodes.names[i] };
-
-		if ((strncmp(path[0], "/dev/dri/card", 13) == 0 ||
-		     strncmp(path[0], "/dev/fb", 7) == 0) &&
-		    process_find_open_after(rootfd, path, 1, pid - 1) == pid)
-			return true;
-	}
-	return false;
 }
 
 static bool computes(int rootfd, const struct vfio_device *device, pid_t pid)

@@ -49,7 +49,7 @@ int use_table_find(const char *table,
  * disk_use() - what the host does with a disk or partition, and with what is stacked on it
  *
  * Mounted; swap; member of a btrfs file system of several devices; part of md, LVM, dm-crypt,
- * multipath, bcache. Whole disks' partitions are not looked at.
+ * multipath, bcache; under a loop device. Whole disks' partitions are not looked at.
  *
  * Return: 1 with the text filled, 0 nothing, -ELOOP, -ENOMEM, else -errno
  */
@@ -68,10 +68,12 @@ int disks_use_by_kernel(const struct use_look *look, const struct strlist *names
 
 /**
  * net_use() - what the host does with a network interface, and with what is stacked on it
+ * @name:	"" for one of another network namespace
  *
- * A default route, that of a PPPoE session too, and a guest's macvtap: always. Membership in a
- * bridge, a bond or the like: not when a network manager has both. Addresses, being up, another
- * MTU: not when a network manager brings them back (net_manager()).
+ * A default route, that of a PPPoE session or of an Open vSwitch bridge too, and a guest's macvtap:
+ * always. Another namespace's: not by force. Membership in a bridge, a bond or the like: not when a
+ * network manager has both. Addresses, being up, another MTU: not when a network manager brings them
+ * back (net_manager()), being up also when one has every interface up that it manages.
  *
  * Return: 1 with the text filled, 0 nothing, -ELOOP, -ENOMEM, else -errno
  */

@@ -58,7 +58,7 @@
 /* One device that sits somewhere below a PCI device */
 struct node {
 	const char *subsystem; /* "block", "net", "input", ...; NODE_OTHER for one of no interest */
-	char name[64];	       /* "nvme0n1p2", "eth0", "card0" */
+	char name[64];	       /* "nvme0n1p2", "eth0", "card0"; "" for one of another namespace */
 	char path[80];	       /* below /dev, "/dev/dri/card0"; "" for one without a node */
 	char number[40];       /* "/dev/char/226:0", the same by its number */
 	bool waits;	       /* who unbinds the device waits for who has this one open */
@@ -394,7 +394,7 @@ int render_return(const struct helper_ctx *ctx) _must_check_;
 
 /* --- keyboard.c --------------------------------------------------------------------------- */
 
-/** keyboards_say() - name those that the host will miss: no reason to refuse */
+/** keyboards_say() - name those that the host will miss: no reason to refuse; after vfio_look() */
 void keyboards_say(const struct helper_ctx *ctx, const struct vfio_claim *claim);
 
 /* --- nodes.c ------------------------------------------------------------------------------ */

@@ -555,8 +555,7 @@ static void the_time_for_pages_grows_with_the_guest(void **state)
 			       thp ? "" : "<memoryBacking><hugepages/></memoryBacking>");
 		planned = plan(*state, xml, cases[i].policy);
 		assert_int_equal(planned.r, 0);
-		assert_string_equal(nth(&planned.claim, "hugepages", "timeout_ms", 0),
-				    cases[i].ms);
+		assert_string_equal(nth(&planned.claim, "hugepages", "timeout_ms", 0), cases[i].ms);
 	}
 }
 
@@ -1008,10 +1007,22 @@ static void disk_that_another_guest_writes_is_a_conflict(void **state)
 		{ BLOCK("/dev/sdb", "<shareable/>"), BLOCK("/dev/sdb", "<shareable/>"), NULL },
 		{ BLOCK("/dev/sdb", "<shareable/>"), BLOCK("/dev/sdb", ""), "disk /dev/sdb" },
 		{ BLOCK("/dev/sdc", ""), BLOCK("/dev/sdb", ""), NULL },
+		{ BLOCK("/dev/sdb1", ""), BLOCK("/dev/sdb", ""), "disk /dev/sdb1" },
+		{ BLOCK("/dev/disk/by-id/x", ""), BLOCK("/dev/sdb1", ""),
+		  "disk /dev/disk/by-id/x" },
+		{ BLOCK("/dev/sdb1", ""), BLOCK("/dev/sdb2", ""), NULL },
+		{ BLOCK("/dev/sdb1", "<readonly/>"), BLOCK("/dev/sdb", "<readonly/>"), NULL },
+		{ BLOCK("/dev/gone1", ""), BLOCK("/dev/gone", ""), NULL },
 	};
+	const struct host host = { .rootfd = tree->rootfd, .statefd = -1 };
 
 	tree_file(tree, "dev/sdb", "");
-	tree_dir(tree, "sys/class/block/sdb");
+	tree_file(tree, "dev/sdb1", "");
+	tree_file(tree, "dev/sdb2", "");
+	tree_file(tree, "sys/class/block/sdb/sdb1/partition", "1\n");
+	tree_file(tree, "sys/class/block/sdb/sdb2/partition", "2\n");
+	tree_link(tree, "sys/class/block/sdb1", "sdb/sdb1");
+	tree_link(tree, "sys/class/block/sdb2", "sdb/sdb2");
 	tree_link(tree, "dev/disk/by-id/x", "../../sdb");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char mine[1024], theirs[1024];
@@ -1030,10 +1041,13 @@ static void disk_that_another_guest_writes_is_a_conflict(void **state)
 		(void)snprintf(b.claim.uuid, sizeof(b.claim.uuid), "%s", OTHER);
 		claims = (struct claims){ .claims = &b.claim, .nr = 1 };
 		assert_int_equal(domain_parse(mine, strlen(mine), &domain, &err), 0);
-		assert_int_equal(conflict_find(NULL, &domain, &a.claim, &claims, &conflict),
+		assert_int_equal(conflict_find(&host, &domain, &a.claim, &claims, &conflict),
 				 cases[i].what ? 1 : 0);
 		if (cases[i].what)
 			assert_string_equal(conflict.what, cases[i].what);
+		/* A guest without a policy has no claim */
+		assert_int_equal(conflict_find(&host, &domain, NULL, &claims, &conflict),
+				 cases[i].what ? 1 : 0);
 	}
 }
 

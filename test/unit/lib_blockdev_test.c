@@ -60,6 +60,29 @@ static void partition_knows_its_disk_and_the_disk_its_partitions(void **state)
 	assert_int_equal(blockdev_partitions(tree->rootfd, "sdc", &partitions), -ENOENT);
 }
 
+static void loop_device_is_found_by_its_backing_store(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_strlist_ struct strlist loops = { 0 };
+
+	assert_int_equal(blockdev_loops(tree->rootfd, "sdb", &loops), 0);
+	add_disk(tree);
+	tree_link(tree, "dev/disk/by-id/x", "../../sdb");
+	tree_file(tree, "sys/class/block/loop0/loop/backing_file", "/dev/disk/by-id/x\n");
+	tree_file(tree, "sys/class/block/loop1/loop/backing_file", "/dev/sdb1\n");
+	tree_file(tree, "sys/class/block/loop2/loop/backing_file", "/dev/sdb (deleted)\n");
+	tree_file(tree, "sys/class/block/loop3/loop/backing_file", "/dev/sdz (deleted)\n");
+	tree_file(tree, "sys/class/block/loop4/loop/backing_file", "/srv/dev/sdb\n");
+	tree_dir(tree, "sys/class/block/loop5");
+	assert_int_equal(blockdev_loops(tree->rootfd, "sdb", &loops), 0);
+	assert_int_equal(loops.nr, 2);
+	assert_string_equal(loops.names[0], "loop0");
+	assert_string_equal(loops.names[1], "loop2");
+	assert_int_equal(blockdev_loops(tree->rootfd, "sdz", &loops), 0);
+	assert_int_equal(loops.nr, 3);
+	assert_string_equal(loops.names[2], "loop3");
+}
+
 /* What the kernel keeps is for the lab to show; here, that nothing else is taken for it */
 static void disk_that_cannot_be_opened_is_not_called_claimed(void **state)
 {
@@ -159,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(name_is_the_kernels_whatever_link_leads_there),
 		tree_test(partition_knows_its_disk_and_the_disk_its_partitions),
+		tree_test(loop_device_is_found_by_its_backing_store),
 		tree_test(disk_that_cannot_be_opened_is_not_called_claimed),
 		tree_test(writer_is_told_from_reader),
 		tree_test(device_is_found_by_its_number_whatever_its_path_is),

@@ -342,7 +342,8 @@ static void disk_behind_a_usb_controller_is_found(void **state)
 {
 	(void)state;
 	set_driver(USB, "xhci_hcd");
-	add_disk(USB, "usb1/1-1/1-1.2/1-1.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1", "8:17\n");
+	add_disk(USB, "usb1/1-1/1-1.2/1-1.2:1.0/host6/target6:0:0/6:0:0:0/block/sdb/sdb1",
+		 "8:17\n");
 	tree_file(host, "proc/self/mountinfo", "22 1 8:17 / /mnt rw - vfat /dev/sdb1 rw\n");
 	assert_refused(USB_LINE, "%s holds sdb1, mounted on /mnt: unmount it first" KEEPS,
 		       named(USB, 0x1033, 0x0194), "");
@@ -415,6 +416,53 @@ static void three_users_of_a_device_are_named_and_the_others_counted(void **stat
 				     "more: stop it first\n"));
 }
 
+#define STOP_SEAT                                                                                  \
+	"set in_use = stop-seat in [vfio] of the policy, which ends that desktop, or end it "      \
+	"yourself first\n"
+
+/* To stop a compositor is no cure: what has it started would start it again */
+static void desktop_on_a_second_card_is_refused_with_what_ends_it(void **state)
+{
+	static const struct {
+		const char *comm, *cgroup, *more;
+		bool desktop;
+	} rows[] = {
+		{ "kwin_wayland",
+		  "0::/user.slice/user-1000.slice/user@1000.service/session.slice/kwin.service\n",
+		  "", true },
+		{ "sway", "0::/user.slice/user-1000.slice/session-2.scope\n", "", true },
+		{ "Xorg", "0::/system.slice/lightdm.service\n", "", true },
+		{ "plymouthd", "0::/system.slice/plymouth-start.service\n", "", false },
+		/* Stopped as it is, and still there */
+		{ "sway", "0::/user.slice/user-1000.slice/session-2.scope\n",
+		  "in_use = stop-seat\n", false },
+	};
+
+	(void)state;
+	tree_link(host, "etc/systemd/system/display-manager.service",
+		  "/usr/lib/systemd/system/lightdm.service");
+	add_below(GPU, "drm/card1", "drm", "dri/card1");
+	add_below(GPU, "drm/renderD129", "drm", "dri/renderD129");
+	/* Who computes for the desktop comes first */
+	add_process("700", "mpv", "/dev/dri/renderD129");
+	tree_file(host, "proc/700/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char claim[256], line[256];
+
+		add_process("2100", rows[i].comm, "/dev/dri/card1");
+		tree_file(host, "proc/2100/cgroup", rows[i].cgroup);
+		(void)snprintf(claim, sizeof(claim), GPU_LINE AUDIO_LINE "%s", rows[i].more);
+		(void)snprintf(line, sizeof(line),
+			       " is in use by mpv (pid 700), which has /dev/dri/renderD129 open, "
+			       "and by %s (pid 2100): %s",
+			       rows[i].comm, rows[i].desktop ? STOP_SEAT : "stop it first\n");
+		write_claim(UUID, claim);
+		assert_int_equal(check(), HELPER_FAILED);
+		assert_non_null(strstr(said, line));
+		remove_process_fd("2100");
+	}
+}
+
 /* It has the card open for the compositor: that is who uses it */
 static void logind_is_named_only_where_it_is_alone(void **state)
 {
@@ -425,7 +473,7 @@ static void logind_is_named_only_where_it_is_alone(void **state)
 	write_claim(UUID, GPU_LINE AUDIO_LINE);
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "is in use by gnome-shell (pid 2100), which has "
-				     "/dev/dri/card0 open: stop it first\n"));
+				     "/dev/dri/card0 open: " STOP_SEAT));
 	remove_process_fd("2100");
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "is in use by systemd-logind (pid 612), which has "
@@ -522,8 +570,7 @@ static void stack_without_an_end_is_refused_not_followed(void **state)
 	add_nvme();
 	tree_link(host, "sys/class/block/nvme0n1/holders/nvme0n1", "../../nvme0n1");
 	assert_int_equal(nodes_find(host->rootfd, NVME, &below), 0);
-	assert_int_equal(holders_find(host->rootfd, NVME, &below, false, use, sizeof(use)),
-			 -ELOOP);
+	assert_int_equal(holders_find(host->rootfd, NVME, &below, false, use, sizeof(use)), -ELOOP);
 	write_claim(UUID, NVME_LINE);
 	assert_int_equal(check(), HELPER_FAILED);
 	assert_non_null(strstr(said, "cannot look at 0000:03:00.0: Too many levels"));
@@ -599,6 +646,7 @@ int main(void)
 		host_test(nic_under_a_bridge_with_the_ipv6_default_route_is_refused),
 		host_test(gpu_that_a_process_has_open_is_refused_with_its_name),
 		host_test(three_users_of_a_device_are_named_and_the_others_counted),
+		host_test(desktop_on_a_second_card_is_refused_with_what_ends_it),
 		host_test(logind_is_named_only_where_it_is_alone),
 		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
 		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),

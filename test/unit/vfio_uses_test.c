@@ -143,6 +143,63 @@ static void member_of_a_stopped_stack_is_refused_with_what_takes_it_apart(void *
 	assert_passes(USB_DISK);
 }
 
+static void back_loop(const char *loop, const char *file)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "sys/class/block/%s/loop/backing_file", loop);
+	tree_file(host, path, file);
+}
+
+/* The kernel lists no holder, opening the disk exclusively works, and no process has it open */
+static void disk_under_a_loop_device_is_refused(void **state)
+{
+	static const char *const backings[] = { "/dev/sdb1\n", "/dev/disk/by-id/usb-Stick-part1\n",
+						"/dev/sdb1 (deleted)\n" };
+
+	(void)state;
+	add_disk();
+	tree_file(host, "sys/class/block/loop0/dev", "7:0\n");
+	for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+		back_loop("loop0", backings[i]);
+		tree_file(host, "proc/self/mountinfo", "22 1 7:0 / /mnt rw - ext4 /dev/loop0 rw\n");
+		assert_refused(USB_DISK, " holds loop0, mounted on /mnt: unmount it first" KEEPS);
+		assert_refused(WHOLE, " holds loop0, mounted on /mnt: unmount it first: ");
+		assert_refused(PART, " holds loop0, mounted on /mnt: unmount it first: ");
+		tree_file(host, "proc/self/mountinfo", "");
+		assert_refused(USB_DISK "in_use = force\n",
+			       " holds sdb1, the backing store of loop0: losetup -d /dev/loop0 "
+			       "first" KEEPS);
+	}
+	/* Of another disk, and of a file */
+	back_loop("loop0", "/dev/sdb10\n");
+	assert_passes(USB_DISK);
+	back_loop("loop0", "/dev/sda (deleted)\n");
+	assert_passes(USB_DISK);
+	back_loop("loop0", "/srv/dev/sdb1\n");
+	assert_passes(USB_DISK);
+}
+
+static void partition_on_a_loop_device_on_another_one_is_refused(void **state)
+{
+	(void)state;
+	add_disk();
+	tree_file(host, "dev/loop0p1", "");
+	tree_file(host, "sys/class/block/loop0/dev", "7:0\n");
+	tree_file(host, "sys/class/block/loop0/loop0p1/partition", "1\n");
+	tree_file(host, "sys/class/block/loop0p1/dev", "259:0\n");
+	tree_file(host, "sys/class/block/loop12/dev", "7:12\n");
+	back_loop("loop0", "/dev/sdb\n");
+	back_loop("loop12", "/dev/loop0p1\n");
+	tree_file(host, "proc/self/mountinfo", "22 1 7:12 / /mnt rw - ext4 /dev/loop12 rw\n");
+	assert_refused(USB_DISK, " holds loop12, mounted on /mnt: unmount it first" KEEPS);
+	tree_file(host, "proc/self/mountinfo", "22 1 259:0 / /mnt rw - ext4 /dev/loop0p1 rw\n");
+	assert_refused(WHOLE, " holds loop0p1, mounted on /mnt: unmount it first: ");
+	tree_file(host, "proc/self/mountinfo", "");
+	assert_refused(WHOLE, " holds loop0p1, the backing store of loop12: losetup -d /dev/loop12 "
+			      "first: both would write to it\n");
+}
+
 static void second_device_of_a_mounted_btrfs_is_refused(void **state)
 {
 	(void)state;
@@ -353,6 +410,35 @@ static void nic_of_which_anything_is_set_that_nobody_manages_is_refused(void **s
 	assert_passes(NIC_LINE);
 }
 
+/* NetworkManager has it up for the day that there is a cable, or a profile */
+static void nic_that_networkmanager_has_up_without_a_profile_passes(void **state)
+{
+	(void)state;
+	add_nic();
+	tree_file(host, "sys/class/net/eth0/flags", "0x1003\n");
+	tree_file(host, "sys/class/net/eth0/mtu", "1500\n");
+	tree_file(host, "sys/class/net/eth0/type", "1\n");
+	tree_file(host, "run/NetworkManager/devices/3", "[device]\nmanaged=true\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it");
+	tree_file(host, "proc/300/comm", "NetworkManager\n");
+	assert_passes(NIC_LINE);
+	/* What it has not set it does not bring back */
+	tree_file(host, "sys/class/net/eth0/mtu", "9000\n");
+	assert_refused(NIC_LINE, " has eth0 with an MTU of 9000 that nobody would set again");
+	tree_file(host, "sys/class/net/eth0/mtu", "1500\n");
+	tree_file(host, "sys/class/net/eth0/flags", "0x1103\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it and its settings back");
+	tree_file(host, "sys/class/net/eth0/flags", "0x1003\n");
+	tree_link(host, "sys/class/net/eth0/upper_br0", "../br0");
+	assert_refused(NIC_LINE, " is part of br0 through eth0, and nobody would put it back");
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/net/eth0/upper_br0", 0), 0);
+	tree_file(host, "proc/net/route", ADDRESS_ROUTE);
+	assert_refused(NIC_LINE, " has eth0 up with addresses that nobody would bring back");
+	tree_file(host, "proc/net/route", "");
+	tree_file(host, "run/NetworkManager/devices/3", "[device]\nmanaged=false\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it");
+}
+
 /* networkd has eth0 only: the VLAN was made by hand */
 static void bridge_on_a_managed_nic_must_be_managed_too(void **state)
 {
@@ -434,6 +520,61 @@ static void default_route_of_a_pppoe_session_is_the_nics(void **state)
 	tree_file(host, "proc/net/pppoe",
 		  "Id       Address              Device\n0000A1B2 52:54:00:12:34:56   eth0.7\n");
 	assert_refused(NIC_LINE, " carries the host's default route on wan: ");
+}
+
+/* Open vSwitch links a bridge's ports to its datapath, but not the internal ones, br0 */
+static void default_route_of_an_open_vswitch_bridge_is_the_nics(void **state)
+{
+	static const char route[] =
+		"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n"
+		"%s\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n";
+	static const char *const ours[] = { "br0", "br0.7" }, *const others[] = { "eth1", "br1" };
+	char text[256];
+
+	(void)state;
+	add_nic();
+	tree_link(host, "sys/class/net/eth0/upper_ovs-system", "../ovs-system");
+	tree_link(host, "sys/class/net/ovs-system/lower_eth0", "../eth0");
+	tree_dir(host, "sys/class/net/eth0/device");
+	tree_dir(host, "sys/class/net/br0");
+	tree_link(host, "sys/class/net/br0.7/lower_br0", "../br0");
+	/* The network of another card */
+	tree_dir(host, "sys/class/net/eth1/device");
+	tree_link(host, "sys/class/net/br1/lower_eth1", "../eth1");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		(void)snprintf(text, sizeof(text), route, others[i]);
+		tree_file(host, "proc/net/route", text);
+		assert_passes(NIC_LINE "in_use = force\n");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		char line[128];
+
+		(void)snprintf(text, sizeof(text), route, ours[i]);
+		tree_file(host, "proc/net/route", text);
+		(void)snprintf(line, sizeof(line),
+			       " carries the host's default route on %s: ", ours[i]);
+		assert_refused(NIC_LINE "in_use = force\n", line);
+	}
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/net/eth0/upper_ovs-system", 0), 0);
+	assert_passes(NIC_LINE);
+}
+
+/* Its class's directory is there, and looks empty from here */
+static void nic_in_another_network_namespace_is_refused_but_by_force(void **state)
+{
+	(void)state;
+	set_driver(USB, "xhci_hcd");
+	assert_passes(NIC_LINE USB_DISK);
+	tree_dir(host, DEVICES NIC "/net");
+	assert_refused(NIC_LINE,
+		       " has a network interface in another network namespace, a container's "
+		       "perhaps: end what uses it there (lsns -t net) or move it back first (ip "
+		       "link set IFACE netns 1, from within)\n");
+	assert_passes(NIC_LINE "in_use = force\n");
+	tree_dir(host, DEVICES USB "/usb1/1-1/1-1:1.0/net");
+	assert_refused(USB_DISK, " has a network interface in another network namespace");
+	add_below(USB, "usb1/1-1/1-1:1.0/net/eth1", "net", NULL);
+	assert_passes(USB_DISK);
 }
 
 static void nic_that_a_network_manager_configures_passes(void **state)
@@ -534,6 +675,7 @@ static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
 	set_driver(USB, "xhci_hcd");
 	tree_file(host, DEVICES USB "/usb1/1-4/busnum", "1\n");
 	tree_file(host, DEVICES USB "/usb1/1-4/devnum", "4\n");
+	tree_file(host, "proc/77/cgroup", "0::/system.slice/holder.service\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		add_below(USB, rows[i].below, rows[i].subsystem, rows[i].node);
 		assert_passes(USB_DISK);
@@ -621,8 +763,9 @@ static void who_computes_on_an_amd_card_is_named(void **state)
 	set_driver(GPU, "amdgpu");
 	tree_link(host, "sys/bus/pci/drivers/amdgpu/" GPU, "../../devices/" GPU);
 	add_process("77", "ollama", "/dev/kfd");
-	assert_refused(GPU_LINE AUDIO_LINE, "is in use by ollama (pid 77), which has /dev/kfd open: "
-					    "stop it first\n");
+	assert_refused(GPU_LINE AUDIO_LINE,
+		       "is in use by ollama (pid 77), which has /dev/kfd open: "
+		       "stop it first\n");
 	/* With another card it is told by the render node which one is meant */
 	tree_link(host, "sys/bus/pci/drivers/amdgpu/0000:00:02.0", "../../devices/0000:00:02.0");
 	assert_passes(GPU_LINE AUDIO_LINE);
@@ -667,6 +810,20 @@ static void what_another_guest_has_open_is_not_taken_by_force(void **state)
 	}
 }
 
+/* Its hook is this process */
+static void write_claim_of_a_start(const char *vfio)
+{
+	struct process self;
+	char text[1024];
+
+	assert_int_equal(process_identify(-1, getpid(), &self), 0);
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID "\nstate = preparing\n"
+		       "owner = %d %llu\nrequired = vfio\n[vfio]\n%s",
+		       (int)self.pid, self.start_time, vfio);
+	tree_file(host, CLAIM_DIR "/claim.ini", text);
+}
+
 static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 {
 	static const struct {
@@ -675,6 +832,9 @@ static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 		{ "input5", "120013\n", "Lab Keyboard\n" },
 		{ "input6", "17\n", "Lab Mouse\n" },
 	};
+	static const char told[] =
+		"usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to the guest, and "
+		"is not there for the host\n";
 
 	(void)state;
 	set_driver(USB, "xhci_hcd");
@@ -689,11 +849,19 @@ static void keyboard_that_goes_along_is_told_but_not_refused(void **state)
 		(void)snprintf(path, sizeof(path), "sys/class/input/%s/name", inputs[i].name);
 		tree_file(host, path, inputs[i].title);
 	}
-	assert_passes(USB_DISK);
+	write_claim(UUID, USB_DISK);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, told);
+	/* `usher plan` runs both, and so does a start: apply tells */
+	assert_int_equal(helper_run("--dry-run", "check"), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_int_equal(helper_run("--dry-run", "apply"), HELPER_DONE);
+	assert_non_null(strstr(said, told));
+	write_claim_of_a_start(USB_DISK);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_string_equal(said, "");
 	assert_int_equal(apply(), HELPER_DONE);
-	assert_string_equal(said,
-			    "usher: win11: with 0000:04:00.0 the keyboard Lab Keyboard goes to "
-			    "the guest, and is not there for the host\n");
+	assert_string_equal(said, told);
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_string_equal(said, "");
 }
@@ -723,6 +891,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		uses_test(member_of_a_stopped_stack_is_refused_with_what_takes_it_apart),
+		uses_test(disk_under_a_loop_device_is_refused),
+		uses_test(partition_on_a_loop_device_on_another_one_is_refused),
 		uses_test(second_device_of_a_mounted_btrfs_is_refused),
 		uses_test(disk_that_only_the_kernel_knows_of_is_refused),
 		uses_test(disk_that_cannot_be_opened_in_time_is_refused_by_name),
@@ -735,9 +905,12 @@ int main(void)
 		uses_test(nic_with_addresses_that_nobody_manages_is_refused),
 		uses_test(nic_in_a_bridge_that_nobody_manages_is_refused),
 		uses_test(nic_of_which_anything_is_set_that_nobody_manages_is_refused),
+		uses_test(nic_that_networkmanager_has_up_without_a_profile_passes),
 		uses_test(bridge_on_a_managed_nic_must_be_managed_too),
 		uses_test(nic_with_another_guests_macvtap_is_refused_by_force_too),
 		uses_test(default_route_of_a_pppoe_session_is_the_nics),
+		uses_test(default_route_of_an_open_vswitch_bridge_is_the_nics),
+		uses_test(nic_in_another_network_namespace_is_refused_but_by_force),
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
 		uses_test(card_with_virtual_functions_is_refused_by_its_links),

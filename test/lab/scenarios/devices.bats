@@ -95,6 +95,8 @@ said_in_log() {
 	since=$(date '+%F %T')
 	guest_define win11 device="$USB" memory=32
 	policy win11
+	run usher check win11
+	assert_contains "$output" "with $USB the keyboard QEMU QEMU USB Keyboard goes to the guest, and is not there for the host"
 	guest_start win11
 	assert_equal "$(driver_of "$USB")" vfio-pci
 	said_in_log "$since" "with $USB the keyboard QEMU QEMU USB Keyboard goes to the guest, and is not there for the host" ||

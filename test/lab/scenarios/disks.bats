@@ -185,3 +185,26 @@ forced_too() {
 	guest_destroy win11
 	host_unchanged 30
 }
+
+@test "a disk under a loop device is refused while that is set up, and by what is mounted of it" {
+	modprobe loop
+	host_before
+	guest_define win11 device="$NVME" memory=32
+	guest_define other memory=32 extra="$(block_xml "$disk")"
+	policy win11
+	policy other
+	mkfs.ext4 -q "$disk"
+	loop=$(losetup -f --show "$disk")
+	mount "$loop" /mnt
+	forced_too "holds ${loop#/dev/}, mounted on /mnt: unmount it first"
+	assert_contains "$(start_fails other)" "disk $disk of the guest's XML holds ${loop#/dev/}, mounted on /mnt: unmount it first: both would write to it"
+	umount /mnt
+	forced_too "holds nvme0n1, the backing store of ${loop#/dev/}: losetup -d $loop first"
+	losetup -d "$loop"
+	wait_for 10 test ! -e "/sys/block/${loop#/dev/}/loop/backing_file"
+	wipefs -qa "$disk"
+	guest_start win11
+	assert_equal "$(driver_of "$NVME")" vfio-pci
+	guest_destroy win11
+	host_unchanged 30
+}

@@ -16,6 +16,7 @@ setup() {
 
 teardown() {
 	local link
+	[[ -z ${away-} ]] || move_back
 	for link in labbr labbond labvlan labvlan2; do
 		ip link del "$link" 2>/dev/null || true
 	done
@@ -42,6 +43,27 @@ refused_with() {
 
 has_address() {
 	ip -o address show dev "$(interface_of "$NIC")" | grep -q -w "$1"
+}
+
+in_own_namespace() {
+	[[ $(readlink "/proc/$away/ns/net") != "$(readlink /proc/self/ns/net)" ]]
+}
+
+# move_away - the interface into the network namespace of a process, as a container's
+move_away() {
+	unshare -n sleep 600 3>&- &
+	away=$!
+	wait_for 10 in_own_namespace
+	ip link set "$iface" netns "$away"
+}
+
+# With its namespace it comes back by itself
+move_back() {
+	kill "$away"
+	wait "$away" || true
+	away=
+	wait_for 10 test -e "/sys/class/net/$iface"
+	udevadm settle
 }
 
 @test "the host's way out is never taken, and nothing that nobody would bring back" {
@@ -132,4 +154,15 @@ has_address() {
 	systemctl stop systemd-networkd.socket systemd-networkd.service
 	has_address 192.0.2.7/24 || ip address add 192.0.2.7/24 dev "$(interface_of "$NIC")"
 	refused_with "up with addresses that nobody would bring back"
+}
+
+@test "an interface in another network namespace is refused" {
+	# Having been away leaves its mark
+	move_away
+	move_back
+	host_before
+	move_away
+	refused_with "has a network interface in another network namespace, a container's perhaps: end what uses it there (lsns -t net) or move it back first"
+	move_back
+	host_unchanged
 }

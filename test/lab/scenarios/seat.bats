@@ -100,6 +100,7 @@ console_bound() {
 	run virsh start win11
 	((status != 0)) || fail "it was started: $output"
 	assert_contains "$output" "is in use by perl (pid "
+	assert_contains "$output" "open: set in_use = stop-seat in [vfio] of the policy, which ends that desktop, or end it yourself first"
 	policy win11 '[vfio]' 'in_use = stop-seat'
 	guest_start win11
 	assert_equal "$(driver_of "$GPU")" vfio-pci
