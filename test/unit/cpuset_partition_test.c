@@ -495,8 +495,8 @@ static void a_cpu_that_goes_offline_is_said_and_isolated_again_when_it_is_back(v
 	assert_isolated("2", "0-1,4-7");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_string_equal(host.said,
-			    "usher: a: CPU 3 is offline and not isolated: run usher-cpuset apply "
-			    "again when it is back\n");
+			    "usher: a: CPU 3 is offline and not isolated: run usher recover "
+			    "when it is back\n");
 	assert_int_equal(host.writes, 0);
 	put("0-7", "sys/devices/system/cpu/online");
 	settle();
