@@ -3,7 +3,7 @@
  * test/unit/cpuset_automatic_test.c - pin = auto, from the claim to the guest's groups and back
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  * wraps: renameat
  */
 #include "test/unit/cpuset_kernel.h"
