@@ -412,6 +412,21 @@ static int sort_cells(struct domain_reader *r)
 	return 0;
 }
 
+/* Without <vcpus> they are the first ones */
+static void finish_vcpus(struct domain *domain)
+{
+	if (domain->vcpus_max == 0)
+		domain->vcpus_max = 1;
+	if (domain->vcpus_current == 0)
+		domain->vcpus_current = domain->vcpus_max;
+	if (!cpulist_empty(&domain->vcpus_online)) {
+		domain->vcpus_current = (unsigned int)cpulist_count(&domain->vcpus_online);
+		return;
+	}
+	for (unsigned int id = 0; id < domain->vcpus_current && id < CPULIST_MAX; id++)
+		cpulist_add(&domain->vcpus_online, id);
+}
+
 /* What only the whole document shows, and what its missing elements mean */
 static int finish(struct domain_reader *r)
 {
@@ -420,10 +435,7 @@ static int finish(struct domain_reader *r)
 
 	if (!domain->name || !*domain->uuid)
 		return domain_refuse(r, "<domain> lacks its <%s>", domain->name ? "uuid" : "name");
-	if (domain->vcpus_max == 0)
-		domain->vcpus_max = 1;
-	if (domain->vcpus_current == 0)
-		domain->vcpus_current = domain->vcpus_max;
+	finish_vcpus(domain);
 	sort(domain->pci, domain->nr_pci, sizeof(*domain->pci), cmp_pci);
 	e = sort_pins(r, domain->vcpu_pins, domain->nr_vcpu_pins, "vCPU");
 	if (e == 0)

@@ -99,6 +99,7 @@ struct domain {
 
 	unsigned int vcpus_max;
 	unsigned int vcpus_current;   /* online at start */
+	struct cpulist vcpus_online;  /* which, of the first CPULIST_MAX */
 	unsigned int vcpu_threads;    /* <cpu><topology threads=>; 0 when it is not there */
 	bool vcpu_auto;		      /* placement='auto': numad chooses, after prepare */
 	char *vcpu_cpus;	      /* <vcpu cpuset=>: where vCPUs without a pin may run */

@@ -14,6 +14,7 @@ enum domain_place {
 	PLACE_DOCUMENT,
 	PLACE_LEAF, /* nothing in it is looked at */
 	PLACE_DOMAIN,
+	PLACE_VCPUS,
 	PLACE_BACKING,
 	PLACE_HUGEPAGES,
 	PLACE_NUMATUNE,

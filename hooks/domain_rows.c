@@ -89,6 +89,18 @@ static int end_vcpu(struct domain_reader *r)
 	return domain_text_uint(r, UINT_MAX, &r->domain.vcpus_max);
 }
 
+/* Which of them are online: not the first, when one has been plugged out */
+static int start_vcpus_vcpu(struct domain_reader *r)
+{
+	int enabled = domain_attr_is(r, "enabled", "yes");
+	unsigned int id;
+	int e = enabled <= 0 ? enabled : domain_attr_uint(r, "id", 10, UINT_MAX, &id);
+
+	if (e > 0 && id < CPULIST_MAX)
+		cpulist_add(&r->domain.vcpus_online, id);
+	return e < 0 ? e : 0;
+}
+
 static int start_topology(struct domain_reader *r)
 {
 	return domain_attr_uint(r, "threads", 10, UINT_MAX, &r->domain.vcpu_threads);
@@ -527,6 +539,7 @@ const struct domain_row domain_rows[] = {
 	ROW(DOMAIN, "name", LEAF, END(end_name), TEXT, ONCE),
 	ROW(DOMAIN, "uuid", LEAF, END(end_uuid), TEXT, ONCE),
 	ROW(DOMAIN, "vcpu", LEAF, START(start_vcpu), END(end_vcpu), TEXT, ONCE),
+	ROW(DOMAIN, "vcpus", VCPUS),
 	ROW(DOMAIN, "iothreads", LEAF, END(end_iothreads), TEXT, ONCE),
 	ROW(DOMAIN, "memory", LEAF, START(start_unit), END(end_memory), TEXT, ONCE),
 	ROW(DOMAIN, "on_poweroff", LEAF, END(end_on_poweroff), TEXT, ONCE),
@@ -537,6 +550,8 @@ const struct domain_row domain_rows[] = {
 	ROW(DOMAIN, "cpu", CPU),
 	ROW(DOMAIN, "resource", RESOURCE),
 	ROW(DOMAIN, "devices", DEVICES),
+
+	ROW(VCPUS, "vcpu", LEAF, START(start_vcpus_vcpu)),
 
 	ROW(BACKING, "hugepages", HUGEPAGES, START(start_hugepages)),
 	ROW(BACKING, "source", LEAF, START(start_backing_source), ONCE),

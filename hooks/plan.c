@@ -46,6 +46,20 @@ static int add(const struct plan *plan, const char *section, const char *key, co
 	return inidoc_add(&plan->claim->doc, section, key, value);
 }
 
+/* An empty one is left out */
+static int add_list(const struct plan *plan, const char *section, const char *key,
+		    const struct cpulist *set)
+{
+	_cleanup_free_ char *list = NULL;
+	int r;
+
+	if (cpulist_empty(set))
+		return 0;
+	list = malloc(INI_LINE_MAX);
+	r = list ? cpulist_format(set, list, INI_LINE_MAX) : -ENOMEM;
+	return r < 0 ? r : add(plan, section, key, list);
+}
+
 static int add_int(const struct plan *plan, const char *section, const char *key, int value)
 {
 	return inidoc_addf(&plan->claim->doc, section, key, "%d", value);
@@ -675,17 +689,6 @@ static int memory_nodes(const struct domain *domain, struct cpulist *ret)
 	return r;
 }
 
-static int add_list(const struct plan *plan, const char *key, const struct cpulist *set)
-{
-	char list[ATTR_MAX];
-
-	if (cpulist_empty(set))
-		return 0;
-	if (cpulist_format(set, list, sizeof(list)) < 0)
-		return -EINVAL;
-	return add(plan, HUGEPAGES, key, list);
-}
-
 /* Where its threads will run; with pin = auto its vCPUs' are chosen later, into [cpuset] cpus */
 static int guest_cpus(const struct plan *plan, struct cpulist *ret)
 {
@@ -714,9 +717,9 @@ static int plan_numa(const struct plan *plan)
 		return r;
 	r = guest_cpus(plan, &cpus);
 	if (r == 0)
-		r = add_list(plan, "nodes", &nodes);
+		r = add_list(plan, HUGEPAGES, "nodes", &nodes);
 	if (r == 0)
-		r = add_list(plan, "cpus", &cpus);
+		r = add_list(plan, HUGEPAGES, "cpus", &cpus);
 	while (r == 0 && (r = next_device(plan, &at, addr)) > 0)
 		r = add(plan, HUGEPAGES, "device", addr);
 	return r;
@@ -835,6 +838,16 @@ static bool vcpu_pinned(const struct domain *domain, unsigned int id)
 	return false;
 }
 
+/* The next that is online and has no pin. Return: its number, -1 when there is none */
+static int next_floating(const struct domain *domain, unsigned int from)
+{
+	int id = cpulist_next(&domain->vcpus_online, from);
+
+	while (id >= 0 && vcpu_pinned(domain, (unsigned int)id))
+		id = cpulist_next(&domain->vcpus_online, (unsigned int)id + 1);
+	return id;
+}
+
 /* Are the CPUs of those without a pin among those that the guest is to have for itself alone */
 static bool holds_floats(const struct domain *domain, const struct cpulist *cpus)
 {
@@ -851,12 +864,10 @@ static int floats_add(const struct plan *plan, bool held)
 	const char *list = float_list(domain);
 	int r = 0;
 
-	for (unsigned int id = 0; r == 0 && id < domain->vcpus_current && id < CPULIST_MAX; id++) {
-		if (vcpu_pinned(domain, id))
-			continue;
-		r = inidoc_addf(&plan->claim->doc, "cpuset", held ? "vcpu" : "float", "%u%s%s", id,
+	for (int id = next_floating(domain, 0); r == 0 && id >= 0;
+	     id = next_floating(domain, (unsigned int)id + 1))
+		r = inidoc_addf(&plan->claim->doc, "cpuset", held ? "vcpu" : "float", "%d%s%s", id,
 				list ? " " : "", list ?: "");
-	}
 	return r;
 }
 
@@ -877,20 +888,14 @@ static int vcpus_add(const struct plan *plan, const struct cpulist *cpus)
 
 static int cpuset_add(const struct plan *plan, const struct cpulist *cpus)
 {
-	_cleanup_free_ char *list = malloc(INI_LINE_MAX);
-	int r;
+	int r = add_timeout(plan, "cpuset");
 
-	if (!list)
-		return -ENOMEM;
-	r = cpulist_format(cpus, list, INI_LINE_MAX);
-	if (r == 0)
-		r = add_timeout(plan, "cpuset");
 	if (r == 0)
 		r = add(plan, "cpuset", "method", policy_value(plan->policy, "cpuset", "method"));
 	if (r == 0)
 		r = partition_add(plan);
 	if (r == 0)
-		r = add(plan, "cpuset", "cpus", list);
+		r = add_list(plan, "cpuset", "cpus", cpus);
 	if (r == 0)
 		r = vcpus_add(plan, cpus);
 	if (r == 0)
@@ -903,7 +908,7 @@ static int automatic_add(const struct plan *plan)
 {
 	const struct domain *domain = plan->domain;
 	struct cpulist nodes = { 0 };
-	char addr[PCIADDR_STRLEN], list[ATTR_MAX];
+	char addr[PCIADDR_STRLEN];
 	size_t at = 0;
 	int r = add_timeout(plan, "cpuset");
 
@@ -915,16 +920,16 @@ static int automatic_add(const struct plan *plan)
 		r = partition_add(plan);
 	if (r == 0)
 		r = inidoc_addf(&plan->claim->doc, "cpuset", "vcpus", "%u", domain->vcpus_current);
+	if (r == 0)
+		r = add_list(plan, "cpuset", "online", &domain->vcpus_online);
 	if (r == 0 && domain->vcpu_threads > 1)
 		r = inidoc_addf(&plan->claim->doc, "cpuset", "threads", "%u", domain->vcpu_threads);
 	if (r == 0 && domain->vcpu_cpus)
 		r = add(plan, "cpuset", "allowed", domain->vcpu_cpus);
 	if (r == 0)
 		r = memory_nodes(domain, &nodes);
-	if (r == 0 && !cpulist_empty(&nodes))
-		r = cpulist_format(&nodes, list, sizeof(list)) < 0
-			    ? -EINVAL
-			    : add(plan, "cpuset", "nodes", list);
+	if (r == 0)
+		r = add_list(plan, "cpuset", "nodes", &nodes);
 	while (r == 0 && (r = next_device(plan, &at, addr)) > 0)
 		r = add(plan, "cpuset", "device", addr);
 	return r < 0 ? r : sides_add(plan);
@@ -947,11 +952,7 @@ static int plan_automatic(const struct plan *plan)
 /* Has it vCPUs without a pin that <vcpu cpuset=> keeps together */
 static bool floats(const struct domain *domain)
 {
-	unsigned int id = 0;
-
-	while (id < domain->vcpus_current && vcpu_pinned(domain, id))
-		id++;
-	return float_list(domain) && id < domain->vcpus_current;
+	return float_list(domain) && next_floating(domain, 0) >= 0;
 }
 
 static int plan_cpuset(const struct plan *plan)

@@ -136,32 +136,65 @@ int baseline_get(const struct baseline *baseline, const char *setting, char **re
 	return find(baseline, setting, &index, ret);
 }
 
-int baseline_keep(struct baseline *baseline, const char *setting, const char *value)
+/* "SETTING VALUE" */
+static int entry_text(const char *setting, const char *value, char **ret)
 {
 	_cleanup_free_ char *setting_word = NULL, *value_word = NULL;
-	size_t index;
-	int r;
+	int r = text_encode(setting, &setting_word);
 
-	r = find(baseline, setting, &index, NULL);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = text_encode(setting, &setting_word);
 	if (r == 0)
 		r = text_encode(value, &value_word);
+	if (r < 0)
+		return r;
+	return asprintf(ret, "%s %s", setting_word, value_word) < 0 ? -ENOMEM : 0;
+}
+
+int baseline_keep(struct baseline *baseline, const char *setting, const char *value)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t index;
+	int r = find(baseline, setting, &index, NULL);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = entry_text(setting, value, &text);
 	if (r == 0)
-		r = inidoc_addf(&baseline->doc, SECTION, KEY, "%s %s", setting_word, value_word);
+		r = inidoc_addf(&baseline->doc, SECTION, KEY, "%s", text);
 	if (r == 0)
 		r = store(baseline);
 	return r < 0 ? r : 1;
+}
+
+int baseline_renew(struct baseline *baseline, const char *setting, const char *value)
+{
+	_cleanup_free_ char *text = NULL;
+	char *old;
+	size_t index;
+	int r = find(baseline, setting, &index, NULL);
+
+	if (r == 0)
+		r = baseline_keep(baseline, setting, value);
+	else if (r > 0)
+		r = entry_text(setting, value, &text);
+	if (r < 0 || !text || strcmp(baseline->doc.entries[index].value, text) == 0)
+		return r < 0 ? r : 0;
+	old = baseline->doc.entries[index].value;
+	baseline->doc.entries[index].value = text;
+	r = store(baseline);
+	text = old;
+	if (r < 0) {
+		text = baseline->doc.entries[index].value;
+		baseline->doc.entries[index].value = old;
+	}
+	return r;
 }
 
 int baseline_forget(struct baseline *baseline, const char *setting)
 {
 	struct inidoc_entry *entries = baseline->doc.entries;
 	size_t index = 0;
-	int r;
+	int r = find(baseline, setting, &index, NULL);
 
-	r = find(baseline, setting, &index, NULL);
 	if (r <= 0)
 		return r;
 	free(entries[index].section);

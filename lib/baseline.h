@@ -58,6 +58,13 @@ int baseline_get(const struct baseline *baseline, const char *setting, char **re
 int baseline_keep(struct baseline *baseline, const char *setting, const char *value) _must_check_;
 
 /**
+ * baseline_renew() - @value instead of the one that is kept, or none, in one step
+ *
+ * Return: 0, else -errno with the old one kept
+ */
+int baseline_renew(struct baseline *baseline, const char *setting, const char *value) _must_check_;
+
+/**
  * baseline_forget() - the setting is back; the file goes with its last setting
  *
  * Return: 0 (also when nothing was kept), else -errno

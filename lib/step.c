@@ -136,7 +136,8 @@ static int report(const struct host *host, const struct claim *claim, const stru
 		  const struct spawn_job *job, const char *verb, struct step_result *result)
 {
 	bool failed = job->error < 0 || job->timed_out || job->status != 0;
-	bool counts = failed && (step_required(step, claim) || strcmp(verb, "undo") == 0);
+	bool counts = failed &&
+		      (host->all_count || step_required(step, claim) || strcmp(verb, "undo") == 0);
 	struct log_about about = { .guest = claim->guest,
 				   .uuid = claim->uuid,
 				   .phase = host->phase,

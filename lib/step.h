@@ -55,12 +55,13 @@ extern const size_t nr_steps;
 /* Where a run works: the real host, or a tree with programs of its own */
 struct host {
 	int rootfd;
-	int statefd;		/* run/usher, -1 when there is none */
-	const char *root;	/* as given with --root, "/" by default */
-	const char *helpers;	/* directory of the programs */
-	const char *phase;	/* what they are run for, for the log: "prepare", "recover" */
-	bool replug;		/* usher recover --force: see step_replug() */
-	bool ours;		/* the phase is of a guest with a policy or a claim */
+	int statefd;	     /* run/usher, -1 when there is none */
+	const char *root;    /* as given with --root, "/" by default */
+	const char *helpers; /* directory of the programs */
+	const char *phase;   /* what they are run for, for the log: "prepare", "recover" */
+	bool replug;	     /* usher recover --force: see step_replug() */
+	bool all_count;	     /* whoever ran it sees the result: any step that fails is a failure */
+	bool ours;	     /* the phase is of a guest with a policy or a claim */
 	char uuid[UUID_STRLEN]; /* its uuid, "" when not known yet */
 	long long undo_until;	/* a start waits no longer for an undo that goes on by itself;
 				 * 0 for no such bound */

@@ -111,7 +111,9 @@ static int wanted_read(struct cpuset_job *job, struct cores_wanted *ret)
 		return job_why(job, -EBADMSG, "[cpuset] pin = auto needs vcpus and threads");
 	ret->vcpus = (unsigned int)vcpus;
 	ret->threads = (unsigned int)threads;
-	r = parse_set(job, "allowed", &ret->allowed);
+	r = parse_set(job, "online", &ret->online);
+	if (r == 0)
+		r = parse_set(job, "allowed", &ret->allowed);
 	if (r == 0)
 		r = add_bounds(job, ret);
 	if (r == 0)

@@ -255,6 +255,7 @@ static const struct {
 	int (*verify)(struct cpuset_job *job);
 	const char *what;
 } lives[] = {
+	{ live_verify_any, "its CPUs are not kept free: " },
 	{ partition_verify, "its CPUs are not isolated any more: " },
 	{ live_verify_shares, "its CPUs are not kept free any more: " },
 	{ irqs_verify, "interrupts are not kept off its CPUs any more: " },

@@ -357,11 +357,21 @@ static void try_all(struct search *search)
 
 /* --- The pins --------------------------------------------------------------------------------- */
 
+/* The number of the vCPU behind those that have a pin */
+static unsigned int next_vcpu(const struct cores_wanted *wanted, const struct pins *pins)
+{
+	unsigned int from = pins->nr_vcpus ? pins->vcpus[pins->nr_vcpus - 1].vcpu + 1 : 0;
+	int vcpu = cpulist_next(&wanted->online, from);
+
+	return vcpu < 0 ? from : (unsigned int)vcpu;
+}
+
 /* The vCPUs of one core, each a CPU; the last has all that are left, so that the core is whole */
-static int pin_core(const struct core *core, unsigned int nr_vcpus, struct pins *pins)
+static int pin_core(const struct cores_wanted *wanted, const struct core *core,
+		    unsigned int nr_vcpus, struct pins *pins)
 {
 	for (unsigned int i = 0; i < nr_vcpus; i++) {
-		struct vcpu_pin pin = { .vcpu = (unsigned int)pins->nr_vcpus };
+		struct vcpu_pin pin = { .vcpu = next_vcpu(wanted, pins) };
 		unsigned int end = i + 1 == nr_vcpus ? core->nr_cpus : i + 1;
 		int r;
 
@@ -386,7 +396,7 @@ static int pin_all(const struct search *search, struct pins *pins)
 		unsigned int nr = room(offer->cores[i], offer->per_core);
 
 		nr = nr < left ? nr : left;
-		r = pin_core(offer->cores[i], nr, pins);
+		r = pin_core(search->wanted, offer->cores[i], nr, pins);
 		left -= nr;
 	}
 	return r;

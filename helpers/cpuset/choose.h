@@ -9,10 +9,11 @@
 
 struct cores_wanted {
 	unsigned int vcpus;
-	unsigned int threads;	      /* of a core, as the guest sees it; 0 is 1 */
-	struct cpulist taken;	      /* by other guests */
-	struct cpulist avoid;	      /* somebody else is pinned there, without having it alone */
-	struct cpulist allowed;	      /* <vcpu cpuset=>; empty: all */
+	struct cpulist online;	/* their numbers, as far as they are known; else the next ones */
+	unsigned int threads;	/* of a core, as the guest sees it; 0 is 1 */
+	struct cpulist taken;	/* by other guests */
+	struct cpulist avoid;	/* somebody else is pinned there, without having it alone */
+	struct cpulist allowed; /* <vcpu cpuset=>; empty: all */
 	struct cpulist memory_nodes;  /* the guest's memory is bound to; empty: to none */
 	struct cpulist device_nodes;  /* of its devices */
 	struct cpulist boot_isolated; /* by isolcpus= */

@@ -521,6 +521,13 @@ int live_verify_pins(struct cpuset_job *job) _must_check_;
 int live_verify_cores(struct cpuset_job *job) _must_check_;
 
 /**
+ * live_verify_any() - does anything keep others off the guest's CPUs: an apply may have failed since
+ *
+ * Return: 0, also for a guest without pins, -EINVAL with why
+ */
+int live_verify_any(struct cpuset_job *job) _must_check_;
+
+/**
  * live_verify_shares() - is what the journal says to have lost the guest's CPUs still without them
  *
  * Of slices, top-level groups and the mask of unbound work.

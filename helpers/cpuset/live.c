@@ -155,6 +155,28 @@ static int verify_share(struct cpuset_job *job, const struct journal_record *rec
 					     job_cpus_text(&now, list, sizeof(list)));
 }
 
+/* What keeps others off a guest's CPUs, one of them for each way */
+static bool is_kept_by(const struct journal_record *record)
+{
+	return !record->undone &&
+	       (strcmp(record->verb, "guest") == 0 || strcmp(record->verb, "slice") == 0 ||
+		strcmp(record->verb, "plain") == 0);
+}
+
+int live_verify_any(struct cpuset_job *job)
+{
+	char list[256];
+
+	for (size_t i = 0; i < job->journal.nr; i++)
+		if (is_kept_by(&job->journal.records[i]))
+			return 0;
+	/* No cores were chosen for it, and that was said */
+	if (job->pins.nr_vcpus == 0)
+		return 0;
+	return job_why(job, -EINVAL, "neither a partition nor anything else keeps others off %s",
+		       job_cpus_text(&job->pins.cpus, list, sizeof(list)));
+}
+
 int live_verify_shares(struct cpuset_job *job)
 {
 	int r = 0;

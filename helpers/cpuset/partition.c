@@ -425,9 +425,7 @@ static int check_online(struct cpuset_job *job, const struct guest_groups *group
 	if (!journal_find(&job->journal, "guest", groups->base))
 		return job_why(job, -ENODEV, "CPU %s is not online", list);
 	helper_say(job->ctx,
-		   "CPU %s is offline and not isolated: run usher-cpuset apply again when it "
-		   "is back",
-		   list);
+		   "CPU %s is offline and not isolated: run usher recover when it is back", list);
 	return 1;
 }
 

@@ -128,13 +128,7 @@ static int keep(struct cpuset_job *job, const char *key, const struct cpulist *v
 		r = cpulist_format(old, old_text, sizeof(old_text));
 	if (r == 0)
 		r = path_format(text, sizeof(text), old ? "%s %s" : "%s%s", value_text, old_text);
-	if (r == 0)
-		r = baseline_keep(&job->baseline, key, text);
-	/* Nothing was kept there before, as a rule */
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = baseline_forget(&job->baseline, key);
-	return r < 0 ? r : baseline_keep(&job->baseline, key, text);
+	return r < 0 ? r : baseline_renew(&job->baseline, key, text);
 }
 
 static bool is_all(const struct cpuset_job *job, const struct cpulist *cpus)

@@ -136,8 +136,7 @@ static int renew_base(struct cpuset_job *job, const struct speed *speed, const c
 
 	if (r <= 0 || strcmp(base, now) == 0 || is_ours(job, speed, object, now))
 		return r;
-	r = baseline_forget(&job->baseline, key);
-	return r < 0 ? r : baseline_keep(&job->baseline, key, now);
+	return baseline_renew(&job->baseline, key, now);
 }
 
 static int keep_base(struct cpuset_job *job, const struct speed *speed, const char *object,
@@ -232,12 +231,14 @@ static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned 
 		return job_why(job, r, "CPU %u has no %s", cpu, speed->file);
 	if (strlist_has(done, object) || is_rare(job, speed, want))
 		return 0;
-	r = strlist_add(done, object);
-	if (r < 0)
-		return job_why(job, r, "%s", strerror(-r));
 	if (speed == &speeds[0])
 		r = take_with_governor(job, object);
-	return r < 0 ? r : take(job, speed, object, want, true);
+	if (r >= 0)
+		r = take(job, speed, object, want, true);
+	if (r < 0)
+		return r;
+	r = strlist_add(done, object);
+	return r < 0 ? job_why(job, r, "%s", strerror(-r)) : 0;
 }
 
 /* The kernel's word for no latency at all is not 0, which is no bound */
@@ -246,20 +247,44 @@ static const char *kernel_word(const struct speed *speed, const char *want)
 	return strcmp(speed->verb, "latency") == 0 && strcmp(want, "0") == 0 ? "n/a" : want;
 }
 
+static void say_without(struct cpuset_job *job, const struct speed *speed, const char *want,
+			const struct cpulist *without, const char *why)
+{
+	char list[256];
+
+	if (cpulist_equal(without, &job->pins.cpus))
+		helper_say(job->ctx, "%s = %s has no effect: %s", speed->key, want, why);
+	else
+		helper_say(job->ctx, "%s = %s has no effect on CPU %s: %s", speed->key, want,
+			   job_cpus_text(without, list, sizeof(list)), why);
+}
+
+/* On each CPU that has it; one may be offline, or have no such file */
+static void take_all(struct cpuset_job *job, const struct speed *speed, const char *want)
+{
+	_cleanup_strlist_ struct strlist done = { 0 };
+	struct cpulist without = { 0 };
+	char why[WHY_MAX];
+
+	for (int cpu = cpulist_next(&job->pins.cpus, 0); cpu >= 0;
+	     cpu = cpulist_next(&job->pins.cpus, (unsigned int)cpu + 1)) {
+		if (take_cpu(job, speed, (unsigned int)cpu, kernel_word(speed, want), &done) >= 0)
+			continue;
+		if (cpulist_empty(&without))
+			memcpy(why, job->why, sizeof(why));
+		cpulist_add(&without, (unsigned int)cpu);
+	}
+	if (!cpulist_empty(&without))
+		say_without(job, speed, want, &without, why);
+}
+
 void speed_take(struct cpuset_job *job)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(speeds); i++) {
-		_cleanup_strlist_ struct strlist done = { 0 };
 		const char *want = want_of(job, &speeds[i]);
-		int cpu = -1, r = 0;
 
-		while (want && r == 0 &&
-		       (cpu = cpulist_next(&job->pins.cpus, (unsigned int)(cpu + 1))) >= 0)
-			r = take_cpu(job, &speeds[i], (unsigned int)cpu,
-				     kernel_word(&speeds[i], want), &done);
-		if (r < 0)
-			helper_say(job->ctx, "%s = %s has no effect: %s", speeds[i].key, want,
-				   job->why);
+		if (want)
+			take_all(job, &speeds[i], want);
 	}
 }
 

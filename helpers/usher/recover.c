@@ -51,17 +51,24 @@ static int find_guest(const struct host *host, const char *guest, char ret[stati
 	return r < 0 ? r : -ENOENT;
 }
 
-static void print_json(const struct step_result *result, bool back)
+static int json_lines(struct json *json, const char *text)
 {
 	_cleanup_strlist_ struct strlist lines = { 0 };
+	int r = text ? text_split(text, "\n", &lines) : 0;
+
+	for (size_t i = 0; r == 0 && i < lines.nr; i++)
+		json_string(json, NULL, lines.names[i]);
+	return r;
+}
+
+static void print_json(const struct step_result *result, bool back)
+{
 	struct json json;
 
 	json_begin(&json, stdout, "recover");
 	json_bool(&json, "back", back);
 	json_list(&json, "messages");
-	if (result->failures && text_split(result->failures, "\n", &lines) == 0)
-		for (size_t i = 0; i < lines.nr; i++)
-			json_string(&json, NULL, lines.names[i]);
+	(void)!(json_lines(&json, result->failures) ?: json_lines(&json, result->warnings));
 	json_close(&json, ']');
 	json_end(&json);
 }
@@ -104,8 +111,8 @@ static int recover(const struct request *request, const struct host *host)
 	}
 	if (request->json)
 		print_json(&result, r == 0);
-	else if (result.failures)
-		(void)fputs(result.failures, stderr);
+	else
+		(void)fprintf(stderr, "%s%s", result.failures ?: "", result.warnings ?: "");
 	if (r < 0)
 		usher_say("cannot give back: %s", strerror(-r));
 	return r != 0;
@@ -120,6 +127,7 @@ static int run(const struct request *request)
 		.helpers = request->dir,
 		.phase = "recover",
 		.replug = request->force,
+		.all_count = true,
 	};
 
 	if (host.rootfd < 0)

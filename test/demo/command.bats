@@ -303,6 +303,20 @@ other_xml() {
 	[[ -e $root/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini ]]
 }
 
+@test "recover says what of a running guest it cannot mend, and of no mend that it is one" {
+	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809
+	claim_from_plan "$uuid"
+	owner_lives "$uuid"
+	# QEMU runs, without a group of its own for its CPUs
+	sed -i -e 's/^state = .*/state = running/' -e 's/^method = .*/method = partition/' \
+		"$root/run/usher/$uuid/claim.ini"
+	run -1 usher recover
+	has "usher: win11: its CPUs 4-7,12-15 cannot be kept free of others: "
+	run -1 usher recover --json
+	jq -e '.back == false and (.messages | length == 1 and (.[0] | contains("cannot be kept free of others")))' \
+		<<<"$(grep -v '^usher: ' <<<"$output")"
+}
+
 @test "init writes a policy for a guest that has a disk, and no device" {
 	sed -i -e "/<hostdev/,/<\/hostdev>/d" -e "/<interface/,/<\/interface>/d" \
 		-e "s|</devices>|<disk type='block' device='disk'><source dev='/dev/sdb'/><target dev='vdx' bus='virtio'/></disk>&|" "$xml"

@@ -3,7 +3,7 @@
  * test/unit/cpuset_automatic_test.c - pin = auto, from the claim to the guest's groups and back
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  * wraps: renameat
  */
 #include "test/unit/cpuset_kernel.h"
@@ -78,6 +78,15 @@ static void the_choice_is_written_into_the_claim(void **state)
 	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
 	assert_silent();
 	assert_non_null(strstr(claim_text(), "cpus = 6-7\nvcpu = 0 6\nvcpu = 1 7"));
+}
+
+static void each_vcpu_that_is_there_has_a_core_whatever_its_number(void **state)
+{
+	make_eight(*state);
+	claim_a("preparing", WANTED "online = 0,2\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_non_null(strstr(claim_text(), "cpus = 6-7\nvcpu = 0 6\nvcpu = 2 7"));
 }
 
 static void a_choice_is_made_once(void **state)
@@ -447,8 +456,8 @@ static void a_kill_of_undo_while_the_guest_runs_is_repaired_silently(void **stat
 		assert_int_equal(undo(UUID_A), HELPER_DONE);
 		assert_silent();
 		for (int vcpu = 0; vcpu < 2; vcpu++)
-			assert_string_equal(
-				get(CG "/" SCOPE_A "/libvirt/vcpu%d/cpuset.cpus", vcpu), "0-7");
+			assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu%d/cpuset.cpus", vcpu),
+					    "0-7");
 		assert_string_equal(get(CG "/cpuset.cpus.isolated"), "");
 		assert_no_state();
 	} while (killed);
@@ -484,8 +493,7 @@ static void cpus_of_a_guest_that_was_killed_are_not_chosen(void **state)
 	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
 		make_claim(UUID_B, PID_B, "preparing", WANTED);
 		assert_int_equal(run_helper("--", "choose", UUID_B), HELPER_DONE);
-		assert_non_null(
-			strstr(get("run/usher/" UUID_B "/claim.ini"), "\ncpus = 4-5\n"));
+		assert_non_null(strstr(get("run/usher/" UUID_B "/claim.ini"), "\ncpus = 4-5\n"));
 		assert_int_equal(undo(UUID_A), HELPER_DONE);
 	}
 }
@@ -528,6 +536,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, tree_setup, tree_teardown)
 	const struct CMUnitTest tests[] = {
 		T(the_choice_is_written_into_the_claim),
+		T(each_vcpu_that_is_there_has_a_core_whatever_its_number),
 		T(a_choice_is_made_once),
 		T(cpus_of_another_guest_are_not_chosen_be_it_dead_or_alive),
 		T(cpus_of_another_guests_emulator_are_not_chosen),

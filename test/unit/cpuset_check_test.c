@@ -3,7 +3,7 @@
  * test/unit/cpuset_check_test.c - what is found before the guest runs
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  */
 #include "test/unit/cpuset_kernel.h"
 
@@ -132,6 +132,22 @@ static void a_running_guest_that_has_lost_its_partition_is_noticed_and_mended(vo
 	assert_int_equal(check(UUID_A), HELPER_FAILED);
 	assert_said("its CPUs are not isolated any more: the kernel has the partition");
 	assert_said("run usher recover");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
+/* As after an apply that a kernel without partitions, or somebody else's pins, had fail */
+static void a_running_guest_that_nothing_keeps_free_is_noticed_and_mended(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+
+	make_host(*state, true);
+	make_guest(SCOPE_A, PID_A, vcpus, "0-1");
+	make_claim(UUID_A, PID_A, "running", PINS);
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_said("usher: a: its CPUs are not kept free: neither a partition nor anything else "
+		    "keeps others off 2-3: run usher recover\n");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_int_equal(check(UUID_A), HELPER_DONE);
 	assert_silent();
@@ -309,8 +325,9 @@ static void a_guest_without_a_policy_pinned_there_is_found(void **state)
 static void a_slice_with_the_cpus_exclusively_is_found(void **state)
 {
 	static const char *const vcpus[] = { "2", "3", NULL };
-	static const char why[] = "rt.slice has 3-4 in cpuset.cpus.exclusive: pin one of the two to "
-				  "other CPUs";
+	static const char why[] =
+		"rt.slice has 3-4 in cpuset.cpus.exclusive: pin one of the two to "
+		"other CPUs";
 
 	make_host(*state, true);
 	make_group("rt.slice", "", true);
@@ -333,9 +350,10 @@ static void a_slice_with_the_cpus_exclusively_is_found(void **state)
 
 static void a_vcpu_plugged_in_later_has_no_core_and_that_is_said(void **state)
 {
-	static const char line[] = "usher: a: vCPU 2 was plugged in after the cores were chosen and "
-				   "has none: shut the guest down and start it with that many "
-				   "vCPUs, or pin it: virsh vcpupin a 2 CPUS --live\n";
+	static const char line[] =
+		"usher: a: vCPU 2 was plugged in after the cores were chosen and "
+		"has none: shut the guest down and start it with that many "
+		"vCPUs, or pin it: virsh vcpupin a 2 CPUS --live\n";
 
 	running_guest(state, "pin = auto\nvcpus = 2\nallowed = 0-6\n" PINS);
 	make_group(SCOPE_A "/libvirt/vcpu2", "", true);
@@ -571,6 +589,7 @@ int main(void)
 		tree_test(the_host_keeps_at_least_one_whole_core),
 		tree_test(a_guest_whose_policy_isolates_nothing_keeps_its_cpus),
 		tree_test(a_running_guest_that_has_lost_its_partition_is_noticed_and_mended),
+		tree_test(a_running_guest_that_nothing_keeps_free_is_noticed_and_mended),
 		tree_test(a_vcpu_that_is_pinned_elsewhere_is_noticed_and_said_by_apply),
 		tree_test(a_vcpu_off_its_chosen_core_is_noticed_and_mended),
 		tree_test(a_slice_that_got_its_cpus_back_is_noticed_and_mended),

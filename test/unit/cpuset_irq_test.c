@@ -3,7 +3,7 @@
  * test/unit/cpuset_irq_test.c - interrupts leave the guests' CPUs and come back
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget state_write
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget state_write
  */
 #include <signal.h>
 #include <sys/socket.h>

@@ -4,7 +4,7 @@
  *
  * The head of a test that includes this names what the linker wraps, behind "wraps:":
  * attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * journal_add journal_remove baseline_keep baseline_forget
+ * journal_add journal_remove baseline_keep baseline_renew baseline_forget
  *
  * Every effect on the host and on usher's own state is a numbered step, which can fail, lie, or be
  * the one before which the helper is killed. What the kernel would make of a write is worked out
@@ -437,6 +437,15 @@ int __wrap_baseline_keep(struct baseline *baseline, const char *setting, const c
 	int r = step();
 
 	return r < 0 ? r : __real_baseline_keep(baseline, setting, value);
+}
+
+int __real_baseline_renew(struct baseline *baseline, const char *setting, const char *value);
+int __wrap_baseline_renew(struct baseline *baseline, const char *setting, const char *value);
+int __wrap_baseline_renew(struct baseline *baseline, const char *setting, const char *value)
+{
+	int r = step();
+
+	return r < 0 ? r : __real_baseline_renew(baseline, setting, value);
 }
 
 int __real_baseline_forget(struct baseline *baseline, const char *setting);

@@ -3,7 +3,7 @@
  * test/unit/cpuset_partition_test.c - the guest's own groups as cpuset partitions
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  */
 #include "test/unit/cpuset_kernel.h"
 
@@ -495,8 +495,8 @@ static void a_cpu_that_goes_offline_is_said_and_isolated_again_when_it_is_back(v
 	assert_isolated("2", "0-1,4-7");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_string_equal(host.said,
-			    "usher: a: CPU 3 is offline and not isolated: run usher-cpuset apply "
-			    "again when it is back\n");
+			    "usher: a: CPU 3 is offline and not isolated: run usher recover "
+			    "when it is back\n");
 	assert_int_equal(host.writes, 0);
 	put("0-7", "sys/devices/system/cpu/online");
 	settle();
@@ -872,6 +872,26 @@ static void an_end_while_its_only_cpu_is_offline_is_no_failure(void **state)
 	assert_silent();
 }
 
+/* The admin's value becomes the baseline with the second guest, or not yet; never none */
+static void a_kill_while_a_baseline_is_renewed_loses_nothing(void **state)
+{
+	bool killed = true;
+
+	for (int at = 1; killed; at++) {
+		(void)tree_teardown(state);
+		(void)tree_setup(state);
+		host_with_a(state);
+		make_guest(SCOPE_B, PID_B, vcpus_b, "0-1");
+		make_claim(UUID_B, PID_B, "running", "cpus = 5\nvcpu = 0 5\n");
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		put("2-3,7", CG "/" MACHINE "/cpuset.cpus.exclusive");
+		killed = killed_at(at, "apply", UUID_B);
+		(void)undo(UUID_B);
+		(void)undo(UUID_A);
+		assert_string_equal(get(CG "/" MACHINE "/cpuset.cpus.exclusive"), "7");
+	}
+}
+
 static void what_an_offline_cpu_has_left_goes_with_the_next_guest(void **state)
 {
 	host_with_the_only_cpu_offline(state);
@@ -891,6 +911,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(an_end_while_its_only_cpu_is_offline_is_no_failure),
+		tree_test(a_kill_while_a_baseline_is_renewed_loses_nothing),
 		tree_test(what_an_offline_cpu_has_left_goes_with_the_next_guest),
 		tree_test(pins_one_to_one_become_isolated_partitions),
 		tree_test(an_isolated_vcpus_group_counts_no_pressure),

@@ -3,7 +3,7 @@
  * test/unit/cpuset_plain_test.c - cpuset.cpus of the top-level groups but the guests'
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  * wraps: hierarchy_is_ours hierarchy_store
  */
 #include "test/unit/cpuset_kernel.h"

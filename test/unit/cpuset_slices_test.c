@@ -3,7 +3,7 @@
  * test/unit/cpuset_slices_test.c - systemd's AllowedCPUs on everything but the guests
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  */
 #include "test/unit/cpuset_kernel.h"
 

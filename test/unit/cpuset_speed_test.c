@@ -3,7 +3,7 @@
  * test/unit/cpuset_speed_test.c - governor, energy preference, wake latency, class of the threads
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  * wraps: hierarchy_is_ours sched_of sched_set
  */
 #include "lib/sched.h"
@@ -394,13 +394,26 @@ static void a_host_without_cpufreq_is_said_and_the_guest_is_isolated(void **stat
 	assert_no_state();
 }
 
+static void a_cpu_without_cpufreq_does_not_keep_it_from_the_others(void **state)
+{
+	host_with_speeds(state);
+	remove_tree(CPU "/cpu2/cpufreq");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("governor = performance has no effect on CPU 2: CPU 2 has no scaling_governor");
+	assert_string_equal(governor(3), "performance");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_speeds(3, "powersave", "balance_performance", "0");
+	assert_no_state();
+}
+
 static void a_value_the_kernel_refuses_is_said(void **state)
 {
 	host_with_speeds(state);
 	put("", "managed/" CPU "/cpufreq/policy2/scaling_governor");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
-	assert_said("governor = performance has no effect: cannot write performance to /" CPU
-		    "/cpufreq/policy2/scaling_governor");
+	assert_said(
+		"governor = performance has no effect on CPU 2: cannot write performance to /" CPU
+		"/cpufreq/policy2/scaling_governor");
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_silent();
 	assert_back();
@@ -575,6 +588,7 @@ int main(void)
 		tree_test(guests_that_share_a_cpufreq_policy_end_exact_in_any_order),
 		tree_test(a_value_that_somebody_else_has_set_stays_and_is_said),
 		tree_test(a_host_without_cpufreq_is_said_and_the_guest_is_isolated),
+		tree_test(a_cpu_without_cpufreq_does_not_keep_it_from_the_others),
 		tree_test(a_value_the_kernel_refuses_is_said),
 		tree_test(a_kill_at_any_step_is_repaired),
 		tree_test(a_kill_at_any_step_is_repaired_by_the_next_apply),

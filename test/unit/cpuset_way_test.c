@@ -3,7 +3,7 @@
  * test/unit/cpuset_way_test.c - method = auto: the best way that works, and why not a better one
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  */
 #include "test/unit/cpuset_kernel.h"
 
@@ -184,13 +184,14 @@ static void two_guests_together_do_not_rob_a_third(void **state)
 	make_guest(plain, 700, vcpus, "2-3");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_silent();
-	expect_refused(ON_3,
-		       "usher: b: CPUs 3 cannot be kept for it alone: "
-		       "machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/emulator is pinned "
-		       "to 2-3, and other guests have the rest: pin one of the two to other CPUs\n");
+	expect_refused(
+		ON_3, "usher: b: CPUs 3 cannot be kept for it alone: "
+		      "machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/emulator is pinned "
+		      "to 2-3, and other guests have the rest: pin one of the two to other CPUs\n");
 	assert_int_equal(apply(UUID_B), HELPER_DONE);
-	assert_said("slices only: machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/emulator "
-		    "is pinned to 2-3, and other guests have the rest");
+	assert_said(
+		"slices only: machine.slice/machine-qemu\\x2d7\\x2dplain.scope/libvirt/emulator "
+		"is pinned to 2-3, and other guests have the rest");
 	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2");
 	assert_string_equal(get(CG "/%s/libvirt/emulator/cpuset.cpus.effective", plain), "3");
 	assert_int_equal(undo(UUID_B), HELPER_DONE);

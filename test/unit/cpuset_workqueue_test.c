@@ -3,7 +3,7 @@
  * test/unit/cpuset_workqueue_test.c - unbound work keeps off all guests' CPUs, whatever their way
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
- * wraps: journal_add journal_remove baseline_keep baseline_forget
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  */
 #include "test/unit/cpuset_kernel.h"
 

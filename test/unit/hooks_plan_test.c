@@ -361,6 +361,7 @@ static void with_pin_auto_the_claim_says_what_is_wanted(void **state)
 	assert_string_equal(nth(claim, "cpuset", "pin", 0), "auto");
 	assert_string_equal(nth(claim, "cpuset", "method", 0), "partition");
 	assert_string_equal(nth(claim, "cpuset", "vcpus", 0), "6");
+	assert_string_equal(nth(claim, "cpuset", "online", 0), "0-5");
 	assert_string_equal(nth(claim, "cpuset", "threads", 0), "2");
 	assert_string_equal(nth(claim, "cpuset", "allowed", 0), "2-15");
 	assert_string_equal(nth(claim, "cpuset", "nodes", 0), "1");
@@ -372,6 +373,31 @@ static void with_pin_auto_the_claim_says_what_is_wanted(void **state)
 #define VCPU_DOMAIN(vcpu, body)                                                                    \
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid>"                               \
 	"<memory unit='KiB'>4194304</memory>" vcpu body "</domain>"
+
+/* As virsh setvcpu GUEST 1 --disable --config leaves it */
+#define VCPUS_0_AND_2                                                                              \
+	"<vcpus><vcpu id='0' enabled='yes' hotpluggable='no' order='1'/>"                          \
+	"<vcpu id='1' enabled='no' hotpluggable='yes'/>"                                           \
+	"<vcpu id='2' enabled='yes' hotpluggable='yes' order='2'/></vcpus>"
+
+static void vcpus_that_are_not_there_are_not_counted(void **state)
+{
+	_cleanup_planned_ struct planned chosen =
+		plan(*state, VCPU_DOMAIN("<vcpu current='2'>3</vcpu>", VCPUS_0_AND_2),
+		     "[cpuset]\npin = auto\n");
+	_cleanup_planned_ struct planned floating =
+		plan(*state,
+		     VCPU_DOMAIN("<vcpu current='2'>3</vcpu>",
+				 VCPUS_0_AND_2 "<cputune><vcpupin vcpu='0' cpuset='2'/></cputune>"),
+		     "");
+
+	assert_int_equal(chosen.r, 0);
+	assert_string_equal(nth(&chosen.claim, "cpuset", "vcpus", 0), "2");
+	assert_string_equal(nth(&chosen.claim, "cpuset", "online", 0), "0,2");
+	assert_int_equal(floating.r, 0);
+	assert_string_equal(nth(&floating.claim, "cpuset", "float", 0), "2");
+	assert_null(nth(&floating.claim, "cpuset", "float", 1));
+}
 
 /* As libvirt pins what has no pin of its own */
 static void what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element(void **state)
@@ -1080,6 +1106,7 @@ int main(void)
 		host_test(what_the_policy_leaves_of_the_cpus_is_not_in_the_claim),
 		host_test(what_does_not_fit_is_refused_with_cause_and_cure),
 		host_test(with_pin_auto_the_claim_says_what_is_wanted),
+		host_test(vcpus_that_are_not_there_are_not_counted),
 		host_test(vcpus_without_a_pin_float_beside_those_that_have_one),
 		host_test(the_claim_has_the_partition_of_the_xml),
 		host_test(what_runs_beside_the_vcpus_has_the_cpus_of_the_vcpu_element),

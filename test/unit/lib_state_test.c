@@ -418,7 +418,7 @@ static void a_baseline_keeps_the_first_value_until_it_is_forgotten(void **state)
 {
 	_cleanup_close_ int fd = opened(*state);
 	_cleanup_baseline_ struct baseline again = { .lockfd = -1, .dirfd = -1 };
-	_cleanup_free_ char *first = NULL, *second = NULL;
+	_cleanup_free_ char *first = NULL, *second = NULL, *third = NULL;
 	struct baseline baseline;
 
 	assert_int_equal(baseline_open(fd, "cpuset", 0, &baseline), 0);
@@ -432,6 +432,11 @@ static void a_baseline_keeps_the_first_value_until_it_is_forgotten(void **state)
 	assert_int_equal(baseline_get(&again, "sys/c", &second), 1);
 	assert_string_equal(second, "two words");
 	assert_int_equal(baseline_get(&again, "sys/d", &second), 0);
+	assert_int_equal(baseline_renew(&again, "sys/c", "another"), 0);
+	assert_int_equal(baseline_renew(&again, "sys/e", "new"), 0);
+	assert_int_equal(baseline_get(&again, "sys/c", &third), 1);
+	assert_string_equal(third, "another");
+	assert_int_equal(baseline_keep(&again, "sys/e", "old"), 0);
 	assert_int_equal(baseline_forget(&again, "sys/a b"), 0);
 	assert_int_equal(baseline_forget(&again, "sys/a b"), 0);
 	assert_int_equal(baseline_get(&again, "sys/a b", &first), 0);
