@@ -10,6 +10,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/desktop.h"
+#include "../../lib/pcidev.h"
 #include "../../lib/spawn.h"
 #include "../../lib/state.h"
 #include "../../lib/sysbus.h"
@@ -166,12 +167,24 @@ static bool has_manager(const struct helper_ctx *ctx)
 	       sysbus_unit_active(DISPLAY_MANAGER, left < MANAGER_MS ? left : MANAGER_MS) > 0;
 }
 
+/* One that is with a vfio driver before the start shows nothing that could be missed after it */
+static bool is_kept(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		    const struct vfio_device *device)
+{
+	char driver[DRIVER_NAME_MAX];
+
+	if (claim->give_back != GIVE_BACK_VFIO)
+		return claim->give_back == GIVE_BACK_RENDER;
+	return pcidev_driver(ctx->rootfd, &device->addr, driver, sizeof(driver)) <= 0 ||
+	       device_on_vfio(ctx->rootfd, device->name, driver) <= 0;
+}
+
 int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		struct vfio_device *device)
 {
 	char name[320], seat[64];
 
-	if (claim->give_back != GIVE_BACK_RENDER || !is_display(ctx->rootfd, device->name) ||
+	if (!is_kept(ctx, claim, device) || !is_display(ctx->rootfd, device->name) ||
 	    !(device->seat || is_boot_vga(ctx->rootfd, device->name)))
 		return 0;
 	seat_of(ctx->rootfd, device->name, seat, sizeof(seat));
@@ -179,10 +192,10 @@ int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		return 0;
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
 	helper_say(ctx,
-		   "%s is the only card that the desktop of %s has, and with give_back = render "
+		   "%s is the only card that the desktop of %s has, and with give_back = %s "
 		   "none may take it after the guest, the screen would stay black: set give_back = "
 		   "host in [vfio] of the policy, or show the desktop on another card",
-		   name, seat);
+		   name, seat, claim->give_back == GIVE_BACK_VFIO ? "vfio" : "render");
 	return 1;
 }
 

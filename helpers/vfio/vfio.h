@@ -368,8 +368,8 @@ void variant_driver(int rootfd, const char *module, char *buf, size_t size);
 /**
  * render_look() - would the host's display manager be left without a card
  *
- * With give_back = render nobody is the master of a seat that has no other card: the screen stays
- * black when the display manager is started again.
+ * With give_back = render nobody is the master of a seat that has no other card, and with vfio it
+ * has no card at all: the screen stays black when the display manager is started again.
  *
  * Return: 0, 1 refused and said so
  */
