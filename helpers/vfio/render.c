@@ -133,7 +133,7 @@ static bool card_stays(const struct helper_ctx *ctx, const struct vfio_claim *cl
 }
 
 /* One that is out of the seat, or on vfio, since an earlier start, has been the first one's */
-static void seat_of(int rootfd, const char *name, char *buf, size_t size)
+void device_seat(int rootfd, const char *name, char *buf, size_t size)
 {
 	_cleanup_strlist_ struct strlist nodes = { 0 };
 	char path[PATH_MAX];
@@ -187,7 +187,7 @@ int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 	if (!is_kept(ctx, claim, device) || !is_display(ctx->rootfd, device->name) ||
 	    !(device->seat || is_boot_vga(ctx->rootfd, device->name)))
 		return 0;
-	seat_of(ctx->rootfd, device->name, seat, sizeof(seat));
+	device_seat(ctx->rootfd, device->name, seat, sizeof(seat));
 	if (card_stays(ctx, claim, seat) || !has_manager(ctx))
 		return 0;
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
