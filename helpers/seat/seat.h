@@ -30,6 +30,11 @@
  * come back. It is the same whether the guest has run or a later step has failed: nobody is left before
  * a black screen.
  *
+ * A card that usher-vfio could not give back shows nothing: a display manager that is started without
+ * it fails, and is not started again when the card comes. So what is shown on it waits in the journal
+ * for the undo that comes behind the card: usher recover, which the process that hung with the card
+ * runs when it returns. Only the display manager does not wait where its seat has another card.
+ *
  * release = auto ends no user's session: a greeter or a text console, yes. release = no looks at
  * nothing.
  */
@@ -147,6 +152,16 @@ int kernel_write(const struct helper_ctx *ctx, const char *path, const char *val
 
 /** writes_left() - say which writes of an earlier run have not returned. Return: their number */
 size_t writes_left(const struct helper_ctx *ctx);
+
+/* --- away.c ------------------------------------------------------------------------------- */
+
+/**
+ * cards_away() - the claim's cards that usher-vfio has begun with and not given back
+ * @ret:	addresses are added
+ *
+ * Return: 0, -ENOMEM
+ */
+int cards_away(const struct helper_ctx *ctx, struct strlist *ret) _must_check_;
 
 /* --- step.c ------------------------------------------------------------------------------- */
 
