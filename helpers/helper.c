@@ -106,6 +106,20 @@ void helper_keep(const struct helper_ctx *ctx, unsigned long long caps)
 		(void)caps_keep(caps);
 }
 
+/* By now that may be another than who gave us up: libvirt has a failed start released, too */
+static bool in_hand(const struct helper_ctx *ctx)
+{
+	_cleanup_claim_ struct claim now = { 0 };
+	_cleanup_free_ char *text = NULL;
+	struct ini_error err;
+	size_t len;
+
+	if (state_read(ctx->dirfd, CLAIM_FILE, &text, &len) < 0 ||
+	    claim_parse(text, len, &now, &err) < 0)
+		return process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
+	return now.state != CLAIM_RUNNING && process_alive(ctx->rootfd, &now.owner) > 0;
+}
+
 void helper_recover(const struct helper_ctx *ctx)
 {
 	long long until = deadline_in(OWNER_MS);
@@ -117,7 +131,7 @@ void helper_recover(const struct helper_ctx *ctx)
 	if (ctx->claim.state == CLAIM_RUNNING || !on_real_root(ctx) ||
 	    self_dir(dir, sizeof(dir)) < 0 || path_format(path, sizeof(path), "%s/usher", dir) < 0)
 		return;
-	while (process_alive(ctx->rootfd, &ctx->claim.owner) > 0 && deadline_left(until) > 0)
+	while (in_hand(ctx) && deadline_left(until) > 0)
 		(void)poll(NULL, 0, LOOK_AGAIN_MS);
 	(void)execve(path, argv, env);
 }

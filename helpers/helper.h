@@ -118,9 +118,9 @@ bool helper_would(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2
  * helper_recover() - of a process that was left behind and has returned: run usher recover
  *
  * The claim's other steps, and the claim itself, have waited for it. Whoever gave us up may be at
- * work on the claim still: recover passes over what somebody keeps alive, so it is run when that
- * one has ended. A guest that runs keeps its claim. Another tree than the real one has no programs
- * to be run on it.
+ * work on the claim still, or who came after him: recover passes over what somebody keeps alive, so
+ * it is run when that one has ended. A guest that runs keeps its claim. Another tree than the real
+ * one has no programs to be run on it.
  *
  * Returns only where nothing is to be run, or nothing can be.
  */

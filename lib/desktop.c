@@ -112,6 +112,40 @@ void desktop_card_seat(int rootfd, const char *card, char *buf, size_t size)
 		(void)snprintf(buf, size, "%.*s", (int)len, at + strlen(key));
 }
 
+bool desktop_is_card(const char *name)
+{
+	return strncmp(name, "card", 4) == 0 && !strchr(name, '-');
+}
+
+static bool is_of_a_bus(int rootfd, const char *card)
+{
+	char path[PATH_MAX], bus[32];
+
+	return path_format(path, sizeof(path), "sys/class/drm/%s/device/subsystem", card) == 0 &&
+	       attr_link(rootfd, path, bus, sizeof(bus)) > 0 && strcmp(bus, "platform") != 0;
+}
+
+bool desktop_has_card(int rootfd, const char *seat, const struct strlist *without)
+{
+	_cleanup_strlist_ struct strlist cards = { 0 };
+
+	if (attr_list(rootfd, "sys/class/drm", &cards) < 0)
+		return false;
+	for (size_t i = 0; i < cards.nr; i++) {
+		const char *card = cards.names[i];
+		char path[PATH_MAX], name[64], its[64];
+
+		if (!desktop_is_card(card) || !is_of_a_bus(rootfd, card) ||
+		    path_format(path, sizeof(path), "sys/class/drm/%s/device", card) < 0 ||
+		    attr_link(rootfd, path, name, sizeof(name)) <= 0 || strlist_has(without, name))
+			continue;
+		desktop_card_seat(rootfd, card, its, sizeof(its));
+		if (strcmp(its, seat) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* "Device Minor: \t 0". Return: 0, -ENOENT, -ENOMEM */
 static int nvidia_minor(int rootfd, const char *addr, unsigned int *ret)
 {

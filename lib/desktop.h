@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "cleanup.h"
+#include "text.h"
 
 #define DISPLAY_MANAGER "display-manager.service"
 
@@ -46,6 +47,17 @@ bool desktop_has_manager(int rootfd);
  * ABI: run/udev/data/cMAJ:MIN, lines "E:ID_SEAT=seat1"; sd-device(3) reads them
  */
 void desktop_card_seat(int rootfd, const char *card, char *buf, size_t size);
+
+/** desktop_is_card() - "card1", not "card1-DP-1" or "renderD128" */
+bool desktop_is_card(const char *name);
+
+/**
+ * desktop_has_card() - has a seat a card of the host's beside these devices
+ * @without:	"0000:01:00.0"
+ *
+ * The firmware's frame buffer is none: it is on a card that may be one of these.
+ */
+bool desktop_has_card(int rootfd, const char *seat, const struct strlist *without);
 
 /**
  * desktop_card_node() - the node of a card that its driver makes, and sysfs does not have below it

@@ -8,6 +8,7 @@
 
 #include "../../lib/cleanup.h"
 #include "../../lib/journal.h"
+#include "../../lib/session.h"
 #include "../../lib/text.h"
 #include "../helper.h"
 
@@ -28,6 +29,11 @@
  * Undo goes back through the journal: frame buffer, console, display manager, card. Sessions do not
  * come back. It is the same whether the guest has run or a later step has failed: nobody is left before
  * a black screen.
+ *
+ * A card that usher-vfio could not give back shows nothing: a display manager that is started without
+ * it fails, and is not started again when the card comes. So what is shown on it waits in the journal
+ * for the undo that comes behind the card: usher recover, which the process that hung with the card
+ * runs when it returns. Only the display manager does not wait where its seat has another card.
  *
  * release = auto ends no user's session: a greeter or a text console, yes. release = no looks at
  * nothing.
@@ -99,58 +105,6 @@ int screen_consoles(int rootfd, const char *driver, struct strlist *ret) _must_c
 /** screen_other_fbs() - has the host a frame buffer elsewhere. Return: 1, 0, else -errno */
 int screen_other_fbs(int rootfd, const struct screen *screen) _must_check_;
 
-/* --- session.c ---------------------------------------------------------------------------- */
-
-#define SESSION_STRLEN 64
-
-/* What logind knows of a session */
-struct session {
-	char id[SESSION_STRLEN];
-	char user[64];
-	char seat[64];	/* "" for none: a remote login */
-	bool graphical; /* a user's own desktop: no greeter, no text login */
-	bool foreign;	/* let in by what is no display manager: xrdp, ssh */
-	bool greeter;	/* the display manager's, before anybody is logged in */
-};
-
-struct session_list {
-	struct session *sessions;
-	size_t nr;
-};
-
-void session_list_free(struct session_list *list);
-#define _cleanup_session_list_ _cleanup_(session_list_free)
-
-/**
- * session_list() - all sessions of all seats
- *
- * Return: 0 (also without logind: none), -ENOMEM, else -errno
- * Seen on: systemd 252 to 257, run/systemd/sessions; what sd_session_get_seat(3) reads
- */
-int session_list(int rootfd, struct session_list *ret) _must_check_;
-
-/**
- * session_of() - the session a process belongs to, by its control group
- *
- * Return: 1 with its id, 0 none (a service, a user's manager), else -errno
- */
-int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN]) _must_check_;
-
-/**
- * session_elsewhere() - a desktop on another seat, or on none that a display manager may have begun
- *
- * Its users are none of our business: the display manager is theirs, too.
- *
- * Return: NULL for none
- */
-const struct session *session_elsewhere(const struct session_list *list, const char *seat);
-
-/** session_find() - by id. Return: NULL for none */
-const struct session *session_find(const struct session_list *list, const char *id);
-
-/** session_on() - a user's desktop on a seat. Return: NULL for none */
-const struct session *session_on(const struct session_list *list, const char *seat);
-
 /* --- people.c ----------------------------------------------------------------------------- */
 
 /* What is to be known before somebody is told to end */
@@ -198,6 +152,16 @@ int kernel_write(const struct helper_ctx *ctx, const char *path, const char *val
 
 /** writes_left() - say which writes of an earlier run have not returned. Return: their number */
 size_t writes_left(const struct helper_ctx *ctx);
+
+/* --- away.c ------------------------------------------------------------------------------- */
+
+/**
+ * cards_away() - the claim's cards that usher-vfio has begun with and not given back
+ * @ret:	addresses are added
+ *
+ * Return: 0, -ENOMEM
+ */
+int cards_away(const struct helper_ctx *ctx, struct strlist *ret) _must_check_;
 
 /* --- step.c ------------------------------------------------------------------------------- */
 

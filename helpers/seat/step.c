@@ -460,31 +460,85 @@ static int return_sound(const struct helper_ctx *ctx, const char *object)
 	return return_node(ctx, "sound", object, "change");
 }
 
+/* The display manager shows itself where there is another card */
+static bool unit_waits(const struct helper_ctx *ctx, const struct strlist *away)
+{
+	return !desktop_has_card(ctx->rootfd, "seat0", away);
+}
+
+/* Console and firmware have left a card that was the host's only one */
+static bool screen_waits(const struct helper_ctx *ctx, const struct strlist *away)
+{
+	(void)ctx;
+	(void)away;
+	return true;
+}
+
 static const struct {
 	const char *verb;
 	int (*undo)(const struct helper_ctx *ctx, const char *object);
+	/* Does it wait for cards that are away; NULL for one that never does */
+	bool (*waits)(const struct helper_ctx *ctx, const struct strlist *away);
 	const char *text; /* with what and why */
 } returns[] = {
-	{ STEP_REMOVE, return_card,
+	{ STEP_REMOVE, return_card, NULL,
 	  "the desktop cannot be told to use card %s again: %s: see dmesg (%s)" },
-	{ STEP_SOUND, return_sound,
+	{ STEP_SOUND, return_sound, NULL,
 	  "the sound server cannot be told to use card %s again: %s: see dmesg (%s)" },
-	{ STEP_UNIT, return_unit,
+	{ STEP_UNIT, return_unit, unit_waits,
 	  "%s cannot be started again: %s: systemctl start %s brings the "
 	  "desktop back" },
-	{ STEP_VTCON, return_console,
+	{ STEP_VTCON, return_console, screen_waits,
 	  "the text console %s cannot be bound again: %s: see /sys/class/vtconsole/%s" },
-	{ STEP_FIRMWARE, return_firmware,
+	{ STEP_FIRMWARE, return_firmware, screen_waits,
 	  "the firmware's frame buffer %s cannot be bound again: %s: see dmesg (%s)" },
 };
 
-static int return_one(const struct helper_ctx *ctx, const struct journal_record *record)
+/* What is not to be taken back before a card is */
+struct waiting {
+	struct strlist away;
+	char objects[256]; /* "vtcon1, display-manager.service" */
+};
+
+static void waiting_free(struct waiting *waiting)
+{
+	strlist_free(&waiting->away);
+}
+
+#define _cleanup_waiting_ _cleanup_(waiting_free)
+
+static void waiting_add(struct waiting *waiting, const char *object)
+{
+	size_t len = strlen(waiting->objects);
+
+	(void)snprintf(waiting->objects + len, sizeof(waiting->objects) - len, "%s%s",
+		       len ? ", " : "", object);
+}
+
+static void say_waiting(const struct helper_ctx *ctx, const struct waiting *waiting)
+{
+	if (*waiting->objects)
+		helper_say(ctx,
+			   "the host's screen waits for GPU %s, which is not back (%s): usher "
+			   "recover brings it back with the GPU, by itself when a driver that "
+			   "hangs returns",
+			   waiting->away.names[0], waiting->objects);
+}
+
+/* Return: 0, -EAGAIN it waits, else -errno, and said so */
+static int return_one(const struct helper_ctx *ctx, const struct journal_record *record,
+		      struct waiting *waiting)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(returns); i++) {
 		int r;
 
 		if (strcmp(returns[i].verb, record->verb) != 0)
 			continue;
+		if (waiting->away.nr > 0 && returns[i].waits &&
+		    returns[i].waits(ctx, &waiting->away)) {
+			waiting_add(waiting, record->object);
+			return -EAGAIN;
+		}
 		r = returns[i].undo(ctx, record->object);
 /* The rows' own literals, each with three %s */
 #pragma GCC diagnostic push
@@ -503,17 +557,22 @@ static int return_one(const struct helper_ctx *ctx, const struct journal_record 
 /* The records from @first on. Return: as seat_return() */
 static size_t return_since(const struct helper_ctx *ctx, struct journal *journal, size_t first)
 {
+	_cleanup_waiting_ struct waiting waiting = { 0 };
 	size_t left = 0;
 
+	/* A dry run tells what is done once all is back. Without memory nothing waits */
+	if (!ctx->dry_run)
+		(void)(cards_away(ctx, &waiting.away) < 0);
 	for (size_t i = journal->nr; i > first; i--) {
 		const struct journal_record *record = &journal->records[i - 1];
 
 		if (record->undone)
 			continue;
-		if (return_one(ctx, record) < 0 ||
+		if (return_one(ctx, record, &waiting) < 0 ||
 		    (!ctx->dry_run && journal_undone(journal, i - 1) < 0))
 			left++;
 	}
+	say_waiting(ctx, &waiting);
 	return left;
 }
 

@@ -331,13 +331,15 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 {
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
 		for (size_t j = 0; j < claim->nr; j++) {
-			bool leave = looks[i] == look_use && before_seat &&
-				     openers_end_with_seat(ctx, claim, &claim->devices[j]);
+			struct vfio_device *device = &claim->devices[j];
 
 			if (looks[i] == look_serial_unknown && !before_seat)
 				continue;
-			if ((leave ? openers_computing : looks[i])(ctx, claim,
-								   &claim->devices[j]) != 0)
+			if (looks[i](ctx, claim, device) != 0)
+				return 1;
+			if (looks[i] == look_use && before_seat &&
+			    openers_end_with_seat(ctx, claim, device) &&
+			    openers_staying(ctx, claim, device) != 0)
 				return 1;
 		}
 	}

@@ -45,37 +45,11 @@ int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 	return r < 0 ? r : nodes_paths(ctx->rootfd, &device->below, device->forced, &device->nodes);
 }
 
-/* Is it a service of the host's, "0::/system.slice/ollama.service" */
-static bool is_service(int rootfd, pid_t pid)
-{
-	char path[64], cgroup[ATTR_MAX];
-
-	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid);
-	return attr_read(rootfd, path, cgroup, sizeof(cgroup)) > 0 &&
-	       strstr(cgroup, ":/system.slice/");
-}
-
-/* Has a process a node open by which something is shown: a display server's, not a computing one's */
-static bool shows(int rootfd, const struct vfio_device *device, pid_t pid)
-{
-	if (desktop_is_x_server(rootfd, pid))
-		return true;
-	for (size_t i = 0; i < device->nodes.nr; i++) {
-		const char *const path[] = { device->nodes.names[i] };
-
-		if ((strncmp(path[0], "/dev/dri/card", 13) == 0 ||
-		     strncmp(path[0], "/dev/fb", 7) == 0) &&
-		    process_find_open_after(rootfd, path, 1, pid - 1) == pid)
-			return true;
-	}
-	return false;
-}
-
 /* Is it what usher-seat ends: the display manager's, or a login session's */
 static bool is_desktop(int rootfd, const struct vfio_device *device, pid_t pid)
 {
-	return shows(rootfd, device, pid) &&
-	       (desktop_is_managed(rootfd, pid) || !is_service(rootfd, pid));
+	return opener_shows(rootfd, device, pid) &&
+	       (desktop_is_managed(rootfd, pid) || !opener_is_service(rootfd, pid));
 }
 
 /* Who has a device's nodes open and is not to */
@@ -123,8 +97,9 @@ static void users_add(int rootfd, const struct vfio_device *device, struct users
  * Return: 0, else -errno
  */
 static int users_find(const struct helper_ctx *ctx, const struct vfio_device *device,
-		      bool (*counts)(int rootfd, const struct vfio_device *device, pid_t pid),
-		      struct users *users)
+		      bool (*counts)(int rootfd, const struct vfio_device *device, pid_t pid,
+				     const struct ending *ending),
+		      const struct ending *ending, struct users *users)
 {
 	pid_t pid = 0, broker = 0;
 
@@ -132,7 +107,7 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
 		if (desktop_is_broker(ctx->rootfd, pid))
 			broker = pid;
 		else if (!goes_first(ctx->rootfd, device, pid) &&
-			 (!counts || counts(ctx->rootfd, device, pid)) &&
+			 (!counts || counts(ctx->rootfd, device, pid, ending)) &&
 			 !(device->on_vfio &&
 			   process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid))
 			users_add(ctx->rootfd, device, users, pid);
@@ -183,7 +158,7 @@ static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *cl
 		       const struct vfio_device *device)
 {
 	struct users users = { 0 };
-	int r = users_find(ctx, device, NULL, &users);
+	int r = users_find(ctx, device, NULL, NULL, &users);
 
 	if (r < 0)
 		return look_failed(ctx, device, r);
@@ -214,7 +189,7 @@ static bool all_free(const struct helper_ctx *ctx, const struct vfio_claim *clai
 	for (size_t i = 0; i < claim->nr; i++) {
 		struct users users = { 0 };
 
-		if (users_find(ctx, &claim->devices[i], NULL, &users) < 0 || users.first)
+		if (users_find(ctx, &claim->devices[i], NULL, NULL, &users) < 0 || users.first)
 			return false;
 	}
 	return true;
@@ -254,20 +229,37 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
 	return 0;
 }
 
-static bool computes(int rootfd, const struct vfio_device *device, pid_t pid)
+static bool shows(int rootfd, const struct vfio_device *device, pid_t pid,
+		  const struct ending *ending)
 {
-	return is_service(rootfd, pid) && !desktop_is_managed(rootfd, pid) &&
-	       !shows(rootfd, device, pid);
+	(void)ending;
+	return opener_shows(rootfd, device, pid);
 }
 
-/* The nodes of a device on its own driver. Return: 0, else -errno */
-static int all_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		     struct vfio_device *device)
+static bool stays(int rootfd, const struct vfio_device *device, pid_t pid,
+		  const struct ending *ending)
 {
-	int r = pcidev_driver(ctx->rootfd, &device->addr, device->driver, sizeof(device->driver));
+	return ending_outlived(rootfd, ending, pid) && !opener_shows(rootfd, device, pid);
+}
 
-	strlist_free(&device->nodes);
-	return r > 0 ? openers_nodes(ctx, claim, device) : r;
+static void card_free(struct vfio_device *card)
+{
+	node_list_free(&card->below);
+	strlist_free(&card->nodes);
+}
+
+#define _cleanup_card_ _cleanup_(card_free)
+
+/* A device of the claim beside the one that is looked at, with its nodes. Return: 0, else -errno */
+static int card_load(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		     const struct vfio_device *device, struct vfio_device *ret)
+{
+	int r;
+
+	*ret = (struct vfio_device){ .addr = device->addr, .seat = device->seat };
+	memcpy(ret->name, device->name, sizeof(ret->name));
+	r = pcidev_driver(ctx->rootfd, &ret->addr, ret->driver, sizeof(ret->driver));
+	return r > 0 ? openers_nodes(ctx, claim, ret) : r;
 }
 
 static bool is_sound(int rootfd, const char *name)
@@ -281,37 +273,63 @@ static bool is_sound(int rootfd, const char *name)
 
 /* Is there a desktop on a card, which usher-seat is about to end */
 static bool is_shown(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		     struct vfio_device *card)
+		     const struct vfio_device *card)
 {
+	_cleanup_card_ struct vfio_device now = { 0 };
 	struct users users = { 0 };
 
-	if (all_nodes(ctx, claim, card) == 0)
-		(void)(users_find(ctx, card, shows, &users) < 0);
-	strlist_free(&card->nodes);
+	if (card_load(ctx, claim, card, &now) == 0)
+		(void)(users_find(ctx, &now, shows, NULL, &users) < 0);
 	return users.first > 0;
+}
+
+/* The card of that slot whose desktop usher-seat ends. Return: NULL for none */
+static const struct vfio_device *seat_card(const struct vfio_claim *claim,
+					   const struct vfio_device *device)
+{
+	for (size_t i = 0; i < claim->nr; i++)
+		if (claim->devices[i].seat &&
+		    pciaddr_same_slot(&claim->devices[i].addr, &device->addr))
+			return &claim->devices[i];
+	return NULL;
 }
 
 bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			   const struct vfio_device *device)
 {
-	if (device->seat)
-		return true;
-	for (size_t i = 0; i < claim->nr; i++)
-		if (claim->devices[i].seat &&
-		    pciaddr_same_slot(&claim->devices[i].addr, &device->addr) &&
-		    is_sound(ctx->rootfd, device->name) && is_shown(ctx, claim, &claim->devices[i]))
-			return true;
-	return false;
+	const struct vfio_device *card = device->seat ? NULL : seat_card(claim, device);
+
+	if (!card)
+		return device->seat;
+	return is_sound(ctx->rootfd, device->name) && is_shown(ctx, claim, card);
 }
 
-int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		      struct vfio_device *device)
+/* Return: 0, else -errno */
+static int load_ending(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		       const struct vfio_device *device, struct ending *ret)
 {
-	struct users users = { 0 };
-	int r = all_nodes(ctx, claim, device);
+	_cleanup_card_ struct vfio_device card = { 0 };
+	int r;
 
+	if (device->seat)
+		return ending_load(ctx->rootfd, device, ret);
+	r = card_load(ctx, claim, seat_card(claim, device) ?: device, &card);
+	return r < 0 ? r : ending_load(ctx->rootfd, &card, ret);
+}
+
+int openers_staying(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		    struct vfio_device *device)
+{
+	_cleanup_ending_ struct ending ending = { 0 };
+	struct users users = { 0 };
+	int r = 0;
+
+	/* What has it through vfio is no desktop */
+	if (device->on_vfio)
+		return 0;
+	r = load_ending(ctx, claim, device, &ending);
 	if (r == 0)
-		r = users_find(ctx, device, computes, &users);
+		r = users_find(ctx, device, stays, &ending, &users);
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (users.first)

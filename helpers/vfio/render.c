@@ -10,6 +10,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/desktop.h"
+#include "../../lib/pcidev.h"
 #include "../../lib/spawn.h"
 #include "../../lib/state.h"
 #include "../../lib/sysbus.h"
@@ -85,54 +86,19 @@ static bool is_display(int rootfd, const char *name)
 
 /* --- Who is left without a screen -------------------------------------------------------------- */
 
-static bool is_claimed(const struct vfio_claim *claim, const char *name)
-{
-	for (size_t i = 0; i < claim->nr; i++)
-		if (strcmp(claim->devices[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-/* "card1", not "card1-DP-1" or "renderD128" */
-static bool is_card(const char *name)
-{
-	return strncmp(name, "card", 4) == 0 && !strchr(name, '-');
-}
-
-/* The firmware's frame buffer is on the card that goes */
-static bool is_of_a_bus(int rootfd, const char *card)
-{
-	char path[PATH_MAX], bus[32];
-
-	return path_format(path, sizeof(path), "sys/class/drm/%s/device/subsystem", card) == 0 &&
-	       attr_link(rootfd, path, bus, sizeof(bus)) > 0 && strcmp(bus, "platform") != 0;
-}
-
 static bool card_stays(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		       const char *seat)
 {
-	_cleanup_strlist_ struct strlist cards = { 0 };
+	_cleanup_strlist_ struct strlist claimed = { 0 };
 
-	if (attr_list(ctx->rootfd, "sys/class/drm", &cards) < 0)
-		return false;
-	for (size_t i = 0; i < cards.nr; i++) {
-		char path[PATH_MAX], name[64], its[64];
-
-		if (!is_card(cards.names[i]) || !is_of_a_bus(ctx->rootfd, cards.names[i]) ||
-		    path_format(path, sizeof(path), "sys/class/drm/%s/device", cards.names[i]) <
-			    0 ||
-		    attr_link(ctx->rootfd, path, name, sizeof(name)) <= 0 ||
-		    is_claimed(claim, name))
-			continue;
-		desktop_card_seat(ctx->rootfd, cards.names[i], its, sizeof(its));
-		if (strcmp(its, seat) == 0)
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < claim->nr; i++)
+		if (strlist_add(&claimed, claim->devices[i].name) < 0)
+			return false;
+	return desktop_has_card(ctx->rootfd, seat, &claimed);
 }
 
 /* One that is out of the seat, or on vfio, since an earlier start, has been the first one's */
-static void seat_of(int rootfd, const char *name, char *buf, size_t size)
+void device_seat(int rootfd, const char *name, char *buf, size_t size)
 {
 	_cleanup_strlist_ struct strlist nodes = { 0 };
 	char path[PATH_MAX];
@@ -142,7 +108,7 @@ static void seat_of(int rootfd, const char *name, char *buf, size_t size)
 	    attr_list(rootfd, path, &nodes) < 0)
 		return;
 	for (size_t i = 0; i < nodes.nr; i++)
-		if (is_card(nodes.names[i]))
+		if (desktop_is_card(nodes.names[i]))
 			desktop_card_seat(rootfd, nodes.names[i], buf, size);
 	if (strcmp(buf, SEAT) == 0)
 		(void)snprintf(buf, size, "seat0");
@@ -166,23 +132,35 @@ static bool has_manager(const struct helper_ctx *ctx)
 	       sysbus_unit_active(DISPLAY_MANAGER, left < MANAGER_MS ? left : MANAGER_MS) > 0;
 }
 
+/* One that is with a vfio driver before the start shows nothing that could be missed after it */
+static bool is_kept(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		    const struct vfio_device *device)
+{
+	char driver[DRIVER_NAME_MAX];
+
+	if (claim->give_back != GIVE_BACK_VFIO)
+		return claim->give_back == GIVE_BACK_RENDER;
+	return pcidev_driver(ctx->rootfd, &device->addr, driver, sizeof(driver)) <= 0 ||
+	       device_on_vfio(ctx->rootfd, device->name, driver) <= 0;
+}
+
 int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		struct vfio_device *device)
 {
 	char name[320], seat[64];
 
-	if (claim->give_back != GIVE_BACK_RENDER || !is_display(ctx->rootfd, device->name) ||
+	if (!is_kept(ctx, claim, device) || !is_display(ctx->rootfd, device->name) ||
 	    !(device->seat || is_boot_vga(ctx->rootfd, device->name)))
 		return 0;
-	seat_of(ctx->rootfd, device->name, seat, sizeof(seat));
+	device_seat(ctx->rootfd, device->name, seat, sizeof(seat));
 	if (card_stays(ctx, claim, seat) || !has_manager(ctx))
 		return 0;
 	device_describe(ctx->rootfd, &device->addr, &device->id, name, sizeof(name));
 	helper_say(ctx,
-		   "%s is the only card that the desktop of %s has, and with give_back = render "
+		   "%s is the only card that the desktop of %s has, and with give_back = %s "
 		   "none may take it after the guest, the screen would stay black: set give_back = "
 		   "host in [vfio] of the policy, or show the desktop on another card",
-		   name, seat);
+		   name, seat, claim->give_back == GIVE_BACK_VFIO ? "vfio" : "render");
 	return 1;
 }
 

@@ -216,11 +216,13 @@ static int keep_act(struct worker *worker, struct vfio_job *job)
 
 const struct vfio_verb verb_keep = { .act = keep_act, .ends = true };
 
+/* A start that has failed leaves the host as it was, whatever is to be after the guest */
 static const struct vfio_verb *verb_of(const struct helper_ctx *ctx)
 {
 	const char *give_back = inidoc_get(&ctx->claim.doc, "vfio", "give_back") ?: "host";
 
-	return strcmp(give_back, "vfio") == 0 ? &verb_keep : &verb_give_back;
+	return strcmp(give_back, "vfio") == 0 && claim_has_run(&ctx->claim) ? &verb_keep
+									    : &verb_give_back;
 }
 
 enum helper_exit vfio_undo(struct helper_ctx *ctx)

@@ -10,6 +10,7 @@
 #include "../../lib/journal.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/process.h"
+#include "../../lib/session.h"
 #include "../../lib/text.h"
 #include "../helper.h"
 
@@ -154,7 +155,7 @@ void pci_describe(const struct pciid *id, char *buf, size_t size);
 void device_describe(int rootfd, const struct pciaddr *addr, const struct pciid *id, char *buf,
 		     size_t size);
 
-/* --- check.c, answers.c, group.c ---------------------------------------------------------- */
+/* --- check.c, answers.c ------------------------------------------------------------------- */
 
 /**
  * vfio_look() - look at every claimed device before one is touched
@@ -215,14 +216,14 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
 	_must_check_;
 
 /**
- * openers_computing() - before a desktop is ended: a service that computes on the card
+ * openers_staying() - before a desktop is ended: who has the card open and would outlive it
  *
- * It would outlive the desktop, and the start be refused all the same.
+ * The start would be refused all the same. Behind look_use(), whose nodes are forgotten then.
  *
  * Return: 0, 1 refused and said so
  */
-int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		      struct vfio_device *device) _must_check_;
+int openers_staying(const struct helper_ctx *ctx, const struct vfio_claim *claim,
+		    struct vfio_device *device) _must_check_;
 
 /**
  * openers_end_with_seat() - is it for usher-seat to end who uses a device
@@ -232,6 +233,37 @@ int openers_computing(const struct helper_ctx *ctx, const struct vfio_claim *cla
  */
 bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			   const struct vfio_device *device);
+
+/* --- ending.c ----------------------------------------------------------------------------- */
+
+/* What ends with the desktop on a card */
+struct ending {
+	char seat[64]; /* the card's */
+	struct session_list sessions;
+	struct strlist shown; /* ids of those in which a program shows something on the card */
+};
+
+void ending_free(struct ending *ending);
+#define _cleanup_ending_ _cleanup_(ending_free)
+
+/**
+ * ending_load() - before it ends
+ * @card:	with its nodes
+ *
+ * Return: 0, -ENOMEM, else -errno
+ */
+int ending_load(int rootfd, const struct vfio_device *card, struct ending *ret) _must_check_;
+
+/** ending_outlived() - is a process that shows nothing there afterwards */
+bool ending_outlived(int rootfd, const struct ending *ending, pid_t pid);
+
+/** opener_shows() - has a process a node open by which something is shown, not computed */
+bool opener_shows(int rootfd, const struct vfio_device *device, pid_t pid);
+
+/** opener_is_service() - is it one of the host's services, a container, or another guest */
+bool opener_is_service(int rootfd, pid_t pid);
+
+/* --- group.c ------------------------------------------------------------------------------ */
 
 /**
  * group_look() - is the rest of a device's IOMMU group out of the way
@@ -368,13 +400,16 @@ void variant_driver(int rootfd, const char *module, char *buf, size_t size);
 /**
  * render_look() - would the host's display manager be left without a card
  *
- * With give_back = render nobody is the master of a seat that has no other card: the screen stays
- * black when the display manager is started again.
+ * With give_back = render nobody is the master of a seat that has no other card, and with vfio it
+ * has no card at all: the screen stays black when the display manager is started again.
  *
  * Return: 0, 1 refused and said so
  */
 int render_look(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		struct vfio_device *device) _must_check_;
+
+/** device_seat() - whose card it is: by udev, or as it was before usher took it; "seat0" */
+void device_seat(int rootfd, const char *name, char *buf, size_t size);
 
 /**
  * render_rules() - tell udev before the first handover whose the claimed cards are between guests

@@ -495,6 +495,151 @@ static void journal_of_somebody_else_is_not_acted_on(void **state)
 	}
 }
 
+#define VFIO_JOURNAL "run/usher/" UUID "/vfio.journal"
+#define VFIO_MARK    "run/usher/" UUID "/vfio.worker." GPU
+#define WAITS                                                                                      \
+	"usher: win11: the host's screen waits for GPU 0000:01:00.0, which is not back (%s): "     \
+	"usher recover brings it back with the GPU, by itself when a driver that hangs returns\n"
+
+/* All has been taken off it, and usher-vfio has handed it over */
+static void hand_over(void)
+{
+	add_all();
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, GPU_DIR "drm/card0", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(host->rootfd, GPU_DIR "graphics/fb0", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/graphics/fb0", 0), 0);
+	tree_file(host, VFIO_JOURNAL, "1 driver " GPU " nvidia vfio-pci\n");
+	events->log[0] = '\0';
+}
+
+static void set_driver(const char *driver)
+{
+	char target[128];
+
+	(void)unlinkat(host->rootfd, GPU_DIR "driver", 0);
+	(void)snprintf(target, sizeof(target), "../../../bus/pci/drivers/%s", driver);
+	if (*driver)
+		tree_link(host, GPU_DIR "driver", target);
+}
+
+/* The display manager would fail, and nobody would start it when the card comes */
+static void screen_waits_for_its_card_and_comes_back_with_it(void **state)
+{
+	static const char *const drivers[] = { "", "vfio-pci" };
+	char line[512];
+
+	(void)state;
+	hand_over();
+	(void)snprintf(line, sizeof(line), WAITS,
+		       "efi-framebuffer/efi-framebuffer.0, vtcon1, " MANAGER);
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		set_driver(drivers[i]);
+		assert_int_equal(run("undo"), HELPER_DIRTY);
+		assert_string_equal(said, line);
+		assert_string_equal(events->log, "");
+		assert_int_equal(attr_exists(host->rootfd, JOURNAL), 1);
+	}
+	/* A probe that hangs has set the link already */
+	set_driver("nvidia");
+	tree_file(host, VFIO_MARK, "nvidia 812 1 probe 1\n");
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_string_equal(events->log, "");
+	assert_int_equal(unlinkat(host->rootfd, VFIO_MARK, 0), 0);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_string_equal(events->log, BACK);
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+}
+
+/* As usher-vfio leaves a card to who has taken it, and one that stays with vfio-pci or had no driver */
+static void screen_does_not_wait_for_a_card_that_nobody_will_give_back(void **state)
+{
+	static const struct {
+		const char *journal, *driver;
+	} rows[] = {
+		{ "1 driver " GPU " nvidia vfio-pci\n", "nouveau" },
+		{ "1 driver " GPU " nvidia vfio-pci\n1 undone\n", "vfio-pci" },
+		{ "1 driver " GPU " % vfio-pci\n", "" },
+		{ "1 driver 0000:02:00.0 nvidia vfio-pci\n", "" },
+		{ "garbage\n", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		hand_over();
+		tree_file(host, VFIO_JOURNAL, rows[i].journal);
+		set_driver(rows[i].driver);
+		assert_int_equal(run("undo"), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(events->log, BACK);
+		firmware_unbind();
+		assert_int_equal(unlinkat(host->rootfd, VFIO_JOURNAL, 0), 0);
+		tree_dir(host, GPU_DIR "drm/card0");
+	}
+}
+
+static void display_manager_does_not_wait_where_the_host_has_another_card(void **state)
+{
+	char line[512];
+
+	(void)state;
+	hand_over();
+	/* That of another seat is none */
+	tree_link(host, "sys/class/drm/card1/device", "../../../bus/pci/devices/0000:00:02.0");
+	tree_link(host, "sys/bus/pci/devices/0000:00:02.0/subsystem", "../../../bus/pci");
+	tree_file(host, "sys/class/drm/card1/dev", "226:1\n");
+	tree_file(host, "run/udev/data/c226:1", "E:ID_SEAT=seat1\n");
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_string_equal(events->log, "");
+	tree_file(host, "run/udev/data/c226:1", "G:seat\n");
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	(void)snprintf(line, sizeof(line), WAITS, "efi-framebuffer/efi-framebuffer.0, vtcon1");
+	assert_string_equal(said, line);
+	assert_string_equal(events->log, "start " MANAGER "\n");
+	events->log[0] = '\0';
+	assert_int_equal(unlinkat(host->rootfd, VFIO_JOURNAL, 0), 0);
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(events->log,
+			    "write " FIRMWARE "/bind efi-framebuffer.0\nwrite " VTCON " 1\n");
+}
+
+/* Or usher recover would pass over the claim: the screen stays dark for good */
+static void process_that_returns_waits_for_who_gives_back_by_now(void **state)
+{
+	_cleanup_close_ int rootfd = root_open("/");
+	_cleanup_close_ int dirfd =
+		attr_open(host->rootfd, "run/usher/" UUID, O_RDONLY | O_DIRECTORY);
+	const struct helper_ctx ctx = { .helper = &seat_helper,
+					.rootfd = rootfd,
+					.dirfd = dirfd,
+					.claim = { .state = CLAIM_PREPARING,
+						   .owner = { .pid = 1, .start_time = 1 } } };
+	struct process release;
+	long long start;
+	char text[256];
+	pid_t pid;
+
+	(void)state;
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		(void)poll(NULL, 0, 300);
+		_exit(0);
+	}
+	assert_int_equal(process_identify(rootfd, pid, &release), 0);
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID "\nstate = returning\n"
+		       "owner = %d %llu\nrequired = seat\n",
+		       (int)pid, release.start_time);
+	tree_file(host, CLAIM, text);
+	start = now_ms();
+	/* There is no such program beside the test */
+	helper_recover(&ctx);
+	assert_in_range(now_ms() - start, 200, 5000);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,6 +667,10 @@ int main(void)
 		seat_test(desktop_is_not_started_again_on_a_host_that_goes_down),
 		seat_test(write_that_hangs_is_left_behind_in_time_and_undone_later),
 		seat_test(journal_of_somebody_else_is_not_acted_on),
+		seat_test(screen_waits_for_its_card_and_comes_back_with_it),
+		seat_test(screen_does_not_wait_for_a_card_that_nobody_will_give_back),
+		seat_test(process_that_returns_waits_for_who_gives_back_by_now),
+		seat_test(display_manager_does_not_wait_where_the_host_has_another_card),
 	};
 
 	return cmocka_run_group_tests_name("seat/release", tests, NULL, NULL);

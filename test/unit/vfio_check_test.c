@@ -519,6 +519,88 @@ static void service_that_computes_on_the_card_is_refused_before_the_seat_is_ende
 			       "open: stop it first\n"));
 }
 
+static void add_session(const char *id, const char *uid, const char *rest)
+{
+	char path[64], text[256];
+
+	(void)snprintf(path, sizeof(path), "run/systemd/sessions/%s", id);
+	(void)snprintf(text, sizeof(text), "UID=%s\n%s", uid, rest);
+	tree_file(host, path, text);
+}
+
+#define DESKTOP	   "TYPE=wayland\nCLASS=user\nSEAT=seat0\nSERVICE=gdm-password\n"
+#define SSH_LOGIN  "TYPE=tty\nCLASS=user\nSERVICE=sshd\n"
+#define TEXT_LOGIN "TYPE=tty\nCLASS=user\nSEAT=seat0\nSERVICE=login\n"
+
+/* Who computes on the card, in the slice or scope, beside the desktop of session 2 */
+static void who_outlives_the_desktop_is_refused_before_it_is_ended(void **state)
+{
+	static const struct {
+		const char *cgroup;
+		bool stays;
+	} rows[] = {
+		{ "user.slice/user-1001.slice/session-5.scope", true },
+		{ "user.slice/user-1000.slice/session-7.scope", true },
+		{ "user.slice/user-1000.slice/session-8.scope", true },
+		{ "user.slice/user-1001.slice/user@1001.service/app.slice/x.service", true },
+		{ "user.slice/user-1002.slice/user@1002.service/app.slice/x.service", true },
+		{ "machine.slice/machine-qemu-2-other.scope", true },
+		{ "user.slice/user-1000.slice/session-2.scope", false },
+		{ "user.slice/user-1000.slice/user@1000.service/session.slice/x.service", false },
+		{ "user.slice/user-120.slice/session-c1.scope", false },
+		{ "user.slice/user-1003.slice/session-9.scope", false },
+		{ "user.slice/x.scope", false },
+	};
+
+	(void)state;
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_below(GPU, "drm/renderD128", "drm", "dri/renderD128");
+	add_session("2", "1000", DESKTOP);
+	add_session("5", "1001", SSH_LOGIN);
+	add_session("7", "1000", TEXT_LOGIN);
+	add_session("8", "1000", "TYPE=wayland\nCLASS=user\nSEAT=seat1\n");
+	add_session("9", "1003", TEXT_LOGIN);
+	add_session("c1", "120", "TYPE=wayland\nCLASS=greeter\nSEAT=seat0\n");
+	add_process("812", "gnome-shell", "/dev/dri/card0");
+	tree_file(host, "proc/812/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	/* A compositor that was started from a text login ends with that one's session */
+	add_process("813", "sway", "/dev/dri/card0");
+	tree_file(host, "proc/813/cgroup", "0::/user.slice/user-1003.slice/session-9.scope\n");
+	add_process("950", "python3", "/dev/dri/renderD128");
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "0::/%s\n", rows[i].cgroup);
+		tree_file(host, "proc/950/cgroup", text);
+		assert_int_equal(check(), rows[i].stays ? HELPER_FAILED : HELPER_DONE);
+		if (rows[i].stays)
+			assert_non_null(strstr(said, " is in use by python3 (pid 950), which has "
+						     "/dev/dri/renderD128 open: stop it first\n"));
+	}
+}
+
+/* What no desktop's end would change */
+static void seats_card_that_cannot_go_is_refused_before_the_desktop_is_ended(void **state)
+{
+	(void)state;
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_process("812", "gnome-shell", "/dev/dri/card0");
+	tree_file(host, "proc/812/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	assert_int_equal(check(), HELPER_DONE);
+	tree_link(host, DEVICES GPU "/virtfn0", "../0000:01:10.0");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, " has 1 virtual functions, which would go with it: "));
+	assert_int_equal(unlinkat(host->rootfd, DEVICES GPU "/virtfn0", 0), 0);
+	/* Another guest's, by vfio, is nobody's desktop */
+	set_driver(GPU, "vfio-pci");
+	add_process("900", "qemu-system-x86", "/dev/vfio/14");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, " is in use by qemu-system-x86 (pid 900), which has "
+				     "/dev/vfio/14 open: end that guest first\n"));
+}
+
 /* The sound server ends with the session: only a service of the host's outlives it */
 static void sound_beside_a_desktop_that_is_to_end_is_left_to_it(void **state)
 {
@@ -529,6 +611,7 @@ static void sound_beside_a_desktop_that_is_to_end_is_left_to_it(void **state)
 	tree_file(host, "proc/1200/cgroup",
 		  "0::/user.slice/user-1000.slice/user@1000.service/session.slice/"
 		  "wireplumber.service\n");
+	add_session("2", "1000", DESKTOP);
 	write_claim(UUID, AUDIO_LINE GPU_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
 	/* No desktop on the card, none that ends */
 	assert_int_equal(check(), HELPER_FAILED);
@@ -650,6 +733,8 @@ int main(void)
 		host_test(logind_is_named_only_where_it_is_alone),
 		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
 		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),
+		host_test(who_outlives_the_desktop_is_refused_before_it_is_ended),
+		host_test(seats_card_that_cannot_go_is_refused_before_the_desktop_is_ended),
 		host_test(sound_beside_a_desktop_that_is_to_end_is_left_to_it),
 		host_test(sound_function_that_a_process_has_open_is_refused),
 		host_test(stack_without_an_end_is_refused_not_followed),

@@ -1017,7 +1017,7 @@ static void settings_that_somebody_has_changed_meanwhile_stay_and_are_said(void 
 	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
 		add_attrs();
 		set_driver(GPU, "nvidia");
-		write_claim(UUID, policies[i]);
+		write_claim_that_ran(policies[i]);
 		assert_int_equal(apply(), HELPER_DONE);
 		tree_file(host, DEVICES GPU "/power/control", "on\n");
 		assert_int_equal(undo(), HELPER_DONE);
@@ -1042,7 +1042,7 @@ static void give_back_vfio_gives_the_rest_back_or_says_what_is_not(void **state)
 	add_attrs();
 	add_nvidia();
 	tree_file(host, "nvidia-persistenced.service", "");
-	write_claim(UUID, PAIR "give_back = vfio\nreset = flr\n");
+	write_claim_that_ran(PAIR "give_back = vfio\nreset = flr\n");
 	assert_int_equal(apply(), HELPER_DONE);
 	assert_string_equal(attr_of(GPU, "reset_method"), "flr");
 	assert_int_equal(helper_run("--dry-run", "undo"), HELPER_DONE);
@@ -1104,7 +1104,7 @@ static void give_back_vfio_leaves_devices_there_for_the_next_start(void **state)
 	int writes;
 
 	(void)state;
-	write_claim(UUID, PAIR NIC_LINE "give_back = vfio\n");
+	write_claim_that_ran(PAIR NIC_LINE "give_back = vfio\n");
 	assert_int_equal(apply(), HELPER_DONE);
 	writes = kernel->writes;
 	assert_int_equal(undo(), HELPER_DONE);
@@ -1126,6 +1126,26 @@ static void give_back_vfio_takes_a_half_done_start_back_all_the_same(void **stat
 	write_claim(UUID, PAIR "give_back = vfio\n");
 	kernel->fail_at = kernel->fail_to = 6;
 	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(snapshot(), before);
+}
+
+/* QEMU or a script fails behind it: no guest has had the devices */
+static void give_back_vfio_takes_a_start_back_that_fails_later(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR "give_back = vfio\n");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_string_equal(snapshot(), before);
+	/* Where it was on vfio-pci before, that is how it was */
+	set_driver(GPU, "vfio-pci");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(undo(), HELPER_DONE);
 	assert_string_equal(snapshot(), before);
 }
 
@@ -1267,6 +1287,32 @@ static void give_back_render_of_the_only_card_of_a_desktop_is_refused(void **sta
 	assert_int_equal(undo(), HELPER_DONE);
 }
 
+/* It would be started again before a card that has stayed with vfio-pci */
+static void give_back_vfio_of_the_only_card_of_a_desktop_is_refused(void **state)
+{
+	(void)state;
+	tree_file(host, DEVICES GPU "/boot_vga", "1\n");
+	write_claim(UUID, PAIR "give_back = vfio\n");
+	assert_int_equal(check(), HELPER_DONE);
+	tree_link(host, "etc/systemd/system/display-manager.service",
+		  "../../../lib/systemd/system/gdm.service");
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said,
+			       " is the only card that the desktop of seat0 has, and with "
+			       "give_back = vfio none may take it after the guest, the "
+			       "screen would stay black: set give_back = host in [vfio] of the "
+			       "policy, or show the desktop on another card\n"));
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_int_equal(kernel->writes, 0);
+	/* One that is there since the host's boot shows nothing that could go black */
+	set_driver(GPU, "vfio-pci");
+	assert_int_equal(check(), HELPER_DONE);
+	set_driver(GPU, "nvidia");
+	tree_link(host, "sys/class/drm/card1/device", "../../../bus/pci/devices/0000:00:02.0");
+	tree_link(host, DEVICES "0000:00:02.0/subsystem", "../../../bus/pci");
+	assert_int_equal(check(), HELPER_DONE);
+}
+
 /* --- Processes ------------------------------------------------------------------------------------- */
 
 static void host_without_room_for_a_process_says_so_once(void **state)
@@ -1319,6 +1365,8 @@ int main(void)
 		rules_test(interface_is_waited_for_until_its_manager_has_it_again),
 		rules_test(give_back_vfio_leaves_devices_there_for_the_next_start),
 		rules_test(give_back_vfio_takes_a_half_done_start_back_all_the_same),
+		rules_test(give_back_vfio_takes_a_start_back_that_fails_later),
+		rules_test(give_back_vfio_of_the_only_card_of_a_desktop_is_refused),
 		rules_test(give_back_render_takes_the_card_out_of_the_seat_before_it_is_touched),
 		rules_test(start_that_fails_leaves_the_card_in_the_seat_it_was_in),
 		rules_test(start_that_is_killed_leaves_the_card_in_the_seat_it_was_in),

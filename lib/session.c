@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/seat/session.c - who is logged in on which seat, from logind's and udev's own files */
+/* lib/session.c - who is logged in on which seat, from logind's and udev's own files */
+#include "session.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../../lib/attr.h"
-#include "seat.h"
+#include "attr.h"
+#include "text.h"
 
 #define SESSIONS "run/systemd/sessions"
 
@@ -77,6 +79,7 @@ static int read_session(int rootfd, const char *id, struct session *ret)
 		r = path_format(ret->id, sizeof(ret->id), "%s", id);
 	if (r < 0 || !text)
 		return r < 0 ? r : -ENODATA;
+	read_key(text, "UID=", ret->uid, sizeof(ret->uid));
 	read_key(text, "USER=", ret->user, sizeof(ret->user));
 	read_key(text, "SEAT=", ret->seat, sizeof(ret->seat));
 	read_key(text, "CLASS=", class, sizeof(class));
@@ -110,10 +113,10 @@ int session_list(int rootfd, struct session_list *ret)
 	return 0;
 }
 
-/* ".../session-c2.scope/..." */
-int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN])
+/* What is between two parts of the name of a process's control group. Return: as session_of() */
+static int cgroup_part(int rootfd, pid_t pid, const char *before, const char *behind,
+		       char buf[static SESSION_STRLEN])
 {
-	static const char before[] = "/session-", behind[] = ".scope";
 	_cleanup_free_ char *text = NULL;
 	char path[64];
 	const char *at, *end;
@@ -129,8 +132,20 @@ int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN])
 	if (!end)
 		return 0;
 	at += strlen(before);
-	r = path_format(id, SESSION_STRLEN, "%.*s", (int)(end - at), at);
+	r = path_format(buf, SESSION_STRLEN, "%.*s", (int)(end - at), at);
 	return r < 0 ? r : 1;
+}
+
+/* ".../session-c2.scope/..." */
+int session_of(int rootfd, pid_t pid, char id[static SESSION_STRLEN])
+{
+	return cgroup_part(rootfd, pid, "/session-", ".scope", id);
+}
+
+/* ".../user@1000.service/..." */
+int session_user_of(int rootfd, pid_t pid, char uid[static SESSION_STRLEN])
+{
+	return cgroup_part(rootfd, pid, "/user@", ".service", uid);
 }
 
 const struct session *session_elsewhere(const struct session_list *list, const char *seat)

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/vfio/ending.c - who of a card's users is gone when usher-seat has ended the desktop on it */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "../../lib/desktop.h"
+#include "vfio.h"
+
+/*
+ * How it works
+ *
+ * usher-seat stops the display manager, ends the desktops on the card's seat, and the session of
+ * whoever shows something on the card. A service of the host's, a container, another guest, a login
+ * by ssh or on another seat, and the services of a user who has no session that ends: these go on.
+ * Of whom nothing is known it is taken that he goes; apply looks again.
+ */
+
+void ending_free(struct ending *ending)
+{
+	session_list_free(&ending->sessions);
+	strlist_free(&ending->shown);
+}
+
+bool opener_shows(int rootfd, const struct vfio_device *device, pid_t pid)
+{
+	if (desktop_is_x_server(rootfd, pid))
+		return true;
+	for (size_t i = 0; i < device->nodes.nr; i++) {
+		const char *const path[] = { device->nodes.names[i] };
+
+		if ((strncmp(path[0], "/dev/dri/card", 13) == 0 ||
+		     strncmp(path[0], "/dev/fb", 7) == 0) &&
+		    process_find_open_after(rootfd, path, 1, pid - 1) == pid)
+			return true;
+	}
+	return false;
+}
+
+static bool session_ends(const struct ending *ending, const struct session *session)
+{
+	if (strlist_has(&ending->shown, session->id))
+		return true;
+	return strcmp(session->seat, ending->seat) == 0 && (session->graphical || session->greeter);
+}
+
+/* Its session, where that is none that ends anyway. Return: NULL for none */
+static const struct session *other_session(int rootfd, const struct ending *ending, pid_t pid)
+{
+	const struct session *session = NULL;
+	char id[SESSION_STRLEN];
+
+	if (session_of(rootfd, pid, id) > 0)
+		session = session_find(&ending->sessions, id);
+	return session && !session_ends(ending, session) ? session : NULL;
+}
+
+int ending_load(int rootfd, const struct vfio_device *card, struct ending *ret)
+{
+	const char *const *nodes = (const char *const *)card->nodes.names;
+	pid_t pid = 0;
+	int r = session_list(rootfd, &ret->sessions);
+
+	device_seat(rootfd, card->name, ret->seat, sizeof(ret->seat));
+	while (r == 0 && card->nodes.nr > 0 &&
+	       (pid = process_find_open_after(rootfd, nodes, card->nodes.nr, pid)) > 0) {
+		const struct session *session = other_session(rootfd, ret, pid);
+
+		if (session && opener_shows(rootfd, card, pid))
+			r = strlist_add(&ret->shown, session->id);
+	}
+	return r < 0 ? r : pid < 0 ? (int)pid : 0;
+}
+
+static bool user_stays(const struct ending *ending, const char *uid)
+{
+	for (size_t i = 0; i < ending->sessions.nr; i++) {
+		const struct session *session = &ending->sessions.sessions[i];
+
+		if (strcmp(session->uid, uid) == 0 && session_ends(ending, session))
+			return false;
+	}
+	return true;
+}
+
+/* "0::/system.slice/ollama.service", "0::/machine.slice/machine-qemu...scope" */
+bool opener_is_service(int rootfd, pid_t pid)
+{
+	char path[64], cgroup[ATTR_MAX];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid);
+	return attr_read(rootfd, path, cgroup, sizeof(cgroup)) > 0 &&
+	       (strstr(cgroup, ":/system.slice/") || strstr(cgroup, ":/machine.slice/"));
+}
+
+bool ending_outlived(int rootfd, const struct ending *ending, pid_t pid)
+{
+	char uid[SESSION_STRLEN];
+
+	if (opener_is_service(rootfd, pid))
+		return !desktop_is_managed(rootfd, pid);
+	if (session_user_of(rootfd, pid, uid) > 0)
+		return user_stays(ending, uid);
+	return other_session(rootfd, ending, pid) != NULL;
+}
