@@ -494,8 +494,7 @@ check_confinement() {
 	is_live || return 0
 	[[ $(getenforce 2>/dev/null) == Enforcing ]] || return 0
 	restorecon -RF "$sbindir"/usher* "$hooksdir" "$confdir" 2>/dev/null || true
-	say "SELinux enforces: if a guest does not start, see ausearch -m avc -c rpc-virtqemud," \
-		"and setsebool -P virt_hooks_unconfined on"
+	say "SELinux enforces: usher check says whether it confines the hook"
 }
 
 # dpkg's own, or two copies would do everything twice
