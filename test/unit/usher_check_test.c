@@ -346,6 +346,63 @@ static void hooks_of_others_are_named(void **state)
 		     "besides usher");
 }
 
+static void a_hook_of_ones_own_that_calls_usher_is_usher(void **state)
+{
+	const struct tree *tree = *state;
+	static const char *const hook = "etc/libvirt/hooks/qemu";
+	static const char *const calls = "#!/bin/sh\nexec /usr/sbin/usher-hook \"$@\"\n";
+
+	tree_file(tree, hook, calls);
+	assert_int_equal(fchmodat(tree->rootfd, hook, 0755, 0), 0);
+	assert_found(tree, "hook", LEVEL_NOTE, "is a hook of your own that calls usher-hook");
+	assert_found(tree, "reload", LEVEL_NOTE, "no libvirt daemon runs");
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	assert_int_equal(fchmodat(tree->rootfd, "usr/sbin/usher-hook", 0755, 0), 0);
+	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/usr/sbin/usher-hook");
+	assert_found(
+		tree, "hook", LEVEL_ERROR,
+		"/etc/libvirt/hooks/qemu.d/usher and /etc/libvirt/hooks/qemu both are usher, or "
+		"call it, so every step runs twice: remove one of them");
+	/* Beside the link that is usher's own place */
+	assert_int_equal(
+		renameat(tree->rootfd, "etc/libvirt/hooks/qemu.d/usher", tree->rootfd, hook), 0);
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/10-mine", calls);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/10-mine", 0755, 0), 0);
+	assert_found(
+		tree, "hook", LEVEL_ERROR,
+		"/etc/libvirt/hooks/qemu and /etc/libvirt/hooks/qemu.d/10-mine both are usher, or");
+}
+
+/* Which is so on Fedora, where /etc/libvirt is 0700, for anybody but root: as the rows apparmor, left */
+static void a_folder_of_hooks_that_is_roots_to_read_is_no_missing_hook(void **state)
+{
+	const struct tree *tree = *state;
+	static const char *const rows[] = { "hook", "reload", "scripts" };
+	static const char *const texts[] = {
+		"cannot look at libvirt's hooks: Permission denied: run it as root",
+		"not looked at: see hook",
+		"cannot look at /etc/libvirt/hooks/qemu.d: Permission denied: run it as root",
+	};
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(fchmodat(tree->rootfd, ".", 0755, 0), 0);
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt", 0700, 0), 0);
+	check.guest.name = strdup("win11");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(seteuid(65534), 0);
+		(void)row(tree, rows[i]);
+		assert_int_equal(seteuid(0), 0);
+		assert_int_equal(check.nr, 1);
+		assert_int_equal(check.findings[0].level, LEVEL_NOTE);
+		assert_string_equal(check.findings[0].text, texts[i]);
+	}
+	free(check.guest.name);
+	check.guest.name = NULL;
+}
+
 static void what_cannot_be_looked_at_is_no_ok(void **state)
 {
 	const struct tree *tree = *state;
@@ -933,6 +990,8 @@ int main(void)
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(a_copy_of_the_hook_is_no_other_hook),
 		check_test(hooks_of_others_are_named),
+		check_test(a_hook_of_ones_own_that_calls_usher_is_usher),
+		check_test(a_folder_of_hooks_that_is_roots_to_read_is_no_missing_hook),
 		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
