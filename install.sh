@@ -235,6 +235,13 @@ is_copy() {
 		grep -qaF -- "usher: this is libvirt's hook for QEMU guests;" "$path"
 }
 
+# calls_usher PATH - a script of the admin's own that runs usher-hook itself: lib/hookdir.c looks the same way
+calls_usher() {
+	local path=$DESTDIR$1
+	[[ -f $path && -x $path ]] && cmp -s -n 2 -- "$path" - <<<'#!' &&
+		grep -qaE -- '^[[:blank:]]*([^#[:blank:]].*)?usher-hook' "$path"
+}
+
 # Nobody's file is replaced, unless it is what would come there anyway
 check_place() {
 	local kind=$1 path=$2 what=$3
@@ -414,7 +421,8 @@ check_alone() {
 	done
 }
 
-# Where the hook goes. Another hook keeps its place: libvirt 6.5 and later read qemu.d beside it
+# Where the hook goes, "" where a hook of the admin's own calls it. Another hook keeps its place: libvirt 6.5
+# and later read qemu.d beside it
 find_hook_place() {
 	local kind what major minor
 	hook=$hooksdir/qemu
@@ -427,25 +435,37 @@ find_hook_place() {
 			"so that both are of one version"
 		return
 	fi
+	if calls_usher "$hook"; then
+		say "$hook is a hook of your own that calls usher-hook: it stays, and usher becomes no hook beside it"
+		hook=''
+		return
+	fi
 	read -r major minor <<<"$(libvirt_version)" || true
 	if [[ -n $major ]] && ((major < 6 || (major == 6 && minor < 5))); then
 		die "$hook is another hook, and libvirt $major.$minor reads no qemu.d beside it:" \
-			"have that hook run $sbindir/usher-hook with its own arguments and input"
+			"let it end with: [ ! -x $sbindir/usher-hook ] || exec $sbindir/usher-hook \"\$@\"" \
+			"(its input unread), then install again"
 	fi
 	hook=$hooksdir/qemu.d/usher
 	say "$hooksdir/qemu is another hook and stays: usher becomes $hook," \
 		"which libvirt runs after it"
 }
 
-# A copy of the program in another place would do every step a second time
+# Another place that runs the program would do every step a second time
 check_copies() {
-	local path
+	local path what
 	for path in "$DESTDIR$hooksdir"/qemu.d/*; do
 		path=${path#"$DESTDIR"}
 		[[ -x $DESTDIR$path && ! -L $DESTDIR$path && $path != "$hook" ]] || continue
-		! is_copy "$path" ||
-			die "$DESTDIR$path is a copy of usher-hook, and every step would run twice:" \
-				"move it away; nothing has been installed"
+		if is_copy "$path"; then
+			what="is a copy of"
+		elif calls_usher "$path"; then
+			what="calls"
+		else
+			continue
+		fi
+		die "$DESTDIR$path $what usher-hook, and every step would run twice:" \
+			"move it away; nothing has been installed"
 	done
 }
 
@@ -524,7 +544,7 @@ put_all() {
 	put_completion
 	put_unit
 	put_configs
-	put_link "$sbindir/usher-hook" "$hook"
+	[[ -z $hook ]] || put_link "$sbindir/usher-hook" "$hook"
 }
 
 do_install() {
@@ -564,6 +584,15 @@ refuse_holders() {
 	done
 }
 
+# A hook of the admin's own that does not look first whether it is there
+warn_callers() {
+	local path
+	for path in "$DESTDIR$hooksdir"/qemu "$DESTDIR$hooksdir"/qemu.d/*; do
+		! calls_usher "${path#"$DESTDIR"}" ||
+			warn "$path calls usher-hook, which is gone: take that out of it, or no guest may start"
+	done
+}
+
 # The locks that are left in /run when nobody holds anything; what says how the host was stays
 drop_state() {
 	local state=$DESTDIR/run/usher claims
@@ -591,6 +620,7 @@ do_uninstall() {
 		take_off "$kind" "$path"
 	done < <(printf '%s\n' "${old_manifest[@]}" | grep '^d ' | sort -r)
 	drop_state
+	warn_callers
 	reload_daemons
 	say "usher is off this host"
 }
