@@ -584,6 +584,20 @@ refuse_holders() {
 	done
 }
 
+# A guest can start, and claim something, until the hook is gone: it goes first, and then is looked again
+take_hook_off() {
+	local line kind path what
+	for line in "${old_manifest[@]}"; do
+		read -r kind path what <<<"$line"
+		[[ $kind == l && $path == "$hooksdir"/* ]] || continue
+		is_ours l "$path" "$what" || continue
+		take_off l "$path" "$what"
+		(refuse_holders) && continue
+		ln -s -- "$what" "$DESTDIR$path"
+		exit 1
+	done
+}
+
 # A hook of the admin's own that does not look first whether it is there
 warn_callers() {
 	local path
@@ -610,6 +624,7 @@ do_uninstall() {
 	[[ -e $DESTDIR$manifest ]] || die "usher is not installed here: there is no $manifest"
 	refuse_holders
 	read_manifest
+	take_hook_off
 	for ((i = ${#old_manifest[@]} - 1; i >= 0; i--)); do
 		read -r kind path what <<<"${old_manifest[i]}"
 		[[ $kind == d ]] || take_off "$kind" "$path" "$what"

@@ -590,6 +590,26 @@ refuses_beside() {
 	[[ -x $dest/usr/sbin/usher-hook ]]
 }
 
+@test "a guest that starts while usher is taken off keeps the hook, and all it needs" {
+	local claim=$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini
+	install_into
+	mkdir -p "$BATS_TEST_TMPDIR/bin" "${claim%/*}"
+	cat >"$BATS_TEST_TMPDIR/bin/rm" <<-END
+		#!/bin/sh
+		[ "\${*##*/hooks/}" != qemu ] || printf '[claim]\nguest = win11\n' >"$claim"
+		exec "$(command -v rm)" "\$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/rm"
+	(cd "$dest" && find . ! -path './run/*' | sort) >"$BATS_TEST_TMPDIR/before"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH DESTDIR=$dest run ./install.sh uninstall
+	((status == 1))
+	[[ $output == *"guest win11 holds devices of this host: shut it down"* ]]
+	(cd "$dest" && find . ! -path './run/*' | sort) | diff "$BATS_TEST_TMPDIR/before" -
+	[[ $(readlink "$dest/etc/libvirt/hooks/qemu") == /usr/sbin/usher-hook ]]
+	rm -r "$dest/run"
+	uninstall_from
+}
+
 @test "uninstalling what is not installed is an error" {
 	mkdir "$dest"
 	DESTDIR=$dest run ./install.sh uninstall
