@@ -8,7 +8,7 @@
 
 static struct check check;
 static struct request request;
-static const char *autostarted; /* another guest's XML */
+static const char *autostarted; /* another guest's XML; NULL: libvirt does not answer */
 
 static const char *label; /* of each file */
 
@@ -46,7 +46,7 @@ int __wrap_guest_claim(const struct request *of, const struct guest *guest,
 
 int __wrap_guest_autostarted(struct strlist *ret)
 {
-	return strlist_add(ret, autostarted);
+	return autostarted ? strlist_add(ret, autostarted) : -ETIMEDOUT;
 }
 
 ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
@@ -563,6 +563,10 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 		     "guest b starts with the host and has 0000:04:00.0 too");
 	autostarted = HOSTDEV("<address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>");
 	assert_int_equal(row(*state, "autostart"), 0);
+	autostarted = NULL;
+	assert_found(*state, "autostart", LEVEL_NOTE,
+		     "not looked at: libvirt does not tell what starts with the host: Connection "
+		     "timed out: try again");
 	pciaddr_list_free(&check.passed);
 	check.guest = (struct guest){ 0 };
 }
