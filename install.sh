@@ -68,6 +68,7 @@ readonly package_table='
 	test   bats               bats               bats                  bats
 	test   libcmocka-dev      libcmocka-dev      libcmocka-devel       cmocka
 	test   dbus               dbus               dbus-daemon           dbus
+	test   bsdutils           bsdutils           util-linux-script     util-linux
 	test   diffutils          diffutils          diffutils             diffutils
 	test   procps             procps             procps-ng             procps-ng
 	test   jq                 jq                 jq                    jq
