@@ -68,6 +68,7 @@ readonly package_table='
 	test   bats               bats               bats                  bats
 	test   libcmocka-dev      libcmocka-dev      libcmocka-devel       cmocka
 	test   dbus               dbus               dbus-daemon           dbus
+	test   bsdutils           bsdutils           util-linux-script     util-linux
 	test   diffutils          diffutils          diffutils             diffutils
 	test   procps             procps             procps-ng             procps-ng
 	test   jq                 jq                 jq                    jq
@@ -233,6 +234,13 @@ is_copy() {
 	[[ -f $path ]] && { is_live || [[ ! -L $path ]]; } || return 1
 	cmp -s -n 4 -- "$path" - <<<$'\177ELF' &&
 		grep -qaF -- "usher: this is libvirt's hook for QEMU guests;" "$path"
+}
+
+# calls_usher PATH - a script of the admin's own that runs usher-hook itself: lib/hookdir.c looks the same way
+calls_usher() {
+	local path=$DESTDIR$1
+	[[ -f $path && -x $path ]] && cmp -s -n 2 -- "$path" - <<<'#!' &&
+		grep -qaE -- '^[[:blank:]]*([^#[:blank:]].*)?usher-hook' "$path"
 }
 
 # Nobody's file is replaced, unless it is what would come there anyway
@@ -414,7 +422,8 @@ check_alone() {
 	done
 }
 
-# Where the hook goes. Another hook keeps its place: libvirt 6.5 and later read qemu.d beside it
+# Where the hook goes, "" where a hook of the admin's own calls it. Another hook keeps its place: libvirt 6.5
+# and later read qemu.d beside it
 find_hook_place() {
 	local kind what major minor
 	hook=$hooksdir/qemu
@@ -427,25 +436,37 @@ find_hook_place() {
 			"so that both are of one version"
 		return
 	fi
+	if calls_usher "$hook"; then
+		say "$hook is a hook of your own that calls usher-hook: it stays, and usher becomes no hook beside it"
+		hook=''
+		return
+	fi
 	read -r major minor <<<"$(libvirt_version)" || true
 	if [[ -n $major ]] && ((major < 6 || (major == 6 && minor < 5))); then
 		die "$hook is another hook, and libvirt $major.$minor reads no qemu.d beside it:" \
-			"have that hook run $sbindir/usher-hook with its own arguments and input"
+			"let it end with: [ ! -x $sbindir/usher-hook ] || exec $sbindir/usher-hook \"\$@\"" \
+			"(its input unread), then install again"
 	fi
 	hook=$hooksdir/qemu.d/usher
 	say "$hooksdir/qemu is another hook and stays: usher becomes $hook," \
 		"which libvirt runs after it"
 }
 
-# A copy of the program in another place would do every step a second time
+# Another place that runs the program would do every step a second time
 check_copies() {
-	local path
+	local path what
 	for path in "$DESTDIR$hooksdir"/qemu.d/*; do
 		path=${path#"$DESTDIR"}
 		[[ -x $DESTDIR$path && ! -L $DESTDIR$path && $path != "$hook" ]] || continue
-		! is_copy "$path" ||
-			die "$DESTDIR$path is a copy of usher-hook, and every step would run twice:" \
-				"move it away; nothing has been installed"
+		if is_copy "$path"; then
+			what="is a copy of"
+		elif calls_usher "$path"; then
+			what="calls"
+		else
+			continue
+		fi
+		die "$DESTDIR$path $what usher-hook, and every step would run twice:" \
+			"move it away; nothing has been installed"
 	done
 }
 
@@ -494,8 +515,7 @@ check_confinement() {
 	is_live || return 0
 	[[ $(getenforce 2>/dev/null) == Enforcing ]] || return 0
 	restorecon -RF "$sbindir"/usher* "$hooksdir" "$confdir" 2>/dev/null || true
-	say "SELinux enforces: if a guest does not start, see ausearch -m avc -c rpc-virtqemud," \
-		"and setsebool -P virt_hooks_unconfined on"
+	say "SELinux enforces: usher check says whether it confines the hook"
 }
 
 # dpkg's own, or two copies would do everything twice
@@ -525,7 +545,7 @@ put_all() {
 	put_completion
 	put_unit
 	put_configs
-	put_link "$sbindir/usher-hook" "$hook"
+	[[ -z $hook ]] || put_link "$sbindir/usher-hook" "$hook"
 }
 
 do_install() {
@@ -565,6 +585,29 @@ refuse_holders() {
 	done
 }
 
+# A guest can start, and claim something, until the hook is gone: it goes first, and then is looked again
+take_hook_off() {
+	local line kind path what
+	for line in "${old_manifest[@]}"; do
+		read -r kind path what <<<"$line"
+		[[ $kind == l && $path == "$hooksdir"/* ]] || continue
+		is_ours l "$path" "$what" || continue
+		take_off l "$path" "$what"
+		(refuse_holders) && continue
+		ln -s -- "$what" "$DESTDIR$path"
+		exit 1
+	done
+}
+
+# A hook of the admin's own that does not look first whether it is there
+warn_callers() {
+	local path
+	for path in "$DESTDIR$hooksdir"/qemu "$DESTDIR$hooksdir"/qemu.d/*; do
+		! calls_usher "${path#"$DESTDIR"}" ||
+			warn "$path calls usher-hook, which is gone: take that out of it, or no guest may start"
+	done
+}
+
 # The locks that are left in /run when nobody holds anything; what says how the host was stays
 drop_state() {
 	local state=$DESTDIR/run/usher claims
@@ -582,6 +625,7 @@ do_uninstall() {
 	[[ -e $DESTDIR$manifest ]] || die "usher is not installed here: there is no $manifest"
 	refuse_holders
 	read_manifest
+	take_hook_off
 	for ((i = ${#old_manifest[@]} - 1; i >= 0; i--)); do
 		read -r kind path what <<<"${old_manifest[i]}"
 		[[ $kind == d ]] || take_off "$kind" "$path" "$what"
@@ -592,6 +636,7 @@ do_uninstall() {
 		take_off "$kind" "$path"
 	done < <(printf '%s\n' "${old_manifest[@]}" | grep '^d ' | sort -r)
 	drop_state
+	warn_callers
 	reload_daemons
 	say "usher is off this host"
 }

@@ -206,6 +206,34 @@ int attr_write(int rootfd, const char *path, const char *val)
 	return (size_t)n == len ? 0 : -EIO;
 }
 
+static int ask(int fd, const char *question, char *buf, size_t size)
+{
+	size_t len = strlen(question);
+	ssize_t n = write(fd, question, len);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n != len)
+		return -EIO;
+	n = read_full(fd, buf, size);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == size)
+		return -E2BIG;
+	buf[n] = '\0';
+	return (int)strlen(buf);
+}
+
+int attr_ask(int rootfd, const char *path, const char *question, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, path, O_RDWR);
+	int r = fd < 0 ? fd : ask(fd, question, buf, size);
+
+	if (r < 0 && size > 0)
+		buf[0] = '\0';
+	return r;
+}
+
 static int link_name(int fd, char *buf, size_t size)
 {
 	char target[ATTR_MAX];

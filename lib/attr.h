@@ -85,6 +85,17 @@ int attr_read_regular(int rootfd, const char *path, size_t max, char **ret, size
 int attr_write(int rootfd, const char *path, const char *val) _must_check_;
 
 /**
+ * attr_ask() - write a question to a file of the kernel's, and read its answer from the same file
+ * @size:	of @buf; the answer ends before its first NUL byte
+ *
+ * Return: the answer's length, -EIO when not the whole question was taken, -E2BIG, else -errno of
+ * openat2(2), write(2) or read(2). @buf is "" on error.
+ * ABI: fs/libfs.c, simple_transaction_get(): one question for each time it is opened
+ */
+int attr_ask(int rootfd, const char *path, const char *question, char *buf, size_t size)
+	_must_check_;
+
+/**
  * attr_link() - last component of what a symlink points to ("driver" -> "nvidia")
  *
  * Return: the length > 0, -ENOENT when there is no such link, -ENAMETOOLONG, else -errno of

@@ -48,13 +48,24 @@ bool hookdir_is_place(const char *guest, const char *path)
 	return false;
 }
 
-bool hookdir_names_usher(int rootfd, const char *path)
+/* In a line that is no comment. install.sh and the package's preinst look the same way */
+static bool names_usher(char *text)
+{
+	char *save, *line = strtok_r(text, "\n", &save);
+
+	for (; line; line = strtok_r(NULL, "\n", &save))
+		if (line[strspn(line, " \t")] != '#' && strstr(line, PROGRAM))
+			return true;
+	return false;
+}
+
+static bool calls_usher(int rootfd, const char *path)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 
 	return attr_read_regular(rootfd, path, SCRIPT_MAX, &text, &len) == 0 &&
-	       strncmp(text, "#!", 2) == 0 && strstr(text, PROGRAM);
+	       strncmp(text, "#!", 2) == 0 && names_usher(text);
 }
 
 /* A program that only looks for the mark has a NUL behind it */
@@ -84,13 +95,15 @@ int hookdir_is_usher(int rootfd, const char *path)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
+	int r;
 
 	if (is_link(rootfd, path))
 		return 1;
-	if (attr_exists(rootfd, path) <= 0)
-		return -ENOENT;
-	return attr_read_regular(rootfd, path, PROGRAM_MAX, &text, &len) == 0 &&
-	       has_mark(text, len);
+	r = attr_exists(rootfd, path);
+	if (r <= 0)
+		return r == -EACCES ? r : -ENOENT;
+	r = attr_read_regular(rootfd, path, PROGRAM_MAX, &text, &len);
+	return r == -EACCES ? r : r == 0 && has_mark(text, len);
 }
 
 bool hookdir_is_other(int rootfd, const char *path, const char *dir)
@@ -154,22 +167,42 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why)
 static bool is_hook(int rootfd, const char *path)
 {
 	return hookdir_is_usher(rootfd, path) > 0 &&
-	       (strcmp(path, HOOKDIR_BESIDE) == 0 || hookdir_can_run(rootfd, path));
+	       (strcmp(path, HOOKDIR_HOOK) == 0 || strcmp(path, HOOKDIR_BESIDE) == 0 ||
+		hookdir_can_run(rootfd, path));
 }
 
-int hookdir_ushers(int rootfd, struct strlist *ret)
+static bool is_caller(int rootfd, const char *path)
+{
+	return hookdir_is_usher(rootfd, path) == 0 && hookdir_can_run(rootfd, path) &&
+	       calls_usher(rootfd, path);
+}
+
+/* In the order in which libvirt runs them. Return: 0, -EACCES, -ENOMEM */
+static int find(int rootfd, bool (*match)(int rootfd, const char *path), struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	int r = hookdir_is_usher(rootfd, HOOKDIR_HOOK) > 0 ? strlist_add(ret, HOOKDIR_HOOK) : 0;
+	int r = hookdir_is_usher(rootfd, HOOKDIR_HOOK);
 
+	if (r != -EACCES)
+		r = match(rootfd, HOOKDIR_HOOK) ? strlist_add(ret, HOOKDIR_HOOK) : 0;
 	if (r == 0)
 		r = attr_list(rootfd, HOOKDIR_SCRIPTS, &names);
 	for (size_t i = 0; r == 0 && i < names.nr; i++) {
 		char path[PATH_MAX];
 
 		if (path_format(path, sizeof(path), HOOKDIR_SCRIPTS "/%s", names.names[i]) == 0 &&
-		    is_hook(rootfd, path))
+		    match(rootfd, path))
 			r = strlist_add(ret, path);
 	}
-	return r == -ENOMEM ? r : 0;
+	return r == -ENOMEM || r == -EACCES ? r : 0;
+}
+
+int hookdir_ushers(int rootfd, struct strlist *ret)
+{
+	return find(rootfd, is_hook, ret);
+}
+
+int hookdir_callers(int rootfd, struct strlist *ret)
+{
+	return find(rootfd, is_caller, ret);
 }

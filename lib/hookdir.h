@@ -32,18 +32,11 @@ int hookdir_scripts(const char *guest, char *buf, size_t size) _must_check_;
 bool hookdir_is_place(const char *guest, const char *path);
 
 /**
- * hookdir_names_usher() - is a hook of somebody else's a script with usher-hook in it, to call it
- *
- * Nothing is run to find out.
- */
-bool hookdir_names_usher(int rootfd, const char *path);
-
-/**
  * hookdir_is_usher() - is a file usher-hook: a link of that name, or a copy of whatever version
  *
  * Nothing is run to find out.
  *
- * Return: 1 it is, 0 it is something else, -ENOENT there is nothing
+ * Return: 1 it is, 0 it is something else, -ENOENT there is nothing, -EACCES that is root's to know
  */
 int hookdir_is_usher(int rootfd, const char *path) _must_check_;
 
@@ -79,6 +72,15 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why) _must_chec
  *
  * hooks/qemu and hooks/qemu.d/usher are meant to be, also when they cannot be run.
  *
- * Return: 0, -ENOMEM
+ * Return: 0, -EACCES libvirt's folder is root's to read, -ENOMEM
  */
 int hookdir_ushers(int rootfd, struct strlist *ret) _must_check_;
+
+/**
+ * hookdir_callers() - hooks of somebody else's that are scripts with usher-hook in them, to call it
+ *
+ * Nothing is run to find out. @ret is added to.
+ *
+ * Return: as hookdir_ushers()
+ */
+int hookdir_callers(int rootfd, struct strlist *ret) _must_check_;

@@ -8,14 +8,23 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
-#include "../../lib/process.h"
 #include "../../lib/watch.h"
 
 /* It writes into memory, not into a pipe: nobody has to read while it runs */
 
 #define CHILD_CANNOT_EXEC 127
+/* A process that is killed ends at once, or hangs in the kernel */
+#define KILLED_MS 1000
+
+/* What a child does */
+struct task {
+	int (*call)(const void *arg);
+	const void *arg;
+	int stdinfd;
+};
 
 void capture_free(struct capture *capture)
 {
@@ -44,7 +53,7 @@ int capture_memfd(const char *text, size_t len)
 }
 
 /* As much as there is, NUL-terminated */
-static int read_back(int fd, char **ret)
+static int read_back(int fd, char **ret, size_t *ret_len)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
 	_cleanup_free_ char *text = size < 0 ? NULL : malloc((size_t)size + 1);
@@ -59,52 +68,61 @@ static int read_back(int fd, char **ret)
 		return -errno;
 	text[n] = '\0';
 	*ret = TAKE_PTR(text);
+	*ret_len = (size_t)n;
 	return 0;
 }
 
-__attribute__((noreturn)) static void child(const char *const *argv, int in, int out, int err)
+/* @arg: the argv. Return: only when it cannot be run */
+static int run_program(const void *arg)
 {
+	const char *const *argv = arg;
 	static char locale[] = "LC_ALL=C";
 	char *const env[] = { locale, NULL };
 
 	(void)signal(SIGPIPE, SIG_DFL);
+	(void)execve(argv[0], (char *const *)(const void *)argv, env);
+	dprintf(STDERR_FILENO, "usher: cannot run %s: %s: reinstall usher\n", argv[0],
+		strerror(errno));
+	return CHILD_CANNOT_EXEC;
+}
+
+__attribute__((noreturn)) static void child(const struct task *task, int out, int err)
+{
+	int in = task->stdinfd, status = CHILD_CANNOT_EXEC;
+
 	if (in < 0)
 		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
 	    dup2(err, STDERR_FILENO) < 0)
-		_exit(CHILD_CANNOT_EXEC);
-	(void)execve(argv[0], (char *const *)(const void *)argv, env);
-	dprintf(STDERR_FILENO, "usher: cannot run %s: %s: reinstall usher\n", argv[0],
-		strerror(errno));
-	_exit(CHILD_CANNOT_EXEC);
+		_exit(status);
+	status = task->call(task->arg);
+	_exit(fflush(stdout) == 0 ? status : CHILD_CANNOT_EXEC);
 }
 
 static int wait_for(pid_t pid, int timeout_ms, int *ret_status)
 {
-	_cleanup_close_ int pidfd = -1;
-	struct process self = { .pid = pid };
-	_cleanup_close_ int rootfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool late = false;
-	int status;
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+	int r = pidfd < 0 ? -errno : watch_wait(pidfd, timeout_ms), status;
 
-	if (process_identify(rootfd, pid, &self) == 0)
-		pidfd = watch_open(rootfd, &self);
-	if (pidfd >= 0 && watch_wait(pidfd, timeout_ms) == 0) {
-		late = true;
+	if (r <= 0) {
 		(void)kill(pid, SIGKILL);
+		if (watch_wait(pidfd, KILLED_MS) > 0)
+			(void)waitpid(pid, NULL, 0);
+		return r < 0 ? r : -ETIMEDOUT;
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
 	*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	return late ? -ETIMEDOUT : 0;
+	return 0;
 }
 
-int capture_run(const char *const *argv, int stdinfd, int timeout_ms, struct capture *ret)
+static int run(const struct task *task, int timeout_ms, struct capture *ret)
 {
 	_cleanup_close_ int out = memfd_create("usher-out", MFD_CLOEXEC);
 	_cleanup_close_ int err = memfd_create("usher-err", MFD_CLOEXEC);
 	struct capture capture = { 0 };
+	size_t err_len;
 	pid_t pid;
 	int r;
 
@@ -115,15 +133,26 @@ int capture_run(const char *const *argv, int stdinfd, int timeout_ms, struct cap
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		child(argv, stdinfd, out, err);
+		child(task, out, err);
 	r = wait_for(pid, timeout_ms, &capture.status);
 	if (r == 0)
-		r = read_back(out, &capture.out);
+		r = read_back(out, &capture.out, &capture.out_len);
 	if (r == 0)
-		r = read_back(err, &capture.err);
+		r = read_back(err, &capture.err, &err_len);
 	if (r < 0)
 		capture_free(&capture);
 	else
 		*ret = capture;
 	return r;
+}
+
+int capture_run(const char *const *argv, int stdinfd, int timeout_ms, struct capture *ret)
+{
+	return run(&(struct task){ .call = run_program, .arg = argv, .stdinfd = stdinfd },
+		   timeout_ms, ret);
+}
+
+int capture_call(int (*call)(const void *arg), const void *arg, int timeout_ms, struct capture *ret)
+{
+	return run(&(struct task){ .call = call, .arg = arg, .stdinfd = -1 }, timeout_ms, ret);
 }

@@ -147,6 +147,7 @@ void check_autostart(struct check *check)
 {
 	_cleanup_strlist_ struct strlist xmls = { 0 };
 	unsigned long long kib = 0;
+	int r;
 
 	if (check->request->xml) {
 		found(check, LEVEL_NOTE,
@@ -155,8 +156,12 @@ void check_autostart(struct check *check)
 		      quoted(check->guest.name));
 		return;
 	}
-	if (!check->guest.autostart || guest_autostarted(&xmls) < 0)
-		return;
+	r = check->guest.autostart ? guest_autostarted(&xmls) : 0;
+	if (r < 0)
+		found(check, LEVEL_NOTE,
+		      "not looked at: libvirt does not tell what starts with the host: %s: try "
+		      "again",
+		      strerror(-r));
 	for (size_t i = 0; i < xmls.nr; i++)
 		if (strcmp(xmls.names[i], check->guest.xml) != 0)
 			kib += compare(check, xmls.names[i]);

@@ -219,9 +219,14 @@ static void check_scripts(struct check *check)
 	bool run = inidoc_has_section(&check->claim.doc, "scripts");
 	bool other = hookdir_is_usher(check->rootfd, HOOKDIR_HOOK) == 0;
 	char path[PATH_MAX];
+	int r = hookdir_scripts(check->guest.name, path, sizeof(path));
 
-	if (hookdir_scripts(check->guest.name, path, sizeof(path)) < 0 ||
-	    attr_exists(check->rootfd, path) <= 0)
+	if (r == 0)
+		r = attr_exists(check->rootfd, path);
+	if (r == -EACCES)
+		found(check, LEVEL_NOTE, "cannot look at /" HOOKDIR_SCRIPTS ": %s: run it as root",
+		      strerror(-r));
+	if (r <= 0)
 		return;
 	if (run)
 		find_deaf_scripts(check);

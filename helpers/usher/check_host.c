@@ -120,17 +120,21 @@ static void check_file(struct check *check, const char *path)
 		      path, check->request->dir, check->request->dir, path);
 }
 
-static void check_places(struct check *check, const struct strlist *places, bool foreign)
+/* @places: the first @nr_ushers are usher, the others hooks of the admin's own that call it */
+static void check_places(struct check *check, const struct strlist *places, size_t nr_ushers,
+			 bool foreign)
 {
 	if (places->nr > 1)
 		found(check, LEVEL_ERROR,
-		      "/%s and /%s both are usher, so every step runs twice: remove one of them, "
+		      "/%s and /%s both are usher%s, so every step runs twice: remove one of them, "
 		      "then systemctl reload %s",
-		      places->names[0], places->names[1], daemon_name(check->rootfd));
-	else if (places->nr == 0 && foreign && hookdir_names_usher(check->rootfd, HOOK))
+		      places->names[0], places->names[1], nr_ushers > 1 ? "" : ", or call it",
+		      daemon_name(check->rootfd));
+	else if (places->nr > nr_ushers)
 		found(check, LEVEL_NOTE,
-		      "/" HOOK " is a hook of your own that calls usher-hook: see that it hands on "
-		      "all its arguments, its standard input and the exit status");
+		      "/%s is a hook of your own that calls usher-hook: see that it hands on all "
+		      "its arguments, its standard input and the exit status",
+		      places->names[0]);
 	else if (places->nr == 0)
 		found(check, LEVEL_ERROR,
 		      foreign ? "/" HOOK " is another hook, and usher is not beside it: guests "
@@ -149,7 +153,7 @@ static void check_places(struct check *check, const struct strlist *places, bool
  * ABI: libvirt's docs/hooks.rst: since 6.5 every executable file of that folder, in the order of
  * their names; it waits for each
  */
-static void check_others(struct check *check)
+static void check_others(struct check *check, const struct strlist *places)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 
@@ -160,8 +164,7 @@ static void check_others(struct check *check)
 
 		/* Folders are of older scripts: see the row of that name */
 		if (path_format(path, sizeof(path), HOOKDIR_SCRIPTS "/%s", names.names[i]) == 0 &&
-		    hookdir_is_usher(check->rootfd, path) == 0 &&
-		    hookdir_can_run(check->rootfd, path))
+		    hookdir_can_run(check->rootfd, path) && !strlist_has(places, path))
 			found(check, LEVEL_NOTE,
 			      "/%s is another hook, which libvirt runs besides usher: see that it "
 			      "does not do what usher does (drivers, huge pages, CPUs), and that "
@@ -175,13 +178,20 @@ static void check_hook(struct check *check)
 {
 	bool foreign = hookdir_is_usher(check->rootfd, HOOK) == 0;
 	_cleanup_strlist_ struct strlist places = { 0 };
+	int r = hookdir_ushers(check->rootfd, &places);
+	size_t nr_ushers = places.nr;
 
-	if (hookdir_ushers(check->rootfd, &places) < 0)
+	if (r == 0)
+		r = hookdir_callers(check->rootfd, &places);
+	if (r < 0) {
+		found(check, LEVEL_NOTE, "cannot look at libvirt's hooks: %s: run it as root",
+		      strerror(-r));
 		return;
-	for (size_t i = 0; i < places.nr; i++)
+	}
+	for (size_t i = 0; i < nr_ushers; i++)
 		check_file(check, places.names[i]);
-	check_places(check, &places, foreign);
-	check_others(check);
+	check_places(check, &places, nr_ushers, foreign);
+	check_others(check, &places);
 }
 
 /* --- has the daemon seen it -------------------------------------------------------------------------- */
@@ -250,8 +260,11 @@ static void check_reload(struct check *check)
 	const char *path, *name;
 	long long start, hook;
 
-	if (hookdir_ushers(check->rootfd, &places) < 0)
+	if (hookdir_ushers(check->rootfd, &places) < 0 ||
+	    hookdir_callers(check->rootfd, &places) < 0) {
+		found(check, LEVEL_NOTE, "not looked at: see hook");
 		return;
+	}
 	if (places.nr == 0) {
 		found(check, LEVEL_NOTE, "not looked at: there is no hook of usher's: see hook");
 		return;

@@ -13,6 +13,8 @@
 /* The hook serves the system's daemon, whatever LIBVIRT_DEFAULT_URI says */
 #define URI	"qemu:///system"
 #define PLAN_MS 30000
+/* It holds a guest's lock while that guest's hook runs, and all who ask of it wait */
+#define LIBVIRT_MS 10000
 /* A larger domain cannot be defined: REMOTE_STRING_MAX in libvirt's RPC protocol */
 #define XML_MAX ((size_t)4 << 20)
 
@@ -47,30 +49,28 @@ static virConnectPtr connect_open(void)
 	return virConnectOpenReadOnly(URI);
 }
 
+/* Return: the exit code */
 static int fail_libvirt(const char *guest, const char *cure)
 {
 	usher_say("%s: libvirt: %s: %s", guest, virGetLastErrorMessage(), cure);
-	return -ENOENT;
+	return 1;
 }
 
-static int get_xml(virDomainPtr domain, struct guest *ret)
+static char *get_xml(virDomainPtr domain)
 {
 	unsigned int flags = virDomainIsPersistent(domain) > 0 ? VIR_DOMAIN_XML_INACTIVE : 0;
-	int autostart = 0;
 
-	ret->xml = virDomainGetXMLDesc(domain, flags);
-	if (!ret->xml)
-		return fail_libvirt(virDomainGetName(domain), "see virsh dumpxml");
-	ret->xml_len = strlen(ret->xml);
-	if (virDomainGetAutostart(domain, &autostart) == 0)
-		ret->autostart = autostart != 0;
-	return 0;
+	return virDomainGetXMLDesc(domain, flags);
 }
 
-static int from_libvirt(const char *name, struct guest *ret)
+/* In a child. Prints whether the guest starts with the host, and its XML */
+static int print_guest(const void *arg)
 {
+	const char *name = arg;
 	_cleanup_(connect_close) virConnectPtr connect = connect_open();
 	_cleanup_(domain_close) virDomainPtr domain = NULL;
+	_cleanup_free_ char *xml = NULL;
+	int autostart = 0;
 
 	if (!connect)
 		return fail_libvirt(name, "start libvirtd (or virtqemud), or give the guest's XML "
@@ -78,7 +78,36 @@ static int from_libvirt(const char *name, struct guest *ret)
 	domain = virDomainLookupByName(connect, name);
 	if (!domain)
 		return fail_libvirt(name, "virsh list --all has the guests there are");
-	return get_xml(domain, ret);
+	xml = get_xml(domain);
+	if (!xml)
+		return fail_libvirt(name, "see virsh dumpxml");
+	if (virDomainGetAutostart(domain, &autostart) < 0)
+		autostart = 0;
+	(void)printf("%d%s", autostart != 0, xml);
+	return 0;
+}
+
+static int from_libvirt(const char *name, struct guest *ret)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	int r = capture_call(print_guest, name, LIBVIRT_MS, &capture);
+
+	if (r == -ETIMEDOUT)
+		usher_say("%s: libvirt has not answered for %d s, as while the guest's hook runs: "
+			  "try again, or ask of its XML as it is on disk: --xml "
+			  "/etc/libvirt/qemu/%s.xml",
+			  name, LIBVIRT_MS / 1000, name);
+	else if (r < 0)
+		usher_say("%s: cannot ask libvirt: %s", name, strerror(-r));
+	if (r < 0)
+		return r;
+	(void)fputs(capture.err, stderr);
+	if (capture.status != 0 || capture.out_len == 0)
+		return -ENOENT;
+	ret->autostart = *capture.out == '1';
+	ret->xml_len = capture.out_len - 1;
+	ret->xml = strdup(capture.out + 1);
+	return ret->xml ? 0 : -ENOMEM;
 }
 
 /* Any file that can be read: /dev/stdin too. Of a larger one as much as the hook refuses */
@@ -180,23 +209,37 @@ int guest_get(const struct request *request, struct guest *ret)
 	return 0;
 }
 
-int guest_autostarted(struct strlist *ret)
+/* In a child. Prints each XML with a NUL byte behind it */
+static int print_autostarted(const void *arg)
 {
 	_cleanup_(connect_close) virConnectPtr connect = connect_open();
 	virDomainPtr *domains = NULL;
 	int nr = connect ? virConnectListAllDomains(connect, &domains,
 						    VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
 			 : 0;
-	int r = 0;
 
+	(void)arg;
 	for (int i = 0; i < nr; i++) {
-		_cleanup_guest_ struct guest guest = { 0 };
+		_cleanup_free_ char *xml = get_xml(domains[i]);
 
-		if (r == 0 && get_xml(domains[i], &guest) == 0)
-			r = strlist_add(ret, guest.xml);
+		if (xml)
+			(void)printf("%s%c", xml, '\0');
 		(void)virDomainFree(domains[i]);
 	}
 	free(domains);
+	return 0;
+}
+
+int guest_autostarted(struct strlist *ret)
+{
+	_cleanup_capture_ struct capture capture = { 0 };
+	int r = capture_call(print_autostarted, NULL, LIBVIRT_MS, &capture);
+
+	if (r < 0)
+		return r;
+	for (const char *xml = capture.out; r == 0 && xml < capture.out + capture.out_len;
+	     xml += strlen(xml) + 1)
+		r = strlist_add(ret, xml);
 	return r;
 }
 

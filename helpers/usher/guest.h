@@ -26,7 +26,11 @@ void guest_free(struct guest *guest);
  */
 int guest_get(const struct request *request, struct guest *ret) _must_check_;
 
-/** guest_autostarted() - XMLs of the guests libvirt starts with the host; none without a daemon */
+/**
+ * guest_autostarted() - XMLs of the guests libvirt starts with the host; none without a daemon
+ *
+ * Return: 0, -ETIMEDOUT libvirt does not answer, -ENOMEM, else -errno of fork(2)
+ */
 int guest_autostarted(struct strlist *ret) _must_check_;
 
 /**

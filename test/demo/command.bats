@@ -434,6 +434,45 @@ other_xml() {
 	has "nothing has changed"
 }
 
+# on_terminal ARG... - usher with a terminal, which is typed into what stands on stdin
+on_terminal() {
+	local line
+	printf -v line '%q ' "$BUILD_DIR/usher" --root "$root" "$@"
+	script -qec "$line" /dev/null
+}
+
+@test "on a terminal init asks before it overwrites: y does, all else does not" {
+	local file=$root/etc/usher/conf.d/win11.ini answer
+	for answer in n N '' no; do
+		run -1 on_terminal init --xml "$xml" <<<"$answer"
+		has "Overwrite it (y/N)? "
+		has "$file is as it was: usher edit changes it, --force overwrites it"
+		diff test/trees/win11.ini "$file"
+	done
+	run -0 on_terminal init --xml "$xml" <<<y
+	has "Overwrite it (y/N)? "
+	has "$file is written: usher check win11"
+	grep -qF "uuid = c7a5fdbd-edaf-9455-926a-d65c16db1809" "$file"
+}
+
+@test "colour is for a terminal, where nobody has said NO_COLOR" {
+	unset NO_COLOR
+	claim_from_plan c7a5fdbd-edaf-9455-926a-d65c16db1809
+	run on_terminal check --xml "$xml"
+	has $'\e[31merror  \e[0m  '
+	has $'\e[32mok     \e[0m  '
+	run -0 on_terminal status
+	has $'\e[1;36mwin11\e[0m'
+	run -0 on_terminal status --json
+	[[ $output != *$'\e'* ]]
+	NO_COLOR=1 run on_terminal check --xml "$xml"
+	[[ $output != *$'\e'* ]]
+	run usher check --xml "$xml"
+	[[ $output != *$'\e'* ]]
+	run -0 usher status
+	[[ $output != *$'\e'* ]]
+}
+
 # editor_of - what it reads is a script to edit with; the draft is "$1"
 editor_of() {
 	export root EDITOR=$BATS_TEST_TMPDIR/editor

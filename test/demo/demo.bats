@@ -369,8 +369,36 @@ runs_helpers_from() {
 	chmod +x "$BATS_TEST_TMPDIR/bin/virtqemud"
 	PATH=$BATS_TEST_TMPDIR/bin:$PATH DESTDIR=$dest run ./install.sh install
 	((status == 1))
-	[[ $output == *"libvirt 6.4 reads no qemu.d"* ]]
+	[[ $output == *"libvirt 6.4 reads no qemu.d"*"let it end with: [ ! -x /usr/sbin/usher-hook ] || exec /usr/sbin/usher-hook \"\$@\""* ]]
 	[[ ! -e $dest/usr ]]
+	# Which has guests start while it is not there
+	output=${output#*let it end with: }
+	echo "${output% (its *}" >>"$dest/etc/libvirt/hooks/qemu"
+	chmod +x "$dest/etc/libvirt/hooks/qemu"
+	[[ -e /usr/sbin/usher-hook ]] || "$dest/etc/libvirt/hooks/qemu" win11 prepare begin -
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH install_into
+	[[ -x $dest/usr/sbin/usher-hook && ! -e $dest/etc/libvirt/hooks/qemu.d ]]
+}
+
+@test "a hook of one's own that calls usher-hook gets no second usher beside it" {
+	local hooks=$dest/etc/libvirt/hooks
+	mkdir -p "$hooks/qemu.d"
+	printf '#!/bin/sh\n# usher-hook is beside it\n' >"$hooks/qemu"
+	chmod +x "$hooks/qemu"
+	install_into
+	[[ -L $hooks/qemu.d/usher ]]
+	echo 'exec /usr/sbin/usher-hook "$@"' >>"$hooks/qemu"
+	install_into
+	[[ $output == *"hooks/qemu is a hook of your own that calls usher-hook: it stays"* ]]
+	[[ -x $dest/usr/sbin/usher-hook && ! -L $hooks/qemu.d/usher ]]
+	uninstall_from
+	[[ $output == *"warning: $hooks/qemu calls usher-hook, which is gone: take that out of it"* ]]
+	[[ -z $(find "$dest" ! -type d ! -path "$hooks/qemu") ]]
+	mv "$hooks/qemu" "$hooks/qemu.d/10-mine"
+	DESTDIR=$dest run ./install.sh install
+	((status == 1))
+	[[ $output == *"qemu.d/10-mine calls usher-hook, and every step would run twice: move it away"* ]]
+	[[ ! -e $dest/usr && ! -e $hooks/qemu ]]
 }
 
 @test "a copy of the hook that was dropped in becomes a link to the program, and nothing runs twice" {
@@ -560,6 +588,26 @@ refuses_beside() {
 	((status == 1))
 	[[ $output == *"guest win11 holds devices of this host: shut it down, or run usher recover"* ]]
 	[[ -x $dest/usr/sbin/usher-hook ]]
+}
+
+@test "a guest that starts while usher is taken off keeps the hook, and all it needs" {
+	local claim=$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini
+	install_into
+	mkdir -p "$BATS_TEST_TMPDIR/bin" "${claim%/*}"
+	cat >"$BATS_TEST_TMPDIR/bin/rm" <<-END
+		#!/bin/sh
+		[ "\${*##*/hooks/}" != qemu ] || printf '[claim]\nguest = win11\n' >"$claim"
+		exec "$(command -v rm)" "\$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/rm"
+	(cd "$dest" && find . ! -path './run/*' | sort) >"$BATS_TEST_TMPDIR/before"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH DESTDIR=$dest run ./install.sh uninstall
+	((status == 1))
+	[[ $output == *"guest win11 holds devices of this host: shut it down"* ]]
+	(cd "$dest" && find . ! -path './run/*' | sort) | diff "$BATS_TEST_TMPDIR/before" -
+	[[ $(readlink "$dest/etc/libvirt/hooks/qemu") == /usr/sbin/usher-hook ]]
+	rm -r "$dest/run"
+	uninstall_from
 }
 
 @test "uninstalling what is not installed is an error" {

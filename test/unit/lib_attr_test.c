@@ -515,6 +515,45 @@ static void write_hands_on_what_the_kernel_says_and_does_not_try_again(void **st
 	}
 }
 
+/* --- attr_ask() ------------------------------------------------------------------------------- */
+
+/* A file's answer is what stands behind the question; the kernel's ends with a NUL byte */
+static void ask_reads_the_answer_to_its_own_question(void **state)
+{
+	struct tree *t = *state;
+	static const char text[] = "???answer";
+	char buf[16];
+
+	tree_bytes(t, "x", text, sizeof(text));
+	kernel.read_most = 4;
+	assert_int_equal(attr_ask(t->rootfd, "x", "a b", buf, sizeof(buf)), 6);
+	assert_string_equal(buf, "answer");
+	kernel.read_most = 0;
+	assert_string_equal(tree_read(t, "x"), "a banswer");
+}
+
+static void ask_hands_on_what_the_kernel_says(void **state)
+{
+	struct tree *t = *state;
+	char buf[4] = "x";
+
+	assert_int_equal(attr_ask(t->rootfd, "x", "a b", buf, sizeof(buf)), -ENOENT);
+	assert_string_equal(buf, "");
+	tree_file(t, "x", "???");
+	kernel.write_errno = EINVAL;
+	assert_int_equal(attr_ask(t->rootfd, "x", "a b", buf, sizeof(buf)), -EINVAL);
+	kernel.write_errno = 0;
+	kernel.write_most = 2;
+	assert_int_equal(attr_ask(t->rootfd, "x", "a b", buf, sizeof(buf)), -EIO);
+	kernel.write_most = 0;
+	kernel.read_fails = 1;
+	kernel.read_errno = EACCES;
+	assert_int_equal(attr_ask(t->rootfd, "x", "a b", buf, sizeof(buf)), -EACCES);
+	tree_file(t, "x", "???long");
+	assert_int_equal(attr_ask(t->rootfd, "x", "a b", buf, sizeof(buf)), -E2BIG);
+	assert_string_equal(buf, "");
+}
+
 /* --- attr_link() ------------------------------------------------------------------------------ */
 static void link_names_the_last_component(void **state)
 {
@@ -685,6 +724,8 @@ int main(void)
 		attr_test(write_calls_a_short_write_an_error_and_does_not_go_on),
 		attr_test(write_never_creates_a_file),
 		attr_test(write_hands_on_what_the_kernel_says_and_does_not_try_again),
+		attr_test(ask_reads_the_answer_to_its_own_question),
+		attr_test(ask_hands_on_what_the_kernel_says),
 		attr_test(link_names_the_last_component),
 		attr_test(link_that_is_missing_or_a_file_is_enoent),
 		attr_test(link_refuses_a_name_that_does_not_fit),

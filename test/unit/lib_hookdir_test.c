@@ -80,6 +80,50 @@ static void every_place_it_is_run_from_is_found(void **state)
 	assert_string_equal(places.names[2], HOOKDIR_BESIDE);
 }
 
+static void a_hook_of_ones_own_that_calls_usher_hook_is_found(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_strlist_ struct strlist callers = { 0 };
+
+	program(tree, HOOKDIR_SCRIPTS "/10-mine", "#!/bin/sh\nusher-hook \"$@\"\n");
+	program(tree, HOOKDIR_SCRIPTS "/20-speaks", "#!/bin/sh\n \t# as usher-hook\nexit 0\n");
+	program(tree, HOOKDIR_SCRIPTS "/30-program", "\177ELF usher-hook");
+	program(tree, HOOKDIR_SCRIPTS "/usher", COPY);
+	tree_file(tree, HOOKDIR_SCRIPTS "/put-aside", "#!/bin/sh\nusher-hook\n");
+	program(tree, HOOK, "#!/bin/sh\n# all of it\nexec /usr/sbin/usher-hook \"$@\"\n");
+	assert_int_equal(hookdir_callers(tree->rootfd, &callers), 0);
+	assert_int_equal(callers.nr, 2);
+	assert_string_equal(callers.names[0], HOOK);
+	assert_string_equal(callers.names[1], HOOKDIR_SCRIPTS "/10-mine");
+}
+
+/* Return: what a user who may not read it is told */
+static int ushers_of_nobody(const struct tree *tree, const char *path, mode_t mode)
+{
+	_cleanup_strlist_ struct strlist places = { 0 };
+	int r;
+
+	assert_int_equal(fchmodat(tree->rootfd, ".", 0755, 0), 0);
+	assert_int_equal(fchmodat(tree->rootfd, path, mode, 0), 0);
+	assert_int_equal(seteuid(65534), 0);
+	r = hookdir_ushers(tree->rootfd, &places);
+	assert_int_equal(seteuid(0), 0);
+	return r;
+}
+
+static void what_is_roots_to_read_is_no_missing_hook(void **state)
+{
+	const struct tree *tree = *state;
+
+	if (geteuid() != 0)
+		skip();
+	program(tree, HOOK, COPY);
+	assert_int_equal(ushers_of_nobody(tree, HOOK, 0700), -EACCES);
+	assert_int_equal(ushers_of_nobody(tree, "etc/libvirt", 0700), -EACCES);
+	assert_int_equal(ushers_of_nobody(tree, "etc/libvirt", 0755), -EACCES);
+	assert_int_equal(ushers_of_nobody(tree, HOOK, 0755), 0);
+}
+
 static void a_copy_of_another_build_is_told_from_one_of_this(void **state)
 {
 	const struct tree *tree = *state;
@@ -101,6 +145,8 @@ int main(void)
 		tree_test(usher_hook_is_known_as_a_link_and_as_a_copy),
 		tree_test(what_only_speaks_of_usher_hook_is_not_it),
 		tree_test(every_place_it_is_run_from_is_found),
+		tree_test(a_hook_of_ones_own_that_calls_usher_hook_is_found),
+		tree_test(what_is_roots_to_read_is_no_missing_hook),
 		tree_test(a_copy_of_another_build_is_told_from_one_of_this),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/usher_check_test.c - rows of usher check, on hosts that the lab cannot be */
-/* wraps: guest_autostarted guest_claim fgetxattr */
+/* wraps: guest_autostarted guest_claim fgetxattr attr_ask */
 
 #include "usher_host.h"
 
@@ -8,7 +8,7 @@
 
 static struct check check;
 static struct request request;
-static const char *autostarted; /* another guest's XML */
+static const char *autostarted; /* another guest's XML; NULL: libvirt does not answer */
 
 static const char *label; /* of each file */
 
@@ -17,6 +17,7 @@ int __wrap_guest_autostarted(struct strlist *ret);
 int __wrap_guest_claim(const struct request *of, const struct guest *guest,
 		       const struct guest_ask *ask, struct claim *ret);
 ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
+int __wrap_attr_ask(int rootfd, const char *path, const char *question, char *buf, size_t size);
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* Of each guest: has it a claim, and with what words it is refused beside the other's */
@@ -45,7 +46,7 @@ int __wrap_guest_claim(const struct request *of, const struct guest *guest,
 
 int __wrap_guest_autostarted(struct strlist *ret)
 {
-	return strlist_add(ret, autostarted);
+	return autostarted ? strlist_add(ret, autostarted) : -ETIMEDOUT;
 }
 
 ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
@@ -60,6 +61,33 @@ ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size)
 	assert_true(strlen(label) < size);
 	memcpy(value, label, strlen(label) + 1);
 	return (ssize_t)strlen(label) + 1;
+}
+
+/* What SELinux has loaded: who may write, and who is only reported */
+static struct {
+	const char *hook; /* the domain that a hook changes to; NULL: none */
+	bool permissive;
+	int error;
+} policy;
+
+int __wrap_attr_ask(int rootfd, const char *path, const char *question, char *buf, size_t size)
+{
+	char source[256], target[256], class[8];
+
+	assert_true(rootfd >= 0);
+	assert_int_equal(sscanf(question, "%255s %255s %7s", source, target, class), 3);
+	if (policy.error)
+		return policy.error;
+	if (strcmp(path, "sys/fs/selinux/create") == 0) {
+		assert_string_equal(class, "2");
+		return snprintf(buf, size, "%s", policy.hook ? policy.hook : source);
+	}
+	assert_string_equal(path, "sys/fs/selinux/access");
+	assert_string_equal(class, "6");
+	/* May read, and write or not. ABI: security/selinux/selinuxfs.c, sel_write_access() */
+	return snprintf(buf, size, "%x ffffffff 0 ffffffff 12 %x",
+			strstr(source, ":unconfined") || strstr(source, ":virtd_t") ? 6 : 2,
+			policy.permissive);
 }
 
 static void forget(void)
@@ -133,20 +161,96 @@ static void an_iommu_is_missing_in_the_firmware_or_in_the_kernel(void **state)
 	assert_int_equal(row(tree, "iommu"), 0);
 }
 
-static void selinux_confines_hooks_unless_told_otherwise(void **state)
+static void selinux_enforces(const struct tree *tree)
+{
+	tree_file(tree, "sys/fs/selinux/enforce", "1");
+	tree_file(tree, "sys/fs/selinux/class/process/index", "2");
+	tree_file(tree, "sys/fs/selinux/class/file/index", "6");
+	tree_file(tree, "sys/fs/selinux/class/file/perms/write", "3");
+	tree_dir(tree, "sys/bus/pci");
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	label = "system_u:object_r:bin_t:s0";
+	policy.hook = NULL;
+	policy.permissive = false;
+	policy.error = 0;
+}
+
+static void daemon_runs(const struct tree *tree, const char *name, const char *domain)
+{
+	char path[64], text[64];
+
+	(void)snprintf(path, sizeof(path), "run/%s.pid", name);
+	tree_file(tree, path, "300\n");
+	tree_file(tree, "proc/300/stat",
+		  "300 (rpc-virtqemud) S 1 300 300 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 3000 0 0\n");
+	/* With its NUL byte, as the kernel has it */
+	tree_bytes(tree, "proc/300/attr/current", text,
+		   (size_t)snprintf(text, sizeof(text), "system_u:system_r:%s:s0", domain) + 1);
+}
+
+/*
+ * The boolean is virtnetworkd's alone: virtqemud may execute bin_t, without a change of domain
+ * Source: selinux-policy fd1d996, virt.te: tunable_policy(`virt_hooks_unconfined') has
+ * domtrans_pattern(virtnetworkd_t, virt_hook_t, virt_hook_unconfined_t); corecmd_exec_bin(virtqemud_t)
+ */
+static void the_boolean_does_not_free_virtqemuds_hook(void **state)
 {
 	const struct tree *tree = *state;
 
 	assert_int_equal(row(tree, "selinux"), 0);
-	tree_file(tree, "sys/fs/selinux/enforce", "1");
-	assert_found(tree, "selinux", LEVEL_WARNING, "ausearch");
-	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0");
-	assert_found(tree, "selinux", LEVEL_ERROR, "setsebool -P virt_hooks_unconfined on");
+	selinux_enforces(tree);
 	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "1 1");
+	assert_found(
+		tree, "selinux", LEVEL_WARNING,
+		"SELinux runs virtqemud's hook as virtqemud_t, which may not write to /sys: where");
+	daemon_runs(tree, "virtqemud", "virtqemud_t");
+	assert_found(
+		tree, "selinux", LEVEL_ERROR,
+		"SELinux runs virtqemud's hook as virtqemud_t, which may not write to /sys, so "
+		"usher can change nothing: semanage permissive -a virtqemud_t");
+	policy.permissive = true;
 	assert_int_equal(row(tree, "selinux"), 0);
-	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0");
+	policy.permissive = false;
 	tree_file(tree, "sys/fs/selinux/enforce", "0");
 	assert_int_equal(row(tree, "selinux"), 0);
+}
+
+/* A module of the host's own, and the monolithic daemon */
+static void an_unconfined_hook_is_free_without_the_boolean(void **state)
+{
+	const struct tree *tree = *state;
+
+	selinux_enforces(tree);
+	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0");
+	daemon_runs(tree, "virtqemud", "virtqemud_t");
+	policy.hook = "system_u:system_r:unconfined_t:s0";
+	assert_int_equal(row(tree, "selinux"), 0);
+	policy.hook = NULL;
+	assert_int_equal(unlinkat(tree->rootfd, "run/virtqemud.pid", 0), 0);
+	daemon_runs(tree, "libvirtd", "virtd_t");
+	assert_int_equal(row(tree, "selinux"), 0);
+}
+
+static void a_policy_that_cannot_be_asked_is_no_ok(void **state)
+{
+	const struct tree *tree = *state;
+
+	selinux_enforces(tree);
+	policy.error = -EACCES;
+	assert_found(tree, "selinux", LEVEL_WARNING,
+		     "its policy cannot be asked (Permission denied): if guests do not start under "
+		     "virtqemud: semanage permissive -a virtqemud_t");
+	policy.error = 0;
+	policy.hook = "unlabeled";
+	daemon_runs(tree, "virtqemud", "unconfined_t");
+	policy.permissive = true;
+	assert_int_equal(row(tree, "selinux"), 0);
+	policy.permissive = false;
+	assert_found(tree, "selinux", LEVEL_WARNING, "its policy cannot be asked (Bad message)");
+	label = NULL;
+	assert_found(tree, "selinux", LEVEL_WARNING,
+		     "its policy cannot be asked (No data available)");
 }
 
 /* As after mv from a home directory, which keeps the label */
@@ -154,25 +258,19 @@ static void a_label_that_libvirt_may_not_run_is_told(void **state)
 {
 	const struct tree *tree = *state;
 
-	tree_file(tree, "sys/fs/selinux/enforce", "1");
-	tree_file(tree, "sys/fs/selinux/booleans/virt_hooks_unconfined", "1 1");
-	tree_file(tree, "usr/sbin/usher-hook", "");
-	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
-	label = "system_u:object_r:bin_t:s0";
+	selinux_enforces(tree);
+	daemon_runs(tree, "libvirtd", "virtd_t");
 	assert_int_equal(row(tree, "selinux"), 0);
 	label = "system_u:object_r:virt_hook_t:s0";
 	assert_int_equal(row(tree, "selinux"), 0);
 	label = "unconfined_u:object_r:user_home_t:s0";
 	assert_found(tree, "selinux", LEVEL_WARNING,
-		     "/etc/libvirt/hooks/qemu is of type user_home_t, which libvirt may not run: "
-		     "restorecon -Rv /etc/libvirt/hooks /usr/sbin/usher*");
+		     "/etc/libvirt/hooks/qemu is of type user_home_t, so libvirt may be kept from "
+		     "running it: restorecon -Rv /etc/libvirt/hooks /usr/sbin/usher*");
 	assert_int_equal(unlinkat(tree->rootfd, "etc/libvirt/hooks/qemu", 0), 0);
 	assert_int_equal(row(tree, "selinux"), 0);
 	tree_file(tree, "usr/sbin/usher-vfio", "");
 	assert_found(tree, "selinux", LEVEL_WARNING, "/usr/sbin/usher-vfio is of type user_home_t");
-	/* A file system without labels */
-	label = NULL;
-	assert_int_equal(row(tree, "selinux"), 0);
 }
 
 static void rivals_are_told_by_process_or_by_what_they_leave(void **state)
@@ -246,6 +344,63 @@ static void hooks_of_others_are_named(void **state)
 	assert_found(tree, "hook", LEVEL_NOTE,
 		     "/etc/libvirt/hooks/qemu.d/10-foreign is another hook, which libvirt runs "
 		     "besides usher");
+}
+
+static void a_hook_of_ones_own_that_calls_usher_is_usher(void **state)
+{
+	const struct tree *tree = *state;
+	static const char *const hook = "etc/libvirt/hooks/qemu";
+	static const char *const calls = "#!/bin/sh\nexec /usr/sbin/usher-hook \"$@\"\n";
+
+	tree_file(tree, hook, calls);
+	assert_int_equal(fchmodat(tree->rootfd, hook, 0755, 0), 0);
+	assert_found(tree, "hook", LEVEL_NOTE, "is a hook of your own that calls usher-hook");
+	assert_found(tree, "reload", LEVEL_NOTE, "no libvirt daemon runs");
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	assert_int_equal(fchmodat(tree->rootfd, "usr/sbin/usher-hook", 0755, 0), 0);
+	tree_link(tree, "etc/libvirt/hooks/qemu.d/usher", "/usr/sbin/usher-hook");
+	assert_found(
+		tree, "hook", LEVEL_ERROR,
+		"/etc/libvirt/hooks/qemu.d/usher and /etc/libvirt/hooks/qemu both are usher, or "
+		"call it, so every step runs twice: remove one of them");
+	/* Beside the link that is usher's own place */
+	assert_int_equal(
+		renameat(tree->rootfd, "etc/libvirt/hooks/qemu.d/usher", tree->rootfd, hook), 0);
+	tree_file(tree, "etc/libvirt/hooks/qemu.d/10-mine", calls);
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/10-mine", 0755, 0), 0);
+	assert_found(
+		tree, "hook", LEVEL_ERROR,
+		"/etc/libvirt/hooks/qemu and /etc/libvirt/hooks/qemu.d/10-mine both are usher, or");
+}
+
+/* Which is so on Fedora, where /etc/libvirt is 0700, for anybody but root: as the rows apparmor, left */
+static void a_folder_of_hooks_that_is_roots_to_read_is_no_missing_hook(void **state)
+{
+	const struct tree *tree = *state;
+	static const char *const rows[] = { "hook", "reload", "scripts" };
+	static const char *const texts[] = {
+		"cannot look at libvirt's hooks: Permission denied: run it as root",
+		"not looked at: see hook",
+		"cannot look at /etc/libvirt/hooks/qemu.d: Permission denied: run it as root",
+	};
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(fchmodat(tree->rootfd, ".", 0755, 0), 0);
+	tree_file(tree, "usr/sbin/usher-hook", "");
+	tree_link(tree, "etc/libvirt/hooks/qemu", "/usr/sbin/usher-hook");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt", 0700, 0), 0);
+	check.guest.name = strdup("win11");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(seteuid(65534), 0);
+		(void)row(tree, rows[i]);
+		assert_int_equal(seteuid(0), 0);
+		assert_int_equal(check.nr, 1);
+		assert_int_equal(check.findings[0].level, LEVEL_NOTE);
+		assert_string_equal(check.findings[0].text, texts[i]);
+	}
+	free(check.guest.name);
+	check.guest.name = NULL;
 }
 
 static void what_cannot_be_looked_at_is_no_ok(void **state)
@@ -408,6 +563,10 @@ static void a_card_that_another_guest_of_the_hosts_start_has_is_told(void **stat
 		     "guest b starts with the host and has 0000:04:00.0 too");
 	autostarted = HOSTDEV("<address domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>");
 	assert_int_equal(row(*state, "autostart"), 0);
+	autostarted = NULL;
+	assert_found(*state, "autostart", LEVEL_NOTE,
+		     "not looked at: libvirt does not tell what starts with the host: Connection "
+		     "timed out: try again");
 	pciaddr_list_free(&check.passed);
 	check.guest = (struct guest){ 0 };
 }
@@ -827,12 +986,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		check_test(the_tick_is_told_where_a_guest_has_cpus_for_itself),
 		check_test(an_iommu_is_missing_in_the_firmware_or_in_the_kernel),
-		check_test(selinux_confines_hooks_unless_told_otherwise),
+		check_test(the_boolean_does_not_free_virtqemuds_hook),
+		check_test(an_unconfined_hook_is_free_without_the_boolean),
+		check_test(a_policy_that_cannot_be_asked_is_no_ok),
 		check_test(a_label_that_libvirt_may_not_run_is_told),
 		check_test(rivals_are_told_by_process_or_by_what_they_leave),
 		check_test(a_hook_that_leads_nowhere_is_told),
 		check_test(a_copy_of_the_hook_is_no_other_hook),
 		check_test(hooks_of_others_are_named),
+		check_test(a_hook_of_ones_own_that_calls_usher_is_usher),
+		check_test(a_folder_of_hooks_that_is_roots_to_read_is_no_missing_hook),
 		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),

@@ -36,12 +36,18 @@ repack() {
 	assert_equal "$(readlink /etc/libvirt/hooks/qemu)" /usr/sbin/usher-hook
 }
 
-@test "beside a copy of the hook the package is refused: each step would be done twice" {
+@test "beside a copy of the hook, or one that calls it, the package is refused: each step would be done twice" {
 	/lab/src/install.sh uninstall
 	cp /lab/build/usher-hook /etc/libvirt/hooks/qemu
 	run dpkg -i /lab/build/deb/usher_*.deb
 	((status != 0)) || fail "it was installed"
 	assert_contains "$output" "usher: /etc/libvirt/hooks/qemu is a copy of usher-hook"
+	[[ ! -e /usr/sbin/usher-hook && ! -L /etc/libvirt/hooks/qemu.d/usher ]]
+	rm /etc/libvirt/hooks/qemu
+	install -m 755 /dev/stdin /etc/libvirt/hooks/qemu <<<$'#!/bin/sh\nexec /usr/sbin/usher-hook "$@"'
+	run dpkg -i /lab/build/deb/usher_*.deb
+	((status != 0)) || fail "it was installed"
+	assert_contains "$output" "usher: /etc/libvirt/hooks/qemu calls usher-hook, and every step would run twice"
 	[[ ! -e /usr/sbin/usher-hook && ! -L /etc/libvirt/hooks/qemu.d/usher ]]
 	rm /etc/libvirt/hooks/qemu
 	dpkg --purge usher
@@ -81,7 +87,13 @@ repack() {
 	dpkg --remove usher
 	[[ ! -e /usr/sbin/usher-hook && ! -L /etc/libvirt/hooks/qemu.d/usher ]]
 	[[ -e /etc/usher/usher.ini ]]
-	virsh start pack >/dev/null 2>&1 && guest_destroy pack
+	# Its policy is a file that nobody reads
+	guest_define plain memory=32
+	policy plain
+	guest_start plain
+	guest_running plain
+	[[ ! -e /run/usher/$(guest_uuid plain) ]]
+	guest_destroy plain
 	dpkg --purge usher
 	files | diff "$BATS_TEST_TMPDIR/bare" -
 	BUILD_DIR=/lab/build /lab/src/install.sh install

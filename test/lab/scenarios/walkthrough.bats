@@ -131,11 +131,13 @@ failures_of() {
 		jq -r 'select(.USHER_STEP and .USHER_UUID and (.USHER_MSEC | tonumber) >= 0) | "\(.USHER_PHASE) \(.USHER_STEP) \(.USHER_VERB)"'
 }
 
-# A call that another process interrupted, in one line again
+# A call that another process interrupted, in one line again; one that never returned at the end
 whole_calls() {
 	awk '/ <unfinished \.\.\.>$/ { pid = $1; sub(/ <unfinished \.\.\.>$/, ""); open[pid] = $0; next }
-		/<\.\.\. write resumed>/ { end = $0; sub(/.*<\.\.\. write resumed>/, "", end); $0 = open[$1] end }
-		{ print }' "$1"
+		/^[0-9]+ +<\.\.\. [a-z0-9_]+ resumed>/ { end = $0; sub(/^[0-9]+ +<\.\.\. [a-z0-9_]+ resumed>/, "", end)
+			$0 = open[$1] end; delete open[$1] }
+		{ print }
+		END { for (pid in open) print open[pid] " <unfinished ...>" }' "$1"
 }
 
 # Each object's writes in their order, the objects sorted: what is done to one happens beside what is
@@ -169,7 +171,7 @@ openat,openat2,open,creat,mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,
 symlink,symlinkat,chmod,fchmod,fchmodat,chown,lchown,fchown,fchownat,utimensat,setxattr,lsetxattr,fsetxattr,\
 removexattr,lremovexattr,fremovexattr,mount,umount2,move_mount,pivot_root,swapon,swapoff,init_module,finit_module,\
 delete_module,reboot,kill,tgkill,tkill,pidfd_send_signal,ptrace,process_vm_writev,setpriority,ioprio_set,prlimit64,\
-sched_setaffinity,sched_setscheduler,sched_setattr,setns,unshare,bpf,ioctl,sendmsg,sendto
+sched_setaffinity,sched_setscheduler,sched_setattr,setns,unshare,bpf,ioctl,sendmsg,sendmmsg,sendto
 
 # plan_writes_nothing ARG... - run usher plan under strace, its output into the file "plan": it changes
 # nothing but one folder of its own below /tmp
@@ -178,10 +180,10 @@ plan_writes_nothing() {
 	strace -f -y -x -s 400 -o "$calls" -e "trace=$changes" usher plan --json "$@" >"$BATS_TEST_TMPDIR/plan"
 	# Opened to be read, or not there; its own output and its programs', in memory; signals to and
 	# limits of itself; questions: to the daemon, the bus and the journal, what a terminal is, what a
-	# monitor can (calls_of() below knows the orders among these)
+	# monitor can (calls_of() and orders_of() below know the orders among these)
 	left=$(whole_calls "$calls" | sed 's/^[0-9]* *//' |
 		awk '/^open/ && !/O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE/ { next } { print }' |
-		grep -vE -e '^(\+\+\+|---)' -e ENOENT -e 'resumed>' \
+		grep -vE -e '^(\+\+\+|---)' -e ENOENT \
 			-e '^[a-z0-9]+\([0-9]+<(pipe|anon_inode|socket|UNIX|NETLINK|TCP|/memfd):' \
 			-e '^[a-z0-9]+\([0-9]+</dev/(null|pts/)' -e '"/dev/null", O_RDWR' \
 			-e '^write\([12]<' -e '/tmp/usher\.' -e '^prlimit64\([^,]*, [^,]*, NULL' \
@@ -189,6 +191,19 @@ plan_writes_nothing() {
 			-e '^ioctl\([0-9]+</dev/i2c-[0-9]+>, _IOC\(_IOC_NONE, 0x7, 0x[35], 0\)') || true
 	assert_equal "$left" ""
 	assert_equal "$(calls_of "$calls")" ""
+	assert_equal "$(orders_of "$calls")" ""
+}
+
+# What was called by D-Bus, but for questions, and what irqbalance was told. A message has its method's
+# name in the header's field 3: D-Bus specification, message format
+orders_of() {
+	# shellcheck disable=SC2016 # perl's own
+	whole_calls "$1" | perl -ne '
+		next unless /^\d+ +(?:sendm?msg|sendto|writev?)\(\d+<(?:socket|UNIX)/;
+		my $data = join "", map { /^\\x/ ? pack("H*", s/\\x//gr) : $_ } /"((?:[^"\\]|\\.)*)"/g;
+		print "call $1\n" while $data =~ /\x03\x01s\0....([A-Za-z_]\w*)\0/sg;
+		print "tell irqbalance: $1\n" if $data =~ /^(settings .*)/;' |
+		grep -vxE 'call (Hello|Ping|Introspect|AddMatch|RemoveMatch|NameHasOwner|(Get|List)[A-Za-z]*)' | sort
 }
 
 @test "what plan prints is what the following start writes, and plan itself writes nothing" {
