@@ -85,15 +85,31 @@ static bool is_born_under(struct cpuset_job *job, const struct cpus *cpus, const
 	return false;
 }
 
+/*
+ * Have we made it what it is, with @held; or the kernel, when the last CPU that we had left it went
+ * offline: it gives it to all that are online. Without us it would have been left alone as long as
+ * one of its base is online.
+ * ABI: migrate_one_irq() in kernel/irq/cpuhotplug.c
+ */
+static bool is_made(const struct cpus *cpus, const struct irq *irq, const struct cpulist *held)
+{
+	struct cpulist made = irq->base, target = target_of(cpus, &irq->base, held);
+
+	if (cpulist_equal(&irq->now, &target))
+		return true;
+	cpulist_subtract(&made, held);
+	if (cpulist_empty(&made) || cpulist_intersects(&made, &cpus->online))
+		return false;
+	return cpulist_equal(&irq->now, &made) || (cpulist_equal(&irq->now, &cpus->online) &&
+						   cpulist_intersects(&irq->base, &cpus->online));
+}
+
 /* Have we, or the beginning, made it what it is */
 static bool is_ours(const struct cpus *cpus, const struct irqs *was, const struct irq *irq)
 {
-	for (size_t i = 0; i <= was->nr_before; i++) {
-		struct cpulist made = target_of(cpus, &irq->base, &was->held[i]);
-
-		if (cpulist_equal(&irq->now, &made))
+	for (size_t i = 0; i <= was->nr_before; i++)
+		if (is_made(cpus, irq, &was->held[i]))
 			return true;
-	}
 	return cpulist_equal(&irq->now, &irq->base);
 }
 

@@ -532,6 +532,38 @@ static void a_line_that_another_handler_joins_or_leaves_comes_back(void **state)
 	assert_no_state();
 }
 
+/* kernel/irq/cpuhotplug.c, migrate_one_irq(): to all that are online when it has none left */
+static void an_irq_that_the_kernel_has_moved_off_an_offline_cpu_comes_back(void **state)
+{
+	for (int again = 0; again < 2; again++) {
+		host_with_irqs(state);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_irq(25, "1");
+		put("0,2-7", "sys/devices/system/cpu/online");
+		put("0,2-7", "proc/irq/25/smp_affinity_list");
+		if (again) {
+			assert_int_equal(apply(UUID_A), HELPER_DONE);
+			assert_irq(25, "0-1,4-7");
+		}
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_irq(25, "1-2");
+		assert_no_state();
+	}
+}
+
+/* Without us it would have been moved, too */
+static void an_irq_that_had_only_a_cpu_that_is_offline_stays_where_the_kernel_moved_it(void **state)
+{
+	host_with_irqs(state);
+	make_irq(28, "rtc0", "1");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("0,2-7", "sys/devices/system/cpu/online");
+	put("0,2-7", "proc/irq/28/smp_affinity_list");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_irq(28, "0,2-7");
+}
+
 /* --- Masks --------------------------------------------------------------------------------------- */
 
 static void masks_are_read_and_written_as_the_kernel_does(void **state)
@@ -777,6 +809,9 @@ int main(void)
 			a_number_of_another_device_is_another_irq_though_nobody_handled_it_between),
 		tree_test(an_irq_that_was_made_anew_ends_with_what_it_would_have_had),
 		tree_test(a_line_that_another_handler_joins_or_leaves_comes_back),
+		tree_test(an_irq_that_the_kernel_has_moved_off_an_offline_cpu_comes_back),
+		tree_test(
+			an_irq_that_had_only_a_cpu_that_is_offline_stays_where_the_kernel_moved_it),
 		tree_test(masks_are_read_and_written_as_the_kernel_does),
 		tree_test(what_is_no_mask_is_refused),
 		tree_test(irqbalance_is_told_and_untold),
