@@ -134,6 +134,8 @@ struct setting_kind {
 	/* CPUs of @base that are to be taken out, too, though no guest holds them; NULL: none */
 	void (*add_foreign)(struct cpuset_job *job, const struct cpulist *base,
 			    struct cpulist *held);
+	/* The value is somebody else's from now on; NULL: nothing more to know. Return: 0, -errno */
+	int (*adopt)(struct cpuset_job *job, const char *object);
 	/* Back to "not set". Return: 0, 1 when it cannot be for now, which was said, else -errno */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
