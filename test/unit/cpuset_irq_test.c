@@ -564,6 +564,49 @@ static void an_irq_that_had_only_a_cpu_that_is_offline_stays_where_the_kernel_mo
 	assert_irq(28, "0,2-7");
 }
 
+static void what_a_guest_with_an_unreadable_claim_holds_stays_taken(void **state)
+{
+	char *before;
+
+	host_with_irqs(state);
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	spoil_claim(UUID_B);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_irq(1, "0-1,4,6-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said, "usher: a: what the guest of /run/usher/" UUID_B
+				       " holds stays taken, for its claim.ini cannot be read: "
+				       "install the usher that wrote it, or reboot\n");
+	assert_irq(1, "0-4,6-7");
+	assert_string_equal(get(IRQ_DEFAULT), "df");
+	make_claim(UUID_B, PID_B, "running", SECTION_B);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void what_a_guest_with_an_unreadable_journal_holds_stays_taken(void **state)
+{
+	char *before;
+
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	before = snapshot();
+	put("no record\n", "run/usher/" UUID_B "/cpuset.journal");
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_said("the CPU settings are not all back: cannot read what the guest of "
+		    "/run/usher/" UUID_B " holds (cpuset.journal: Bad message): install the usher "
+		    "that wrote it, or reboot");
+	assert_same(before);
+	assert_true(has_state("run/usher/host/irq.ini"));
+	free(before);
+}
+
 /* --- Masks --------------------------------------------------------------------------------------- */
 
 static void masks_are_read_and_written_as_the_kernel_does(void **state)
@@ -812,6 +855,8 @@ int main(void)
 		tree_test(an_irq_that_the_kernel_has_moved_off_an_offline_cpu_comes_back),
 		tree_test(
 			an_irq_that_had_only_a_cpu_that_is_offline_stays_where_the_kernel_moved_it),
+		tree_test(what_a_guest_with_an_unreadable_claim_holds_stays_taken),
+		tree_test(what_a_guest_with_an_unreadable_journal_holds_stays_taken),
 		tree_test(masks_are_read_and_written_as_the_kernel_does),
 		tree_test(what_is_no_mask_is_refused),
 		tree_test(irqbalance_is_told_and_untold),

@@ -378,6 +378,22 @@ static void a_kill_while_the_admins_value_is_adopted_keeps_its_drop_in(void **st
 	assert_true(at > 3 + 4);
 }
 
+static void what_a_guest_with_an_unreadable_claim_holds_stays_taken(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	spoil_claim(UUID_B);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("what the guest of /run/usher/" UUID_B " holds stays taken");
+	assert_allowed("0-4,6-7", "0-4,6-7");
+	make_claim(UUID_B, PID_B, "running", SLICES PINS_B);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_free();
+	assert_no_state();
+}
+
 static void a_systemd_that_does_not_answer_is_said(void **state)
 {
 	host_with_two(state);
@@ -468,6 +484,7 @@ int main(void)
 		tree_test(a_runtime_value_of_the_admins_meanwhile_keeps_its_drop_in),
 		tree_test(a_lasting_value_of_the_admins_meanwhile_leaves_no_drop_in_of_ours),
 		tree_test(a_kill_while_the_admins_value_is_adopted_keeps_its_drop_in),
+		tree_test(what_a_guest_with_an_unreadable_claim_holds_stays_taken),
 		tree_test(a_systemd_that_does_not_answer_is_said),
 		tree_test(a_host_without_systemd_cannot_do_it),
 		tree_test(a_unit_without_a_group_is_left_out),
