@@ -110,6 +110,7 @@ struct cpuset_job {
 	struct baseline baseline;
 	struct claims claims; /* of all guests, this one's too */
 	struct shares others;
+	const char *unread; /* uuid of one whose claim cannot be read and who has shares; or NULL */
 	char mount[PATH_MAX]; /* of the cpuset controller's hierarchy, "" until looked up */
 	char why[WHY_MAX];
 };
@@ -134,6 +135,8 @@ struct setting_kind {
 	/* CPUs of @base that are to be taken out, too, though no guest holds them; NULL: none */
 	void (*add_foreign)(struct cpuset_job *job, const struct cpulist *base,
 			    struct cpulist *held);
+	/* The value is somebody else's from now on; NULL: nothing more to know. Return: 0, -errno */
+	int (*adopt)(struct cpuset_job *job, const char *object);
 	/* Back to "not set". Return: 0, 1 when it cannot be for now, which was said, else -errno */
 	int (*reset)(struct cpuset_job *job, const char *object);
 };
@@ -184,7 +187,8 @@ void job_close(struct cpuset_job *job);
 /**
  * job_open() - lock the shared settings, load the journal and the other guests' shares
  *
- * In a dry run nothing is locked or made.
+ * Who has a claim that cannot be read has shares all the same: its journal tells. In a dry run
+ * nothing is locked or made.
  *
  * Return: 0, -ETIMEDOUT when another guest's helper holds the lock too long, else -errno; @job's
  * why is filled

@@ -85,16 +85,66 @@ static bool is_born_under(struct cpuset_job *job, const struct cpus *cpus, const
 	return false;
 }
 
+/*
+ * Have we made it what it is, with @held; or the kernel, when the last CPU that we had left it went
+ * offline: it gives it to all that are online. Without us it would have been left alone as long as
+ * one of its base is online.
+ * ABI: migrate_one_irq() in kernel/irq/cpuhotplug.c
+ */
+static bool is_made(const struct cpus *cpus, const struct irq *irq, const struct cpulist *held)
+{
+	struct cpulist made = irq->base, target = target_of(cpus, &irq->base, held);
+
+	if (cpulist_equal(&irq->now, &target))
+		return true;
+	cpulist_subtract(&made, held);
+	if (cpulist_empty(&made) || cpulist_intersects(&made, &cpus->online))
+		return false;
+	return cpulist_equal(&irq->now, &made) || (cpulist_equal(&irq->now, &cpus->online) &&
+						   cpulist_intersects(&irq->base, &cpus->online));
+}
+
 /* Have we, or the beginning, made it what it is */
 static bool is_ours(const struct cpus *cpus, const struct irqs *was, const struct irq *irq)
 {
-	for (size_t i = 0; i <= was->nr_before; i++) {
-		struct cpulist made = target_of(cpus, &irq->base, &was->held[i]);
-
-		if (cpulist_equal(&irq->now, &made))
+	for (size_t i = 0; i <= was->nr_before; i++)
+		if (is_made(cpus, irq, &was->held[i]))
 			return true;
-	}
 	return cpulist_equal(&irq->now, &irq->base);
+}
+
+/* A handler may join or leave the others of a line */
+static bool is_same(const struct irq *irq, const struct irq *late)
+{
+	_cleanup_strlist_ struct strlist before = { 0 }, now = { 0 };
+
+	if (!irq || strcmp(irq->who, late->who) == 0)
+		return irq != NULL;
+	if (text_split(irq->who, ",", &before) < 0 || text_split(late->who, ",", &now) < 0)
+		return false;
+	for (size_t i = 0; i < now.nr; i++)
+		if (strlist_has(&before, now.names[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Its base, where it is known. One whose driver was loaded anew may have the old name and number,
+ * and has begun anew.
+ */
+static void find_base(struct cpuset_job *job, const struct cpus *cpus, struct irqs *was,
+		      struct irq *irq)
+{
+	const struct irq *old = irqs_find(was, irq->number);
+
+	if (is_same(old, irq)) {
+		irq->base = old->base;
+		irq->fixed = old->fixed;
+		if (is_ours(cpus, was, irq))
+			return;
+	}
+	if (is_born_under(job, cpus, was, irq))
+		irq->base = born_with(job, cpus, &was->dflt, irq->node);
 }
 
 /*
@@ -108,14 +158,9 @@ static size_t find_bases(struct cpuset_job *job, const struct cpus *cpus, struct
 	size_t nr = 0;
 
 	for (size_t i = 0; i < now->nr; i++) {
-		struct irq *irq = &now->list[i], *old = irqs_find(was, irq->number);
+		struct irq *irq = &now->list[i];
 
-		if (old && strcmp(old->who, irq->who) == 0) {
-			irq->base = old->base;
-			irq->fixed = old->fixed;
-		} else if (is_born_under(job, cpus, was, irq)) {
-			irq->base = born_with(job, cpus, &was->dflt, irq->node);
-		}
+		find_base(job, cpus, was, irq);
 		if (is_ours(cpus, was, irq))
 			continue;
 		irq->base = irq->now;
@@ -198,7 +243,7 @@ static int begin(struct cpuset_job *job, struct irqs *was, struct irqs *now,
 		return job_why(job, r, "cannot read /run/usher/host/irq.ini: %s", strerror(-r));
 	if (!was->known && cpulist_empty(held))
 		return 0;
-	r = irqs_scan(job, now);
+	r = irqs_scan(job, was, now);
 	if (r < 0)
 		return job_why(job, r, "cannot list /proc/irq: %s", strerror(-r));
 	now->known = was->known;
@@ -241,11 +286,6 @@ static int add_late(struct cpuset_job *job, const struct cpus *cpus, struct irqs
 	return r;
 }
 
-static bool is_same(const struct irq *irq, const struct irq *late)
-{
-	return irq && strcmp(irq->who, late->who) == 0;
-}
-
 /*
  * What has come, and what has been moved, since @irqs were looked at.
  *
@@ -254,7 +294,7 @@ static bool is_same(const struct irq *irq, const struct irq *late)
 static int look_again(struct cpuset_job *job, const struct cpus *cpus, struct irqs *irqs)
 {
 	_cleanup_irqs_ struct irqs seen = { 0 };
-	int r = irqs_scan(job, &seen), news = 0;
+	int r = irqs_scan(job, irqs, &seen), news = 0;
 
 	for (size_t i = 0; r == 0 && i < seen.nr; i++) {
 		struct irq *late = &seen.list[i], *irq = irqs_find(irqs, late->number);
@@ -377,7 +417,7 @@ static int verify_moved(struct cpuset_job *job, struct irqs *was)
 {
 	_cleanup_irqs_ struct irqs now = { 0 };
 	char list[ATTR_MAX];
-	int r = irqs_scan(job, &now);
+	int r = irqs_scan(job, was, &now);
 
 	if (r < 0)
 		return job_why(job, r, "cannot list /proc/irq: %s", strerror(-r));

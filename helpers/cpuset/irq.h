@@ -19,9 +19,11 @@
  *	irq = 24 0-7 virtio0-req.0	number, affinity, who handles it, text_encode()d
  *	fixed = 26 2 nvme0q3		the same of one that the kernel did not let be moved
  *
- * Numbers are reused, so an interrupt is the same one only when the same handle it. One that came
- * later has got its affinity from what default_smp_affinity was then: that is known, and so is
- * what it would have been given without guests.
+ * Numbers are reused, and lines are shared, so an interrupt is the same one only when it has a
+ * handler it had. The kernel keeps the affinity of one whose handler goes for a while (a network
+ * interface that is down) until the next comes: it is the same one as long as nobody handles it.
+ * One that came later has got its affinity from what default_smp_affinity was then: that is known,
+ * and so is what it would have been given without guests.
  */
 
 struct irq {
@@ -71,11 +73,12 @@ struct irq *irqs_find(struct irqs *irqs, unsigned int number);
 
 /**
  * irqs_scan() - the interrupts there are now, with handlers
+ * @known:	those in it, also without: they have the names that it has
  *
  * Return: 0 (none where there is no proc/irq), -ENOMEM, else as attr_list()
  * ABI: Documentation/core-api/irq/irq-affinity.rst
  */
-int irqs_scan(const struct cpuset_job *job, struct irqs *ret) _must_check_;
+int irqs_scan(const struct cpuset_job *job, struct irqs *known, struct irqs *ret) _must_check_;
 
 /* --- balance.c ---------------------------------------------------------------------------------- */
 

@@ -121,8 +121,25 @@ static int read_node(const struct cpuset_job *job, const char *dir)
 	return (int)node;
 }
 
+/* One that nobody handles for now has the name it is known by. Return: as read_who() */
+static int find_who(const struct cpuset_job *job, const char *dir, struct irqs *known,
+		    unsigned int number, char **ret)
+{
+	const struct irq *old;
+	int r = read_who(job, dir, ret);
+
+	if (r != 0)
+		return r;
+	old = irqs_find(known, number);
+	if (!old)
+		return 0;
+	*ret = strdup(old->who);
+	return *ret ? 1 : -ENOMEM;
+}
+
 /* Return: 0, also for one that is none or has gone, -ENOMEM */
-static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs *irqs)
+static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs *known,
+		    struct irqs *irqs)
 {
 	struct irq irq = { .here = true };
 	char dir[64], path[PATH_MAX], text[ATTR_MAX];
@@ -134,7 +151,7 @@ static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs 
 	    attr_read(job->ctx->rootfd, path, text, sizeof(text)) < 0 ||
 	    cpulist_parse(text, &irq.now) < 0)
 		return 0;
-	r = read_who(job, dir, &irq.who);
+	r = find_who(job, dir, known, irq.number, &irq.who);
 	if (r <= 0)
 		return r;
 	irq.node = read_node(job, dir);
@@ -145,7 +162,7 @@ static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs 
 	return r;
 }
 
-int irqs_scan(const struct cpuset_job *job, struct irqs *ret)
+int irqs_scan(const struct cpuset_job *job, struct irqs *known, struct irqs *ret)
 {
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_strlist_ struct strlist names = { 0 };
@@ -154,7 +171,7 @@ int irqs_scan(const struct cpuset_job *job, struct irqs *ret)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	for (size_t i = 0; r == 0 && i < names.nr; i++)
-		r = scan_irq(job, names.names[i], &irqs);
+		r = scan_irq(job, names.names[i], known, &irqs);
 	if (r < 0)
 		return r;
 	*ret = irqs;

@@ -78,24 +78,39 @@ static int share_add(struct shares *shares, const struct journal_record *record,
 	return share.verb && share.object && share.value ? 0 : -ENOMEM;
 }
 
-/* A guest's directory may vanish while we look: then it has no share */
-static int shares_of(struct cpuset_job *job, const struct claim *claim)
+/*
+ * @claim: NULL when it cannot be read. A guest's directory may vanish while we look: then it has no
+ * share.
+ */
+static int shares_of(struct cpuset_job *job, const char *uuid, const struct claim *claim)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
-	_cleanup_close_ int dirfd = state_dir(job->ctx->statefd, claim->uuid, false);
-	int alive, r;
+	_cleanup_close_ int dirfd = state_dir(job->ctx->statefd, uuid, false);
+	int alive = 1;
+	int r = dirfd < 0 ? dirfd : journal_open(dirfd, job->ctx->helper->name, false, &journal);
 
-	if (dirfd < 0 || journal_open(dirfd, job->ctx->helper->name, false, &journal) < 0 ||
-	    journal.nr == 0)
-		return 0;
-	alive = registry_alive(job->ctx->rootfd, claim);
-	for (size_t i = 0; i < journal.nr; i++) {
+	if (r < 0 || journal.nr == 0)
+		return r == -ENOENT ? 0 : r;
+	if (claim)
+		alive = registry_alive(job->ctx->rootfd, claim);
+	else
+		job->unread = uuid;
+	for (size_t i = 0; r == 0 && i < journal.nr; i++)
 		/* Not known to be dead counts as alive: its CPUs are left to it */
 		r = share_add(&job->others, &journal.records[i], alive != 0);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r;
+}
+
+/* To compute without them would give away what they hold */
+static int shares_add(struct cpuset_job *job, const char *uuid, const struct claim *claim)
+{
+	int r = strcmp(uuid, job->ctx->claim.uuid) == 0 ? 0 : shares_of(job, uuid, claim);
+
+	return r < 0 ? job_why(job, r,
+			       "cannot read what the guest of /run/usher/%s holds (%s.journal: "
+			       "%s): install the usher that wrote it, or reboot",
+			       uuid, job->ctx->helper->name, strerror(-r))
+		     : 0;
 }
 
 int job_load_claims(struct cpuset_job *job)
@@ -110,16 +125,10 @@ static int shares_load(struct cpuset_job *job)
 {
 	int r = job_load_claims(job);
 
-	for (size_t i = 0; r == 0 && i < job->claims.nr; i++) {
-		const struct claim *claim = &job->claims.claims[i];
-
-		if (strcmp(claim->uuid, job->ctx->claim.uuid) == 0)
-			continue;
-		r = shares_of(job, claim);
-		if (r < 0)
-			(void)job_why(job, r, "cannot read what '%s' holds: %s", claim->guest,
-				      strerror(-r));
-	}
+	for (size_t i = 0; r == 0 && i < job->claims.nr; i++)
+		r = shares_add(job, job->claims.claims[i].uuid, &job->claims.claims[i]);
+	for (size_t i = 0; r == 0 && i < job->claims.unreadable.nr; i++)
+		r = shares_add(job, job->claims.unreadable.names[i], NULL);
 	return r;
 }
 

@@ -194,6 +194,9 @@ static int base_take(struct cpuset_job *job, const struct setting_kind *kind, co
 		r = kept(job, key, ret);
 	if (r > 0)
 		r = is_foreign(job, kind, object, ret, now) ?: 2;
+	/* Before the new baseline, which makes it ours */
+	if (r == 1 && kind->adopt)
+		r = kind->adopt(job, object) ?: r;
 	if (r < 0 || r == 2)
 		return r < 0 ? r : 0;
 	*ret = *now;

@@ -138,16 +138,6 @@ static bool slice_holds(const struct cpuset_job *job, const char *object,
 	       cpulist_contains(value, &now);
 }
 
-const struct setting_kind setting_slice = {
-	.verb = "slice",
-	.takes = true,
-	.top = true,
-	.holds = slice_holds,
-	.read = slice_read,
-	.write = slice_write,
-	.reset = slice_reset,
-};
-
 static const struct unit *find_unit(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
@@ -161,8 +151,10 @@ static int drop_in_key(const struct unit *unit, char *buf, size_t size)
 	return path_format(buf, size, "%s/%s.d/" DROP_IN, unit->control, unit->name);
 }
 
-/* Was there a runtime drop-in before us: then it is the admin's, and stays */
-static int drop_in_keep(struct cpuset_job *job, const struct unit *unit)
+/* Is there a runtime drop-in that is not ours: then it is the admin's, and stays */
+static int drop_in_note(struct cpuset_job *job, const struct unit *unit,
+			int (*note)(struct baseline *baseline, const char *setting,
+				    const char *value))
 {
 	char path[PATH_MAX];
 	int r = drop_in_key(unit, path, sizeof(path));
@@ -171,10 +163,40 @@ static int drop_in_keep(struct cpuset_job *job, const struct unit *unit)
 		return r;
 	r = attr_exists(job->ctx->rootfd, path);
 	if (r >= 0)
-		r = baseline_keep(&job->baseline, path, r > 0 ? "there" : "none");
+		r = note(&job->baseline, path, r > 0 ? "there" : "none");
 	return r < 0 ? job_why(job, r, "cannot keep the baseline of /%s: %s", path, strerror(-r))
 		     : 0;
 }
+
+/*
+ * A runtime value is in the place of ours, and its drop-in is the admin's. A lasting one has its own
+ * in /etc, which hides ours: that goes at the end all the same.
+ */
+static int slice_adopt(struct cpuset_job *job, const char *object)
+{
+	const struct unit *unit = find_unit(object);
+	char path[PATH_MAX];
+	int r = unit ? path_format(path, sizeof(path), "etc/systemd/system.control/%s.d/" DROP_IN,
+				   unit->name)
+		     : -EBADMSG;
+
+	if (r == 0)
+		r = attr_exists(job->ctx->rootfd, path);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return drop_in_note(job, unit, baseline_renew);
+}
+
+const struct setting_kind setting_slice = {
+	.verb = "slice",
+	.takes = true,
+	.top = true,
+	.holds = slice_holds,
+	.read = slice_read,
+	.write = slice_write,
+	.adopt = slice_adopt,
+	.reset = slice_reset,
+};
 
 /* Directories that hold something else stay */
 static int drop_in_unlink(const struct cpuset_job *job, const struct unit *unit)
@@ -231,7 +253,7 @@ static int take_unit(struct cpuset_job *job, const struct unit *unit)
 	int r = setting_announce(job, &setting_slice, unit->name);
 
 	if (r == 0)
-		r = drop_in_keep(job, unit);
+		r = drop_in_note(job, unit, baseline_keep);
 	return r < 0 ? r : setting_take(job, &setting_slice, unit->name);
 }
 

@@ -285,6 +285,15 @@ static int undo_nothing(struct cpuset_job *job)
 	return r < 0 ? job_why(job, r, "cannot remove the journal: %s", strerror(-r)) : 0;
 }
 
+static void say_unread(const struct cpuset_job *job)
+{
+	if (job->unread)
+		helper_say(job->ctx,
+			   "what the guest of /run/usher/%s holds stays taken, for its claim.ini "
+			   "cannot be read: install the usher that wrote it, or reboot",
+			   job->unread);
+}
+
 static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -298,8 +307,10 @@ static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 	if (r < 0)
 		return r == -EBADMSG ? HELPER_USAGE : HELPER_DIRTY;
 	r = job_open(&job);
-	if (r == 0)
+	if (r == 0) {
+		say_unread(&job);
 		r = undo_all(&job);
+	}
 	return r < 0 ? say_dirty(&job) : HELPER_DONE;
 }
 

@@ -432,6 +432,181 @@ static void a_table_that_does_not_parse_is_said_and_nothing_is_moved(void **stat
 	assert_irq(1, "0-1,4-7");
 }
 
+/* `ip link set eth0 down`: its vectors and their affinity stay */
+static void lose_handler(int number, const char *who)
+{
+	char path[64];
+
+	fmt(path, "proc/irq/%d/%s", number, who);
+	remove_tree(path);
+}
+
+static void get_handler(int number, const char *who)
+{
+	char path[64];
+
+	fmt(path, "proc/irq/%d/%s", number, who);
+	tree_dir(host.tree, path);
+}
+
+static void an_irq_without_its_handler_at_the_guests_end_comes_back(void **state)
+{
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_irq(25, "1");
+	lose_handler(25, "eth0-rx-0");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_irq(25, "1-2");
+	assert_irq(30, "0-7");
+	assert_no_state();
+}
+
+static void an_irq_without_its_handler_at_anothers_start_leaves_and_comes_back(void **state)
+{
+	char *before;
+
+	host_with_irqs(state);
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	lose_handler(1, "i8042");
+	lose_handler(25, "eth0-rx-0");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_irq(1, "0-1,4,6-7");
+	assert_irq(25, "1");
+	get_handler(1, "i8042");
+	get_handler(25, "eth0-rx-0");
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void a_number_of_another_device_is_another_irq_though_nobody_handled_it_between(void **state)
+{
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	lose_handler(25, "eth0-rx-0");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	get_handler(25, "snd_hda_intel:card1");
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_irq(25, "1");
+	assert_no_state();
+}
+
+/* As a driver that is loaded anew does it: the same name, and often the same number */
+static void an_irq_that_was_made_anew_ends_with_what_it_would_have_had(void **state)
+{
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	remove_tree("proc/irq/25");
+	make_irq(25, "eth0-rx-0", "0-1,4-7");
+	remove_tree("proc/irq/27");
+	put("0-1,4-7", "proc/irq/27/smp_affinity_list");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_irq(25, "0-7");
+	assert_irq(27, "0-7");
+	assert_no_state();
+}
+
+static void a_line_that_another_handler_joins_or_leaves_comes_back(void **state)
+{
+	host_with_irqs(state);
+	make_irq(28, "ehci_hcd:usb1", "1-2");
+	get_handler(28, "i801_smbus");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_irq(25, "1");
+	assert_irq(28, "1");
+	get_handler(25, "vfio-intx(0000:01:00.1)");
+	lose_handler(28, "ehci_hcd:usb1");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_irq(25, "1-2");
+	assert_irq(28, "1-2");
+	assert_no_state();
+}
+
+/* kernel/irq/cpuhotplug.c, migrate_one_irq(): to all that are online when it has none left */
+static void an_irq_that_the_kernel_has_moved_off_an_offline_cpu_comes_back(void **state)
+{
+	for (int again = 0; again < 2; again++) {
+		host_with_irqs(state);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_irq(25, "1");
+		put("0,2-7", "sys/devices/system/cpu/online");
+		put("0,2-7", "proc/irq/25/smp_affinity_list");
+		if (again) {
+			assert_int_equal(apply(UUID_A), HELPER_DONE);
+			assert_irq(25, "0-1,4-7");
+		}
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_irq(25, "1-2");
+		assert_no_state();
+	}
+}
+
+/* Without us it would have been moved, too */
+static void an_irq_that_had_only_a_cpu_that_is_offline_stays_where_the_kernel_moved_it(void **state)
+{
+	host_with_irqs(state);
+	make_irq(28, "rtc0", "1");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("0,2-7", "sys/devices/system/cpu/online");
+	put("0,2-7", "proc/irq/28/smp_affinity_list");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_irq(28, "0,2-7");
+}
+
+static void what_a_guest_with_an_unreadable_claim_holds_stays_taken(void **state)
+{
+	char *before;
+
+	host_with_irqs(state);
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	spoil_claim(UUID_B);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_irq(1, "0-1,4,6-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said, "usher: a: what the guest of /run/usher/" UUID_B
+				       " holds stays taken, for its claim.ini cannot be read: "
+				       "install the usher that wrote it, or reboot\n");
+	assert_irq(1, "0-4,6-7");
+	assert_string_equal(get(IRQ_DEFAULT), "df");
+	make_claim(UUID_B, PID_B, "running", SECTION_B);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void what_a_guest_with_an_unreadable_journal_holds_stays_taken(void **state)
+{
+	char *before;
+
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	before = snapshot();
+	put("no record\n", "run/usher/" UUID_B "/cpuset.journal");
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_said("the CPU settings are not all back: cannot read what the guest of "
+		    "/run/usher/" UUID_B " holds (cpuset.journal: Bad message): install the usher "
+		    "that wrote it, or reboot");
+	assert_same(before);
+	assert_true(has_state("run/usher/host/irq.ini"));
+	free(before);
+}
+
 /* --- Masks --------------------------------------------------------------------------------------- */
 
 static void masks_are_read_and_written_as_the_kernel_does(void **state)
@@ -671,6 +846,17 @@ int main(void)
 		tree_test(a_number_that_another_device_has_got_is_another_irq),
 		tree_test(a_dry_run_writes_nothing_and_names_each_write),
 		tree_test(a_table_that_does_not_parse_is_said_and_nothing_is_moved),
+		tree_test(an_irq_without_its_handler_at_the_guests_end_comes_back),
+		tree_test(an_irq_without_its_handler_at_anothers_start_leaves_and_comes_back),
+		tree_test(
+			a_number_of_another_device_is_another_irq_though_nobody_handled_it_between),
+		tree_test(an_irq_that_was_made_anew_ends_with_what_it_would_have_had),
+		tree_test(a_line_that_another_handler_joins_or_leaves_comes_back),
+		tree_test(an_irq_that_the_kernel_has_moved_off_an_offline_cpu_comes_back),
+		tree_test(
+			an_irq_that_had_only_a_cpu_that_is_offline_stays_where_the_kernel_moved_it),
+		tree_test(what_a_guest_with_an_unreadable_claim_holds_stays_taken),
+		tree_test(what_a_guest_with_an_unreadable_journal_holds_stays_taken),
 		tree_test(masks_are_read_and_written_as_the_kernel_does),
 		tree_test(what_is_no_mask_is_refused),
 		tree_test(irqbalance_is_told_and_untold),

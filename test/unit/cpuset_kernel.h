@@ -589,6 +589,16 @@ static inline void make_claim(const char *uuid, int pid, const char *state, cons
 	assert_int_equal(fchmodat(host.tree->rootfd, path, 0600, 0), 0);
 }
 
+/* As a later usher would have written it */
+static inline void spoil_claim(const char *uuid)
+{
+	char path[128];
+
+	fmt(path, "run/usher/%s/claim.ini", uuid);
+	put("[claim]\nformat = 99\n", "%s", path);
+	assert_int_equal(fchmodat(host.tree->rootfd, path, 0600, 0), 0);
+}
+
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st, (void)type, (void)ftw;

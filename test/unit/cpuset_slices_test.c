@@ -316,6 +316,84 @@ static void what_an_empty_value_leaves_is_looked_at(void **state)
 	assert_no_state();
 }
 
+/* As `systemctl set-property --runtime` does it; @where: the drop-in's directory */
+static void set_property(const char *where, const char *cpus)
+{
+	put(cpus, "systemd/system.slice");
+	put(cpus, "%s/system.slice.d/" DROP_IN, where);
+	put(cpus, CG "/system.slice/cpuset.cpus");
+	settle();
+}
+
+static void a_runtime_value_of_the_admins_meanwhile_keeps_its_drop_in(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	set_property("run/systemd/system.control", "0-5");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get("systemd/system.slice"), "0-1,4-5");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get("systemd/system.slice"), "0-5");
+	assert_true(has_state("run/systemd/system.control/system.slice.d/" DROP_IN));
+	assert_false(has_state("run/systemd/system.control/user.slice.d"));
+	assert_no_state();
+}
+
+/* Theirs lies elsewhere, and ours goes */
+static void a_lasting_value_of_the_admins_meanwhile_leaves_no_drop_in_of_ours(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	set_property("etc/systemd/system.control", "0-5");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get("systemd/system.slice"), "0-5");
+	assert_true(has_state("etc/systemd/system.control/system.slice.d/" DROP_IN));
+	assert_false(has_state("run/systemd/system.control"));
+	assert_no_state();
+}
+
+static void a_kill_while_the_admins_value_is_adopted_keeps_its_drop_in(void **state)
+{
+	bool killed = true;
+	int at;
+
+	for (at = 1; killed; at++) {
+		host_with_two(state);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		set_property("run/systemd/system.control", "0-5");
+		killed = killed_at(at, "apply", UUID_A);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_string_equal(get("systemd/system.slice"), "0-5");
+		assert_true(has_state("run/systemd/system.control/system.slice.d/" DROP_IN));
+		assert_no_state();
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+	/* each unit's drop-in looked at; of this one noted anew, baseline, write noted, written */
+	assert_true(at > 3 + 4);
+}
+
+static void what_a_guest_with_an_unreadable_claim_holds_stays_taken(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	spoil_claim(UUID_B);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("what the guest of /run/usher/" UUID_B " holds stays taken");
+	assert_allowed("0-4,6-7", "0-4,6-7");
+	make_claim(UUID_B, PID_B, "running", SLICES PINS_B);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_free();
+	assert_no_state();
+}
+
 static void a_systemd_that_does_not_answer_is_said(void **state)
 {
 	host_with_two(state);
@@ -403,6 +481,10 @@ int main(void)
 		tree_test(a_dead_guests_share_does_not_count),
 		tree_test(a_value_that_systemd_accepts_and_does_not_write_is_noticed),
 		tree_test(what_an_empty_value_leaves_is_looked_at),
+		tree_test(a_runtime_value_of_the_admins_meanwhile_keeps_its_drop_in),
+		tree_test(a_lasting_value_of_the_admins_meanwhile_leaves_no_drop_in_of_ours),
+		tree_test(a_kill_while_the_admins_value_is_adopted_keeps_its_drop_in),
+		tree_test(what_a_guest_with_an_unreadable_claim_holds_stays_taken),
 		tree_test(a_systemd_that_does_not_answer_is_said),
 		tree_test(a_host_without_systemd_cannot_do_it),
 		tree_test(a_unit_without_a_group_is_left_out),
