@@ -340,13 +340,12 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 	enum helper_exit thp = thp_undo(ctx);
 	int wait_ms = time_to_wait(ctx);
 	int r = hugepages_give_back(ctx, true, wait_ms);
+	/* Neither waits for the other */
 	int arc = arc_restore(ctx);
 	char why[GIVE_BACK_WHY_MAX];
 
-	/* Neither waits for the other */
-	r = r == 0 ? arc : r;
 	if (r == 0)
-		return thp;
+		return arc < 0 ? HELPER_DIRTY : thp;
 	give_back_why(r, wait_ms, why, sizeof(why));
 	helper_say(ctx,
 		   "not all huge pages could be given back: %s: what is left stands in "

@@ -812,7 +812,7 @@ int arc_shrink(struct growth *growth, unsigned long long kib);
 /**
  * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; not one that is at work
  *
- * Return: 0 (also when there is nothing to do), else -errno
+ * Return: 0 (also when there is nothing to do), else -errno after one line
  */
 int arc_restore(const struct helper_ctx *ctx) _must_check_;
 
