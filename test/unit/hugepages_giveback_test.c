@@ -1025,14 +1025,14 @@ static void a_guest_that_comes_by_migration_keeps_its_pages_until_its_end(void *
 	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
 	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
 	assert_int_equal(apply(&a), HELPER_DONE);
-	put_incoming_qemu(200, UUID_A, 40);
+	put_incoming_qemu(200, UUID_A, 40, 40);
 	guest_state(&a, CLAIM_RUNNING, 200);
 	fault(0, 40);
 	assert_int_equal(settle(&a), HELPER_DONE);
 	assert_pool(0, 40, 0, 0);
 	/* Postcopy: it gives 10 back for a while, and nobody may count on them */
 	node2m(0)->free += 10;
-	put_incoming_qemu(200, UUID_A, 30);
+	put_incoming_qemu(200, UUID_A, 30, 30);
 	render();
 	assert_int_equal(apply(&b), HELPER_DONE);
 	assert_pool(0, 80, 50, 0);
