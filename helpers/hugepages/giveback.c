@@ -128,21 +128,37 @@ static unsigned long long removable_beside(const struct payment *payment, size_t
 }
 
 /*
- * The kernel frees free pages first and makes used ones surplus then. So all can be paid when all
- * loose pages may go, else only as many as may.
+ * Pages that may go, as free ones or as surplus in the place of used ones
+ *
+ * No more than there are used ones: surplus goes when a page of its node is freed, and the kernel
+ * frees none that is free already, not even when whoever had reserved it takes one of another node.
+ * Source: mm/hugetlb.c dequeue_hugetlb_folio(), free_huge_folio(), return_unused_surplus_pages()
+ */
+static unsigned long long leaving(const struct payment *payment, size_t index)
+{
+	const struct pool *pool = &payment->pools.pools[index];
+	unsigned long long staying = pool->free - loose(payment, index);
+	unsigned long long persistent = pool_persistent(pool);
+
+	return persistent > staying ? persistent - staying : 0;
+}
+
+/*
+ * The kernel frees free pages first and makes used ones surplus then. So all that leave can be paid
+ * when all loose pages may go, else only as many as may.
  */
 static unsigned long long payable(const struct payment *payment, size_t index)
 {
 	unsigned long long removable =
 		promises_removable(&payment->promises, &payment->pools, index);
-	unsigned long long due = owed(payment, index);
+	unsigned long long due = owed(payment, index), most = leaving(payment, index);
 	bool shared = is_shared(payment, index);
 
 	if (shared && removable > removable_beside(payment, index))
 		removable = removable_beside(payment, index);
-	if ((!shared && removable >= loose(payment, index)) || due < removable)
-		return due;
-	return removable;
+	if (!shared && removable >= loose(payment, index))
+		removable = most;
+	return due < removable ? due : removable;
 }
 
 /* Pools with loose pages first: see absorb(). Return: the index, -ENOENT: nothing can be paid */
