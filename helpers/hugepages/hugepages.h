@@ -856,7 +856,8 @@ unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsign
  * @own:	false: of its own only what it has beyond its needs
  * @wait_ms:	for the ledger
  *
- * Return: 0 (also when there is nothing, or part must wait for another guest), else -errno
+ * Return: 0 (also when there is nothing, or part must wait for another guest), -EIO when the kernel
+ * did not take them, -ETIME when pages went on becoming free until the deadline, else -errno
  */
 int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms) _must_check_;
 
