@@ -373,15 +373,22 @@ static unsigned long long lack_of(const struct need *own, const struct needs *ne
 	return taken > there ? taken - there : 0;
 }
 
-/* Of the pages that another guest's need would find, those that the guest may take from it */
+/*
+ * Of the pages that another guest's need would find, those that the guest may take from it
+ *
+ * @others:	what still others may take there before it, and need not: what counts is how many of
+ *		them do when it hurts most
+ */
 static unsigned long long robbed_of(const struct need *open, unsigned long long others,
 				    const struct needs *needs, size_t index,
 				    const struct pools *pools, const struct cpulist *plain)
 {
 	unsigned long long own = taken_by_own(open, needs, index, plain);
+	unsigned long long worst = own < open->nr_pages ? own : open->nr_pages;
 	unsigned long long there = pools_free_of(pools, open), found;
+	unsigned long long least = there > others ? there - others : 0;
 
-	there -= others < there ? others : there;
+	there = worst < least ? least : worst < there ? worst : there;
 	found = open->nr_pages < there ? open->nr_pages : there;
 	there -= own < there ? own : there;
 	return found > there ? found - there : 0;

@@ -342,6 +342,41 @@ static void a_guest_that_may_grow_keeps_its_free_pages_to_itself(void **state)
 	assert_no_ledger();
 }
 
+/* Its balloon has given more back than is free on b's node, and may take it from there or not */
+static void a_balloon_of_any_node_does_not_open_a_bound_guests_pages_to_a_third(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 any 60");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 30);
+	fault(1, 30);
+	put_qemu(200, UUID_A, 60, 60);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 20");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	exit_with(1, 25);
+	put_qemu(200, UUID_A, 60, 35);
+	guest_make(&c, UUID_C, "c", "started", "2048 any 10");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	assert_true(node2m(0)->free >= 20 + 10);
+	assert_int_equal(undo(&c), HELPER_DONE);
+	assert_true(node2m(0)->free >= 20);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 30, 0, 0);
+	exit_with(0, 30);
+	exit_with(1, 5);
+	remove_process(200);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
 /* Of 20 pages that it has mapped QEMU has given 8 back; a database has reserved 5 */
 static void beside_a_database(struct guest *a, const char *give_back)
 {
@@ -1283,6 +1318,7 @@ int main(void)
 		kernel_test(a_dead_claim_counts_for_nothing),
 		kernel_test(a_refused_guest_counts_for_nothing_while_its_claim_still_stands),
 		kernel_test(a_guest_that_may_grow_keeps_its_free_pages_to_itself),
+		kernel_test(a_balloon_of_any_node_does_not_open_a_bound_guests_pages_to_a_third),
 		kernel_test(what_a_balloon_has_given_back_is_reserved_by_nobody),
 		kernel_test(nor_is_what_postcopy_has_given_back),
 		kernel_test(one_that_reserves_nothing_keeps_them_as_well),
