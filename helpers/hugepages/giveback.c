@@ -29,7 +29,6 @@ struct payment {
 	struct others *others; /* by pool, as they were at first */
 	size_t nr_others;
 	unsigned long long reserved; /* by others than guests, on whichever nodes */
-	bool absorbed;
 };
 
 static void payment_free(struct payment *payment)
@@ -128,21 +127,37 @@ static unsigned long long removable_beside(const struct payment *payment, size_t
 }
 
 /*
- * The kernel frees free pages first and makes used ones surplus then. So all can be paid when all
- * loose pages may go, else only as many as may.
+ * Pages that may go, as free ones or as surplus in the place of used ones
+ *
+ * No more than there are used ones: surplus goes when a page of its node is freed, and the kernel
+ * frees none that is free already, not even when whoever had reserved it takes one of another node.
+ * Source: mm/hugetlb.c dequeue_hugetlb_folio(), free_huge_folio(), return_unused_surplus_pages()
+ */
+static unsigned long long leaving(const struct payment *payment, size_t index)
+{
+	const struct pool *pool = &payment->pools.pools[index];
+	unsigned long long staying = pool->free - loose(payment, index);
+	unsigned long long persistent = pool_persistent(pool);
+
+	return persistent > staying ? persistent - staying : 0;
+}
+
+/*
+ * The kernel frees free pages first and makes used ones surplus then. So all that leave can be paid
+ * when all loose pages may go, else only as many as may.
  */
 static unsigned long long payable(const struct payment *payment, size_t index)
 {
 	unsigned long long removable =
 		promises_removable(&payment->promises, &payment->pools, index);
-	unsigned long long due = owed(payment, index);
+	unsigned long long due = owed(payment, index), most = leaving(payment, index);
 	bool shared = is_shared(payment, index);
 
 	if (shared && removable > removable_beside(payment, index))
 		removable = removable_beside(payment, index);
-	if ((!shared && removable >= loose(payment, index)) || due < removable)
-		return due;
-	return removable;
+	if (!shared && removable >= loose(payment, index))
+		removable = most;
+	return due < removable ? due : removable;
 }
 
 /* Pools with loose pages first: see absorb(). Return: the index, -ENOENT: nothing can be paid */
@@ -168,51 +183,54 @@ static int next_due(const struct payment *payment)
  */
 static int absorb(struct payment *payment)
 {
+	unsigned long long before = pools_surplus(&payment->pools, -1);
 	int r = 0;
 
-	payment->absorbed = true;
 	for (size_t i = 0; r == 0 && i < payment->pools.nr; i++)
 		if (payment->pools.pools[i].surplus)
 			r = ledger_change(payment->ctx, payment->ledger, &payment->pools, i,
 					  payment->pools.pools[i].nr, "");
-	return r;
+	return r == 0 && pools_surplus(&payment->pools, -1) >= before ? -EIO : r;
 }
 
-/* One write: loose pages alone, as long as there are any, so that no surplus comes before them */
+/*
+ * One write: loose pages alone, as long as there are any, so that no surplus comes before them
+ *
+ * Return: 0 when it has become less, -EIO when the kernel did not do what it said
+ */
 static int pay(struct payment *payment, size_t index)
 {
+	unsigned long long before = owed(payment, index);
 	unsigned long long persistent = pool_persistent(&payment->pools.pools[index]);
 	unsigned long long amount = payable(payment, index);
 	unsigned long long first = loose(payment, index);
+	int r;
 
-	if (first && !payment->absorbed && pools_surplus(&payment->pools, -1))
+	if (first && pools_surplus(&payment->pools, -1))
 		return absorb(payment);
 	if (first && amount > first)
 		amount = first;
 	if (amount > persistent)
 		return -ERANGE;
-	return ledger_change(payment->ctx, payment->ledger, &payment->pools, index,
-			     persistent - amount, "");
+	r = ledger_change(payment->ctx, payment->ledger, &payment->pools, index,
+			  persistent - amount, "");
+	return r == 0 && owed(payment, index) >= before ? -EIO : r;
 }
 
 static int pay_size(struct payment *payment)
 {
-	/* Surplus absorbed, loose pages of each pool, the rest of each pool; more is a kernel that
-	 * does not do what it says */
+	/* Surplus absorbed, loose pages of each pool, the rest of each pool. More is for those that
+	 * a QEMU frees meanwhile that is dying, as long as there is time */
 	size_t steps = 1 + 2 * payment->pools.nr;
+	int r = 0;
 
-	for (;;) {
-		int i = next_due(payment);
-		int r;
-
-		if (i < 0)
-			return 0;
-		if (steps-- == 0)
-			return -EIO;
+	for (int i = next_due(payment); r == 0 && i >= 0; i = next_due(payment)) {
+		if (steps == 0 && deadline_left(payment->ctx->deadline) == 0)
+			return -ETIME;
+		steps -= steps > 0;
 		r = pay(payment, (size_t)i);
-		if (r < 0)
-			return r;
 	}
+	return r;
 }
 
 unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsigned long long most)
@@ -323,6 +341,8 @@ void give_back_why(int error, int wait_ms, char *buf, size_t size)
 	else
 		(void)snprintf(buf, size, "%s",
 			       error == -EIO	  ? "the kernel did not take them"
+			       : error == -ETIME  ? "more and more became free, until the time "
+						    "for it ran out"
 			       : error == -ENOSPC ? "there is no room in /run to note it"
 						  : strerror(-error));
 }
@@ -340,13 +360,12 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 	enum helper_exit thp = thp_undo(ctx);
 	int wait_ms = time_to_wait(ctx);
 	int r = hugepages_give_back(ctx, true, wait_ms);
+	/* Neither waits for the other */
 	int arc = arc_restore(ctx);
 	char why[GIVE_BACK_WHY_MAX];
 
-	/* Neither waits for the other */
-	r = r == 0 ? arc : r;
 	if (r == 0)
-		return thp;
+		return arc < 0 ? HELPER_DIRTY : thp;
 	give_back_why(r, wait_ms, why, sizeof(why));
 	helper_say(ctx,
 		   "not all huge pages could be given back: %s: what is left stands in "

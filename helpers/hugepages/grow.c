@@ -142,8 +142,8 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 		r = turn_take(ctx, needs, growth.deadline, &turn);
 	/* What it has waited is not of its turn */
 	growth.time_ms = deadline_left(growth.deadline);
-	if (r == 0)
-		r = arc_restore(ctx);
+	if (r == 0 && arc_restore(ctx) < 0)
+		return HELPER_FAILED;
 	if (r == 0)
 		r = grow(&growth);
 	return r == 0 ? HELPER_DONE : fail(&growth, r);

@@ -337,6 +337,12 @@ struct usage {
 	unsigned long long faulted; /* pages in use */
 };
 
+/** usage_reserved() - pages that its mappings have reserved: see keeps_reserved() */
+static inline unsigned long long usage_reserved(const struct usage *usage)
+{
+	return usage->mapped > usage->faulted ? usage->mapped - usage->faulted : 0;
+}
+
 /**
  * usage_read() - huge pages of one size in a process's address space
  *
@@ -497,6 +503,16 @@ int promises_load(const struct helper_ctx *ctx, const struct ledger *ledger, con
  * ABI: QEMU 7.2 to 10.0, migration/postcopy-ram.c; libvirt passes -incoming for both
  */
 bool gives_back_at_start(int rootfd, const struct claim *claim);
+
+/**
+ * keeps_reserved() - is what QEMU has mapped and not faulted reserved for it
+ *
+ * A page that a balloon or postcopy gives back takes its reservation with it, and the mapping looks
+ * as if it had never been faulted. A private one gets it back since Linux 6.9, unless there is
+ * surplus at that moment. So it is not known of a QEMU that may have given pages back: false.
+ * Source: fs/hugetlbfs/inode.c remove_inode_single_folio(), mm/hugetlb.c __unmap_hugepage_range()
+ */
+bool keeps_reserved(int rootfd, const struct claim *claim, pid_t qemu);
 
 /** promises_elsewhere() - pages that mappings of others than our guests have reserved, on any node */
 unsigned long long promises_elsewhere(const struct promises *promises, const struct pools *pools);
@@ -812,7 +828,7 @@ int arc_shrink(struct growth *growth, unsigned long long kib);
 /**
  * arc_restore() - set zfs_arc_max back that a killed arc_shrink() left; not one that is at work
  *
- * Return: 0 (also when there is nothing to do), else -errno
+ * Return: 0 (also when there is nothing to do), else -errno after one line
  */
 int arc_restore(const struct helper_ctx *ctx) _must_check_;
 
@@ -840,7 +856,8 @@ unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsign
  * @own:	false: of its own only what it has beyond its needs
  * @wait_ms:	for the ledger
  *
- * Return: 0 (also when there is nothing, or part must wait for another guest), else -errno
+ * Return: 0 (also when there is nothing, or part must wait for another guest), -EIO when the kernel
+ * did not take them, -ETIME when pages went on becoming free until the deadline, else -errno
  */
 int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms) _must_check_;
 

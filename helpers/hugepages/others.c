@@ -22,14 +22,19 @@ static unsigned long long used_by(int rootfd, pid_t qemu, unsigned long long siz
 }
 
 /* The QEMUs of guests with a claim: each is looked for among all processes, so once */
+struct qemu {
+	pid_t pid;
+	bool keeps; /* as keeps_reserved() */
+};
+
 struct qemus {
-	pid_t *pids;
+	struct qemu *qemus;
 	size_t nr;
 };
 
 static void qemus_free(struct qemus *qemus)
 {
-	free(qemus->pids);
+	free(qemus->qemus);
 }
 
 static int qemus_find(const struct helper_ctx *ctx, struct qemus *ret)
@@ -39,14 +44,17 @@ static int qemus_find(const struct helper_ctx *ctx, struct qemus *ret)
 
 	if (r < 0)
 		return r;
-	ret->pids = calloc(claims.nr + 1, sizeof(*ret->pids));
-	if (!ret->pids)
+	ret->qemus = calloc(claims.nr + 1, sizeof(*ret->qemus));
+	if (!ret->qemus)
 		return -ENOMEM;
 	for (size_t i = 0; i < claims.nr; i++) {
-		pid_t pid = process_find_qemu(ctx->rootfd, claims.claims[i].uuid);
+		const struct claim *claim = &claims.claims[i];
+		struct qemu qemu = { .pid = process_find_qemu(ctx->rootfd, claim->uuid) };
 
-		if (pid > 0)
-			ret->pids[ret->nr++] = pid;
+		if (qemu.pid <= 0)
+			continue;
+		qemu.keeps = keeps_reserved(ctx->rootfd, claim, qemu.pid);
+		ret->qemus[ret->nr++] = qemu;
 	}
 	return 0;
 }
@@ -57,18 +65,19 @@ static unsigned long long used_by_guests(const struct helper_ctx *ctx, const str
 	unsigned long long sum = 0;
 
 	for (size_t i = 0; i < qemus->nr; i++)
-		sum += used_by(ctx->rootfd, qemus->pids[i], size_kib, node);
+		sum += used_by(ctx->rootfd, qemus->qemus[i].pid, size_kib, node);
 	return sum;
 }
 
 /* Not known is none, as above */
-static unsigned long long reserved_by(int rootfd, pid_t qemu, unsigned long long size_kib)
+static unsigned long long reserved_by(int rootfd, const struct qemu *qemu,
+				      unsigned long long size_kib)
 {
 	struct usage usage;
 
-	if (usage_read(rootfd, qemu, size_kib, &usage) < 0)
+	if (!qemu->keeps || usage_read(rootfd, qemu->pid, size_kib, &usage) < 0)
 		return 0;
-	return usage.mapped > usage.faulted ? usage.mapped - usage.faulted : 0;
+	return usage_reserved(&usage);
 }
 
 static unsigned long long reserved_by_others(const struct helper_ctx *ctx,
@@ -77,7 +86,8 @@ static unsigned long long reserved_by_others(const struct helper_ctx *ctx,
 	unsigned long long left = pools->reserved;
 
 	for (size_t i = 0; left && i < qemus->nr; i++) {
-		unsigned long long own = reserved_by(ctx->rootfd, qemus->pids[i], pools->size_kib);
+		unsigned long long own =
+			reserved_by(ctx->rootfd, &qemus->qemus[i], pools->size_kib);
 
 		left -= own < left ? own : left;
 	}

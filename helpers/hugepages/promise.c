@@ -18,18 +18,31 @@ void promises_free(struct promises *promises)
 	needs_free(&promises->lasting);
 }
 
-static bool goes_at_start(int rootfd, const struct claim *claim, pid_t qemu)
+static bool is_incoming(int rootfd, pid_t qemu)
+{
+	return qemu > 0 && process_has_arg(rootfd, qemu, "-incoming") > 0;
+}
+
+static bool goes_at_start(const struct claim *claim, bool incoming)
 {
 	const char *value = inidoc_get(&claim->doc, HUGEPAGES_SECTION, "give_back");
 
-	if (!value || strcmp(value, "started") != 0)
-		return false;
-	return qemu <= 0 || process_has_arg(rootfd, qemu, "-incoming") <= 0;
+	return value && strcmp(value, "started") == 0 && !incoming;
 }
 
 bool gives_back_at_start(int rootfd, const struct claim *claim)
 {
-	return goes_at_start(rootfd, claim, process_find_qemu(rootfd, claim->uuid));
+	return goes_at_start(claim, is_incoming(rootfd, process_find_qemu(rootfd, claim->uuid)));
+}
+
+static bool keeps(const struct claim *claim, bool incoming)
+{
+	return goes_at_start(claim, incoming) || (claim->state != CLAIM_RUNNING && !incoming);
+}
+
+bool keeps_reserved(int rootfd, const struct claim *claim, pid_t qemu)
+{
+	return keeps(claim, is_incoming(rootfd, qemu));
 }
 
 /* A claim that is promised pages. Its processes are looked through once: that takes a child each */
@@ -37,6 +50,7 @@ struct taker {
 	const struct claim *claim;
 	pid_t qemu;    /* 0: none, < 0: not known */
 	bool at_start; /* as gives_back_at_start() */
+	bool keeps;    /* as keeps_reserved() */
 };
 
 /*
@@ -47,11 +61,15 @@ struct taker {
  */
 static bool taker_look(const struct helper_ctx *ctx, const struct claim *claim, struct taker *ret)
 {
+	bool incoming;
+
 	if (claim->state == CLAIM_ENDING || claim->state == CLAIM_RETURNING)
 		return false;
 	ret->claim = claim;
 	ret->qemu = process_find_qemu(ctx->rootfd, claim->uuid);
-	ret->at_start = goes_at_start(ctx->rootfd, claim, ret->qemu);
+	incoming = is_incoming(ctx->rootfd, ret->qemu);
+	ret->at_start = goes_at_start(claim, incoming);
+	ret->keeps = keeps(claim, incoming);
 	if (claim->state == CLAIM_RUNNING && (ret->at_start || ret->qemu == 0))
 		return false;
 	/* Not known is not dead */
@@ -60,20 +78,23 @@ static bool taker_look(const struct helper_ctx *ctx, const struct claim *claim, 
 
 /*
  * Of what QEMU has mapped, the part not yet faulted is in the kernel's own count of reserved
- * pages. Without a look at it, a process that may not be looked at, all counts as unmapped: pages
- * are then counted twice for a while, never shared.
+ * pages, unless it has been given back. Where that is not known, and without a look at it, a process
+ * that may not be looked at, all counts as unmapped: pages are then counted twice for a while, never
+ * shared.
  */
-static int usage_of(const struct helper_ctx *ctx, pid_t qemu, unsigned long long size_kib,
-		    struct promises *promises, unsigned long long *ret_faulted)
+static int usage_of(const struct helper_ctx *ctx, const struct taker *taker,
+		    unsigned long long size_kib, struct promises *promises,
+		    unsigned long long *ret_faulted)
 {
 	struct need mapped = { .size_kib = size_kib, .any = true };
 	struct usage usage = { 0 };
 
 	*ret_faulted = 0;
-	if (qemu <= 0 || usage_read(ctx->rootfd, qemu, size_kib, &usage) < 0)
+	if (taker->qemu <= 0 || usage_read(ctx->rootfd, taker->qemu, size_kib, &usage) < 0)
 		return 0;
 	*ret_faulted = usage.faulted;
-	mapped.nr_pages = usage.mapped > usage.faulted ? usage.mapped - usage.faulted : 0;
+	if (taker->keeps)
+		mapped.nr_pages = usage_reserved(&usage);
 	return needs_add(&promises->mapped, &mapped);
 }
 
@@ -177,7 +198,7 @@ static int promises_of(const struct helper_ctx *ctx, const struct taker *taker,
 
 		if (needs_seen(&needs, i))
 			continue;
-		r = usage_of(ctx, taker->qemu, needs.needs[i].size_kib, promises, &faulted);
+		r = usage_of(ctx, taker, needs.needs[i].size_kib, promises, &faulted);
 		if (r == 0)
 			r = open_of_size(&needs, i, faulted, promises);
 	}
@@ -352,15 +373,22 @@ static unsigned long long lack_of(const struct need *own, const struct needs *ne
 	return taken > there ? taken - there : 0;
 }
 
-/* Of the pages that another guest's need would find, those that the guest may take from it */
+/*
+ * Of the pages that another guest's need would find, those that the guest may take from it
+ *
+ * @others:	what still others may take there before it, and need not: what counts is how many of
+ *		them do when it hurts most
+ */
 static unsigned long long robbed_of(const struct need *open, unsigned long long others,
 				    const struct needs *needs, size_t index,
 				    const struct pools *pools, const struct cpulist *plain)
 {
 	unsigned long long own = taken_by_own(open, needs, index, plain);
+	unsigned long long worst = own < open->nr_pages ? own : open->nr_pages;
 	unsigned long long there = pools_free_of(pools, open), found;
+	unsigned long long least = there > others ? there - others : 0;
 
-	there -= others < there ? others : there;
+	there = worst < least ? least : worst < there ? worst : there;
 	found = open->nr_pages < there ? open->nr_pages : there;
 	there -= own < there ? own : there;
 	return found > there ? found - there : 0;

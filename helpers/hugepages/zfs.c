@@ -171,7 +171,7 @@ static int set_back(const struct helper_ctx *ctx, int dirfd)
 	return state_remove(dirfd, ARC_FILE);
 }
 
-int arc_restore(const struct helper_ctx *ctx)
+static int restore(const struct helper_ctx *ctx)
 {
 	_cleanup_close_ int dirfd = -1, lockfd = -1;
 
@@ -185,6 +185,20 @@ int arc_restore(const struct helper_ctx *ctx)
 	if (lockfd < 0)
 		return lockfd == -ETIMEDOUT ? 0 : lockfd;
 	return set_back(ctx, dirfd);
+}
+
+int arc_restore(const struct helper_ctx *ctx)
+{
+	int r = restore(ctx);
+
+	if (r < 0)
+		helper_say(ctx,
+			   "cannot set ZFS's ARC back to what /run/usher/host/" ARC_FILE
+			   " says: %s: set zfs_arc_max yourself and remove that file",
+			   r == -EBADMSG ? "it is damaged"
+			   : r == -EPERM ? "it is not root's alone"
+					 : strerror(-r));
+	return r;
 }
 
 /* The smallest limit that @bytes less come to, and no larger one than it has */

@@ -786,8 +786,97 @@ static void what_a_guest_has_itself_reserved_stops_nothing(void **state)
 	put_qemu(201, UUID_A, 64, 50);
 	guest_state(&a, CLAIM_RUNNING, 201);
 	assert_int_equal(settle(&a), HELPER_DONE);
-	assert_pool(0, 64, 14, 64);
+	assert_pool(0, 64, 14, 50);
+	unreserve(14);
+	ends_on(&a, 201, 0, 50);
+	assert_pool(0, 0, 0, 0);
 	assert_no_ledger();
+}
+
+/* On node 1, where the database has none */
+static void a_balloons_pages_are_not_taken_for_those_a_database_has_reserved(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	reserve(5);
+	guest_make(&a, UUID_A, "a", "release", "2048 1 20");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	runs_on(&a, 200, 1, 20);
+	exit_with(1, 8);
+	put_qemu_on(200, UUID_A, 1, 12);
+	put_qemu(200, UUID_A, 20, 12);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 10");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	runs_on(&b, 201, 0, 10);
+	assert_int_equal(node2m(0)->surplus, 0);
+	ends_on(&b, 201, 0, 10);
+	ends_on(&a, 200, 1, 12);
+	assert_pool(0, 5, 5, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
+static void put_qemu_on_both(int pid, const char *uuid, unsigned long long mapped,
+			     unsigned long long on_node0, unsigned long long on_node1)
+{
+	char maps[128];
+
+	put_qemu(pid, uuid, mapped, on_node0 + on_node1);
+	(void)snprintf(maps, sizeof(maps),
+		       "7f00 default file=/dev/hugepages/ram huge N0=%llu N1=%llu "
+		       "kernelpagesize_kB=2048\n",
+		       on_node0, on_node1);
+	put(maps, "proc/%d/numa_maps", pid);
+}
+
+/* b runs on pages of the admin's on node 0, a on its own on node 1; a ends, c starts on its pages */
+static void starts_on_the_pages_of_another(struct guest *a, struct guest *b, struct guest *c)
+{
+	guest_make(b, UUID_B, "b", "started", "2048 0 6");
+	assert_int_equal(apply(b), HELPER_DONE);
+	runs_on(b, 202, 0, 6);
+	guest_make(a, UUID_A, "a", "release", "2048 1 10");
+	assert_int_equal(apply(a), HELPER_DONE);
+	runs_on(a, 201, 1, 10);
+	exit_with(1, 10);
+	remove_process(201);
+	guest_state(a, CLAIM_ENDING, DAEMON_PID);
+	guest_make(c, UUID_C, "c", "started", "2048 any 5");
+	assert_int_equal(apply(c), HELPER_DONE);
+	guest_state(c, CLAIM_HANDED, DAEMON_PID);
+	assert_pool(1, 10, 10, 0);
+}
+
+/* A free page that is surplus is freed by nobody when whoever has reserved it takes another one */
+static void what_is_reserved_and_then_taken_elsewhere_does_not_stay(void **state)
+{
+	(void)state;
+	for (int version = 0; version < NR_KERNELS; version++) {
+		_cleanup_guest_ struct guest a, b, c;
+
+		boot((enum kernel_version)version, 6, 0);
+		node2m(0)->room = 0;
+		starts_on_the_pages_of_another(&a, &b, &c);
+		reserve(3);
+		fault(1, 2);
+		put_qemu_on_both(203, UUID_C, 5, 0, 2);
+		released(&a);
+		assert_pool(1, 5, 3, 2);
+		/* b ends: c takes the rest from node 0 */
+		ends_on(&b, 202, 0, 6);
+		size2m()->resv -= 3;
+		fault(0, 3);
+		put_qemu_on_both(203, UUID_C, 5, 3, 2);
+		assert_int_equal(settle(&c), HELPER_DONE);
+		guest_state(&c, CLAIM_RUNNING, 203);
+		exit_with(0, 3);
+		ends_on(&c, 203, 1, 2);
+		assert_pool(0, 6, 6, 0);
+		assert_pool(1, 0, 0, 0);
+		assert_no_ledger();
+	}
 }
 
 /* It holds none yet, and those it finds are the database's when that one is gone for a moment */
@@ -1025,14 +1114,14 @@ static void a_guest_that_comes_by_migration_keeps_its_pages_until_its_end(void *
 	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
 	guest_make(&b, UUID_B, "b", "started", "2048 0 40");
 	assert_int_equal(apply(&a), HELPER_DONE);
-	put_incoming_qemu(200, UUID_A, 40);
+	put_incoming_qemu(200, UUID_A, 40, 40);
 	guest_state(&a, CLAIM_RUNNING, 200);
 	fault(0, 40);
 	assert_int_equal(settle(&a), HELPER_DONE);
 	assert_pool(0, 40, 0, 0);
 	/* Postcopy: it gives 10 back for a while, and nobody may count on them */
 	node2m(0)->free += 10;
-	put_incoming_qemu(200, UUID_A, 30);
+	put_incoming_qemu(200, UUID_A, 30, 30);
 	render();
 	assert_int_equal(apply(&b), HELPER_DONE);
 	assert_pool(0, 80, 50, 0);
@@ -1079,6 +1168,8 @@ int main(void)
 		kernel_test(what_is_promised_on_one_node_can_be_mapped_after_pages_went_on_another),
 		kernel_test(one_that_has_only_reserved_pages_counts_on_every_node),
 		kernel_test(what_a_guest_has_itself_reserved_stops_nothing),
+		kernel_test(a_balloons_pages_are_not_taken_for_those_a_database_has_reserved),
+		kernel_test(what_is_reserved_and_then_taken_elsewhere_does_not_stay),
 		kernel_test(a_guest_that_has_its_pages_still_to_take_is_one_beside_a_database),
 		kernel_test(a_claim_removed_by_hand_leaves_its_pages_to_the_next),
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),

@@ -328,7 +328,6 @@ static void a_guest_that_may_grow_keeps_its_free_pages_to_itself(void **state)
 	put_qemu(200, UUID_A, 40, 10);
 	guest_state(&a, CLAIM_RUNNING, 200);
 	fault(0, 10);
-	reserve(30);
 	assert_int_equal(settle(&a), HELPER_DONE);
 	assert_pool(0, 40, 30, 0);
 	assert_int_equal(apply(&b), HELPER_DONE);
@@ -337,11 +336,86 @@ static void a_guest_that_may_grow_keeps_its_free_pages_to_itself(void **state)
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_pool(0, 40, 30, 0);
 	exit_with(0, 10);
-	unreserve(30);
 	remove_process(200);
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_pool(0, 0, 0, 0);
 	assert_no_ledger();
+}
+
+/* Its balloon has given more back than is free on b's node, and may take it from there or not */
+static void a_balloon_of_any_node_does_not_open_a_bound_guests_pages_to_a_third(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "release", "2048 any 60");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, 30);
+	fault(1, 30);
+	put_qemu(200, UUID_A, 60, 60);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 20");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	guest_state(&b, CLAIM_HANDED, DAEMON_PID);
+	exit_with(1, 25);
+	put_qemu(200, UUID_A, 60, 35);
+	guest_make(&c, UUID_C, "c", "started", "2048 any 10");
+	assert_int_equal(apply(&c), HELPER_DONE);
+	assert_true(node2m(0)->free >= 20 + 10);
+	assert_int_equal(undo(&c), HELPER_DONE);
+	assert_true(node2m(0)->free >= 20);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 30, 0, 0);
+	exit_with(0, 30);
+	exit_with(1, 5);
+	remove_process(200);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_pool(1, 0, 0, 0);
+	assert_no_ledger();
+}
+
+/* Of 20 pages that it has mapped QEMU has given 8 back; a database has reserved 5 */
+static void beside_a_database(struct guest *a, const char *give_back)
+{
+	boot(LINUX_6_12, 30, 0);
+	guest_make(a, UUID_A, "a", give_back, "2048 0 20");
+	assert_int_equal(apply(a), HELPER_DONE);
+	guest_state(a, CLAIM_HANDED, DAEMON_PID);
+	fault(0, 12);
+	reserve(5);
+}
+
+static void all_find_their_pages_beside(struct guest *b)
+{
+	guest_make(b, UUID_B, "b", "started", "2048 0 10");
+	assert_int_equal(apply(b), HELPER_DONE);
+	assert_int_equal(node2m(0)->free, 5 + 8 + 10);
+}
+
+/* hugetlbfs takes the reservation away with the page: what is reserved is the database's */
+static void what_a_balloon_has_given_back_is_reserved_by_nobody(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	beside_a_database(&a, "release");
+	put_qemu(200, UUID_A, 20, 12);
+	assert_int_equal(settle(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_RUNNING, 200);
+	all_find_their_pages_beside(&b);
+}
+
+static void nor_is_what_postcopy_has_given_back(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	beside_a_database(&a, "started");
+	put_incoming_qemu(200, UUID_A, 20, 12);
+	all_find_their_pages_beside(&b);
 }
 
 static void one_that_reserves_nothing_keeps_them_as_well(void **state)
@@ -678,7 +752,8 @@ static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
 	assert_pool(0, 30, 30, 0);
 	assert_said("(half of the time for it is over, and another guest waits for pages there");
-	assert_said("start it again when the other has started, lower the guest's memory by 48 MiB, or");
+	assert_said("start it again when the other has started, lower the guest's memory by 48 "
+		    "MiB, or");
 	remove_process(200);
 }
 
@@ -1243,6 +1318,9 @@ int main(void)
 		kernel_test(a_dead_claim_counts_for_nothing),
 		kernel_test(a_refused_guest_counts_for_nothing_while_its_claim_still_stands),
 		kernel_test(a_guest_that_may_grow_keeps_its_free_pages_to_itself),
+		kernel_test(a_balloon_of_any_node_does_not_open_a_bound_guests_pages_to_a_third),
+		kernel_test(what_a_balloon_has_given_back_is_reserved_by_nobody),
+		kernel_test(nor_is_what_postcopy_has_given_back),
 		kernel_test(one_that_reserves_nothing_keeps_them_as_well),
 		kernel_test(surplus_on_the_same_node_is_taken_back_in_the_one_write),
 		kernel_test(each_side_effect_that_fails_leaves_the_pools_as_before),

@@ -467,6 +467,25 @@ static void the_arc_is_named_where_it_may_not_be_touched(void **state)
 	assert_said("set arc = shrink, ");
 }
 
+static void a_note_of_the_arc_that_is_damaged_is_the_file_that_is_named(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	zfs_host(&a, "keep");
+	put("what is this\n", "run/usher/host/hugepages-arc");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("/run/usher/host/hugepages-arc says: it is damaged: set zfs_arc_max yourself "
+		    "and remove that file");
+	assert_null(strstr(kernel->said, "hugepages.ini"));
+	*kernel->said = '\0';
+	assert_int_equal(undo(&a), HELPER_DIRTY);
+	assert_said("hugepages-arc says: it is damaged");
+	assert_null(strstr(kernel->said, "hugepages.ini"));
+	assert_int_equal(kernel->arc_max, 0);
+	assert_pool(0, 0, 0, 0);
+}
+
 static void a_kill_while_the_arc_is_limited_is_made_good(void **state)
 {
 	bool more = true;
@@ -1077,6 +1096,7 @@ int main(void)
 		kernel_test(a_dry_run_prints_what_is_reclaimed_before_the_first_page),
 		kernel_test(a_dry_run_takes_the_arc_for_shrunk),
 		kernel_test(the_arc_is_named_where_it_may_not_be_touched),
+		kernel_test(a_note_of_the_arc_that_is_damaged_is_the_file_that_is_named),
 		kernel_test(a_kill_while_the_arc_is_limited_is_made_good),
 		kernel_test(a_limit_that_an_admin_has_set_meanwhile_stays),
 		kernel_test(the_arc_gets_its_limit_back_also_where_pages_cannot_be_given_back),

@@ -727,14 +727,15 @@ static inline void put_qemu(int pid, const char *uuid, unsigned long long mapped
 }
 
 /* As put_qemu(), waiting for a migration */
-static inline void put_incoming_qemu(int pid, const char *uuid, unsigned long long mapped)
+static inline void put_incoming_qemu(int pid, const char *uuid, unsigned long long mapped,
+				     unsigned long long faulted)
 {
 	char cmdline[256], path[64];
 	int len = snprintf(cmdline, sizeof(cmdline), "qemu%c-uuid%c%s%c-incoming%cdefer", 0, 0,
 			   uuid, 0, 0) +
 		  1;
 
-	put_qemu(pid, uuid, mapped, mapped);
+	put_qemu(pid, uuid, mapped, faulted);
 	(void)snprintf(path, sizeof(path), "proc/%d/cmdline", pid);
 	tree_bytes(host, path, cmdline, (size_t)len);
 }
