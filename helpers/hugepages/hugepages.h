@@ -37,7 +37,7 @@
  *
  * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
  * hugepages-queue.lock by who waits for it; hugepages-sync.lock, held by a child that writes page
- * cache to disk (writeback.c);
+ * cache to disk (writeback.c); hugepages-pull-WHAT.lock, by one that a lever has left behind (pull.c);
  * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
  * guests that start together on one node, one gets all it needs before the other begins (turn.c).
  *
@@ -635,6 +635,7 @@ struct growth {
 	unsigned long long step_kib; /* what the next write may ask for, 0: not known: step.c */
 	struct need wish;	     /* preferred nodes of it: STEP_WISH */
 	struct cpulist wished;	     /* nodes that have been compacted for such */
+	struct strlist stuck;	     /* what does not return, and has been said: pull.c */
 	size_t lever;		     /* the next one to pull for it */
 	unsigned int pulls;	     /* so far */
 	unsigned long long gained;   /* pages since the last one */
@@ -650,6 +651,8 @@ struct growth {
 	bool cut_short;			  /* its turn is over, for one that waits */
 	unsigned long long pretended_kib; /* that a dry run takes for freed */
 };
+
+void growth_end(struct growth *growth);
 
 /* What one step came to; below 0 an -errno */
 enum step_result {
@@ -704,6 +707,22 @@ bool growth_policy(const struct growth *growth, const char *key, const char *wor
 
 /** growth_need() - the one that lacks pages */
 const struct need *growth_need(const struct growth *growth);
+
+/* --- pull.c ----------------------------------------------------------------------------------- */
+
+/**
+ * pull_write() - helper_write() that may never return: by a child that is left behind then
+ *
+ * At half of the time there is; a line is said then. So it is while another one's hangs there.
+ *
+ * Return: as helper_write(), 0 also when it was too slow and has been ended; -ETIMEDOUT when it
+ * hangs, -ENOMEM, else -errno
+ */
+int pull_write(struct growth *growth, const char *path, const char *value) _must_check_;
+
+/** pull_move() - mempolicy_move() likewise */
+int pull_move(struct growth *growth, pid_t pid, const struct cpulist *from,
+	      const struct cpulist *to) _must_check_;
 
 /* --- reclaim.c -------------------------------------------------------------------------------- */
 
