@@ -263,6 +263,17 @@ bool room_has_size(unsigned long long size_kib);
 
 void room_say(const struct room *room, char *buf, size_t size);
 
+/* --- ask.c: what of a process can be read only while it does not hang -------------------------- */
+
+/**
+ * ask_process() - have a child read what is read under the process's mmap lock
+ * @run, @shared:	as for aside_run()
+ *
+ * Return: what @run returned, -ETIMEDOUT when the process hangs in the kernel, else as aside_run()
+ */
+int ask_process(int rootfd, pid_t pid, int (*run)(int rootfd, void *shared), void *shared)
+	_must_check_;
+
 /* --- placement.c: on which nodes a process has its memory --------------------------------------- */
 
 struct placement {
@@ -276,6 +287,7 @@ struct placement {
  * @size_kib:	of the huge pages that count, 0: all
  *
  * Return: 0, -ENOENT (also on a kernel without NUMA), -EBADMSG, -ENOMEM, else as attr_read_all()
+ * and ask_process()
  * ABI: numa(7), /proc/PID/numa_maps; Source: fs/proc/task_mmu.c show_numa_map()
  */
 int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned long long size_kib,
@@ -340,7 +352,8 @@ struct usage {
 /**
  * usage_read() - huge pages of one size in a process's address space
  *
- * Return: 0, -ESRCH when it is gone, -EBADMSG, -ENOMEM, else as attr_read_all() (-EACCES)
+ * Return: 0, -ESRCH when it is gone, -EBADMSG, -ENOMEM, else as attr_read_all() (-EACCES) and
+ * ask_process()
  * ABI: Documentation/filesystems/proc.rst, proc/PID/smaps, VmFlags "ht" (huge pages) and "nr" (no
  * reservation); since Linux 3.8
  */
@@ -550,6 +563,7 @@ unsigned long long promises_removable(const struct promises *promises, const str
 struct others {
 	unsigned long long guests;   /* pages in use by QEMUs of guests with a claim */
 	unsigned long long nr_pages; /* and by anybody else */
+	bool unknown;		     /* a guest's QEMU cannot be asked: some may be its */
 };
 
 /**

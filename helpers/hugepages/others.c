@@ -6,25 +6,31 @@
 #include "../../lib/registry.h"
 #include "hugepages.h"
 
-/* Not known is none */
-static unsigned long long used_by(int rootfd, pid_t qemu, unsigned long long size_kib, int node)
+/* Not known is none, and noted where it hangs */
+static unsigned long long used_by(int rootfd, pid_t qemu, unsigned long long size_kib, int node,
+				  bool *unknown)
 {
 	struct placement placement;
 	struct cpulist nodes = { 0 };
 	struct usage usage;
+	int r;
 
-	if (node == POOL_NO_NODE)
-		return usage_read(rootfd, qemu, size_kib, &usage) < 0 ? 0 : usage.faulted;
+	if (node == POOL_NO_NODE) {
+		r = usage_read(rootfd, qemu, size_kib, &usage);
+		*unknown |= r == -ETIMEDOUT;
+		return r < 0 ? 0 : usage.faulted;
+	}
 	cpulist_add(&nodes, (unsigned int)node);
-	if (placement_read(rootfd, qemu, &nodes, size_kib, &placement) < 0)
-		return 0;
-	return placement.pooled_kib / size_kib;
+	r = placement_read(rootfd, qemu, &nodes, size_kib, &placement);
+	*unknown |= r == -ETIMEDOUT;
+	return r < 0 ? 0 : placement.pooled_kib / size_kib;
 }
 
 /* The QEMUs of guests with a claim: each is looked for among all processes, so once */
 struct qemus {
 	pid_t *pids;
 	size_t nr;
+	bool deaf; /* one that hangs may be of any of them: no more are looked for */
 };
 
 static void qemus_free(struct qemus *qemus)
@@ -42,22 +48,23 @@ static int qemus_find(const struct helper_ctx *ctx, struct qemus *ret)
 	ret->pids = calloc(claims.nr + 1, sizeof(*ret->pids));
 	if (!ret->pids)
 		return -ENOMEM;
-	for (size_t i = 0; i < claims.nr; i++) {
+	for (size_t i = 0; i < claims.nr && !ret->deaf; i++) {
 		pid_t pid = process_find_qemu(ctx->rootfd, claims.claims[i].uuid);
 
 		if (pid > 0)
 			ret->pids[ret->nr++] = pid;
+		ret->deaf = pid == -ETIMEDOUT;
 	}
 	return 0;
 }
 
 static unsigned long long used_by_guests(const struct helper_ctx *ctx, const struct qemus *qemus,
-					 unsigned long long size_kib, int node)
+					 unsigned long long size_kib, int node, bool *unknown)
 {
 	unsigned long long sum = 0;
 
 	for (size_t i = 0; i < qemus->nr; i++)
-		sum += used_by(ctx->rootfd, qemus->pids[i], size_kib, node);
+		sum += used_by(ctx->rootfd, qemus->pids[i], size_kib, node, unknown);
 	return sum;
 }
 
@@ -96,10 +103,11 @@ int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct 
 		const struct pool *pool = &pools->pools[i];
 		unsigned long long used = pool->nr > pool->free ? pool->nr - pool->free : 0;
 
-		ret[i] = (struct others){ 0 };
+		ret[i] = (struct others){ .unknown = qemus.deaf };
 		if (used == 0)
 			continue;
-		ret[i].guests = used_by_guests(ctx, &qemus, pools->size_kib, pool->node);
+		ret[i].guests =
+			used_by_guests(ctx, &qemus, pools->size_kib, pool->node, &ret[i].unknown);
 		ret[i].nr_pages = used > ret[i].guests ? used - ret[i].guests : 0;
 	}
 	*ret_reserved = reserved_by_others(ctx, pools, &qemus);
