@@ -29,8 +29,11 @@
 
 #define PULL_LOCK "hugepages-pull-%s.lock"
 
-/* A moment: others only look, and one that was only slow is gone by then */
+/* A moment: others only look */
 #define LOOK_MS 200
+
+/* Who was only slow is gone by then */
+#define GONE_MS 1000
 
 struct pull {
 	struct aside aside;
@@ -71,7 +74,7 @@ static int leave_behind(int dirfd, const char *lock, int fd)
 
 	(void)flock(fd, LOCK_EX | LOCK_NB);
 	(void)close(fd);
-	again = state_lock(dirfd, lock, LOOK_MS);
+	again = state_lock(dirfd, lock, GONE_MS);
 	return again < 0 ? again : 0;
 }
 

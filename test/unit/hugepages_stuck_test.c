@@ -6,7 +6,7 @@
 #include "lib/attr.h"
 
 /* Of which what hangs has half, less what is kept for giving back */
-#define TIME_MS 8000
+#define TIME_MS 12000
 
 /* 40 pages at once, the rest by a lever. @again: somebody hangs still */
 static void dead_server(struct guest *guest, const char *hangs, bool again)

@@ -538,7 +538,7 @@ static inline void hang(const char *path)
 	if (pid > 0)
 		kernel->hung[kernel->nr_hung++] = pid;
 	/* A test that fails leaves none behind */
-	(void)poll(NULL, 0, 15000);
+	(void)poll(NULL, 0, 30000);
 	_exit(1);
 }
 
