@@ -196,10 +196,11 @@ struct domain_need {
 struct domain_hugepages {
 	struct domain_need *needs; /* one per size, nodes and strict; in order of the objects */
 	size_t nr;
-	bool may_grow;		       /* pages of the needs are faulted in while the guest runs:
+	bool may_grow;			/* pages of the needs are faulted in while the guest runs:
 					 * virtio-mem, a balloon */
-	bool numad;		       /* some pages must be where numad says, after prepare */
-	unsigned long long uneven_kib; /* page size of a memory object that is no whole number
+	unsigned long long default_kib; /* of an object for which the XML says no size, 0: none */
+	bool numad;			/* some pages must be where numad says, after prepare */
+	unsigned long long uneven_kib;	/* page size of a memory object that is no whole number
 					* of pages; 0 for none */
 };
 

@@ -171,6 +171,8 @@ static int add_object(const struct domain *domain, const struct object *object,
 		return 0;
 	nodes = object_nodes(domain, object, &strict, &numad);
 	list->numad |= numad;
+	if (object->pagesize_kib == 0 && domain->nr_pages == 0)
+		list->default_kib = size_kib;
 	if (object->size_kib % size_kib)
 		list->uneven_kib = size_kib;
 	return add_need(list, size_kib, nodes, strict, ceil_div(object->size_kib, size_kib));

@@ -528,9 +528,16 @@ static int hugepages_add_ways(const struct plan *plan, unsigned long long kib)
 	return add_int(plan, HUGEPAGES, "reserve_kib", reserve_kib);
 }
 
+static int mount_add(const struct plan *plan, unsigned long long size_kib)
+{
+	return inidoc_addf(&plan->claim->doc, HUGEPAGES, "mount", "%llu", size_kib);
+}
+
 /*
- * All but memfd goes through a mounted hugetlbfs.
- * ABI: libvirt 9.0.0 to 11.3.0, qemu_command.c qemuBuildMemoryBackendProps()
+ * All but memfd goes through a mounted hugetlbfs. Where the XML says no size libvirt takes that of
+ * one of its mounts, for a memfd as well, and refuses the guest when it has none.
+ * ABI: libvirt 9.0.0 to 11.3.0, qemu_command.c qemuBuildMemoryBackendProps(),
+ * qemuBuildMemoryGetDefaultPagesize()
  */
 static int hugepages_add_mounts(const struct plan *plan, const struct domain_hugepages *pages)
 {
@@ -538,15 +545,14 @@ static int hugepages_add_mounts(const struct plan *plan, const struct domain_hug
 	int r = 0;
 
 	if (source && strcmp(source, "memfd") == 0)
-		return 0;
+		return pages->default_kib ? mount_add(plan, pages->default_kib) : 0;
 	for (size_t i = 0; r == 0 && i < pages->nr; i++) {
 		bool seen = false;
 
 		for (size_t j = 0; j < i; j++)
 			seen |= pages->needs[j].size_kib == pages->needs[i].size_kib;
 		if (!seen)
-			r = inidoc_addf(&plan->claim->doc, HUGEPAGES, "mount", "%llu",
-					pages->needs[i].size_kib);
+			r = mount_add(plan, pages->needs[i].size_kib);
 	}
 	return r;
 }

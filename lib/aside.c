@@ -38,8 +38,9 @@ void aside_step(void *shared)
 static void live(int rootfd, int null, int (*run)(int rootfd, void *shared), void *shared)
 {
 	struct aside *aside = shared;
+	const int keep[] = { rootfd, aside->keep };
 
-	if (spawn_leave(null, &rootfd, 1) < 0)
+	if (spawn_leave(null, keep, ARRAY_SIZE(keep)) < 0)
 		_exit(1);
 	aside->result = run(rootfd, shared);
 	aside->done = true;

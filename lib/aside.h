@@ -13,6 +13,7 @@
  */
 struct aside {
 	unsigned int steps; /* the child counts: each step has its own time */
+	int keep;	    /* a descriptor that the child keeps open, 0: none */
 	bool done;
 	int result;
 };
@@ -29,8 +30,8 @@ void aside_free(void *shared, size_t size);
 
 /**
  * aside_run() - have a child call a function, and wait for its result
- * @rootfd:	the one descriptor that the child keeps
- * @run:	reads only: whether it comes to its end, nobody may depend on
+ * @rootfd:	the child keeps this descriptor, and the one that @shared names
+ * @run:	whether it comes to its end, nobody may depend on
  * @shared:	from aside_alloc()
  * @step_ms:	so long it may be at one step
  *

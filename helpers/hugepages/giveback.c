@@ -86,7 +86,7 @@ static bool guests_have_pages(const struct payment *payment)
 	if (promises_open(&payment->promises, payment->pools.size_kib))
 		return true;
 	for (size_t i = 0; i < payment->nr_others; i++)
-		if (payment->others[i].guests)
+		if (payment->others[i].guests || payment->others[i].unknown)
 			return true;
 	return false;
 }

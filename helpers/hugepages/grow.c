@@ -134,7 +134,7 @@ static int growth_init(struct growth *growth)
 
 enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 {
-	struct growth growth = { .ctx = ctx, .needs = needs };
+	_cleanup_(growth_end) struct growth growth = { .ctx = ctx, .needs = needs };
 	_cleanup_(turn_end) struct turn turn = { 0 };
 	int r = growth_init(&growth);
 

@@ -14,6 +14,9 @@
 
 #define STATUS_MAX 65536
 
+/* For a line of text: processes that are not come to by then count with all they have */
+#define ASK_ALL_MS 700
+
 static void insert(struct holders *holders, const struct holder *holder)
 {
 	size_t at = holders->nr;
@@ -97,6 +100,7 @@ static void add_processes(int rootfd, struct holders *holders)
 /* Only of the largest: the kernel walks all of a process's memory for it */
 static void keep_on_nodes(int rootfd, const struct cpulist *nodes, struct holders *holders)
 {
+	long long until = deadline_in(ASK_ALL_MS);
 	struct holders all = *holders;
 
 	*holders = (struct holders){ 0 };
@@ -104,7 +108,8 @@ static void keep_on_nodes(int rootfd, const struct cpulist *nodes, struct holder
 		struct holder holder = all.holders[i];
 		struct placement placement;
 
-		if (placement_read(rootfd, holder.pid, nodes, 0, &placement) == 0)
+		if (deadline_left(until) &&
+		    placement_read(rootfd, holder.pid, nodes, 0, &placement) == 0)
 			holder.kib = holder.pooled ? placement.pooled_kib : placement.kib;
 		if (holder.kib)
 			insert(holders, &holder);

@@ -37,7 +37,7 @@
  *
  * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
  * hugepages-queue.lock by who waits for it; hugepages-sync.lock, held by a child that writes page
- * cache to disk (writeback.c);
+ * cache to disk (writeback.c); hugepages-pull-WHAT.lock, by one that a lever has left behind (pull.c);
  * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
  * guests that start together on one node, one gets all it needs before the other begins (turn.c).
  *
@@ -263,6 +263,17 @@ bool room_has_size(unsigned long long size_kib);
 
 void room_say(const struct room *room, char *buf, size_t size);
 
+/* --- ask.c: what of a process can be read only while it does not hang -------------------------- */
+
+/**
+ * ask_process() - have a child read what is read under the process's mmap lock
+ * @run, @shared:	as for aside_run()
+ *
+ * Return: what @run returned, -ETIMEDOUT when the process hangs in the kernel, else as aside_run()
+ */
+int ask_process(int rootfd, pid_t pid, int (*run)(int rootfd, void *shared), void *shared)
+	_must_check_;
+
 /* --- placement.c: on which nodes a process has its memory --------------------------------------- */
 
 struct placement {
@@ -276,6 +287,7 @@ struct placement {
  * @size_kib:	of the huge pages that count, 0: all
  *
  * Return: 0, -ENOENT (also on a kernel without NUMA), -EBADMSG, -ENOMEM, else as attr_read_all()
+ * and ask_process()
  * ABI: numa(7), /proc/PID/numa_maps; Source: fs/proc/task_mmu.c show_numa_map()
  */
 int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned long long size_kib,
@@ -346,7 +358,8 @@ static inline unsigned long long usage_reserved(const struct usage *usage)
 /**
  * usage_read() - huge pages of one size in a process's address space
  *
- * Return: 0, -ESRCH when it is gone, -EBADMSG, -ENOMEM, else as attr_read_all() (-EACCES)
+ * Return: 0, -ESRCH when it is gone, -EBADMSG, -ENOMEM, else as attr_read_all() (-EACCES) and
+ * ask_process()
  * ABI: Documentation/filesystems/proc.rst, proc/PID/smaps, VmFlags "ht" (huge pages) and "nr" (no
  * reservation); since Linux 3.8
  */
@@ -566,6 +579,7 @@ unsigned long long promises_removable(const struct promises *promises, const str
 struct others {
 	unsigned long long guests;   /* pages in use by QEMUs of guests with a claim */
 	unsigned long long nr_pages; /* and by anybody else */
+	bool unknown;		     /* a guest's QEMU cannot be asked: some may be its */
 };
 
 /**
@@ -651,6 +665,7 @@ struct growth {
 	unsigned long long step_kib; /* what the next write may ask for, 0: not known: step.c */
 	struct need wish;	     /* preferred nodes of it: STEP_WISH */
 	struct cpulist wished;	     /* nodes that have been compacted for such */
+	struct strlist stuck;	     /* what does not return, and has been said: pull.c */
 	size_t lever;		     /* the next one to pull for it */
 	unsigned int pulls;	     /* so far */
 	unsigned long long gained;   /* pages since the last one */
@@ -666,6 +681,8 @@ struct growth {
 	bool cut_short;			  /* its turn is over, for one that waits */
 	unsigned long long pretended_kib; /* that a dry run takes for freed */
 };
+
+void growth_end(struct growth *growth);
 
 /* What one step came to; below 0 an -errno */
 enum step_result {
@@ -720,6 +737,22 @@ bool growth_policy(const struct growth *growth, const char *key, const char *wor
 
 /** growth_need() - the one that lacks pages */
 const struct need *growth_need(const struct growth *growth);
+
+/* --- pull.c ----------------------------------------------------------------------------------- */
+
+/**
+ * pull_write() - helper_write() that may never return: by a child that is left behind then
+ *
+ * At half of the time there is; a line is said then. So it is while another one's hangs there.
+ *
+ * Return: as helper_write(), 0 also when it was too slow and has been ended; -ETIMEDOUT when it
+ * hangs, -ENOMEM, else -errno
+ */
+int pull_write(struct growth *growth, const char *path, const char *value) _must_check_;
+
+/** pull_move() - mempolicy_move() likewise */
+int pull_move(struct growth *growth, pid_t pid, const struct cpulist *from,
+	      const struct cpulist *to) _must_check_;
 
 /* --- reclaim.c -------------------------------------------------------------------------------- */
 

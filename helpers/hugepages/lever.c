@@ -41,15 +41,15 @@ const struct need *growth_need(const struct growth *growth)
 	return &growth->needs->needs[growth->current];
 }
 
-static int compact_node(const struct helper_ctx *ctx, int node)
+static int compact_node(struct growth *growth, int node)
 {
 	char path[POOL_DIR_MAX];
 	int r;
 
 	if (node == POOL_NO_NODE)
-		return helper_write(ctx, "proc/sys/vm/compact_memory", "1");
+		return pull_write(growth, "proc/sys/vm/compact_memory", "1");
 	r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/compact", node);
-	return r < 0 ? r : helper_write(ctx, path, "1");
+	return r < 0 ? r : pull_write(growth, path, "1");
 }
 
 static bool may_compact(const struct growth *growth)
@@ -62,16 +62,15 @@ static int compact_where(struct growth *growth, const struct need *where)
 {
 	_cleanup_pools_ struct pools pools = { 0 };
 	const struct need *need = growth_need(growth);
+	int done = 0;
 
 	if (!may_compact(growth) || pools_read(growth->ctx->rootfd, need->size_kib, &pools) < 0)
 		return 0;
-	for (size_t i = 0; i < pools.nr; i++)
+	for (size_t i = 0; i < pools.nr && deadline_left(growth->deadline) > 0; i++)
 		if (need_covers(need, pools.pools[i].node) &&
-		    need_covers(where, pools.pools[i].node) &&
-		    (deadline_left(growth->deadline) == 0 ||
-		     compact_node(growth->ctx, pools.pools[i].node) < 0))
-			return 0;
-	return 1;
+		    need_covers(where, pools.pools[i].node))
+			done |= compact_node(growth, pools.pools[i].node) == 0;
+	return done;
 }
 
 static int compact(struct growth *growth)
@@ -136,7 +135,7 @@ static int reclaim(struct growth *growth)
 static int drop(struct growth *growth)
 {
 	return growth_policy(growth, "reclaim", "caches") && !growth->zfs_guard &&
-	       helper_write(growth->ctx, "proc/sys/vm/drop_caches", "3") == 0;
+	       pull_write(growth, "proc/sys/vm/drop_caches", "3") == 0;
 }
 
 static int drop_caches(struct growth *growth)

@@ -61,24 +61,30 @@ static int find(int rootfd, unsigned long long size_kib, char *where, size_t siz
  * Seen on: Debian 13, libvirt 11.3: apparmor="DENIED" operation="truncate" name="/", "failed to
  * resize memfd"
  */
-static const char *memfd_cure(const struct helper_ctx *ctx)
+static void memfd_cure(const struct helper_ctx *ctx, unsigned long long size_kib, char *buf,
+		       size_t size)
 {
 	char enabled[ATTR_MAX];
 
 	if (attr_read(ctx->rootfd, "sys/module/apparmor/parameters/enabled", enabled,
 		      sizeof(enabled)) >= 0 &&
 	    *enabled == 'Y')
-		return "";
-	return ", or put <source type='memfd'/> into the guest's <memoryBacking>";
+		return;
+	/* Without a size libvirt looks for that of a mount all the same */
+	(void)snprintf(buf, size,
+		       ", or put <source type='memfd'/> into the guest's <memoryBacking> and <page "
+		       "size='%llu'/> into its <hugepages>",
+		       size_kib);
 }
 
 static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long size_kib)
 {
-	char name[SIZE_NAME_MAX], where[PATH_MAX] = "";
+	char name[SIZE_NAME_MAX], where[PATH_MAX] = "", memfd[192] = "";
 	enum mount_state state = MOUNT_NONE;
 	int r = find(ctx->rootfd, size_kib, where, sizeof(where), &state);
 
 	size_name(size_kib, name, sizeof(name));
+	memfd_cure(ctx, size_kib, memfd, sizeof(memfd));
 	if (r < 0)
 		helper_say(ctx, "cannot read /proc/self/mounts: %s: is /proc mounted?",
 			   strerror(-r));
@@ -87,12 +93,12 @@ static enum helper_exit check(const struct helper_ctx *ctx, unsigned long long s
 			   "QEMU could not take huge pages of %s: no hugetlbfs of that size is "
 			   "mounted: mount -t hugetlbfs -o pagesize=%lluK DIR and restart %s "
 			   "(guests live on)%s",
-			   name, size_kib, daemon_name(ctx->rootfd), memfd_cure(ctx));
+			   name, size_kib, daemon_name(ctx->rootfd), memfd);
 	else if (state == MOUNT_UNSEEN)
 		helper_say(ctx,
 			   "QEMU could not take huge pages of %s: libvirt has not seen %s, which "
 			   "was mounted after it started: restart %s (guests live on)%s",
-			   name, where, daemon_name(ctx->rootfd), memfd_cure(ctx));
+			   name, where, daemon_name(ctx->rootfd), memfd);
 	return r == 0 && state == MOUNT_SEEN ? HELPER_DONE : HELPER_FAILED;
 }
 

@@ -110,7 +110,7 @@ static int move_one(struct growth *growth, const struct holder *holder, const st
 		    const struct cpulist *to)
 {
 	if (!helper_would(growth->ctx, "move process %d from its nodes", holder->pid))
-		return mempolicy_move(holder->pid, from, to);
+		return pull_move(growth, holder->pid, from, to);
 	growth->pretended_kib += holder->kib;
 	return 0;
 }

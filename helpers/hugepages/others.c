@@ -6,19 +6,24 @@
 #include "../../lib/registry.h"
 #include "hugepages.h"
 
-/* Not known is none */
-static unsigned long long used_by(int rootfd, pid_t qemu, unsigned long long size_kib, int node)
+/* Not known is none, and noted where it hangs */
+static unsigned long long used_by(int rootfd, pid_t qemu, unsigned long long size_kib, int node,
+				  bool *unknown)
 {
 	struct placement placement;
 	struct cpulist nodes = { 0 };
 	struct usage usage;
+	int r;
 
-	if (node == POOL_NO_NODE)
-		return usage_read(rootfd, qemu, size_kib, &usage) < 0 ? 0 : usage.faulted;
+	if (node == POOL_NO_NODE) {
+		r = usage_read(rootfd, qemu, size_kib, &usage);
+		*unknown |= r == -ETIMEDOUT;
+		return r < 0 ? 0 : usage.faulted;
+	}
 	cpulist_add(&nodes, (unsigned int)node);
-	if (placement_read(rootfd, qemu, &nodes, size_kib, &placement) < 0)
-		return 0;
-	return placement.pooled_kib / size_kib;
+	r = placement_read(rootfd, qemu, &nodes, size_kib, &placement);
+	*unknown |= r == -ETIMEDOUT;
+	return r < 0 ? 0 : placement.pooled_kib / size_kib;
 }
 
 /* The QEMUs of guests with a claim: each is looked for among all processes, so once */
@@ -30,6 +35,7 @@ struct qemu {
 struct qemus {
 	struct qemu *qemus;
 	size_t nr;
+	bool deaf; /* one that hangs may be of any of them: no more are looked for */
 };
 
 static void qemus_free(struct qemus *qemus)
@@ -47,10 +53,11 @@ static int qemus_find(const struct helper_ctx *ctx, struct qemus *ret)
 	ret->qemus = calloc(claims.nr + 1, sizeof(*ret->qemus));
 	if (!ret->qemus)
 		return -ENOMEM;
-	for (size_t i = 0; i < claims.nr; i++) {
+	for (size_t i = 0; i < claims.nr && !ret->deaf; i++) {
 		const struct claim *claim = &claims.claims[i];
 		struct qemu qemu = { .pid = process_find_qemu(ctx->rootfd, claim->uuid) };
 
+		ret->deaf = qemu.pid == -ETIMEDOUT;
 		if (qemu.pid <= 0)
 			continue;
 		qemu.keeps = keeps_reserved(ctx->rootfd, claim, qemu.pid);
@@ -60,12 +67,12 @@ static int qemus_find(const struct helper_ctx *ctx, struct qemus *ret)
 }
 
 static unsigned long long used_by_guests(const struct helper_ctx *ctx, const struct qemus *qemus,
-					 unsigned long long size_kib, int node)
+					 unsigned long long size_kib, int node, bool *unknown)
 {
 	unsigned long long sum = 0;
 
 	for (size_t i = 0; i < qemus->nr; i++)
-		sum += used_by(ctx->rootfd, qemus->qemus[i].pid, size_kib, node);
+		sum += used_by(ctx->rootfd, qemus->qemus[i].pid, size_kib, node, unknown);
 	return sum;
 }
 
@@ -106,10 +113,11 @@ int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct 
 		const struct pool *pool = &pools->pools[i];
 		unsigned long long used = pool->nr > pool->free ? pool->nr - pool->free : 0;
 
-		ret[i] = (struct others){ 0 };
+		ret[i] = (struct others){ .unknown = qemus.deaf };
 		if (used == 0)
 			continue;
-		ret[i].guests = used_by_guests(ctx, &qemus, pools->size_kib, pool->node);
+		ret[i].guests =
+			used_by_guests(ctx, &qemus, pools->size_kib, pool->node, &ret[i].unknown);
 		ret[i].nr_pages = used > ret[i].guests ? used - ret[i].guests : 0;
 	}
 	*ret_reserved = reserved_by_others(ctx, pools, &qemus);

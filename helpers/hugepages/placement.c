@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "../../lib/aside.h"
 #include "../../lib/attr.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
@@ -59,24 +60,47 @@ static int add_mapping(const char *line, const struct cpulist *nodes, unsigned l
 	return 0;
 }
 
-int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned long long size_kib,
-		   struct placement *ret)
+struct question {
+	struct aside aside;
+	pid_t pid;
+	struct cpulist nodes;
+	unsigned long long size_kib;
+	struct placement placement;
+};
+
+static int read_numa_maps(int rootfd, void *shared)
 {
-	struct placement placement = { 0 };
+	struct question *question = shared;
 	_cleanup_free_ char *text = NULL;
 	char *save = NULL, path[64];
 	size_t len;
 	int r;
 
-	r = path_format(path, sizeof(path), "proc/%d/numa_maps", (int)pid);
+	r = path_format(path, sizeof(path), "proc/%d/numa_maps", (int)question->pid);
 	if (r == 0)
 		r = attr_read_all(rootfd, path, NUMA_MAPS_MAX, &text, &len);
 	if (r < 0)
 		return r;
 	for (char *line = strtok_r(text, "\n", &save); r == 0 && line;
 	     line = strtok_r(NULL, "\n", &save))
-		r = add_mapping(line, nodes, size_kib, &placement);
+		r = add_mapping(line, &question->nodes, question->size_kib, &question->placement);
+	return r;
+}
+
+int placement_read(int rootfd, pid_t pid, const struct cpulist *nodes, unsigned long long size_kib,
+		   struct placement *ret)
+{
+	struct question *question = aside_alloc(sizeof(*question));
+	int r;
+
+	if (!question)
+		return -ENOMEM;
+	question->pid = pid;
+	question->nodes = *nodes;
+	question->size_kib = size_kib;
+	r = ask_process(rootfd, pid, read_numa_maps, question);
 	if (r == 0)
-		*ret = placement;
+		*ret = question->placement;
+	aside_free(question, sizeof(*question));
 	return r;
 }

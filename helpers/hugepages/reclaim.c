@@ -16,34 +16,34 @@
 #define PIECE_KIB (256ULL * 1024)
 
 /* A kernel without the keyword takes the bare number, and may swap then as in any shortage */
-static int write_reclaim(const struct helper_ctx *ctx, const char *path, unsigned long long kib)
+static int write_reclaim(struct growth *growth, const char *path, unsigned long long kib)
 {
 	char value[64];
 	int r;
 
 	(void)snprintf(value, sizeof(value), "%lluK swappiness=0", kib);
-	r = helper_write(ctx, path, value);
+	r = pull_write(growth, path, value);
 	if (r != -EINVAL)
 		return r;
 	(void)snprintf(value, sizeof(value), "%lluK", kib);
-	return helper_write(ctx, path, value);
+	return pull_write(growth, path, value);
 }
 
-/* A dry run tells the sum. Return: as helper_write(); -EAGAIN also when the deadline came first */
-static int write_pieces(const struct growth *growth, const char *path, unsigned long long kib)
+/* A dry run tells the sum. Return: as pull_write(); -EAGAIN also when the deadline came first */
+static int write_pieces(struct growth *growth, const char *path, unsigned long long kib)
 {
 	int r = 0;
 
 	while (r == 0 && kib > PIECE_KIB && !growth->ctx->dry_run) {
-		r = deadline_left(growth->deadline) ? write_reclaim(growth->ctx, path, PIECE_KIB)
+		r = deadline_left(growth->deadline) ? write_reclaim(growth, path, PIECE_KIB)
 						    : -EAGAIN;
 		kib -= PIECE_KIB;
 	}
-	return r < 0 ? r : write_reclaim(growth->ctx, path, kib);
+	return r < 0 ? r : write_reclaim(growth, path, kib);
 }
 
 /*
- * Return: -EAGAIN when less was reclaimed than asked for, else as helper_write()
+ * Return: -EAGAIN when less was reclaimed than asked for, else as pull_write()
  * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
  * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
  */

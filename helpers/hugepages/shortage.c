@@ -89,8 +89,9 @@ static void others_text(const struct scene *scene, const struct figures *figures
 static void memory_text(const struct helper_ctx *ctx, const struct need *need,
 			const struct figures *figures, char *buf, size_t size)
 {
-	unsigned long long available, reserve;
+	unsigned long long available, reserve, swap;
 	char where[NEED_WHERE_MAX];
+	int used = 0;
 
 	need_where(need, where, sizeof(where));
 	if (figures->nodes_full)
@@ -99,9 +100,15 @@ static void memory_text(const struct helper_ctx *ctx, const struct need *need,
 	else if (memory_available(ctx->rootfd, &available) < 0 || memory_reserve(ctx, &reserve) < 0)
 		(void)snprintf(buf, size, "memory is short");
 	else
-		(void)snprintf(buf, size,
-			       "%llu MiB of memory are available, %llu MiB of it kept for the host",
-			       available / 1024, reserve / 1024);
+		used = snprintf(
+			buf, size,
+			"%llu MiB of memory are available, %llu MiB of it kept for the host",
+			available / 1024, reserve / 1024);
+	/* Somebody who sees it free may think that it would do */
+	if (used > 0 && (size_t)used < size && memory_field(ctx->rootfd, "SwapFree:", &swap) == 0 &&
+	    swap >= 1024)
+		(void)snprintf(buf + used, size - (size_t)used,
+			       "; %llu MiB of free swap do not count", swap / 1024);
 }
 
 /* Why there are no more */

@@ -186,7 +186,9 @@ static void make_room(struct helper_ctx *ctx, unsigned long long kib)
 	const char *nodes = inidoc_get(&ctx->claim.doc, HUGEPAGES_SECTION, "nodes");
 	struct need need = { .size_kib = THP_KIB, .any = !nodes, .nr_pages = kib / THP_KIB };
 	struct needs needs = { .needs = &need, .nr = 1 };
-	struct growth growth = { .ctx = ctx, .needs = &needs, .deadline = ctx->deadline };
+	_cleanup_(growth_end) struct growth growth = { .ctx = ctx,
+						       .needs = &needs,
+						       .deadline = ctx->deadline };
 	unsigned long long available;
 
 	if ((nodes && cpulist_parse(nodes, &need.nodes) < 0) ||

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "../../lib/aside.h"
 #include "../../lib/attr.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
@@ -76,25 +77,45 @@ static int smaps_line(const char *line, struct mapping *mapping, unsigned long l
 	return 0;
 }
 
-int usage_read(int rootfd, pid_t pid, unsigned long long size_kib, struct usage *ret)
+struct question {
+	struct aside aside;
+	pid_t pid;
+	unsigned long long size_kib;
+	struct usage usage;
+};
+
+static int read_smaps(int rootfd, void *shared)
 {
+	struct question *question = shared;
 	_cleanup_free_ char *text = NULL;
 	struct mapping mapping = { 0 };
-	struct usage usage = { 0 };
 	char *save = NULL, path[64];
 	size_t len;
 	int r;
 
-	r = path_format(path, sizeof(path), "proc/%d/smaps", (int)pid);
+	r = path_format(path, sizeof(path), "proc/%d/smaps", (int)question->pid);
 	if (r == 0)
 		r = attr_read_all(rootfd, path, SMAPS_MAX, &text, &len);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	for (char *line = strtok_r(text, "\n", &save); r == 0 && line;
 	     line = strtok_r(NULL, "\n", &save))
-		r = smaps_line(line, &mapping, size_kib, &usage);
-	if (r < 0)
-		return r;
-	*ret = usage;
-	return 0;
+		r = smaps_line(line, &mapping, question->size_kib, &question->usage);
+	return r;
+}
+
+int usage_read(int rootfd, pid_t pid, unsigned long long size_kib, struct usage *ret)
+{
+	struct question *question = aside_alloc(sizeof(*question));
+	int r;
+
+	if (!question)
+		return -ENOMEM;
+	question->pid = pid;
+	question->size_kib = size_kib;
+	r = ask_process(rootfd, pid, read_smaps, question);
+	if (r == 0)
+		*ret = question->usage;
+	aside_free(question, sizeof(*question));
+	return r;
 }

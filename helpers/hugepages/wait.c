@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../lib/aside.h"
 #include "../../lib/attr.h"
 #include "../../lib/registry.h"
 #include "hugepages.h"
@@ -79,16 +80,36 @@ static int changed(struct growth *growth)
 	       more(now.free, &most->free, step) | more(now.pieces, &most->pieces, step);
 }
 
+struct question {
+	struct aside aside;
+	pid_t pid;
+};
+
+static int has_no_cmdline(int rootfd, void *shared)
+{
+	const struct question *question = shared;
+	_cleanup_free_ char *cmdline = NULL;
+	char path[64];
+	size_t len = 1;
+	int r = path_format(path, sizeof(path), "proc/%d/cmdline", (int)question->pid);
+
+	if (r == 0)
+		r = attr_read_all(rootfd, path, CMDLINE_MAX, &cmdline, &len);
+	return r < 0 ? r : len == 0;
+}
+
 /* A process that is ending has lost its memory map first, and its command line was in it */
 static bool is_exiting(int rootfd, const struct process *process)
 {
-	_cleanup_free_ char *cmdline = NULL;
-	char path[64];
-	size_t len;
+	struct question *question = aside_alloc(sizeof(*question));
+	int r;
 
-	return path_format(path, sizeof(path), "proc/%d/cmdline", (int)process->pid) == 0 &&
-	       attr_read_all(rootfd, path, CMDLINE_MAX, &cmdline, &len) == 0 && len == 0 &&
-	       process_alive(rootfd, process) > 0;
+	if (!question)
+		return false;
+	question->pid = process->pid;
+	r = ask_process(rootfd, process->pid, has_no_cmdline, question);
+	aside_free(question, sizeof(*question));
+	return r > 0 && process_alive(rootfd, process) > 0;
 }
 
 static bool holds_pages(const struct ledger *ledger, const char *uuid)

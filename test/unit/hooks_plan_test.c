@@ -650,7 +650,7 @@ static void the_policy_says_how_pages_may_be_got(void **state)
 	assert_string_equal(nth(&planned.claim, "hugepages", "reserve_kib", 0), "2097152");
 }
 
-static void a_mount_is_needed_for_each_size_but_not_with_memfd(void **state)
+static void a_mount_is_needed_for_each_size_but_not_with_memfd_that_says_its_own(void **state)
 {
 	_cleanup_planned_ struct planned mounted =
 		plan(*state,
@@ -660,7 +660,12 @@ static void a_mount_is_needed_for_each_size_but_not_with_memfd(void **state)
 				    "</pagesize></source><target><size unit='MiB'>256</size>"
 				    "</target></memory>")),
 		     "");
-	_cleanup_planned_ struct planned memfd = plan(
+	_cleanup_planned_ struct planned memfd =
+		plan(*state,
+		     DOMAIN("<memoryBacking><hugepages><page size='2048'/></hugepages>"
+			    "<source type='memfd'/></memoryBacking>"),
+		     "");
+	_cleanup_planned_ struct planned unsized = plan(
 		*state, DOMAIN("<memoryBacking><hugepages/><source type='memfd'/></memoryBacking>"),
 		"");
 
@@ -671,6 +676,10 @@ static void a_mount_is_needed_for_each_size_but_not_with_memfd(void **state)
 	assert_int_equal(memfd.r, 0);
 	assert_non_null(nth(&memfd.claim, "hugepages", "need", 0));
 	assert_null(nth(&memfd.claim, "hugepages", "mount", 0));
+	/* libvirt takes the size from its mounts */
+	assert_int_equal(unsized.r, 0);
+	assert_string_equal(nth(&unsized.claim, "hugepages", "mount", 0), "2048");
+	assert_null(nth(&unsized.claim, "hugepages", "mount", 1));
 }
 
 static void pages_without_a_size_are_those_of_the_default_mount(void **state)
@@ -1117,7 +1126,7 @@ int main(void)
 		host_test(preferred_nodes_stand_beside_the_need),
 		host_test(what_numad_will_choose_is_in_the_claim),
 		host_test(the_policy_says_how_pages_may_be_got),
-		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd),
+		host_test(a_mount_is_needed_for_each_size_but_not_with_memfd_that_says_its_own),
 		host_test(pages_without_a_size_are_those_of_the_default_mount),
 		host_test(transparent_pages_are_for_guests_without_others),
 		host_test(what_backs_memory_for_transparent_pages_is_in_the_claim),

@@ -265,7 +265,8 @@ static void a_size_without_a_mount_is_refused_with_both_cures(void **state)
 			    "QEMU could not take huge pages of 1 GiB: no hugetlbfs of that size is "
 			    "mounted: mount -t hugetlbfs -o pagesize=1048576K DIR and restart "
 			    "libvirtd (guests live on), or put <source type='memfd'/> into the "
-			    "guest's <memoryBacking>");
+			    "guest's <memoryBacking> and <page size='1048576'/> into its "
+			    "<hugepages>");
 	assert_int_equal(apply(&a), HELPER_FAILED);
 	assert_int_equal(kernel->ops, 0);
 }
@@ -284,7 +285,7 @@ static void a_mount_that_libvirt_has_not_seen_is_refused_by_name(void **state)
 			    "QEMU could not take huge pages of 1 GiB: libvirt has not seen "
 			    "/mnt/huge, which was mounted after it started: restart libvirtd "
 			    "(guests live on), or put <source type='memfd'/> into the guest's "
-			    "<memoryBacking>");
+			    "<memoryBacking> and <page size='1048576'/> into its <hugepages>");
 	/* Another mount of that size that it has seen will do */
 	put(MOUNTS "none /mnt/huge hugetlbfs rw,relatime,pagesize=1024M 0 0\n"
 		   "none /mnt/seen hugetlbfs rw,relatime,pagesize=1024M 0 0\n",

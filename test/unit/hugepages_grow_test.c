@@ -193,7 +193,11 @@ static void nothing_is_begun_that_would_take_what_is_kept_for_the_host(void **st
 	assert_pool(0, 0, 0, 0);
 	assert_said("34 are missing beside 0 free ones and 116 more that could be made");
 	assert_said("lower the reserve, lower the guest's memory by 68 MiB, ");
-	assert_said("488 MiB of memory are available, 256 MiB of it kept for the host");
+	assert_said("488 MiB of memory are available, 256 MiB of it kept for the host)");
+	put("MemTotal: 8388608 kB\nMemAvailable: 500000 kB\nSwapFree: 4194304 kB\n",
+	    "proc/meminfo");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("256 MiB of it kept for the host; 4096 MiB of free swap do not count)");
 	assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "reserve_kib", "1024"), 0);
 	assert_int_equal(apply(&a), HELPER_DONE);
 	assert_pool(0, 150, 150, 0);
@@ -634,8 +638,9 @@ static void a_guest_waits_for_its_turn_no_longer_than_its_deadline(void **state)
 	a.ctx.deadline = deadline_in(200);
 	assert_int_equal(hugepages_apply(&a.ctx), HELPER_FAILED);
 	assert_pool(0, 0, 0, 0);
-	assert_said("cannot get huge pages of 2 MiB on node 0: the time for it ran out: another guest "
-		    "is being given pages there: start this one when that has ended");
+	assert_said(
+		"cannot get huge pages of 2 MiB on node 0: the time for it ran out: another guest "
+		"is being given pages there: start this one when that has ended");
 }
 
 /* A guest that grows for as long as this one lives */

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -80,6 +81,9 @@ struct fake_kernel {
 	unsigned long long movable; /* pages of 2 MiB that mempolicy_move() frees on node 0 */
 	int moved;		    /* pid, the last one */
 	unsigned long long moves;
+	char hangs[32]; /* what has this in its path never returns; "migrate_pages" */
+	pid_t hung[8];	/* who waits for it, in state D */
+	size_t nr_hung;
 	bool boot_only; /* no pages are made at run time */
 	bool by_node;	/* the nodes' meminfo says what room there is */
 	char said[4096];
@@ -522,8 +526,33 @@ static inline void put_thp(const char *name, const char *chosen)
 	put(text, THP "%s", name);
 }
 
+/* SIGKILL does nothing, and what is open stays open: that is left to a child of whoever hangs */
+static inline void hang(const char *path)
+{
+	pid_t pid;
+
+	if (!*kernel->hangs || !strstr(path, kernel->hangs))
+		return;
+	pid = fork();
+	assert_true(pid >= 0 && kernel->nr_hung < ARRAY_SIZE(kernel->hung));
+	if (pid > 0)
+		kernel->hung[kernel->nr_hung++] = pid;
+	/* A test that fails leaves none behind */
+	(void)poll(NULL, 0, 30000);
+	_exit(1);
+}
+
+/* The server answers again */
+static inline void unhang(void)
+{
+	while (kernel->nr_hung)
+		(void)kill(kernel->hung[--kernel->nr_hung], SIGKILL);
+	*kernel->hangs = '\0';
+}
+
 static inline int store(const char *path, const char *val, bool half)
 {
+	hang(path);
 	if (strncmp(path, THP, strlen(THP)) == 0) {
 		put_thp(path + strlen(THP), val);
 		return 0;
@@ -606,6 +635,7 @@ void __wrap_mempolicy_default(void)
 
 int __wrap_mempolicy_move(pid_t pid, const struct cpulist *from, const struct cpulist *to)
 {
+	hang("migrate_pages");
 	assert_true(cpulist_has(from, 0) && !cpulist_has(from, 1));
 	assert_true(cpulist_has(to, 1) && !cpulist_has(to, 0));
 	kernel->moved = pid;

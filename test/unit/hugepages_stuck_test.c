@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/hugepages_stuck_test.c - a kernel that never answers, and the other guests of that node */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+#include "hugetlb.h"
+
+#include "lib/attr.h"
+
+/* Of which what hangs has half, less what is kept for giving back */
+#define TIME_MS 12000
+
+/* 40 pages at once, the rest by a lever. @again: somebody hangs still */
+static void dead_server(struct guest *guest, const char *hangs, bool again)
+{
+	pid_t hung = kernel->hung[0];
+
+	boot(LINUX_6_12, 0, 0);
+	kernel->hung[0] = hung;
+	kernel->nr_hung = again;
+	kernel->reclaim_group = true;
+	node2m(0)->room = 40;
+	(void)snprintf(kernel->hangs, sizeof(kernel->hangs), "%s", hangs);
+	guest_make(guest, UUID_A, "a", "started", "2048 0 64");
+}
+
+static void allow(struct guest *guest, const char *key, const char *word)
+{
+	assert_int_equal(inidoc_set(&guest->ctx.claim.doc, HUGEPAGES_SECTION, key, word), 0);
+}
+
+/* Return: exit code, -1 when it has not ended two seconds after its time */
+static int apply_of_its_own(struct guest *guest)
+{
+	long long until = deadline_in(TIME_MS + 2000);
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	guest->ctx.deadline = until - 2000;
+	if (pid == 0)
+		_exit((int)hugepages_apply(&guest->ctx));
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (deadline_left(until) == 0) {
+			assert_int_equal(kill(pid, SIGKILL), 0);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			return -1;
+		}
+		(void)poll(NULL, 0, 20);
+	}
+	return WEXITSTATUS(status);
+}
+
+/* Migration waits for a page that is being written to a dead server */
+static void another_guest_starts_while_a_compaction_hangs(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	dead_server(&a, "/compact", false);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 20");
+	assert_int_equal(apply_of_its_own(&a), HELPER_FAILED);
+	assert_said("/sys/devices/system/node/node0/compact does not return");
+	assert_int_equal(node2m(0)->room, 40);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	guest_remove(&a);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 20, 20, 0);
+	unhang();
+}
+
+/* It could go to node 1 */
+static void put_java(int pid)
+{
+	put_process(pid);
+	put("java\n", "proc/%d/comm", pid);
+	put("500000 300000 0 0 0 0 0\n", "proc/%d/statm", pid);
+	put("7f00 default anon=250000 N0=250000 kernelpagesize_kB=4\n", "proc/%d/numa_maps", pid);
+	put("Name:\tjava\nVmLck:\t0 kB\nMems_allowed_list:\t0-1\n", "proc/%d/status", pid);
+	put("0::/system.slice/java.service\n", "proc/%d/cgroup", pid);
+	put("", "proc/%d/cmdline", pid);
+	put("Node 1 MemTotal: 4194304 kB\nNode 1 MemFree: 4000000 kB\nNode 1 Active(file): 0 kB\n"
+	    "Node 1 Inactive(file): 0 kB\nNode 1 SReclaimable: 0 kB\n",
+	    "sys/devices/system/node/node1/meminfo");
+}
+
+static void what_hangs_is_left_out_said_once_and_not_begun_again(void **state)
+{
+	static const struct {
+		const char *hangs, *reclaim;
+		bool group;
+		enum helper_exit e;
+	} cases[] = {
+		{ "node0/compact", "memory", true, HELPER_DONE },
+		{ "memory.reclaim", "caches", true, HELPER_DONE },
+		{ "drop_caches", "caches", false, HELPER_FAILED },
+		{ "migrate_pages", "none", false, HELPER_FAILED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		_cleanup_guest_ struct guest a;
+		bool again = i % 2;
+		const char *said;
+
+		dead_server(&a, cases[i / 2].hangs, again);
+		put_java(301);
+		kernel->reclaim_group = cases[i / 2].group;
+		allow(&a, "reclaim", cases[i / 2].reclaim);
+		allow(&a, "move", "yes");
+		node2m(0)->cached = 24;
+		assert_int_equal(apply_of_its_own(&a), cases[i / 2].e);
+		said = strstr(kernel->said, "does not return");
+		assert_non_null(said);
+		assert_null(strstr(said + 1, "does not return"));
+		assert_true(said - kernel->said > (long)strlen(cases[i / 2].hangs));
+		assert_memory_equal(said - 1 - strlen(cases[i / 2].hangs), cases[i / 2].hangs,
+				    strlen(cases[i / 2].hangs));
+		assert_int_equal(kernel->nr_hung, 1);
+		guest_remove(&a);
+		if (again)
+			unhang();
+	}
+}
+
+/* SIGKILL ends it, what it has done stays done */
+static void one_that_is_slow_is_cut_short_and_not_said_to_hang(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	dead_server(&a, "", false);
+	kernel->compact_ms = TIME_MS;
+	node2m(0)->cached = 24;
+	allow(&a, "reclaim", "memory");
+	assert_int_equal(apply_of_its_own(&a), HELPER_DONE);
+	assert_pool(0, 64, 64, 0);
+	assert_null(strstr(kernel->said, "does not return"));
+}
+
+/* Its memory map is locked: who opens what is read under that lock waits */
+static void hang_process(int pid, const char *const *files, size_t nr)
+{
+	char path[64];
+
+	for (size_t i = 0; i < nr; i++) {
+		(void)snprintf(path, sizeof(path), "proc/%d/%s", pid, files[i]);
+		if (unlinkat(host->rootfd, path, 0) < 0)
+			assert_int_equal(errno, ENOENT);
+		assert_int_equal(mkfifoat(host->rootfd, path, 0600), 0);
+	}
+}
+
+/* In the first case all but its command line, which was read before */
+static void a_qemu_that_hangs_holds_up_no_other_guest(void **state)
+{
+	static const char *const files[] = { "smaps", "numa_maps", "cmdline" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		_cleanup_guest_ struct guest a, b;
+		long long before;
+
+		boot(LINUX_6_12, 0, 0);
+		guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+		assert_int_equal(apply(&a), HELPER_DONE);
+		put_qemu(201 + i, UUID_A, 64, 64);
+		put("qemu-system-x86\n", "proc/%d/comm", 201 + i);
+		fault(0, 64);
+		guest_state(&a, CLAIM_RUNNING, 201 + i);
+		assert_int_equal(settle(&a), HELPER_DONE);
+		guest_make(&b, UUID_B, "b", "started", "2048 1 64");
+		assert_int_equal(apply(&b), HELPER_DONE);
+		hang_process(201 + i, files, 2 + (size_t)i);
+		before = now_ms();
+		b.ctx.deadline = deadline_in(2000);
+		assert_int_equal(undo(&b), HELPER_DONE);
+		assert_in_range(now_ms() - before, 500 - 50, 2000);
+		assert_pool(1, 0, 0, 0);
+		assert_int_equal(node2m(0)->nr, 64);
+		guest_remove(&b);
+		/* SIGKILL has come through in the end */
+		remove_process(201 + i);
+		exit_with(0, 64);
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_pool(0, 0, 0, 0);
+		assert_no_ledger();
+		guest_remove(&a);
+	}
+}
+
+/* A refusal has to be said within its time */
+static void who_hangs_is_named_with_all_it_has_where_memory_is_short(void **state)
+{
+	static const char *const files[] = { "smaps", "numa_maps" };
+	_cleanup_guest_ struct guest a;
+	long long before;
+
+	(void)state;
+	dead_server(&a, "", false);
+	for (int pid = 301; pid <= 305; pid++) {
+		put_java(pid);
+		hang_process(pid, files, ARRAY_SIZE(files));
+	}
+	before = now_ms();
+	assert_int_equal(apply_of_its_own(&a), HELPER_FAILED);
+	assert_in_range(now_ms() - before, 500, TIME_MS);
+	assert_said("most memory is held by java (pid 301) 1171 MiB, java (pid 302) 1171 MiB");
+	for (int pid = 301; pid <= 305; pid++)
+		remove_process(pid);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(another_guest_starts_while_a_compaction_hangs),
+		kernel_test(what_hangs_is_left_out_said_once_and_not_begun_again),
+		kernel_test(a_qemu_that_hangs_holds_up_no_other_guest),
+		kernel_test(who_hangs_is_named_with_all_it_has_where_memory_is_short),
+		kernel_test(one_that_is_slow_is_cut_short_and_not_said_to_hang),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
