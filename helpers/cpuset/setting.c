@@ -188,19 +188,24 @@ static int base_take(struct cpuset_job *job, const struct setting_kind *kind, co
 {
 	struct cpulist ours = { 0 };
 	char key[PATH_MAX];
+	bool foreign;
 	int r = setting_key(key, sizeof(key), kind, object, "");
 
 	if (r == 0)
 		r = kept(job, key, ret);
-	if (r > 0)
-		r = is_foreign(job, kind, object, ret, now) ?: 2;
-	/* Before the new baseline, which makes it ours */
-	if (r == 1 && kind->adopt)
-		r = kind->adopt(job, object) ?: r;
-	if (r < 0 || r == 2)
-		return r < 0 ? r : 0;
+	foreign = r > 0;
+	if (foreign) {
+		r = is_foreign(job, kind, object, ret, now);
+		if (r == 0)
+			return 0;
+		/* Before the new baseline, which makes it ours */
+		if (r > 0 && kind->adopt)
+			r = kind->adopt(job, object);
+	}
+	if (r < 0)
+		return r;
 	*ret = *now;
-	if (r == 1 && !kind->takes) {
+	if (foreign && !kind->takes) {
 		ours = job->pins.cpus;
 		setting_add_shares(job, kind->verb, object, true, &ours);
 		cpulist_subtract(ret, &ours);
