@@ -248,7 +248,7 @@ static void lock_tick(int sig)
  * flock(2) with a deadline: a timer that keeps firing breaks the wait off. (Once would not do: it
  * could fire before flock() sleeps.)
  */
-static int flock_until(int fd, long long deadline)
+static int flock_until(int fd, int how, long long deadline)
 {
 	const struct itimerval tick = { .it_interval.tv_usec = LOCK_TICK_US,
 					.it_value.tv_usec = LOCK_TICK_US };
@@ -256,7 +256,7 @@ static int flock_until(int fd, long long deadline)
 	struct itimerval old_timer;
 	int r = 0;
 
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(fd, how | LOCK_NB) == 0)
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return -errno;
@@ -265,7 +265,7 @@ static int flock_until(int fd, long long deadline)
 	if (sigaction(SIGALRM, &act, &old_act) < 0)
 		return -errno;
 	(void)setitimer(ITIMER_REAL, &tick, &old_timer);
-	while (flock(fd, LOCK_EX) < 0) {
+	while (flock(fd, how) < 0) {
 		r = errno == EINTR ? 0 : -errno;
 		if (r == 0 && deadline_left(deadline) == 0)
 			r = -ETIMEDOUT;
@@ -289,7 +289,7 @@ static int still_linked(int dirfd, const char *name, int fd)
 	return held.st_ino == now.st_ino && held.st_dev == now.st_dev;
 }
 
-int state_lock(int dirfd, const char *name, int timeout_ms)
+static int lock_file(int dirfd, const char *name, int how, int timeout_ms)
 {
 	long long deadline = deadline_in(timeout_ms);
 
@@ -299,7 +299,7 @@ int state_lock(int dirfd, const char *name, int timeout_ms)
 
 		if (fd < 0)
 			return fd;
-		r = flock_until(fd, deadline);
+		r = flock_until(fd, how, deadline);
 		if (r < 0)
 			return r;
 		r = still_linked(dirfd, name, fd);
@@ -308,4 +308,14 @@ int state_lock(int dirfd, const char *name, int timeout_ms)
 		if (r > 0)
 			return TAKE_FD(fd);
 	}
+}
+
+int state_lock(int dirfd, const char *name, int timeout_ms)
+{
+	return lock_file(dirfd, name, LOCK_EX, timeout_ms);
+}
+
+int state_lock_shared(int dirfd, const char *name, int timeout_ms)
+{
+	return lock_file(dirfd, name, LOCK_SH, timeout_ms);
 }

@@ -75,3 +75,6 @@ int state_remove_dir(int statefd, const char *name);
  * Return: the fd that holds the lock, -ETIMEDOUT, else -errno
  */
 int state_lock(int dirfd, const char *name, int timeout_ms) _must_check_;
+
+/** state_lock_shared() - likewise, beside others that share it. Return: as state_lock() */
+int state_lock_shared(int dirfd, const char *name, int timeout_ms) _must_check_;

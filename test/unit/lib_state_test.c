@@ -210,6 +210,20 @@ static void a_held_lock_is_waited_for_until_the_deadline(void **state)
 	assert_true(now_ms() - start >= 60);
 }
 
+static void a_shared_lock_keeps_off_who_wants_it_alone(void **state)
+{
+	_cleanup_close_ int fd = opened(*state);
+	_cleanup_close_ int one = state_lock_shared(fd, "l", 0);
+	_cleanup_close_ int two = state_lock_shared(fd, "l", 0);
+	_cleanup_close_ int alone = state_lock(fd, "m", 0);
+
+	assert_true(one >= 0);
+	assert_true(two >= 0);
+	assert_int_equal(state_lock(fd, "l", 0), -ETIMEDOUT);
+	assert_true(alone >= 0);
+	assert_int_equal(state_lock_shared(fd, "m", 60), -ETIMEDOUT);
+}
+
 static void a_lock_is_taken_as_soon_as_its_holder_dies(void **state)
 {
 	_cleanup_close_ int fd = opened(*state);
@@ -492,6 +506,7 @@ int main(void)
 		state_test(a_file_past_the_limit_is_not_read),
 		state_test(a_directory_goes_with_its_files_but_not_with_directories),
 		state_test(a_held_lock_is_waited_for_until_the_deadline),
+		state_test(a_shared_lock_keeps_off_who_wants_it_alone),
 		state_test(a_lock_is_taken_as_soon_as_its_holder_dies),
 		state_test(a_lock_file_that_was_unlinked_while_we_waited_is_taken_anew),
 		state_test(a_journal_keeps_its_records_in_order_and_as_they_were),
