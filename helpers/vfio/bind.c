@@ -122,29 +122,14 @@ static int probe(struct worker *worker, struct vfio_job *job, const char *driver
 	return 0;
 }
 
-/* Modules are unloaded only where no other device needs them */
-static int remember_family(struct worker *worker, struct vfio_job *job, const char *driver)
-{
-	const struct driver_rule *rule = rule_family(driver);
-	int r;
-
-	if (!rule)
-		return 0;
-	r = rule_alone(worker->ctx, driver);
-	if (r < 0)
-		return r;
-	return r > 0 ? family_look(worker, job, rule) : family_look_keeper(worker, job, rule);
-}
-
 /* The driver's own way of letting go, else as any does */
 static int let_go(struct worker *worker, struct vfio_job *job, const char *driver)
 {
-	int r = family_unload(worker, job, driver);
+	int r = family_let_go(worker, job, driver);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = family_quiet(worker, job, driver);
-	return r < 0 ? r : unbind(worker, job, driver);
+	return unbind(worker, job, driver);
 }
 
 /* What is to be remembered of the host, from the device itself */
@@ -160,7 +145,7 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	if (r == 0)
 		r = bars_read(worker, job);
 	if (r == 0)
-		r = remember_family(worker, job, driver);
+		r = family_look_keeper(worker, job, driver);
 	if (r < 0)
 		return job_fail(job, r, "cannot look at %s: %s: see lspci -vs %s", job->name,
 				strerror(-r), job->name);
@@ -200,6 +185,8 @@ static int bind_look(struct worker *worker, const struct vfio_jobs *jobs, struct
 		return 0;
 	r = worker_begin_said(worker, job);
 	if (r == 0)
+		r = family_take(worker, job, driver);
+	if (r == 0)
 		r = remember(worker, job, worker->mark.driver);
 	return r < 0 ? r : worker_mark(worker, job, MARK_TURN);
 }
@@ -220,7 +207,9 @@ static int bind_act(struct worker *worker, struct vfio_job *job)
 		return r;
 	if (strcmp(driver, job->target) == 0)
 		return 0;
-	if (!job->journaled)
+	/* Before anything is touched: who waits in vain has nothing to give back */
+	r = family_take(worker, job, driver);
+	if (r >= 0 && !job->journaled)
 		r = remember(worker, job, driver);
 	if (r >= 0)
 		r = write_override(worker, job, job->target);
@@ -267,14 +256,16 @@ static int restore_override(struct worker *worker, struct vfio_job *job)
 	return r < 0 ? r : confirm_override(worker, job);
 }
 
-/* Back on the driver it had: the rest of what the host had, and the override last */
+/* Back on the driver it had: the rest of what the host had, and the override when all is loaded */
 static int restore_rest(struct worker *worker, struct vfio_job *job)
 {
 	int r = family_load(worker, job);
 
 	if (r >= 0)
 		r = saved_restore(worker, job);
-	return r < 0 ? r : restore_override(worker, job);
+	if (r >= 0)
+		r = restore_override(worker, job);
+	return r < 0 ? r : family_settle(worker, job, true);
 }
 
 /* Return: 1 the driver that it had is loaded, 0 not, else -errno */
@@ -371,6 +362,8 @@ static int send_home(struct worker *worker, struct vfio_job *job, const char *dr
 		r = saved_restore_reset(worker, job);
 	if (r >= 0)
 		r = bars_restore(worker, job);
+	if (r >= 0)
+		r = family_join(worker, job);
 	if (r >= 0 && *job->old_driver)
 		r = load_driver(worker, job);
 	if (r >= 0 && *job->old_driver)
@@ -403,7 +396,7 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 
 	if (r == -ENODEV) {
 		(void)job_fail(job, 0, "%s is not there any more: nothing to give back", job->name);
-		return 0;
+		return family_settle(worker, job, false);
 	}
 	if (r < 0)
 		return r;
@@ -412,7 +405,8 @@ static int give_back_act(struct worker *worker, struct vfio_job *job)
 	if (*driver && strcmp(driver, job->target) != 0) {
 		(void)job_fail(job, 0, "%s has been taken by driver %s meanwhile: left to it",
 			       job->name, driver);
-		return restore_override(worker, job);
+		r = restore_override(worker, job);
+		return r < 0 ? r : family_settle(worker, job, false);
 	}
 	r = send_home(worker, job, driver);
 	return r < 0 ? r : restore_rest(worker, job);

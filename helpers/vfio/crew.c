@@ -41,7 +41,12 @@ static bool unit_waits(const struct vfio_jobs *jobs, size_t unit)
 static void hand_live(struct crew *crew, size_t unit, int sock)
 {
 	struct worker worker = {
-		.ctx = crew->ctx, .verb = crew->verb, .peer = sock, .deadline = crew->deadline
+		.ctx = crew->ctx,
+		.verb = crew->verb,
+		.jobs = crew->jobs,
+		.peer = sock,
+		.deadline = crew->deadline,
+		.family_lock = -1,
 	};
 
 	if (process_identify(crew->ctx->rootfd, getpid(), &worker.mark.worker) < 0)
@@ -269,7 +274,13 @@ static void crew_start(struct crew *crew)
 static void crew_dry(struct crew *crew)
 {
 	for (size_t unit = 0; unit < crew->jobs->nr; unit++) {
-		struct worker worker = { .ctx = crew->ctx, .verb = crew->verb, .peer = -1 };
+		struct worker worker = {
+			.ctx = crew->ctx,
+			.verb = crew->verb,
+			.jobs = crew->jobs,
+			.peer = -1,
+			.family_lock = -1,
+		};
 
 		worker_run(&worker, crew->jobs, unit);
 	}

@@ -26,7 +26,8 @@
  * in_use = force.
  *
  * Back, the override is on the driver until all modules are there again: whoever polls the card
- * (nvidia-smi) must not enter the driver beside us.
+ * (nvidia-smi) must not enter the driver beside us. The services come when all cards of the guest's
+ * are back. Which modules and services the host had is no one guest's: family_shared.c.
  */
 
 #define SERVICE_MS    5000
@@ -42,20 +43,19 @@ static int append(char list[static SAVED_MAX], const char *word)
 	return path_format(list + len, SAVED_MAX - len, "%s%s", len ? " " : "", word);
 }
 
-/* What of the family is there: written down before any of it is touched */
-int family_look(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+/* What of the family is there, into the job. An older journal knows it already. */
+static int look(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
 {
 	int rootfd = worker->ctx->rootfd, r = 0;
 
+	if (*job->saved[SAVED_MODULES])
+		return 0;
 	for (size_t i = 0; r == 0 && rule->modules[i]; i++)
 		if (module_loaded(rootfd, rule->modules[i]) > 0)
 			r = append(job->saved[SAVED_MODULES], rule->modules[i]);
-	if (worker->services_noted)
-		return r;
 	for (size_t i = 0; r == 0 && rule->services && rule->services[i]; i++)
 		if (sysbus_unit_active(rule->services[i], SERVICE_MS) > 0)
 			r = append(job->saved[SAVED_SERVICES], rule->services[i]);
-	worker->services_noted = true;
 	return r;
 }
 
@@ -121,28 +121,27 @@ static int unload(struct worker *worker, struct vfio_job *job, const char *modul
 	return 0;
 }
 
-int family_unload(struct worker *worker, struct vfio_job *job, const char *driver)
+static int unload_all(struct worker *worker, struct vfio_job *job, const char *driver)
 {
 	_cleanup_strlist_ struct strlist modules = { 0 };
 	char now[DRIVER_NAME_MAX];
-	int r;
+	int r = family_keep(worker, job, driver);
 
-	if (!*job->saved[SAVED_MODULES] || !rule_find(driver))
-		return 0;
-	r = stop_services(worker, job);
+	if (r == 0)
+		r = stop_services(worker, job);
 	if (r == 0)
 		r = text_split(job->saved[SAVED_MODULES], " ", &modules);
 	for (size_t i = 0; r == 0 && i < modules.nr; i++)
 		r = unload(worker, job, modules.names[i]);
 	if (r < 0 || worker->ctx->dry_run)
-		return r < 0 ? r : 1;
+		return r;
 	r = pcidev_driver(worker->ctx->rootfd, &job->addr, now, sizeof(now));
 	if (r > 0)
 		return job_fail(
 			job, -EBUSY,
 			"%s still has driver %s, though its modules are unloaded: see dmesg",
 			job->name, now);
-	return r < 0 ? r : 1;
+	return r;
 }
 
 /* --- One device of several -------------------------------------------------------------------- */
@@ -178,11 +177,14 @@ static pid_t keeper_of(const struct worker *worker, const struct driver_rule *ru
 	return pid;
 }
 
-int family_look_keeper(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+int family_look_keeper(struct worker *worker, struct vfio_job *job, const char *driver)
 {
+	const struct driver_rule *rule = rule_family(driver);
 	_cleanup_strlist_ struct strlist nodes = { 0 };
-	int r = device_nodes(worker, job, rule, &nodes);
+	int r = rule ? device_nodes(worker, job, rule, &nodes) : -ENOENT;
 
+	if (!rule)
+		return 0;
 	if (r >= 0 && keeper_of(worker, rule, &nodes) > 0)
 		r = append(job->saved[SAVED_KEEPER], "on");
 	return r < 0 ? r : 0;
@@ -231,33 +233,57 @@ static int fail_in_use(const struct worker *worker, struct vfio_job *job, const 
 			job->name, driver, who, id.vendor, id.device);
 }
 
-int family_quiet(struct worker *worker, struct vfio_job *job, const char *driver)
+static int fail_look(struct vfio_job *job, const char *driver, int error)
 {
-	const struct driver_rule *rule = rule_find(driver);
+	return job_fail(job, error,
+			"cannot look at who uses %s, without which driver %s may hang: %s: see "
+			"fuser -v /dev/%s*",
+			job->name, driver, strerror(-error), driver);
+}
+
+/*
+ * Before an unbind that never returns while anything of the device is open: the driver's keeper is
+ * asked to let go; whoever else came since the first look refuses it.
+ */
+static int quiet(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
+{
 	_cleanup_strlist_ struct strlist nodes = { 0 };
 	pid_t pid = 0;
-	int r = rule && rule->modules ? rule_alone(worker->ctx, driver) : 1;
+	int r = device_nodes(worker, job, rule, &nodes);
 
-	if (r > 0)
-		return 0;
-	if (r == 0)
-		r = device_nodes(worker, job, rule, &nodes);
 	if (r == 0 && *job->saved[SAVED_KEEPER])
 		(void)keeper_set(worker, job, rule, "0");
 	if (r == 0 && !worker->ctx->dry_run)
 		pid = wait_quiet(worker, &nodes);
 	if (pid > 0)
-		return fail_in_use(worker, job, driver, pid);
+		return fail_in_use(worker, job, rule->driver, pid);
 	if (r > 0)
 		r = -ENODATA;
 	if (r == 0)
 		r = (int)pid;
+	return r < 0 ? fail_look(job, rule->driver, r) : 0;
+}
+
+/* The turn is for unloading alone: an unbind that hangs is to hold up no other card */
+int family_let_go(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	const struct driver_rule *rule = rule_family(driver);
+	int r = rule ? rule_alone(worker->ctx, driver) : 1;
+
+	if (!rule)
+		return 0;
+	if (r == 0) {
+		family_release(worker);
+		return quiet(worker, job, rule);
+	}
+	if (r > 0)
+		r = look(worker, job, rule);
 	if (r < 0)
-		return job_fail(job, r,
-				"cannot look at who uses %s, without which driver %s may hang: %s: "
-				"see fuser -v /dev/%s*",
-				job->name, driver, strerror(-r), driver);
-	return 0;
+		return fail_look(job, driver, r);
+	if (!*job->saved[SAVED_MODULES])
+		return 0;
+	r = unload_all(worker, job, driver);
+	return r < 0 ? r : 1;
 }
 
 /* --- And back ---------------------------------------------------------------------------------- */
@@ -271,7 +297,8 @@ static int load_modules(struct worker *worker, struct vfio_job *job)
 	for (size_t i = modules.nr; r == 0 && i > 0; i--) {
 		const char *module = modules.names[i - 1];
 
-		if (helper_would(worker->ctx, "modprobe %s", module))
+		if (helper_would(worker->ctx, "modprobe %s", module) ||
+		    module_loaded(worker->ctx->rootfd, module) > 0)
 			continue;
 		r = worker_mark_named(worker, job, MARK_LOAD, module);
 		if (r == 0)
@@ -285,49 +312,96 @@ static int load_modules(struct worker *worker, struct vfio_job *job)
 	return r;
 }
 
-/* In reverse. One that does not start is told, but the device is back. */
+/* One that is not installed any more is told, and no reason to try again */
+static int fail_start(struct vfio_job *job, const char *unit, int error)
+{
+	(void)job_fail(job, 0, "%s is back, but %s does not start: %s: see systemctl status %s%s",
+		       job->name, unit, strerror(-error), unit,
+		       error == -ENOENT ? "" : ", then run usher recover");
+	return error == -ENOENT ? 0 : error;
+}
+
+static int start_service(struct worker *worker, struct vfio_job *job, const char *unit)
+{
+	int r, ms = worker_left(worker, SERVICE_MS);
+
+	if (helper_would(worker->ctx, "start unit %s", unit))
+		return 0;
+	r = worker_mark_named(worker, job, MARK_SERVICE, unit);
+	if (r < 0)
+		return r;
+	r = sysbus_start_unit(unit, ms < SERVICE_MS ? ms : SERVICE_MS);
+	/* The host goes down: nothing is started any more */
+	return r < 0 && r != -ESHUTDOWN ? fail_start(job, unit, r) : 0;
+}
+
+/* In reverse, and all of them, whatever one comes to */
 static int start_services(struct worker *worker, struct vfio_job *job)
 {
 	_cleanup_strlist_ struct strlist units = { 0 };
 	int r = text_split(job->saved[SAVED_SERVICES], " ", &units);
 
-	for (size_t i = units.nr; r == 0 && i > 0; i--) {
-		const char *unit = units.names[i - 1];
-		int error, ms = worker_left(worker, SERVICE_MS);
+	for (size_t i = units.nr; r != -ECANCELED && i > 0; i--) {
+		int one = start_service(worker, job, units.names[i - 1]);
 
-		if (helper_would(worker->ctx, "start unit %s", unit))
-			continue;
-		r = worker_mark_named(worker, job, MARK_SERVICE, unit);
-		error = r == 0 ? sysbus_start_unit(unit, ms < SERVICE_MS ? ms : SERVICE_MS) : 0;
-		if (error < 0 && error != -ESHUTDOWN)
-			(void)job_fail(job, 0,
-				       "%s is back, but %s does not start: %s: see "
-				       "systemctl status %s",
-				       job->name, unit, strerror(-error), unit);
+		r = r < 0 ? r : one;
 	}
 	return r;
 }
 
-/* One that does not take it again is told, but the device is back */
-static void return_to_keeper(struct worker *worker, struct vfio_job *job)
+/* Without the tool nobody can give it back, and to try again would not help */
+static int return_to_keeper(struct worker *worker, struct vfio_job *job,
+			    const struct driver_rule *rule)
 {
-	const struct driver_rule *rule = rule_find(job->old_driver);
-
-	if (*job->saved[SAVED_KEEPER] && rule && rule->keeper &&
-	    keeper_set(worker, job, rule, "1") != 0)
-		(void)job_fail(job, 0,
-			       "%s is back, but not in persistence mode as it was: try nvidia-smi "
-			       "-i %s -pm 1",
-			       job->name, job->name);
+	if (!*job->saved[SAVED_KEEPER] || keeper_set(worker, job, rule, "1") == 0)
+		return 0;
+	return job_fail(job,
+			rule_can_ask(worker->ctx->rootfd, rule->driver, rule->keeper) ? -EIO : 0,
+			"%s is back, but not in persistence mode as it was: try nvidia-smi -i %s "
+			"-pm 1, then run usher recover",
+			job->name, job->name);
 }
 
 int family_load(struct worker *worker, struct vfio_job *job)
 {
-	int r = load_modules(worker, job);
+	int r;
 
-	if (r >= 0)
-		r = start_services(worker, job);
-	if (r >= 0)
-		return_to_keeper(worker, job);
-	return r;
+	if (!rule_family(job->old_driver))
+		return 0;
+	r = family_join(worker, job);
+	if (r == 0)
+		r = family_recall(worker, job);
+	return r < 0 ? r : load_modules(worker, job);
+}
+
+/* What the last card that comes back has to see to */
+static int start_all(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule,
+		     bool home)
+{
+	int r = home ? 0 : load_modules(worker, job);
+
+	if (r < 0 || family_has_next(worker, job))
+		return r;
+	r = start_services(worker, job);
+	if (r == 0)
+		r = family_forget(worker, job);
+	return r == 0 && home ? return_to_keeper(worker, job, rule) : r;
+}
+
+int family_settle(struct worker *worker, struct vfio_job *job, bool home)
+{
+	const struct driver_rule *rule = rule_family(job->old_driver);
+	int r;
+
+	if (!rule)
+		return 0;
+	r = family_join(worker, job);
+	if (r == 0)
+		r = family_recall(worker, job);
+	if (r < 0)
+		return r;
+	if (home || rule_bound(worker->ctx->rootfd, rule->driver) > 0)
+		return start_all(worker, job, rule, home);
+	/* Without a card nothing of the driver's loads: that is left to the next one, if there is one */
+	return family_awaited(worker, job) ? 0 : family_forget(worker, job);
 }

@@ -133,6 +133,8 @@ static const struct {
 	  "it has not been found on the bus again" },
 	{ MARK_UNLOAD, "driver ", " has not been unloaded", "its driver has not been unloaded" },
 	{ MARK_LOAD, "module ", " has not been loaded", "its module has not been loaded" },
+	{ MARK_FAMILY, "driver ", " has been at work on another guest's card",
+	  "its driver has been at work on another guest's card" },
 	{ MARK_SERVICE, "unit ", " has been neither stopped nor started",
 	  "a unit has not changed" },
 	{ MARK_ATTR, "driver ", " has let nobody change its settings",

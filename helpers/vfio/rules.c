@@ -91,6 +91,34 @@ int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, boo
 	return r > 0 ? strlist_add(nodes, node) : r;
 }
 
+/* The devices of a driver. Return: 0, else -errno; -ENOENT when it is not loaded */
+static int bound(int rootfd, const char *driver, struct strlist *ret)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+
+	if (r == 0)
+		r = attr_list(rootfd, path, &names);
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
+		struct pciaddr addr;
+
+		if (pciaddr_parse(names.names[i], &addr) == 0)
+			r = strlist_add(ret, names.names[i]);
+	}
+	return r;
+}
+
+int rule_bound(int rootfd, const char *driver)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = bound(rootfd, driver, &names);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return names.nr > 0;
+}
+
 static bool claim_has(const struct helper_ctx *ctx, const struct pciaddr *addr)
 {
 	const struct inidoc_entry *entry = NULL;
@@ -108,11 +136,8 @@ static bool claim_has(const struct helper_ctx *ctx, const struct pciaddr *addr)
 int rule_alone(const struct helper_ctx *ctx, const char *driver)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
+	int r = bound(ctx->rootfd, driver, &names);
 
-	if (r == 0)
-		r = attr_list(ctx->rootfd, path, &names);
 	if (r < 0)
 		return r == -ENOENT ? 1 : r;
 	for (size_t i = 0; i < names.nr; i++) {

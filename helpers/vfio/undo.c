@@ -211,7 +211,10 @@ static int keep_act(struct worker *worker, struct vfio_job *job)
 	if (r < 0 || strcmp(worker->mark.driver, job->target) != 0)
 		return verb_give_back.act(worker, job);
 	(void)helper_would(worker->ctx, "leave %s with %s", job->name, job->target);
-	return saved_keep(worker, job);
+	r = family_recall(worker, job);
+	if (r == 0)
+		r = saved_keep(worker, job);
+	return r < 0 ? r : family_settle(worker, job, false);
 }
 
 const struct vfio_verb verb_keep = { .act = keep_act, .ends = true };

@@ -363,6 +363,9 @@ bool rule_can_ask(int rootfd, const char *driver, const char *comm);
 int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
 	       struct strlist *nodes) _must_check_;
 
+/** rule_bound() - has the driver any device. Return: 1, 0, else -errno */
+int rule_bound(int rootfd, const char *driver) _must_check_;
+
 /**
  * rule_alone() - are all devices that a driver has in the claim
  *
@@ -474,6 +477,7 @@ bool nodes_have(const struct node_list *list, const char *subsystem);
 #define MARK_UNLOAD   "unload"
 #define MARK_LOAD     "load"	/* of a module: worker_mark_named() */
 #define MARK_SERVICE  "service" /* of a unit, likewise */
+#define MARK_FAMILY   "family"	/* waits for its turn at a driver, likewise */
 #define MARK_ATTR     "attr"
 #define MARK_REMOVE   "remove"
 #define MARK_RESCAN   "rescan"
@@ -608,10 +612,11 @@ struct vfio_verb;
 struct worker {
 	const struct helper_ctx *ctx;
 	const struct vfio_verb *verb;
+	const struct vfio_jobs *jobs; /* of all units, as this process knows them */
 	int peer;	    /* socket to the crew; -1 when nobody waits: dry run, or given up */
 	long long deadline; /* the crew's */
 	struct mark mark;
-	bool services_noted; /* by the device that is to have them started again */
+	int family_lock; /* -1, or what keeps others off a driver: family_shared.c */
 };
 
 struct vfio_verb {
@@ -706,7 +711,7 @@ int write_override(struct worker *worker, struct vfio_job *job, const char *driv
  */
 int unbind(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
 
-/* --- saved.c, family.c --------------------------------------------------------------------- */
+/* --- saved.c -------------------------------------------------------------------------------- */
 
 /** saved_index() - by the journal's word. Return: a enum saved, -1 for none */
 int saved_index(const char *verb);
@@ -757,49 +762,87 @@ int saved_restore(struct worker *worker, struct vfio_job *job) _must_check_;
 int saved_set_reset(struct worker *worker, struct vfio_job *job) _must_check_;
 
 /**
- * family_look() - which modules and services of a driver are there, into the job
- *
- * Of several devices the first has the services: it goes back last.
- *
- * Return: 0, else -errno
- */
-int family_look(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
-	_must_check_;
-
-/**
- * family_look_keeper() - of a device that is to be unbound: has the driver's keeper it open
- *
- * Return: 0, else -errno
- */
-int family_look_keeper(struct worker *worker, struct vfio_job *job, const struct driver_rule *rule)
-	_must_check_;
-
-/**
- * family_quiet() - before an unbind that never returns while anything of the device is open
- *
- * The driver's keeper is asked to let go; whoever else came since the first look refuses it.
- *
- * Return: 0 nobody has it open, or the driver is none of those; else as struct vfio_verb
- */
-int family_quiet(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
-
-/**
- * family_unload() - a driver that must not be made to let go: unload its modules
- *
- * Return: 1 done: the device has no driver, 0 not with this driver or not now: unbind it, else
- * as struct vfio_verb
- */
-int family_unload(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
-
-/** family_load() - have the modules and services back. Return: as struct vfio_verb */
-int family_load(struct worker *worker, struct vfio_job *job) _must_check_;
-
-/**
  * saved_restore_reset() - between the vfio driver and the one it had
  *
  * Return: 0, also when it is not restored: that is in the job's text; -ECANCELED
  */
 int saved_restore_reset(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/* --- family.c: drivers that are unloaded ----------------------------------------------------- */
+
+/**
+ * family_look_keeper() - has the driver's keeper the device open
+ *
+ * Return: 0, also with another driver, else -errno
+ */
+int family_look_keeper(struct worker *worker, struct vfio_job *job, const char *driver)
+	_must_check_;
+
+/**
+ * family_let_go() - a driver that hangs when a device is taken from it in use
+ *
+ * Where no card stays with the host its modules are unloaded, else it is seen to that nobody has
+ * this one open. Within family_take(), which ends with that.
+ *
+ * Return: 1 the device has no driver now, 0 it can be unbound, or the driver is none of those; else
+ * as struct vfio_verb
+ */
+int family_let_go(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
+
+/** family_load() - of a device that is back: have the driver's modules, too. As struct vfio_verb */
+int family_load(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/**
+ * family_settle() - a device is done with: the services, when it is the claim's last
+ * @home:	it is back on its driver; else another one may be there, or come later
+ *
+ * Return: as struct vfio_verb
+ */
+int family_settle(struct worker *worker, struct vfio_job *job, bool home) _must_check_;
+
+/* --- family_shared.c: what several guests share of it ----------------------------------------- */
+
+/**
+ * family_take() - a card is to be taken from a driver: no other guest's is, or goes back to it
+ *
+ * Until family_release(). Once is enough. Nothing is done with other drivers.
+ *
+ * Return: as struct vfio_verb, -ETIMEDOUT with the text naming for whom
+ */
+int family_take(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
+
+/**
+ * family_join() - a card is to go back to the driver that it had: nobody unloads that
+ *
+ * Waits as long as it takes: the crew gives us up.
+ *
+ * Return: as struct vfio_verb
+ */
+int family_join(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** family_release() - the end of either; also where there is nothing to end */
+void family_release(struct worker *worker);
+
+/**
+ * family_keep() - before they go: the job's modules and services are what the host has
+ *
+ * Unless some are kept already: these are what it had.
+ *
+ * Return: as struct vfio_verb
+ */
+int family_keep(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
+
+/** family_recall() - what is kept, into the job; "" for nothing. Return: as struct vfio_verb */
+int family_recall(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** family_forget() - the host has it all back. Return: as struct vfio_verb */
+int family_forget(struct worker *worker, struct vfio_job *job) _must_check_;
+
+/** family_has_next() - is there another device of the claim's that is still to go back to it */
+bool family_has_next(const struct worker *worker, const struct vfio_job *job);
+
+/** family_awaited() - likewise, of any guest's, also one that has failed to */
+bool family_awaited(const struct worker *worker, const struct vfio_job *job);
 
 /* --- vendor.c -------------------------------------------------------------------------------- */
 

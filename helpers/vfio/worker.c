@@ -130,6 +130,7 @@ static int act(struct worker *worker, struct vfio_job *job)
 	if (worker->verb->ends)
 		saved_meanwhile(worker, job);
 	r = worker->verb->act(worker, job);
+	family_release(worker);
 	if (r == 0 && worker->verb == &verb_bind && !worker->ctx->dry_run)
 		saved_handed(worker, job);
 	return r;

@@ -92,16 +92,33 @@ static inline void device_path(char *buf, size_t size, const char *addr, const c
 	assert_int_equal(path_format(buf, size, DEVICES "%s/%s", addr, file), 0);
 }
 
-static inline void set_driver(const char *addr, const char *driver)
+/* The driver's own link to the device, where the driver is loaded */
+static inline void set_device_of(const char *driver, const char *addr, bool there)
 {
 	char path[256], target[128];
 
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", driver, addr);
+	(void)unlinkat(host->rootfd, path, 0);
+	(void)snprintf(target, sizeof(target), "../../../../bus/pci/devices/%s", addr);
+	if (there && symlinkat(target, host->rootfd, path) < 0 && errno != ENOENT &&
+	    errno != EEXIST)
+		abort();
+}
+
+static inline void set_driver(const char *addr, const char *driver)
+{
+	char path[256], target[128], old[64];
+
 	device_path(path, sizeof(path), addr, "driver");
+	if (attr_link(host->rootfd, path, old, sizeof(old)) > 0)
+		set_device_of(old, addr, false);
 	(void)unlinkat(host->rootfd, path, 0);
 	if (!*driver)
 		return;
+	set_device_of(driver, addr, true);
 	(void)snprintf(target, sizeof(target), "../../../bus/pci/drivers/%s", driver);
-	if (symlinkat(target, host->rootfd, path) < 0)
+	/* A probe and the loading of a driver may both come to it */
+	if (symlinkat(target, host->rootfd, path) < 0 && errno != EEXIST)
 		abort();
 }
 
@@ -554,6 +571,9 @@ static inline const char *snapshot(void)
 
 /* --- The helper ------------------------------------------------------------------------------------ */
 
+/* The guest's for whom it runs */
+static const char *claim_dir = CLAIM_DIR;
+
 /* What the last helper_run() wrote to stdout and stderr */
 static char said[8192];
 
@@ -563,7 +583,7 @@ static inline int helper_start(const char *option, const char *verb)
 	const char *argv[] = { "usher-vfio", "--root", host->dir, verb, claim, option, NULL };
 	int argc = 5;
 
-	(void)snprintf(claim, sizeof(claim), "%s/%s/claim.ini", host->dir, CLAIM_DIR);
+	(void)snprintf(claim, sizeof(claim), "%s/%s/claim.ini", host->dir, claim_dir);
 	if (option) {
 		argv[3] = option;
 		argv[4] = verb;

@@ -22,15 +22,18 @@ static const struct {
 #define SECOND	    "0000:05:00.0"
 #define SECOND_LINE "device = " SECOND " 10de:1b80 hostdev unmanaged\n"
 
-#define PAIR	    GPU_LINE AUDIO_LINE
+#define PAIR GPU_LINE AUDIO_LINE
 
 static const char *const cards[] = { GPU, SECOND };
 
 /* What happened, in order; shared with the workers */
 static struct {
 	char log[2048];
+	int busy; /* one module at a time, as in the kernel */
 	bool no_process;
 	bool deaf_service; /* a unit does not stop */
+	int failing_start; /* what the start of a unit comes to */
+	int failing_tool;  /* what nvidia-smi exits with */
 	int hang_in_unload;
 	bool deaf_keeper;	  /* nvidia-persistenced does not do what it is asked to */
 	const char *hang_in_load; /* this module's */
@@ -45,6 +48,17 @@ static void event(const char *fmt, const char *arg)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	(void)snprintf(events->log + len, sizeof(events->log) - len, fmt, arg);
 #pragma GCC diagnostic pop
+}
+
+static void modules_lock(void)
+{
+	while (__atomic_exchange_n(&events->busy, 1, __ATOMIC_SEQ_CST))
+		(void)poll(NULL, 0, 1);
+}
+
+static void modules_unlock(void)
+{
+	__atomic_store_n(&events->busy, 0, __ATOMIC_SEQ_CST);
 }
 
 static void module_path(const char *name, const char *file, char buf[static 128])
@@ -110,11 +124,10 @@ pid_t __wrap_spawn_detached(const int *keep, size_t nr_keep);
 pid_t __real_spawn_detached(const int *keep, size_t nr_keep);
 int __wrap_spawn_run(struct spawn_job *jobs, size_t nr);
 
-int __wrap_module_unload(int rootfd, const char *name)
+static int unload_module(const char *name)
 {
-	(void)rootfd;
-	host_reopen();
-	kernel_point();
+	char driver[128];
+
 	if (!is_in(name))
 		return 0;
 	if (use_count(name) > 0)
@@ -130,7 +143,22 @@ int __wrap_module_unload(int rootfd, const char *name)
 	for (size_t i = 0; strcmp(name, "nvidia") == 0 && i < ARRAY_SIZE(cards); i++)
 		if (strcmp(driver_of(cards[i]), "nvidia") == 0)
 			set_driver(cards[i], "");
+	(void)snprintf(driver, sizeof(driver), "sys/bus/pci/drivers/%s", name);
+	(void)unlinkat(host->rootfd, driver, AT_REMOVEDIR);
 	return 0;
+}
+
+int __wrap_module_unload(int rootfd, const char *name)
+{
+	int r;
+
+	(void)rootfd;
+	host_reopen();
+	kernel_point();
+	modules_lock();
+	r = unload_module(name);
+	modules_unlock();
+	return r;
 }
 
 int __wrap_sysbus_unit_active(const char *unit, int timeout_ms)
@@ -145,6 +173,8 @@ int __wrap_sysbus_start_unit(const char *unit, int timeout_ms)
 	(void)timeout_ms;
 	host_reopen();
 	event("start:%s ", unit);
+	if (events->failing_start)
+		return events->failing_start;
 	tree_file(host, unit, "");
 	return 0;
 }
@@ -177,16 +207,13 @@ int __wrap_spawn_run(struct spawn_job *jobs, size_t nr)
 		if (strcmp(jobs[i].argv[0], "/usr/bin/nvidia-smi") == 0 && !events->deaf_keeper)
 			(void)unlinkat(host->rootfd, "proc/700/fd/7", 0);
 	}
-	return 0;
+	return events->failing_tool;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* The driver that registers takes what its name is in the override of: which must not be gone yet */
-static void on_load(const char *name)
+static void load(const char *name)
 {
-	while (events->hang_in_load && strcmp(events->hang_in_load, name) == 0 &&
-	       __atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
-		(void)poll(NULL, 0, 2);
 	if (is_in(name))
 		return;
 	module_in(name);
@@ -195,6 +222,16 @@ static void on_load(const char *name)
 	for (size_t i = 0; strcmp(name, "nvidia") == 0 && i < ARRAY_SIZE(cards); i++)
 		if (strcmp(override_of(cards[i]), "nvidia") == 0 && !*driver_of(cards[i]))
 			set_driver(cards[i], "nvidia");
+}
+
+static void on_load(const char *name)
+{
+	while (events->hang_in_load && strcmp(events->hang_in_load, name) == 0 &&
+	       __atomic_load_n(&kernel->release, __ATOMIC_SEQ_CST) < 1)
+		(void)poll(NULL, 0, 2);
+	modules_lock();
+	load(name);
+	modules_unlock();
 }
 
 static int rules_setup(void **state)
@@ -223,11 +260,9 @@ static void add_nvidia(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		module_in(modules[i].name);
-	tree_link(host, "sys/bus/pci/drivers/nvidia/" GPU, "../../../../bus/pci/devices/" GPU);
 	tree_file(host, "proc/driver/nvidia/gpus/" GPU "/information",
 		  "Model: \t\t NVIDIA GeForce GTX 1080\nDevice Minor: \t 0\n");
 }
-
 
 /* --- NVIDIA --------------------------------------------------------------------------------------- */
 
@@ -331,8 +366,6 @@ static void add_second_nvidia_to(int group)
 	add_nvidia();
 	add_device(SECOND, "10de:1b80", "0x030000", group);
 	set_driver(SECOND, "nvidia");
-	tree_link(host, "sys/bus/pci/drivers/nvidia/" SECOND,
-		  "../../../../bus/pci/devices/" SECOND);
 }
 
 static void add_second_nvidia(void)
@@ -379,10 +412,9 @@ static void two_nvidia_cards_are_both_looked_at_before_their_modules_go(void **s
 		assert_int_equal(undo(), HELPER_DONE);
 		assert_string_equal(said, "");
 		/* The unit last, when both are there */
-		assert_string_equal(events->log,
-				    "+nvidia(vfio-pci) +nvidia_uvm(vfio-pci) "
-				    "+nvidia_modeset(vfio-pci) +nvidia_drm(vfio-pci) "
-				    "start:nvidia-persistenced.service ");
+		assert_string_equal(events->log, "+nvidia(vfio-pci) +nvidia_uvm(vfio-pci) "
+						 "+nvidia_modeset(vfio-pci) +nvidia_drm(vfio-pci) "
+						 "start:nvidia-persistenced.service ");
 		assert_string_equal(snapshot(), before);
 		assert_second_is_home();
 		assert_false(claim_has("vfio.worker") || claim_has("vfio.journal"));
@@ -446,8 +478,7 @@ static void unload_that_hangs_leaves_two_nvidia_cards_to_their_worker(void **sta
 	write_claim(UUID, "timeout_ms = 1000\n" PAIR SECOND_LINE);
 	events->hang_in_unload = 1;
 	assert_int_equal(apply(), HELPER_DIRTY);
-	assert_non_null(
-		strstr(said, GPU " is stuck: driver nvidia has not been unloaded for "));
+	assert_non_null(strstr(said, GPU " is stuck: driver nvidia has not been unloaded for "));
 	assert_non_null(strstr(said, SECOND " is stuck: driver nvidia has not let go of another "
 					    "device of the guest's for "));
 	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
@@ -695,6 +726,342 @@ static void kill_9_at_any_point_of_it_is_repaired_by_undo(void **state)
 	assert_string_equal(snapshot(), before);
 }
 
+/* --- NVIDIA's cards of two guests ----------------------------------------------------------------- */
+
+#define OTHER_DIR "run/usher/" OTHER_UUID
+#define HAD	  "run/usher/host/nvidia.ini"
+#define TURN	  "run/usher/host/nvidia-family.lock"
+#define SERVICE	  "nvidia-persistenced.service"
+#define LOADED                                                                                     \
+	"+nvidia(nvidia) +nvidia_uvm(nvidia) +nvidia_modeset(nvidia) +nvidia_drm(nvidia) "         \
+	"start:" SERVICE " "
+
+static int as_other(int (*verb)(void))
+{
+	int r;
+
+	claim_dir = OTHER_DIR;
+	r = verb();
+	claim_dir = CLAIM_DIR;
+	return r;
+}
+
+static int other_process(const char *verb)
+{
+	int status;
+
+	claim_dir = OTHER_DIR;
+	status = helper_process(verb);
+	claim_dir = CLAIM_DIR;
+	return status;
+}
+
+/* A worker that lost its helper alone goes on by itself, as a child of ours then */
+static bool is_all_over(void)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(-1, NULL, WNOHANG);
+	while (pid > 0);
+	return pid < 0;
+}
+
+static void add_two_guests(void)
+{
+	add_second_nvidia();
+	tree_file(host, SERVICE, "");
+	write_claim(UUID, "timeout_ms = 20000\n" PAIR);
+	write_claim(OTHER_UUID, "timeout_ms = 20000\n" SECOND_LINE);
+	vfio_helper.undo_timeout_ms = 20000;
+}
+
+/* The first one's card is unbound, for the second's the modules go */
+static void start_two_guests(void)
+{
+	add_two_guests();
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(as_other(apply), HELPER_DONE);
+	assert_string_equal(events->log, "stop:" SERVICE " " UNLOADED);
+	assert_string_equal(driver_of(GPU), "vfio-pci");
+	assert_string_equal(driver_of(SECOND), "vfio-pci");
+	events->log[0] = '\0';
+}
+
+static void assert_family_is_loaded(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		assert_true(is_in(modules[i].name));
+	assert_int_equal(attr_exists(host->rootfd, SERVICE), 1);
+}
+
+static void assert_family_is_home(void)
+{
+	assert_family_is_loaded();
+	assert_int_equal(attr_exists(host->rootfd, HAD), 0);
+}
+
+static void first_guest_of_two_that_ends_has_the_hosts_nvidia_back(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	start_two_guests();
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(said, "");
+	assert_string_equal(events->log, LOADED);
+	assert_string_equal(snapshot(), before);
+	assert_family_is_home();
+	assert_int_equal(as_other(undo), HELPER_DONE);
+	assert_string_equal(events->log, LOADED);
+	assert_second_is_home();
+	assert_family_is_home();
+}
+
+static void guest_for_whom_nvidia_was_unloaded_may_end_first(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	start_two_guests();
+	assert_int_equal(as_other(undo), HELPER_DONE);
+	assert_second_is_home();
+	assert_family_is_home();
+	/* And once more: it is the other one's turn to find nobody else */
+	assert_int_equal(as_other(apply), HELPER_DONE);
+	assert_int_equal(as_other(undo), HELPER_DONE);
+	events->log[0] = '\0';
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(events->log, "");
+	assert_string_equal(snapshot(), before);
+	assert_second_is_home();
+	assert_family_is_home();
+}
+
+/* At each point of the second one's start, before the first one ends; then of that end itself */
+static void kill_9_with_nvidia_cards_of_two_guests_is_repaired(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	add_two_guests();
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	kernel->kill_both = true;
+	for (int n = 1, ended = 0; ended < 2; n++) {
+		bool start = ended == 0;
+
+		events->log[0] = '\0';
+		assert_int_equal(apply(), HELPER_DONE);
+		if (!start)
+			assert_int_equal(as_other(apply), HELPER_DONE);
+		kernel->points = 0;
+		kernel->kill_at = n;
+		(void)(start ? other_process("apply") : helper_process("undo"));
+		if (kernel->points < n) {
+			ended++;
+			n = 0;
+		}
+		kernel->kill_at = 0;
+		wait_until(is_all_over());
+		assert_int_equal(start ? undo() : as_other(undo), HELPER_DONE);
+		assert_family_is_loaded();
+		assert_int_equal(start ? as_other(undo) : undo(), HELPER_DONE);
+		assert_string_equal(snapshot(), before);
+		assert_second_is_home();
+		assert_family_is_home();
+		assert_true(n < 200);
+	}
+}
+
+/* It cannot be bound while the modules go: that would take it away again */
+static void nvidia_card_waits_for_the_unload_for_another_guest(void **state)
+{
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	add_two_guests();
+	write_claim(OTHER_UUID, "timeout_ms = 2000\n" SECOND_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	events->hang_in_unload = 1;
+	assert_int_equal(as_other(apply), HELPER_DIRTY);
+	assert_int_equal(helper_run("--timeout=1500", "undo"), HELPER_DIRTY);
+	assert_non_null(strstr(said, GPU " is stuck: driver nvidia has been at work on another "
+					 "guest's card for "));
+	assert_string_equal(driver_of(GPU), "");
+	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+	wait_until(attr_exists(host->rootfd, JOURNAL) == 0 &&
+		   attr_exists(host->rootfd, OTHER_DIR "/vfio.journal") == 0);
+	assert_string_equal(snapshot(), before);
+	assert_second_is_home();
+	assert_family_is_home();
+}
+
+/* Return: the lock, as a worker that takes a card from the driver or gives it back has it */
+static int take_turn(int (*lock)(int dirfd, const char *name, int timeout_ms))
+{
+	struct process self;
+	char text[128];
+	int fd;
+
+	assert_int_equal(process_identify(host->rootfd, getpid(), &self), 0);
+	(void)snprintf(text, sizeof(text), "%d %llu " SECOND " win%%2010\n", (int)self.pid,
+		       self.start_time);
+	tree_file(host, TURN, text);
+	fd = lock(host->rootfd, TURN, 0);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void nvidia_that_is_at_work_for_another_guest_is_refused_by_name(void **state)
+{
+	char before[512], text[256];
+
+	(void)state;
+	add_two_guests();
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, "timeout_ms = 2000\n" PAIR);
+	{
+		_cleanup_close_ int turn = take_turn(state_lock_shared);
+
+		assert_true(turn >= 0);
+		assert_int_equal(apply(), HELPER_FAILED);
+	}
+	(void)snprintf(text, sizeof(text),
+		       "usher: win11: " GPU " cannot be taken from driver nvidia while that is at "
+		       "work on " SECOND " of win 10 (process %d): start again when that is done "
+		       "(usher status shows what is stuck)\n",
+		       (int)getpid());
+	assert_string_equal(said, text);
+	assert_string_equal(snapshot(), before);
+	assert_int_equal(undo(), HELPER_DONE);
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+}
+
+/* One that hangs there must not keep another from coming back */
+static void nvidia_cards_go_back_side_by_side(void **state)
+{
+	(void)state;
+	start_two_guests();
+	{
+		_cleanup_close_ int turn = take_turn(state_lock_shared);
+
+		assert_true(turn >= 0);
+		assert_int_equal(undo(), HELPER_DONE);
+		assert_int_equal(as_other(undo), HELPER_DONE);
+	}
+	assert_second_is_home();
+	assert_family_is_home();
+}
+
+static void nvidia_that_stays_with_vfio_comes_back_with_the_other_card(void **state)
+{
+	(void)state;
+	start_two_guests();
+	write_claim(OTHER_UUID, SECOND_LINE "give_back = vfio\n[claim]\nran = yes\n");
+	assert_int_equal(as_other(undo), HELPER_DONE);
+	assert_string_equal(driver_of(SECOND), "vfio-pci");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(events->log, LOADED);
+	assert_family_is_home();
+	/* What nobody comes back for is not kept for ever */
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(attr_exists(host->rootfd, HAD), 1);
+	write_claim_that_ran(PAIR "give_back = vfio\n");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_int_equal(attr_exists(host->rootfd, HAD), 0);
+	assert_int_equal(attr_exists(host->rootfd, "run/usher/host/snd_hda_intel.lock"), 0);
+}
+
+/* A card that is not there any more leaves the driver to the one that is */
+static void nvidia_is_back_with_one_card_when_the_other_is_gone(void **state)
+{
+	(void)state;
+	add_second_nvidia();
+	tree_file(host, SERVICE, "");
+	write_claim(UUID, PAIR SECOND_LINE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(renameat(host->rootfd, "sys/bus/pci/devices/" GPU, host->rootfd, "gone"),
+			 0);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_second_is_home();
+	assert_family_is_home();
+}
+
+/* An older usher had them in the guest's own journal */
+static void nvidia_unloaded_by_an_older_version_comes_back(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, HAD, 0), 0);
+	tree_file(host, JOURNAL,
+		  "1 modules " GPU " nvidia_drm%20nvidia_modeset%20nvidia_uvm%20nvidia %\n"
+		  "2 services " GPU " " SERVICE " %\n"
+		  "3 override " GPU " % vfio-pci\n4 driver " GPU " nvidia vfio-pci\n"
+		  "5 override " AUDIO " % vfio-pci\n6 driver " AUDIO " snd_hda_intel vfio-pci\n");
+	events->log[0] = '\0';
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(events->log, LOADED);
+	assert_string_equal(snapshot(), before);
+	assert_family_is_home();
+}
+
+static void service_that_does_not_start_again_is_tried_again_by_the_next_undo(void **state)
+{
+	char before[512];
+
+	(void)state;
+	add_nvidia();
+	tree_file(host, SERVICE, "");
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+	events->failing_start = -EIO;
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_string_equal(said, "usher: win11: " GPU " is back, but " SERVICE " does not start: "
+				  "Input/output error: see systemctl status " SERVICE ", then run "
+				  "usher recover\n");
+	assert_string_equal(snapshot(), before);
+	events->failing_start = 0;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+	assert_family_is_home();
+	/* One that has been removed meanwhile is nothing to come back to */
+	assert_int_equal(apply(), HELPER_DONE);
+	events->failing_start = -ENOENT;
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_non_null(strstr(said, " is back, but " SERVICE " does not start: "));
+	assert_int_equal(attr_exists(host->rootfd, HAD), 0);
+}
+
+static void keeper_that_does_not_take_a_card_again_is_asked_by_the_next_undo(void **state)
+{
+	(void)state;
+	add_second_nvidia();
+	tree_file(host, "usr/bin/nvidia-smi", "");
+	add_process("700", "nvidia-persiste", "/dev/nvidia0");
+	write_claim(UUID, PAIR);
+	assert_int_equal(apply(), HELPER_DONE);
+	events->failing_tool = 1;
+	assert_int_equal(undo(), HELPER_DIRTY);
+	assert_non_null(strstr(said, GPU " is back, but not in persistence mode as it was: try "
+					 "nvidia-smi -i " GPU " -pm 1, then run usher recover\n"));
+	events->failing_tool = 0;
+	events->log[0] = '\0';
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(events->log, "run:/usr/bin/nvidia-smi -pm:1 ");
+	assert_false(claim_has("vfio.journal"));
+}
+
 /* --- driver = auto ------------------------------------------------------------------------------- */
 
 #define ALIASES                                                                                    \
@@ -895,9 +1262,8 @@ static void add_navi(void)
 /* It resets the card whenever reset_method is written: never under the host's driver */
 static void vendor_reset_is_chosen_between_drivers_and_taken_back(void **state)
 {
-	static const char *const policies[] = {
-		NAVI_LINE AUDIO_LINE, NAVI_LINE AUDIO_LINE "reset = device_specific\n"
-	};
+	static const char *const policies[] = { NAVI_LINE AUDIO_LINE,
+						NAVI_LINE AUDIO_LINE "reset = device_specific\n" };
 
 	(void)state;
 	add_navi();
@@ -1349,6 +1715,17 @@ int main(void)
 		rules_test(unload_that_hangs_is_left_behind_and_undone_later),
 		rules_test(module_whose_load_hangs_is_named),
 		rules_test(kill_9_at_any_point_of_it_is_repaired_by_undo),
+		rules_test(first_guest_of_two_that_ends_has_the_hosts_nvidia_back),
+		rules_test(guest_for_whom_nvidia_was_unloaded_may_end_first),
+		rules_test(kill_9_with_nvidia_cards_of_two_guests_is_repaired),
+		rules_test(nvidia_card_waits_for_the_unload_for_another_guest),
+		rules_test(nvidia_that_is_at_work_for_another_guest_is_refused_by_name),
+		rules_test(nvidia_cards_go_back_side_by_side),
+		rules_test(nvidia_that_stays_with_vfio_comes_back_with_the_other_card),
+		rules_test(nvidia_is_back_with_one_card_when_the_other_is_gone),
+		rules_test(nvidia_unloaded_by_an_older_version_comes_back),
+		rules_test(service_that_does_not_start_again_is_tried_again_by_the_next_undo),
+		rules_test(keeper_that_does_not_take_a_card_again_is_asked_by_the_next_undo),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
 		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
 		rules_test(start_that_fails_early_at_boot_leaves_the_choice_to_the_kernel),
