@@ -17,6 +17,7 @@
  *	disks and partitions	disks.c
  *	network interfaces	nics.c
  *	virtual functions	that go with their physical one
+ *	mediated devices	likewise
  *	nodes below /dev	nodes.c, for who looks through the processes
  *
  * What would cost the host data or its network, or another guest its data, is refused always, the
@@ -130,6 +131,34 @@ static int functions_use(const struct use_look *use, const char *name)
 	return 1;
 }
 
+/*
+ * mediated_use() - slices of a card for several guests (Intel's GVT-g, NVIDIA's vGPU)
+ *
+ * A driver that lets go of the card takes them along too, and waits for who has one open.
+ * ABI: Documentation/ABI/testing/sysfs-bus-vfio-mdev, <uuid>/remove, since Linux 4.10
+ * Source: mdev_unregister_parent(), drivers/vfio/mdev/mdev_core.c; vfio_unregister_group_dev(),
+ * drivers/vfio/vfio_main.c; Linux 6.12
+ */
+static int mediated_use(const struct use_look *use, const char *name)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s", name);
+
+	if (r == 0)
+		r = attr_list(use->rootfd, path, &names);
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
+		if (!uuid_valid(names.names[i]))
+			continue;
+		(void)snprintf(use->text, use->size,
+			       "has the mediated device %s, which would go with it: end the guest "
+			       "that has it, and echo 1 >/%s/%s/remove first",
+			       names.names[i], path, names.names[i]);
+		return 1;
+	}
+	return r;
+}
+
 /* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
 #define KEEPS "; give_back = vfio in [vfio] keeps the host from taking it again"
 
@@ -147,6 +176,8 @@ int holders_find(int rootfd, const char *name, const struct node_list *below, bo
 				      .size = size };
 	int r = functions_use(&use, name);
 
+	if (r == 0)
+		r = mediated_use(&use, name);
 	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
 		r = use_tables_read(rootfd, &tables);
 	return r == 0 ? nodes_use(&use, below) : r;

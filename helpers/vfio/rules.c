@@ -11,6 +11,17 @@
 
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
+/*
+ * Intel's i915 and xe have no row, since with them all is as usual. The host's sound function
+ * (00:1f.3, in a slot and a group of its own) is bound to the card's driver as a component and holds
+ * its module: that could not be unloaded, but an unbind takes the two apart, and they find each other
+ * again. Without the card the sound goes on, silent on the screen's outputs; the kernel may tell of
+ * an "audio power refcount" that was left. What else would go with the card, virtual functions and
+ * the mediated devices of GVT-g, is refused for any driver: holders.c.
+ * Source: hdac_component_master_bind(), sound/hda/hdac_component.c; i915_audio_component_unbind(),
+ * drivers/gpu/drm/i915/display/intel_audio.c; xe_pci_remove(), drivers/gpu/drm/xe/xe_pci.c; Linux
+ * 6.12
+ */
 static const struct driver_rule rules[] = {
 	/*
 	 * Unbinding a card of which anything is open spins in the kernel for ever, and an empty

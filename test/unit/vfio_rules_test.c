@@ -1062,6 +1062,71 @@ static void keeper_that_does_not_take_a_card_again_is_asked_by_the_next_undo(voi
 	assert_false(claim_has("vfio.journal"));
 }
 
+/* --- Intel ---------------------------------------------------------------------------------------- */
+
+#define IGPU	     "0000:00:02.0"
+#define SOUND	     "0000:00:1f.3"
+#define IGPU_LINE    "device = " IGPU " 8086:9bc5 hostdev unmanaged\n"
+#define SOUND_LINE   "device = " SOUND " 8086:06c8 hostdev unmanaged\n"
+#define SOUND_SERVER "pipewire"
+
+/* The sound function has a reference to the module of the card's driver, and is in use */
+static void add_intel(void)
+{
+	add_driver("i915");
+	add_device(IGPU, "8086:9bc5", "0x030000", 2);
+	add_device(SOUND, "8086:06c8", "0x040300", 12);
+	set_driver(IGPU, "i915");
+	set_driver(SOUND, "snd_hda_intel");
+	module_in("i915");
+	use("i915", 1);
+	add_below(SOUND, "sound/card0/controlC0", "sound", "snd/controlC0");
+	add_process("700", SOUND_SERVER, "/dev/snd/controlC0");
+}
+
+static void assert_intel_is_home(void)
+{
+	assert_string_equal(driver_of(IGPU), "i915");
+	assert_string_equal(override_of(IGPU), "(null)");
+	assert_string_equal(driver_of(SOUND), "snd_hda_intel");
+	assert_string_equal(override_of(SOUND), "(null)");
+	assert_int_equal(use_count("i915"), 1);
+}
+
+static void intels_card_leaves_its_sound_function_with_the_host(void **state)
+{
+	(void)state;
+	add_intel();
+	write_claim(UUID, IGPU_LINE);
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(said, "");
+	/* Override, unbind and probe: nothing is unloaded, and nobody asked to go */
+	assert_int_equal(kernel->writes, 3);
+	assert_string_equal(events->log, "");
+	assert_string_equal(driver_of(IGPU), "vfio-pci");
+	assert_string_equal(driver_of(SOUND), "snd_hda_intel");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_intel_is_home();
+}
+
+static void intels_card_and_its_sound_function_go_each_by_itself(void **state)
+{
+	(void)state;
+	add_intel();
+	write_claim(UUID, IGPU_LINE SOUND_LINE);
+	assert_int_equal(check(), HELPER_FAILED);
+	assert_non_null(strstr(said, SOUND));
+	assert_non_null(strstr(said, "is in use by " SOUND_SERVER " (pid 700)"));
+	remove_process_fd("700");
+	assert_int_equal(apply(), HELPER_DONE);
+	assert_string_equal(driver_of(IGPU), "vfio-pci");
+	assert_string_equal(driver_of(SOUND), "vfio-pci");
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(events->log, "");
+	assert_intel_is_home();
+}
+
 /* --- driver = auto ------------------------------------------------------------------------------- */
 
 #define ALIASES                                                                                    \
@@ -1726,6 +1791,8 @@ int main(void)
 		rules_test(nvidia_unloaded_by_an_older_version_comes_back),
 		rules_test(service_that_does_not_start_again_is_tried_again_by_the_next_undo),
 		rules_test(keeper_that_does_not_take_a_card_again_is_asked_by_the_next_undo),
+		rules_test(intels_card_leaves_its_sound_function_with_the_host),
+		rules_test(intels_card_and_its_sound_function_go_each_by_itself),
 		rules_test(driver_auto_takes_the_one_made_for_the_model),
 		rules_test(device_without_a_driver_at_an_early_boot_gets_what_the_kernel_chooses),
 		rules_test(start_that_fails_early_at_boot_leaves_the_choice_to_the_kernel),

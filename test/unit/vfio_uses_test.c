@@ -637,6 +637,18 @@ static void card_with_virtual_functions_is_refused_by_its_links(void **state)
 		       "/sriov_numvfs first\n");
 }
 
+static void card_with_a_mediated_device_is_refused(void **state)
+{
+	(void)state;
+	tree_dir(host, DEVICES NIC "/mdev_supported_types");
+	assert_passes(NIC_LINE);
+	tree_link(host, DEVICES NIC "/" OTHER_UUID "/mdev_type", "../mdev_supported_types/x");
+	assert_refused(NIC_LINE "in_use = force\n",
+		       " has the mediated device " OTHER_UUID ", which would go with it: end the "
+		       "guest that has it, and echo 1 >/" DEVICES NIC "/" OTHER_UUID
+		       "/remove first\n");
+}
+
 /* --- Nodes ------------------------------------------------------------------------------------- */
 
 static void every_kind_of_node_that_a_process_has_open_is_named(void **state)
@@ -914,6 +926,7 @@ int main(void)
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
 		uses_test(card_with_virtual_functions_is_refused_by_its_links),
+		uses_test(card_with_a_mediated_device_is_refused),
 		uses_test(what_another_guest_has_open_is_not_taken_by_force),
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
