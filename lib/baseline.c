@@ -149,6 +149,18 @@ static int entry_text(const char *setting, const char *value, char **ret)
 	return asprintf(ret, "%s %s", setting_word, value_word) < 0 ? -ENOMEM : 0;
 }
 
+static void drop_entry(struct baseline *baseline, size_t index)
+{
+	struct inidoc_entry *entries = baseline->doc.entries;
+
+	free(entries[index].section);
+	free(entries[index].key);
+	free(entries[index].value);
+	memmove(&entries[index], &entries[index + 1],
+		(baseline->doc.nr - index - 1) * sizeof(*entries));
+	baseline->doc.nr--;
+}
+
 int baseline_keep(struct baseline *baseline, const char *setting, const char *value)
 {
 	_cleanup_free_ char *text = NULL;
@@ -160,8 +172,12 @@ int baseline_keep(struct baseline *baseline, const char *setting, const char *va
 	r = entry_text(setting, value, &text);
 	if (r == 0)
 		r = inidoc_addf(&baseline->doc, SECTION, KEY, "%s", text);
-	if (r == 0)
-		r = store(baseline);
+	if (r < 0)
+		return r;
+	r = store(baseline);
+	/* What is not on disk is not kept: who asks again must hear so again */
+	if (r < 0)
+		drop_entry(baseline, baseline->doc.nr - 1);
 	return r < 0 ? r : 1;
 }
 
@@ -191,17 +207,11 @@ int baseline_renew(struct baseline *baseline, const char *setting, const char *v
 
 int baseline_forget(struct baseline *baseline, const char *setting)
 {
-	struct inidoc_entry *entries = baseline->doc.entries;
 	size_t index = 0;
 	int r = find(baseline, setting, &index, NULL);
 
 	if (r <= 0)
 		return r;
-	free(entries[index].section);
-	free(entries[index].key);
-	free(entries[index].value);
-	memmove(&entries[index], &entries[index + 1],
-		(baseline->doc.nr - index - 1) * sizeof(*entries));
-	baseline->doc.nr--;
+	drop_entry(baseline, index);
 	return store(baseline);
 }

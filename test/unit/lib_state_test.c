@@ -456,6 +456,24 @@ static void a_baseline_keeps_the_first_value_until_it_is_forgotten(void **state)
 	assert_int_equal(baseline_get(&again, "sys/a b", &first), 0);
 }
 
+static void what_a_full_disk_does_not_keep_is_not_kept(void **state)
+{
+	_cleanup_close_ int fd = opened(*state);
+	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
+	_cleanup_free_ char *value = NULL;
+
+	assert_int_equal(baseline_open(fd, "cpuset", 0, &baseline), 0);
+	assert_int_equal(baseline_keep(&baseline, "a", "1"), 1);
+	write_errno = ENOSPC;
+	/* Whoever asks once more must not take it for kept either */
+	assert_int_equal(baseline_keep(&baseline, "b", "2"), -ENOSPC);
+	assert_int_equal(baseline_keep(&baseline, "b", "2"), -ENOSPC);
+	assert_int_equal(baseline_renew(&baseline, "a", "3"), -ENOSPC);
+	write_errno = 0;
+	assert_int_equal(baseline_get(&baseline, "a", &value), 1);
+	assert_string_equal(value, "1");
+}
+
 static void a_baseline_leaves_no_file_when_all_is_forgotten(void **state)
 {
 	const struct tree *tree = *state;
@@ -518,6 +536,7 @@ int main(void)
 		state_test(a_record_that_cannot_be_written_is_an_error),
 		state_test(a_removed_journal_is_an_empty_one),
 		state_test(a_baseline_keeps_the_first_value_until_it_is_forgotten),
+		state_test(what_a_full_disk_does_not_keep_is_not_kept),
 		state_test(a_baseline_leaves_no_file_when_all_is_forgotten),
 		state_test(a_baseline_is_opened_by_one_at_a_time),
 		state_test(a_baseline_that_does_not_parse_is_refused),
