@@ -5,6 +5,8 @@
 
 load ../guest/lib
 
+readonly rules=/etc/apparmor.d/abstractions/libvirt-qemu.d
+
 setup() {
 	many=0000:08:00.0
 	variant=/lib/modules/$(uname -r)/updates/lab_variant.ko
@@ -16,6 +18,9 @@ teardown() {
 	virsh net-undefine many >/dev/null 2>&1 || true
 	common_teardown
 	echo 0 >"/sys/bus/pci/devices/$many/sriov_numvfs"
+	echo 1 >"/sys/bus/pci/devices/$many/sriov_drivers_autoprobe"
+	ip link set "$(interface)" down
+	rm -f "$rules/lab-pool"
 	if [[ -e $variant ]]; then
 		rm "$variant"
 		rmmod lab_variant 2>/dev/null || true
@@ -23,25 +28,30 @@ teardown() {
 	fi
 }
 
-# functions_on N - the NIC has so many virtual functions, each with the host's driver
+# functions_on N - the NIC is up and has so many virtual functions, without a driver of the host's, as
+# on a host that has them for guests: each time its driver takes one it is given another address
 functions_on() {
 	local link
+	ip link set "$(interface)" up
+	echo 0 >"/sys/bus/pci/devices/$many/sriov_drivers_autoprobe"
 	echo "$1" >"/sys/bus/pci/devices/$many/sriov_numvfs"
 	udevadm settle
 	functions=()
 	for link in "/sys/bus/pci/devices/$many"/virtfn*; do
 		functions+=("$(basename "$(readlink "$link")")")
-		wait_for 10 driver_is "${functions[-1]}" igbvf
 	done
 	assert_equal "${#functions[@]}" "$1"
 }
 
+interface() {
+	ls "/sys/bus/pci/devices/$many/net"
+}
+
 # pool_define - a network of these functions, of which libvirt gives one to each guest that asks
 pool_define() {
-	local iface=("/sys/bus/pci/devices/$many/net/"*)
 	cat >"$BATS_TEST_TMPDIR/net.xml" <<-EOT
 		<network><name>many</name>
-		<forward mode='hostdev' managed='yes'><pf dev='${iface[0]##*/}'/></forward>
+		<forward mode='hostdev' managed='yes'><pf dev='$(interface)'/></forward>
 		</network>
 	EOT
 	virsh net-define "$BATS_TEST_TMPDIR/net.xml" >/dev/null
@@ -52,18 +62,27 @@ said_in_log() {
 	journalctl -t usher -o cat --since "$1" | grep -qF -- "$2"
 }
 
+# without_driver ADDRESS
+without_driver() {
+	[[ ! -e /sys/bus/pci/devices/$1/driver ]]
+}
+
 @test "a virtual function goes and comes back, and the card's others stay" {
 	functions_on 2
 	host_before
 	guest_define pfsense device="${functions[0]}" memory=32
 	policy pfsense
 	guest_start pfsense
-	assert_equal "$(driver_of "${functions[0]}") $(driver_of "${functions[1]}") $(driver_of "$many")" "vfio-pci igbvf igb"
+	assert_equal "$(driver_of "${functions[0]}") $(driver_of "$many")" "vfio-pci igb"
+	without_driver "${functions[1]}"
 	guest_destroy pfsense
 	host_unchanged 30
 }
 
 @test "a function of a network's pool is libvirt's to bind, and is not taken from who has it" {
+	# For a pool's function libvirt's AppArmor profile has no rule
+	mkdir -p "$rules"
+	echo '/dev/vfio/* rw,' >"$rules/lab-pool"
 	functions_on 2
 	pool_define
 	host_before
@@ -72,21 +91,25 @@ said_in_log() {
 	guest_define pfsense device="${functions[0]}" memory=32
 	policy pfsense
 	guest_start pfsense
-	# libvirt takes the first that no network has given away
+	# libvirt takes the first that no network has given away, and finds it in use by itself
 	run virsh start pool
 	((status != 0)) || fail "two guests have ${functions[0]}"
-	assert_contains "$output" "usher: pool: "
-	assert_contains "$output" "which libvirt has chosen for this guest, is held by guest pfsense: take it out of the network's pool (virsh net-edit), or shut that guest down first"
+	guest_running pfsense
 	assert_equal "$(driver_of "${functions[0]}")" vfio-pci
 	guest_destroy pfsense
-	wait_for 30 driver_is "${functions[0]}" igbvf
+	wait_for 30 without_driver "${functions[0]}"
 	guest_start pool
-	assert_equal "$(driver_of "${functions[0]}") $(driver_of "${functions[1]}")" "vfio-pci igbvf"
+	assert_equal "$(driver_of "${functions[0]}")" vfio-pci
+	without_driver "${functions[1]}"
 	# And who wants that one by its address is refused before anything is touched
 	run virsh start pfsense
 	((status != 0)) || fail "two guests have ${functions[0]}"
 	assert_contains "$output" "usher: pfsense: "
 	guest_destroy pool
+	# libvirt leaves one that had no driver with vfio. Seen on: libvirt 11.3.0, without a policy too
+	echo >"/sys/bus/pci/devices/${functions[0]}/driver_override"
+	echo "${functions[0]}" >/sys/bus/pci/drivers/vfio-pci/unbind
+	echo on >"/sys/bus/pci/devices/${functions[0]}/power/control"
 	host_unchanged 30
 }
 
