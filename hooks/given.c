@@ -61,3 +61,10 @@ int given_scripts(const struct event *event, const struct host *host, const stru
 		return 0;
 	return scripts_run(host, claim, event->op_name, event->extra, given_take(), ret_why);
 }
+
+void given_scripts_after(const struct event *event, const struct host *host,
+			 const struct claim *claim)
+{
+	if (scripts_wanted(claim))
+		scripts_after(host, claim, event->op_name, event->extra, given_take());
+}

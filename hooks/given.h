@@ -26,3 +26,7 @@ int given_take(void);
  */
 int given_scripts(const struct event *event, const struct host *host, const struct claim *claim,
 		  char **ret_why) _must_check_;
+
+/** given_scripts_after() - given_scripts() when there is nobody to tell: what fails is in the log */
+void given_scripts_after(const struct event *event, const struct host *host,
+			 const struct claim *claim);

@@ -292,7 +292,7 @@ static int stopped_work(const struct event *event, struct host *host, struct cla
 	_cleanup_close_ int lock = giveback_lock(host, claim->uuid, LOCK_MS);
 
 	if (lock >= 0)
-		scripts_after(host, claim, event->op_name, event->extra, given_take());
+		given_scripts_after(event, host, claim);
 	return 0;
 }
 
@@ -342,7 +342,7 @@ static int release_work(const struct event *event, struct host *host, struct cla
 			 strerror(-lock));
 		return lock == -ENOENT ? 0 : 1;
 	}
-	scripts_after(host, claim, event->op_name, event->extra, given_take());
+	given_scripts_after(event, host, claim);
 	return giveback_claim(host, claim, &result) != 0;
 }
 
@@ -375,7 +375,7 @@ static int reconnect_work(const struct event *event, struct host *host, struct c
 
 	if (lock >= 0 && make_running(event, host, claim) == 0) {
 		(void)apply_started(host, claim, &result);
-		scripts_after(host, claim, event->op_name, event->extra, given_take());
+		given_scripts_after(event, host, claim);
 	}
 	(void)giveback_dead(host, NULL, 0, &result);
 	return 0;

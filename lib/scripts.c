@@ -316,14 +316,21 @@ void scripts_after(const struct host *host, const struct claim *claim, const cha
 		log_line(host->rootfd, LOG_ERR, "%s: %s", claim->guest, why);
 }
 
-void scripts_give_back(const struct host *host, const struct claim *claim)
+bool scripts_owed(const struct host *host, const struct claim *claim)
 {
 	_cleanup_close_ int dirfd = state_dir(host->statefd, claim->uuid, false);
 	_cleanup_free_ char *owed = read_owed(dirfd);
-	_cleanup_close_ int xml = -1;
 
-	if (!owed || !*owed)
+	return owed && *owed;
+}
+
+void scripts_give_back(const struct host *host, const struct claim *claim)
+{
+	_cleanup_close_ int dirfd = -1, xml = -1;
+
+	if (!scripts_owed(host, claim))
 		return;
+	dirfd = state_dir(host->statefd, claim->uuid, false);
 	xml = attr_open(dirfd, XML_FILE, O_RDONLY | O_NOFOLLOW);
 	scripts_after(host, claim, "release", claim_has_run(claim) ? "crashed" : "failed",
 		      xml < 0 ? 0 : xml);

@@ -47,6 +47,9 @@ int scripts_run(const struct host *host, const struct claim *claim, const char *
 void scripts_after(const struct host *host, const struct claim *claim, const char *operation,
 		   const char *extra, int input);
 
+/** scripts_owed() - does whoever gives the claim back have to run any */
+bool scripts_owed(const struct host *host, const struct claim *claim);
+
 /**
  * scripts_give_back() - scripts_after() of what is owed, in libvirt's stead
  *

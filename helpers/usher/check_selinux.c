@@ -166,8 +166,7 @@ static void check_domain(struct check *check)
 	if (r < 0 || !type_of(domain, type, sizeof(type)))
 		found(check, LEVEL_WARNING,
 		      "SELinux enforces, and its policy cannot be asked (%s): if guests do not "
-		      "start "
-		      "under virtqemud: semanage permissive -a virtqemud_t",
+		      "start under virtqemud: semanage permissive -a virtqemud_t",
 		      strerror(r < 0 ? -r : EBADMSG));
 	else if (name)
 		found(check, LEVEL_ERROR,

@@ -168,6 +168,9 @@ gpu_driver() {
 	printf '[scripts]\nrun = yes\n' >"$host/etc/usher/conf.d/win11.ini"
 	hook_orphaned win11 prepare begin -
 	[[ $(<"$told") == "stopped, win11 prepare begin -" ]]
+	# Nobody who is none of ours waits for them
+	run -0 hook plain prepare begin -
+	[[ $(<"$told") == "stopped, win11 prepare begin -" && -e $claim ]]
 	run -0 recover
 	[[ ! -e $claim ]]
 	# Should libvirt's own release still come

@@ -4,7 +4,7 @@
 /* wraps: virDomainGetAutostart virConnectListAllDomains virDomainFree virConnectClose capture_call */
 /* wraps: kill */
 
-#include "tree.h"
+#include "printed.h"
 
 #include <libvirt/libvirt.h>
 #include <signal.h>
@@ -120,21 +120,12 @@ static const char *said_of(const char *name, struct guest *guest, int *ret)
 {
 	static char text[1024];
 	struct request of = request;
-	FILE *file = tmpfile();
-	int old = dup(STDERR_FILENO);
-	size_t len;
+	struct printed printed;
 
-	assert_non_null(file);
-	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
 	of.guest = name;
+	printed_begin(&printed, STDERR_FILENO);
 	*ret = guest_get(&of, guest);
-	assert_true(dup2(old, STDERR_FILENO) >= 0);
-	(void)close(old);
-	rewind(file);
-	len = fread(text, 1, sizeof(text) - 1, file);
-	text[len] = '\0';
-	(void)fclose(file);
-	return text;
+	return printed_end(&printed, text, sizeof(text));
 }
 
 static void a_guest_is_as_the_daemon_has_it(void **state)

@@ -2,7 +2,7 @@
 /* test/unit/usher_host.h - a small host in a tree, and what a command prints about it */
 #pragma once
 
-#include "tree.h"
+#include "printed.h"
 
 #include "helpers/usher/usher.h"
 
@@ -31,20 +31,9 @@ static inline const char *said(const struct command *command, const struct reque
 			       int *ret_status)
 {
 	static char text[65536];
-	FILE *file = tmpfile();
-	int old = dup(STDOUT_FILENO);
-	size_t len;
+	struct printed printed;
 
-	assert_non_null(file);
-	(void)fflush(stdout);
-	assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+	printed_begin(&printed, STDOUT_FILENO);
 	*ret_status = command->run(request);
-	(void)fflush(stdout);
-	assert_true(dup2(old, STDOUT_FILENO) >= 0);
-	(void)close(old);
-	rewind(file);
-	len = fread(text, 1, sizeof(text) - 1, file);
-	text[len] = '\0';
-	(void)fclose(file);
-	return text;
+	return printed_end(&printed, text, sizeof(text));
 }
