@@ -131,18 +131,17 @@ bool hookdir_can_run(int rootfd, const char *path)
 static int refuse(enum owner owner, const struct owner_way *way, const char *path, char **ret_why)
 {
 	bool itself = strcmp(way->at, path) == 0;
-	const char *slash = itself ? "" : "/";
 	_cleanup_free_ char *at = NULL;
 	int n;
 
-	if (text_printable(itself ? "it" : way->at, &at) < 0)
+	if (text_printable(way->at, &at) < 0)
 		return -EPERM;
 	if (owner == OWNER_OTHER)
-		n = asprintf(ret_why, "%s%s belongs to user %u, not to root: chown root %s%s",
-			     slash, at, way->st.st_uid, slash, at);
+		n = asprintf(ret_why, "%s%s belongs to user %u, not to root: chown root /%s",
+			     itself ? "it" : "/", itself ? "" : at, way->st.st_uid, at);
 	else
-		n = asprintf(ret_why, "others may write %s%s: chmod go-w %s%s", slash, at, slash,
-			     at);
+		n = asprintf(ret_why, "others may write %s%s: chmod go-w /%s", itself ? "it" : "/",
+			     itself ? "" : at, at);
 	if (n < 0)
 		*ret_why = NULL;
 	return -EPERM;

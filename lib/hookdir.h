@@ -55,7 +55,7 @@ bool hookdir_can_run(int rootfd, const char *path);
 
 /**
  * hookdir_runs_script() - does usher-hook run that file of a guest's own scripts
- * @ret_why:	when it refuses to: the reason and its cure, "others may write it: chmod go-w it";
+ * @ret_why:	when it refuses to: the reason and its cure, "others may write it: chmod go-w /etc/...";
  *		allocated, NULL without memory
  *
  * The file and every folder on the way to it must be root's alone to write; those of a link's

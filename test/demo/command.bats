@@ -214,7 +214,7 @@ claim_from_plan() {
 	# A start is refused for it, before what comes after
 	chmod 777 "$tree/prepare/begin/b.sh"
 	run -1 usher plan --xml "$xml" --policy "$BATS_TEST_TMPDIR/win11.ini"
-	[[ $output == *"# prepare: scripts prepare: /etc/libvirt/hooks/qemu.d/win11/prepare/begin/b.sh is not run: others may write it: chmod go-w it"* ]]
+	[[ $output == *"# prepare: scripts prepare: /etc/libvirt/hooks/qemu.d/win11/prepare/begin/b.sh is not run: others may write it: chmod go-w /etc/libvirt/hooks/qemu.d/win11/prepare/begin/b.sh"* ]]
 	[[ $(tail -n 1 <<<"$output") == "# prepare: a required step fails: the start ends here" ]]
 }
 

@@ -346,8 +346,8 @@ two_start() {
 	printf '#!/bin/sh\n' >"$hook.d/fit/prepare/begin/a.sh"
 	finding warning scripts "a.sh is not run, it cannot be executed: chmod +x it" fit
 	chmod 777 "$hook.d/fit/prepare/begin/a.sh"
-	finding error scripts "a.sh is not run, others may write it: chmod go-w it" fit
-	start_refused_like fit "usher: fit: script $hook.d/fit/prepare/begin/a.sh is not run: others may write it: chmod go-w it"
+	finding error scripts "a.sh is not run, others may write it: chmod go-w $hook.d/fit/prepare/begin/a.sh" fit
+	start_refused_like fit "usher: fit: script $hook.d/fit/prepare/begin/a.sh is not run: others may write it: chmod go-w $hook.d/fit/prepare/begin/a.sh"
 	chmod 755 "$hook.d/fit/prepare/begin/a.sh"
 	rm "$hook"
 	cp "$hook.d/fit/prepare/begin/a.sh" "$hook"

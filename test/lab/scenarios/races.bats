@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # test/lab/scenarios/races.bats - guests that start, end, die and meet at random, libvirtd dying between
 #
-# RACE_SEED repeats a run's choices, not its timing. RACE_SECONDS (300) is how long each number of
+# RACE_SEED repeats a run's choices, not its timing. RACE_SECONDS (600) is how long each number of
 # guests is at it. All of them want the one monitor and pages, most a card or NIC that another wants
-# too, and the CPUs 1-3.
+# too, and a CPU; the eight want all CPUs of the host.
 
 load ../guest/lib
 
-readonly race_seconds=${RACE_SECONDS:-300}
+readonly race_seconds=${RACE_SECONDS:-600}
 export BATS_TEST_TIMEOUT=$((race_seconds + 600))
 
 setup() {
@@ -26,7 +26,7 @@ racer() {
 	for device in $2; do
 		words+=("device=$device")
 	done
-	guest_define "$1" "${words[@]}" memory=32 pages=2048 pins="$3" emulator=0
+	guest_define "$1" "${words[@]}" memory=32 pages=2048 pins="$3" emulator=0-3
 	policy "$1" '[display]' 'monitor = DEL:a0c4:JK9X' 'guest_input = hdmi1' 'host_input = dp1' \
 		'delay = 0'
 	wanted[$1]=$2
@@ -38,7 +38,7 @@ racers() {
 	local n takes=("$GPU $AUDIO" "$GPU $AUDIO" "$NIC" '' "$GPU2 $AUDIO2" "$NIC $USB" "$GPU2 $AUDIO2" "$USB")
 	declare -gA wanted=() pinned=()
 	for ((n = 0; n < $1; n++)); do
-		racer "racer$n" "${takes[n]}" $((1 + n % 3))
+		racer "racer$n" "${takes[n]}" $(((n + 1) % 4))
 	done
 }
 
@@ -55,16 +55,44 @@ running() {
 
 # --- What must be so -----------------------------------------------------------------------------
 
-# At any moment. A device in two claims; a CPU in two partitions of QEMUs; no CPU for the host
+# At any moment: a device or a CPU in two claims, one open in two QEMUs, two vCPUs on one CPU while
+# both are isolated, no CPU for the host
 always() {
-	local twice
-	twice=$(usher status --json | jq -r '.guests[].devices[].address' | sort | uniq -d)
+	local twice status host
+	status=$(usher status --json)
+	twice=$(jq -r '.guests[].devices[].address' <<<"$status" | sort | uniq -d)
 	[[ -z $twice ]] || fail "claimed twice: $twice" || return
+	twice=$(jq -r '.guests[].cpus // empty' <<<"$status" | cpus_of | sort | uniq -d)
+	[[ -z $twice ]] || fail "CPUs claimed twice: $twice" || return
 	twice=$(find /proc/[0-9]*/fd -lname '/dev/vfio/[0-9]*' -printf '%h %l\n' 2>/dev/null |
 		sort -u | cut -d ' ' -f 2 | sort | uniq -d)
 	[[ -z $twice ]] || fail "open in two processes: $twice" || return
-	[[ $(usher status --json | jq -r .housekeeping) == 0* ]] ||
-		fail "the host keeps: $(usher status --json | jq -r .housekeeping)"
+	twice=$(vcpus_cpus | sort | uniq -d)
+	[[ -z $twice ]] || fail "two guests' vCPUs may run on CPU $twice" || return
+	host=$(jq -r .housekeeping <<<"$status")
+	[[ $host == [0-9]* ]] || fail "the host keeps: '$host'" || return
+	host=$(<"$cgroups/system.slice/cpuset.cpus.effective")
+	[[ -n $host ]] || fail "the host's services have no CPU"
+}
+
+# cpus_of - the CPUs of each list on stdin, one a line
+cpus_of() {
+	local list range
+	while IFS= read -r list; do
+		for range in ${list//,/ }; do
+			seq "${range%-*}" "${range#*-}"
+		done
+	done
+}
+
+# vcpus_cpus - of each vCPU whose CPUs are its own: each CPU it may run on
+vcpus_cpus() {
+	local group
+	for group in "$cgroups"/machine.slice/*racer*/libvirt/vcpu*; do
+		[[ $(cat "$group/cpuset.cpus.partition" 2>/dev/null) == isolated && -s $group/cgroup.threads ]] ||
+			continue
+		cpus_of <"$group/cpuset.cpus.effective"
+	done 2>/dev/null
 }
 
 # host_devices RUNNING... - each device is with vfio exactly when a guest that wants it runs
@@ -92,19 +120,10 @@ host_cpus() {
 	for name in "$@"; do
 		pins+="${pinned[$name]} "
 	done
-	for cpu in 0 1 2 3; do
-		[[ $pins == *" $cpu "* ]] || ! cpu_in "$cpu" "$(<$isolated)" ||
+	for cpu in $(cpus_of <$isolated); do
+		[[ $pins == *" $cpu "* ]] ||
 			fail "CPU $cpu is isolated for nobody: $(<$isolated) of$pins" || return
 	done
-}
-
-# cpu_in CPU LIST
-cpu_in() {
-	local range
-	for range in ${2//,/ }; do
-		(($1 < ${range%-*} || $1 > ${range#*-})) || return 0
-	done
-	return 1
 }
 
 # When nothing is under way
@@ -209,8 +228,8 @@ race() {
 	host_unchanged 30
 }
 
-@test "the judge sees a device claimed twice, a page too many, a driver, a CPU, a monitor and a lock gone wrong" {
-	local claim copy lock
+@test "the judge sees a device or CPU claimed twice, a page too many, a driver, a CPU, a monitor and a lock gone wrong" {
+	local claim copy lock said
 	racers 2
 	guest_start racer0
 	wait_for 20 settled
@@ -218,17 +237,24 @@ race() {
 	printf -v copy '%s%x' "${claim%?}" $((0x${claim: -1} ^ 1))
 	cp -a "$claim" "$copy"
 	sed -i "s/^uuid = .*/uuid = ${copy##*/}/" "$copy/claim.ini"
-	not always
+	said=$(always 2>&1) && fail "a second claim is not seen"
+	assert_contains "$said" "claimed twice: $GPU"
+	sed -i '/^device/d' "$copy/claim.ini"
+	said=$(always 2>&1) && fail "a CPU's second claim is not seen: $(<"$copy/claim.ini")"
+	assert_contains "$said" "CPUs claimed twice: 1"
+	sed -i 's/^cpus = 1$/cpus = 0,2-3/' "$copy/claim.ini"
+	said=$(always 2>&1) && fail "that the host has no CPU is not seen: $(<"$copy/claim.ini")"
+	assert_contains "$said" "the host keeps: ''"
 	rm -r "$copy"
 	always
 	echo 17 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 	not settled
 	echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
-	wait_for 5 settled
+	wait_for 30 settled
 	echo "$NIC" >/sys/bus/pci/drivers/e1000e/unbind
 	not settled
 	echo "$NIC" >/sys/bus/pci/drivers_probe
-	wait_for 5 settled
+	wait_for 30 settled
 	echo 0x0f >/sys/kernel/debug/lab_monitor/desk/input
 	not settled
 	echo 0x11 >/sys/kernel/debug/lab_monitor/desk/input

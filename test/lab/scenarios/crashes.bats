@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/lab/scenarios/crashes.bats - hook, helper, libvirtd or QEMU killed at a random moment of a start or an end
+#
+# CRASH_SEED repeats a run's choices, not its timing. CRASH_ROUNDS (24) is how many there are. What
+# `make crash-matrix` does at each side effect on the fake kernel is a sample here, on a real one.
+
+load ../guest/lib
+
+readonly crash_rounds=${CRASH_ROUNDS:-24}
+export BATS_TEST_TIMEOUT=$((crash_rounds * 90))
+
+setup() {
+	monitor_add name=desk "cable=$HOST_GPU,0x0f" "cable=$GPU,0x11" mfg=DEL product=0xa0c4 serial=JK9X
+	common_setup
+}
+
+teardown() {
+	common_teardown
+}
+
+# pid_of COMM... - a process of such a name; by bash alone, for the hook and its helpers live briefly
+pid_of() {
+	local file comm
+	for file in /proc/[0-9]*/comm; do
+		read -r comm 2>/dev/null <"$file" || continue
+		[[ " $* " != *" $comm "* ]] || {
+			file=${file#/proc/}
+			echo "${file%/comm}"
+			return
+		}
+	done
+	return 1
+}
+
+# shoot WHO MS - kill -9 who it is, so long after he has been seen; tells in the file who was hit
+shoot() {
+	local who=$1 ms=$2 pid='' end=$((SECONDS + 20))
+	local -A comms=([hook]="qemu usher-hook" [qemu]=qemu-system-x86 [libvirtd]=libvirtd [vfio]=usher-vfio
+		[cpuset]=usher-cpuset [hugepages]=usher-hugepages [display]=usher-display [nosleep]=usher-nosleep)
+	# The daemon always runs; what it does begins later
+	[[ $who != libvirtd ]] || ms=$((ms * 20))
+	# shellcheck disable=SC2086 # names
+	until pid=$(pid_of ${comms[$who]}); do
+		((SECONDS < end)) || return 0
+	done
+	sleep "$((ms / 1000)).$(printf '%03d' $((ms % 1000)))"
+	kill -9 "$pid" 2>/dev/null || return 0
+	echo "$who" >>"$BATS_TEST_TMPDIR/hits"
+}
+
+daemon_lives() {
+	virsh list >/dev/null 2>&1 && return
+	systemctl reset-failed libvirtd libvirtd.socket 2>/dev/null
+	systemctl start libvirtd
+	virsh list >/dev/null
+}
+
+# Whatever libvirt makes of it is ended, and what it has forgotten is recovered
+ended() {
+	wait_for 60 daemon_lives || return
+	virsh destroy victim >/dev/null 2>&1 || true
+	usher recover >/dev/null 2>&1 || true
+	guest_off victim && [[ -z $(find /run/usher -name claim.ini) ]]
+}
+
+@test "whoever is killed at any moment, the host comes back" {
+	local seed=${CRASH_SEED:-$RANDOM} round who ms shooter story
+	local whom=(hook hook vfio cpuset hugepages display nosleep libvirtd qemu)
+	RANDOM=$seed
+	echo "# $crash_rounds rounds, CRASH_SEED=$seed" >&3
+	guest_define victim device="$GPU" device="$AUDIO" memory=64 pages=2048 vcpus=2 pins="2 3" emulator=0-1
+	policy victim '[display]' 'monitor = DEL:a0c4:JK9X' 'guest_input = hdmi1' 'host_input = dp1' \
+		'delay = 0'
+	: >"$BATS_TEST_TMPDIR/hits"
+	for ((round = 0; round < crash_rounds; round++)); do
+		who=${whom[RANDOM % ${#whom[@]}]}
+		ms=$((RANDOM % 100))
+		story="round $round, CRASH_SEED=$seed: $who after $ms ms"
+		if ((RANDOM % 2)); then
+			story+=" of the start"
+			shoot "$who" "$ms" 3>&- &
+			shooter=$!
+			virsh start victim >/dev/null 2>&1 || true
+		else
+			story+=" of the end"
+			guest_start victim || fail "$story"
+			shoot "$who" "$ms" 3>&- &
+			shooter=$!
+			virsh destroy victim >/dev/null 2>&1 || true
+		fi
+		wait "$shooter"
+		wait_for 90 ended || fail "$story: it does not end: $(usher status)"
+		host_unchanged 60 || fail "$story"
+	done
+	echo "# killed: $(sort "$BATS_TEST_TMPDIR/hits" | uniq -c | xargs)" >&3
+	# A sample that hits nobody shows nothing
+	(($(wc -l <"$BATS_TEST_TMPDIR/hits") * 2 >= crash_rounds)) ||
+		fail "only $(wc -l <"$BATS_TEST_TMPDIR/hits") of $crash_rounds shots have hit"
+}
