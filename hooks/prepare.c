@@ -36,7 +36,7 @@
  */
 
 #define LOCK_MS 5000
-/* How long devices that another guest is giving back right now are waited for */
+/* How long what is being given back right now is waited for, this guest's or another's */
 #define RETURNING_MS 30000
 /* How long a guest that is none of ours waits for what a dead one has left */
 #define UNMANAGED_MS 5000
@@ -73,6 +73,16 @@ int prepare_domain(const struct event *event, const struct host *host, struct do
 	return 0;
 }
 
+/* Return: true with the claim of its own last run */
+static bool find_own(const struct domain *domain, const struct claims *claims, struct conflict *ret)
+{
+	*ret = (struct conflict){ .what = "what its last run held" };
+	for (size_t i = 0; i < claims->nr && !ret->with; i++)
+		if (strcmp(claims->claims[i].uuid, domain->uuid) == 0)
+			ret->with = &claims->claims[i];
+	return ret->with;
+}
+
 /* --- guests without a policy ------------------------------------------------------------------ */
 
 /* A process start and nothing else, unless somebody holds something */
@@ -101,6 +111,16 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 
 /* --- the claim -------------------------------------------------------------------------------- */
 
+/*
+ * Is its own last run still being given back, by a process that waits for that run's scripts: it
+ * would take a new claim for the old one.
+ */
+static int is_returning(const struct host *host, const struct domain *domain,
+			const struct claims *claims, struct conflict *ret)
+{
+	return find_own(domain, claims, ret) && refuse_is_passing(host, ret->with);
+}
+
 /* Return: 0 the claim is ours and stored, 1 refused, 2 look again, else -errno */
 static int claim_try(const struct event *event, const struct host *host,
 		     const struct domain *domain, struct claim *claim, long long deadline)
@@ -117,7 +137,8 @@ static int claim_try(const struct event *event, const struct host *host,
 	if (r > 0)
 		return refuse_unreadable(event, host, &claims);
 	if (r == 0)
-		r = conflict_find(host, domain, claim, &claims, &conflict);
+		r = is_returning(host, domain, &claims, &conflict)
+			    ?: conflict_find(host, domain, claim, &claims, &conflict);
 	if (r == 0)
 		r = claim_store(host->statefd, claim);
 	else if (r > 0 && (!deadline_left(deadline) || !refuse_is_passing(host, conflict.with)))
@@ -133,9 +154,8 @@ static int claim_try(const struct event *event, const struct host *host,
 
 /* Return: 0, 1 refused (said) */
 static int claim_take(const struct event *event, const struct host *host,
-		      const struct domain *domain, struct claim *claim)
+		      const struct domain *domain, struct claim *claim, long long deadline)
 {
-	long long deadline = deadline_in(RETURNING_MS);
 	int r;
 
 	do
@@ -146,7 +166,7 @@ static int claim_take(const struct event *event, const struct host *host,
 
 /* What an earlier run of this guest, or a guest nobody keeps alive, has left behind */
 static int clear_way(const struct event *event, const struct host *host,
-		     const struct domain *domain)
+		     const struct domain *domain, long long deadline)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
 	pid_t pid = process_find_qemu(host->rootfd, domain->uuid);
@@ -160,7 +180,7 @@ static int clear_way(const struct event *event, const struct host *host,
 			(int)pid);
 		return 1;
 	}
-	r = giveback_dead(host, domain->uuid, RETURNING_MS, &result);
+	r = giveback_dead(host, domain->uuid, deadline_left(deadline), &result);
 	if (r < 0)
 		return refuse_errno(event, host, "look for claims left behind in /run/usher", r);
 	return 0;
@@ -275,10 +295,10 @@ static int hand_over(const struct event *event, const struct host *host, struct 
 }
 
 static int take(const struct event *event, struct host *host, const struct domain *domain,
-		struct claim *claim)
+		struct claim *claim, long long deadline)
 {
 	_cleanup_close_ int lock = -1;
-	int r = claim_take(event, host, domain, claim);
+	int r = claim_take(event, host, domain, claim, deadline);
 
 	if (r != 0)
 		return r;
@@ -311,6 +331,7 @@ static int prepare_managed(const struct event *event, struct host *host,
 {
 	_cleanup_domain_ struct domain domain = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
+	long long deadline;
 
 	if (prepare_domain(event, host, &domain))
 		return 1;
@@ -325,9 +346,10 @@ static int prepare_managed(const struct event *event, struct host *host,
 	if (host->statefd < 0)
 		return refuse_errno(event, host, "use /run/usher", host->statefd);
 	host->undo_until = step_start_until(&claim);
-	if (clear_way(event, host, &domain))
+	deadline = deadline_in(RETURNING_MS);
+	if (clear_way(event, host, &domain, deadline))
 		return 1;
-	return take(event, host, &domain, &claim);
+	return take(event, host, &domain, &claim, deadline);
 }
 
 int phase_prepare(const struct event *event, struct host *host)
