@@ -85,6 +85,30 @@ static bool find_own(const struct domain *domain, const struct claims *claims, s
 
 /* --- guests without a policy ------------------------------------------------------------------ */
 
+/* Return: true when another guest has what this one wants, or a claim of its own is left */
+static bool is_held(const struct host *host, const struct domain *domain, struct claims *claims,
+		    struct conflict *ret)
+{
+	claims_free(claims);
+	if (registry_load(host->statefd, claims) < 0)
+		return false;
+	return (find_own(domain, claims, ret) && registry_alive(host->rootfd, ret->with) == 0) ||
+	       conflict_find(host, domain, NULL, claims, ret) > 0;
+}
+
+/*
+ * What gives it back may be scripts, so this guest, too, waits for them, each to its own deadline.
+ * Else usher recover would take it back while QEMU is about to have it.
+ */
+static void give_back_wanted(struct host *host)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+
+	host->leaves_scripts = false;
+	host->undo_until = deadline_in(RETURNING_MS);
+	(void)giveback_dead(host, NULL, 0, &result);
+}
+
 /* A process start and nothing else, unless somebody holds something */
 static int prepare_unmanaged(const struct event *event, struct host *host)
 {
@@ -93,20 +117,27 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 	_cleanup_domain_ struct domain domain = { 0 };
 	struct domain_error err;
 	struct conflict conflict;
+	int alive;
 
 	host->statefd = state_open(host->rootfd, false);
 	if (host->statefd < 0)
 		return 0;
+	host->leaves_scripts = true;
 	host->undo_until = deadline_in(UNMANAGED_MS);
 	(void)giveback_dead(host, NULL, 0, &result);
 	if (registry_load(host->statefd, &claims) < 0 || claims.nr == 0)
 		return 0;
 	if (domain_read(STDIN_FILENO, &domain, &err) < 0)
 		return 0;
-	if (conflict_find(host, &domain, NULL, &claims, &conflict) <= 0 ||
-	    registry_alive(host->rootfd, conflict.with) <= 0)
+	if (!is_held(host, &domain, &claims, &conflict))
 		return 0;
-	return refuse_unmanaged(event, host, &conflict);
+	alive = registry_alive(host->rootfd, conflict.with);
+	if (alive == 0) {
+		give_back_wanted(host);
+		if (!is_held(host, &domain, &claims, &conflict))
+			return 0;
+	}
+	return alive < 0 ? 0 : refuse_unmanaged(event, host, &conflict);
 }
 
 /* --- the claim -------------------------------------------------------------------------------- */

@@ -121,8 +121,7 @@ static int giveback_one(const struct host *host, const struct claim *claim, cons
 		return mine ? say_busy(claim, result) : 0;
 	if (lock < 0)
 		return lock;
-	/* Their deadlines are theirs: no guest that is none of ours waits for them */
-	if (host->undo_until && !host->ours && scripts_owed(host, claim))
+	if (host->leaves_scripts && scripts_owed(host, claim))
 		return 0;
 	r = take_over(host, claim, uuid);
 	if (r <= 0)

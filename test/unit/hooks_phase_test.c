@@ -23,6 +23,7 @@
 /* As libvirt shows it in `start`: in prepare it was of type network, and had no address */
 #define RESOLVED DOMAIN("<interface type='hostdev' managed='yes'>" SOURCE("2", "5") "</interface>")
 #define HOSTDEV	 DOMAIN("<hostdev mode='subsystem' type='pci'>" SOURCE("3", "0") "</hostdev>")
+#define WANTED	 DOMAIN("<hostdev mode='subsystem' type='pci'>" SOURCE("2", "5") "</hostdev>")
 
 static void add_process(const struct tree *tree, int pid)
 {
@@ -56,6 +57,22 @@ static void add_helper(const struct tree *tree, const char *name)
 		       tree->dir);
 	tree_file(tree, path, text);
 	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+/* One whose start and end have been as of old, and whose end is still owed */
+static void add_scripts(const struct tree *tree)
+{
+	static const char script[] = "etc/libvirt/hooks/qemu.d/router/release/end/x";
+	char text[128];
+
+	tree_file(tree, "run/usher/" OTHER "/claim.ini",
+		  "[claim]\nformat = 1\nguest = router\nuuid = " OTHER "\nstate = handed\n"
+		  "owner = 813 77\n[vfio]\ndevice = " VF " 8086:1520 hostdev unmanaged\n"
+		  "[scripts]\nrun = yes\n");
+	tree_file(tree, "run/usher/" OTHER "/scripts.owed", "release");
+	(void)snprintf(text, sizeof(text), "#!/bin/sh\necho \"$*\" >>%s/told\n", tree->dir);
+	tree_file(tree, script, text);
+	assert_int_equal(fchmodat(tree->rootfd, script, 0755, 0), 0);
 }
 
 /* --- locks ------------------------------------------------------------------------------------ */
@@ -190,6 +207,49 @@ static void guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left(voi
 	assert_told(tree, 5000, 5000);
 }
 
+/* The card of that one, of which only its scripts know how it comes back */
+static void guest_without_policy_waits_for_the_scripts_of_a_dead_one_that_has_what_it_wants(
+	void **state)
+{
+	const struct tree *tree = *state;
+
+	add_scripts(tree);
+	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 0);
+	assert_false(attr_exists(tree->rootfd, "told"));
+	assert_true(attr_exists(tree->rootfd, "run/usher/" OTHER "/claim.ini"));
+	assert_int_equal(run(tree, phase_prepare, "prepare", WANTED), 0);
+	assert_string_equal(said, "");
+	assert_string_equal(tree_read(tree, "told"), "router release end failed\n");
+	assert_false(attr_exists(tree->rootfd, "run/usher/" OTHER));
+}
+
+/* Its policy was taken away since */
+static void guest_without_policy_waits_for_the_scripts_of_its_own_last_run(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_scripts(tree);
+	assert_int_equal(run(tree, phase_prepare, "prepare",
+			     "<domain type='kvm'><name>win11</name><uuid>" OTHER "</uuid>"
+			     "<memory>1048576</memory><vcpu>1</vcpu></domain>"),
+			 0);
+	assert_string_equal(said, "");
+	assert_string_equal(tree_read(tree, "told"), "router release end failed\n");
+}
+
+static void guest_without_policy_is_refused_what_a_dead_one_cannot_give_back(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_scripts(tree);
+	tree_file(tree, "bin/usher-vfio", "#!/bin/sh\nexit 2\n");
+	assert_int_equal(run(tree, phase_prepare, "prepare", WANTED), 1);
+	assert_string_equal(said, "usher: win11: PCI device " VF " could not be given back after "
+				  "guest router: run usher recover, and see journalctl -t usher "
+				  "for what is in its way\n");
+	assert_string_equal(tree_read(tree, "told"), "router release end failed\n");
+}
+
 #define PINNED                                                                                     \
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1048576</memory>"       \
 	"<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='2'/></cputune></domain>"
@@ -302,6 +362,10 @@ int main(void)
 		phase_test(function_of_a_pool_that_another_guest_holds_is_refused_in_start),
 		phase_test(function_of_a_pool_that_nobody_else_holds_passes),
 		phase_test(guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left),
+		phase_test(
+			guest_without_policy_waits_for_the_scripts_of_a_dead_one_that_has_what_it_wants),
+		phase_test(guest_without_policy_waits_for_the_scripts_of_its_own_last_run),
+		phase_test(guest_without_policy_is_refused_what_a_dead_one_cannot_give_back),
 		phase_test(cpus_of_another_guest_are_refused_with_what_lets_them_be_shared),
 		phase_test(start_that_fails_late_has_an_end_with_its_undo),
 		phase_test(start_waits_for_whoever_still_waits_to_give_back_the_last_run),
