@@ -36,7 +36,7 @@
 #define STOPPED_LOCK_MS 1000
 #define RELEASE_MS	5000
 #define RECONNECT_MS	2000
-/* What the process that goes on alone may wait for: a hook or helper that is still at work */
+/* How often the process that goes on alone looks whether there still is something to give back */
 #define RETURN_LOCK_MS 120000
 
 static struct claim *pick(struct claims *claims, const char *guest, const char *uuid,
@@ -322,6 +322,21 @@ int phase_stopped(const struct event *event, struct host *host)
 	return 0;
 }
 
+/*
+ * For as long as it takes: whoever holds it, a hook, a helper, or who runs the guest's own scripts,
+ * has deadlines of his own (which the policy sets), and a dead one holds nothing. Nobody waits for
+ * us, and none but us gives the claim back unasked.
+ */
+static int lock_to_return(const struct host *host, const struct claim *claim)
+{
+	int lock;
+
+	do
+		lock = giveback_lock(host, claim->uuid, RETURN_LOCK_MS);
+	while (lock == -ETIMEDOUT);
+	return lock;
+}
+
 static int release_work(const struct event *event, struct host *host, struct claim *claim)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
@@ -335,7 +350,7 @@ static int release_work(const struct event *event, struct host *host, struct cla
 	if (r < 0)
 		log_line(host->rootfd, LOG_WARNING, "%s: cannot note who gives back: %s",
 			 claim->guest, strerror(-r));
-	lock = giveback_lock(host, claim->uuid, RETURN_LOCK_MS);
+	lock = lock_to_return(host, claim);
 	if (lock < 0) {
 		log_line(host->rootfd, LOG_ERR,
 			 "%s: cannot lock the claim: %s: usher recover tries again", claim->guest,

@@ -15,7 +15,8 @@
 /**
  * phase_prepare() - derive the claim, check everything, apply the steps of prepare
  *
- * A guest without a policy is refused only when it would run into what another guest holds.
+ * A guest without a policy is refused only when it would run into what another guest holds. What a
+ * dead one has left of it is given back first, whoever's scripts that takes.
  */
 int phase_prepare(const struct event *event, struct host *host);
 

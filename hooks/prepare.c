@@ -36,7 +36,7 @@
  */
 
 #define LOCK_MS 5000
-/* How long devices that another guest is giving back right now are waited for */
+/* How long what is being given back right now is waited for, this guest's or another's */
 #define RETURNING_MS 30000
 /* How long a guest that is none of ours waits for what a dead one has left */
 #define UNMANAGED_MS 5000
@@ -73,7 +73,41 @@ int prepare_domain(const struct event *event, const struct host *host, struct do
 	return 0;
 }
 
+/* Return: true with the claim of its own last run */
+static bool find_own(const struct domain *domain, const struct claims *claims, struct conflict *ret)
+{
+	*ret = (struct conflict){ .what = "what its last run held" };
+	for (size_t i = 0; i < claims->nr && !ret->with; i++)
+		if (strcmp(claims->claims[i].uuid, domain->uuid) == 0)
+			ret->with = &claims->claims[i];
+	return ret->with;
+}
+
 /* --- guests without a policy ------------------------------------------------------------------ */
+
+/* Return: true when another guest has what this one wants, or a claim of its own is left */
+static bool is_held(const struct host *host, const struct domain *domain, struct claims *claims,
+		    struct conflict *ret)
+{
+	claims_free(claims);
+	if (registry_load(host->statefd, claims) < 0)
+		return false;
+	return (find_own(domain, claims, ret) && registry_alive(host->rootfd, ret->with) == 0) ||
+	       conflict_find(host, domain, NULL, claims, ret) > 0;
+}
+
+/*
+ * What gives it back may be scripts, so this guest, too, waits for them, each to its own deadline.
+ * Else usher recover would take it back while QEMU is about to have it.
+ */
+static void give_back_wanted(struct host *host)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+
+	host->leaves_scripts = false;
+	host->undo_until = deadline_in(RETURNING_MS);
+	(void)giveback_dead(host, NULL, 0, &result);
+}
 
 /* A process start and nothing else, unless somebody holds something */
 static int prepare_unmanaged(const struct event *event, struct host *host)
@@ -83,23 +117,40 @@ static int prepare_unmanaged(const struct event *event, struct host *host)
 	_cleanup_domain_ struct domain domain = { 0 };
 	struct domain_error err;
 	struct conflict conflict;
+	int alive;
 
 	host->statefd = state_open(host->rootfd, false);
 	if (host->statefd < 0)
 		return 0;
+	host->leaves_scripts = true;
 	host->undo_until = deadline_in(UNMANAGED_MS);
 	(void)giveback_dead(host, NULL, 0, &result);
 	if (registry_load(host->statefd, &claims) < 0 || claims.nr == 0)
 		return 0;
 	if (domain_read(STDIN_FILENO, &domain, &err) < 0)
 		return 0;
-	if (conflict_find(host, &domain, NULL, &claims, &conflict) <= 0 ||
-	    registry_alive(host->rootfd, conflict.with) <= 0)
+	if (!is_held(host, &domain, &claims, &conflict))
 		return 0;
-	return refuse_unmanaged(event, host, &conflict);
+	alive = registry_alive(host->rootfd, conflict.with);
+	if (alive == 0) {
+		give_back_wanted(host);
+		if (!is_held(host, &domain, &claims, &conflict))
+			return 0;
+	}
+	return alive < 0 ? 0 : refuse_unmanaged(event, host, &conflict);
 }
 
 /* --- the claim -------------------------------------------------------------------------------- */
+
+/*
+ * Is its own last run still being given back, by a process that waits for that run's scripts: it
+ * would take a new claim for the old one.
+ */
+static int is_returning(const struct host *host, const struct domain *domain,
+			const struct claims *claims, struct conflict *ret)
+{
+	return find_own(domain, claims, ret) && refuse_is_passing(host, ret->with);
+}
 
 /* Return: 0 the claim is ours and stored, 1 refused, 2 look again, else -errno */
 static int claim_try(const struct event *event, const struct host *host,
@@ -117,7 +168,8 @@ static int claim_try(const struct event *event, const struct host *host,
 	if (r > 0)
 		return refuse_unreadable(event, host, &claims);
 	if (r == 0)
-		r = conflict_find(host, domain, claim, &claims, &conflict);
+		r = is_returning(host, domain, &claims, &conflict)
+			    ?: conflict_find(host, domain, claim, &claims, &conflict);
 	if (r == 0)
 		r = claim_store(host->statefd, claim);
 	else if (r > 0 && (!deadline_left(deadline) || !refuse_is_passing(host, conflict.with)))
@@ -133,9 +185,8 @@ static int claim_try(const struct event *event, const struct host *host,
 
 /* Return: 0, 1 refused (said) */
 static int claim_take(const struct event *event, const struct host *host,
-		      const struct domain *domain, struct claim *claim)
+		      const struct domain *domain, struct claim *claim, long long deadline)
 {
-	long long deadline = deadline_in(RETURNING_MS);
 	int r;
 
 	do
@@ -146,7 +197,7 @@ static int claim_take(const struct event *event, const struct host *host,
 
 /* What an earlier run of this guest, or a guest nobody keeps alive, has left behind */
 static int clear_way(const struct event *event, const struct host *host,
-		     const struct domain *domain)
+		     const struct domain *domain, long long deadline)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
 	pid_t pid = process_find_qemu(host->rootfd, domain->uuid);
@@ -160,7 +211,7 @@ static int clear_way(const struct event *event, const struct host *host,
 			(int)pid);
 		return 1;
 	}
-	r = giveback_dead(host, domain->uuid, RETURNING_MS, &result);
+	r = giveback_dead(host, domain->uuid, deadline_left(deadline), &result);
 	if (r < 0)
 		return refuse_errno(event, host, "look for claims left behind in /run/usher", r);
 	return 0;
@@ -275,10 +326,10 @@ static int hand_over(const struct event *event, const struct host *host, struct 
 }
 
 static int take(const struct event *event, struct host *host, const struct domain *domain,
-		struct claim *claim)
+		struct claim *claim, long long deadline)
 {
 	_cleanup_close_ int lock = -1;
-	int r = claim_take(event, host, domain, claim);
+	int r = claim_take(event, host, domain, claim, deadline);
 
 	if (r != 0)
 		return r;
@@ -311,6 +362,7 @@ static int prepare_managed(const struct event *event, struct host *host,
 {
 	_cleanup_domain_ struct domain domain = { 0 };
 	_cleanup_claim_ struct claim claim = { 0 };
+	long long deadline;
 
 	if (prepare_domain(event, host, &domain))
 		return 1;
@@ -325,9 +377,10 @@ static int prepare_managed(const struct event *event, struct host *host,
 	if (host->statefd < 0)
 		return refuse_errno(event, host, "use /run/usher", host->statefd);
 	host->undo_until = step_start_until(&claim);
-	if (clear_way(event, host, &domain))
+	deadline = deadline_in(RETURNING_MS);
+	if (clear_way(event, host, &domain, deadline))
 		return 1;
-	return take(event, host, &domain, &claim);
+	return take(event, host, &domain, &claim, deadline);
 }
 
 int phase_prepare(const struct event *event, struct host *host)

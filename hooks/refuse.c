@@ -52,6 +52,8 @@ int refuse_conflict(const struct event *event, const struct host *host,
 int refuse_unmanaged(const struct event *event, const struct host *host,
 		     const struct conflict *conflict)
 {
+	if (conflict->with->state == CLAIM_RETURNING)
+		return refuse_conflict(event, host, conflict);
 	phase_say(host, LOG_ERR, event->guest,
 		  "%s belongs to guest %s alone while it runs: shut that guest down first, %s",
 		  conflict->what, conflict->with->guest,

@@ -87,6 +87,24 @@ static int take_over(const struct host *host, const struct claim *claim, const c
 	return r < 0 ? r : 1;
 }
 
+/* Return: 1, -ENOMEM */
+static int say_busy(const struct claim *claim, struct step_result *result)
+{
+	_cleanup_free_ char *guest = NULL, *line = NULL;
+	int r = text_printable(claim->guest, &guest);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&line,
+		     "usher: %s: not given back: another process, or a script of the guest's own, "
+		     "is still at work on it: run usher recover %s when that has ended\n",
+		     guest, guest) < 0) {
+		line = NULL;
+		return -ENOMEM;
+	}
+	return text_append(&result->failures, line) ?: 1;
+}
+
 /* Return: 0 given back, or kept by somebody; 1 not given back whole, else -errno */
 static int giveback_one(const struct host *host, const struct claim *claim, const char *uuid,
 			int timeout_ms, struct step_result *result)
@@ -99,10 +117,11 @@ static int giveback_one(const struct host *host, const struct claim *claim, cons
 	lock = giveback_lock(host, claim->uuid, mine ? timeout_ms : 0);
 	if (lock == -ENOENT)
 		return 0;
+	if (lock == -ETIMEDOUT)
+		return mine ? say_busy(claim, result) : 0;
 	if (lock < 0)
-		return lock == -ETIMEDOUT && !mine ? 0 : lock;
-	/* Their deadlines are theirs: no guest that is none of ours waits for them */
-	if (host->undo_until && !host->ours && scripts_owed(host, claim))
+		return lock;
+	if (host->leaves_scripts && scripts_owed(host, claim))
 		return 0;
 	r = take_over(host, claim, uuid);
 	if (r <= 0)

@@ -63,6 +63,8 @@ struct host {
 	bool all_count;	     /* whoever ran it sees the result: any step that fails is a failure */
 	bool ours;	     /* the phase is of a guest with a policy or a claim */
 	char uuid[UUID_STRLEN]; /* its uuid, "" when not known yet */
+	bool leaves_scripts;	/* a dead claim whose scripts are owed stays: their deadlines are
+				 * theirs, and a guest that is none of ours does not wait for them */
 	long long undo_until;	/* a start waits no longer for an undo that goes on by itself;
 				 * 0 for no such bound */
 };

@@ -238,19 +238,33 @@ static bool reloaded_since(const char *name, long long seconds)
 	return (long long)(usec / 1000000) >= seconds;
 }
 
-/* When the name appeared there: a link's own time, not its target's */
-static long long appeared(const struct check *check, const char *path)
+/*
+ * first_seen() - when libvirt could have found this hook at the earliest
+ *
+ * It looks for something that can be executed, and reads it anew at each call: an edit is no news to
+ * it. So that is the birth, of a link its own; or the last change when that was not one of the text:
+ * a chmod +x, or the way here from elsewhere. (A file made executable and then edited is taken for one
+ * that was so from its birth. One that an editor has replaced is as new as it looks.)
+ *
+ * ABI: libvirt 9.0.0 to 11.3.0, virhook.c virHookCheck(), virFileIsExecutable()
+ *
+ * Return: seconds since the epoch, 0 when it cannot be looked at
+ */
+static long long first_seen(const struct check *check, const char *path)
 {
 	_cleanup_close_ int dirfd = -1;
 	const char *slash = strrchr(path, '/');
 	char dir[PATH_MAX];
-	struct stat st;
+	struct statx st;
 
 	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
 	dirfd = attr_open(check->rootfd, dir, O_PATH | O_DIRECTORY);
-	if (dirfd < 0 || fstatat(dirfd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (dirfd < 0 || statx(dirfd, slash + 1, AT_SYMLINK_NOFOLLOW,
+			       STATX_BTIME | STATX_CTIME | STATX_MTIME, &st) < 0)
 		return 0;
-	return st.st_ctim.tv_sec;
+	if (!(st.stx_mask & STATX_BTIME) || st.stx_ctime.tv_sec > st.stx_mtime.tv_sec + CLOCK_SLACK)
+		return st.stx_ctime.tv_sec;
+	return st.stx_btime.tv_sec;
 }
 
 /* Whether there is a hook at all is looked up at the daemon's start and reload */
@@ -276,7 +290,7 @@ static void check_reload(struct check *check)
 		return;
 	}
 	path = places.names[0];
-	hook = appeared(check, path);
+	hook = first_seen(check, path);
 	if (hook <= start + CLOCK_SLACK)
 		return;
 	if (strcmp(check->request->root, "/") == 0 && reloaded_since(name, hook))

@@ -610,6 +610,29 @@ refuses_beside() {
 	uninstall_from
 }
 
+@test "a guest that starts while the package is removed keeps the hook, too" {
+	local hook=$dest/etc/libvirt/hooks/qemu.d/usher
+	local claim=$dest/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini
+	mkdir -p "$BATS_TEST_TMPDIR/bin" "${hook%/*}" "${claim%/*}"
+	sed "s,/etc/libvirt/,$dest&,; s,/run/usher/,$dest&," debian/usher.prerm >"$BATS_TEST_TMPDIR/prerm"
+	ln -s /usr/sbin/usher-hook "$hook"
+	cat >"$BATS_TEST_TMPDIR/bin/rm" <<-END
+		#!/bin/sh
+		printf '[claim]\nguest = win11\n' >"$claim"
+		exec "$(command -v rm)" "\$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/rm"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run -1 sh "$BATS_TEST_TMPDIR/prerm" remove
+	[[ $output == "usher: guest win11 holds devices of this host: shut it down"* ]]
+	[[ $(readlink "$hook") == /usr/sbin/usher-hook ]]
+	# An upgrade is none
+	run -0 sh "$BATS_TEST_TMPDIR/prerm" upgrade 0.2
+	[[ -L $hook ]]
+	rm "$claim"
+	run -0 sh "$BATS_TEST_TMPDIR/prerm" remove
+	[[ ! -L $hook ]]
+}
+
 @test "uninstalling what is not installed is an error" {
 	mkdir "$dest"
 	DESTDIR=$dest run ./install.sh uninstall

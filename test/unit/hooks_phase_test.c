@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test/unit/hooks_phase_test.c - what a start waits for, and what is seen in `start` only */
+/* test/unit/hooks_phase_test.c - what a start and an end wait for, and what is seen in `start` only */
+/* wraps: state_lock */
 
 #include "tree.h"
 
 #include "hooks/phase.h"
+#include "lib/attr.h"
+#include "lib/giveback.h"
 #include "lib/state.h"
 
 #define UUID  "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
@@ -20,6 +23,7 @@
 /* As libvirt shows it in `start`: in prepare it was of type network, and had no address */
 #define RESOLVED DOMAIN("<interface type='hostdev' managed='yes'>" SOURCE("2", "5") "</interface>")
 #define HOSTDEV	 DOMAIN("<hostdev mode='subsystem' type='pci'>" SOURCE("3", "0") "</hostdev>")
+#define WANTED	 DOMAIN("<hostdev mode='subsystem' type='pci'>" SOURCE("2", "5") "</hostdev>")
 
 static void add_process(const struct tree *tree, int pid)
 {
@@ -53,6 +57,46 @@ static void add_helper(const struct tree *tree, const char *name)
 		       tree->dir);
 	tree_file(tree, path, text);
 	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+/* One whose start and end have been as of old, and whose end is still owed */
+static void add_scripts(const struct tree *tree)
+{
+	static const char script[] = "etc/libvirt/hooks/qemu.d/router/release/end/x";
+	char text[128];
+
+	tree_file(tree, "run/usher/" OTHER "/claim.ini",
+		  "[claim]\nformat = 1\nguest = router\nuuid = " OTHER "\nstate = handed\n"
+		  "owner = 813 77\n[vfio]\ndevice = " VF " 8086:1520 hostdev unmanaged\n"
+		  "[scripts]\nrun = yes\n");
+	tree_file(tree, "run/usher/" OTHER "/scripts.owed", "release");
+	(void)snprintf(text, sizeof(text), "#!/bin/sh\necho \"$*\" >>%s/told\n", tree->dir);
+	tree_file(tree, script, text);
+	assert_int_equal(fchmodat(tree->rootfd, script, 0755, 0), 0);
+}
+
+/* --- locks ------------------------------------------------------------------------------------ */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+int __wrap_state_lock(int dirfd, const char *name, int timeout_ms);
+int __real_state_lock(int dirfd, const char *name, int timeout_ms);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+static struct {
+	int busy;	/* so often a claim's lock is not to be had in time */
+	int until_gone; /* the time after which a claim that has been waited for is given back */
+	int statefd;
+} locks;
+
+int __wrap_state_lock(int dirfd, const char *name, int timeout_ms)
+{
+	if (strcmp(name, "claim.lock") == 0) {
+		if (locks.busy > 0 && locks.busy--)
+			return -ETIMEDOUT;
+		if (locks.until_gone > 0 && --locks.until_gone == 0)
+			assert_int_equal(state_remove_dir(locks.statefd, UUID), 0);
+	}
+	return __real_state_lock(dirfd, name, timeout_ms);
 }
 
 static char said[4096];
@@ -101,9 +145,11 @@ static int setup(void **state)
 	if (tree_setup(state) < 0)
 		return -1;
 	tree = *state;
+	locks = (typeof(locks)){ 0 };
 	tree_dir(tree, "run/usher");
 	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
 	add_process(tree, getpid());
+	add_process(tree, getppid());
 	add_process(tree, 812);
 	add_helper(tree, "vfio");
 	add_helper(tree, "nosleep");
@@ -161,6 +207,49 @@ static void guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left(voi
 	assert_told(tree, 5000, 5000);
 }
 
+/* The card of that one, of which only its scripts know how it comes back */
+static void guest_without_policy_waits_for_the_scripts_of_a_dead_one_that_has_what_it_wants(
+	void **state)
+{
+	const struct tree *tree = *state;
+
+	add_scripts(tree);
+	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 0);
+	assert_false(attr_exists(tree->rootfd, "told"));
+	assert_true(attr_exists(tree->rootfd, "run/usher/" OTHER "/claim.ini"));
+	assert_int_equal(run(tree, phase_prepare, "prepare", WANTED), 0);
+	assert_string_equal(said, "");
+	assert_string_equal(tree_read(tree, "told"), "router release end failed\n");
+	assert_false(attr_exists(tree->rootfd, "run/usher/" OTHER));
+}
+
+/* Its policy was taken away since */
+static void guest_without_policy_waits_for_the_scripts_of_its_own_last_run(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_scripts(tree);
+	assert_int_equal(run(tree, phase_prepare, "prepare",
+			     "<domain type='kvm'><name>win11</name><uuid>" OTHER "</uuid>"
+			     "<memory>1048576</memory><vcpu>1</vcpu></domain>"),
+			 0);
+	assert_string_equal(said, "");
+	assert_string_equal(tree_read(tree, "told"), "router release end failed\n");
+}
+
+static void guest_without_policy_is_refused_what_a_dead_one_cannot_give_back(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_scripts(tree);
+	tree_file(tree, "bin/usher-vfio", "#!/bin/sh\nexit 2\n");
+	assert_int_equal(run(tree, phase_prepare, "prepare", WANTED), 1);
+	assert_string_equal(said, "usher: win11: PCI device " VF " could not be given back after "
+				  "guest router: run usher recover, and see journalctl -t usher "
+				  "for what is in its way\n");
+	assert_string_equal(tree_read(tree, "told"), "router release end failed\n");
+}
+
 #define PINNED                                                                                     \
 	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1048576</memory>"       \
 	"<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='2'/></cputune></domain>"
@@ -186,21 +275,83 @@ static void cpus_of_another_guest_are_refused_with_what_lets_them_be_shared(void
 			    "isolate = no in [cpuset] of both policies\n");
 }
 
+static void add_managed(const struct tree *tree)
+{
+	tree_file(tree, "etc/usher/conf.d/win11.ini",
+		  "[vfio]\ntimeout = 20s\n[scripts]\nrun = yes\n");
+	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/vendor", "0x8086\n");
+	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/device", "0x1520\n");
+	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/class", "0x020000\n");
+}
+
 static void start_that_fails_late_has_an_end_with_its_undo(void **state)
 {
 	const struct tree *tree = *state;
 
-	tree_file(tree, "etc/usher/conf.d/win11.ini",
-		  "[vfio]\ntimeout = 20s\n[scripts]\nrun = yes\n");
+	add_managed(tree);
 	tree_file(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/x", "#!/bin/sh\nexit 1\n");
 	assert_int_equal(
 		fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/x", 0755, 0),
 		0);
-	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/vendor", "0x8086\n");
-	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/device", "0x1520\n");
-	tree_file(tree, "sys/bus/pci/devices/0000:3b:03.0/class", "0x020000\n");
 	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 1);
 	assert_told(tree, 10000, 20000);
+}
+
+static void add_ended(const struct tree *tree, const char *state)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID "\nstate = %s\n"
+		       "owner = 812 77\n[vfio]\ndevice = " VF " 8086:1520 hostdev unmanaged\n",
+		       state);
+	tree_file(tree, "run/usher/" UUID "/claim.ini", text);
+}
+
+/* That process has left the lock to the scripts of `stopped`, and does not have it yet */
+static void start_waits_for_whoever_still_waits_to_give_back_the_last_run(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_managed(tree);
+	add_ended(tree, "returning");
+	locks.statefd = state_open(tree->rootfd, false);
+	locks.until_gone = 2;
+	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 0);
+	assert_string_equal(said, "");
+	assert_non_null(strstr(tree_read(tree, "run/usher/" UUID "/claim.ini"), "handed"));
+	(void)close(locks.statefd);
+}
+
+/* --- release, recover ------------------------------------------------------------------------- */
+
+static void release_waits_for_scripts_however_long_they_may_take(void **state)
+{
+	const struct tree *tree = *state;
+
+	add_ended(tree, "ending");
+	locks.busy = 5;
+	assert_int_equal(run(tree, phase_release, "release", ""), 0);
+	assert_non_null(strstr(tree_read(tree, "calls"), " undo "));
+	assert_false(attr_exists(tree->rootfd, "run/usher/" UUID));
+}
+
+static void recover_says_that_somebody_is_still_at_work_on_it(void **state)
+{
+	_cleanup_step_result_ struct step_result result = { 0 };
+	const struct tree *tree = *state;
+	const struct host host = { .rootfd = tree->rootfd,
+				   .statefd = state_open(tree->rootfd, false),
+				   .root = tree->dir };
+
+	add_ended(tree, "ending");
+	locks.busy = 1;
+	assert_int_equal(giveback_dead(&host, UUID, 0, &result), 1);
+	assert_string_equal(result.failures,
+			    "usher: win11: not given back: another process, or a script of the "
+			    "guest's own, is still at work on it: run usher recover win11 when "
+			    "that has ended\n");
+	(void)close(host.statefd);
 }
 
 #define phase_test(fn) cmocka_unit_test_setup_teardown(fn, setup, tree_teardown)
@@ -211,8 +362,15 @@ int main(void)
 		phase_test(function_of_a_pool_that_another_guest_holds_is_refused_in_start),
 		phase_test(function_of_a_pool_that_nobody_else_holds_passes),
 		phase_test(guest_without_policy_waits_a_moment_for_what_a_dead_one_has_left),
+		phase_test(
+			guest_without_policy_waits_for_the_scripts_of_a_dead_one_that_has_what_it_wants),
+		phase_test(guest_without_policy_waits_for_the_scripts_of_its_own_last_run),
+		phase_test(guest_without_policy_is_refused_what_a_dead_one_cannot_give_back),
 		phase_test(cpus_of_another_guest_are_refused_with_what_lets_them_be_shared),
 		phase_test(start_that_fails_late_has_an_end_with_its_undo),
+		phase_test(start_waits_for_whoever_still_waits_to_give_back_the_last_run),
+		phase_test(release_waits_for_scripts_however_long_they_may_take),
+		phase_test(recover_says_that_somebody_is_still_at_work_on_it),
 	};
 
 	return cmocka_run_group_tests_name("hooks/phase", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/usher_check_test.c - rows of usher check, on hosts that the lab cannot be */
-/* wraps: guest_autostarted guest_claim fgetxattr attr_ask */
+/* wraps: guest_autostarted guest_claim fgetxattr attr_ask statx */
 
 #include "usher_host.h"
 
@@ -18,6 +18,8 @@ int __wrap_guest_claim(const struct request *of, const struct guest *guest,
 		       const struct guest_ask *ask, struct claim *ret);
 ssize_t __wrap_fgetxattr(int fd, const char *name, void *value, size_t size);
 int __wrap_attr_ask(int rootfd, const char *path, const char *question, char *buf, size_t size);
+int __wrap_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret);
+int __real_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret);
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* Of each guest: has it a claim, and with what words it is refused beside the other's */
@@ -88,6 +90,24 @@ int __wrap_attr_ask(int rootfd, const char *path, const char *question, char *bu
 	return snprintf(buf, size, "%x ffffffff 0 ffffffff 12 %x",
 			strstr(source, ":unconfined") || strstr(source, ":virtd_t") ? 6 : 2,
 			policy.permissive);
+}
+
+/* When libvirt's hook was made, written and changed; 0: never was any */
+static struct {
+	long long born, written, changed;
+	unsigned int lacks;
+} hook_times;
+
+int __wrap_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret)
+{
+	if (!hook_times.changed)
+		return __real_statx(dirfd, path, flags, mask, ret);
+	assert_int_equal(flags, AT_SYMLINK_NOFOLLOW);
+	*ret = (struct statx){ .stx_mask = mask & ~hook_times.lacks };
+	ret->stx_btime.tv_sec = hook_times.born;
+	ret->stx_mtime.tv_sec = hook_times.written;
+	ret->stx_ctime.tv_sec = hook_times.changed;
+	return 0;
 }
 
 static void forget(void)
@@ -371,6 +391,31 @@ static void a_hook_of_ones_own_that_calls_usher_is_usher(void **state)
 	assert_found(
 		tree, "hook", LEVEL_ERROR,
 		"/etc/libvirt/hooks/qemu and /etc/libvirt/hooks/qemu.d/10-mine both are usher, or");
+}
+
+/* libvirt looks at its start for one that it could run, and reads it at each call */
+static void a_hook_that_was_edited_under_the_daemon_needs_no_reload(void **state)
+{
+	static const char newer[] = "/etc/libvirt/hooks/qemu is newer than the start of virtqemud";
+	const struct tree *tree = *state;
+
+	tree_file(tree, "etc/libvirt/hooks/qemu", "#!/bin/sh\nexec /usr/sbin/usher-hook \"$@\"\n");
+	assert_int_equal(fchmodat(tree->rootfd, "etc/libvirt/hooks/qemu", 0755, 0), 0);
+	tree_file(tree, "proc/stat", "cpu 0\nbtime 1000\n");
+	daemon_runs(tree, "virtqemud", "virtqemud_t"); /* since 1030 */
+	hook_times = (typeof(hook_times)){ .born = 900, .written = 5000, .changed = 5000 };
+	assert_int_equal(row(tree, "reload"), 0);
+	/* It may not have been executable before, or lain elsewhere */
+	hook_times.written = 950;
+	assert_found(tree, "reload", LEVEL_WARNING, newer);
+	hook_times = (typeof(hook_times)){ .born = 5000, .written = 5000, .changed = 5000 };
+	assert_found(tree, "reload", LEVEL_WARNING, newer);
+	/* A file system that does not know */
+	hook_times = (typeof(hook_times)){ .written = 5000, .changed = 5000, .lacks = STATX_BTIME };
+	assert_found(tree, "reload", LEVEL_WARNING, newer);
+	hook_times = (typeof(hook_times)){ .born = 900, .written = 900, .changed = 900 };
+	assert_int_equal(row(tree, "reload"), 0);
+	hook_times.changed = 0;
 }
 
 /* Which is so on Fedora, where /etc/libvirt is 0700, for anybody but root: as the rows apparmor, left */
@@ -996,6 +1041,7 @@ int main(void)
 		check_test(hooks_of_others_are_named),
 		check_test(a_hook_of_ones_own_that_calls_usher_is_usher),
 		check_test(a_folder_of_hooks_that_is_roots_to_read_is_no_missing_hook),
+		check_test(a_hook_that_was_edited_under_the_daemon_needs_no_reload),
 		check_test(what_cannot_be_looked_at_is_no_ok),
 		check_test(lockdown_and_old_cgroups_are_told),
 		check_test(a_guests_scripts_are_told_and_a_name_of_dots_has_none),
