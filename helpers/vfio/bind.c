@@ -185,7 +185,7 @@ static int bind_look(struct worker *worker, const struct vfio_jobs *jobs, struct
 		return 0;
 	r = worker_begin_said(worker, job);
 	if (r == 0)
-		r = family_take(worker, job, driver);
+		r = family_begin(worker, job, driver);
 	if (r == 0)
 		r = remember(worker, job, worker->mark.driver);
 	return r < 0 ? r : worker_mark(worker, job, MARK_TURN);
@@ -208,7 +208,7 @@ static int bind_act(struct worker *worker, struct vfio_job *job)
 	if (strcmp(driver, job->target) == 0)
 		return 0;
 	/* Before anything is touched: who waits in vain has nothing to give back */
-	r = family_take(worker, job, driver);
+	r = family_begin(worker, job, driver);
 	if (r >= 0 && !job->journaled)
 		r = remember(worker, job, driver);
 	if (r >= 0)

@@ -84,14 +84,43 @@ static bool user_stays(const struct ending *ending, const char *uid)
 	return true;
 }
 
-/* "0::/system.slice/ollama.service", "0::/machine.slice/machine-qemu...scope" */
+/*
+ * The group that systemd keeps a process in, "/system.slice/ollama.service"; NULL for none.
+ * ABI: cgroups(7), /proc/PID/cgroup: "0::" with version 2, "1:name=systemd:" with version 1
+ */
+static const char *find_group(const char *cgroup)
+{
+	static const char *const starts[] = { ":name=systemd:", "0::" };
+	const char *at = NULL;
+
+	for (size_t i = 0; !at && i < ARRAY_SIZE(starts); i++) {
+		at = strstr(cgroup, starts[i]);
+		at = at ? at + strlen(starts[i]) : NULL;
+	}
+	return at;
+}
+
+/*
+ * Users' sessions and services apart, everything goes on that is in a group: "/system.slice/...",
+ * "/machine.slice/...", but also "/lxc.payload.x/...", "/docker/..." or "/kubepods.slice/...".
+ * In "/init.scope" is systemd itself, with what it keeps for logind. Under another init the groups
+ * of services and of sessions look alike.
+ */
 bool opener_is_service(int rootfd, pid_t pid)
 {
+	static const char *const others[] = { "/user.slice/", "/init.scope" };
 	char path[64], cgroup[ATTR_MAX];
+	const char *group;
 
 	(void)snprintf(path, sizeof(path), "proc/%d/cgroup", (int)pid);
-	return attr_read(rootfd, path, cgroup, sizeof(cgroup)) > 0 &&
-	       (strstr(cgroup, ":/system.slice/") || strstr(cgroup, ":/machine.slice/"));
+	if (attr_exists(rootfd, "run/systemd/system") <= 0 ||
+	    attr_read(rootfd, path, cgroup, sizeof(cgroup)) <= 0)
+		return false;
+	group = find_group(cgroup);
+	for (size_t i = 0; group && i < ARRAY_SIZE(others); i++)
+		if (strncmp(group, others[i], strlen(others[i])) == 0)
+			return false;
+	return group && strcspn(group, "\n") > strlen("/");
 }
 
 bool ending_outlived(int rootfd, const struct ending *ending, pid_t pid)

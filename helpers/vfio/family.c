@@ -264,20 +264,41 @@ static int quiet(struct worker *worker, struct vfio_job *job, const struct drive
 	return r < 0 ? fail_look(job, rule->driver, r) : 0;
 }
 
+/* Where another card stays there is nothing to wait for */
+int family_begin(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	if (!rule_family(driver) || rule_alone(worker->ctx, driver) == 0)
+		return 0;
+	return family_take(worker, job, driver);
+}
+
+/* Whether no card stays with the host, in our turn: one may have come, or gone, while we waited */
+static int ask_alone(struct worker *worker, struct vfio_job *job, const char *driver)
+{
+	int r = rule_alone(worker->ctx, driver);
+
+	if (r > 0) {
+		r = family_take(worker, job, driver);
+		if (r < 0)
+			return r;
+		r = rule_alone(worker->ctx, driver);
+	}
+	return r < 0 ? fail_look(job, driver, r) : r;
+}
+
 /* The turn is for unloading alone: an unbind that hangs is to hold up no other card */
 int family_let_go(struct worker *worker, struct vfio_job *job, const char *driver)
 {
 	const struct driver_rule *rule = rule_family(driver);
-	int r = rule ? rule_alone(worker->ctx, driver) : 1;
+	int r = rule ? ask_alone(worker, job, driver) : 0;
 
-	if (!rule)
-		return 0;
+	if (!rule || r < 0)
+		return r;
 	if (r == 0) {
 		family_release(worker);
 		return quiet(worker, job, rule);
 	}
-	if (r > 0)
-		r = look(worker, job, rule);
+	r = look(worker, job, rule);
 	if (r < 0)
 		return fail_look(job, driver, r);
 	if (!*job->saved[SAVED_MODULES])

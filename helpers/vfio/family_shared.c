@@ -22,10 +22,12 @@
  *
  * Who finds that no card stays with the host, and unloads, must not be met by one that returns:
  * rmmod would take the card away again. So there is a lock of the driver's own. Cards that return
- * share it, and one that hangs holds up no other; who may unload has it alone. It can be held as
- * long as the kernel hangs, so who starts a guest waits for it with a deadline, and then names the
- * card for which it is held. Who gives back waits on: the crew leaves him behind as if he was in the
- * kernel himself. It is held by a worker, so it ends with that.
+ * share it, and one that hangs holds up no other; who unloads has it alone, and asks again under it.
+ * A card that is only unbound needs none: as long as another stays nobody unloads. It is held by a
+ * worker, as long as the kernel hangs if need be: then nothing can unload the driver, or use it. So
+ * who waits for it does so with a deadline, and then names the card for which it is held: a start is
+ * refused, a card on its way back left to usher recover, which the worker runs when it has been
+ * given up and returns. It ends with that worker.
  */
 
 #define MODULES	 "modules"
@@ -33,8 +35,9 @@
 
 /* For the baseline's own lock, under which nothing but its file is written */
 #define BASELINE_MS 2000
-/* Of the time there is, this part may go by before it is one's turn */
+/* Of the time there is, this part may go by before it is one's turn; for whom nobody waits, of this */
 #define TURN_PART 2
+#define ALONE_MS  60000
 
 /* --- Whose turn it is ------------------------------------------------------------------------- */
 
@@ -87,8 +90,14 @@ static int read_signature(int rootfd, int hostfd, const char *lock, char *buf, s
 	return path_format(buf, size, "%s of %s (process %u)", words.names[2], guest, pid);
 }
 
-static int fail_turn(const struct worker *worker, struct vfio_job *job, const char *driver,
-		     int hostfd, int error)
+/* What a turn is for */
+struct turn {
+	int (*lock)(int dirfd, const char *name, int timeout_ms);
+	const char *doing, *cure; /* for who waits in vain */
+};
+
+static int fail_turn(const struct worker *worker, struct vfio_job *job, const struct turn *turn,
+		     const char *driver, int hostfd, int error)
 {
 	char lock[NAME_MAX + 1], who[256];
 
@@ -100,18 +109,14 @@ static int fail_turn(const struct worker *worker, struct vfio_job *job, const ch
 	if (read_signature(worker->ctx->rootfd, hostfd, lock, who, sizeof(who)) < 0)
 		(void)snprintf(who, sizeof(who), "another guest's card");
 	return job_fail(job, error,
-			"%s cannot be taken from driver %s while that is at work on %s: start "
-			"again when that is done (usher status shows what is stuck)",
-			job->name, driver, who);
+			"%s cannot %s driver %s while that is at work on %s: %s when that is done "
+			"(usher status shows what is stuck)",
+			job->name, turn->doing, driver, who, turn->cure);
 }
 
-/*
- * @lock:	state_lock() or state_lock_shared()
- *
- * The mark is for those who see us wait.
- */
-static int take_turn(struct worker *worker, struct vfio_job *job, const char *driver,
-		     int (*lock)(int dirfd, const char *name, int timeout_ms), int timeout_ms)
+/* The mark is for those who see us wait */
+static int take_turn(struct worker *worker, struct vfio_job *job, const struct turn *turn,
+		     const char *driver)
 {
 	_cleanup_close_ int hostfd = -1;
 	char name[NAME_MAX + 1];
@@ -121,13 +126,15 @@ static int take_turn(struct worker *worker, struct vfio_job *job, const char *dr
 		return 0;
 	lock_name(driver, name);
 	hostfd = open_host(worker);
-	r = hostfd < 0 ? hostfd : lock(hostfd, name, 0);
+	r = hostfd < 0 ? hostfd : turn->lock(hostfd, name, 0);
 	if (r == -ETIMEDOUT) {
+		int ms = worker_left(worker, ALONE_MS) / TURN_PART;
+
 		r = worker_mark_named(worker, job, MARK_FAMILY, driver);
-		r = r < 0 ? r : lock(hostfd, name, timeout_ms);
+		r = r < 0 ? r : turn->lock(hostfd, name, ms);
 	}
 	if (r < 0)
-		return fail_turn(worker, job, driver, hostfd, r);
+		return fail_turn(worker, job, turn, driver, hostfd, r);
 	worker->family_lock = r;
 	sign(worker, job);
 	return 0;
@@ -135,14 +142,16 @@ static int take_turn(struct worker *worker, struct vfio_job *job, const char *dr
 
 int family_take(struct worker *worker, struct vfio_job *job, const char *driver)
 {
-	int ms = worker_left(worker, INT_MAX) / TURN_PART;
+	static const struct turn take = { state_lock, "be taken from", "start again" };
 
-	return take_turn(worker, job, driver, state_lock, ms);
+	return take_turn(worker, job, &take, driver);
 }
 
 int family_join(struct worker *worker, struct vfio_job *job)
 {
-	return take_turn(worker, job, job->old_driver, state_lock_shared, INT_MAX);
+	static const struct turn join = { state_lock_shared, "go back to", "run usher recover" };
+
+	return take_turn(worker, job, &join, job->old_driver);
 }
 
 void family_release(struct worker *worker)

@@ -72,23 +72,32 @@ static unsigned long long read_number(int rootfd, const char *name, const char *
 
 /* --- Who configures it ------------------------------------------------------------------------ */
 
-/* Has a state file, "run/systemd/netif/links/3", a line that begins so */
-static bool state_has(int rootfd, const char *dir, unsigned long long index, const char *line)
+/* A text's line that begins so; NULL for none */
+static const char *find_line(const char *text, const char *start)
 {
-	_cleanup_free_ char *text = NULL;
-	char path[PATH_MAX];
-	size_t len;
-
-	if (path_format(path, sizeof(path), "%s/%llu", dir, index) < 0 ||
-	    attr_read_all(rootfd, path, STATE_MAX, &text, &len) < 0)
-		return false;
 	for (const char *at = text; at; at = strchr(at, '\n')) {
 		at += *at == '\n';
-		if (strncmp(at, line, strlen(line)) == 0)
-			return true;
+		if (strncmp(at, start, strlen(start)) == 0)
+			return at;
 	}
-	return false;
+	return NULL;
 }
+
+/* Return: NULL when it cannot be read; to be freed */
+static char *read_state(int rootfd, const char *dir, const char *name)
+{
+	char path[PATH_MAX], *text = NULL;
+	size_t len;
+
+	if (path_format(path, sizeof(path), "%s/%s", dir, name) < 0 ||
+	    attr_read_all(rootfd, path, STATE_MAX, &text, &len) < 0)
+		return NULL;
+	return text;
+}
+
+#define NM_DIR	    "run/NetworkManager/devices"
+#define NM_PROFILE  "connection-uuid="
+#define NM_PROFILES "run/NetworkManager/system-connections"
 
 /*
  * What a network manager writes of an interface. With a profile, or a file, it brings back all that
@@ -101,20 +110,56 @@ static const struct manager {
 	const char *configures, *holds_up; /* lines of its state file; NULL: none */
 } managers[] = {
 	{ "systemd-networkd", "systemd-network", "run/systemd/netif/links", "NETWORK_FILE=", NULL },
-	{ "NetworkManager", "NetworkManager", "run/NetworkManager/devices",
-	  "connection-uuid=", "managed=true" },
+	{ "NetworkManager", "NetworkManager", NM_DIR, NM_PROFILE, "managed=true" },
 };
+
+static bool is_lost_profile(const char *profile, const char *uuid)
+{
+	const char *line = find_line(profile, uuid);
+
+	return line && strchr("\n", line[strlen(uuid)]) &&
+	       (find_line(profile, "external=true") || find_line(profile, "volatile=true"));
+}
+
+/*
+ * looks_on() - does NetworkManager have an interface by a profile that goes when that does
+ *
+ * It makes one of what others have set up, "connected (externally)", and writes it beside those
+ * that the admin wants kept till the next boot only. The state file names the one like the other.
+ * Source: get_existing_connection(), src/core/nm-manager.c; _internal_write_connection(),
+ * nms-keyfile-writer.c; the same in NetworkManager 1.30, 1.42 and 1.52
+ */
+static bool looks_on(int rootfd, const char *state)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	const char *line = find_line(state, NM_PROFILE);
+	char uuid[64];
+
+	if (!line || attr_list(rootfd, NM_PROFILES, &names) < 0)
+		return false;
+	line += strlen(NM_PROFILE);
+	(void)snprintf(uuid, sizeof(uuid), "uuid=%.*s", (int)strcspn(line, "\n"), line);
+	for (size_t i = 0; i < names.nr; i++) {
+		_cleanup_free_ char *profile = read_state(rootfd, NM_PROFILES, names.names[i]);
+
+		if (profile && is_lost_profile(profile, uuid))
+			return true;
+	}
+	return false;
+}
 
 /* Both leave their state files behind when they are stopped */
 static const char *find_manager(int rootfd, const char *name, bool holds_up)
 {
-	unsigned long long index = read_number(rootfd, name, "ifindex");
+	char index[32];
 
-	for (size_t i = 0; index && i < ARRAY_SIZE(managers); i++) {
+	(void)snprintf(index, sizeof(index), "%llu", read_number(rootfd, name, "ifindex"));
+	for (size_t i = 0; i < ARRAY_SIZE(managers); i++) {
 		const struct manager *manager = &managers[i];
 		const char *line = holds_up ? manager->holds_up : manager->configures;
+		_cleanup_free_ char *state = line ? read_state(rootfd, manager->dir, index) : NULL;
 
-		if (line && state_has(rootfd, manager->dir, index, line) &&
+		if (state && find_line(state, line) && !looks_on(rootfd, state) &&
 		    process_find_name(rootfd, manager->comm) > 0)
 			return manager->name;
 	}

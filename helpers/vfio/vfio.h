@@ -24,10 +24,10 @@
  *
  * Any of these can sleep in the kernel for ever, even the reading of driver_override. So nothing of
  * it is done by the process that libvirt waits for: a worker does it, a child with a session of its
- * own, /dev/null on 0-2 and no lock. Devices that share a slot, an IOMMU group, or a driver whose
- * modules go as a whole (family.c), have one worker and take their turns, others go side by side
- * (crew.c). Of the last kind all are looked at, and in the journal, before the first is touched:
- * with its modules the others lose their driver, too.
+ * own, /dev/null on 0-2 and no lock, but for a driver's modules (family_shared.c). Devices that share
+ * a slot, an IOMMU group, or a driver whose modules go as a whole (family.c), have one worker and
+ * take their turns, others go side by side (crew.c). Of the last kind all are looked at, and in the
+ * journal, before the first is touched: with its modules the others lose their driver, too.
  *
  *	worker				crew, under vfio.lock
  *	mark "vfio.worker.ADDR"
@@ -779,10 +779,17 @@ int family_look_keeper(struct worker *worker, struct vfio_job *job, const char *
 	_must_check_;
 
 /**
+ * family_begin() - a card is to be taken from a driver: family_take() where its modules will go
+ *
+ * Return: as family_take()
+ */
+int family_begin(struct worker *worker, struct vfio_job *job, const char *driver) _must_check_;
+
+/**
  * family_let_go() - a driver that hangs when a device is taken from it in use
  *
  * Where no card stays with the host its modules are unloaded, else it is seen to that nobody has
- * this one open. Within family_take(), which ends with that.
+ * this one open. Behind family_begin(), whose turn ends where nothing is unloaded.
  *
  * Return: 1 the device has no driver now, 0 it can be unbound, or the driver is none of those; else
  * as struct vfio_verb
@@ -803,7 +810,7 @@ int family_settle(struct worker *worker, struct vfio_job *job, bool home) _must_
 /* --- family_shared.c: what several guests share of it ----------------------------------------- */
 
 /**
- * family_take() - a card is to be taken from a driver: no other guest's is, or goes back to it
+ * family_take() - a driver's modules are to go: no other guest's card has it or goes back to it
  *
  * Until family_release(). Once is enough. Nothing is done with other drivers.
  *
@@ -814,9 +821,7 @@ int family_take(struct worker *worker, struct vfio_job *job, const char *driver)
 /**
  * family_join() - a card is to go back to the driver that it had: nobody unloads that
  *
- * Waits as long as it takes: the crew gives us up.
- *
- * Return: as struct vfio_verb
+ * Return: as family_take()
  */
 int family_join(struct worker *worker, struct vfio_job *job) _must_check_;
 

@@ -545,6 +545,13 @@ static void who_outlives_the_desktop_is_refused_before_it_is_ended(void **state)
 		{ "user.slice/user-1001.slice/user@1001.service/app.slice/x.service", true },
 		{ "user.slice/user-1002.slice/user@1002.service/app.slice/x.service", true },
 		{ "machine.slice/machine-qemu-2-other.scope", true },
+		{ "lxc.payload.media/system.slice/ollama.service", true },
+		{ "lxc.payload.media/user.slice/user-1000.slice/session-2.scope", true },
+		{ "kubepods.slice/kubepods-besteffort.slice/cri-containerd-1.scope", true },
+		{ "docker/0123456789abcdef", true },
+		/* systemd itself, which keeps what logind has open, and who is in no group */
+		{ "init.scope", false },
+		{ "", false },
 		{ "user.slice/user-1000.slice/session-2.scope", false },
 		{ "user.slice/user-1000.slice/user@1000.service/session.slice/x.service", false },
 		{ "user.slice/user-120.slice/session-c1.scope", false },
@@ -577,6 +584,39 @@ static void who_outlives_the_desktop_is_refused_before_it_is_ended(void **state)
 		if (rows[i].stays)
 			assert_non_null(strstr(said, " is in use by python3 (pid 950), which has "
 						     "/dev/dri/renderD128 open: stop it first\n"));
+	}
+}
+
+/* Of several hierarchies systemd's own counts; without systemd nobody can tell */
+static void groups_of_an_older_or_another_init_are_told_apart(void **state)
+{
+	static const struct {
+		const char *cgroup;
+		bool systemd, stays;
+	} rows[] = {
+		{ "12:pids:/docker/0\n1:name=systemd:/docker/0\n", true, true },
+		{ "12:pids:/user.slice/x\n11:cpuset:/\n"
+		  "1:name=systemd:/user.slice/user-1000.slice/session-2.scope\n0::/x\n",
+		  true, false },
+		{ "4:cpuset:/docker/0\n1:name=systemd:/system.slice/ollama.service\n0::/\n", true,
+		  true },
+		{ "0::/openrc.xdm\n", false, false },
+	};
+
+	(void)state;
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_below(GPU, "drm/renderD128", "drm", "dri/renderD128");
+	add_process("812", "gnome-shell", "/dev/dri/card0");
+	tree_file(host, "proc/812/cgroup", "0::/user.slice/user-1000.slice/session-2.scope\n");
+	add_session("2", "1000", DESKTOP);
+	add_process("950", "python3", "/dev/dri/renderD128");
+	write_claim(UUID, GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tree_file(host, "proc/950/cgroup", rows[i].cgroup);
+		if (!rows[i].systemd)
+			assert_int_equal(unlinkat(host->rootfd, "run/systemd/system", AT_REMOVEDIR),
+					 0);
+		assert_int_equal(check(), rows[i].stays ? HELPER_FAILED : HELPER_DONE);
 	}
 }
 
@@ -734,6 +774,7 @@ int main(void)
 		host_test(screen_on_a_gpu_is_left_to_usher_seat_in_check_only),
 		host_test(service_that_computes_on_the_card_is_refused_before_the_seat_is_ended),
 		host_test(who_outlives_the_desktop_is_refused_before_it_is_ended),
+		host_test(groups_of_an_older_or_another_init_are_told_apart),
 		host_test(seats_card_that_cannot_go_is_refused_before_the_desktop_is_ended),
 		host_test(sound_beside_a_desktop_that_is_to_end_is_left_to_it),
 		host_test(sound_function_that_a_process_has_open_is_refused),

@@ -527,6 +527,7 @@ static inline int host_setup(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
 		add_driver(drivers[i]);
 	tree_dir(host, "proc");
+	tree_dir(host, "run/systemd/system");
 	tree_file(host, "sys/bus/pci/drivers_probe", "");
 	add_device("0000:00:01.0", "8086:1901", "0x060400", 14);
 	set_driver("0000:00:01.0", "pcieport");

@@ -877,7 +877,7 @@ static void kill_9_with_nvidia_cards_of_two_guests_is_repaired(void **state)
 }
 
 /* It cannot be bound while the modules go: that would take it away again */
-static void nvidia_card_waits_for_the_unload_for_another_guest(void **state)
+static void nvidia_card_is_left_to_recover_while_the_modules_go_for_another_guest(void **state)
 {
 	char before[512];
 
@@ -889,12 +889,15 @@ static void nvidia_card_waits_for_the_unload_for_another_guest(void **state)
 	events->hang_in_unload = 1;
 	assert_int_equal(as_other(apply), HELPER_DIRTY);
 	assert_int_equal(helper_run("--timeout=1500", "undo"), HELPER_DIRTY);
-	assert_non_null(strstr(said, GPU " is stuck: driver nvidia has been at work on another "
-					 "guest's card for "));
+	assert_non_null(strstr(said, GPU " cannot go back to driver nvidia while that is at work "
+					 "on " SECOND " of "));
+	assert_non_null(strstr(said, "): run usher recover when that is done (usher status shows "
+				     "what is stuck)\n"));
 	assert_string_equal(driver_of(GPU), "");
+	assert_false(claim_has("vfio.worker." GPU));
 	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
-	wait_until(attr_exists(host->rootfd, JOURNAL) == 0 &&
-		   attr_exists(host->rootfd, OTHER_DIR "/vfio.journal") == 0);
+	wait_until(attr_exists(host->rootfd, OTHER_DIR "/vfio.journal") == 0);
+	assert_int_equal(undo(), HELPER_DONE);
 	assert_string_equal(snapshot(), before);
 	assert_second_is_home();
 	assert_family_is_home();
@@ -923,6 +926,8 @@ static void nvidia_that_is_at_work_for_another_guest_is_refused_by_name(void **s
 	(void)state;
 	add_two_guests();
 	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	/* Before the kernel has it in the driver's list */
+	set_driver(SECOND, "");
 	write_claim(UUID, "timeout_ms = 2000\n" PAIR);
 	{
 		_cleanup_close_ int turn = take_turn(state_lock_shared);
@@ -940,6 +945,30 @@ static void nvidia_that_is_at_work_for_another_guest_is_refused_by_name(void **s
 	assert_int_equal(undo(), HELPER_DONE);
 	write_claim(UUID, PAIR);
 	assert_int_equal(apply(), HELPER_DONE);
+}
+
+/* Nor must a card on its way back, or one that hangs there, keep one from being unbound */
+static void nvidia_card_beside_one_of_the_hosts_waits_for_no_turn(void **state)
+{
+	static int (*const locks[])(int dirfd, const char *name,
+				    int timeout_ms) = { state_lock_shared, state_lock };
+
+	(void)state;
+	add_two_guests();
+	for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
+		_cleanup_close_ int turn = take_turn(locks[i]);
+
+		assert_true(turn >= 0);
+		assert_int_equal(apply(), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(driver_of(GPU), "vfio-pci");
+		assert_string_equal(events->log, "");
+		assert_second_is_home();
+		cleanup_close(&turn);
+		turn = -1;
+		assert_int_equal(undo(), HELPER_DONE);
+	}
+	assert_family_is_home();
 }
 
 /* One that hangs there must not keep another from coming back */
@@ -1783,8 +1812,9 @@ int main(void)
 		rules_test(first_guest_of_two_that_ends_has_the_hosts_nvidia_back),
 		rules_test(guest_for_whom_nvidia_was_unloaded_may_end_first),
 		rules_test(kill_9_with_nvidia_cards_of_two_guests_is_repaired),
-		rules_test(nvidia_card_waits_for_the_unload_for_another_guest),
+		rules_test(nvidia_card_is_left_to_recover_while_the_modules_go_for_another_guest),
 		rules_test(nvidia_that_is_at_work_for_another_guest_is_refused_by_name),
+		rules_test(nvidia_card_beside_one_of_the_hosts_waits_for_no_turn),
 		rules_test(nvidia_cards_go_back_side_by_side),
 		rules_test(nvidia_that_stays_with_vfio_comes_back_with_the_other_card),
 		rules_test(nvidia_is_back_with_one_card_when_the_other_is_gone),

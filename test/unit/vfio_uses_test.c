@@ -624,6 +624,44 @@ static void default_route_is_refused_whoever_manages_it_and_by_force_too(void **
 	assert_refused(NIC_LINE "in_use = force\n", " carries the host's default route on eth0: ");
 }
 
+/* "connected (externally)": NetworkManager only looks on, and has made a profile of what it saw */
+static void nic_that_networkmanager_only_looks_at_is_refused(void **state)
+{
+	static const char *const gone[] = { "nm-generated=true\nvolatile=true\nexternal=true\n",
+					    "volatile=true\n" };
+	char text[192];
+
+	(void)state;
+	add_nic();
+	tree_file(host, "proc/300/comm", "NetworkManager\n");
+	tree_file(host, "run/NetworkManager/devices/3",
+		  "[device]\nmanaged=true\nconnection-uuid=1\n");
+	tree_file(host, "run/NetworkManager/devices/7",
+		  "[device]\nmanaged=true\nconnection-uuid=2\nnm-owned=false\n");
+	tree_file(host, "sys/class/net/br0/ifindex", "7\n");
+	/* Another one's, and one that is kept till the next boot: "nmcli connection add save no" */
+	tree_file(host, "run/NetworkManager/system-connections/lo.nmconnection",
+		  "[connection]\nid=lo\nuuid=11\n[.nmmeta]\nexternal=true\n");
+	tree_file(host, "run/NetworkManager/system-connections/eth0.nmconnection",
+		  "[connection]\nid=eth0\nuuid=1\n");
+	tree_link(host, "sys/class/net/eth0/upper_br0", "../x");
+	assert_passes(NIC_LINE);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "[connection]\nid=eth0\nuuid=1\ntype=ethernet\n[.nmmeta]\n%s",
+			       gone[i]);
+		tree_file(host, "run/NetworkManager/system-connections/eth0.nmconnection", text);
+		assert_refused(NIC_LINE,
+			       " is part of br0 through eth0, and nobody would put it back");
+	}
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/net/eth0/upper_br0", 0), 0);
+	tree_file(host, "proc/net/route", ADDRESS_ROUTE);
+	assert_refused(NIC_LINE, " has eth0 up with addresses that nobody would bring back");
+	tree_file(host, "proc/net/route", "");
+	tree_file(host, "sys/class/net/eth0/flags", "0x1003\n");
+	assert_refused(NIC_LINE, " has eth0 up, and nobody would bring it");
+}
+
 /* sriov_numvfs takes the device's lock: here a pipe that nobody writes to */
 static void card_with_virtual_functions_is_refused_by_its_links(void **state)
 {
@@ -925,6 +963,7 @@ int main(void)
 		uses_test(nic_in_another_network_namespace_is_refused_but_by_force),
 		uses_test(nic_that_a_network_manager_configures_passes),
 		uses_test(default_route_is_refused_whoever_manages_it_and_by_force_too),
+		uses_test(nic_that_networkmanager_only_looks_at_is_refused),
 		uses_test(card_with_virtual_functions_is_refused_by_its_links),
 		uses_test(card_with_a_mediated_device_is_refused),
 		uses_test(what_another_guest_has_open_is_not_taken_by_force),

@@ -6,6 +6,7 @@ load ../guest/lib
 
 setup() {
 	network=/run/systemd/network/10-lab.network
+	profile=/etc/NetworkManager/system-connections/lab.nmconnection
 	iface=$(interface_of "$NIC")
 	modprobe -a bridge 8021q macvtap vhost_net
 	modprobe bonding max_bonds=0
@@ -22,6 +23,7 @@ teardown() {
 	done
 	rm -f "$network"
 	systemctl stop systemd-networkd.socket systemd-networkd.service 2>/dev/null || true
+	networkmanager_stop
 	common_teardown
 	# As it was at boot: what was set on it goes with it
 	echo "$NIC" >/sys/bus/pci/drivers/e1000e/unbind
@@ -164,5 +166,71 @@ move_back() {
 	move_away
 	refused_with "has a network interface in another network namespace, a container's perhaps: end what uses it there (lsns -t net) or move it back first"
 	move_back
+	host_unchanged
+}
+
+# networkmanager_start - for the NIC alone. What is at the line's other end does not matter to it, it
+# makes no profile of its own for whatever it finds, and leaves names and name servers alone
+networkmanager_start() {
+	mkdir -p /run/NetworkManager/conf.d
+	cat >/run/NetworkManager/conf.d/90-lab.conf <<-EOT
+		[main]
+		no-auto-default=*
+		dns=none
+		hostname-mode=none
+		[keyfile]
+		unmanaged-devices=*,except:mac:$(<"/sys/class/net/$iface/address")
+		[device-lab]
+		match-device=*
+		ignore-carrier=yes
+	EOT
+	rm -f /etc/systemd/system/NetworkManager.service
+	systemctl daemon-reload
+	systemctl start NetworkManager
+	wait_for 30 networkmanager_has_profile
+}
+
+networkmanager_has_profile() {
+	grep -q '^connection-uuid=' \
+		"/run/NetworkManager/devices/$(cat "/sys/class/net/$(interface_of "$NIC")/ifindex")"
+}
+
+# Masked again, as the image has it; also where it was never started
+networkmanager_stop() {
+	[[ ! -L /etc/systemd/system/NetworkManager.service ]] || return 0
+	systemctl stop NetworkManager.service NetworkManager-dispatcher.service || true
+	ln -sf /dev/null /etc/systemd/system/NetworkManager.service
+	systemctl daemon-reload
+	rm -rf "$profile" /run/NetworkManager
+}
+
+@test "an interface that NetworkManager configures goes and comes back configured" {
+	printf '%s\n' '[connection]' 'id=lab' 'uuid=5a3e9c4e-6d0c-4f6c-9d55-1f6d1f2f3a41' 'type=ethernet' \
+		'[ethernet]' "mac-address=$(<"/sys/class/net/$iface/address")" \
+		'[ipv4]' 'method=manual' 'address1=192.0.2.7/24' '[ipv6]' 'method=disabled' >"$profile"
+	chmod 0600 "$profile"
+	networkmanager_start
+	wait_for 30 has_address 192.0.2.7/24
+	guest_start win11
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	guest_destroy win11
+	wait_for 30 has_address 192.0.2.7/24
+	assert_equal "$(driver_of "$NIC")" e1000e
+	# It leaves all as it is when it stops, and would bring nothing back then
+	systemctl stop NetworkManager
+	has_address 192.0.2.7/24 || ip address add 192.0.2.7/24 dev "$(interface_of "$NIC")"
+	refused_with "up with addresses that nobody would bring back"
+}
+
+# "connected (externally)": it has a profile then, which it has made of what it saw
+@test "an interface that is configured by hand is refused also where NetworkManager looks on" {
+	ip link set "$iface" up
+	ip address add 192.0.2.2/24 dev "$iface"
+	networkmanager_start
+	grep -l -r "^interface-name=$iface\$" /run/NetworkManager/system-connections | xargs grep -q '^external=true'
+	host_before
+	refused_with "has $iface up with addresses that nobody would bring back: ip address flush dev $iface first, or have systemd-networkd or NetworkManager manage it"
+	has_address 192.0.2.2/24
+	assert_equal "$(driver_of "$NIC")" e1000e
 	host_unchanged
 }

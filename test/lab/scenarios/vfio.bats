@@ -15,7 +15,7 @@ teardown() {
 	[[ ! -e $nvidia/lab_users ]] || echo 0 >"$nvidia/lab_users"
 	common_teardown
 	[[ ! -e $nvidia ]] || nvidia_out
-	rm -f /run/udev/rules.d/72-usher-*.rules
+	rm -f /run/udev/rules.d/72-usher-*.rules /etc/libvirt/hooks/qemu.d/90-look /run/lab-look
 }
 
 card_of() {
@@ -156,6 +156,38 @@ refused_with() {
 	policy win11 '[vfio]' "reset = ${methods##* }"
 	guest_start win11
 	assert_equal "$(<"/sys/bus/pci/devices/$NIC/reset_method")" "${methods##* }"
+	guest_destroy win11
+	host_unchanged 30
+}
+
+# look_after_prepare GUEST - a hook of the lab's own, which libvirt runs after usher and before it looks
+# itself: the nodes of VFIO that are there then, into /run/lab-look
+look_after_prepare() {
+	mkdir -p /etc/libvirt/hooks/qemu.d
+	cat >/etc/libvirt/hooks/qemu.d/90-look <<-EOT
+		#!/bin/sh
+		[ "\$1 \$2" = "$1 prepare" ] || exit 0
+		echo " " /dev/vfio/* /dev/vfio/devices/* " " >/run/lab-look
+	EOT
+	chmod +x /etc/libvirt/hooks/qemu.d/90-look
+}
+
+@test "the nodes of a guest's devices are there as soon as it is prepared, when libvirt looks" {
+	local address group nodes device
+	guest_define win11 device="$GPU" device="$AUDIO" device="$NIC" memory=32
+	policy win11
+	look_after_prepare win11
+	guest_start win11
+	nodes=$(</run/lab-look)
+	assert_contains "$nodes" " /dev/vfio/vfio "
+	for address in "$GPU" "$AUDIO" "$NIC"; do
+		group=$(readlink "/sys/bus/pci/devices/$address/iommu_group")
+		assert_contains "$nodes" " /dev/vfio/${group##*/} "
+		# Of a kernel that has them, for iommufd
+		for device in "/sys/bus/pci/devices/$address/vfio-dev/"*; do
+			[[ ! -e $device ]] || assert_contains "$nodes" " /dev/vfio/devices/${device##*/} "
+		done
+	done
 	guest_destroy win11
 	host_unchanged 30
 }
