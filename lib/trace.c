@@ -122,6 +122,13 @@ static const char *find_last(const char *text, const char *what)
 	return found;
 }
 
+static bool ends_in(const char *text, const char *end, const char *what)
+{
+	size_t len = strlen(what);
+
+	return (size_t)(end - text) >= len && memcmp(end - len, what, len) == 0;
+}
+
 /* "prev_comm=... ==> next_comm=CPU 0/KVM next_pid=812 next_prio=120" */
 static int parse_switch(const char *text, struct trace_event *event)
 {
@@ -130,12 +137,29 @@ static int parse_switch(const char *text, struct trace_event *event)
 
 	if (!name || !pid)
 		return -EBADMSG;
+	/* "prev_state=R+" of one that was preempted */
+	event->runnable = ends_in(text, name, "=R") || ends_in(text, name, "=R+");
 	name += strlen(" ==> next_comm=");
 	if (pid < name)
 		return -EBADMSG;
 	set_name(event, name, (size_t)(pid - name));
 	pid += strlen(" next_pid=");
 	if (take_number(&pid, INT_MAX, &number) < 0 || take_text(&pid, " next_prio=") < 0)
+		return -EBADMSG;
+	event->number = (unsigned int)number;
+	return 0;
+}
+
+/* "comm=CPU 0/KVM pid=812 prio=120 target_cpu=002" */
+static int parse_wakeup(const char *text, struct trace_event *event)
+{
+	const char *pid = find_last(text, " pid=");
+	unsigned long long number;
+
+	if (!pid)
+		return -EBADMSG;
+	pid += strlen(" pid=");
+	if (take_number(&pid, INT_MAX, &number) < 0 || take_text(&pid, " prio=") < 0)
 		return -EBADMSG;
 	event->number = (unsigned int)number;
 	return 0;
@@ -151,6 +175,19 @@ static int parse_irq(const char *text, struct trace_event *event)
 	event->number = (unsigned int)number;
 	if (take_text(&text, " name=") == 0)
 		set_name(event, text, strlen(text));
+	return 0;
+}
+
+/* "vec=3 [action=NET_RX]" */
+static int parse_softirq(const char *text, struct trace_event *event)
+{
+	unsigned long long number;
+
+	if (take_text(&text, "vec=") < 0 || take_number(&text, INT_MAX, &number) < 0 ||
+	    take_text(&text, " [action=") < 0)
+		return -EBADMSG;
+	event->number = (unsigned int)number;
+	set_name(event, text, strcspn(text, "]"));
 	return 0;
 }
 
@@ -183,6 +220,9 @@ static const struct {
 	int (*parse)(const char *text, struct trace_event *event);
 } events[] = {
 	{ "sched_switch: ", TRACE_SWITCH, parse_switch },
+	{ "sched_wakeup: ", TRACE_WAKEUP, parse_wakeup },
+	{ "softirq_entry: ", TRACE_SOFT, parse_softirq },
+	{ "softirq_exit: ", TRACE_SOFT_END, parse_softirq },
 	{ "irq_handler_entry: ", TRACE_IRQ, parse_irq },
 	{ "irq_handler_exit: ", TRACE_IRQ_END, parse_irq },
 	{ "local_timer_entry: ", TRACE_TICK, parse_vector },

@@ -8,12 +8,15 @@
 
 enum trace_kind {
 	TRACE_SWITCH,	/* sched_switch: name and pid of who runs next */
+	TRACE_WAKEUP,	/* sched_wakeup: the pid that may run from now on */
 	TRACE_IRQ,	/* irq_handler_entry: the action's name, number the IRQ */
 	TRACE_IRQ_END,	/* irq_handler_exit */
 	TRACE_TICK,	/* local_timer_entry */
 	TRACE_TICK_END, /* local_timer_exit */
 	TRACE_CALL,	/* call_function_entry and its like: another CPU asks for something */
 	TRACE_CALL_END,
+	TRACE_SOFT, /* softirq_entry: its name, "NET_RX" */
+	TRACE_SOFT_END,
 	TRACE_WORK, /* workqueue_execute_start: the work's function */
 };
 
@@ -25,7 +28,8 @@ struct trace_event {
 	unsigned long long ns; /* of the trace's own clock */
 	unsigned int pid;      /* who runs at that moment; of a switch: who has run until then */
 	char comm[17];
-	unsigned int number; /* the pid that runs next, the IRQ */
+	unsigned int number; /* the pid that runs next or was woken, the IRQ */
+	bool runnable;	     /* of a switch: who has run until then would go on */
 	char name[TRACE_NAME_MAX];
 };
 

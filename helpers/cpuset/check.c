@@ -250,12 +250,12 @@ static bool wants_picture(const struct cpuset_job *job)
 	return job->pins.automatic && !job->ctx->dry_run && !helper_in_start(job->ctx);
 }
 
-/* Each has its own line; why says the cure of what usher recover does not mend */
+/* Each has its own line; without a "what", why is all of it, its cure too */
 static const struct {
 	int (*verify)(struct cpuset_job *job);
 	const char *what;
 } lives[] = {
-	{ live_verify_any, "its CPUs are not kept free: " },
+	{ live_verify_any, NULL },
 	{ partition_verify, "its CPUs are not isolated any more: " },
 	{ live_verify_shares, "its CPUs are not kept free any more: " },
 	{ irqs_verify, "interrupts are not kept off its CPUs any more: " },
@@ -273,7 +273,11 @@ static enum helper_exit check_live(struct cpuset_job *job)
 		helper_say(job->ctx, "cannot open the journal: %s", strerror(-r));
 		return HELPER_FAILED;
 	}
-	if (wants_picture(job) && job_load_claims(job) == 0)
+	if (job_load_claims(job) < 0) {
+		helper_say(job->ctx, "%s", job->why);
+		return HELPER_FAILED;
+	}
+	if (wants_picture(job))
 		automatic_show(job);
 	for (size_t i = 0; i < ARRAY_SIZE(lives); i++) {
 		if (lives[i].verify(job) >= 0)

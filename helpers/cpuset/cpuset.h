@@ -524,10 +524,18 @@ int live_verify_pins(struct cpuset_job *job) _must_check_;
  */
 int live_verify_cores(struct cpuset_job *job) _must_check_;
 
+/** live_is_kept() - does the journal have anything that keeps others off the guest's CPUs */
+bool live_is_kept(const struct cpuset_job *job);
+
+/* Of a guest that nothing else is done for: its CPUs, and why */
+#define PINNED_ONLY "its vCPUs are pinned to %s, but others may run there: %s"
+
 /**
  * live_verify_any() - does anything keep others off the guest's CPUs: an apply may have failed since
  *
- * Return: 0, also for a guest without pins, -EINVAL with why
+ * The claims are loaded.
+ *
+ * Return: 0, also for a guest without pins, -EINVAL with why, its cure in it
  */
 int live_verify_any(struct cpuset_job *job) _must_check_;
 

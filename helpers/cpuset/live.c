@@ -163,18 +163,45 @@ static bool is_kept_by(const struct journal_record *record)
 		strcmp(record->verb, "plain") == 0);
 }
 
-int live_verify_any(struct cpuset_job *job)
+bool live_is_kept(const struct cpuset_job *job)
 {
-	char list[256];
-
 	for (size_t i = 0; i < job->journal.nr; i++)
 		if (is_kept_by(&job->journal.records[i]))
-			return 0;
-	/* No cores were chosen for it, and that was said */
-	if (job->pins.nr_vcpus == 0)
+			return true;
+	return false;
+}
+
+/* Would apply leave it with its pins again. Return: 0, else -errno with why, as apply says it */
+static int find_obstacle(struct cpuset_job *job)
+{
+	struct guest_groups groups;
+	struct cpulist online;
+	int r;
+
+	if (job_host_cpus(job, "online", &online) == 0 && housekeeping_check(job, &online) < 0)
+		return -ENOSPC;
+	r = groups_mount(job);
+	if (r == 0)
+		r = groups_of_claim(job, &job->ctx->claim, &groups);
+	return r == -EOPNOTSUPP ? r : 0;
+}
+
+int live_verify_any(struct cpuset_job *job)
+{
+	char list[256], why[WHY_MAX];
+
+	/* Without vCPUs no cores were chosen for it, and that was said */
+	if (live_is_kept(job) || job->pins.nr_vcpus == 0)
 		return 0;
-	return job_why(job, -EINVAL, "neither a partition nor anything else keeps others off %s",
-		       job_cpus_text(&job->pins.cpus, list, sizeof(list)));
+	(void)job_cpus_text(&job->pins.cpus, list, sizeof(list));
+	if (find_obstacle(job) == 0)
+		return job_why(job, -EINVAL,
+			       "its CPUs are not kept free: neither a partition nor anything else "
+			       "keeps others off %s: run usher recover, which says what is in the "
+			       "way",
+			       list);
+	memcpy(why, job->why, sizeof(why));
+	return job_why(job, -EINVAL, PINNED_ONLY, list, why);
 }
 
 int live_verify_shares(struct cpuset_job *job)

@@ -141,6 +141,11 @@ static void workqueue_add_foreign(struct cpuset_job *job, const struct cpulist *
 		cpulist_union(held, &isolated);
 }
 
+/*
+ * Writeback's workers are among those that the mask keeps off: their queue is unbound, and one with a
+ * mask of its own has what both have, or this one where they have nothing in common.
+ * Source: mm/backing-dev.c, default_bdi_init(); kernel/workqueue.c, wqattrs_actualize_cpumask()
+ */
 static const struct setting_kind setting_workqueue = {
 	.verb = "workqueue",
 	.takes = true,

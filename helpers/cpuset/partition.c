@@ -22,8 +22,9 @@
  *
  * ABI: Documentation/admin-guide/cgroup-v2.rst, "Cpuset Interface Files", since Linux 6.7
  * Seen on: Linux 6.12.107 and 7.2.12, 2026-11. A partition that has become invalid is a valid one
- * again only by way of "member": one whose CPU went offline and came back, too (suspend and resume
- * do that to all CPUs but the first).
+ * again only by way of "member": one whose CPU went offline and came back, too. Not after a sleep of
+ * the host: partitions, vCPUs' affinities and interrupts were as before (Linux 6.12; of others it is
+ * not known).
  */
 
 #define EXCLUSIVE "cpuset.cpus.exclusive"

@@ -169,19 +169,25 @@ static int drop_in_note(struct cpuset_job *job, const struct unit *unit,
 }
 
 /*
- * A runtime value is in the place of ours, and its drop-in is the admin's. A lasting one has its own
- * in /etc, which hides ours: that goes at the end all the same.
+ * A runtime value that somebody else sets is in the place of ours, and its drop-in is the admin's. A
+ * lasting one has its own in /etc, which hides ours: that goes at the end all the same.
+ *
+ * Return: 1 when there is a lasting one, 0, else -errno
  */
+static int has_lasting(const struct cpuset_job *job, const struct unit *unit)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "etc/systemd/system.control/%s.d/" DROP_IN,
+			    unit->name);
+
+	return r < 0 ? r : attr_exists(job->ctx->rootfd, path);
+}
+
 static int slice_adopt(struct cpuset_job *job, const char *object)
 {
 	const struct unit *unit = find_unit(object);
-	char path[PATH_MAX];
-	int r = unit ? path_format(path, sizeof(path), "etc/systemd/system.control/%s.d/" DROP_IN,
-				   unit->name)
-		     : -EBADMSG;
+	int r = unit ? has_lasting(job, unit) : -EBADMSG;
 
-	if (r == 0)
-		r = attr_exists(job->ctx->rootfd, path);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	return drop_in_note(job, unit, baseline_renew);
@@ -298,5 +304,5 @@ int slices_undo(struct cpuset_job *job, const char *object)
 		r = setting_give_back(job, &setting_slice, object);
 	if (r < 0 || setting_shared(job, &setting_slice, object))
 		return r;
-	return drop_in_give_back(job, unit, r == 0);
+	return drop_in_give_back(job, unit, r == 0 || has_lasting(job, unit) > 0);
 }

@@ -123,8 +123,7 @@ static enum helper_exit say_none(struct cpuset_job *job, bool fatal, const char 
 	if (fatal)
 		helper_say(job->ctx, "its CPUs %s cannot be kept free of others: %s", list, why);
 	else
-		helper_say(job->ctx, "its vCPUs are pinned to %s, but others may run there: %s",
-			   list, why);
+		helper_say(job->ctx, PINNED_ONLY, list, why);
 	return fatal ? HELPER_FAILED : HELPER_DONE;
 }
 
@@ -234,7 +233,7 @@ static bool leaves_none(struct cpuset_job *job)
 {
 	struct cpulist online;
 
-	return job->journal.nr == 0 && job_host_cpus(job, "online", &online) == 0 &&
+	return !live_is_kept(job) && job_host_cpus(job, "online", &online) == 0 &&
 	       housekeeping_check(job, &online) < 0;
 }
 

@@ -127,6 +127,32 @@ static bool is_vcpu(const char *comm)
 	return strncmp(comm, "CPU ", 4) == 0 && strchr(comm, '/');
 }
 
+/* May it run on the guest's own CPUs alone */
+static bool stays(const struct look *look, const char *tid)
+{
+	static const char key[] = "\nCpus_allowed_list:\t";
+	char path[PATH_MAX], text[ATTR_MAX], *list;
+	struct cpulist cpus;
+	int r = path_format(path, sizeof(path), "proc/%d/task/%s/status",
+			    (int)look->claim->owner.pid, tid);
+
+	if (r < 0 || attr_read(look->rootfd, path, text, sizeof(text)) < 0)
+		return false;
+	list = strstr(text, key);
+	if (!list)
+		return false;
+	list += strlen(key);
+	list[strcspn(list, "\n")] = '\0';
+	return cpulist_parse(list, &cpus) == 0 && cpulist_contains(&look->cpus, &cpus);
+}
+
+static enum noise_role role_of(const struct look *look, const char *tid, const char *comm)
+{
+	if (!is_vcpu(comm))
+		return ROLE_OTHER;
+	return stays(look, tid) ? ROLE_VCPU : ROLE_FLOATING;
+}
+
 static int find_threads(struct look *look)
 {
 	_cleanup_strlist_ struct strlist tids = { 0 };
@@ -143,7 +169,7 @@ static int find_threads(struct look *look)
 		    path_format(path, sizeof(path), "proc/%d/task/%u/comm", pid, tid) < 0 ||
 		    attr_read(look->rootfd, path, comm, sizeof(comm)) < 0)
 			continue;
-		r = noise_add_thread(&look->noise, tid, is_vcpu(comm));
+		r = noise_add_thread(&look->noise, tid, role_of(look, tids.names[i], comm));
 	}
 	if (r < 0)
 		usher_say("cannot list the threads of QEMU (pid %d): %s", pid, strerror(-r));
@@ -227,7 +253,7 @@ static void print_source(const struct look *look, const struct noise_source *sou
 	char cure[768];
 
 	cure_text(look, source, cure, sizeof(cure));
-	(void)printf("  %-5s %-32s %9llu %12.3f %10.3f\n        %s%s%s\n",
+	(void)printf("  %-7s %-32s %9llu %12.3f %10.3f\n          %s%s%s\n",
 		     noise_kind_name(source->kind), source->name, source->count,
 		     (double)source->total_ns / 1e6, (double)source->worst_ns / 1e6,
 		     paint(PAINT_DIM), cure, paint(PAINT_NONE));
@@ -241,7 +267,6 @@ static unsigned long long switches(const struct noise *noise)
 
 static void print_text(const struct look *look)
 {
-	const struct noise_source *worst = noise_worst(&look->noise);
 	char cpus[256];
 
 	(void)printf("%s, CPUs %s, %.1f s: %llu switches to others, %llu interrupts of devices, "
@@ -252,11 +277,13 @@ static void print_text(const struct look *look)
 	if (look->noise.lost)
 		(void)printf("%llu events were lost: there was more than is told here\n",
 			     look->noise.lost);
-	if (!worst)
+	if (look->noise.longest_ns)
+		(void)printf("longest interruption of a vCPU: %.3f ms, %s\n",
+			     (double)look->noise.longest_ns / 1e6,
+			     *look->noise.longest ? look->noise.longest : "waiting for its CPU");
+	if (look->noise.nr_sources == 0)
 		return;
-	(void)printf("longest interruption: %.3f ms, %s %s\n", (double)worst->worst_ns / 1e6,
-		     noise_kind_name(worst->kind), worst->name);
-	(void)printf("  %-5s %-32s %9s %12s %10s\n", "what", "", "count", "total ms", "longest");
+	(void)printf("  %-7s %-32s %9s %12s %10s\n", "what", "", "count", "total ms", "longest");
 	for (size_t i = 0; i < look->noise.nr_sources; i++)
 		print_source(look, &look->noise.sources[i]);
 }
@@ -280,7 +307,6 @@ static void json_source(struct json *json, const struct look *look,
 
 static void print_json(const struct look *look)
 {
-	const struct noise_source *worst = noise_worst(&look->noise);
 	struct json json;
 	char cpus[256];
 
@@ -292,7 +318,7 @@ static void print_json(const struct look *look)
 	json_number(&json, "switches", (long long)switches(&look->noise));
 	json_number(&json, "irqs", (long long)noise_sum(&look->noise, NOISE_IRQ));
 	json_number(&json, "ticks", (long long)noise_sum(&look->noise, NOISE_TICK));
-	json_number(&json, "longest_us", worst ? (long long)(worst->worst_ns / 1000) : 0);
+	json_number(&json, "longest_us", (long long)(look->noise.longest_ns / 1000));
 	json_number(&json, "lost", (long long)look->noise.lost);
 	json_list(&json, "sources");
 	for (size_t i = 0; i < look->noise.nr_sources; i++)

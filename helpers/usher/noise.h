@@ -15,6 +15,7 @@ enum noise_kind {
 	NOISE_QEMU, /* a thread of the guest's QEMU that is no vCPU */
 	NOISE_WORK, /* work of the kernel, by its function */
 	NOISE_IRQ,
+	NOISE_SOFT, /* what an interrupt has left to be done after it, by its kind */
 	NOISE_TICK,
 	NOISE_CALL, /* another CPU has asked for something */
 	NR_NOISE_KINDS,
@@ -40,10 +41,19 @@ struct noise_cpu {
 	size_t entry_source[NR_NOISE_KINDS];
 };
 
+enum noise_role {
+	ROLE_OTHER,
+	ROLE_VCPU,
+	ROLE_FLOATING, /* a vCPU that may run on other CPUs, too: when it waits is not to be seen */
+};
+
 /* A thread of the guest's QEMU */
 struct noise_thread {
 	unsigned int tid;
-	bool vcpu;
+	enum noise_role role;
+	bool runs;
+	bool waits; /* it could run, since then, and does not */
+	unsigned long long since_ns;
 };
 
 struct noise {
@@ -54,7 +64,9 @@ struct noise {
 	struct noise_thread *threads;
 	size_t nr_threads;
 	unsigned long long first_ns, last_ns;
-	unsigned long long lost; /* events that the kernel had no room for */
+	unsigned long long lost;	  /* events that the kernel had no room for */
+	unsigned long long longest_ns;	  /* that a vCPU was kept from running in one piece */
+	char longest[TRACE_NAME_MAX + 8]; /* by whom: "irq ahci", "" when it waited for its CPU */
 };
 
 void noise_free(struct noise *noise);
@@ -64,7 +76,7 @@ void noise_free(struct noise *noise);
 int noise_init(struct noise *noise, const struct cpulist *cpus) _must_check_;
 
 /** noise_add_thread() - a thread of the guest's own. Return: 0, -ENOMEM */
-int noise_add_thread(struct noise *noise, unsigned int tid, bool vcpu) _must_check_;
+int noise_add_thread(struct noise *noise, unsigned int tid, enum noise_role role) _must_check_;
 
 /** noise_line() - count one line of the trace; what is no event of ours is passed over. Return: 0, -ENOMEM */
 int noise_line(struct noise *noise, const char *line) _must_check_;
@@ -74,9 +86,6 @@ int noise_end(struct noise *noise) _must_check_;
 
 /** noise_sum() - how often all sources of one kind came */
 unsigned long long noise_sum(const struct noise *noise, enum noise_kind kind);
-
-/** noise_worst() - the source with the longest single interruption. Return: NULL for none */
-const struct noise_source *noise_worst(const struct noise *noise);
 
 /** noise_kind_name() - "task" */
 const char *noise_kind_name(enum noise_kind kind);

@@ -16,6 +16,11 @@
  * the moment it is switched to until the moment it is switched away from. A kworker is named by the
  * work it does. Interrupts are timed from entry to exit. What ran already when the recording began
  * is known from the first event: each line names who was interrupted.
+ *
+ * The longest interruption is the vCPUs', whoever has run meanwhile: a vCPU that could run waits from
+ * the switch away from it, or from its wakeup, until it runs again. A wakeup is recorded on the CPU
+ * that has put it into the queue: when that is none of the guest's, nobody knows since when it
+ * waits, and it counts for nothing. An interrupt in a running vCPU is one by itself.
  */
 
 void noise_free(struct noise *noise)
@@ -33,7 +38,7 @@ int noise_init(struct noise *noise, const struct cpulist *cpus)
 	return noise->cpus ? 0 : -ENOMEM;
 }
 
-int noise_add_thread(struct noise *noise, unsigned int tid, bool vcpu)
+int noise_add_thread(struct noise *noise, unsigned int tid, enum noise_role role)
 {
 	struct noise_thread *grown =
 		reallocarray(noise->threads, noise->nr_threads + 1, sizeof(*grown));
@@ -41,7 +46,7 @@ int noise_add_thread(struct noise *noise, unsigned int tid, bool vcpu)
 	if (!grown)
 		return -ENOMEM;
 	noise->threads = grown;
-	grown[noise->nr_threads++] = (struct noise_thread){ .tid = tid, .vcpu = vcpu };
+	grown[noise->nr_threads++] = (struct noise_thread){ .tid = tid, .role = role };
 	return 0;
 }
 
@@ -109,7 +114,7 @@ static void common_name(const char *comm, char name[static TRACE_NAME_MAX])
 	(void)snprintf(name, TRACE_NAME_MAX, "%.*s", (int)len, comm);
 }
 
-static const struct noise_thread *own_thread(const struct noise *noise, unsigned int tid)
+static struct noise_thread *own_thread(const struct noise *noise, unsigned int tid)
 {
 	for (size_t i = 0; i < noise->nr_threads; i++)
 		if (noise->threads[i].tid == tid)
@@ -117,13 +122,76 @@ static const struct noise_thread *own_thread(const struct noise *noise, unsigned
 	return NULL;
 }
 
-static void task_in(const struct noise *noise, struct noise_cpu *cpu, unsigned int pid,
-		    const char *comm, unsigned long long ns)
+static bool is_vcpu(const struct noise_thread *own)
 {
-	const struct noise_thread *own = own_thread(noise, pid);
+	return own && own->role != ROLE_OTHER;
+}
 
+/* @by: the interrupt, NULL when the vCPU has waited */
+static void note_longest(struct noise *noise, unsigned long long from, unsigned long long to,
+			 const struct noise_source *by)
+{
+	if (to <= from || to - from <= noise->longest_ns)
+		return;
+	noise->longest_ns = to - from;
+	if (by)
+		(void)snprintf(noise->longest, sizeof(noise->longest), "%s %s",
+			       noise_kind_name(by->kind), by->name);
+	else
+		noise->longest[0] = '\0';
+}
+
+static void end_wait(struct noise *noise, struct noise_thread *thread, unsigned long long ns)
+{
+	if (thread->waits)
+		note_longest(noise, thread->since_ns, ns, NULL);
+	thread->waits = false;
+}
+
+static void begin_wait(struct noise_thread *thread, unsigned long long ns)
+{
+	thread->waits = true;
+	thread->since_ns = ns;
+}
+
+/* What has been lost may have been its return */
+static void forget_waits(struct noise *noise)
+{
+	for (size_t i = 0; i < noise->nr_threads; i++)
+		noise->threads[i].waits = false;
+}
+
+static void vcpu_out(struct noise *noise, const struct trace_event *event)
+{
+	struct noise_thread *own = own_thread(noise, event->pid);
+
+	if (!own || own->role != ROLE_VCPU)
+		return;
+	own->runs = false;
+	own->waits = false;
+	if (event->runnable)
+		begin_wait(own, event->ns);
+}
+
+static void on_wakeup(struct noise *noise, const struct trace_event *event)
+{
+	struct noise_thread *own = own_thread(noise, event->number);
+
+	if (own && own->role == ROLE_VCPU && !own->runs && !own->waits)
+		begin_wait(own, event->ns);
+}
+
+static void task_in(struct noise *noise, struct noise_cpu *cpu, unsigned int pid, const char *comm,
+		    unsigned long long ns)
+{
+	struct noise_thread *own = own_thread(noise, pid);
+
+	if (own) {
+		own->runs = true;
+		end_wait(noise, own, ns);
+	}
 	cpu->known = true;
-	cpu->noisy = pid != 0 && !(own && own->vcpu);
+	cpu->noisy = pid != 0 && !is_vcpu(own);
 	cpu->kind = own ? NOISE_QEMU : NOISE_TASK;
 	cpu->pid = pid;
 	cpu->since_ns = ns;
@@ -149,6 +217,7 @@ static int on_switch(struct noise *noise, struct noise_cpu *cpu, const struct tr
 {
 	int r = task_out(noise, cpu, event->ns);
 
+	vcpu_out(noise, event);
 	task_in(noise, cpu, event->number, event->name, event->ns);
 	return r;
 }
@@ -167,7 +236,7 @@ static void on_work(struct noise_cpu *cpu, const struct trace_event *event)
 static int on_entry(struct noise *noise, struct noise_cpu *cpu, enum noise_kind kind,
 		    const struct trace_event *event)
 {
-	const char *name = kind == NOISE_IRQ ? event->name : noise_kind_name(kind);
+	const char *name = *event->name ? event->name : noise_kind_name(kind);
 	long at = source_find(noise, kind, name, event->number);
 
 	if (at < 0)
@@ -182,10 +251,16 @@ static int on_entry(struct noise *noise, struct noise_cpu *cpu, enum noise_kind 
 static void on_leave(struct noise *noise, struct noise_cpu *cpu, enum noise_kind kind,
 		     const struct trace_event *event)
 {
+	const struct noise_thread *own = own_thread(noise, cpu->pid);
+	struct noise_source *source;
+
 	if (!cpu->open[kind])
 		return;
 	cpu->open[kind] = false;
-	source_time(&noise->sources[cpu->entry_source[kind]], cpu->entry_ns[kind], event->ns);
+	source = &noise->sources[cpu->entry_source[kind]];
+	source_time(source, cpu->entry_ns[kind], event->ns);
+	if (is_vcpu(own))
+		note_longest(noise, cpu->entry_ns[kind], event->ns, source);
 }
 
 static int on_event(struct noise *noise, struct noise_cpu *cpu, const struct trace_event *event)
@@ -193,17 +268,25 @@ static int on_event(struct noise *noise, struct noise_cpu *cpu, const struct tra
 	switch (event->kind) {
 	case TRACE_SWITCH:
 		return on_switch(noise, cpu, event);
+	case TRACE_WAKEUP:
+		on_wakeup(noise, event);
+		return 0;
 	case TRACE_WORK:
 		on_work(cpu, event);
 		return 0;
 	case TRACE_IRQ:
 		return on_entry(noise, cpu, NOISE_IRQ, event);
+	case TRACE_SOFT:
+		return on_entry(noise, cpu, NOISE_SOFT, event);
 	case TRACE_TICK:
 		return on_entry(noise, cpu, NOISE_TICK, event);
 	case TRACE_CALL:
 		return on_entry(noise, cpu, NOISE_CALL, event);
 	case TRACE_IRQ_END:
 		on_leave(noise, cpu, NOISE_IRQ, event);
+		return 0;
+	case TRACE_SOFT_END:
+		on_leave(noise, cpu, NOISE_SOFT, event);
 		return 0;
 	case TRACE_TICK_END:
 		on_leave(noise, cpu, NOISE_TICK, event);
@@ -240,7 +323,11 @@ int noise_line(struct noise *noise, const char *line)
 	struct noise_cpu *cpu;
 
 	if (trace_parse(line, &event) <= 0) {
-		noise->lost += lost_events(line);
+		unsigned long long lost = lost_events(line);
+
+		if (lost)
+			forget_waits(noise);
+		noise->lost += lost;
 		return 0;
 	}
 	cpu = find_cpu(noise, event.cpu);
@@ -275,6 +362,8 @@ int noise_end(struct noise *noise)
 
 	for (size_t i = 0; r == 0 && i < nr; i++)
 		r = task_out(noise, &noise->cpus[i], noise->last_ns);
+	for (size_t i = 0; i < noise->nr_threads; i++)
+		end_wait(noise, &noise->threads[i], noise->last_ns);
 	if (r == 0 && noise->nr_sources > 0)
 		qsort(noise->sources, noise->nr_sources, sizeof(*noise->sources), cmp_sources);
 	return r;
@@ -290,21 +379,12 @@ unsigned long long noise_sum(const struct noise *noise, enum noise_kind kind)
 	return sum;
 }
 
-const struct noise_source *noise_worst(const struct noise *noise)
-{
-	const struct noise_source *worst = NULL;
-
-	for (size_t i = 0; i < noise->nr_sources; i++)
-		if (!worst || noise->sources[i].worst_ns > worst->worst_ns)
-			worst = &noise->sources[i];
-	return worst;
-}
-
 const char *noise_kind_name(enum noise_kind kind)
 {
 	static const char *const names[] = {
-		[NOISE_TASK] = "task", [NOISE_QEMU] = "qemu", [NOISE_WORK] = "work",
-		[NOISE_IRQ] = "irq",   [NOISE_TICK] = "tick", [NOISE_CALL] = "call",
+		[NOISE_TASK] = "task",	  [NOISE_QEMU] = "qemu", [NOISE_WORK] = "work",
+		[NOISE_IRQ] = "irq",	  [NOISE_TICK] = "tick", [NOISE_CALL] = "call",
+		[NOISE_SOFT] = "softirq",
 	};
 
 	return names[kind];
@@ -334,6 +414,14 @@ static const struct {
 	  "",
 	  { "[cpuset] isolate = yes", "the kernel or its driver keeps IRQ %3$u there: boot with "
 				      "isolcpus=domain,managed_irq,%1$s irqaffinity=%2$s" } },
+	{ NOISE_SOFT, "TIMER", { "it goes with the tick: boot with nohz_full=%1$s" } },
+	{ NOISE_SOFT, "HRTIMER", { "it goes with the tick: boot with nohz_full=%1$s" } },
+	{ NOISE_SOFT, "SCHED", { "it goes with the tick: boot with nohz_full=%1$s" } },
+	{ NOISE_SOFT, "RCU", { "boot with rcu_nocbs=%1$s" } },
+	{ NOISE_SOFT,
+	  "",
+	  { "it goes with the interrupts: [cpuset] isolate = yes",
+	    "no key: it goes with the interrupts and threads that stay" } },
 	{ NOISE_CALL,
 	  "",
 	  { "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s" } },

@@ -29,8 +29,11 @@
 /* Those that the kernel has are switched on */
 static const char *const trace_events[] = {
 	"sched/sched_switch",
+	"sched/sched_wakeup",
 	"irq/irq_handler_entry",
 	"irq/irq_handler_exit",
+	"irq/softirq_entry",
+	"irq/softirq_exit",
 	"workqueue/workqueue_execute_start",
 	"irq_vectors/local_timer_entry",
 	"irq_vectors/local_timer_exit",

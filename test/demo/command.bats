@@ -303,18 +303,32 @@ other_xml() {
 	[[ -e $root/run/usher/c7a5fdbd-edaf-9455-926a-d65c16db1809/claim.ini ]]
 }
 
-@test "recover says what of a running guest it cannot mend, and of no mend that it is one" {
-	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809
+# qemu_lives UUID - this shell's process in the tree is the guest's QEMU
+qemu_lives() {
+	owner_lives "$1"
+	echo qemu-system-x86 >"$root/proc/$$/comm"
+	printf 'qemu-system-x86_64\0-uuid\0%s\0' "$1" >"$root/proc/$$/cmdline"
+}
+
+@test "recover says what of a running guest it cannot mend, and that all else is back" {
+	local uuid=c7a5fdbd-edaf-9455-926a-d65c16db1809 guest
 	claim_from_plan "$uuid"
-	owner_lives "$uuid"
-	# QEMU runs, without a group of its own for its CPUs
+	qemu_lives "$uuid"
+	# Without a group of its own for its CPUs
 	sed -i -e 's/^state = .*/state = running/' -e 's/^method = .*/method = partition/' \
 		"$root/run/usher/$uuid/claim.ini"
-	run -1 usher recover
-	has "usher: win11: its CPUs 4-7,12-15 cannot be kept free of others: "
-	run -1 usher recover --json
-	jq -e '.back == false and (.messages | length == 1 and (.[0] | contains("cannot be kept free of others")))' \
+	for guest in "" win11; do
+		# shellcheck disable=SC2086
+		run -2 usher recover $guest
+		has "usher: win11: its CPUs 4-7,12-15 cannot be kept free of others: "
+	done
+	run -2 usher recover --json
+	jq -e '.back == true and .mended == false and (.messages | length == 1 and (.[0] | contains("cannot be kept free of others")))' \
 		<<<"$(grep -v '^usher: ' <<<"$output")"
+	# Its hook was killed at work: neither is there anything to mend, nor may anything be given back
+	sed -i 's/^state = .*/state = ending/' "$root/run/usher/$uuid/claim.ini"
+	run -1 usher recover win11
+	has "usher: win11: the guest runs (QEMU is pid $$), though its claim is in state ending: shut it down first"
 }
 
 @test "init writes a policy for a guest that has a disk, and no device" {

@@ -147,10 +147,52 @@ static void a_running_guest_that_nothing_keeps_free_is_noticed_and_mended(void *
 	make_claim(UUID_A, PID_A, "running", PINS);
 	assert_int_equal(check(UUID_A), HELPER_FAILED);
 	assert_said("usher: a: its CPUs are not kept free: neither a partition nor anything else "
-		    "keeps others off 2-3: run usher recover\n");
+		    "keeps others off 2-3: run usher recover, which says what is in the way\n");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_int_equal(check(UUID_A), HELPER_DONE);
 	assert_silent();
+}
+
+/* What apply is content with, it would be content with again: recover is no cure */
+static void expect_pinned_only(const char *why)
+{
+	char line[512];
+
+	fmt(line, "usher: a: %s\n", why);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_string_equal(host.said, line);
+		assert_int_equal(check(UUID_A), HELPER_FAILED);
+		assert_string_equal(host.said, line);
+	}
+}
+
+static void a_running_guest_that_cannot_be_kept_free_is_told_why(void **state)
+{
+	static const char *const all[] = { "1-7", NULL };
+
+	make_host(*state, true);
+	put("0-1", "sys/devices/system/cpu/cpu0/topology/thread_siblings_list");
+	make_guest(SCOPE_A, PID_A, all, "");
+	make_claim(UUID_A, PID_A, "running", "cpus = 1-7\nvcpu = 0 1-7\n");
+	expect_pinned_only("its vCPUs are pinned to 1-7, but others may run there: with CPUs 1-7 "
+			   "for this guest no whole core would be left to the host: of 0-7 at "
+			   "least one core must stay free: pin fewer, or set isolate = no in "
+			   "[cpuset] of its policy");
+}
+
+static void a_running_guest_on_a_host_with_cgroup_v1_is_told_so(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+
+	make_host(*state, false);
+	make_guest(SCOPE_A, PID_A, vcpus, "0-1");
+	make_claim(UUID_A, PID_A, "running", PINS);
+	put("", CG "/cpuset/cpuset.cpus");
+	put("cpu io", CG "/cgroup.controllers");
+	expect_pinned_only("its vCPUs are pinned to 2-3, but others may run there: the cpuset "
+			   "controller is on cgroup v1: boot with "
+			   "systemd.unified_cgroup_hierarchy=1");
 }
 
 static void running_guest(void **state, const char *section)
@@ -590,6 +632,8 @@ int main(void)
 		tree_test(a_guest_whose_policy_isolates_nothing_keeps_its_cpus),
 		tree_test(a_running_guest_that_has_lost_its_partition_is_noticed_and_mended),
 		tree_test(a_running_guest_that_nothing_keeps_free_is_noticed_and_mended),
+		tree_test(a_running_guest_that_cannot_be_kept_free_is_told_why),
+		tree_test(a_running_guest_on_a_host_with_cgroup_v1_is_told_so),
 		tree_test(a_vcpu_that_is_pinned_elsewhere_is_noticed_and_said_by_apply),
 		tree_test(a_vcpu_off_its_chosen_core_is_noticed_and_mended),
 		tree_test(a_slice_that_got_its_cpus_back_is_noticed_and_mended),

@@ -356,6 +356,31 @@ static void a_lasting_value_of_the_admins_meanwhile_leaves_no_drop_in_of_ours(vo
 	assert_no_state();
 }
 
+/* No second guest has looked at it: the end of the only one does */
+static void a_lasting_value_under_a_lone_guest_leaves_no_drop_in_of_ours(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	set_property("etc/systemd/system.control", "0-5");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("the CPUs of system.slice (slice) have been changed to 0-5 meanwhile: left so");
+	assert_string_equal(get("systemd/system.slice"), "0-5");
+	assert_true(has_state("etc/systemd/system.control/system.slice.d/" DROP_IN));
+	assert_false(has_state("run/systemd/system.control"));
+	assert_no_state();
+}
+
+static void a_runtime_value_under_a_lone_guest_keeps_its_drop_in(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	set_property("run/systemd/system.control", "0-5");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get("systemd/system.slice"), "0-5");
+	assert_true(has_state("run/systemd/system.control/system.slice.d/" DROP_IN));
+	assert_no_state();
+}
+
 static void a_kill_while_the_admins_value_is_adopted_keeps_its_drop_in(void **state)
 {
 	bool killed = true;
@@ -483,6 +508,8 @@ int main(void)
 		tree_test(what_an_empty_value_leaves_is_looked_at),
 		tree_test(a_runtime_value_of_the_admins_meanwhile_keeps_its_drop_in),
 		tree_test(a_lasting_value_of_the_admins_meanwhile_leaves_no_drop_in_of_ours),
+		tree_test(a_lasting_value_under_a_lone_guest_leaves_no_drop_in_of_ours),
+		tree_test(a_runtime_value_under_a_lone_guest_keeps_its_drop_in),
 		tree_test(a_kill_while_the_admins_value_is_adopted_keeps_its_drop_in),
 		tree_test(what_a_guest_with_an_unreadable_claim_holds_stays_taken),
 		tree_test(a_systemd_that_does_not_answer_is_said),

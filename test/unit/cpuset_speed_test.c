@@ -139,6 +139,22 @@ static void a_guest_with_nothing_but_its_pins_has_its_speed_too(void **state)
 	assert_back();
 }
 
+/* The speed in the journal does not make the next apply forget the host */
+static void a_guest_that_would_leave_no_core_has_its_speed_and_no_more(void **state)
+{
+	host_with_speeds(state);
+	put("0-1", "sys/devices/system/cpu/cpu0/topology/thread_siblings_list");
+	make_claim(UUID_A, PID_A, "running", "cpus = 1-7\nvcpu = 0 1-7\n" WISHES);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_said("others may run there: with CPUs 1-7 for this guest no whole core");
+		assert_speeds(2, "performance", "performance", "50");
+	}
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
 static void without_wishes_nothing_is_touched(void **state)
 {
 	host_with_speeds(state);
@@ -572,6 +588,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(the_guests_cpus_run_as_the_policy_wants_and_then_as_before),
 		tree_test(a_guest_with_nothing_but_its_pins_has_its_speed_too),
+		tree_test(a_guest_that_would_leave_no_core_has_its_speed_and_no_more),
 		tree_test(without_wishes_nothing_is_touched),
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
 		tree_test(a_dry_run_names_what_cpus_share_once),

@@ -28,6 +28,58 @@ static void a_switch_tells_who_runs_next_and_when(void **state)
 	assert_string_equal(event.comm, "CPU 0/KVM");
 	assert_int_equal(event.number, 77);
 	assert_string_equal(event.name, "kworker/2:1");
+	assert_false(event.runnable);
+}
+
+static void who_would_have_gone_on_is_told_from_who_sleeps(void **state)
+{
+	static const struct {
+		const char *prev_state;
+		bool runnable;
+	} cases[] = {
+		{ "R", true }, { "R+", true }, { "S", false }, { "S+", false }, { "D", false }
+	};
+	char line[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)snprintf(line, sizeof(line),
+			       "       CPU 0/KVM-1412    [002] d..2.  1234.567890: sched_switch: "
+			       "prev_comm==R+ prev_pid=1412 prev_prio=120 prev_state=%s ==> "
+			       "next_comm=hog next_pid=77 next_prio=120",
+			       cases[i].prev_state);
+		assert_int_equal(parsed(line).runnable, cases[i].runnable);
+	}
+}
+
+static void a_wakeup_tells_who_may_run(void **state)
+{
+	struct trace_event event = parsed(
+		"          <idle>-0       [002] dNh3.   12.500001: sched_wakeup: comm= pid=7 x "
+		"pid=1412 prio=120 target_cpu=002");
+
+	(void)state;
+	assert_int_equal(event.kind, TRACE_WAKEUP);
+	assert_int_equal(event.number, 1412);
+	/* As before Linux 6.1 */
+	assert_int_equal(parsed("          <idle>-0       [002] dNh3.   12.500001: sched_wakeup: "
+				"comm=a pid=7 prio=120 success=1 target_cpu=002")
+				 .number,
+			 7);
+}
+
+static void softirqs_have_their_name(void **state)
+{
+	struct trace_event event =
+		parsed("          <idle>-0       [002] ..s1.   12.500001: softirq_entry: vec=3 "
+		       "[action=NET_RX]");
+
+	(void)state;
+	assert_int_equal(event.kind, TRACE_SOFT);
+	assert_string_equal(event.name, "NET_RX");
+	event = parsed("          <idle>-0       [002] ..s1.   12.500001: softirq_exit: vec=3 "
+		       "[action=NET_RX]");
+	assert_int_equal(event.kind, TRACE_SOFT_END);
 }
 
 static void names_may_hold_what_looks_like_the_line_itself(void **state)
@@ -145,6 +197,9 @@ static void a_known_event_that_is_cut_off_is_no_event(void **state)
 		"next_comm=b next_pid=1",
 		"          <idle>-0       [003] d.h1.   611.213437: irq_handler_entry: name=x",
 		"          <idle>-0       [003] d.h1.   611.213437: local_timer_entry: vector=",
+		"          <idle>-0       [003] d.h1.   611.213437: sched_wakeup: comm=a",
+		"          <idle>-0       [003] d.h1.   611.213437: sched_wakeup: comm=a pid=7",
+		"          <idle>-0       [003] d.h1.   611.213437: softirq_exit: vec=3",
 		"          <idle>-0       [003] d.h1.   611.213437: workqueue_execute_start: work "
 		"struct 1: function ",
 	};
@@ -159,6 +214,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_switch_tells_who_runs_next_and_when),
+		cmocka_unit_test(who_would_have_gone_on_is_told_from_who_sleeps),
+		cmocka_unit_test(a_wakeup_tells_who_may_run),
+		cmocka_unit_test(softirqs_have_their_name),
 		cmocka_unit_test(names_may_hold_what_looks_like_the_line_itself),
 		cmocka_unit_test(control_bytes_do_not_reach_the_terminal),
 		cmocka_unit_test(interrupts_have_their_number_and_name),
