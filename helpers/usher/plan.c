@@ -7,6 +7,8 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/hookdir.h"
+#include "../../lib/scripts.h"
+#include "../../lib/state.h"
 #include "../../lib/step.h"
 #include "capture.h"
 #include "guest.h"
@@ -289,7 +291,7 @@ static int run_scripts(struct run *run, const struct phase *phase)
 	_cleanup_oldtree_ struct oldtree tree = { 0 };
 	int r;
 
-	if (run->ended || !inidoc_get(&run->claim->doc, "scripts", "run"))
+	if (run->ended || !scripts_wanted(run->claim))
 		return 0;
 	r = oldtree_read(run->rootfd, run->claim->guest, &tree);
 	if (r < 0)
@@ -298,6 +300,21 @@ static int run_scripts(struct run *run, const struct phase *phase)
 	if (phase->steps == STEP_PREPARE)
 		show_scripts(run, phase, &tree, "start");
 	return 0;
+}
+
+/* Of a guest that is gone, in the order of scripts_give_back() */
+static int run_owed_scripts(struct run *run, const struct phase *phase)
+{
+	static const char *const operations[] = { "stopped", "release" };
+	_cleanup_oldtree_ struct oldtree tree = { 0 };
+	_cleanup_close_ int statefd = state_open(run->rootfd, false);
+	const struct host host = { .rootfd = run->rootfd, .statefd = statefd };
+	int r = oldtree_read(run->rootfd, run->claim->guest, &tree);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(operations); i++)
+		if (scripts_owes(&host, run->claim, operations[i]))
+			show_scripts(run, phase, &tree, operations[i]);
+	return r;
 }
 
 static int run_programs(struct run *run, const struct phase *phase, bool live)
@@ -343,7 +360,7 @@ static void say_started(const struct run *live, const struct phase *phase)
 static int run_dead(const struct request *request, const struct claim *claim, int rootfd,
 		    struct json *json)
 {
-	static const struct phase back = { "prepare", "undo", STEP_RELEASE, true, true };
+	static const struct phase back = { "prepare", "undo", STEP_RELEASE, true, false };
 	_cleanup_free_ char *file = host_claim_file(request, claim);
 	struct run run = { .request = request,
 			   .claim = claim,
@@ -351,6 +368,7 @@ static int run_dead(const struct request *request, const struct claim *claim, in
 			   .rootfd = rootfd,
 			   .json = json,
 			   .dead = true };
+	int r;
 
 	if (!file)
 		return -ENOMEM;
@@ -359,7 +377,8 @@ static int run_dead(const struct request *request, const struct claim *claim, in
 			"# prepare: guest %s is gone: what it held is given back first, and all "
 			"below is told as if that were taken (usher recover gives it back now)\n",
 			shown(claim->guest));
-	return run_steps(&run, &back, STEP_RELEASE, "undo");
+	r = run_owed_scripts(&run, &back);
+	return r < 0 ? r : run_steps(&run, &back, STEP_RELEASE, "undo");
 }
 
 /* What a start finds of guests that are gone, also of an earlier life of its own */
