@@ -25,10 +25,11 @@
  * the programs of a start do not say themselves. As with the hook, all checks are run, and of what
  * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
- * What a guest's own cgroups, processes or journals decide can be told only while there are any;
- * of what is applied in `started` that is the CPUs and the pool's way back down, but neither
- * monitors nor the host's sleep. For a guest that holds a claim its own claim file is taken. A start
- * of such a guest would find its own pages and devices taken; what is next for it is its end.
+ * What a guest's own processes or journals decide can be told only while there are any: all of its
+ * end, and of what is done in `started` the pool's way back down. The cgroups that its CPUs are
+ * written to are known but for the scope's name. For a guest that holds a claim its own claim file
+ * is taken. A start of such a guest would find its own pages and devices taken; what is next for it
+ * is its end.
  *
  * What guests that are gone still hold is given back before anything is taken, so that comes first.
  * What the start does then is told of the host as it is now, with all that still taken.
@@ -177,14 +178,6 @@ static int run_steps(struct run *run, const struct phase *phase, int which, cons
 	return r;
 }
 
-/* The pool goes back down before anything else is done in `started` */
-static int run_settle(struct run *run, const struct phase *phase)
-{
-	const struct step *step = step_find("hugepages");
-
-	return step_wanted(step, run->claim) ? run_step(run, phase, step, "settle") : 0;
-}
-
 /* Cores for a guest without pins, before anything looks at the claim */
 static int run_choose(struct run *run, const struct phase *phase)
 {
@@ -203,25 +196,30 @@ static void say_later(const struct run *run, const struct phase *phase, const st
 		     step_required(step, run->claim) ? "required" : "best effort");
 }
 
-/* Of a guest that does not run yet */
-static int run_ahead(struct run *run, const struct phase *phase)
+/*
+ * The pool goes back down before anything else is done in `started`: which pages then depends on
+ * what QEMU has taken, and from where
+ */
+static int run_settle(struct run *run, const struct phase *phase, bool live)
+{
+	const struct step *step = step_find("hugepages");
+
+	if (!step_wanted(step, run->claim))
+		return 0;
+	if (live)
+		return run_step(run, phase, step, "settle");
+	say_later(run, phase, step, "settle");
+	return 0;
+}
+
+/* The end of a guest that does not run yet */
+static void say_end(const struct run *run, const struct phase *phase)
 {
 	const struct step *order[STEPS_MAX];
 	size_t nr = steps_order(run->claim, phase->steps, false, order);
-	bool start = phase->steps == STEP_STARTED && strcmp(phase->verb, "apply") == 0;
-	const struct step *pages = step_find("hugepages");
-	int r = 0;
 
-	if (start && step_wanted(pages, run->claim))
-		say_later(run, phase, pages, "settle");
-
-	for (size_t i = 0; r == 0 && i < nr; i++) {
-		if (start && !order[i]->in_guest)
-			r = run_step(run, phase, order[i], phase->verb);
-		else
-			say_later(run, phase, order[i], phase->verb);
-	}
-	return r;
+	for (size_t i = 0; i < nr; i++)
+		say_later(run, phase, order[i], phase->verb);
 }
 
 /* Before anything is applied */
@@ -319,14 +317,17 @@ static int run_owed_scripts(struct run *run, const struct phase *phase)
 
 static int run_programs(struct run *run, const struct phase *phase, bool live)
 {
+	bool apply = strcmp(phase->verb, "apply") == 0;
 	int r = 0;
 
-	if (!phase->live && strcmp(phase->verb, "apply") == 0)
+	if (!apply && !live) {
+		say_end(run, phase);
+		return 0;
+	}
+	if (!phase->live)
 		r = run_checks(run, phase);
-	if (phase->live && !live)
-		return r < 0 ? r : run_ahead(run, phase);
-	if (r == 0 && strcmp(phase->name, "started") == 0)
-		r = run_settle(run, phase);
+	else if (apply)
+		r = run_settle(run, phase, live);
 	return r < 0 ? r : run_steps(run, phase, phase->steps, phase->verb);
 }
 
