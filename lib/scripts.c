@@ -324,6 +324,15 @@ bool scripts_owed(const struct host *host, const struct claim *claim)
 	return owed && *owed;
 }
 
+bool scripts_owes(const struct host *host, const struct claim *claim, const char *operation)
+{
+	_cleanup_close_ int dirfd = state_dir(host->statefd, claim->uuid, false);
+	_cleanup_free_ char *owed = scripts_wanted(claim) ? read_owed(dirfd) : NULL;
+	_cleanup_strlist_ struct strlist words = { 0 };
+
+	return owed && text_split(owed, " ", &words) == 0 && strlist_has(&words, operation);
+}
+
 void scripts_give_back(const struct host *host, const struct claim *claim)
 {
 	_cleanup_close_ int dirfd = -1, xml = -1;

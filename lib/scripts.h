@@ -50,6 +50,9 @@ void scripts_after(const struct host *host, const struct claim *claim, const cha
 /** scripts_owed() - does whoever gives the claim back have to run any */
 bool scripts_owed(const struct host *host, const struct claim *claim);
 
+/** scripts_owes() - are those of @operation among what scripts_give_back() would run; runs nothing */
+bool scripts_owes(const struct host *host, const struct claim *claim, const char *operation);
+
 /**
  * scripts_give_back() - scripts_after() of what is owed, in libvirt's stead
  *

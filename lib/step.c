@@ -24,13 +24,13 @@
 #define VFIO_APPLY_MS 10000
 
 const struct step steps[] = {
-	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000, false, false, false, false },
-	{ "vfio", STEP_PREPARE, 0, 2, VFIO_APPLY_MS, 60000, false, false, true, false },
-	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000, false, false, false, false },
-	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000, false, false, false, true },
+	{ "hugepages", STEP_PREPARE, 0, 0, 30000, 10000, false, false, false },
+	{ "vfio", STEP_PREPARE, 0, 2, VFIO_APPLY_MS, 60000, false, false, true },
+	{ "seat", STEP_PREPARE, 1, 1, 15000, 30000, false, false, false },
+	{ "cpuset", STEP_STARTED, 0, 0, 2000, 2000, false, false, false },
 	/* A check may wait twice for a bus that hangs; apply leaves the monitors to others */
-	{ "display", STEP_STARTED, 0, 0, 4000, 2000, true, true, false, false },
-	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000, false, false, false, false },
+	{ "display", STEP_STARTED, 0, 0, 4000, 2000, true, true, false },
+	{ "nosleep", STEP_STARTED, 0, 0, 5000, 2000, false, false, false },
 };
 const size_t nr_steps = ARRAY_SIZE(steps);
 _Static_assert(ARRAY_SIZE(steps) <= STEPS_MAX, "steps_order() would overflow");

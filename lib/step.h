@@ -35,7 +35,6 @@ struct step {
 	bool undo_last; /* in release: when the devices are back */
 	bool fixed;   /* apply_ms whatever the section says: its timeout_ms is for something else */
 	bool goes_on; /* what an undo has no time for is finished by a process left behind */
-	bool in_guest; /* works in the guest's own cgroups: before they are there nothing is told */
 };
 
 /* steps_order() fills at most this many */

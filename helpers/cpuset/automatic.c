@@ -395,11 +395,14 @@ static int bind_threads(struct cpuset_job *job, const char *group, const struct 
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char *text = NULL;
-	char path[PATH_MAX];
+	char path[PATH_MAX], list[ATTR_MAX];
 	size_t len;
 	int r = path_format(path, sizeof(path), "%s/%s/cgroup.threads", job->mount, group);
 
-	if (r < 0 || job->ctx->dry_run || !hierarchy_is_ours(job->ctx))
+	if (r < 0 ||
+	    helper_would(job->ctx, "bind the threads of /%s/%s to CPUs %s", job->mount, group,
+			 job_cpus_text(cpus, list, sizeof(list))) ||
+	    !hierarchy_is_ours(job->ctx))
 		return r;
 	if (attr_read_all(job->ctx->rootfd, path, READ_MAX, &text, &len) < 0)
 		return 0;
@@ -419,8 +422,9 @@ static int bind_threads(struct cpuset_job *job, const char *group, const struct 
 /* Return: 0, also for a vCPU that is not plugged in, else -errno with why */
 static int place_vcpu(struct cpuset_job *job, const char *group, const struct cpulist *cpus)
 {
-	char old[ATTR_MAX], list[ATTR_MAX];
-	int r = groups_read(job, group, CPUS, old, sizeof(old));
+	char old[ATTR_MAX] = "", list[ATTR_MAX];
+	/* Where libvirt lets it run by itself is not known before */
+	int r = job->ahead ? 0 : groups_read(job, group, CPUS, old, sizeof(old));
 
 	if (r == -ENOENT)
 		return 0;

@@ -85,21 +85,6 @@ static int check_cpus(struct cpuset_job *job)
 	return r < 0 ? r : housekeeping_check(job, &online);
 }
 
-/* The groups of the guest are not there yet: the root group tells what the kernel has */
-static int check_kernel(struct cpuset_job *job)
-{
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "%s/cpuset.cpus.isolated", job->mount);
-
-	if (r == 0)
-		r = attr_exists(job->ctx->rootfd, path);
-	if (r < 0)
-		return job_why(job, r, "cannot look for /%s: %s", path, strerror(-r));
-	return r > 0 ? 0
-		     : job_why(job, -EOPNOTSUPP,
-			       "this kernel has no cpuset.cpus.exclusive (it came with Linux 6.7)");
-}
-
 static int check_conflicts(struct cpuset_job *job)
 {
 	struct conflict conflict = { .kind = CONFLICT_NONE };
@@ -130,7 +115,7 @@ static int check_partition(struct cpuset_job *job)
 	int r = groups_mount(job);
 
 	if (r == 0)
-		r = check_kernel(job);
+		r = partition_check_kernel(job);
 	if (r == 0 && layout == LAYOUT_NONE)
 		return job_why(job, -EBUSY, "%s", note);
 	if (r == 0 && layout == LAYOUT_ROOT)

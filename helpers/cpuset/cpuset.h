@@ -111,6 +111,7 @@ struct cpuset_job {
 	struct claims claims; /* of all guests, this one's too */
 	struct shares others;
 	const char *unread; /* uuid of one whose claim cannot be read and who has shares; or NULL */
+	bool ahead;	    /* a dry run before the guest runs: groups_foretell() */
 	char mount[PATH_MAX]; /* of the cpuset controller's hierarchy, "" until looked up */
 	char why[WHY_MAX];
 };
@@ -349,6 +350,15 @@ int groups_mount(struct cpuset_job *job) _must_check_;
 int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct guest_groups *ret)
 	_must_check_;
 
+/**
+ * groups_foretell() - from here on this guest's groups are those to come, in a dry run before it runs
+ *
+ * A scope has the domain's id in its name: it is "<scope>" until then.
+ *
+ * Return: 0, -EOPNOTSUPP where it is not systemd that makes them, else -errno
+ */
+int groups_foretell(struct cpuset_job *job) _must_check_;
+
 /** groups_of_base() - the same from the base alone, as the journal has it. Return: 0, -EBADMSG */
 int groups_of_base(const char *base, struct guest_groups *ret) _must_check_;
 
@@ -372,6 +382,10 @@ int groups_read(const struct cpuset_job *job, const char *group, const char *fil
 /** groups_read_cpus() - a CPU list. Return: 0, -EBADMSG, else as attr_read() */
 int groups_read_cpus(const struct cpuset_job *job, const char *group, const char *file,
 		     struct cpulist *ret) _must_check_;
+
+/** groups_read_set() - the same; what is only to come with the guest is empty. Return: the same */
+int groups_read_set(const struct cpuset_job *job, const char *group, const char *file,
+		    struct cpulist *ret) _must_check_;
 
 /** groups_write() - helper_write() to a file of a group. Return: as attr_write(), why is filled */
 int groups_write(struct cpuset_job *job, const char *group, const char *file, const char *value)
@@ -425,6 +439,13 @@ int hierarchy_store(const char *group, const char *file, const char *value) _mus
 int partition_apply(struct cpuset_job *job) _must_check_;
 int slices_apply(struct cpuset_job *job) _must_check_;
 int plain_apply(struct cpuset_job *job) _must_check_;
+
+/**
+ * partition_check_kernel() - has it partitions: the root group tells, also before there is a guest
+ *
+ * Return: 0, -EOPNOTSUPP, else as attr_exists(); why is filled
+ */
+int partition_check_kernel(struct cpuset_job *job) _must_check_;
 
 /**
  * partition_check_boot() - may these CPUs be a balanced partition

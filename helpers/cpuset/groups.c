@@ -144,21 +144,6 @@ static int groups_of_pid(struct cpuset_job *job, pid_t pid, struct guest_groups 
 	return groups_of_base(group, ret) < 0 ? not_libvirts(job, group) : 0;
 }
 
-int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct guest_groups *ret)
-{
-	int r;
-
-	if (claim->state != CLAIM_RUNNING)
-		return job_why(job, -ESRCH, "the guest does not run (its claim is in state %s)",
-			       claim_state_name(claim->state));
-	/* A pid that somebody else has by now would lead to somebody else's groups */
-	r = process_alive(job->ctx->rootfd, &claim->owner);
-	if (r <= 0)
-		return job_why(job, r < 0 ? r : -ESRCH, "its QEMU (pid %d) is gone",
-			       (int)claim->owner.pid);
-	return groups_of_pid(job, claim->owner.pid, ret);
-}
-
 /* ABI: virSystemdEscapeName() in libvirt's util/virsystemd.c, 9.0.0 to 11.3.0 */
 static int append_escaped(char *name, size_t size, const char *part)
 {
@@ -207,6 +192,43 @@ static int group_to_come(const struct cpuset_job *job, char *buf)
 	if (word && text_decode(word, &partition) < 0)
 		return -EBADMSG;
 	return group_of_partition(partition ?: "/machine", buf, PATH_MAX);
+}
+
+int groups_foretell(struct cpuset_job *job)
+{
+	char group[PATH_MAX];
+	int r = group_to_come(job, group);
+
+	job->ahead = r == 0;
+	return r;
+}
+
+static int groups_to_come(const struct cpuset_job *job, struct guest_groups *ret)
+{
+	char above[PATH_MAX], base[PATH_MAX];
+	int r = group_to_come(job, above);
+
+	/* The level of its own below the scope, see above, is taken for granted */
+	if (r == 0)
+		r = path_format(base, sizeof(base), "%s/<scope>/libvirt", above);
+	return r < 0 ? r : groups_of_base(base, ret);
+}
+
+int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct guest_groups *ret)
+{
+	int r;
+
+	if (job->ahead && claim == &job->ctx->claim)
+		return groups_to_come(job, ret);
+	if (claim->state != CLAIM_RUNNING)
+		return job_why(job, -ESRCH, "the guest does not run (its claim is in state %s)",
+			       claim_state_name(claim->state));
+	/* A pid that somebody else has by now would lead to somebody else's groups */
+	r = process_alive(job->ctx->rootfd, &claim->owner);
+	if (r <= 0)
+		return job_why(job, r < 0 ? r : -ESRCH, "its QEMU (pid %d) is gone",
+			       (int)claim->owner.pid);
+	return groups_of_pid(job, claim->owner.pid, ret);
 }
 
 void groups_above(struct cpuset_job *job, char *buf)
@@ -268,6 +290,18 @@ int groups_read_cpus(const struct cpuset_job *job, const char *group, const char
 	if (r < 0)
 		return r;
 	return cpulist_parse(buf, ret) < 0 ? -EBADMSG : 0;
+}
+
+int groups_read_set(const struct cpuset_job *job, const char *group, const char *file,
+		    struct cpulist *ret)
+{
+	int r = groups_read_cpus(job, group, file, ret);
+
+	/* libvirt enables the controller with its first guest, and systemd makes the slice */
+	if (r != -ENOENT || !job->ahead)
+		return r;
+	*ret = (struct cpulist){ 0 };
+	return 0;
 }
 
 int groups_write(struct cpuset_job *job, const char *group, const char *file, const char *value)

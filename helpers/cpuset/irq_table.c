@@ -137,7 +137,27 @@ static int find_who(const struct cpuset_job *job, const char *dir, struct irqs *
 	return *ret ? 1 : -ENOMEM;
 }
 
-/* Return: 0, also for one that is none or has gone, -ENOMEM */
+/*
+ * In a dry run before the guest runs: is it one of its devices', which goes with the host's driver
+ * ABI: Documentation/ABI/testing/sysfs-bus-pci, msi_irqs
+ */
+static bool is_leaving(const struct cpuset_job *job, unsigned int number)
+{
+	const struct inidoc_entry *entry = NULL;
+	char path[PATH_MAX];
+
+	while (job->ahead && (entry = inidoc_next(&job->ctx->claim.doc, entry, "vfio", "device"))) {
+		int len = (int)strcspn(entry->value, " ");
+
+		if (path_format(path, sizeof(path), "sys/bus/pci/devices/%.*s/msi_irqs/%u", len,
+				entry->value, number) == 0 &&
+		    attr_exists(job->ctx->rootfd, path) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Return: 0, also for one that is none, has gone or is about to, -ENOMEM */
 static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs *known,
 		    struct irqs *irqs)
 {
@@ -145,7 +165,7 @@ static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs 
 	char dir[64], path[PATH_MAX], text[ATTR_MAX];
 	int r;
 
-	if (parse_uint(name, 10, INT_MAX, &irq.number) < 0 ||
+	if (parse_uint(name, 10, INT_MAX, &irq.number) < 0 || is_leaving(job, irq.number) ||
 	    path_format(dir, sizeof(dir), "proc/irq/%u", irq.number) < 0 ||
 	    path_format(path, sizeof(path), "%s/smp_affinity_list", dir) < 0 ||
 	    attr_read(job->ctx->rootfd, path, text, sizeof(text)) < 0 ||

@@ -36,7 +36,7 @@ static int exclusive_read(struct cpuset_job *job, const char *object, struct cpu
 	int r = groups_mount(job);
 
 	if (r == 0)
-		r = groups_read_cpus(job, object, EXCLUSIVE, ret);
+		r = groups_read_set(job, object, EXCLUSIVE, ret);
 	return r < 0 ? job_why(job, r, "cannot read " EXCLUSIVE " of %s: %s", object, strerror(-r))
 		     : 0;
 }
@@ -126,8 +126,9 @@ static void count_pressure(struct cpuset_job *job, const char *group, bool on)
 {
 	char now[ATTR_MAX];
 
-	if (groups_read(job, group, PRESSURE, now, sizeof(now)) >= 0 &&
-	    strcmp(now, on ? "0" : "1") == 0)
+	/* One to come begins with it on, where the kernel has it in the root group */
+	if (groups_read(job, job->ahead ? "" : group, PRESSURE, now, sizeof(now)) >= 0 &&
+	    (job->ahead || strcmp(now, on ? "0" : "1") == 0))
 		(void)!groups_write(job, group, PRESSURE, on ? "1" : "0");
 }
 
@@ -309,10 +310,11 @@ int partition_check_boot(struct cpuset_job *job)
 		       job_cpus_text(&isolated, list, sizeof(list)));
 }
 
-static int check_kernel(struct cpuset_job *job, const struct guest_groups *groups)
+/* @file: below the mount */
+static int check_file(struct cpuset_job *job, const char *file)
 {
 	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "%s/%s/" EXCLUSIVE, job->mount, groups->guest);
+	int r = path_format(path, sizeof(path), "%s/%s", job->mount, file);
 
 	if (r == 0)
 		r = attr_exists(job->ctx->rootfd, path);
@@ -322,6 +324,21 @@ static int check_kernel(struct cpuset_job *job, const struct guest_groups *group
 		return 0;
 	return job_why(job, -EOPNOTSUPP,
 		       "this kernel has no " EXCLUSIVE " (it came with Linux 6.7)");
+}
+
+int partition_check_kernel(struct cpuset_job *job)
+{
+	return check_file(job, "cpuset.cpus.isolated");
+}
+
+static int check_kernel(struct cpuset_job *job, const struct guest_groups *groups)
+{
+	char file[PATH_MAX];
+
+	if (job->ahead)
+		return partition_check_kernel(job);
+	return path_format(file, sizeof(file), "%s/" EXCLUSIVE, groups->guest)
+		       ?: check_file(job, file);
 }
 
 /* Return: 1 when an earlier apply has done it all, 0 when it is to be done, else -errno */
@@ -389,6 +406,9 @@ static int load_sides(struct cpuset_job *job, const struct guest_groups *groups)
 	char path[PATH_MAX];
 	int r = path_format(path, sizeof(path), "%s/%s", job->mount, groups->base);
 
+	/* Those of the claim, then */
+	if (job->ahead)
+		return 0;
 	if (r == 0)
 		r = attr_list(job->ctx->rootfd, path, &names);
 	job->pins.nr_sides = 0;

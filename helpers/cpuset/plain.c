@@ -13,7 +13,7 @@ static int plain_read(struct cpuset_job *job, const char *object, struct cpulist
 	int r = groups_mount(job);
 
 	if (r == 0)
-		r = groups_read_cpus(job, object, CPUS, ret);
+		r = groups_read_set(job, object, CPUS, ret);
 	return r < 0 ? job_why(job, r, "cannot read " CPUS " of %s: %s", object, strerror(-r)) : 0;
 }
 
@@ -80,7 +80,7 @@ static int take_group(struct cpuset_job *job, const char *name, const char *gues
 	struct cpulist cpus;
 	int r;
 
-	if (strcmp(name, guests) == 0 || groups_read_cpus(job, name, CPUS, &cpus) < 0)
+	if (strcmp(name, guests) == 0 || groups_read_set(job, name, CPUS, &cpus) < 0)
 		return 0;
 	r = setting_take(job, &setting_plain, name);
 	if (r == 0)

@@ -81,6 +81,20 @@ static int set_group(struct cpuset_job *job, const struct guest_groups *groups, 
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Which threads there will be is QEMU's to say */
+static int foretell(const struct cpuset_job *job, const struct guest_groups *groups,
+		    const struct sched *want)
+{
+	char new[SCHED_TEXT_MAX];
+	int r = sched_format(want, new);
+
+	if (r == 0)
+		(void)helper_would(job->ctx,
+				   "give each thread in /%s/%s/{emulator,iothread*} the class %s",
+				   job->mount, groups->base, new);
+	return r;
+}
+
 static int set_groups(struct cpuset_job *job, const struct sched *want)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
@@ -90,6 +104,8 @@ static int set_groups(struct cpuset_job *job, const struct sched *want)
 
 	if (r == 0)
 		r = groups_of_claim(job, &job->ctx->claim, &groups);
+	if (r == 0 && job->ahead)
+		return foretell(job, &groups, want);
 	if (r == 0)
 		r = path_format(path, sizeof(path), "%s/%s", job->mount, groups.base);
 	if (r == 0)
@@ -107,7 +123,7 @@ void threads_take(struct cpuset_job *job)
 	int r;
 
 	/* A tree's threads are not those of the host we run on */
-	if (!text || !hierarchy_is_ours(job->ctx))
+	if (!text || (!job->ahead && !hierarchy_is_ours(job->ctx)))
 		return;
 	job->why[0] = '\0';
 	r = sched_parse(text, &want);

@@ -7,6 +7,8 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/hookdir.h"
+#include "../../lib/scripts.h"
+#include "../../lib/state.h"
 #include "../../lib/step.h"
 #include "capture.h"
 #include "guest.h"
@@ -23,10 +25,11 @@
  * the programs of a start do not say themselves. As with the hook, all checks are run, and of what
  * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
- * What a guest's own cgroups, processes or journals decide can be told only while there are any;
- * of what is applied in `started` that is the CPUs and the pool's way back down, but neither
- * monitors nor the host's sleep. For a guest that holds a claim its own claim file is taken. A start
- * of such a guest would find its own pages and devices taken; what is next for it is its end.
+ * What a guest's own processes or journals decide can be told only while there are any: all of its
+ * end, and of what is done in `started` the pool's way back down. The cgroups that its CPUs are
+ * written to are known but for the scope's name. For a guest that holds a claim its own claim file
+ * is taken. A start of such a guest would find its own pages and devices taken; what is next for it
+ * is its end.
  *
  * What guests that are gone still hold is given back before anything is taken, so that comes first.
  * What the start does then is told of the host as it is now, with all that still taken.
@@ -175,14 +178,6 @@ static int run_steps(struct run *run, const struct phase *phase, int which, cons
 	return r;
 }
 
-/* The pool goes back down before anything else is done in `started` */
-static int run_settle(struct run *run, const struct phase *phase)
-{
-	const struct step *step = step_find("hugepages");
-
-	return step_wanted(step, run->claim) ? run_step(run, phase, step, "settle") : 0;
-}
-
 /* Cores for a guest without pins, before anything looks at the claim */
 static int run_choose(struct run *run, const struct phase *phase)
 {
@@ -201,25 +196,30 @@ static void say_later(const struct run *run, const struct phase *phase, const st
 		     step_required(step, run->claim) ? "required" : "best effort");
 }
 
-/* Of a guest that does not run yet */
-static int run_ahead(struct run *run, const struct phase *phase)
+/*
+ * The pool goes back down before anything else is done in `started`: which pages then depends on
+ * what QEMU has taken, and from where
+ */
+static int run_settle(struct run *run, const struct phase *phase, bool live)
+{
+	const struct step *step = step_find("hugepages");
+
+	if (!step_wanted(step, run->claim))
+		return 0;
+	if (live)
+		return run_step(run, phase, step, "settle");
+	say_later(run, phase, step, "settle");
+	return 0;
+}
+
+/* The end of a guest that does not run yet */
+static void say_end(const struct run *run, const struct phase *phase)
 {
 	const struct step *order[STEPS_MAX];
 	size_t nr = steps_order(run->claim, phase->steps, false, order);
-	bool start = phase->steps == STEP_STARTED && strcmp(phase->verb, "apply") == 0;
-	const struct step *pages = step_find("hugepages");
-	int r = 0;
 
-	if (start && step_wanted(pages, run->claim))
-		say_later(run, phase, pages, "settle");
-
-	for (size_t i = 0; r == 0 && i < nr; i++) {
-		if (start && !order[i]->in_guest)
-			r = run_step(run, phase, order[i], phase->verb);
-		else
-			say_later(run, phase, order[i], phase->verb);
-	}
-	return r;
+	for (size_t i = 0; i < nr; i++)
+		say_later(run, phase, order[i], phase->verb);
 }
 
 /* Before anything is applied */
@@ -289,7 +289,7 @@ static int run_scripts(struct run *run, const struct phase *phase)
 	_cleanup_oldtree_ struct oldtree tree = { 0 };
 	int r;
 
-	if (run->ended || !inidoc_get(&run->claim->doc, "scripts", "run"))
+	if (run->ended || !scripts_wanted(run->claim))
 		return 0;
 	r = oldtree_read(run->rootfd, run->claim->guest, &tree);
 	if (r < 0)
@@ -300,16 +300,34 @@ static int run_scripts(struct run *run, const struct phase *phase)
 	return 0;
 }
 
+/* Of a guest that is gone, in the order of scripts_give_back() */
+static int run_owed_scripts(struct run *run, const struct phase *phase)
+{
+	static const char *const operations[] = { "stopped", "release" };
+	_cleanup_oldtree_ struct oldtree tree = { 0 };
+	_cleanup_close_ int statefd = state_open(run->rootfd, false);
+	const struct host host = { .rootfd = run->rootfd, .statefd = statefd };
+	int r = oldtree_read(run->rootfd, run->claim->guest, &tree);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(operations); i++)
+		if (scripts_owes(&host, run->claim, operations[i]))
+			show_scripts(run, phase, &tree, operations[i]);
+	return r;
+}
+
 static int run_programs(struct run *run, const struct phase *phase, bool live)
 {
+	bool apply = strcmp(phase->verb, "apply") == 0;
 	int r = 0;
 
-	if (!phase->live && strcmp(phase->verb, "apply") == 0)
+	if (!apply && !live) {
+		say_end(run, phase);
+		return 0;
+	}
+	if (!phase->live)
 		r = run_checks(run, phase);
-	if (phase->live && !live)
-		return r < 0 ? r : run_ahead(run, phase);
-	if (r == 0 && strcmp(phase->name, "started") == 0)
-		r = run_settle(run, phase);
+	else if (apply)
+		r = run_settle(run, phase, live);
 	return r < 0 ? r : run_steps(run, phase, phase->steps, phase->verb);
 }
 
@@ -343,7 +361,7 @@ static void say_started(const struct run *live, const struct phase *phase)
 static int run_dead(const struct request *request, const struct claim *claim, int rootfd,
 		    struct json *json)
 {
-	static const struct phase back = { "prepare", "undo", STEP_RELEASE, true, true };
+	static const struct phase back = { "prepare", "undo", STEP_RELEASE, true, false };
 	_cleanup_free_ char *file = host_claim_file(request, claim);
 	struct run run = { .request = request,
 			   .claim = claim,
@@ -351,6 +369,7 @@ static int run_dead(const struct request *request, const struct claim *claim, in
 			   .rootfd = rootfd,
 			   .json = json,
 			   .dead = true };
+	int r;
 
 	if (!file)
 		return -ENOMEM;
@@ -359,7 +378,8 @@ static int run_dead(const struct request *request, const struct claim *claim, in
 			"# prepare: guest %s is gone: what it held is given back first, and all "
 			"below is told as if that were taken (usher recover gives it back now)\n",
 			shown(claim->guest));
-	return run_steps(&run, &back, STEP_RELEASE, "undo");
+	r = run_owed_scripts(&run, &back);
+	return r < 0 ? r : run_steps(&run, &back, STEP_RELEASE, "undo");
 }
 
 /* What a start finds of guests that are gone, also of an earlier life of its own */

@@ -185,13 +185,20 @@ claim_from_plan() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
-@test "plan says of what comes after the start what can be known before: monitors and sleep, not CPUs" {
+@test "plan says of what comes after the start what can be known before: CPUs, monitors and sleep" {
 	run -0 usher plan --xml "$xml"
 	has "# started: usher-hugepages settle (required): its writes can be told while the guest runs"
-	has "# started: usher-cpuset apply (best effort): its writes can be told while the guest runs"
+	has "# started: usher-cpuset apply (best effort)
+#   write /sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive 4-7,12-15
+#   write /sys/fs/cgroup/machine.slice/<scope>/cpuset.cpus.exclusive 4-7,12-15
+#   write /sys/fs/cgroup/machine.slice/<scope>/libvirt/cpuset.cpus.exclusive 4-7,12-15
+#   write /sys/fs/cgroup/machine.slice/<scope>/libvirt/vcpu0/cpuset.cpus.exclusive 4
+#   write /sys/fs/cgroup/machine.slice/<scope>/libvirt/vcpu0/cpuset.cpus.partition isolated"
+	has "#   write /proc/irq/default_smp_affinity f0f"
+	has "#   write /proc/sys/vm/stat_interval 60"
 	has "# started: usher-display apply (best effort)"$'\n'"#   write input 17 to monitor DEL:a0c4:JK9X0123 after 0 ms, and 15 when"
 	usher plan --json --xml "$xml" |
-		jq -e '[.steps[] | select(.phase == "started") | .step] == ["display", "nosleep"]'
+		jq -e '[.steps[] | select(.phase == "started") | .step] == ["cpuset", "display", "nosleep"]'
 }
 
 @test "plan names an older tree's scripts where the hook runs them" {

@@ -160,7 +160,7 @@ gpu_driver() {
 }
 
 @test "what a dead claim's scripts of prepare have done is given back by those of release, once" {
-	local tree=$host/etc/libvirt/hooks/qemu.d/win11 told=$BATS_TEST_TMPDIR/told
+	local tree=$host/etc/libvirt/hooks/qemu.d/win11 told=$BATS_TEST_TMPDIR/told guest
 	mkdir -p "$tree/prepare/begin" "$tree/release/end"
 	install -m 755 /dev/stdin "$tree/prepare/begin/dm.sh" <<<$'#!/bin/sh\necho "stopped, $*" >>'"$told"
 	install -m 755 /dev/stdin "$tree/release/end/dm.sh" \
@@ -168,6 +168,13 @@ gpu_driver() {
 	printf '[scripts]\nrun = yes\n' >"$host/etc/usher/conf.d/win11.ini"
 	hook_orphaned win11 prepare begin -
 	[[ $(<"$told") == "stopped, win11 prepare begin -" ]]
+	# Before all that the next start of a guest with a policy does, be it another one or itself
+	for guest in games win11; do
+		run -0 "$fake/usher" plan --root "$host" --xml "$BATS_TEST_TMPDIR/$guest.xml" "$guest" prepare
+		[[ $output == *"# prepare: guest win11 is gone: "*"
+# prepare: scripts release: /etc/libvirt/hooks/qemu.d/win11/release/end/dm.sh is run: what it writes cannot be told
+# prepare: usher-"*" undo "* ]] || { echo "$output"; return 1; }
+	done
 	# Nobody who is none of ours waits for them
 	run -0 hook plain prepare begin -
 	[[ $(<"$told") == "stopped, win11 prepare begin -" && -e $claim ]]

@@ -421,6 +421,21 @@ static void a_dry_run_writes_nothing_and_names_each_write(void **state)
 	free(before);
 }
 
+static void a_dry_run_before_the_start_leaves_out_what_goes_with_the_guests_devices(void **state)
+{
+	host_with_irqs(state);
+	make_claim(UUID_A, 4711, "preparing",
+		   SECTION_A "[vfio]\ndevice = 0000:01:00.0 8086:1533 interface managed\n");
+	put("msix", "sys/bus/pci/devices/0000:01:00.0/msi_irqs/25");
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(host.printed, "write /proc/irq/24/smp_affinity_list"));
+	assert_null(strstr(host.printed, "write /proc/irq/25/smp_affinity_list"));
+	/* Of a guest that runs, what there is is told */
+	make_claim(UUID_A, PID_A, "running", SECTION_A);
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(host.printed, "write /proc/irq/25/smp_affinity_list"));
+}
+
 static void a_table_that_does_not_parse_is_said_and_nothing_is_moved(void **state)
 {
 	host_with_irqs(state);
@@ -844,6 +859,7 @@ int main(void)
 		tree_test(an_irq_that_comes_while_they_are_given_back_has_what_it_would_have_had),
 		tree_test(an_irq_near_a_node_keeps_to_its_node),
 		tree_test(a_number_that_another_device_has_got_is_another_irq),
+		tree_test(a_dry_run_before_the_start_leaves_out_what_goes_with_the_guests_devices),
 		tree_test(a_dry_run_writes_nothing_and_names_each_write),
 		tree_test(a_table_that_does_not_parse_is_said_and_nothing_is_moved),
 		tree_test(an_irq_without_its_handler_at_the_guests_end_comes_back),

@@ -31,6 +31,117 @@ static void the_partition_is_taken_where_the_kernel_has_it(void **state)
 	assert_string_equal(get("systemd/system.slice"), "");
 }
 
+/* What a start wrote, with the scope's name as it is before */
+static void put_stand_in(const char *text, char *buf, size_t size)
+{
+	const char *scope = strstr(SCOPE_A, "machine-qemu"), *at;
+
+	buf[0] = '\0';
+	while ((at = strstr(text, scope))) {
+		size_t len = strlen(buf);
+
+		assert_int_equal(
+			path_format(buf + len, size - len, "%.*s<scope>", (int)(at - text), text),
+			0);
+		text = at + strlen(scope);
+	}
+	assert_int_equal(path_format(buf + strlen(buf), size - strlen(buf), "%s", text), 0);
+}
+
+/* As the claim of usher plan: state preparing, its owner gone, and no guest in sight */
+static void assert_foretold(const char *section, const char *vcpu0, const char *vcpu1)
+{
+	const char *const vcpus[] = { vcpu0, vcpu1, NULL };
+	char before[sizeof(host.printed)], now[sizeof(host.printed)];
+
+	make_claim(UUID_A, 4711, "preparing", section);
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(host.writes, 0);
+	fmt(before, "%s", host.printed);
+	make_guest(SCOPE_A, PID_A, vcpus, "");
+	put("1", CG "/" SCOPE_A "/libvirt/vcpu0/cgroup.pressure");
+	put("1", CG "/" SCOPE_A "/libvirt/vcpu1/cgroup.pressure");
+	make_claim(UUID_A, PID_A, "running", section);
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	put_stand_in(host.printed, now, sizeof(now));
+	assert_string_equal(before, now);
+	assert_non_null(strstr(before, "write /" CG "/" MACHINE "/cpuset.cpus.exclusive 2-3\n"));
+	end_guest(PID_A, SCOPE_A);
+}
+
+static void a_dry_run_before_the_start_names_the_writes_of_it_in_their_order(void **state)
+{
+	make_host(*state, true);
+	put("1", CG "/cgroup.pressure");
+	put("1", "proc/sys/vm/stat_interval");
+	assert_foretold(PINS_A "pressure = no\nstat_interval = 60\n", "2", "3");
+	assert_non_null(strstr(host.printed, "/libvirt/vcpu1/cpuset.cpus.partition isolated\n"));
+	assert_non_null(strstr(host.printed, "/libvirt/vcpu1/cgroup.pressure 0\n"));
+	assert_non_null(strstr(host.printed, "write /proc/sys/vm/stat_interval 60\n"));
+	/* vCPUs that share their CPUs, and those that were chosen for it */
+	assert_foretold("timeout_ms = 500\ncpus = 2-3\nvcpu = 0 2-3\nvcpu = 1 2-3\n", "2-3", "2-3");
+	assert_non_null(strstr(host.printed, ".scope/cpuset.cpus.partition root\n"));
+	assert_foretold(PINS_A "pin = auto\n", "", "");
+	assert_non_null(strstr(host.printed, "/libvirt/vcpu0/cpuset.cpus 2\nbind the threads of "));
+}
+
+static void before_any_guest_the_groups_to_come_are_told_all_the_same(void **state)
+{
+	make_host(*state, true);
+	/* No slice yet, and the controller nowhere: libvirt sees to both */
+	remove_tree(CG "/" MACHINE);
+	make_claim(UUID_A, 4711, "preparing", PINS_A "partition = /machine/gpu\n");
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(
+		host.printed,
+		"write /" CG "/machine.slice/cpuset.cpus.exclusive 2-3\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/cpuset.cpus.exclusive 2-3\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/<scope>/cpuset.cpus.exclusive 2-3\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/<scope>/libvirt/"
+		"cpuset.cpus.exclusive 2-3\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/<scope>/libvirt/vcpu0/"
+		"cpuset.cpus.exclusive 2\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/<scope>/libvirt/vcpu0/"
+		"cpuset.cpus.partition isolated\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/<scope>/libvirt/vcpu1/"
+		"cpuset.cpus.exclusive 3\n"
+		"write /" CG "/machine.slice/machine-gpu.slice/<scope>/libvirt/vcpu1/"
+		"cpuset.cpus.partition isolated\n");
+	/* Threads are QEMU's to make */
+	make_claim(UUID_A, 4711, "handed", PINS_A "emulator_sched = fifo:1\n");
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_non_null(strstr(host.printed, "give each thread in /" CG "/machine.slice/<scope>/"
+					     "libvirt/{emulator,iothread*} the class fifo:1\n"));
+	/* It is not done for that, and a guest that ends has none */
+	assert_int_equal(apply(UUID_A), HELPER_FAILED);
+	make_claim(UUID_A, 4711, "ending", PINS_A);
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_FAILED);
+	assert_said("the guest does not run (its claim is in state ending)");
+}
+
+static void the_lesser_ways_are_told_before_the_start_too(void **state)
+{
+	make_host(*state, false);
+	make_claim(UUID_A, 4711, "preparing", PINS_A);
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_said("are kept free by AllowedCPUs of the system's slices only: this kernel has no");
+	assert_non_null(strstr(host.printed, "set AllowedCPUs=0-1,4-7 of system.slice"));
+	make_claim(UUID_A, 4711, "preparing", PINS_A "method = plain\n");
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_string_equal(host.printed, "write /" CG "/init.scope/cpuset.cpus 0-1,4-7\n"
+					  "write /" CG "/system.slice/cpuset.cpus 0-1,4-7\n"
+					  "write /" CG "/user.slice/cpuset.cpus 0-1,4-7\n");
+	/* Whoever makes the groups there has names of his own for them */
+	remove_tree("run/systemd");
+	assert_int_equal(run_helper("--dry-run", "apply", UUID_A), HELPER_DONE);
+	assert_string_equal(host.printed, "");
+	assert_string_equal(host.said,
+			    "usher: a: what is written for its CPUs can be told while it runs: "
+			    "without systemd nothing tells ahead where its groups will be\n");
+}
+
 static void an_older_kernel_gets_the_slices_and_one_line_why(void **state)
 {
 	make_host(*state, false);
@@ -379,6 +490,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(the_partition_is_taken_where_the_kernel_has_it),
+		tree_test(a_dry_run_before_the_start_names_the_writes_of_it_in_their_order),
+		tree_test(before_any_guest_the_groups_to_come_are_told_all_the_same),
+		tree_test(the_lesser_ways_are_told_before_the_start_too),
 		tree_test(an_older_kernel_gets_the_slices_and_one_line_why),
 		tree_test(without_systemd_it_is_the_plain_groups),
 		tree_test(cgroup_v1_leaves_the_guest_with_its_pins),

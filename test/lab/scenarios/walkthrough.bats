@@ -214,7 +214,8 @@ orders_of() {
 	modprobe vfio-pci
 
 	plan_writes_nothing walk
-	writes_planned "$BATS_TEST_TMPDIR/plan" apply >"$BATS_TEST_TMPDIR/planned"
+	# Of the CPUs: below
+	writes_planned "$BATS_TEST_TMPDIR/plan" apply | grep -e /pci -e hugepages >"$BATS_TEST_TMPDIR/planned"
 	tracer_start
 	guest_start walk
 	tracer_stop
@@ -284,22 +285,49 @@ of_memory() {
 	host_unchanged 30
 }
 
-# Which CPUs a guest gets is known when it runs; plan then prints what its programs' dry runs do
-@test "what plan prints of the CPUs is what the start wrote, and what the program writes once more" {
+# cpuset_planned FILE - what plan printed there of the writes for the CPUs
+cpuset_planned() {
+	jq -r '.steps[] | select(.step == "cpuset" and .verb == "apply") | .writes[]' "$1" |
+		sed -n 's/^write //p' | sort
+}
+
+# handlers - the interrupts there are, each with who handles it
+handlers() {
+	(cd /proc/irq && find . -mindepth 2 -maxdepth 2 -type d | sort)
+}
+
+# comparable LASTING - without the interrupts that are not in that list of handlers(), which came or went
+# with the guest's devices, and with the guest's scope as plan has it before there is one
+comparable() {
+	sed 's|/machine-qemu[^/]*\.scope/|/<scope>/|' |
+		awk -F / 'FNR == NR { lasting[$2] = 1; next }
+			$2 == "proc" && $3 == "irq" && $4 ~ /^[0-9]+$/ && !($4 in lasting) { next }
+			{ print }' "$1" - | sort
+}
+
+# The scope's name is to come, and so are the interrupts that QEMU brings; once it runs, plan has all
+@test "what plan prints of the CPUs, before the start and after, is what the start writes" {
 	local trace=$BATS_TEST_TMPDIR/trace claim tracer
 	guest_define walk memory=32 vcpus=2 pins="2 3" emulator=0-1 device="$NIC"
 	policy walk
+	plan_writes_nothing walk
+	cpuset_planned "$BATS_TEST_TMPDIR/plan" >"$BATS_TEST_TMPDIR/ahead"
+	grep -qF '/machine.slice/<scope>/libvirt/vcpu1/cpuset.cpus.partition isolated' "$BATS_TEST_TMPDIR/ahead"
+	handlers >"$BATS_TEST_TMPDIR/handlers"
 	tracer_start -y -s 200 -e trace=write,execve
 	guest_start walk
 	wait_for 20 alone_are 2-3
 	tracer_stop
+	handlers | comm -12 "$BATS_TEST_TMPDIR/handlers" - >"$BATS_TEST_TMPDIR/lasting"
 	cpuset_writes "$trace" >"$BATS_TEST_TMPDIR/started"
+	comparable "$BATS_TEST_TMPDIR/lasting" <"$BATS_TEST_TMPDIR/ahead" >"$BATS_TEST_TMPDIR/foretold"
+	comparable "$BATS_TEST_TMPDIR/lasting" <"$BATS_TEST_TMPDIR/started" | diff "$BATS_TEST_TMPDIR/foretold" -
+	grep -q '^/proc/irq/[0-9]' "$BATS_TEST_TMPDIR/foretold"
 	claim=/run/usher/$(guest_uuid walk)/claim.ini
 	usher-cpuset undo "$claim"
 	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" ""
 	plan_writes_nothing walk started
-	jq -r '.steps[] | select(.step == "cpuset" and .verb == "apply") | .writes[]' "$BATS_TEST_TMPDIR/plan" |
-		sed -n 's/^write //p' | sort >"$BATS_TEST_TMPDIR/planned"
+	cpuset_planned "$BATS_TEST_TMPDIR/plan" >"$BATS_TEST_TMPDIR/planned"
 	strace -f -y -s 200 -e trace=write,execve -o "$trace" usher-cpuset apply "$claim"
 	assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
 	(($(wc -l <"$BATS_TEST_TMPDIR/planned") > 3)) || fail "$(<"$BATS_TEST_TMPDIR/planned")"
