@@ -49,19 +49,24 @@ static void allow(struct guest *guest, const char *key, const char *word)
 	assert_int_equal(inidoc_set(&guest->ctx.claim.doc, HUGEPAGES_SECTION, key, word), 0);
 }
 
-/* Return: exit code, -1 when it has not ended long after its time */
-static int apply_of_its_own(struct guest *guest)
+static pid_t apply_begin(struct guest *guest, int time_ms)
 {
-	long long until = deadline_in(TIME_MS + GRACE_MS);
-	int status = 0;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	guest->ctx.deadline = until - GRACE_MS;
+	guest->ctx.deadline = deadline_in(time_ms);
 	if (pid == 0)
 		_exit((int)hugepages_apply(&guest->ctx));
+	return pid;
+}
+
+/* Return: exit code, -1 when it has not ended long after its time */
+static int apply_end(const struct guest *guest, pid_t pid)
+{
+	int status = 0;
+
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (deadline_left(until) == 0) {
+		if (deadline_left(guest->ctx.deadline + GRACE_MS) == 0) {
 			assert_int_equal(kill(pid, SIGKILL), 0);
 			assert_int_equal(waitpid(pid, &status, 0), pid);
 			return -1;
@@ -69,6 +74,11 @@ static int apply_of_its_own(struct guest *guest)
 		(void)poll(NULL, 0, 20);
 	}
 	return WEXITSTATUS(status);
+}
+
+static int apply_of_its_own(struct guest *guest)
+{
+	return apply_end(guest, apply_begin(guest, TIME_MS));
 }
 
 /* Migration waits for a page that is being written to a dead server */
@@ -87,6 +97,36 @@ static void another_guest_starts_while_a_compaction_hangs(void **state)
 	guest_remove(&a);
 	assert_int_equal(apply(&b), HELPER_DONE);
 	assert_pool(0, 20, 20, 0);
+	unhang();
+}
+
+/* Of its last two seconds it waits for one: an undo would have half a minute */
+static void giving_back_what_was_got_waits_no_longer_than_there_is_time(void **state)
+{
+	static const char busy[] = "usher's ledger was busy for ";
+	struct helper patient = test_helper;
+	_cleanup_close_ int dirfd = -1, lock = -1;
+	_cleanup_guest_ struct guest a;
+	const char *said;
+	pid_t pid;
+
+	(void)state;
+	patient.undo_timeout_ms = 60000;
+	dead_server(&a, "/compact", false);
+	a.ctx.helper = &patient;
+	pid = apply_begin(&a, 8000);
+	dirfd = state_dir(a.ctx.statefd, "host", true);
+	while (attr_exists(dirfd, "hugepages.ini") == 0 && deadline_left(a.ctx.deadline) > 0)
+		(void)poll(NULL, 0, 5);
+	lock = state_lock(dirfd, "hugepages.lock", 8000);
+	assert_true(lock >= 0);
+	assert_int_equal(apply_end(&a, pid), HELPER_DIRTY);
+	said = strstr(kernel->said, busy);
+	assert_non_null(said);
+	assert_in_range(strtoul(said + strlen(busy), NULL, 10), 0, 1000);
+	cleanup_close(&lock);
+	lock = -1;
+	assert_int_equal(undo(&a), HELPER_DONE);
 	unhang();
 }
 
@@ -287,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(another_guest_starts_while_a_compaction_hangs),
+		kernel_test(giving_back_what_was_got_waits_no_longer_than_there_is_time),
 		kernel_test(what_hangs_is_left_out_said_once_and_not_begun_again),
 		kernel_test(a_qemu_that_hangs_holds_up_no_other_guest),
 		kernel_test(who_hangs_is_named_with_all_it_has_where_memory_is_short),
