@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "deadline.h"
@@ -31,7 +32,7 @@ void aside_step(void *shared)
 {
 	struct aside *aside = shared;
 
-	__atomic_add_fetch(&aside->steps, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&aside->since, now_ms(), __ATOMIC_RELAXED);
 }
 
 /* The child's whole life */
@@ -42,26 +43,58 @@ static void live(int rootfd, int null, int (*run)(int rootfd, void *shared), voi
 
 	if (spawn_leave(null, keep, ARRAY_SIZE(keep)) < 0)
 		_exit(1);
+	/* What a host under load took until it came to run is none of its time */
+	aside_step(shared);
 	aside->result = run(rootfd, shared);
 	aside->done = true;
 	_exit(0);
 }
 
-/* Until the child has ended, or was too long at one step. Return: has it ended */
-static bool await(int pidfd, const struct aside *aside, int step_ms)
+/* Of whoever waits in the kernel it stands still. In ns; 0: not known */
+static long long cpu_time(pid_t pid)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static bool ends_by(int pidfd, long long until)
 {
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
-	unsigned int before;
+
+	while (poll(&fd, 1, deadline_left(until)) < 0 && errno == EINTR)
+		;
+	return fd.revents != 0;
+}
+
+static long long step_began(const struct aside *aside)
+{
+	return __atomic_load_n(&aside->since, __ATOMIC_RELAXED);
+}
+
+/* Until the child has ended, or was too long at one step. Return: has it ended */
+static bool await(int pidfd, struct aside *aside, int step_ms)
+{
+	long long most = deadline_in(aside->busy_ms), since = 0, until = 0, before = 0;
 
 	do {
-		long long until = deadline_in(step_ms);
-
-		before = __atomic_load_n(&aside->steps, __ATOMIC_RELAXED);
-		while (poll(&fd, 1, deadline_left(until)) < 0 && errno == EINTR)
-			;
-		if (fd.revents)
+		if (since != step_began(aside))
+			until = since = step_began(aside);
+		until += step_ms;
+		/* What it does in the second half tells: one that hangs has begun its step, too. A
+		 * step that begins late has seen that half begin already */
+		if (deadline_left(until - step_ms / 2) > 0) {
+			if (ends_by(pidfd, until - step_ms / 2))
+				return true;
+			before = cpu_time(aside->pid);
+		}
+		if (ends_by(pidfd, until))
 			return true;
-	} while (before != __atomic_load_n(&aside->steps, __ATOMIC_RELAXED));
+		aside->busy = cpu_time(aside->pid) > before;
+	} while (since != step_began(aside) || (aside->busy && deadline_left(most) > 0));
 	return false;
 }
 
@@ -75,13 +108,15 @@ int aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, in
 
 	if (null < 0)
 		return -errno;
-	aside->done = false;
+	aside->done = aside->busy = false;
+	aside_step(shared);
 	/* Without what libraries do at a fork: the child reads some files and ends */
 	pid = _Fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
 		live(rootfd, null, run, shared);
+	aside->pid = pid;
 	pidfd = pidfd_open(pid, 0);
 	ended = pidfd >= 0 && await(pidfd, aside, step_ms);
 	if (!ended)

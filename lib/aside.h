@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "cleanup.h"
 
@@ -12,8 +13,11 @@
  * that is left behind, too, it can be read.
  */
 struct aside {
-	unsigned int steps; /* the child counts: each step has its own time */
-	int keep;	    /* a descriptor that the child keeps open, 0: none */
+	long long since; /* the child notes when its step began: each has its own time */
+	int keep;	 /* a descriptor that the child keeps open, 0: none */
+	int busy_ms;	 /* so long in all it may take while it uses the CPU, 0: no longer */
+	bool busy;	 /* when it was late it did */
+	pid_t pid;	 /* of the child */
 	bool done;
 	int result;
 };
@@ -35,7 +39,8 @@ void aside_free(void *shared, size_t size);
  * @shared:	from aside_alloc()
  * @step_ms:	so long it may be at one step
  *
- * A child that is late is sent SIGKILL and left behind; it holds nothing of ours.
+ * A child that is late is sent SIGKILL and left behind; it holds nothing of ours. One that is slow,
+ * by its CPU time, does not hang: see busy_ms.
  *
  * Return: what @run returned, -ETIMEDOUT, -ECHILD when the child was killed, else -errno of fork(2)
  */

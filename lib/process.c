@@ -16,6 +16,7 @@
 
 #include "aside.h"
 #include "attr.h"
+#include "deaf.h"
 #include "units.h"
 
 /* Longest command line that is searched; QEMU's are some 10 KiB */
@@ -23,9 +24,6 @@
 
 /* Who has not shown its command line by then does not, as long as it hangs */
 #define CMDLINE_MS 500
-
-/* More such processes than that, and the whole host hangs */
-#define DEAF_MAX 8
 
 /* So many processes are named in one message */
 #define NAMED_MAX 3
@@ -168,11 +166,20 @@ static pid_t lowest_pid(int rootfd, int (*match)(int rootfd, pid_t pid, void *wh
 /*
  * The kernel copies a command line from the process's own memory, under its mmap lock. One that
  * hangs with that lock held (in a driver, on a dead disk) holds up who reads: for ever. So it is a
- * child that reads, and one that is late is left behind.
+ * child that reads, and one that is late is left behind. Who has not answered one question is not
+ * asked the next one for a while: it costs its time once, however many guests are looked for.
  *
  * Source: get_mm_cmdline(), fs/proc/base.c; __access_remote_vm(), mm/memory.c, takes the lock by
  * mmap_read_lock_killable(); Linux 6.1 to 6.12. comm and cgroup are read without it.
  */
+
+static struct deaf deaf;
+
+/* The more there are, the less each is waited for: all together 1.4 s */
+static int patience_ms(void)
+{
+	return CMDLINE_MS / (int)(1 + deaf.nr);
+}
 
 /* One that is too long to be a QEMU's counts as empty */
 static int cmdline_read(int rootfd, pid_t pid, char **ret, size_t *ret_len)
@@ -208,14 +215,20 @@ static int has_arg(int rootfd, void *shared)
 
 int process_has_arg(int rootfd, pid_t pid, const char *arg)
 {
-	struct arg_search *search = aside_alloc(sizeof(*search));
+	struct arg_search *search;
 	int r;
 
+	deaf_forget(rootfd, &deaf);
+	if (deaf_has(&deaf, pid))
+		return -ETIMEDOUT;
+	search = aside_alloc(sizeof(*search));
 	if (!search)
 		return -ENOMEM;
 	search->pid = pid;
 	search->arg = arg;
-	r = aside_run(rootfd, has_arg, search, CMDLINE_MS);
+	r = aside_run(rootfd, has_arg, search, patience_ms());
+	if (r == -ETIMEDOUT)
+		deaf_add(rootfd, &deaf, pid);
 	aside_free(search, sizeof(*search));
 	return r;
 }
@@ -239,17 +252,7 @@ struct qemu_search {
 	struct aside aside;
 	const char *uuid;
 	pid_t at; /* the process that is being looked at */
-	pid_t deaf[DEAF_MAX];
-	size_t nr_deaf;
 };
-
-static bool is_deaf(const struct qemu_search *search, pid_t pid)
-{
-	for (size_t i = 0; i < search->nr_deaf; i++)
-		if (search->deaf[i] == pid)
-			return true;
-	return false;
-}
 
 static int is_qemu(int rootfd, pid_t pid, const char *uuid)
 {
@@ -274,7 +277,7 @@ static int look_at(int rootfd, pid_t pid, void *what)
 {
 	struct qemu_search *search = what;
 
-	if (is_deaf(search, pid))
+	if (deaf_has(&deaf, pid))
 		return 0;
 	search->at = pid;
 	aside_step(search);
@@ -302,10 +305,10 @@ static bool may_be_guest(int rootfd, pid_t pid)
 }
 
 /* Without those that have not answered. Return: 0, -ETIMEDOUT one of them may be it */
-static int none_is_deaf(int rootfd, const struct qemu_search *search)
+static int none_is_deaf(int rootfd)
 {
-	for (size_t i = 0; i < search->nr_deaf; i++)
-		if (may_be_guest(rootfd, search->deaf[i]))
+	for (size_t i = 0; i < deaf.nr; i++)
+		if (may_be_guest(rootfd, deaf.list[i].process.pid))
 			return -ETIMEDOUT;
 	return 0;
 }
@@ -313,19 +316,20 @@ static int none_is_deaf(int rootfd, const struct qemu_search *search)
 pid_t process_find_qemu(int rootfd, const char *uuid)
 {
 	struct qemu_search *search = aside_alloc(sizeof(*search));
-	int r;
+	int r = -ETIMEDOUT;
 
 	if (!search)
 		return -ENOMEM;
 	search->uuid = uuid;
-	do {
-		r = aside_run(rootfd, look_for_qemu, search, CMDLINE_MS);
-		if (r != -ETIMEDOUT || search->nr_deaf == DEAF_MAX)
-			break;
-		search->deaf[search->nr_deaf++] = search->at;
-	} while (true);
+	deaf_forget(rootfd, &deaf);
+	while (r == -ETIMEDOUT && !deaf_full(&deaf)) {
+		search->at = 0;
+		r = aside_run(rootfd, look_for_qemu, search, patience_ms());
+		if (r == -ETIMEDOUT)
+			deaf_add(rootfd, &deaf, search->at);
+	}
 	if (r == 0)
-		r = none_is_deaf(rootfd, search);
+		r = none_is_deaf(rootfd);
 	aside_free(search, sizeof(*search));
 	return r;
 }

@@ -69,7 +69,7 @@ bool process_named_qemu(int rootfd, pid_t pid);
  * user.slice is somebody else's process.
  *
  * A process that hangs in the kernel cannot be asked: see CMDLINE_MS. It is passed over, unless
- * name or cgroup say that it may be a guest.
+ * name or cgroup say that it may be a guest, and not asked again for ten seconds.
  *
  * Return: the lowest such pid > 0, 0 when there is none, -ETIMEDOUT when one that may be it cannot
  * be asked, or too many, else -errno

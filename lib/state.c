@@ -315,6 +315,14 @@ int state_lock(int dirfd, const char *name, int timeout_ms)
 	return lock_file(dirfd, name, LOCK_EX, timeout_ms);
 }
 
+void state_unlock(int *lock)
+{
+	if (*lock >= 0)
+		(void)flock(*lock, LOCK_UN);
+	cleanup_close(lock);
+	*lock = -1;
+}
+
 int state_lock_shared(int dirfd, const char *name, int timeout_ms)
 {
 	return lock_file(dirfd, name, LOCK_SH, timeout_ms);

@@ -76,5 +76,13 @@ int state_remove_dir(int statefd, const char *name);
  */
 int state_lock(int dirfd, const char *name, int timeout_ms) _must_check_;
 
+/**
+ * state_unlock() - and close, without waiting for a child of ours to close its copy
+ *
+ * A lock is shared by fork(2), and a child that has not come to run yet, on a host under load, or
+ * was killed before it did, has it still.
+ */
+void state_unlock(int *lock);
+
 /** state_lock_shared() - likewise, beside others that share it. Return: as state_lock() */
 int state_lock_shared(int dirfd, const char *name, int timeout_ms) _must_check_;

@@ -335,8 +335,8 @@ void give_back_why(int error, int wait_ms, char *buf, size_t size)
 {
 	if (error == -ETIMEDOUT)
 		(void)snprintf(buf, size,
-			       "usher's ledger was busy for %d ms, another guest is being given "
-			       "pages",
+			       "usher's ledger was busy for %d ms, another usher-hugepages is at "
+			       "work (fuser /run/usher/host/hugepages.lock)",
 			       wait_ms);
 	else
 		(void)snprintf(buf, size, "%s",
@@ -347,8 +347,7 @@ void give_back_why(int error, int wait_ms, char *buf, size_t size)
 						  : strerror(-error));
 }
 
-/* For the ledger: paying takes its time, too */
-static int time_to_wait(const struct helper_ctx *ctx)
+int give_back_wait_ms(const struct helper_ctx *ctx)
 {
 	int left = deadline_left(ctx->deadline) / 2, most = ctx->helper->undo_timeout_ms / 2;
 
@@ -358,12 +357,14 @@ static int time_to_wait(const struct helper_ctx *ctx)
 enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 {
 	enum helper_exit thp = thp_undo(ctx);
-	int wait_ms = time_to_wait(ctx);
-	int r = hugepages_give_back(ctx, true, wait_ms);
-	/* Neither waits for the other */
-	int arc = arc_restore(ctx);
+	int wait_ms = give_back_wait_ms(ctx), r;
 	char why[GIVE_BACK_WHY_MAX];
+	int arc;
 
+	ask_until(ctx->deadline);
+	r = hugepages_give_back(ctx, true, wait_ms);
+	/* Neither waits for the other */
+	arc = arc_restore(ctx);
 	if (r == 0)
 		return arc < 0 ? HELPER_DIRTY : thp;
 	give_back_why(r, wait_ms, why, sizeof(why));
@@ -377,11 +378,12 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 
 int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
 {
-	int wait_ms = time_to_wait(ctx);
-	int r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim), wait_ms);
+	int wait_ms = give_back_wait_ms(ctx), r;
 	char why[GIVE_BACK_WHY_MAX];
 
 	(void)argc, (void)argv;
+	ask_until(ctx->deadline);
+	r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim), wait_ms);
 	if (r == 0)
 		return HELPER_DONE;
 	give_back_why(r, wait_ms, why, sizeof(why));

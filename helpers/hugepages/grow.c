@@ -110,10 +110,11 @@ static enum helper_exit failed(const struct helper_ctx *ctx, int error, int wait
 static enum helper_exit fail(struct growth *growth, int error)
 {
 	const struct helper_ctx *ctx = growth->ctx;
-	int back, wait_ms = ctx->helper->undo_timeout_ms / 2;
+	int back, wait_ms;
 
 	if (error > 0)
 		shortage_look(growth);
+	wait_ms = give_back_wait_ms(ctx);
 	back = growth->begun ? hugepages_give_back(ctx, true, wait_ms) : 0;
 	if (error < 0)
 		error_say(growth, error);
@@ -152,7 +153,7 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 /* Beside pages of the pool: these go back with it. @e: what thp_apply() came to */
 static enum helper_exit without_thp(const struct helper_ctx *ctx, enum helper_exit e)
 {
-	int wait_ms = ctx->helper->undo_timeout_ms / 2;
+	int wait_ms = give_back_wait_ms(ctx);
 	enum helper_exit back = failed(ctx, hugepages_give_back(ctx, true, wait_ms), wait_ms);
 
 	return back == HELPER_FAILED ? e : back;
@@ -171,6 +172,7 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 	enum helper_exit e = needs_read(ctx, &needs);
 	bool pools = needs.nr && !has_its_pages(ctx);
 
+	ask_until(ctx->deadline);
 	if (e == HELPER_DONE)
 		e = needs_check(ctx, &needs);
 	if (e == HELPER_DONE)

@@ -265,11 +265,14 @@ void room_say(const struct room *room, char *buf, size_t size);
 
 /* --- ask.c: what of a process can be read only while it does not hang -------------------------- */
 
+/** ask_until() - of what is left until then, each process may take a quarter. 0: no bound */
+void ask_until(long long deadline);
+
 /**
  * ask_process() - have a child read what is read under the process's mmap lock
  * @run, @shared:	as for aside_run()
  *
- * Return: what @run returned, -ETIMEDOUT when the process hangs in the kernel, else as aside_run()
+ * Return: what @run returned, -ETIMEDOUT when the process did not answer, else as aside_run()
  */
 int ask_process(int rootfd, pid_t pid, int (*run)(int rootfd, void *shared), void *shared)
 	_must_check_;
@@ -895,8 +898,11 @@ unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsign
 int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms) _must_check_;
 
 /** give_back_why() - what kept hugepages_give_back() from it. @wait_ms: as it was given */
-#define GIVE_BACK_WHY_MAX 128
+#define GIVE_BACK_WHY_MAX 160
 void give_back_why(int error, int wait_ms, char *buf, size_t size);
+
+/** give_back_wait_ms() - for the ledger, of the time there is: paying takes its own, too */
+int give_back_wait_ms(const struct helper_ctx *ctx);
 
 enum helper_exit hugepages_undo(struct helper_ctx *ctx);
 

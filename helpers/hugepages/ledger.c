@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../lib/state.h"
 #include "hugepages.h"
 
 void ledger_close(struct ledger *ledger)
@@ -12,7 +13,7 @@ void ledger_close(struct ledger *ledger)
 	free(ledger->pools);
 	strlist_free(&ledger->promised);
 	cleanup_close(&ledger->dirfd);
-	cleanup_close(&ledger->lockfd);
+	state_unlock(&ledger->lockfd);
 	*ledger = LEDGER_CLOSED;
 }
 

@@ -134,8 +134,8 @@ int move_away(struct growth *growth, unsigned long long kib)
 		const struct holder *holder = &holders.holders[i];
 
 		if (holder->pid <= 1 || holder->pooled || holder->kib > room ||
-		    is_guest(rootfd, holder->pid) || !may_move(rootfd, holder->pid, &all) ||
-		    deadline_left(growth->deadline) == 0 ||
+		    deadline_left(growth->deadline) == 0 || is_guest(rootfd, holder->pid) ||
+		    !may_move(rootfd, holder->pid, &all) ||
 		    move_one(growth, holder, &nodes, &others) < 0)
 			continue;
 		room -= holder->kib;

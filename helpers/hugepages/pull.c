@@ -48,15 +48,31 @@ void growth_end(struct growth *growth)
 }
 
 /* Once for each: it is tried again and again */
-static void stuck_say(struct growth *growth, const char *what)
+static void stuck_say(struct growth *growth, const char *what, const struct aside *aside)
 {
+	const char *slash = strchr(what, '/') ? "/" : "";
+
 	if (strlist_has(&growth->stuck, what) || strlist_add(&growth->stuck, what) < 0)
 		return;
-	helper_say(growth->ctx,
-		   "%s%s does not return, and pages are got without it: as a rule the disk or "
-		   "server of a file system does not answer: see journalctl -k, and umount -f "
-		   "that one",
-		   strchr(what, '/') ? "/" : "", what);
+	if (aside->busy)
+		helper_say(growth->ctx,
+			   "%s%s takes longer than there is time, and pages are got without it: "
+			   "process %d is at work on it still, and ends by itself: raise the "
+			   "timeout",
+			   slash, what, (int)aside->pid);
+	else if (aside->pid)
+		helper_say(growth->ctx,
+			   "%s%s does not return, and pages are got without it: process %d waits "
+			   "in the kernel, as a rule for a disk or network file system that does "
+			   "not answer: see cat /proc/%d/stack and journalctl -k, and have that "
+			   "one answer again",
+			   slash, what, (int)aside->pid, (int)aside->pid);
+	else
+		helper_say(growth->ctx,
+			   "%s%s does not return since an earlier start, and pages are got "
+			   "without it: see ps -C usher-hugepages -o pid,stat,wchan and "
+			   "journalctl -k for what it waits for, and have that one answer again",
+			   slash, what);
 }
 
 /* @what: "sys/devices/system/node/node0/compact", "migrate_pages" */
@@ -107,9 +123,9 @@ static int pull_aside(struct growth *growth, const char *what, int (*run)(int ro
 		return -ENOMEM;
 	*pull = *question;
 	r = pull_once(growth, what, run, pull);
-	aside_free(pull, sizeof(*pull));
 	if (r == -ETIMEDOUT)
-		stuck_say(growth, what);
+		stuck_say(growth, what, &pull->aside);
+	aside_free(pull, sizeof(*pull));
 	return r;
 }
 

@@ -5,7 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../lib/deadline.h"
 #include "shortage.h"
+
+/* For the ledger, at most */
+#define LOCK_MS 1000
 
 /* Of those who hold memory, in a line of text */
 #define HOLDERS_SAID 3
@@ -23,6 +27,13 @@ static int could_be_made(const struct helper_ctx *ctx, int node, unsigned long l
 	return 0;
 }
 
+int text_wait_ms(const struct helper_ctx *ctx)
+{
+	int left = deadline_left(ctx->deadline) / 4;
+
+	return left < LOCK_MS ? left : LOCK_MS;
+}
+
 void shortage_look(struct growth *growth)
 {
 	const struct need *need = &growth->needs->needs[growth->shortage.need];
@@ -35,7 +46,7 @@ void shortage_look(struct growth *growth)
 	if ((!need->any && cpulist_count(&need->nodes) < 2) ||
 	    pools_read(ctx->rootfd, need->size_kib, &pools) < 0 || pools.nr < 2)
 		return;
-	(void)!ledger_open(ctx, LOCK_MS, true, &ledger);
+	(void)!ledger_open(ctx, text_wait_ms(ctx), true, &ledger);
 	for (size_t i = 0; i < pools.nr && used < size; i++) {
 		const struct pool *pool = &pools.pools[i];
 		unsigned long long made =

@@ -6,9 +6,6 @@
 
 #define TEXT_MAX 512
 
-/* For a line of text */
-#define LOCK_MS 1000
-
 /* Once all is given back */
 struct scene {
 	const struct helper_ctx *ctx;
@@ -28,6 +25,9 @@ struct figures {
 	bool nodes_full;		/* the nodes have too little, the host has not */
 	unsigned long long spare;	/* KiB to be had on them beside the host's part */
 };
+
+/** text_wait_ms() - for the ledger: what can be said without it is said in time */
+int text_wait_ms(const struct helper_ctx *ctx);
 
 static inline unsigned long long less(unsigned long long a, unsigned long long b)
 {

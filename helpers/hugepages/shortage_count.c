@@ -2,6 +2,7 @@
 /* helpers/hugepages/shortage_count.c - how many pages are missing when all is given back */
 #include <errno.h>
 
+#include "../../lib/state.h"
 #include "shortage.h"
 
 void scene_end(struct scene *scene)
@@ -19,7 +20,7 @@ int scene_read(struct scene *scene)
 	scene->lacking = calloc(scene->needs->nr ?: 1, sizeof(*scene->lacking));
 	if (!scene->lacking)
 		return -ENOMEM;
-	if (ledger_open(ctx, LOCK_MS, true, &scene->ledger) == 0 &&
+	if (ledger_open(ctx, text_wait_ms(ctx), true, &scene->ledger) == 0 &&
 	    promises_load(ctx, &scene->ledger, ctx->claim.uuid, &promises) < 0)
 		promises = (struct promises){ 0 };
 	for (size_t i = 0; i < scene->needs->nr; i++) {
@@ -29,7 +30,7 @@ int scene_read(struct scene *scene)
 		if (pools_read(ctx->rootfd, scene->needs->needs[i].size_kib, &pools) == 0)
 			scene->lacking[i] = needs_missing(scene->needs, i, &pools, &promises);
 	}
-	cleanup_close(&scene->ledger.lockfd);
+	state_unlock(&scene->ledger.lockfd);
 	return 0;
 }
 

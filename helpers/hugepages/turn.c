@@ -27,7 +27,7 @@
 void turn_end(struct turn *turn)
 {
 	for (size_t i = 0; i < turn->nr; i++)
-		cleanup_close(&turn->fds[i]);
+		state_unlock(&turn->fds[i]);
 	free(turn->fds);
 	*turn = (struct turn){ 0 };
 }

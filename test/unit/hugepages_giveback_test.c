@@ -1008,7 +1008,9 @@ static void a_busy_ledger_is_told_as_such_and_waited_for_no_longer_than_there_is
 	assert_int_equal(settle(&a), HELPER_FAILED);
 	assert_in_range(now_ms() - begun, 50, 600);
 	assert_said("usher's ledger was busy for ");
-	assert_said(" ms, another guest is being given pages: they are given back when it is");
+	assert_said(
+		" ms, another usher-hugepages is at work (fuser /run/usher/host/hugepages.lock): "
+		"they are given back when it is");
 	assert_null(strstr(kernel->said, "timed out"));
 	exit_with(0, 64);
 	kernel->said[0] = '\0';
@@ -1175,7 +1177,8 @@ int main(void)
 		kernel_test(a_write_that_fails_leaves_the_debt_to_the_next_try),
 		kernel_test(a_kernel_that_takes_nothing_back_is_told),
 		kernel_test(a_page_that_goes_bad_is_not_owed),
-		kernel_test(a_busy_ledger_is_told_as_such_and_waited_for_no_longer_than_there_is_time),
+		kernel_test(
+			a_busy_ledger_is_told_as_such_and_waited_for_no_longer_than_there_is_time),
 		kernel_test(settle_ends_within_the_time_it_is_given),
 		kernel_test(a_node_that_is_taken_out_does_not_stop_the_others),
 		kernel_test(an_undo_in_a_dry_run_prints_what_it_would_write),

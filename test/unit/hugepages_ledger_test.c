@@ -87,6 +87,31 @@ static void one_at_a_time_holds_the_ledger(void **state)
 	assert_int_equal(ledger_open(&a.ctx, 50, true, &second), 0);
 }
 
+/* On a host under load a child may be left behind before it has come to close what it was born with */
+static void a_child_that_was_left_behind_does_not_hold_the_ledger(void **state)
+{
+	_cleanup_ledger_ struct ledger first = LEDGER_CLOSED, second = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+	pid_t pid;
+	int r;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(ledger_open(&a.ctx, 100, true, &first), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	ledger_close(&first);
+	r = ledger_open(&a.ctx, 50, true, &second);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(r, 0);
+}
+
 static void a_ledger_others_may_write_is_not_believed(void **state)
 {
 	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
@@ -229,6 +254,7 @@ int main(void)
 		kernel_test(what_is_stored_is_loaded),
 		kernel_test(a_damaged_ledger_is_ebadmsg),
 		kernel_test(one_at_a_time_holds_the_ledger),
+		kernel_test(a_child_that_was_left_behind_does_not_hold_the_ledger),
 		kernel_test(a_ledger_others_may_write_is_not_believed),
 		kernel_test(an_empty_ledger_is_no_file),
 		cmocka_unit_test(what_somebody_else_has_set_is_the_pools_number),

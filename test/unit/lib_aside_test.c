@@ -109,6 +109,34 @@ static void each_step_has_its_own_time(void **state)
 	aside_free(shared, sizeof(*shared));
 }
 
+/* It uses the CPU for longer than a step may take */
+static int toil(int rootfd, void *arg)
+{
+	long long until = deadline_in(3000);
+
+	(void)rootfd, (void)arg;
+	while (deadline_left(until) > 0)
+		;
+	return 5;
+}
+
+static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+
+	assert_non_null(shared);
+	assert_int_equal(aside_run(tree->rootfd, toil, shared, 2000), -ETIMEDOUT);
+	assert_true(shared->aside.busy);
+	(void)waitpid(shared->aside.pid, NULL, 0);
+	shared->aside.busy_ms = 60000;
+	assert_int_equal(aside_run(tree->rootfd, toil, shared, 2000), 5);
+	assert_int_equal(aside_run(tree->rootfd, hang, shared, 200), -ETIMEDOUT);
+	assert_false(shared->aside.busy);
+	(void)waitpid(shared->aside.pid, NULL, 0);
+	aside_free(shared, sizeof(*shared));
+}
+
 static int die(int rootfd, void *arg)
 {
 	(void)rootfd;
@@ -137,6 +165,7 @@ int main(void)
 		tree_test(result_is_the_childs_which_holds_nothing_of_ours),
 		tree_test(child_that_does_not_return_is_left_behind_in_time),
 		tree_test(each_step_has_its_own_time),
+		tree_test(slow_one_is_waited_for_and_one_that_hangs_is_not),
 		tree_test(no_result_is_made_up),
 	};
 

@@ -360,6 +360,31 @@ static void host_full_of_hanging_processes_is_given_up(void **state)
 	assert_int_equal(answer_in_time(tree, process_find_qemu, 10000), -ETIMEDOUT);
 }
 
+static const struct tree *reused;
+
+/* Once it has ended, somebody else may have its pid */
+static pid_t find_in_its_place(int rootfd, const char *uuid)
+{
+	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
+
+	if (process_find_qemu(rootfd, uuid) != 0)
+		return -EBADMSG;
+	assert_int_equal(unlinkat(rootfd, "proc/50/cmdline", 0), 0);
+	fake_process(reused, 50, 1, "S", qemu, sizeof(qemu));
+	/* The same one: not asked again so soon, and by its name it may be a guest */
+	if (process_find_qemu(rootfd, uuid) != -ETIMEDOUT)
+		return -EALREADY;
+	fake_process(reused, 50, 2, "S", qemu, sizeof(qemu));
+	return process_find_qemu(rootfd, uuid);
+}
+
+static void who_has_not_answered_is_not_asked_again_but_who_has_its_pid_is(void **state)
+{
+	reused = *state;
+	make_deaf(reused, 50, "tee\n");
+	assert_int_equal(answer_in_time(reused, find_in_its_place, 60000), 50);
+}
+
 static pid_t has_uuid(int rootfd, const char *uuid)
 {
 	return process_has_arg(rootfd, 50, uuid);
@@ -912,6 +937,7 @@ int main(void)
 		tree_test(process_whose_command_line_hangs_holds_nobody_up),
 		tree_test(qemu_whose_command_line_hangs_may_be_anybodys),
 		tree_test(host_full_of_hanging_processes_is_given_up),
+		tree_test(who_has_not_answered_is_not_asked_again_but_who_has_its_pid_is),
 		tree_test(word_of_a_command_line_that_hangs_is_not_waited_for),
 		tree_test(who_holds_a_file_open_is_found),
 		tree_test(claims_are_listed_and_broken_ones_counted),
