@@ -183,9 +183,10 @@ look_after_prepare() {
 	for address in "$GPU" "$AUDIO" "$NIC"; do
 		group=$(readlink "/sys/bus/pci/devices/$address/iommu_group")
 		assert_contains "$nodes" " /dev/vfio/${group##*/} "
-		# Of a kernel that has them, for iommufd
-		for device in "/sys/bus/pci/devices/$address/vfio-dev/"*; do
-			[[ ! -e $device ]] || assert_contains "$nodes" " /dev/vfio/devices/${device##*/} "
+		# Of a kernel that has nodes for iommufd, too
+		for device in "/sys/bus/pci/devices/$address/vfio-dev/"*/dev; do
+			device=${device%/dev}
+			[[ ! -e $device/dev ]] || assert_contains "$nodes" " /dev/vfio/devices/${device##*/} "
 		done
 	done
 	guest_destroy win11
