@@ -336,11 +336,14 @@ static int release_work(const struct event *event, struct host *host, struct cla
 		log_line(host->rootfd, LOG_WARNING, "%s: cannot note who gives back: %s",
 			 claim->guest, strerror(-r));
 	lock = giveback_lock(host, claim->uuid, RETURN_LOCK_MS);
+	/* Somebody else has given it back meanwhile */
+	if (lock == -ENOENT)
+		return 0;
 	if (lock < 0) {
 		log_line(host->rootfd, LOG_ERR,
 			 "%s: cannot lock the claim: %s: usher recover tries again", claim->guest,
 			 strerror(-lock));
-		return lock == -ENOENT ? 0 : 1;
+		return 1;
 	}
 	given_scripts_after(event, host, claim);
 	return giveback_claim(host, claim, &result) != 0;
