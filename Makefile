@@ -172,6 +172,7 @@ unit_objs_hooks = $(filter-out %/qemu.o,$(HOOK_OBJS))
 $(foreach h,$(HELPERS) usher,$(eval unit_objs_$(h) = $(filter-out %/main.o,$(call obj,helpers/$(h))) $(HELPER_OBJS)))
 $(foreach h,$(HELPERS) usher,$(eval unit_libs_$(h) = $(LIBS_$(h))))
 unit_objs_helper = $(HELPER_OBJS)
+unit_objs_sim = $(patsubst %,$(O)/obj/test/sim/%.o,emit said)
 unit_objs_fake = $(FAKE_OBJS)
 unit_libs_fake = -linih
 unit_flags_fake = $(FAKE_WRAPS)

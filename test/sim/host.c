@@ -483,8 +483,8 @@ size_t picture_differ(const struct picture *before, const struct picture *after,
 			: j == after->nr ? -1
 					 : strcmp(before->lines[i], after->lines[j]);
 
-		if (c != 0 && to)
-			(void)fprintf(to, "  %s %.160s\n", c < 0 ? "was" : "is ",
+		if (c != 0)
+			(void)fprintf(to, "  %s %s\n", c < 0 ? "was" : "is ",
 				      c < 0 ? before->lines[i] : after->lines[j]);
 		nr += c != 0;
 		i += c <= 0;

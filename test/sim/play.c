@@ -24,6 +24,8 @@
 /* A monitor is switched in that time, if at all */
 #define WAIT_MS	   1500
 #define HOST_INPUT 15
+/* Of what differs so much is shown of a line */
+#define LINE_MAX_SHOWN 160
 
 static const char *const cure_names[NR_CURES] = {
 	[CURE_NONE] = "none",
@@ -275,6 +277,38 @@ static void judge_call(struct sim *sim, const struct hook_call *call)
 	sim->late = true;
 }
 
+static long said_so_far(const struct sim *sim)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	tree_path(path, "%s/stderr", sim->dir);
+	return stat(path, &st) == 0 ? (long)st.st_size : 0;
+}
+
+/* The user reads it in a dialog: a refusal without a line of its own guest's is none */
+static void judge_refusal(struct sim *sim, const struct hook_call *call, long from)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	char path[PATH_MAX], head[32];
+	size_t size = 0;
+
+	if (call->status <= 0 || !WIFEXITED(call->status) || strcmp(call->op, "prepare") != 0)
+		return;
+	tree_path(path, "%s/stderr", sim->dir);
+	tree_path(head, "usher: %c: ", call->guest);
+	f = fopen(path, "re");
+	if (f && fseek(f, from, SEEK_SET) == 0)
+		while (getline(&line, &size, f) > 0)
+			/* Without memory there is no name either */
+			if (strncmp(line, head, strlen(head)) == 0 ||
+			    strncmp(line, "usher: ?: ", 10) == 0)
+				return;
+	(void)fprintf(sim->report, "no line says why %c was refused\n", call->guest);
+	sim->mute = true;
+}
+
 static void stop_failed(struct sim *sim, char guest);
 
 /* What libvirt does when a call has come back, or has not */
@@ -299,7 +333,11 @@ static void after_call(struct sim *sim, const struct hook_call *call)
 
 static void call_all(struct sim *sim, struct hook_call *calls, size_t nr)
 {
+	long from = said_so_far(sim);
+
 	daemon_call(sim, calls, nr);
+	for (size_t i = 0; i < nr; i++)
+		judge_refusal(sim, &calls[i], from);
 	for (size_t i = 0; i < nr; i++)
 		after_call(sim, &calls[i]);
 }
@@ -529,23 +567,24 @@ static bool trace_says(const struct sim *sim, const char *what)
 	return false;
 }
 
-/* Something was said at warning level or above, or on stderr */
-static bool was_said(const struct sim *sim)
+/* On stderr, or at warning level or above, a line told what is left or why */
+static bool was_said(const struct sim *sim, const char *left)
 {
-	_cleanup_fclose_ FILE *f = NULL;
-	_cleanup_free_ char *line = NULL;
-	char path[PATH_MAX];
-	struct stat st;
-	size_t size = 0;
+	static const char *const files[] = { "stderr", "log" };
 
-	tree_path(path, "%s/stderr", sim->dir);
-	if (stat(path, &st) == 0 && st.st_size > 0)
-		return true;
-	tree_path(path, "%s/log", sim->dir);
-	f = fopen(path, "re");
-	while (f && getline(&line, &size, f) > 0)
-		if (line[0] == '<' && strtoul(line + 1, NULL, 10) % 8 <= 4)
-			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_fclose_ FILE *f = NULL;
+		_cleanup_free_ char *line = NULL;
+		char path[PATH_MAX];
+		size_t size = 0;
+
+		tree_path(path, "%s/%s", sim->dir, files[i]);
+		f = fopen(path, "re");
+		while (f && getline(&line, &size, f) > 0)
+			if ((line[0] != '<' || strtoul(line + 1, NULL, 10) % 8 <= 4) &&
+			    said_names(line, left, sim->c->fault))
+				return true;
+	}
 	return false;
 }
 
@@ -564,16 +603,35 @@ static bool helper_crashed(const struct sim *sim)
 	return false;
 }
 
-static size_t compare(struct sim *sim, const struct picture *before, bool print)
+static size_t shorter(size_t len)
+{
+	return len < LINE_MAX_SHOWN ? len : LINE_MAX_SHOWN;
+}
+
+/* Return: number of entries that differ, in the report and in @ret_left */
+static size_t compare(struct sim *sim, const struct picture *before, char **ret_left)
 {
 	struct picture now;
-	size_t nr;
+	size_t nr, len;
+	FILE *f = open_memstream(ret_left, &len);
 
-	if (picture_take(sim->root, &now) < 0)
+	if (!f || picture_take(sim->root, &now) < 0)
 		abort();
-	nr = picture_differ(before, &now, print ? sim->report : NULL);
+	nr = picture_differ(before, &now, f);
+	if (fclose(f) != 0)
+		abort();
+	for (const char *line = *ret_left; *line;
+	     line += strcspn(line, "\n"), line += *line == '\n')
+		(void)fprintf(sim->report, "%.*s\n", (int)shorter(strcspn(line, "\n")), line);
 	picture_free(&now);
 	return nr;
+}
+
+/* What was killed is not asked what it left */
+static bool must_say(const struct sim_case *c)
+{
+	return !strstr(c->fault, "kill") && !strstr(c->fault, " end ") &&
+	       strcmp(c->fault, "-") != 0;
 }
 
 /* The life of who starts first, whole */
@@ -646,6 +704,7 @@ static const char *fault_result(const struct sim_case *c, char *buf, size_t size
 
 static void run(struct sim *sim, const struct picture *before, struct verdict *ret)
 {
+	_cleanup_free_ char *left = NULL, *still = NULL;
 	char faults[PATH_MAX], what[32];
 	size_t own;
 
@@ -658,19 +717,18 @@ static void run(struct sim *sim, const struct picture *before, struct verdict *r
 		plant(sim->c, faults);
 	play(sim, sim->c->sequence);
 	finish(sim, ret);
-	ret->own = own = compare(sim, before, true);
+	ret->own = own = compare(sim, before, &left);
 	ret->struck = trace_says(sim, fault_result(sim->c, what, sizeof(what)));
-	if (own && !strstr(sim->c->fault, "kill") && !strstr(sim->c->fault, " end ") &&
-	    strcmp(sim->c->fault, "-") != 0)
-		ret->silent = !was_said(sim);
+	ret->silent = own && must_say(sim->c) && !was_said(sim, left);
 	if (!getenv("SIM_PLANT"))
 		(void)unlink(faults);
 	if (own && sim->c->cure != CURE_NONE) {
 		cure(sim);
 		finish(sim, ret);
-		own = compare(sim, before, true);
+		own = compare(sim, before, &still);
 	}
 	ret->after = own;
+	ret->silent |= sim->mute;
 	ret->late = sim->late;
 	ret->crashed = sim->crashed || helper_crashed(sim);
 }

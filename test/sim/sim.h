@@ -86,7 +86,7 @@ struct picture {
 /** picture_take() - every entry of a tree but what may differ. Return: 0, -errno */
 int picture_take(const char *root, struct picture *ret);
 void picture_free(struct picture *picture);
-/** picture_differ() - write down what differs, @to may be NULL. Return: number of entries */
+/** picture_differ() - write down what differs: "is PATH ..." or "was PATH ...". Return: number of entries */
 size_t picture_differ(const struct picture *before, const struct picture *after, FILE *to);
 
 /* --- daemon.c: a process that calls the hook as libvirtd does --------------------------------- */
@@ -117,6 +117,7 @@ struct sim {
 		pid_t qemu;
 	} lives[GUESTS_MAX];
 	bool late;    /* a call took longer than it may */
+	bool mute;    /* a start was refused, and no line named the guest */
 	bool crashed; /* a hook died of a signal other than SIGKILL */
 };
 
@@ -137,7 +138,7 @@ struct verdict {
 	size_t after; /* and after the cure */
 	bool late;    /* a call took too long */
 	bool left;    /* a process was left behind */
-	bool silent;  /* something was left, and no line said so */
+	bool silent;  /* something was left, or refused, and no line named it or said why */
 	bool crashed; /* a program died of a signal that nobody planned */
 	bool struck;  /* the fault did strike */
 	bool broken;  /* the play itself failed */
@@ -147,6 +148,15 @@ struct verdict {
 void case_play(const struct sim_case *c, const char *dir, const char *base, const char *fake,
 	       FILE *report, struct verdict *ret);
 bool verdict_good(const struct verdict *verdict);
+
+/* --- said.c ------------------------------------------------------------------------------------- */
+
+/**
+ * said_names() - does a line name something of what is left, or say why
+ * @left:	from picture_differ()
+ * @fault:	of the case
+ */
+bool said_names(const char *line, const char *left, const char *fault);
 
 /* --- shrink.c ------------------------------------------------------------------------------------ */
 
