@@ -354,6 +354,23 @@ void host_remove(const char *dir)
 /* --- Pictures --------------------------------------------------------------------------------------- */
 
 /*
+ * The kernel frees an interrupt with its driver, and gives the next one what the default is then:
+ * those of the guests' devices (.fake/children in desktop.tree) are nobody's to give back.
+ */
+static bool goes_with_driver(const char *path)
+{
+	static const unsigned int numbers[] = { 127, 128, 133, 134, 138, 147, 148 };
+	unsigned int number;
+
+	if (sscanf(path, "proc/irq/%u/", &number) != 1 || !strstr(path, "affinity"))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
+/*
  * What may be another after a guest than before: usher's own directories, which are empty then,
  * and locks in them. Of .fake only what stands for the world outside of the tree is looked at.
  */
@@ -365,7 +382,8 @@ static bool ignored(const char *path, bool is_dir)
 	const char *name = strrchr(path, '/');
 
 	if (strcmp(path, "run/usher") == 0 || strcmp(path, "run/usher/host") == 0 ||
-	    strcmp(path, "dev/log") == 0 || strcmp(path, "run/libvirtd.pid") == 0)
+	    strcmp(path, "dev/log") == 0 || strcmp(path, "run/libvirtd.pid") == 0 ||
+	    goes_with_driver(path))
 		return true;
 	/* A session that was ended does not come back; that of the sample host is never looked at */
 	if (strncmp(path, "run/systemd/sessions", 20) == 0 || strncmp(path, "proc/901", 8) == 0)

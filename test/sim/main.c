@@ -541,19 +541,29 @@ static int run_nomem(const struct options *o, int nr, char **args)
 	return run_list(o, &list);
 }
 
+/* A move more or less is several times as many sequences, as is a guest */
+static unsigned int depth_with(const struct options *o, unsigned int nr_guests)
+{
+	static const unsigned int less[] = { [1] = 0, [2] = 2, [3] = 1 };
+
+	/* So many that all of them can run at once */
+	return o->depth > less[nr_guests] + nr_guests ? o->depth - less[nr_guests] : nr_guests;
+}
+
 static int run_lives(const struct options *o, int nr, char **args)
 {
 	struct list list = { 0 };
-	size_t emitted;
 
 	(void)nr, (void)args;
-	/* One step more or less is several times as many sequences, as is a guest */
-	for (unsigned int nr_guests = 1; nr_guests <= GUESTS_EMITTED; nr_guests++) {
-		unsigned int less = 2 * (nr_guests - 1);
-		unsigned int depth = o->depth > less + 1 ? o->depth - less : 2;
+	for (unsigned int n = 1; n <= GUESTS_EMITTED; n++) {
+		unsigned int depth = depth_with(o, n);
+		struct emitted emitted;
 
-		emitted = emit_all(nr_guests, depth, add_sequence, &list);
-		(void)printf("%u guests, %u steps: %zu sequences\n", nr_guests, depth, emitted);
+		(void)emit_all(n, depth, add_sequence, &list, &emitted);
+		(void)printf("%u guests, %u moves: %zu sequences", n, depth, emitted.nr);
+		for (unsigned int i = 2; i <= n; i++)
+			(void)printf(", %zu with %u at once", emitted.at_once[i], i);
+		(void)printf("\n");
 	}
 	return run_list(o, &list);
 }
@@ -582,7 +592,11 @@ static const struct {
 	{ "crash", "SIGKILL to hook or helper before and after each side effect", run_crash },
 	{ "fault", "each side effect fails in each way", run_fault },
 	{ "nomem", "each allocation fails", run_nomem },
-	{ "lives", "every legal sequence to --depth steps, one to three guests", run_lives },
+	{ "lives",
+	  "every legal sequence to --depth moves (calls) of one guest, of two (2 moves less: "
+	  "starts, ends and "
+	  "their halves) and three (1 less: whole starts and ends) that run at once",
+	  run_lives },
 	{ "case", "FILE...: the cases in these files", run_case },
 };
 

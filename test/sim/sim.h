@@ -164,17 +164,24 @@ bool said_names(const char *line, const char *left, const char *fault);
  * case_shrink() - leave out what a failure does not need
  * @fails:	does this one fail, too
  *
- * Only what leaves a legal sequence is left out: a guest, the end behind a release, a restart of
+ * Only what leaves a legal sequence is left out: a guest, its lives behind a release, a restart of
  * the daemon, calls that change nothing.
  */
 void case_shrink(struct sim_case *c, bool (*fails)(const struct sim_case *c, void *arg), void *arg);
 
 /* --- emit.c --------------------------------------------------------------------------------------- */
 
+struct emitted {
+	size_t nr;
+	size_t at_once[GUESTS_EMITTED + 1]; /* of them with so many guests running side by side */
+};
+
 /**
- * emit_all() - every legal sequence of up to @depth steps of @nr_guests guests, each played to its end
+ * emit_all() - every legal sequence of up to @depth moves of @nr_guests guests, each played to its end
+ *
+ * What a move is depends on the number of guests: a call, or a whole start.
  *
  * Return: number of sequences given to @each
  */
 size_t emit_all(unsigned int nr_guests, unsigned int depth,
-		void (*each)(const char *sequence, void *arg), void *arg);
+		void (*each)(const char *sequence, void *arg), void *arg, struct emitted *ret);
