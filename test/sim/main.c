@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <search.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,11 +72,6 @@ static const char *const lives[] = {
 	"X:a+X:c R:a+R:c",
 };
 
-/* "After" is where the program's next effect would be killed "before", but for its last one */
-#define AFTER_TOO 3
-static const char *const crashes[] = { "kill", "kill-after" };
-static const char *const deaths[] = { "end run/libvirtd.pid", "end .fake/guests/a/pid" };
-
 /* What goes wrong with an effect of that kind; NULL ends */
 static const struct {
 	const char *verbs;
@@ -89,6 +85,8 @@ static const struct {
 	{ "i2c", { "fail EBUSY", "fail EIO", "fail ENODEV", "hang" } },
 	{ "rename unlink mkdir create", { "fail EIO", "fail ENOSPC", "fail EPERM", "fail EROFS" } },
 	{ "append", { "fail EIO", "fail ENOSPC", "fail EROFS", "short" } },
+	{ "truncate", { "fail EIO", "fail EROFS", "lie" } },
+	{ "signal", { "fail EPERM", "lie" } },
 	{ "spawn fork", { "fail EAGAIN", "fail ENOMEM" } },
 };
 
@@ -129,6 +127,13 @@ static const char *const worlds[] = {
 static const char *const seats[] = {
 	"P:d S:d E:d D:d Q:d X:d R:d:shutdown",
 	"P:e S:e E:e D:e Q:e X:e R:e:shutdown",
+};
+
+/* The other way of isolating CPUs; and beside a claim that lives, whose shared settings stay */
+static const char *const shared[] = {
+	"P:b S:b E:b D:b Q:b X:b R:b:shutdown",
+	"P:c S:c E:c D:c P:b S:b E:b D:b Q:c X:c R:c:shutdown Q:b X:b R:b:shutdown",
+	"P:c S:c E:c D:c P:b S:b E:b D:b Q:b X:b R:b:shutdown Q:c X:c R:c:shutdown",
 };
 
 static const char *const seat_worlds[] = {
@@ -281,26 +286,38 @@ static void play_all(const struct options *o, const struct list *list, struct ta
 
 /* --- Points ------------------------------------------------------------------------------------------ */
 
+struct counter {
+	char program[64], when[80];
+	unsigned int nr, in_word; /* effects of it: so far, since the last word */
+};
+
+#define COUNTERS_MAX 16
+
 struct collect {
 	struct list *list;
-	const char *what; /* "crash", "crash, after", "fault", "death" */
+	const char *what; /* "crash", "fault", "nomem" */
 	const char *only; /* this program's; NULL: all */
 	size_t nr;
+	void **seen; /* of tsearch(3): points that need no second run */
+	size_t repeated;
+	/* Of the sequence that is read just now */
+	struct counter counters[COUNTERS_MAX];
+	char state[32], word[128];
+	bool runs[GUESTS_MAX]; /* QEMU does */
 };
 
-struct counter {
-	char program[64];
-	unsigned int nr;
-};
-
-static unsigned int count_up(struct counter *counters, size_t max, const char *program)
+static struct counter *count_up(struct collect *collect, const char *program)
 {
-	size_t i = 0;
+	struct counter *counter = collect->counters;
 
-	while (i < max - 1 && counters[i].nr && strcmp(counters[i].program, program) != 0)
-		i++;
-	tree_format(counters[i].program, sizeof(counters[i].program), "%s", program);
-	return ++counters[i].nr;
+	while (counter < collect->counters + COUNTERS_MAX - 1 && counter->nr &&
+	       strcmp(counter->program, program) != 0)
+		counter++;
+	tree_format(counter->program, sizeof(counter->program), "%s", program);
+	counter->nr++;
+	counter->in_word++;
+	tree_format(counter->when, sizeof(counter->when), "%s#%u", program, counter->nr);
+	return counter;
 }
 
 static bool has_word(const char *list, const char *word)
@@ -309,6 +326,32 @@ static bool has_word(const char *list, const char *word)
 	size_t len = strlen(word);
 
 	return hit && (hit == list || hit[-1] == ' ') && (hit[len] == ' ' || !hit[len]);
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/*
+ * An effect in a state of host, claims and libvirt, and in a word, in which it was seen already, in
+ * this sequence or another one, goes on as it did there
+ */
+static bool is_new(struct collect *collect, const struct counter *counter)
+{
+	char *text, *const *found;
+
+	if (asprintf(&text, "%s %s %s %u", collect->state, collect->word, counter->program,
+		     counter->in_word) < 0)
+		abort();
+	found = tsearch(text, collect->seen, text_cmp);
+	if (!found)
+		abort();
+	if (*found == text)
+		return true;
+	free(text);
+	collect->repeated++;
+	return false;
 }
 
 static void add_point(struct collect *collect, const struct sim_case *c, const char *when,
@@ -337,33 +380,77 @@ static void add_failures(struct collect *collect, const struct sim_case *c, cons
 				add_point(collect, c, when, failures[i].faults[j]);
 }
 
+/* The program is killed, the daemon above it, and QEMU where there is one */
+static void add_deaths(struct collect *collect, const struct sim_case *c, const char *when)
+{
+	add_point(collect, c, when, "kill");
+	add_point(collect, c, when, "end run/libvirtd.pid");
+	for (size_t i = 0; i < GUESTS_MAX; i++) {
+		char action[64];
+
+		if (!collect->runs[i])
+			continue;
+		tree_path(action, "end .fake/guests/%c/pid", guests[i].name);
+		add_point(collect, c, when, action);
+	}
+}
+
+/*
+ * The words in which the next effects are. "After" is where the program's next effect would be
+ * killed "before", but for its last one.
+ */
+static void next_word(struct collect *collect, const struct sim_case *c, const char *state,
+		      const char *word)
+{
+	for (size_t i = 0; i < COUNTERS_MAX; i++) {
+		struct counter *counter = &collect->counters[i];
+
+		if (counter->in_word && *counter->when && strcmp(collect->what, "crash") == 0)
+			add_point(collect, c, counter->when, "kill-after");
+		counter->in_word = 0;
+		*counter->when = '\0';
+	}
+	tree_path(collect->state, "%s", state);
+	tree_path(collect->word, "%s", word);
+	for (size_t i = 0; i < GUESTS_MAX; i++)
+		if (strchr("EQ", word[0]) && word[1] == ':' && word[2] == guests[i].name)
+			collect->runs[i] = word[0] == 'E';
+}
+
+static void collect_effect(struct collect *collect, const struct sim_case *c, const char *program,
+			   const char *verb, const char *path)
+{
+	struct counter *counter = count_up(collect, program);
+
+	if ((collect->only && strcmp(program, collect->only) != 0) || !is_new(collect, counter))
+		*counter->when = '\0';
+	else if (strcmp(collect->what, "fault") == 0)
+		add_failures(collect, c, counter->when, verb, path);
+	else if (strcmp(collect->what, "crash") == 0)
+		add_deaths(collect, c, counter->when);
+}
+
 static void collect_effects(const struct sim_case *c, const char *dir, void *arg)
 {
 	struct collect *collect = arg;
-	struct counter counters[16] = { 0 };
 	_cleanup_free_ char *line = NULL;
 	_cleanup_fclose_ FILE *f = NULL;
-	char path[PATH_MAX], program[64], verb[32], at[300], when[80];
+	char path[PATH_MAX], program[64], verb[32], at[300], word[128];
 	size_t size = 0;
 
+	memset(collect->counters, 0, sizeof(collect->counters));
+	memset(collect->runs, 0, sizeof(collect->runs));
 	tree_path(path, "%s/host/.fake/trace", dir);
 	f = fopen(path, "re");
 	while (f && getline(&line, &size, f) > 0) {
-		if (sscanf(line, "%*s %63s %31s %299s", program, verb, at) != 3 ||
-		    (collect->only && strcmp(program, collect->only) != 0))
+		if (sscanf(line, "%*s %63s %31s %299s %*s %*s %127s", program, verb, at, word) != 4)
 			continue;
-		tree_path(when, "%s#%u", program,
-			  count_up(counters, ARRAY_SIZE(counters), program));
-		if (strcmp(collect->what, "fault") == 0)
-			add_failures(collect, c, when, verb, at);
-		if (strncmp(collect->what, "crash", 5) == 0)
-			add_point(collect, c, when, crashes[0]);
-		if (strcmp(collect->what, "crash, after") == 0)
-			add_point(collect, c, when, crashes[1]);
-		for (size_t i = 0; strcmp(collect->what, "death") == 0 && i < ARRAY_SIZE(deaths);
-		     i++)
-			add_point(collect, c, when, deaths[i]);
+		if (strcmp(program, program_invocation_short_name) == 0)
+			next_word(collect, c, verb, word);
+		else
+			collect_effect(collect, c, program, verb, at);
 	}
+	next_word(collect, c, "", "");
 }
 
 /* Each file that a program reads, once: it is missing for that program all the time */
@@ -428,7 +515,10 @@ static void points(const struct options *o, const char *what, const char *only,
 		   const char *const *sequences, size_t nr, struct list *ret)
 {
 	struct options all = *o;
-	struct collect collect = { .list = ret, .what = what, .only = only ?: o->only };
+	static void *seen;
+	struct collect collect = {
+		.list = ret, .what = what, .only = only ?: o->only, .seen = &seen
+	};
 	struct list plain = { 0 };
 	struct tally tally = { 0 };
 
@@ -438,10 +528,12 @@ static void points(const struct options *o, const char *what, const char *only,
 	all.seed = 0;
 	for (size_t i = 0; i < nr; i++) {
 		add(&plain, sequences[i], "-", CURE_RECOVER);
+		plain.cases[i].note_words = true;
 		plain.cases[i].note_reads = strcmp(what, "fault") == 0;
 		plain.cases[i].count_allocs = strcmp(what, "nomem") == 0;
 	}
 	play_all(&all, &plain, &tally, collect_all, &collect);
+	(void)printf("%zu sequences, %zu effects in a state seen before\n", nr, collect.repeated);
 	if (tally.failed)
 		(void)printf("%zu of %zu sequences fail without any fault\n", tally.failed, nr);
 	free(plain.cases);
@@ -504,15 +596,44 @@ static int run_list(const struct options *o, const struct list *list)
 	return report(list, &tally, o, start);
 }
 
+/* A move more or less is several times as many sequences, as is a guest */
+static unsigned int depth_with(const struct options *o, unsigned int nr_guests)
+{
+	static const unsigned int less[] = { [1] = 0, [2] = 2, [3] = 1 };
+
+	/* So many that all of them can run at once */
+	return o->depth > less[nr_guests] + nr_guests ? o->depth - less[nr_guests] : nr_guests;
+}
+
+struct sequences {
+	const char **list;
+	size_t nr;
+};
+
+static void keep_sequence(const char *sequence, void *arg)
+{
+	struct sequences *kept = arg;
+
+	kept->list = reallocarray(kept->list, kept->nr + 1, sizeof(*kept->list));
+	if (!kept->list || !(kept->list[kept->nr++] = strdup(sequence)))
+		abort();
+}
+
+/* Beside one of each kind, what is emitted of one guest, and of two that meet */
 static int run_crash(const struct options *o, int nr, char **args)
 {
+	struct sequences emitted = { 0 };
 	struct list list = { 0 };
 
 	(void)nr, (void)args;
-	points(o, "crash, after", NULL, lives, AFTER_TOO, &list);
-	points(o, "crash", NULL, lives + AFTER_TOO, ARRAY_SIZE(lives) - AFTER_TOO, &list);
-	points(o, "death", NULL, lives, 1, &list);
-	points(o, "crash, after", "usher-seat", seats, ARRAY_SIZE(seats), &list);
+	for (unsigned int n = 1; n <= 2; n++) {
+		struct emitted counted;
+
+		(void)emit_all(n, depth_with(o, n), keep_sequence, &emitted, &counted);
+	}
+	points(o, "crash", NULL, lives, ARRAY_SIZE(lives), &list);
+	points(o, "crash", NULL, emitted.list, emitted.nr, &list);
+	points(o, "crash", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
 
@@ -521,12 +642,16 @@ static int run_fault(const struct options *o, int nr, char **args)
 	struct list list = { 0 };
 
 	(void)nr, (void)args;
-	for (size_t i = 0; !o->only && i < ARRAY_SIZE(worlds); i++)
+	for (size_t i = 0; !o->only && i < ARRAY_SIZE(worlds); i++) {
 		add(&list, lives[0], worlds[i], CURE_RECOVER);
+		for (size_t j = 0; j < ARRAY_SIZE(shared) - 1; j++)
+			add(&list, shared[j], worlds[i], CURE_RECOVER);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(seat_worlds); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(seats); j++)
 			add(&list, seats[j], seat_worlds[i], CURE_RECOVER);
 	points(o, "fault", NULL, lives, 1, &list);
+	points(o, "fault", NULL, shared, ARRAY_SIZE(shared), &list);
 	points(o, "fault", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
@@ -537,17 +662,9 @@ static int run_nomem(const struct options *o, int nr, char **args)
 
 	(void)nr, (void)args;
 	points(o, "nomem", NULL, lives, 1, &list);
+	points(o, "nomem", "usher-cpuset", shared, ARRAY_SIZE(shared) - 1, &list);
 	points(o, "nomem", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
-}
-
-/* A move more or less is several times as many sequences, as is a guest */
-static unsigned int depth_with(const struct options *o, unsigned int nr_guests)
-{
-	static const unsigned int less[] = { [1] = 0, [2] = 2, [3] = 1 };
-
-	/* So many that all of them can run at once */
-	return o->depth > less[nr_guests] + nr_guests ? o->depth - less[nr_guests] : nr_guests;
 }
 
 static int run_lives(const struct options *o, int nr, char **args)

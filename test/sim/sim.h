@@ -62,6 +62,7 @@ struct sim_case {
 	enum cure cure;
 	bool note_reads;   /* the fake kernel writes down what is read */
 	bool count_allocs; /* and counts what is allocated */
+	bool note_words;   /* "simulator STATE ... WORD" is in the trace before each */
 };
 
 /** case_parse() - one line. Return: 0, -EBADMSG */
@@ -88,6 +89,9 @@ int picture_take(const char *root, struct picture *ret);
 void picture_free(struct picture *picture);
 /** picture_differ() - write down what differs: "is PATH ..." or "was PATH ...". Return: number of entries */
 size_t picture_differ(const struct picture *before, const struct picture *after, FILE *to);
+
+/** picture_hash() - one number for all that outlives a run: no pids, no times */
+unsigned long long picture_hash(const struct picture *picture);
 
 /* --- daemon.c: a process that calls the hook as libvirtd does --------------------------------- */
 
