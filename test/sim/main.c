@@ -453,7 +453,18 @@ static void collect_effects(const struct sim_case *c, const char *dir, void *arg
 	next_word(collect, c, "", "");
 }
 
-/* Each file that a program reads, once: it is missing for that program all the time */
+static bool is_known(const struct list *list, size_t first, const char *fault)
+{
+	for (size_t i = first; i < list->nr; i++)
+		if (strcmp(list->cases[i].fault, fault) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Each file that a program reads, once: it is missing for that program all the time. One of usher's
+ * own that cannot be read is something else than one that is gone, see is_forgotten().
+ */
 static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 {
 	struct collect *collect = arg;
@@ -466,14 +477,17 @@ static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 	tree_path(path, "%s/host/.fake/reads", dir);
 	f = fopen(path, "re");
 	while (f && getline(&line, &size, f) > 0) {
-		bool known = sscanf(line, "%63s %299s", program, file) != 2 || strchr(file, '\\');
-
-		known = known || (collect->only && strcmp(program, collect->only) != 0);
+		if (sscanf(line, "%63s %299s", program, file) != 2 || strchr(file, '\\') ||
+		    (collect->only && strcmp(program, collect->only) != 0))
+			continue;
 		tree_path(fault, "%s:read:%s fail ENOENT", program, file);
-		for (size_t i = first; i < collect->list->nr && !known; i++)
-			known = strcmp(collect->list->cases[i].fault, fault) == 0;
-		if (!known)
-			add(collect->list, c->sequence, fault, next_cure(collect->nr++));
+		if (is_known(collect->list, first, fault))
+			continue;
+		add(collect->list, c->sequence, fault, next_cure(collect->nr++));
+		if (strncmp(file, "run/usher/", 10) != 0)
+			continue;
+		tree_path(fault, "%s:read:%s fail EIO", program, file);
+		add(collect->list, c->sequence, fault, next_cure(collect->nr++));
 	}
 }
 
