@@ -72,7 +72,8 @@ static void say_unreadable(const struct event *event, const struct host *host,
 		return;
 	phase_say(host, LOG_ERR, event->guest,
 		  "the claim /run/usher/%s/claim.ini cannot be read (%s): nothing of this guest is "
-		  "given back: install the usher that wrote it and run usher recover, or reboot",
+		  "given back: install the usher that wrote it and run usher recover GUEST, or "
+		  "reboot",
 		  xml->uuid, claims->why);
 }
 
@@ -82,7 +83,7 @@ static void say_no_registry(const struct event *event, const struct host *host, 
 	phase_say(
 		host, LOG_ERR, event->guest,
 		"cannot look for the guest's claim in /run/usher: %s: what it holds is not looked "
-		"after: run usher recover when it has ended",
+		"after: run usher recover GUEST when it has ended",
 		strerror(-error));
 }
 
