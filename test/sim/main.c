@@ -24,7 +24,10 @@
  *
  * Cases are collected first. Where a fault is to strike at every side effect, a sequence is played
  * once without: the fake kernel's trace has each effect with the program that made it, so "the
- * third of usher-vfio" is the same one in every run, however helpers that run side by side mix.
+ * third of usher-vfio" is the same one in every run, however helpers that run side by side mix; and
+ * it has the words of the sequence, each with a number for the state of host, claims and libvirt
+ * before it: an effect of a word in a state that was seen already has no second run.
+ *
  * --every N takes each N-th case, from --seed on, --only PROGRAM the points of that one alone. A
  * case that fails is printed as a line that `simulator case` takes, shrunk to the shortest sequence
  * that still fails.
@@ -461,6 +464,16 @@ static bool is_known(const struct list *list, size_t first, const char *fault)
 	return false;
 }
 
+/* A claim that no hook could read stays the living daemon's, until its guest starts again */
+static enum cure read_cure(struct collect *collect, const char *program, const char *file)
+{
+	enum cure next = next_cure(collect->nr++);
+
+	return strcmp(program, "usher-hook") == 0 && strncmp(file, "run/usher/", 10) == 0
+		       ? CURE_SAME
+		       : next;
+}
+
 /*
  * Each file that a program reads, once: it is missing for that program all the time. One of usher's
  * own that cannot be read is something else than one that is gone, see is_forgotten().
@@ -483,11 +496,11 @@ static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 		tree_path(fault, "%s:read:%s fail ENOENT", program, file);
 		if (is_known(collect->list, first, fault))
 			continue;
-		add(collect->list, c->sequence, fault, next_cure(collect->nr++));
+		add(collect->list, c->sequence, fault, read_cure(collect, program, file));
 		if (strncmp(file, "run/usher/", 10) != 0)
 			continue;
 		tree_path(fault, "%s:read:%s fail EIO", program, file);
-		add(collect->list, c->sequence, fault, next_cure(collect->nr++));
+		add(collect->list, c->sequence, fault, read_cure(collect, program, file));
 	}
 }
 
@@ -717,18 +730,25 @@ static int run_case(const struct options *o, int nr, char **args)
 }
 
 static const struct {
-	const char *name, *help;
+	const char *name;
+	unsigned int depth; /* when none is asked for */
+	const char *help;
 	int (*run)(const struct options *o, int nr, char **args);
 } commands[] = {
-	{ "crash", "SIGKILL to hook or helper before and after each side effect", run_crash },
-	{ "fault", "each side effect fails in each way", run_fault },
-	{ "nomem", "each allocation fails", run_nomem },
-	{ "lives",
-	  "every legal sequence to --depth moves (calls) of one guest, of two (2 moves less: "
-	  "starts, ends and "
-	  "their halves) and three (1 less: whole starts and ends) that run at once",
+	{ "crash", 4,
+	  "SIGKILL to hook or helper before and after each side effect, and to daemon and QEMU at\n"
+	  "         each, in one life of each kind and what is emitted to --depth of one and two "
+	  "guests",
+	  run_crash },
+	{ "fault", 1, "each side effect fails in each way", run_fault },
+	{ "nomem", 1, "each allocation fails", run_nomem },
+	{ "lives", 6,
+	  "every legal sequence to --depth moves of one guest (calls), 2 less of two (starts, "
+	  "ends\n"
+	  "         and their halves) and 1 less of three (whole starts and ends), that run at "
+	  "once",
 	  run_lives },
-	{ "case", "FILE...: the cases in these files", run_case },
+	{ "case", 1, "FILE...: the cases in these files", run_case },
 };
 
 static int usage(void)
@@ -812,9 +832,7 @@ static int work_make(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .jobs = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) * 2,
-			     .every = 1,
-			     .depth = 7 };
+	struct options o = { .jobs = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) * 2, .every = 1 };
 	int status = 64;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
@@ -824,9 +842,12 @@ int main(int argc, char **argv)
 		perror("simulator: cannot make the sample host");
 		return 1;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(argv[optind], commands[i].name) == 0)
-			status = commands[i].run(&o, argc - optind - 1, argv + optind + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(argv[optind], commands[i].name) != 0)
+			continue;
+		o.depth = o.depth ?: commands[i].depth;
+		status = commands[i].run(&o, argc - optind - 1, argv + optind + 1);
+	}
 	host_remove(work.dir);
 	return status == 64 ? usage() : status;
 }
