@@ -148,8 +148,20 @@ static void start_logger(struct sim *sim)
 	(void)close(out);
 }
 
+/* They wait for QEMU's end, the one with the inhibitor, the other when it has switched the monitor */
+static bool is_watcher(pid_t pid)
+{
+	char path[64], name[32] = "";
+	_cleanup_fclose_ FILE *f = NULL;
+
+	tree_path(path, "/proc/%d/comm", (int)pid);
+	f = fopen(path, "re");
+	return f && fscanf(f, "%31s", name) == 1 &&
+	       (strcmp(name, "usher-nosleep") == 0 || strcmp(name, "usher-display") == 0);
+}
+
 /* Processes below us, but QEMU, the daemon and the logger. Return: their number, the last in @ret */
-static size_t others(const struct sim *sim, pid_t *ret)
+static size_t others(const struct sim *sim, bool watchers, pid_t *ret)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char path[64];
@@ -165,7 +177,7 @@ static size_t others(const struct sim *sim, pid_t *ret)
 
 		for (size_t i = 0; i < GUESTS_MAX; i++)
 			ours |= pid == sim->lives[i].qemu;
-		if (!ours) {
+		if (!ours && (watchers || !is_watcher(pid))) {
 			*ret = pid;
 			nr++;
 		}
@@ -186,7 +198,7 @@ static bool settle(struct sim *sim, int timeout_ms)
 	long long deadline = deadline_in(timeout_ms);
 	pid_t pid;
 
-	while (others(sim, &pid)) {
+	while (others(sim, true, &pid)) {
 		if (deadline_left(deadline) == 0)
 			return false;
 		nap(3);
@@ -199,7 +211,7 @@ static void kill_others(const struct sim *sim)
 {
 	pid_t pid;
 
-	while (others(sim, &pid)) {
+	while (others(sim, true, &pid)) {
 		(void)kill(pid, SIGKILL);
 		nap(2);
 	}
@@ -512,30 +524,16 @@ static void step(struct sim *sim, char *word)
 		daemon_heal(sim);
 }
 
-/* The inhibitor is held as long as QEMU runs, and works on nothing */
-static bool is_holder(pid_t pid)
-{
-	char path[64], name[32] = "";
-	_cleanup_fclose_ FILE *f = NULL;
-
-	tree_path(path, "/proc/%d/comm", (int)pid);
-	f = fopen(path, "re");
-	return f && fscanf(f, "%31s", name) == 1 && strcmp(name, "usher-nosleep") == 0;
-}
-
 /* What the last word has begun is done */
 static void let_work_end(const struct sim *sim)
 {
 	long long deadline = deadline_in(WORK_MS);
-	pid_t pid = 0;
+	pid_t pid;
 
-	while (deadline_left(deadline)) {
-		size_t nr = others(sim, &pid);
-
-		if (nr == 0 || (nr == 1 && is_holder(pid)))
-			return;
+	while (deadline_left(deadline) && others(sim, false, &pid))
 		nap(3);
-	}
+	if (others(sim, true, &pid))
+		wait_for_monitors();
 }
 
 /* What libvirt knows is a part of the state, too */
@@ -590,7 +588,7 @@ static void finish(struct sim *sim, struct verdict *ret)
 	if (!settle(sim, SETTLE_MS)) {
 		pid_t pid = 0;
 
-		(void)others(sim, &pid);
+		(void)others(sim, true, &pid);
 		(void)fprintf(sim->report, "process %d is left behind\n", (int)pid);
 		ret->left = true;
 		kill_others(sim);
