@@ -26,6 +26,7 @@
 #define HOST_INPUT 15
 /* While a guest runs, switching a monitor is the longest */
 #define WORK_MS 3000
+#define LOG_MS	1000
 /* Of what differs so much is shown of a line */
 #define LINE_MAX_SHOWN 160
 
@@ -625,25 +626,36 @@ static bool trace_says(const struct sim *sim, const char *what)
 	return false;
 }
 
-/* On stderr, or at warning level or above, a line told what is left or why */
+static bool file_says(const struct sim *sim, const char *file, const char *left)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	char path[PATH_MAX];
+	size_t size = 0;
+
+	tree_path(path, "%s/%s", sim->dir, file);
+	f = fopen(path, "re");
+	while (f && getline(&line, &size, f) > 0)
+		if ((line[0] != '<' || strtoul(line + 1, NULL, 10) % 8 <= 4) &&
+		    said_names(line, left, sim->c->fault))
+			return true;
+	return false;
+}
+
+/*
+ * On stderr, or at warning level or above, a line told what is left or why. The logger is another
+ * process: the last lines may not have come to the file.
+ */
 static bool was_said(const struct sim *sim, const char *left)
 {
-	static const char *const files[] = { "stderr", "log" };
+	long long deadline = deadline_in(LOG_MS);
 
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		_cleanup_fclose_ FILE *f = NULL;
-		_cleanup_free_ char *line = NULL;
-		char path[PATH_MAX];
-		size_t size = 0;
-
-		tree_path(path, "%s/%s", sim->dir, files[i]);
-		f = fopen(path, "re");
-		while (f && getline(&line, &size, f) > 0)
-			if ((line[0] != '<' || strtoul(line + 1, NULL, 10) % 8 <= 4) &&
-			    said_names(line, left, sim->c->fault))
-				return true;
+	while (!file_says(sim, "stderr", left) && !file_says(sim, "log", left)) {
+		if (deadline_left(deadline) == 0)
+			return false;
+		nap(10);
 	}
-	return false;
+	return true;
 }
 
 /* A helper that died of a signal that nobody sent; the hook has it as a status */
