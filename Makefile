@@ -145,14 +145,16 @@ $(O)/fake/simulator: $(SIM_OBJS) $(FAKE_OBJS) $(LIBA) test/fake/wraps
 .PHONY: fake
 fake: $(PROGRAMS:%=$(O)/fake/%) $(O)/fake/fakehost $(O)/fake/simulator
 
-# Every case there is takes an hour: EVERY=N plays each N-th, from SEED on
+# Every case there is takes hours: EVERY=N plays each N-th, from SEED on. DEPTH and CRASH_DEPTH are
+# the moves that the emitted sequences have: of one guest, two less of two, one less of three
 EVERY ?= 1
 SEED ?= 0
 DEPTH ?= 6
+CRASH_DEPTH ?= 4
 simulate = $(O)/fake/simulator --fake $(O)/fake --trees test/trees --every $(EVERY) --seed $(SEED)
 .PHONY: crash-matrix fault-matrix nomem-matrix lives sim
 crash-matrix: fake
-	$(simulate) crash
+	$(simulate) --depth $(CRASH_DEPTH) crash
 fault-matrix: fake
 	$(simulate) fault
 nomem-matrix: fake
@@ -172,6 +174,7 @@ unit_objs_hooks = $(filter-out %/qemu.o,$(HOOK_OBJS))
 $(foreach h,$(HELPERS) usher,$(eval unit_objs_$(h) = $(filter-out %/main.o,$(call obj,helpers/$(h))) $(HELPER_OBJS)))
 $(foreach h,$(HELPERS) usher,$(eval unit_libs_$(h) = $(LIBS_$(h))))
 unit_objs_helper = $(HELPER_OBJS)
+unit_objs_sim = $(patsubst %,$(O)/obj/test/sim/%.o,emit said)
 unit_objs_fake = $(FAKE_OBJS)
 unit_libs_fake = -linih
 unit_flags_fake = $(FAKE_WRAPS)

@@ -77,6 +77,22 @@ int helper_write(const struct helper_ctx *ctx, const char *path, const char *val
 	return attr_write(ctx->rootfd, path, val);
 }
 
+int helper_write_sure(const struct helper_ctx *ctx, const char *path, const char *val)
+{
+	char before[ATTR_MAX], now[ATTR_MAX];
+	int r = attr_read(ctx->rootfd, path, before, sizeof(before));
+
+	if (r < 0 || ctx->dry_run || strcmp(before, val) == 0)
+		return helper_write(ctx, path, val);
+	for (int tries = 0; tries < 2; tries++) {
+		r = helper_write(ctx, path, val);
+		if (r < 0 || attr_read(ctx->rootfd, path, now, sizeof(now)) < 0 ||
+		    strcmp(now, before) != 0)
+			return r;
+	}
+	return -EIO;
+}
+
 bool helper_would(const struct helper_ctx *ctx, const char *fmt, ...)
 {
 	va_list args;

@@ -105,6 +105,16 @@ void helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 
 int helper_write(const struct helper_ctx *ctx, const char *path, const char *val) _must_check_;
 
 /**
+ * helper_write_sure() - the same of a value that is not there yet, and look whether it has gone
+ *
+ * What another one has written meanwhile, or the kernel has made of it, is no fault: only what is
+ * still as before is written once more, and is -EIO then.
+ *
+ * Return: as helper_write(), -EIO also when the kernel says yes and does no
+ */
+int helper_write_sure(const struct helper_ctx *ctx, const char *path, const char *val) _must_check_;
+
+/**
  * helper_would() - for side effects that are no attribute writes
  *
  *	if (helper_would(ctx, "modprobe %s", name))

@@ -72,7 +72,8 @@ static void say_unreadable(const struct event *event, const struct host *host,
 		return;
 	phase_say(host, LOG_ERR, event->guest,
 		  "the claim /run/usher/%s/claim.ini cannot be read (%s): nothing of this guest is "
-		  "given back: install the usher that wrote it and run usher recover, or reboot",
+		  "given back: install the usher that wrote it and run usher recover GUEST, or "
+		  "reboot",
 		  xml->uuid, claims->why);
 }
 
@@ -82,7 +83,7 @@ static void say_no_registry(const struct event *event, const struct host *host, 
 	phase_say(
 		host, LOG_ERR, event->guest,
 		"cannot look for the guest's claim in /run/usher: %s: what it holds is not looked "
-		"after: run usher recover when it has ended",
+		"after: run usher recover GUEST when it has ended",
 		strerror(-error));
 }
 
@@ -351,11 +352,14 @@ static int release_work(const struct event *event, struct host *host, struct cla
 		log_line(host->rootfd, LOG_WARNING, "%s: cannot note who gives back: %s",
 			 claim->guest, strerror(-r));
 	lock = lock_to_return(host, claim);
+	/* Somebody else has given it back meanwhile */
+	if (lock == -ENOENT)
+		return 0;
 	if (lock < 0) {
 		log_line(host->rootfd, LOG_ERR,
 			 "%s: cannot lock the claim: %s: usher recover tries again", claim->guest,
 			 strerror(-lock));
-		return lock == -ENOENT ? 0 : 1;
+		return 1;
 	}
 	given_scripts_after(event, host, claim);
 	return giveback_claim(host, claim, &result) != 0;

@@ -260,7 +260,7 @@ static void drop_claim(const struct host *host, const struct claim *claim)
 	_cleanup_step_result_ struct step_result result = { 0 };
 
 	if (!registry_leftovers(host->statefd, claim->uuid))
-		(void)state_remove_dir(host->statefd, claim->uuid);
+		(void)giveback_forget(host, claim, &result);
 	else if (giveback_claim(host, claim, &result) != 0)
 		log_line(host->rootfd, LOG_WARNING, "%s: an earlier run is not given back yet",
 			 claim->guest);

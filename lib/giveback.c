@@ -3,6 +3,7 @@
 #include "giveback.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,42 @@ int giveback_lock(const struct host *host, const char *uuid, int timeout_ms)
 	_cleanup_close_ int dirfd = state_dir(host->statefd, uuid, false);
 
 	return dirfd < 0 ? dirfd : state_lock(dirfd, LOCK_FILE, timeout_ms);
+}
+
+/* One line, to the log and to whoever asked. Return: 0, -ENOMEM: it is in the log all the same */
+_printf_(3, 4) static int say(const struct host *host, struct step_result *result, const char *fmt,
+			      ...)
+{
+	char line[4096] = "usher: ", *text = line + strlen(line);
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(line) - strlen(line) - 1, fmt, args);
+	va_end(args);
+	log_line(host->rootfd, LOG_ERR, "%s", text);
+	return text_append(&result->failures, strcat(line, "\n"));
+}
+
+static int say_of(const struct host *host, const struct claim *claim, struct step_result *result,
+		  const char *what, int error, const char *cure)
+{
+	_cleanup_free_ char *guest = NULL;
+
+	if (text_printable(claim->guest, &guest) < 0)
+		guest = NULL;
+	(void)say(host, result, "%s: cannot %s /run/usher/%s: %s: %s", guest ?: "?", what,
+		  claim->uuid, strerror(-error), cure);
+	return error;
+}
+
+int giveback_forget(const struct host *host, const struct claim *claim, struct step_result *result)
+{
+	int r = state_remove_dir(host->statefd, claim->uuid);
+
+	return r == 0 ? 0
+		      : say_of(host, claim, result, "remove the claim", r,
+			       "all it held is given back: see that /run can be written, then run "
+			       "usher recover");
 }
 
 /* What is said of the first undo is in the log, and need not be true any more */
@@ -49,7 +86,8 @@ int giveback_claim(const struct host *host, const struct claim *claim, struct st
 	if (r > 0 && host->replug)
 		r = undo_by_force(host, claim, result);
 	if (r < 0)
-		return r;
+		return say_of(host, claim, result, "give back the claim", r,
+			      "usher recover tries again");
 	if (r > 0) {
 		log_line(host->rootfd, LOG_ERR,
 			 "%s: not everything could be given back: see the lines above; usher "
@@ -57,7 +95,7 @@ int giveback_claim(const struct host *host, const struct claim *claim, struct st
 			 claim->guest);
 		return 1;
 	}
-	return state_remove_dir(host->statefd, claim->uuid);
+	return giveback_forget(host, claim, result);
 }
 
 /* Return: 1 it is ours to give back now, 0 somebody keeps it, else -errno */
@@ -120,12 +158,16 @@ static int giveback_one(const struct host *host, const struct claim *claim, cons
 	if (lock == -ETIMEDOUT)
 		return mine ? say_busy(claim, result) : 0;
 	if (lock < 0)
-		return lock;
+		return say_of(host, claim, result, "lock the claim", lock,
+			      "usher recover tries again");
 	if (host->leaves_scripts && scripts_owed(host, claim))
 		return 0;
 	r = take_over(host, claim, uuid);
-	if (r <= 0)
-		return r;
+	if (r < 0)
+		return say_of(host, claim, result, "take over the claim", r,
+			      "usher recover tries again");
+	if (r == 0)
+		return 0;
 	log_line(host->rootfd, LOG_INFO, "%s: giving back what is left of an earlier run",
 		 claim->guest);
 	return giveback_claim(host, claim, result);
@@ -144,24 +186,16 @@ static void sweep(const struct host *host)
 static int say_unreadable(const struct host *host, const struct claims *claims,
 			  struct step_result *result)
 {
-	for (size_t i = 0; i < claims->unreadable.nr; i++) {
-		_cleanup_free_ char *line = NULL;
-		int r;
+	int r = 0;
 
-		if (asprintf(&line,
-			     "usher: the claim /run/usher/%s/claim.ini cannot be read%s%s%s: what "
-			     "it holds stays taken: install the usher that wrote it, or reboot\n",
-			     claims->unreadable.names[i], i == 0 ? " (" : "",
-			     i == 0 ? claims->why : "", i == 0 ? ")" : "") < 0) {
-			line = NULL;
-			return -ENOMEM;
-		}
-		log_line(host->rootfd, LOG_ERR, "%.*s", (int)strcspn(line, "\n") - 7, line + 7);
-		r = text_append(&result->failures, line);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < claims->unreadable.nr; i++)
+		r = say(host, result,
+			"the claim /run/usher/%s/claim.ini cannot be read%s%s%s: what it holds "
+			"stays "
+			"taken: install the usher that wrote it, or reboot",
+			claims->unreadable.names[i], i == 0 ? " (" : "", i == 0 ? claims->why : "",
+			i == 0 ? ")" : "");
+	return r;
 }
 
 int giveback_dead(const struct host *host, const char *uuid, int timeout_ms,

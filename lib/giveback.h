@@ -21,10 +21,18 @@ int giveback_lock(const struct host *host, const char *uuid, int timeout_ms) _mu
  * The caller holds giveback_lock() or has just made the claim. What could not be undone stays in
  * the claim's directory for the next try.
  *
- * Return: 0 all is back, 1 something is not (result->failures), else -errno
+ * Return: 0 all is back, 1 something is not (result->failures), else -errno, said there and in the
+ * log, as all that is not back
  */
 int giveback_claim(const struct host *host, const struct claim *claim, struct step_result *result)
 	_must_check_;
+
+/**
+ * giveback_forget() - a claim that holds nothing: remove its directory, or say why it stays
+ *
+ * Return: 0, else -errno, said in result->failures and in the log
+ */
+int giveback_forget(const struct host *host, const struct claim *claim, struct step_result *result);
 
 /**
  * giveback_dead() - give back what dead claims hold

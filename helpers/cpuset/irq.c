@@ -181,7 +181,7 @@ static int move(struct cpuset_job *job, const struct irq *irq, const struct cpul
 
 	if (r == 0)
 		r = cpulist_format(target, list, sizeof(list));
-	return r < 0 ? r : helper_write(job->ctx, path, list);
+	return r < 0 ? r : helper_write_sure(job->ctx, path, list);
 }
 
 /*

@@ -80,7 +80,7 @@ static int mask_write(struct cpuset_job *job, const char *object, const struct c
 	int r = job_format_mask(value, text, sizeof(text));
 
 	if (r == 0)
-		r = helper_write(job->ctx, object, text);
+		r = helper_write_sure(job->ctx, object, text);
 	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", text, object, strerror(-r))
 		     : 0;
 }

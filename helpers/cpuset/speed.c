@@ -331,7 +331,7 @@ static int put_back(struct cpuset_job *job, const struct speed *speed, const cha
 		helper_say(job->ctx, "/%s has been changed to %s meanwhile: left so", path, now);
 		return 0;
 	}
-	r = helper_write(job->ctx, path, target);
+	r = helper_write_sure(job->ctx, path, target);
 	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", target, path, strerror(-r))
 		     : 0;
 }

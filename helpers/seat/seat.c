@@ -179,10 +179,13 @@ static int say_journal(const struct helper_ctx *ctx, int error)
 static size_t take_back(const struct helper_ctx *ctx, struct journal *journal)
 {
 	size_t left = seat_return(ctx, journal);
+	int r = left || ctx->dry_run ? 0 : journal_remove(ctx->dirfd, "seat");
 
-	if (left == 0 && !ctx->dry_run && journal_remove(ctx->dirfd, "seat") < 0)
-		helper_say(ctx, "all is back, but run/usher/%s/seat.journal cannot be removed",
-			   ctx->claim.uuid);
+	if (r < 0)
+		helper_say(ctx,
+			   "all is back, but run/usher/%s/seat.journal cannot be removed: %s: see "
+			   "df /run",
+			   ctx->claim.uuid, strerror(-r));
 	return left;
 }
 

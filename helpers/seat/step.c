@@ -554,6 +554,19 @@ static int return_one(const struct helper_ctx *ctx, const struct journal_record 
 	return -EBADMSG;
 }
 
+/* What is not noted is given back once more. Return: 0, else -errno (said) */
+static int note_undone(const struct helper_ctx *ctx, struct journal *journal, size_t nr)
+{
+	int r = ctx->dry_run ? 0 : journal_undone(journal, nr);
+
+	if (r < 0)
+		helper_say(ctx,
+			   "%s is back, but that cannot be noted in run/usher/%s/seat.journal: %s: "
+			   "see df /run, then run usher recover",
+			   journal->records[nr].object, ctx->claim.uuid, strerror(-r));
+	return r;
+}
+
 /* The records from @first on. Return: as seat_return() */
 static size_t return_since(const struct helper_ctx *ctx, struct journal *journal, size_t first)
 {
@@ -568,8 +581,7 @@ static size_t return_since(const struct helper_ctx *ctx, struct journal *journal
 
 		if (record->undone)
 			continue;
-		if (return_one(ctx, record, &waiting) < 0 ||
-		    (!ctx->dry_run && journal_undone(journal, i - 1) < 0))
+		if (return_one(ctx, record, &waiting) < 0 || note_undone(ctx, journal, i - 1) < 0)
 			left++;
 	}
 	say_waiting(ctx, &waiting);

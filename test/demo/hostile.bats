@@ -148,7 +148,7 @@ same_host() {
 	for call in 'started begin -' 'stopped end -' 'release end destroyed'; do
 		# shellcheck disable=SC2086 # three words
 		run -0 hook win11 $call
-		[[ $output == "usher: win11: cannot look for the guest's claim in /run/usher: "*": run usher recover when it has ended" ]]
+		[[ $output == "usher: win11: cannot look for the guest's claim in /run/usher: "*": run usher recover GUEST when it has ended" ]]
 		[[ -z $(changed) ]]
 	done
 }

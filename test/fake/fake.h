@@ -58,7 +58,8 @@ bool fake_is_root(int rootfd);
 int fake_path_of(int fd, char *buf, size_t size);
 
 struct fake_effect {
-	const char *verb; /* write module bus i2c rename unlink mkdir create append spawn fork */
+	/* write module bus i2c rename unlink mkdir create append truncate signal spawn fork */
+	const char *verb;
 	const char *path;
 	const char *old_value;
 	const char *new_value;

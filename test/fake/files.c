@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -21,6 +23,7 @@
  */
 
 #define CGROUP "sys/fs/cgroup/"
+#define STATE  "run/usher/"
 
 /* As many as come in registers, whatever the call has: behind them lies the caller's frame */
 #define SYSCALL_ARGS 5
@@ -115,6 +118,10 @@ int __wrap_mkdirat(int dirfd, const char *name, mode_t mode);
 ssize_t __wrap_write(int fd, const void *buf, size_t len);
 long __wrap_syscall(long number, ...);
 pid_t __wrap_fork(void);
+int __wrap_ftruncate(int fd, off_t length);
+int __real_ftruncate(int fd, off_t length);
+int __wrap_pidfd_send_signal(int pidfd, int number, siginfo_t *info, unsigned int flags);
+int __real_pidfd_send_signal(int pidfd, int number, siginfo_t *info, unsigned int flags);
 int __wrap_posix_spawn(pid_t *pid, const char *program, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attr, char *const argv[], char *const env[]);
 int __real_posix_spawn(pid_t *pid, const char *program, const posix_spawn_file_actions_t *actions,
@@ -210,16 +217,20 @@ static int do_create(const struct fake_effect *effect, const char *value)
 	return creation->fd < 0 ? -errno : 0;
 }
 
-/* openat2(2), when it is to make a file that is not there */
-static bool creates(const long *args, char *path, size_t size)
+/* openat2(2). Return: 1 it is to make a file that is not there, 0 not, else -errno of a read fault */
+static int look_at_open(const long *args, char *path, size_t size)
 {
 	/* NOLINTBEGIN(performance-no-int-to-ptr): syscall(2) carries pointers as long */
 	const char *name = (const char *)args[1];
 	const struct open_how *how = (const struct open_how *)args[2];
 	/* NOLINTEND(performance-no-int-to-ptr) */
 
-	return (how->flags & O_CREAT) && path_at((int)args[0], name, path, size) == 0 &&
-	       faccessat((int)args[0], name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	if (path_at((int)args[0], name, path, size) < 0)
+		return 0;
+	if (how->flags & O_CREAT)
+		return faccessat((int)args[0], name, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	/* The kernel's own files are read through lib/attr, where theirs strike */
+	return strncmp(path, STATE, strlen(STATE)) == 0 ? fake_read_fault(path) : 0;
 }
 
 /* set_mempolicy(2): the first word of its mask is enough for the nodes of a tree */
@@ -248,13 +259,64 @@ long __wrap_syscall(long number, ...)
 	va_end(list);
 	if (number == SYS_set_mempolicy && fake_root() >= 0)
 		return result(set_mempolicy_nodes(args));
-	if (number != SYS_openat2 || !creates(args, path, sizeof(path)))
+	r = number == SYS_openat2 ? look_at_open(args, path, sizeof(path)) : 0;
+	if (r < 0)
+		return result(r);
+	if (r == 0)
 		return __real_syscall(number, args[0], args[1], args[2], args[3], args[4]);
 	r = fake_effect(&effect);
 	/* A lie about a descriptor cannot be told */
 	if (r == 0 && creation.fd < 0)
 		r = -EIO;
 	return r < 0 ? result(r) : creation.fd;
+}
+
+static int do_truncate(const struct fake_effect *effect, const char *value)
+{
+	const struct data *data = effect->arg;
+
+	(void)value;
+	return __real_ftruncate(data->fd, (off_t)data->written) < 0 ? -errno : 0;
+}
+
+int __wrap_ftruncate(int fd, off_t length)
+{
+	char path[PATH_MAX];
+	struct data data = { .fd = fd, .written = (size_t)length };
+	const struct fake_effect effect = {
+		.verb = "truncate", .path = path, .run = do_truncate, .arg = &data
+	};
+
+	if (fake_path_of(fd, path, sizeof(path)) < 0 || strncmp(path, STATE, strlen(STATE)) != 0)
+		return __real_ftruncate(fd, length);
+	return result(fake_effect(&effect));
+}
+
+struct signal {
+	int pidfd, number;
+	siginfo_t *info;
+	unsigned int flags;
+};
+
+static int do_signal(const struct fake_effect *effect, const char *value)
+{
+	const struct signal *to = effect->arg;
+
+	(void)value;
+	return __real_pidfd_send_signal(to->pidfd, to->number, to->info, to->flags) < 0 ? -errno
+											: 0;
+}
+
+/* To a process that is none of the sender's: what its end gives back is the host's */
+int __wrap_pidfd_send_signal(int pidfd, int number, siginfo_t *info, unsigned int flags)
+{
+	struct signal to = { .pidfd = pidfd, .number = number, .info = info, .flags = flags };
+	const struct fake_effect effect = {
+		.verb = "signal", .path = "", .run = do_signal, .arg = &to
+	};
+
+	return fake_root() < 0 ? __real_pidfd_send_signal(pidfd, number, info, flags)
+			       : result(fake_effect(&effect));
 }
 
 pid_t __wrap_fork(void)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <search.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,10 @@
  *
  * Cases are collected first. Where a fault is to strike at every side effect, a sequence is played
  * once without: the fake kernel's trace has each effect with the program that made it, so "the
- * third of usher-vfio" is the same one in every run, however helpers that run side by side mix.
+ * third of usher-vfio" is the same one in every run, however helpers that run side by side mix; and
+ * it has the words of the sequence, each with a number for the state of host, claims and libvirt
+ * before it: an effect of a word in a state that was seen already has no second run.
+ *
  * --every N takes each N-th case, from --seed on, --only PROGRAM the points of that one alone. A
  * case that fails is printed as a line that `simulator case` takes, shrunk to the shortest sequence
  * that still fails.
@@ -71,11 +75,6 @@ static const char *const lives[] = {
 	"X:a+X:c R:a+R:c",
 };
 
-/* "After" is where the program's next effect would be killed "before", but for its last one */
-#define AFTER_TOO 3
-static const char *const crashes[] = { "kill", "kill-after" };
-static const char *const deaths[] = { "end run/libvirtd.pid", "end .fake/guests/a/pid" };
-
 /* What goes wrong with an effect of that kind; NULL ends */
 static const struct {
 	const char *verbs;
@@ -89,6 +88,8 @@ static const struct {
 	{ "i2c", { "fail EBUSY", "fail EIO", "fail ENODEV", "hang" } },
 	{ "rename unlink mkdir create", { "fail EIO", "fail ENOSPC", "fail EPERM", "fail EROFS" } },
 	{ "append", { "fail EIO", "fail ENOSPC", "fail EROFS", "short" } },
+	{ "truncate", { "fail EIO", "fail EROFS", "lie" } },
+	{ "signal", { "fail EPERM", "lie" } },
 	{ "spawn fork", { "fail EAGAIN", "fail ENOMEM" } },
 };
 
@@ -129,6 +130,13 @@ static const char *const worlds[] = {
 static const char *const seats[] = {
 	"P:d S:d E:d D:d Q:d X:d R:d:shutdown",
 	"P:e S:e E:e D:e Q:e X:e R:e:shutdown",
+};
+
+/* The other way of isolating CPUs; and beside a claim that lives, whose shared settings stay */
+static const char *const shared[] = {
+	"P:b S:b E:b D:b Q:b X:b R:b:shutdown",
+	"P:c S:c E:c D:c P:b S:b E:b D:b Q:c X:c R:c:shutdown Q:b X:b R:b:shutdown",
+	"P:c S:c E:c D:c P:b S:b E:b D:b Q:b X:b R:b:shutdown Q:c X:c R:c:shutdown",
 };
 
 static const char *const seat_worlds[] = {
@@ -281,26 +289,38 @@ static void play_all(const struct options *o, const struct list *list, struct ta
 
 /* --- Points ------------------------------------------------------------------------------------------ */
 
+struct counter {
+	char program[64], when[80];
+	unsigned int nr, in_word; /* effects of it: so far, since the last word */
+};
+
+#define COUNTERS_MAX 16
+
 struct collect {
 	struct list *list;
-	const char *what; /* "crash", "crash, after", "fault", "death" */
+	const char *what; /* "crash", "fault", "nomem" */
 	const char *only; /* this program's; NULL: all */
 	size_t nr;
+	void **seen; /* of tsearch(3): points that need no second run */
+	size_t repeated;
+	/* Of the sequence that is read just now */
+	struct counter counters[COUNTERS_MAX];
+	char state[32], word[128];
+	bool runs[GUESTS_MAX]; /* QEMU does */
 };
 
-struct counter {
-	char program[64];
-	unsigned int nr;
-};
-
-static unsigned int count_up(struct counter *counters, size_t max, const char *program)
+static struct counter *count_up(struct collect *collect, const char *program)
 {
-	size_t i = 0;
+	struct counter *counter = collect->counters;
 
-	while (i < max - 1 && counters[i].nr && strcmp(counters[i].program, program) != 0)
-		i++;
-	tree_format(counters[i].program, sizeof(counters[i].program), "%s", program);
-	return ++counters[i].nr;
+	while (counter < collect->counters + COUNTERS_MAX - 1 && counter->nr &&
+	       strcmp(counter->program, program) != 0)
+		counter++;
+	tree_format(counter->program, sizeof(counter->program), "%s", program);
+	counter->nr++;
+	counter->in_word++;
+	tree_format(counter->when, sizeof(counter->when), "%s#%u", program, counter->nr);
+	return counter;
 }
 
 static bool has_word(const char *list, const char *word)
@@ -309,6 +329,32 @@ static bool has_word(const char *list, const char *word)
 	size_t len = strlen(word);
 
 	return hit && (hit == list || hit[-1] == ' ') && (hit[len] == ' ' || !hit[len]);
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/*
+ * An effect in a state of host, claims and libvirt, and in a word, in which it was seen already, in
+ * this sequence or another one, goes on as it did there
+ */
+static bool is_new(struct collect *collect, const struct counter *counter)
+{
+	char *text, *const *found;
+
+	if (asprintf(&text, "%s %s %s %u", collect->state, collect->word, counter->program,
+		     counter->in_word) < 0)
+		abort();
+	found = tsearch(text, collect->seen, text_cmp);
+	if (!found)
+		abort();
+	if (*found == text)
+		return true;
+	free(text);
+	collect->repeated++;
+	return false;
 }
 
 static void add_point(struct collect *collect, const struct sim_case *c, const char *when,
@@ -337,36 +383,101 @@ static void add_failures(struct collect *collect, const struct sim_case *c, cons
 				add_point(collect, c, when, failures[i].faults[j]);
 }
 
-static void collect_effects(const struct sim_case *c, const char *dir, void *arg)
+/* The program is killed, the daemon above it, and QEMU where there is one */
+static void add_deaths(struct collect *collect, const struct sim_case *c, const char *when)
 {
-	struct collect *collect = arg;
-	struct counter counters[16] = { 0 };
-	_cleanup_free_ char *line = NULL;
-	_cleanup_fclose_ FILE *f = NULL;
-	char path[PATH_MAX], program[64], verb[32], at[300], when[80];
-	size_t size = 0;
+	add_point(collect, c, when, "kill");
+	add_point(collect, c, when, "end run/libvirtd.pid");
+	for (size_t i = 0; i < GUESTS_MAX; i++) {
+		char action[64];
 
-	tree_path(path, "%s/host/.fake/trace", dir);
-	f = fopen(path, "re");
-	while (f && getline(&line, &size, f) > 0) {
-		if (sscanf(line, "%*s %63s %31s %299s", program, verb, at) != 3 ||
-		    (collect->only && strcmp(program, collect->only) != 0))
+		if (!collect->runs[i])
 			continue;
-		tree_path(when, "%s#%u", program,
-			  count_up(counters, ARRAY_SIZE(counters), program));
-		if (strcmp(collect->what, "fault") == 0)
-			add_failures(collect, c, when, verb, at);
-		if (strncmp(collect->what, "crash", 5) == 0)
-			add_point(collect, c, when, crashes[0]);
-		if (strcmp(collect->what, "crash, after") == 0)
-			add_point(collect, c, when, crashes[1]);
-		for (size_t i = 0; strcmp(collect->what, "death") == 0 && i < ARRAY_SIZE(deaths);
-		     i++)
-			add_point(collect, c, when, deaths[i]);
+		tree_path(action, "end .fake/guests/%c/pid", guests[i].name);
+		add_point(collect, c, when, action);
 	}
 }
 
-/* Each file that a program reads, once: it is missing for that program all the time */
+/*
+ * The words in which the next effects are. "After" is where the program's next effect would be
+ * killed "before", but for its last one.
+ */
+static void next_word(struct collect *collect, const struct sim_case *c, const char *state,
+		      const char *word)
+{
+	for (size_t i = 0; i < COUNTERS_MAX; i++) {
+		struct counter *counter = &collect->counters[i];
+
+		if (counter->in_word && *counter->when && strcmp(collect->what, "crash") == 0)
+			add_point(collect, c, counter->when, "kill-after");
+		counter->in_word = 0;
+		*counter->when = '\0';
+	}
+	tree_path(collect->state, "%s", state);
+	tree_path(collect->word, "%s", word);
+	for (size_t i = 0; i < GUESTS_MAX; i++)
+		if (strchr("EQ", word[0]) && word[1] == ':' && word[2] == guests[i].name)
+			collect->runs[i] = word[0] == 'E';
+}
+
+static void collect_effect(struct collect *collect, const struct sim_case *c, const char *program,
+			   const char *verb, const char *path)
+{
+	struct counter *counter = count_up(collect, program);
+
+	if ((collect->only && strcmp(program, collect->only) != 0) || !is_new(collect, counter))
+		*counter->when = '\0';
+	else if (strcmp(collect->what, "fault") == 0)
+		add_failures(collect, c, counter->when, verb, path);
+	else if (strcmp(collect->what, "crash") == 0)
+		add_deaths(collect, c, counter->when);
+}
+
+static void collect_effects(const struct sim_case *c, const char *dir, void *arg)
+{
+	struct collect *collect = arg;
+	_cleanup_free_ char *line = NULL;
+	_cleanup_fclose_ FILE *f = NULL;
+	char path[PATH_MAX], program[64], verb[32], at[300], word[128];
+	size_t size = 0;
+
+	memset(collect->counters, 0, sizeof(collect->counters));
+	memset(collect->runs, 0, sizeof(collect->runs));
+	tree_path(path, "%s/host/.fake/trace", dir);
+	f = fopen(path, "re");
+	while (f && getline(&line, &size, f) > 0) {
+		if (sscanf(line, "%*s %63s %31s %299s %*s %*s %127s", program, verb, at, word) != 4)
+			continue;
+		if (strcmp(program, program_invocation_short_name) == 0)
+			next_word(collect, c, verb, word);
+		else
+			collect_effect(collect, c, program, verb, at);
+	}
+	next_word(collect, c, "", "");
+}
+
+static bool is_known(const struct list *list, size_t first, const char *fault)
+{
+	for (size_t i = first; i < list->nr; i++)
+		if (strcmp(list->cases[i].fault, fault) == 0)
+			return true;
+	return false;
+}
+
+/* A claim that no hook could read stays the living daemon's, until its guest starts again */
+static enum cure read_cure(struct collect *collect, const char *program, const char *file)
+{
+	enum cure next = next_cure(collect->nr++);
+
+	return strcmp(program, "usher-hook") == 0 && strncmp(file, "run/usher/", 10) == 0
+		       ? CURE_SAME
+		       : next;
+}
+
+/*
+ * Each file that a program reads, once: it is missing for that program all the time. One of usher's
+ * own that cannot be read is something else than one that is gone, see is_forgotten().
+ */
 static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 {
 	struct collect *collect = arg;
@@ -379,14 +490,17 @@ static void collect_reads(const struct sim_case *c, const char *dir, void *arg)
 	tree_path(path, "%s/host/.fake/reads", dir);
 	f = fopen(path, "re");
 	while (f && getline(&line, &size, f) > 0) {
-		bool known = sscanf(line, "%63s %299s", program, file) != 2 || strchr(file, '\\');
-
-		known = known || (collect->only && strcmp(program, collect->only) != 0);
+		if (sscanf(line, "%63s %299s", program, file) != 2 || strchr(file, '\\') ||
+		    (collect->only && strcmp(program, collect->only) != 0))
+			continue;
 		tree_path(fault, "%s:read:%s fail ENOENT", program, file);
-		for (size_t i = first; i < collect->list->nr && !known; i++)
-			known = strcmp(collect->list->cases[i].fault, fault) == 0;
-		if (!known)
-			add(collect->list, c->sequence, fault, next_cure(collect->nr++));
+		if (is_known(collect->list, first, fault))
+			continue;
+		add(collect->list, c->sequence, fault, read_cure(collect, program, file));
+		if (strncmp(file, "run/usher/", 10) != 0)
+			continue;
+		tree_path(fault, "%s:read:%s fail EIO", program, file);
+		add(collect->list, c->sequence, fault, read_cure(collect, program, file));
 	}
 }
 
@@ -428,7 +542,10 @@ static void points(const struct options *o, const char *what, const char *only,
 		   const char *const *sequences, size_t nr, struct list *ret)
 {
 	struct options all = *o;
-	struct collect collect = { .list = ret, .what = what, .only = only ?: o->only };
+	static void *seen;
+	struct collect collect = {
+		.list = ret, .what = what, .only = only ?: o->only, .seen = &seen
+	};
 	struct list plain = { 0 };
 	struct tally tally = { 0 };
 
@@ -438,10 +555,12 @@ static void points(const struct options *o, const char *what, const char *only,
 	all.seed = 0;
 	for (size_t i = 0; i < nr; i++) {
 		add(&plain, sequences[i], "-", CURE_RECOVER);
+		plain.cases[i].note_words = true;
 		plain.cases[i].note_reads = strcmp(what, "fault") == 0;
 		plain.cases[i].count_allocs = strcmp(what, "nomem") == 0;
 	}
 	play_all(&all, &plain, &tally, collect_all, &collect);
+	(void)printf("%zu sequences, %zu effects in a state seen before\n", nr, collect.repeated);
 	if (tally.failed)
 		(void)printf("%zu of %zu sequences fail without any fault\n", tally.failed, nr);
 	free(plain.cases);
@@ -504,15 +623,44 @@ static int run_list(const struct options *o, const struct list *list)
 	return report(list, &tally, o, start);
 }
 
+/* A move more or less is several times as many sequences, as is a guest */
+static unsigned int depth_with(const struct options *o, unsigned int nr_guests)
+{
+	static const unsigned int less[] = { [1] = 0, [2] = 2, [3] = 1 };
+
+	/* So many that all of them can run at once */
+	return o->depth > less[nr_guests] + nr_guests ? o->depth - less[nr_guests] : nr_guests;
+}
+
+struct sequences {
+	const char **list;
+	size_t nr;
+};
+
+static void keep_sequence(const char *sequence, void *arg)
+{
+	struct sequences *kept = arg;
+
+	kept->list = reallocarray(kept->list, kept->nr + 1, sizeof(*kept->list));
+	if (!kept->list || !(kept->list[kept->nr++] = strdup(sequence)))
+		abort();
+}
+
+/* Beside one of each kind, what is emitted of one guest, and of two that meet */
 static int run_crash(const struct options *o, int nr, char **args)
 {
+	struct sequences emitted = { 0 };
 	struct list list = { 0 };
 
 	(void)nr, (void)args;
-	points(o, "crash, after", NULL, lives, AFTER_TOO, &list);
-	points(o, "crash", NULL, lives + AFTER_TOO, ARRAY_SIZE(lives) - AFTER_TOO, &list);
-	points(o, "death", NULL, lives, 1, &list);
-	points(o, "crash, after", "usher-seat", seats, ARRAY_SIZE(seats), &list);
+	for (unsigned int n = 1; n <= 2; n++) {
+		struct emitted counted;
+
+		(void)emit_all(n, depth_with(o, n), keep_sequence, &emitted, &counted);
+	}
+	points(o, "crash", NULL, lives, ARRAY_SIZE(lives), &list);
+	points(o, "crash", NULL, emitted.list, emitted.nr, &list);
+	points(o, "crash", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
 
@@ -521,12 +669,16 @@ static int run_fault(const struct options *o, int nr, char **args)
 	struct list list = { 0 };
 
 	(void)nr, (void)args;
-	for (size_t i = 0; !o->only && i < ARRAY_SIZE(worlds); i++)
+	for (size_t i = 0; !o->only && i < ARRAY_SIZE(worlds); i++) {
 		add(&list, lives[0], worlds[i], CURE_RECOVER);
+		for (size_t j = 0; j < ARRAY_SIZE(shared) - 1; j++)
+			add(&list, shared[j], worlds[i], CURE_RECOVER);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(seat_worlds); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(seats); j++)
 			add(&list, seats[j], seat_worlds[i], CURE_RECOVER);
 	points(o, "fault", NULL, lives, 1, &list);
+	points(o, "fault", NULL, shared, ARRAY_SIZE(shared), &list);
 	points(o, "fault", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
@@ -537,6 +689,7 @@ static int run_nomem(const struct options *o, int nr, char **args)
 
 	(void)nr, (void)args;
 	points(o, "nomem", NULL, lives, 1, &list);
+	points(o, "nomem", "usher-cpuset", shared, ARRAY_SIZE(shared) - 1, &list);
 	points(o, "nomem", "usher-seat", seats, ARRAY_SIZE(seats), &list);
 	return run_list(o, &list);
 }
@@ -544,16 +697,17 @@ static int run_nomem(const struct options *o, int nr, char **args)
 static int run_lives(const struct options *o, int nr, char **args)
 {
 	struct list list = { 0 };
-	size_t emitted;
 
 	(void)nr, (void)args;
-	/* One step more or less is several times as many sequences, as is a guest */
-	for (unsigned int nr_guests = 1; nr_guests <= GUESTS_EMITTED; nr_guests++) {
-		unsigned int less = 2 * (nr_guests - 1);
-		unsigned int depth = o->depth > less + 1 ? o->depth - less : 2;
+	for (unsigned int n = 1; n <= GUESTS_EMITTED; n++) {
+		unsigned int depth = depth_with(o, n);
+		struct emitted emitted;
 
-		emitted = emit_all(nr_guests, depth, add_sequence, &list);
-		(void)printf("%u guests, %u steps: %zu sequences\n", nr_guests, depth, emitted);
+		(void)emit_all(n, depth, add_sequence, &list, &emitted);
+		(void)printf("%u guests, %u moves: %zu sequences", n, depth, emitted.nr);
+		for (unsigned int i = 2; i <= n; i++)
+			(void)printf(", %zu with %u at once", emitted.at_once[i], i);
+		(void)printf("\n");
 	}
 	return run_list(o, &list);
 }
@@ -576,14 +730,25 @@ static int run_case(const struct options *o, int nr, char **args)
 }
 
 static const struct {
-	const char *name, *help;
+	const char *name;
+	unsigned int depth; /* when none is asked for */
+	const char *help;
 	int (*run)(const struct options *o, int nr, char **args);
 } commands[] = {
-	{ "crash", "SIGKILL to hook or helper before and after each side effect", run_crash },
-	{ "fault", "each side effect fails in each way", run_fault },
-	{ "nomem", "each allocation fails", run_nomem },
-	{ "lives", "every legal sequence to --depth steps, one to three guests", run_lives },
-	{ "case", "FILE...: the cases in these files", run_case },
+	{ "crash", 4,
+	  "SIGKILL to hook or helper before and after each side effect, and to daemon and QEMU at\n"
+	  "         each, in one life of each kind and what is emitted to --depth of one and two "
+	  "guests",
+	  run_crash },
+	{ "fault", 1, "each side effect fails in each way", run_fault },
+	{ "nomem", 1, "each allocation fails", run_nomem },
+	{ "lives", 6,
+	  "every legal sequence to --depth moves of one guest (calls), 2 less of two (starts, "
+	  "ends\n"
+	  "         and their halves) and 1 less of three (whole starts and ends), that run at "
+	  "once",
+	  run_lives },
+	{ "case", 1, "FILE...: the cases in these files", run_case },
 };
 
 static int usage(void)
@@ -667,9 +832,7 @@ static int work_make(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .jobs = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) * 2,
-			     .every = 1,
-			     .depth = 7 };
+	struct options o = { .jobs = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) * 2, .every = 1 };
 	int status = 64;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
@@ -679,9 +842,12 @@ int main(int argc, char **argv)
 		perror("simulator: cannot make the sample host");
 		return 1;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(argv[optind], commands[i].name) == 0)
-			status = commands[i].run(&o, argc - optind - 1, argv + optind + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(argv[optind], commands[i].name) != 0)
+			continue;
+		o.depth = o.depth ?: commands[i].depth;
+		status = commands[i].run(&o, argc - optind - 1, argv + optind + 1);
+	}
 	host_remove(work.dir);
 	return status == 64 ? usage() : status;
 }

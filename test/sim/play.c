@@ -24,6 +24,11 @@
 /* A monitor is switched in that time, if at all */
 #define WAIT_MS	   1500
 #define HOST_INPUT 15
+/* While a guest runs, switching a monitor is the longest */
+#define WORK_MS 3000
+#define LOG_MS	1000
+/* Of what differs so much is shown of a line */
+#define LINE_MAX_SHOWN 160
 
 static const char *const cure_names[NR_CURES] = {
 	[CURE_NONE] = "none",
@@ -144,8 +149,20 @@ static void start_logger(struct sim *sim)
 	(void)close(out);
 }
 
+/* They wait for QEMU's end, the one with the inhibitor, the other when it has switched the monitor */
+static bool is_watcher(pid_t pid)
+{
+	char path[64], name[32] = "";
+	_cleanup_fclose_ FILE *f = NULL;
+
+	tree_path(path, "/proc/%d/comm", (int)pid);
+	f = fopen(path, "re");
+	return f && fscanf(f, "%31s", name) == 1 &&
+	       (strcmp(name, "usher-nosleep") == 0 || strcmp(name, "usher-display") == 0);
+}
+
 /* Processes below us, but QEMU, the daemon and the logger. Return: their number, the last in @ret */
-static size_t others(const struct sim *sim, pid_t *ret)
+static size_t others(const struct sim *sim, bool watchers, pid_t *ret)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char path[64];
@@ -161,7 +178,7 @@ static size_t others(const struct sim *sim, pid_t *ret)
 
 		for (size_t i = 0; i < GUESTS_MAX; i++)
 			ours |= pid == sim->lives[i].qemu;
-		if (!ours) {
+		if (!ours && (watchers || !is_watcher(pid))) {
 			*ret = pid;
 			nr++;
 		}
@@ -182,7 +199,7 @@ static bool settle(struct sim *sim, int timeout_ms)
 	long long deadline = deadline_in(timeout_ms);
 	pid_t pid;
 
-	while (others(sim, &pid)) {
+	while (others(sim, true, &pid)) {
 		if (deadline_left(deadline) == 0)
 			return false;
 		nap(3);
@@ -195,7 +212,7 @@ static void kill_others(const struct sim *sim)
 {
 	pid_t pid;
 
-	while (others(sim, &pid)) {
+	while (others(sim, true, &pid)) {
 		(void)kill(pid, SIGKILL);
 		nap(2);
 	}
@@ -275,6 +292,39 @@ static void judge_call(struct sim *sim, const struct hook_call *call)
 	sim->late = true;
 }
 
+static long said_so_far(const struct sim *sim)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	tree_path(path, "%s/stderr", sim->dir);
+	return stat(path, &st) == 0 ? (long)st.st_size : 0;
+}
+
+/* The user reads it in a dialog: a refusal without a line of its own guest's is none */
+static void judge_refusal(struct sim *sim, const struct hook_call *call, long from)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	char path[PATH_MAX], head[32];
+	size_t size = 0;
+
+	if (call->status <= 0 || !WIFEXITED(call->status) || strcmp(call->op, "prepare") != 0)
+		return;
+	tree_path(path, "%s/stderr", sim->dir);
+	tree_path(head, "usher: %c: ", call->guest);
+	f = fopen(path, "re");
+	if (f && fseek(f, from, SEEK_SET) == 0)
+		while (getline(&line, &size, f) > 0)
+			/* Without memory there is no name; a claim that cannot be read has a uuid */
+			if (strncmp(line, head, strlen(head)) == 0 ||
+			    strncmp(line, "usher: ?: ", 10) == 0 ||
+			    strstr(line, guest_find(call->guest)->uuid))
+				return;
+	(void)fprintf(sim->report, "no line says why %c was refused\n", call->guest);
+	sim->mute = true;
+}
+
 static void stop_failed(struct sim *sim, char guest);
 
 /* What libvirt does when a call has come back, or has not */
@@ -299,7 +349,11 @@ static void after_call(struct sim *sim, const struct hook_call *call)
 
 static void call_all(struct sim *sim, struct hook_call *calls, size_t nr)
 {
+	long from = said_so_far(sim);
+
 	daemon_call(sim, calls, nr);
+	for (size_t i = 0; i < nr; i++)
+		judge_refusal(sim, &calls[i], from);
 	for (size_t i = 0; i < nr; i++)
 		after_call(sim, &calls[i]);
 }
@@ -471,13 +525,56 @@ static void step(struct sim *sim, char *word)
 		daemon_heal(sim);
 }
 
+/* What the last word has begun is done */
+static void let_work_end(const struct sim *sim)
+{
+	long long deadline = deadline_in(WORK_MS);
+	pid_t pid;
+
+	while (deadline_left(deadline) && others(sim, false, &pid))
+		nap(3);
+	if (others(sim, true, &pid))
+		wait_for_monitors();
+}
+
+/* What libvirt knows is a part of the state, too */
+static unsigned long long state_hash(struct sim *sim)
+{
+	unsigned long long hash;
+	struct picture now;
+
+	let_work_end(sim);
+	if (picture_take(sim->root, &now) < 0)
+		abort();
+	hash = picture_hash(&now) * 2 + daemon_alive(sim);
+	picture_free(&now);
+	for (size_t i = 0; i < GUESTS_MAX; i++) {
+		const struct life *life = &sim->lives[i];
+
+		hash = hash * 61 + (life->refused | life->status << 1 | life->prepared << 2 |
+				    life->ending << 3 | (life->qemu > 0) << 4);
+	}
+	return hash;
+}
+
+static void note_word(struct sim *sim, const char *word)
+{
+	char state[32];
+
+	tree_path(state, "%016llx", state_hash(sim));
+	fake_note(state, word);
+}
+
 static void play(struct sim *sim, const char *sequence)
 {
 	char words[sizeof(sim->c->sequence)], *save = NULL;
 
 	tree_path(words, "%s", sequence);
-	for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save))
+	for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (sim->c->note_words)
+			note_word(sim, word);
 		step(sim, word);
+	}
 }
 
 /* --- The end ------------------------------------------------------------------------------------------ */
@@ -492,7 +589,7 @@ static void finish(struct sim *sim, struct verdict *ret)
 	if (!settle(sim, SETTLE_MS)) {
 		pid_t pid = 0;
 
-		(void)others(sim, &pid);
+		(void)others(sim, true, &pid);
 		(void)fprintf(sim->report, "process %d is left behind\n", (int)pid);
 		ret->left = true;
 		kill_others(sim);
@@ -529,24 +626,36 @@ static bool trace_says(const struct sim *sim, const char *what)
 	return false;
 }
 
-/* Something was said at warning level or above, or on stderr */
-static bool was_said(const struct sim *sim)
+static bool file_says(const struct sim *sim, const char *file, const char *left)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	_cleanup_free_ char *line = NULL;
 	char path[PATH_MAX];
-	struct stat st;
 	size_t size = 0;
 
-	tree_path(path, "%s/stderr", sim->dir);
-	if (stat(path, &st) == 0 && st.st_size > 0)
-		return true;
-	tree_path(path, "%s/log", sim->dir);
+	tree_path(path, "%s/%s", sim->dir, file);
 	f = fopen(path, "re");
 	while (f && getline(&line, &size, f) > 0)
-		if (line[0] == '<' && strtoul(line + 1, NULL, 10) % 8 <= 4)
+		if ((line[0] != '<' || strtoul(line + 1, NULL, 10) % 8 <= 4) &&
+		    said_names(line, left, sim->c->fault))
 			return true;
 	return false;
+}
+
+/*
+ * On stderr, or at warning level or above, a line told what is left or why. The logger is another
+ * process: the last lines may not have come to the file.
+ */
+static bool was_said(const struct sim *sim, const char *left)
+{
+	long long deadline = deadline_in(LOG_MS);
+
+	while (!file_says(sim, "stderr", left) && !file_says(sim, "log", left)) {
+		if (deadline_left(deadline) == 0)
+			return false;
+		nap(10);
+	}
+	return true;
 }
 
 /* A helper that died of a signal that nobody sent; the hook has it as a status */
@@ -564,16 +673,35 @@ static bool helper_crashed(const struct sim *sim)
 	return false;
 }
 
-static size_t compare(struct sim *sim, const struct picture *before, bool print)
+static size_t shorter(size_t len)
+{
+	return len < LINE_MAX_SHOWN ? len : LINE_MAX_SHOWN;
+}
+
+/* Return: number of entries that differ, in the report and in @ret_left */
+static size_t compare(struct sim *sim, const struct picture *before, char **ret_left)
 {
 	struct picture now;
-	size_t nr;
+	size_t nr, len;
+	FILE *f = open_memstream(ret_left, &len);
 
-	if (picture_take(sim->root, &now) < 0)
+	if (!f || picture_take(sim->root, &now) < 0)
 		abort();
-	nr = picture_differ(before, &now, print ? sim->report : NULL);
+	nr = picture_differ(before, &now, f);
+	if (fclose(f) != 0)
+		abort();
+	for (const char *line = *ret_left; *line;
+	     line += strcspn(line, "\n"), line += *line == '\n')
+		(void)fprintf(sim->report, "%.*s\n", (int)shorter(strcspn(line, "\n")), line);
 	picture_free(&now);
 	return nr;
+}
+
+/* What was killed is not asked what it left */
+static bool must_say(const struct sim_case *c)
+{
+	return !strstr(c->fault, "kill") && !strstr(c->fault, " end ") &&
+	       strcmp(c->fault, "-") != 0;
 }
 
 /* The life of who starts first, whole */
@@ -644,8 +772,19 @@ static const char *fault_result(const struct sim_case *c, char *buf, size_t size
 	return buf;
 }
 
+/*
+ * What usher has noted and somebody has removed, nobody can know: a start that was killed before it
+ * touched anything looks the same. It must not hang, crash or refuse without a word for it.
+ */
+static bool is_forgotten(const struct sim_case *c)
+{
+	return strstr(c->fault, ":read:run/usher/") && strstr(c->fault, " fail ENOENT") &&
+	       !strstr(c->fault, "/claim.ini ");
+}
+
 static void run(struct sim *sim, const struct picture *before, struct verdict *ret)
 {
+	_cleanup_free_ char *left = NULL, *still = NULL;
 	char faults[PATH_MAX], what[32];
 	size_t own;
 
@@ -658,19 +797,20 @@ static void run(struct sim *sim, const struct picture *before, struct verdict *r
 		plant(sim->c, faults);
 	play(sim, sim->c->sequence);
 	finish(sim, ret);
-	ret->own = own = compare(sim, before, true);
+	ret->own = own = compare(sim, before, &left);
 	ret->struck = trace_says(sim, fault_result(sim->c, what, sizeof(what)));
-	if (own && !strstr(sim->c->fault, "kill") && !strstr(sim->c->fault, " end ") &&
-	    strcmp(sim->c->fault, "-") != 0)
-		ret->silent = !was_said(sim);
+	ret->silent = own && must_say(sim->c) && !was_said(sim, left);
 	if (!getenv("SIM_PLANT"))
 		(void)unlink(faults);
 	if (own && sim->c->cure != CURE_NONE) {
 		cure(sim);
 		finish(sim, ret);
-		own = compare(sim, before, true);
+		own = compare(sim, before, &still);
 	}
+	if (is_forgotten(sim->c))
+		own = 0, ret->silent = false;
 	ret->after = own;
+	ret->silent |= sim->mute;
 	ret->late = sim->late;
 	ret->crashed = sim->crashed || helper_crashed(sim);
 }

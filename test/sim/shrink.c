@@ -46,23 +46,29 @@ static bool try_without(struct sim_case *c, const struct words *words, const boo
 	return true;
 }
 
-/* A guest's words, where none is joined with another's */
-static void mark_guest(const struct words *words, char guest, bool *drop)
+static bool is_of(const char *word, char guest)
 {
-	for (size_t i = 0; i < words->nr; i++)
-		drop[i] = words->word[i][1] == ':' && words->word[i][2] == guest &&
-			  !strchr(words->word[i], '+');
+	for (const char *colon = strchr(word, ':'); colon; colon = strchr(colon + 1, ':'))
+		if (colon[1] == guest && colon[-1] < 'a')
+			return true;
+	return false;
 }
 
-/* All behind the @nth release */
-static void mark_rest(const struct words *words, size_t nth, bool *drop)
+/* A guest's words behind its @nth release, or all for 0; none where one is joined with another's */
+static void mark_guest(const struct words *words, char guest, size_t nth, bool *drop)
 {
+	bool joined = false;
 	size_t seen = 0;
 
 	for (size_t i = 0; i < words->nr; i++) {
-		drop[i] = seen > nth;
-		seen += words->word[i][0] == 'R';
+		bool mine = is_of(words->word[i], guest);
+
+		drop[i] = mine && seen >= nth;
+		joined |= drop[i] && strchr(words->word[i], '+');
+		seen += mine && strchr(words->word[i], 'R') != NULL;
 	}
+	for (size_t i = 0; joined && i < words->nr; i++)
+		drop[i] = false;
 }
 
 /* The daemon's restart and the reconnects it brings */
@@ -86,15 +92,12 @@ static bool shrink_once(struct sim_case *c, bool (*fails)(const struct sim_case 
 	struct words words;
 
 	split(&words, c->sequence);
-	for (size_t i = 0; i < GUESTS_MAX; i++) {
-		mark_guest(&words, guests[i].name, drop);
-		if (try_without(c, &words, drop, fails, arg))
-			return true;
-	}
 	for (size_t nth = 0; nth < 3; nth++) {
-		mark_rest(&words, nth, drop);
-		if (try_without(c, &words, drop, fails, arg))
-			return true;
+		for (size_t i = 0; i < GUESTS_MAX; i++) {
+			mark_guest(&words, guests[i].name, nth, drop);
+			if (try_without(c, &words, drop, fails, arg))
+				return true;
+		}
 	}
 	mark_restart(&words, drop);
 	if (try_without(c, &words, drop, fails, arg))

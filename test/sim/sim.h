@@ -62,6 +62,7 @@ struct sim_case {
 	enum cure cure;
 	bool note_reads;   /* the fake kernel writes down what is read */
 	bool count_allocs; /* and counts what is allocated */
+	bool note_words;   /* "simulator STATE ... WORD" is in the trace before each */
 };
 
 /** case_parse() - one line. Return: 0, -EBADMSG */
@@ -86,8 +87,11 @@ struct picture {
 /** picture_take() - every entry of a tree but what may differ. Return: 0, -errno */
 int picture_take(const char *root, struct picture *ret);
 void picture_free(struct picture *picture);
-/** picture_differ() - write down what differs, @to may be NULL. Return: number of entries */
+/** picture_differ() - write down what differs: "is PATH ..." or "was PATH ...". Return: number of entries */
 size_t picture_differ(const struct picture *before, const struct picture *after, FILE *to);
+
+/** picture_hash() - one number for all that outlives a run: no pids, no times */
+unsigned long long picture_hash(const struct picture *picture);
 
 /* --- daemon.c: a process that calls the hook as libvirtd does --------------------------------- */
 
@@ -117,6 +121,7 @@ struct sim {
 		pid_t qemu;
 	} lives[GUESTS_MAX];
 	bool late;    /* a call took longer than it may */
+	bool mute;    /* a start was refused, and no line named the guest */
 	bool crashed; /* a hook died of a signal other than SIGKILL */
 };
 
@@ -137,7 +142,7 @@ struct verdict {
 	size_t after; /* and after the cure */
 	bool late;    /* a call took too long */
 	bool left;    /* a process was left behind */
-	bool silent;  /* something was left, and no line said so */
+	bool silent;  /* something was left, or refused, and no line named it or said why */
 	bool crashed; /* a program died of a signal that nobody planned */
 	bool struck;  /* the fault did strike */
 	bool broken;  /* the play itself failed */
@@ -148,23 +153,39 @@ void case_play(const struct sim_case *c, const char *dir, const char *base, cons
 	       FILE *report, struct verdict *ret);
 bool verdict_good(const struct verdict *verdict);
 
+/* --- said.c ------------------------------------------------------------------------------------- */
+
+/**
+ * said_names() - does a line name something of what is left, or say why
+ * @left:	from picture_differ()
+ * @fault:	of the case
+ */
+bool said_names(const char *line, const char *left, const char *fault);
+
 /* --- shrink.c ------------------------------------------------------------------------------------ */
 
 /**
  * case_shrink() - leave out what a failure does not need
  * @fails:	does this one fail, too
  *
- * Only what leaves a legal sequence is left out: a guest, the end behind a release, a restart of
+ * Only what leaves a legal sequence is left out: a guest, its lives behind a release, a restart of
  * the daemon, calls that change nothing.
  */
 void case_shrink(struct sim_case *c, bool (*fails)(const struct sim_case *c, void *arg), void *arg);
 
 /* --- emit.c --------------------------------------------------------------------------------------- */
 
+struct emitted {
+	size_t nr;
+	size_t at_once[GUESTS_EMITTED + 1]; /* of them with so many guests running side by side */
+};
+
 /**
- * emit_all() - every legal sequence of up to @depth steps of @nr_guests guests, each played to its end
+ * emit_all() - every legal sequence of up to @depth moves of @nr_guests guests, each played to its end
+ *
+ * What a move is depends on the number of guests: a call, or a whole start.
  *
  * Return: number of sequences given to @each
  */
 size_t emit_all(unsigned int nr_guests, unsigned int depth,
-		void (*each)(const char *sequence, void *arg), void *arg);
+		void (*each)(const char *sequence, void *arg), void *arg, struct emitted *ret);

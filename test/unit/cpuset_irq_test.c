@@ -316,6 +316,39 @@ static void each_failing_write_is_no_failure_of_the_guest(void **state)
 	free(before);
 }
 
+static void a_kernel_that_says_yes_and_does_no_is_asked_again(void **state)
+{
+	static const char *const lies[] = { "irq/1/smp_affinity_list", IRQ_DEFAULT };
+	char *before;
+
+	host_with_irqs(state);
+	before = snapshot();
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		host.lie = lies[i];
+		host.lie_once = true;
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_null(host.lie);
+		assert_same(before);
+		assert_no_state();
+	}
+	host.lie_once = false;
+	free(before);
+}
+
+static void an_irq_that_does_not_come_back_is_said(void **state)
+{
+	host_with_irqs(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	host.lie = "irq/1/smp_affinity_list";
+	(void)undo(UUID_A);
+	host.lie = NULL;
+	assert_said(
+		"interrupt 1 (i8042) does not take its old CPUs back: Input/output error: write "
+		"them to /proc/irq/1/smp_affinity_list");
+}
+
 static void an_affinity_that_somebody_else_has_set_stays_and_is_said(void **state)
 {
 	host_with_irqs(state);
@@ -852,6 +885,8 @@ int main(void)
 		tree_test(an_apply_killed_twice_beside_another_guest_is_repaired),
 		tree_test(two_applies_killed_beside_a_third_guest_are_repaired),
 		tree_test(each_failing_write_is_no_failure_of_the_guest),
+		tree_test(a_kernel_that_says_yes_and_does_no_is_asked_again),
+		tree_test(an_irq_that_does_not_come_back_is_said),
 		tree_test(an_affinity_that_somebody_else_has_set_stays_and_is_said),
 		tree_test(an_affinity_moved_onto_the_cpus_is_moved_off_by_the_next_apply),
 		tree_test(an_irq_that_came_while_guests_ran_ends_with_what_it_would_have_had),

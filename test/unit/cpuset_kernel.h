@@ -47,6 +47,7 @@ static struct {
 	int fail_error;
 	int kill_at;	    /* the helper is killed before this step */
 	const char *lie;    /* writes to paths that end so succeed and do nothing */
+	bool lie_once;	    /* but the next one does */
 	bool grants_less;   /* only the first CPU of a partition is granted, as Linux 7 may */
 	bool no_bus;	    /* systemd does not answer */
 	bool idle;	    /* systemd accepts a value and does not write it */
@@ -404,8 +405,11 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 		return r;
 	if (attr_exists(rootfd, path) <= 0)
 		return -ENOENT;
-	if (tail && len >= tail && strcmp(path + len - tail, host.lie) == 0)
+	if (tail && len >= tail && strcmp(path + len - tail, host.lie) == 0) {
+		if (host.lie_once)
+			host.lie = NULL;
 		return 0;
+	}
 	return store(path, val);
 }
 

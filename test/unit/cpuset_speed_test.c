@@ -187,6 +187,22 @@ static void the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there(void *
 	assert_back();
 }
 
+static void a_kernel_that_says_yes_once_and_does_no_is_asked_again(void **state)
+{
+	host_with_speeds(state);
+	put("1", STAT);
+	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	host.lie = STAT;
+	host.lie_once = true;
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	host.lie_once = false;
+	assert_null(host.lie);
+	assert_silent();
+	assert_string_equal(get(STAT), "1");
+	assert_back();
+}
+
 /* Both of its CPUs are for the same whole host */
 static void a_dry_run_names_what_cpus_share_once(void **state)
 {
@@ -591,6 +607,7 @@ int main(void)
 		tree_test(a_guest_that_would_leave_no_core_has_its_speed_and_no_more),
 		tree_test(without_wishes_nothing_is_touched),
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
+		tree_test(a_kernel_that_says_yes_once_and_does_no_is_asked_again),
 		tree_test(a_dry_run_names_what_cpus_share_once),
 		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),
 		tree_test(what_an_admin_says_of_it_meanwhile_stays),

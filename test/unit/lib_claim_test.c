@@ -772,6 +772,22 @@ static void all_that_is_given_back_is_forgotten(void **state)
 	assert_int_equal(attr_exists(tree->rootfd, "run/usher/" UUID_A), 0);
 }
 
+/* The steps are all done then, so theirs are no lines that could be looked at */
+static void a_claim_that_cannot_be_removed_is_named_with_the_reason(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_(rig_drop) struct rig rig;
+
+	rig_make(tree, &rig);
+	assert_int_equal(mkdirat(rig.host.statefd, UUID_A "/kept", 0700), 0);
+	assert_int_equal(giveback_claim(&rig.host, &rig.claim, &result), -ENOTEMPTY);
+	assert_string_equal(result.failures,
+			    "usher: g: cannot remove the claim /run/usher/" UUID_A
+			    ": Directory not empty: all it held is given back: see that /run can "
+			    "be written, then run usher recover\n");
+}
+
 static void a_monitor_comes_back_when_the_devices_are_back(void **state)
 {
 	const struct tree *tree = *state;
@@ -960,6 +976,7 @@ int main(void)
 		tree_test(a_helper_that_hangs_is_killed_and_named),
 		tree_test(how_long_a_monitor_is_tried_is_not_how_long_its_step_may_take),
 		tree_test(all_that_is_given_back_is_forgotten),
+		tree_test(a_claim_that_cannot_be_removed_is_named_with_the_reason),
 		tree_test(a_monitor_comes_back_when_the_devices_are_back),
 		tree_test(what_an_undo_leaves_is_replugged_when_it_is_asked_for),
 		tree_test(device_that_is_lost_by_it_counts_as_not_given_back),
