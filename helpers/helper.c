@@ -70,6 +70,12 @@ bool helper_in_start(const struct helper_ctx *ctx)
 	       process_alive(ctx->rootfd, &ctx->claim.owner) > 0;
 }
 
+bool helper_is_ahead(const struct helper_ctx *ctx)
+{
+	return ctx->dry_run &&
+	       (ctx->claim.state == CLAIM_PREPARING || ctx->claim.state == CLAIM_HANDED);
+}
+
 int helper_write(const struct helper_ctx *ctx, const char *path, const char *val)
 {
 	if (helper_would(ctx, "write /%s %s", path, *val ? val : "\"\""))

@@ -87,6 +87,9 @@ int helper_main(int argc, char **argv, const struct helper *helper);
  */
 bool helper_in_start(const struct helper_ctx *ctx);
 
+/** helper_is_ahead() - is it a dry run of what comes in libvirt's `started`, before that */
+bool helper_is_ahead(const struct helper_ctx *ctx);
+
 /**
  * helper_keep() - give up all capabilities but @caps, on the real root
  *

@@ -250,13 +250,6 @@ static enum helper_exit apply_none(struct cpuset_job *job, const char *method)
 	return say_none(job, fatal, why);
 }
 
-/* Up to libvirt's `started`, where it is done */
-static bool is_before(const struct helper_ctx *ctx)
-{
-	return ctx->dry_run &&
-	       (ctx->claim.state == CLAIM_PREPARING || ctx->claim.state == CLAIM_HANDED);
-}
-
 static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -265,7 +258,7 @@ static enum helper_exit cpuset_apply(struct helper_ctx *ctx)
 
 	if (r < 0)
 		return r == -EBADMSG ? HELPER_USAGE : HELPER_FAILED;
-	if (is_before(ctx) && groups_foretell(&job) < 0) {
+	if (helper_is_ahead(ctx) && groups_foretell(&job) < 0) {
 		helper_say(ctx, "what is written for its CPUs can be told while it runs: without "
 				"systemd nothing tells ahead where its groups will be");
 		return HELPER_DONE;

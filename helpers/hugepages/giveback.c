@@ -24,6 +24,7 @@
 struct payment {
 	const struct helper_ctx *ctx;
 	struct ledger *ledger;
+	const struct view *view; /* what a dry run goes on from; NULL: what is there now */
 	struct pools pools;
 	struct promises promises;
 	struct others *others; /* by pool, as they were at first */
@@ -31,19 +32,29 @@ struct payment {
 	unsigned long long reserved; /* by others than guests, on whichever nodes */
 };
 
+/* The view's own, which a dry run brings forward. Return: NULL when they are to be read */
+static const struct pools *pretended(const struct payment *payment, unsigned long long size_kib)
+{
+	return payment->view ? view_find(payment->view, size_kib) : NULL;
+}
+
 static void payment_free(struct payment *payment)
 {
-	pools_free(&payment->pools);
+	if (!pretended(payment, payment->pools.size_kib))
+		pools_free(&payment->pools);
 	promises_free(&payment->promises);
 	free(payment->others);
 }
 
 static int payment_load(struct payment *payment, unsigned long long size_kib)
 {
+	const struct pools *pools = pretended(payment, size_kib);
 	const struct helper_ctx *ctx = payment->ctx;
 	int r = promises_load(ctx, payment->ledger, NULL, &payment->promises);
 
-	if (r == 0)
+	if (pools)
+		payment->pools = *pools;
+	else if (r == 0)
 		r = pools_read(ctx->rootfd, size_kib, &payment->pools);
 	if (r < 0)
 		return r;
@@ -295,13 +306,16 @@ static int owe_all_excess(const struct helper_ctx *ctx, struct ledger *ledger)
 	return r;
 }
 
-static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger)
+/* @view: as of a payment */
+static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger, const struct view *view)
 {
 	unsigned long long done = 0;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ledger->nr; i++) {
-		_cleanup_(payment_free) struct payment payment = { .ctx = ctx, .ledger = ledger };
+		_cleanup_(payment_free) struct payment payment = { .ctx = ctx,
+								   .ledger = ledger,
+								   .view = view };
 
 		if (ledger->pools[i].size_kib == done || !ledger->pools[i].owed)
 			continue;
@@ -328,7 +342,13 @@ int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms)
 		r = owe_all_excess(ctx, &ledger);
 	if (r == 0 && !ctx->dry_run)
 		r = ledger_store(&ledger);
-	return r < 0 ? r : pay_all(ctx, &ledger);
+	return r < 0 ? r : pay_all(ctx, &ledger, NULL);
+}
+
+int give_back_foretell(const struct helper_ctx *ctx, struct view *view)
+{
+	ledger_release(&view->ledger, ctx->claim.uuid);
+	return pay_all(ctx, &view->ledger, view);
 }
 
 void give_back_why(int error, int wait_ms, char *buf, size_t size)
@@ -383,6 +403,8 @@ int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
 
 	(void)argc, (void)argv;
 	ask_until(ctx->deadline);
+	if (helper_is_ahead(ctx) && !has_its_pages(ctx))
+		return settle_foretell(ctx);
 	r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim), wait_ms);
 	if (r == 0)
 		return HELPER_DONE;

@@ -150,6 +150,20 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 	return r == 0 ? HELPER_DONE : fail(&growth, r);
 }
 
+int needs_foretell(const struct helper_ctx *ctx, const struct needs *needs, struct view *ret)
+{
+	struct helper_ctx dry = *ctx;
+	_cleanup_(growth_end) struct growth growth = { .ctx = &dry, .needs = needs };
+	int r;
+
+	dry.dry_run = true;
+	dry.quiet = true;
+	growth.ret_view = ret;
+	r = growth_init(&growth);
+	growth.time_ms = deadline_left(growth.deadline);
+	return r < 0 ? r : grow(&growth);
+}
+
 /* Beside pages of the pool: these go back with it. @e: what thp_apply() came to */
 static enum helper_exit without_thp(const struct helper_ctx *ctx, enum helper_exit e)
 {
@@ -159,8 +173,7 @@ static enum helper_exit without_thp(const struct helper_ctx *ctx, enum helper_ex
 	return back == HELPER_FAILED ? e : back;
 }
 
-/* Not in a start, nor the plan of one: nothing of the guest's is there yet */
-static bool has_its_pages(const struct helper_ctx *ctx)
+bool has_its_pages(const struct helper_ctx *ctx)
 {
 	return ctx->claim.state != CLAIM_PREPARING &&
 	       process_find_qemu(ctx->rootfd, ctx->claim.uuid) > 0;

@@ -129,6 +129,7 @@ struct pool {
 	unsigned long long nr;	 /* persistent and surplus */
 	unsigned long long free; /* not faulted in; may be reserved by a mapping */
 	unsigned long long surplus;
+	unsigned long long taken; /* in a dry run, of those in use: by a QEMU that is to come */
 };
 
 struct pools {
@@ -649,6 +650,22 @@ void shortage_say(const struct helper_ctx *ctx, const struct needs *needs,
 
 /* --- step.c ----------------------------------------------------------------------------------- */
 
+/* What one step looks at, all of one moment */
+struct view {
+	struct ledger ledger;
+	struct promises promises;
+	struct pools *sizes; /* of every page size needed */
+	size_t nr_sizes;
+};
+
+#define VIEW_CLOSED ((struct view){ .ledger = LEDGER_CLOSED })
+
+void view_close(struct view *view);
+#define _cleanup_view_ _cleanup_(view_close)
+
+/** view_find() - Return: the pools of one page size, NULL when it is not of it */
+struct pools *view_find(const struct view *view, unsigned long long size_kib);
+
 /* Memory in KiB: of the host, what of it is not dirty; free on the current need's nodes, what of that
  * is in pieces as large as its pages */
 struct sight {
@@ -683,6 +700,7 @@ struct growth {
 	bool stays_dirty;		  /* page cache, whatever is done: writeback.c */
 	bool cut_short;			  /* its turn is over, for one that waits */
 	unsigned long long pretended_kib; /* that a dry run takes for freed */
+	struct view *ret_view;		  /* gets what a dry run has come to, all there; NULL */
 };
 
 void growth_end(struct growth *growth);
@@ -880,6 +898,18 @@ bool zfs_forbids_compaction(int rootfd);
 /** needs_get() - all pages, or none after one line. Return: exit code */
 enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs) _must_check_;
 
+/**
+ * needs_foretell() - the same in a dry run of which nothing is printed
+ * @ret:	what pools and ledger would come to
+ *
+ * Return: 0, 1 when the pages are not to be had, else -errno
+ */
+int needs_foretell(const struct helper_ctx *ctx, const struct needs *needs, struct view *ret)
+	_must_check_;
+
+/** has_its_pages() - does its QEMU run; not in a start, nor the plan of one: it is not its yet */
+bool has_its_pages(const struct helper_ctx *ctx);
+
 enum helper_exit hugepages_apply(struct helper_ctx *ctx);
 
 /* --- giveback.c ------------------------------------------------------------------------------- */
@@ -897,6 +927,9 @@ unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsign
  */
 int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms) _must_check_;
 
+/** give_back_foretell() - the guest's own, in a dry run that goes on from @view. Return: likewise */
+int give_back_foretell(const struct helper_ctx *ctx, struct view *view) _must_check_;
+
 /** give_back_why() - what kept hugepages_give_back() from it. @wait_ms: as it was given */
 #define GIVE_BACK_WHY_MAX 160
 void give_back_why(int error, int wait_ms, char *buf, size_t size);
@@ -908,3 +941,8 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx);
 
 /** hugepages_settle() - "settle CLAIM", in `started`. Return: exit code */
 int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv);
+
+/* --- foretell.c --------------------------------------------------------------------------------- */
+
+/** settle_foretell() - print what settle will write once the guest runs. Return: exit code */
+enum helper_exit settle_foretell(const struct helper_ctx *ctx) _must_check_;

@@ -116,8 +116,8 @@ int others_read(const struct helper_ctx *ctx, const struct pools *pools, struct 
 		ret[i] = (struct others){ .unknown = qemus.deaf };
 		if (used == 0)
 			continue;
-		ret[i].guests =
-			used_by_guests(ctx, &qemus, pools->size_kib, pool->node, &ret[i].unknown);
+		ret[i].guests = pool->taken + used_by_guests(ctx, &qemus, pools->size_kib,
+							     pool->node, &ret[i].unknown);
 		ret[i].nr_pages = used > ret[i].guests ? used - ret[i].guests : 0;
 	}
 	*ret_reserved = reserved_by_others(ctx, pools, &qemus);

@@ -28,15 +28,7 @@
 /* Between two looks whether a guest that is starting has got its pages */
 #define WAIT_MS 100
 
-/* What one step looks at, all of one moment */
-struct view {
-	struct ledger ledger;
-	struct promises promises;
-	struct pools *sizes; /* of every page size needed */
-	size_t nr_sizes;
-};
-
-static void view_close(struct view *view)
+void view_close(struct view *view)
 {
 	for (size_t i = 0; i < view->nr_sizes; i++)
 		pools_free(&view->sizes[i]);
@@ -45,7 +37,7 @@ static void view_close(struct view *view)
 	promises_free(&view->promises);
 }
 
-static struct pools *view_find(const struct view *view, unsigned long long size_kib)
+struct pools *view_find(const struct view *view, unsigned long long size_kib)
 {
 	for (size_t i = 0; i < view->nr_sizes; i++)
 		if (view->sizes[i].size_kib == size_kib)
@@ -397,7 +389,7 @@ static int view_open(struct growth *growth, struct view *view)
 
 static int look_and_grow(struct growth *growth)
 {
-	_cleanup_(view_close) struct view view = { .ledger = LEDGER_CLOSED };
+	_cleanup_view_ struct view view = VIEW_CLOSED;
 	int r = view_open(growth, &view);
 
 	if (r == 0)
@@ -405,6 +397,10 @@ static int look_and_grow(struct growth *growth)
 	/* What a dry run pretends is in this view only */
 	while (growth->ctx->dry_run && (lever_between(growth, r) || r == STEP_GO_ON))
 		r = grow_once(growth, &view);
+	if (r == STEP_ALL_THERE && growth->ret_view) {
+		*growth->ret_view = view;
+		view = VIEW_CLOSED;
+	}
 	return r;
 }
 

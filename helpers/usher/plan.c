@@ -25,11 +25,11 @@
  * the programs of a start do not say themselves. As with the hook, all checks are run, and of what
  * is applied nothing behind the rank in which a required step fails: the start ends there.
  *
- * What a guest's own processes or journals decide can be told only while there are any: all of its
- * end, and of what is done in `started` the pool's way back down. The cgroups that its CPUs are
- * written to are known but for the scope's name. For a guest that holds a claim its own claim file
- * is taken. A start of such a guest would find its own pages and devices taken; what is next for it
- * is its end.
+ * What a guest's own processes or journals decide, all of its end, can be told only while there are
+ * any. Of what is done in `started` the cgroups that its CPUs are written to are known but for the
+ * scope's name, and QEMU is taken to have the pages that were made for it. For a guest that holds a
+ * claim its own claim file is taken. A start of such a guest would find its own pages and devices
+ * taken; what is next for it is its end.
  *
  * What guests that are gone still hold is given back before anything is taken, so that comes first.
  * What the start does then is told of the host as it is now, with all that still taken.
@@ -196,20 +196,12 @@ static void say_later(const struct run *run, const struct phase *phase, const st
 		     step_required(step, run->claim) ? "required" : "best effort");
 }
 
-/*
- * The pool goes back down before anything else is done in `started`: which pages then depends on
- * what QEMU has taken, and from where
- */
-static int run_settle(struct run *run, const struct phase *phase, bool live)
+/* The pool goes back down before anything else is done in `started` */
+static int run_settle(struct run *run, const struct phase *phase)
 {
 	const struct step *step = step_find("hugepages");
 
-	if (!step_wanted(step, run->claim))
-		return 0;
-	if (live)
-		return run_step(run, phase, step, "settle");
-	say_later(run, phase, step, "settle");
-	return 0;
+	return step_wanted(step, run->claim) ? run_step(run, phase, step, "settle") : 0;
 }
 
 /* The end of a guest that does not run yet */
@@ -327,7 +319,7 @@ static int run_programs(struct run *run, const struct phase *phase, bool live)
 	if (!phase->live)
 		r = run_checks(run, phase);
 	else if (apply)
-		r = run_settle(run, phase, live);
+		r = run_settle(run, phase);
 	return r < 0 ? r : run_steps(run, phase, phase->steps, phase->verb);
 }
 

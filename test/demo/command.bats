@@ -185,9 +185,11 @@ claim_from_plan() {
 	diff -r --no-dereference "$BATS_TEST_TMPDIR/before" "$root"
 }
 
-@test "plan says of what comes after the start what can be known before: CPUs, monitors and sleep" {
+@test "plan says of what comes after the start what can be known before: pages, CPUs, monitors, sleep" {
 	run -0 usher plan --xml "$xml"
-	has "# started: usher-hugepages settle (required): its writes can be told while the guest runs"
+	has "# started: usher-hugepages settle (required)
+#   write /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages 512
+# started: usher-cpuset apply"
 	has "# started: usher-cpuset apply (best effort)
 #   write /sys/fs/cgroup/machine.slice/cpuset.cpus.exclusive 4-7,12-15
 #   write /sys/fs/cgroup/machine.slice/<scope>/cpuset.cpus.exclusive 4-7,12-15
@@ -198,7 +200,7 @@ claim_from_plan() {
 	has "#   write /proc/sys/vm/stat_interval 60"
 	has "# started: usher-display apply (best effort)"$'\n'"#   write input 17 to monitor DEL:a0c4:JK9X0123 after 0 ms, and 15 when"
 	usher plan --json --xml "$xml" |
-		jq -e '[.steps[] | select(.phase == "started") | .step] == ["cpuset", "display", "nosleep"]'
+		jq -e '[.steps[] | select(.phase == "started") | .step] == ["hugepages", "cpuset", "display", "nosleep"]'
 }
 
 @test "plan names an older tree's scripts where the hook runs them" {

@@ -88,6 +88,7 @@ struct fake_kernel {
 	bool boot_only; /* no pages are made at run time */
 	bool by_node;	/* the nodes' meminfo says what room there is */
 	char said[4096];
+	char written[4096];	      /* to pools, as a dry run prints it */
 	struct fake_size rendered[2]; /* what the files say */
 	bool in_files;
 };
@@ -583,6 +584,15 @@ static inline int side_effect(void)
 	return kernel->error ? kernel->error : -EIO;
 }
 
+static inline void note_write(const char *path, const char *val)
+{
+	size_t len = strlen(kernel->written);
+
+	if (strstr(path, "/nr_hugepages"))
+		(void)snprintf(kernel->written + len, sizeof(kernel->written) - len,
+			       "write /%s %s\n", path, val);
+}
+
 int __wrap_attr_write(int rootfd, const char *path, const char *val)
 {
 	int failed = side_effect();
@@ -590,6 +600,7 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	int r = -ENOENT;
 
 	assert_int_equal(rootfd, host->rootfd);
+	note_write(path, val);
 	if (failed == 0 || kernel->half)
 		r = kernel->deaf ? 0 : store(path, val, last || failed);
 	render();

@@ -155,9 +155,10 @@ writes_of() {
 		sed 's/\\n$//' | by_object
 }
 
-# The same of what plan printed, its paths as the kernel resolves them now
+# writes_planned FILE VERB... - the same of what plan printed there, its paths as the kernel resolves
+# them now
 writes_planned() {
-	jq -r --arg verb "$2" '.steps[] | select(.verb == $verb) | .writes[]' "$1" |
+	jq -r '.steps[] | select(.verb | IN($ARGS.positional[])) | .writes[]' "$1" --args "${@:2}" |
 		while read -r verb path value; do
 			[[ $verb == write ]] || continue
 			[[ $value != '""' ]] || value=''
@@ -215,12 +216,14 @@ orders_of() {
 
 	plan_writes_nothing walk
 	# Of the CPUs: below
-	writes_planned "$BATS_TEST_TMPDIR/plan" apply | grep -e /pci -e hugepages >"$BATS_TEST_TMPDIR/planned"
+	writes_planned "$BATS_TEST_TMPDIR/plan" apply settle | grep -e /pci -e hugepages >"$BATS_TEST_TMPDIR/planned"
+	grep -qE '/nr_hugepages(_mempolicy)? 0$' "$BATS_TEST_TMPDIR/planned" || fail "$(<"$BATS_TEST_TMPDIR/planned")"
 	tracer_start
 	guest_start walk
 	tracer_stop
-	# What libvirt's own start writes there is not usher's, and started gives the pool back
-	writes_of "$trace" | grep -e /pci -e hugepages | grep -vE '/nr_hugepages(_mempolicy)? 0$' >"$BATS_TEST_TMPDIR/made"
+	# What libvirt's own start writes there is not usher's. QEMU has taken all the pages there are, so
+	# where it takes which does not matter to how started gives the pools back
+	writes_of "$trace" | grep -e /pci -e hugepages >"$BATS_TEST_TMPDIR/made"
 	[[ -s $BATS_TEST_TMPDIR/planned ]] || fail "plan printed no write"
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 
