@@ -126,21 +126,17 @@ static int take_over(const struct host *host, const struct claim *claim, const c
 }
 
 /* Return: 1, -ENOMEM */
-static int say_busy(const struct claim *claim, struct step_result *result)
+static int say_busy(const struct host *host, const struct claim *claim, struct step_result *result)
 {
-	_cleanup_free_ char *guest = NULL, *line = NULL;
-	int r = text_printable(claim->guest, &guest);
+	_cleanup_free_ char *guest = NULL;
 
-	if (r < 0)
-		return r;
-	if (asprintf(&line,
-		     "usher: %s: not given back: another process, or a script of the guest's own, "
-		     "is still at work on it: run usher recover %s when that has ended\n",
-		     guest, guest) < 0) {
-		line = NULL;
+	if (text_printable(claim->guest, &guest) < 0)
 		return -ENOMEM;
-	}
-	return text_append(&result->failures, line) ?: 1;
+	return say(host, result,
+		   "%s: not given back: another process, or a script of the guest's own, is still "
+		   "at work on it: run usher recover %s when that has ended",
+		   guest, guest)
+		       ?: 1;
 }
 
 /* Return: 0 given back, or kept by somebody; 1 not given back whole, else -errno */
@@ -156,7 +152,7 @@ static int giveback_one(const struct host *host, const struct claim *claim, cons
 	if (lock == -ENOENT)
 		return 0;
 	if (lock == -ETIMEDOUT)
-		return mine ? say_busy(claim, result) : 0;
+		return mine ? say_busy(host, claim, result) : 0;
 	if (lock < 0)
 		return say_of(host, claim, result, "lock the claim", lock,
 			      "usher recover tries again");
