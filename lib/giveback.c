@@ -30,14 +30,15 @@ int giveback_lock(const struct host *host, const char *uuid, int timeout_ms)
 _printf_(3, 4) static int say(const struct host *host, struct step_result *result, const char *fmt,
 			      ...)
 {
-	char line[4096] = "usher: ", *text = line + strlen(line);
+	char text[4096], line[sizeof(text) + sizeof("usher: \n")];
 	va_list args;
 
 	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(line) - strlen(line) - 1, fmt, args);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	log_line(host->rootfd, LOG_ERR, "%s", text);
-	return text_append(&result->failures, strcat(line, "\n"));
+	(void)snprintf(line, sizeof(line), "usher: %s\n", text);
+	return text_append(&result->failures, line);
 }
 
 static int say_of(const struct host *host, const struct claim *claim, struct step_result *result,
