@@ -121,6 +121,19 @@ static int mend_running(const struct host *host, const char *uuid, struct step_r
 	return r < 0 ? r : failed;
 }
 
+static void say_error(const char *guest, int error)
+{
+	if (guest && error == -ETIMEDOUT)
+		usher_say(
+			"%s: its hook, or another usher recover, is at work on it still: run this "
+			"again when that has ended",
+			guest);
+	else
+		usher_say("cannot look through the claims in /run/usher: %s: see ls -l /run/usher, "
+			  "then run this again",
+			  strerror(-error));
+}
+
 static int recover(const struct request *request, const struct host *host)
 {
 	const char *guest = request->guest;
@@ -142,9 +155,9 @@ static int recover(const struct request *request, const struct host *host)
 	else
 		(void)fprintf(stderr, "%s%s", result.failures ?: "", result.warnings ?: "");
 	if (r < 0)
-		usher_say("cannot give back: %s", strerror(-r));
+		say_error(guest, r);
 	if (unmended < 0)
-		usher_say("cannot look after the guests that run: %s", strerror(-unmended));
+		say_error(guest, unmended);
 	if (r != 0)
 		return 1;
 	return unmended == 0 ? 0 : EXIT_UNMENDED;

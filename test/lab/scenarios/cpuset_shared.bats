@@ -101,6 +101,20 @@ overlapping() {
 	systemctl revert system.slice
 }
 
+@test "a lasting value that an admin sets under a lone guest stays, and no drop-in of ours" {
+	local ours=/run/systemd/system.control/system.slice.d/50-AllowedCPUs.conf
+	pinned one '[cpuset]' 'method = slices' "2"
+	guest_start one
+	[[ -e $ours ]] || fail "nothing to leave behind"
+	systemctl set-property system.slice AllowedCPUs=0-2
+	guest_destroy one
+	wait_for 30 not test -e "$ours"
+	assert_equal "$(systemctl show --property AllowedCPUs --value system.slice)" "0-2"
+	systemctl set-property system.slice AllowedCPUs=0-3
+	systemctl revert system.slice
+	host_unchanged
+}
+
 @test "irqbalance leaves alone the CPUs of those that run, whoever ends first" {
 	local first second
 	systemctl start irqbalance

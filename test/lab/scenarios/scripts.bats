@@ -18,7 +18,8 @@ teardown() {
 	common_teardown
 }
 
-# tree_define - scripts that tell who was run with which XML; `prepare` lasts while the file is there
+# tree_define [key=value...] - a guest whose scripts tell who was run with which XML; those of `prepare`
+# and `stopped` last while the file is there
 tree_define() {
 	local operation
 	for operation in prepare/begin start/begin started/begin stopped/end release/end; do
@@ -28,11 +29,13 @@ tree_define() {
 			>"$tree/$operation/10-tell"
 		chmod 755 "$tree/$operation/10-tell"
 	done
-	printf '#!/bin/sh\nwhile [ -e /run/lab-slow-script ]; do sleep 0.2; done\n' \
-		>"$tree/prepare/begin/20-wait"
-	chmod 755 "$tree/prepare/begin/20-wait"
-	guest_define walk memory=32 pages=2048
-	policy walk '[scripts]' 'run = yes' 'timeout = 60'
+	for operation in prepare/begin stopped/end; do
+		printf '#!/bin/sh\nwhile [ -e /run/lab-slow-script ]; do sleep 0.2; done\n' \
+			>"$tree/$operation/20-wait"
+		chmod 755 "$tree/$operation/20-wait"
+	done
+	guest_define walk memory=32 pages=2048 "$@"
+	policy walk '[scripts]' 'run = yes' 'timeout = 300'
 }
 
 claim_is_gone() {
@@ -103,6 +106,51 @@ claim_is_gone() {
 	assert_equal "$(grep -c release "$told")" 1
 	rm -r "$tree" "$told"
 	host_unchanged
+}
+
+# libvirt is told after seconds that all is well, and sends nothing more: whoever waits for the script
+# has to wait for as long as that may take
+@test "a script of the end that takes minutes keeps the host, and no longer than it takes" {
+	local uuid
+	tree_define device="$NIC"
+	uuid=$(guest_uuid walk)
+	guest_start walk
+	: >/run/lab-slow-script
+	guest_destroy walk
+	sleep 140
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	[[ -e /run/usher/$uuid/claim.ini ]] || fail "its claim has gone while its script runs"
+	# A new start would find the old claim: it waits, and is refused by name
+	start_refused_like walk "usher: walk: what its last run held is still being given back.*"
+	rm /run/lab-slow-script
+	wait_for 30 claim_is_gone
+	assert_equal "$(tail -n 2 "$told" | cut -d ' ' -f 1 | xargs)" "stopped release"
+	rm -r "$tree" "$told"
+	host_unchanged
+}
+
+# libvirtd remembers a device that it has had unmanaged, and leaves it on vfio-pci also at the end of
+# a guest for which it manages it. Seen on: libvirt 11.3
+@test "a guest without a policy gets what a dead one has left when that one's scripts have run" {
+	local uuid
+	systemctl restart libvirtd
+	tree_define device="$NIC"
+	uuid=$(guest_uuid walk)
+	virsh dumpxml walk >"$BATS_TEST_TMPDIR/walk.xml"
+	guest_define other managed=yes device="$NIC" memory=32
+	guest_define apart memory=32
+	# The daemon of this start is a shell that is gone when the hook is done
+	bash -c "/usr/sbin/usher-hook walk prepare begin - <$BATS_TEST_TMPDIR/walk.xml; :"
+	guest_start apart
+	[[ -e /run/usher/$uuid/claim.ini ]] || fail "a guest that wants none of it has run the scripts"
+	guest_start other
+	claim_is_gone
+	assert_equal "$(cut -d ' ' -f 1,2 "$told" | xargs)" "prepare - release failed"
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	guest_destroy other
+	guest_destroy apart
+	rm -r "$tree" "$told"
+	host_unchanged 30
 }
 
 @test "a script of others, or in a folder that others may write, is not run and refuses the start" {
