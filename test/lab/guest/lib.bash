@@ -221,6 +221,18 @@ boot_image() {
 	echo "$file"
 }
 
+# spin_image - print the path of a boot sector that spins: jmp to itself
+spin_image() {
+	local file=/var/lib/libvirt/images/spin.img
+	{
+		printf '\xeb\xfe'
+		head -c 508 /dev/zero
+		printf '\x55\xaa'
+	} >"$file"
+	truncate -s 1M "$file"
+	echo "$file"
+}
+
 # guest_define NAME [key=value...] - as guest_xml
 guest_define() {
 	guest_xml "$@" >"$BATS_TEST_TMPDIR/guest.xml"

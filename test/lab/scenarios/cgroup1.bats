@@ -28,6 +28,10 @@ teardown() {
 	assert_contains "$(awk '/^Cpus_allowed_list:/ { print $2 }' "/proc/$(guest_pid old)"/task/*/status | sort -u | xargs)" "2 3"
 	run -0 usher log old
 	assert_contains "$output" "the cpuset controller is on cgroup v1: boot with systemd.unified_cgroup_hierarchy=1"
+	# What recover could not change is not sent there
+	run -1 usher check old
+	assert_contains "$output" "its vCPUs are pinned to 2-3, but others may run there: the cpuset controller is on cgroup v1: boot with systemd.unified_cgroup_hierarchy=1"
+	[[ $output != *"usher recover"* ]] || fail "$output"
 	guest_destroy old
 	host_unchanged 30
 }

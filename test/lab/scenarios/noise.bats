@@ -61,6 +61,30 @@ busy_end() {
 	host_unchanged
 }
 
+# spins NAME - has its vCPU anything to do: CPU time of the whole QEMU rises
+spins() {
+	local from to
+	from=$(cut -d ' ' -f 14 "/proc/$(guest_pid "$1")/stat")
+	sleep 2
+	to=$(cut -d ' ' -f 14 "/proc/$(guest_pid "$1")/stat")
+	((to - from > 50))
+}
+
+@test "noise tells for how long a vCPU that wants to run was kept from its CPU" {
+	guest_define a vcpus=1 pins="2" emulator=0-1 boot="$(spin_image)"
+	policy a '[cpuset]' 'isolate = yes' 'method = slices'
+	guest_start a
+	wait_for 120 spins a
+	busy_on 2
+	run usher noise --json a 5
+	busy_end
+	assert_equal "$status" 0
+	jq -e '.longest_us >= ([.sources[] | select(.kind == "task" and .name == "bash") | .longest_us] | max) and .longest_us > 1000' <<<"$output" ||
+		fail "$output"
+	guest_destroy a
+	host_unchanged
+}
+
 # ask_qemu NAME - its main thread has to answer, again and again
 ask_qemu() {
 	while virsh qemu-monitor-command "$1" --hmp info status; do :; done >/dev/null 2>&1 3>&- &
