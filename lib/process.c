@@ -541,6 +541,7 @@ static pid_t find_open(int rootfd, struct open_search *search)
 {
 	_cleanup_close_ int procfd = attr_open(rootfd, "proc", O_PATH | O_DIRECTORY);
 	_cleanup_free_ struct device *devices = calloc(search->nr + 1, sizeof(*devices));
+	size_t nr_numbers = 0;
 	char self[64];
 	struct stat st;
 
@@ -548,7 +549,9 @@ static pid_t find_open(int rootfd, struct open_search *search)
 		return procfd == -ENOENT ? 0 : procfd;
 	if (!devices)
 		return -ENOMEM;
-	for (size_t i = 0; i < search->nr && is_procfs(procfd); i++) {
+	if (is_procfs(procfd))
+		nr_numbers = search->nr;
+	for (size_t i = 0; i < nr_numbers; i++) {
 		devices[i] = device_named(rootfd, search->paths[i]);
 		search->by_number |= devices[i].type != 0;
 	}

@@ -26,35 +26,35 @@
 
 struct question {
 	struct aside aside;
-	const char *name;
+	const struct vfio_claim *claim;
+	size_t at; /* the device that is being asked */
 };
 
-static int read_override(int rootfd, void *shared)
+static int read_overrides(int rootfd, void *shared)
 {
-	const struct question *question = shared;
+	struct question *question = shared;
+	const struct vfio_claim *claim = question->claim;
 	char path[PATH_MAX], text[ATTR_MAX];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/driver_override",
-			    question->name);
+	int r = 0;
 
-	/* Whether there is one, and what is in it, is nothing to us */
-	if (r == 0)
-		(void)(attr_read(rootfd, path, text, sizeof(text)) < 0);
+	for (size_t i = 0; r == 0 && i < claim->nr; i++) {
+		question->at = i;
+		r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/driver_override",
+				claim->devices[i].name);
+		/* Whether there is one, and what is in it, is nothing to us */
+		if (r == 0)
+			(void)(attr_read(rootfd, path, text, sizeof(text)) < 0);
+	}
 	return r;
 }
 
-/* Return: 0 it answers, -ETIMEDOUT, else -errno */
-static int ask(const struct helper_ctx *ctx, const struct vfio_device *device)
+/* One child for all: each costs as much as all its questions. Return: as aside_run() */
+static int ask(const struct helper_ctx *ctx, struct question *question)
 {
-	struct question *question = aside_alloc(sizeof(*question));
-	int ms = deadline_left(ctx->deadline) / ANSWER_PART, r;
+	int ms = deadline_left(ctx->deadline) / ANSWER_PART;
 
-	if (!question)
-		return -ENOMEM;
-	question->name = device->name;
-	r = aside_run(ctx->rootfd, read_override, question,
-		      ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : ms);
-	aside_free(question, sizeof(*question));
-	return r;
+	return aside_run(ctx->rootfd, read_overrides, question,
+			 ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : ms);
 }
 
 static int add_files(const char *driver, struct strlist *files)
@@ -99,15 +99,10 @@ static void describe_writer(int rootfd, char *buf, size_t size)
 	(void)snprintf(buf, size, "%s binds or unbinds", who);
 }
 
-int answers_look(const struct helper_ctx *ctx, const struct vfio_device *device)
+static void say_stuck(const struct helper_ctx *ctx, const struct vfio_device *device)
 {
 	char driver[DRIVER_NAME_MAX] = "", why[160];
-	int r = ask(ctx, device);
 
-	if (r == 0)
-		return 0;
-	if (r != -ETIMEDOUT)
-		return look_failed(ctx, device, r);
 	/* A link: the driver that is let go of has lost it by now */
 	if (pcidev_driver(ctx->rootfd, &device->addr, driver, sizeof(driver)) < 0)
 		*driver = '\0';
@@ -116,5 +111,27 @@ int answers_look(const struct helper_ctx *ctx, const struct vfio_device *device)
 		   "%s is stuck: %s%s has let nobody look at it, %s: start again when that has "
 		   "come back; if it never does, only a reboot of the host frees it",
 		   device->name, *driver ? "driver " : "the kernel", driver, why);
+}
+
+int answers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim)
+{
+	const struct vfio_device *device = claim->devices;
+	struct question *question;
+	int r;
+
+	if (claim->nr == 0)
+		return 0;
+	question = aside_alloc(sizeof(*question));
+	if (!question)
+		return look_failed(ctx, device, -ENOMEM);
+	question->claim = claim;
+	r = ask(ctx, question);
+	device += question->at;
+	aside_free(question, sizeof(*question));
+	if (r == 0)
+		return 0;
+	if (r != -ETIMEDOUT)
+		return look_failed(ctx, device, r);
+	say_stuck(ctx, device);
 	return 1;
 }

@@ -18,7 +18,7 @@ int look_failed(const struct helper_ctx *ctx, const struct vfio_device *device, 
 	return 1;
 }
 
-/* First of all: while a driver hangs in it, every further look could hang too */
+/* First of all, and answers_look(): while a driver hangs in it, every further look could hang too */
 static int look_stuck(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		      struct vfio_device *device)
 {
@@ -28,7 +28,7 @@ static int look_stuck(const struct helper_ctx *ctx, const struct vfio_claim *cla
 
 	(void)claim;
 	if (r == 0)
-		return answers_look(ctx, device);
+		return 0;
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	mark_describe(&mark, why, sizeof(why));
@@ -342,6 +342,8 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 			    openers_staying(ctx, claim, device) != 0)
 				return 1;
 		}
+		if (looks[i] == look_stuck && answers_look(ctx, claim) != 0)
+			return 1;
 	}
 	if (openers_look(ctx, claim, before_seat) != 0)
 		return 1;

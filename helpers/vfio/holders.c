@@ -111,19 +111,14 @@ static bool is_function(const char *name)
  * ABI: Documentation/ABI/testing/sysfs-bus-pci, virtfnN, since Linux 2.6.30
  * Source: sriov_numvfs_show(), drivers/pci/iov.c, device_lock(); since Linux 5.5
  */
-static int functions_use(const struct use_look *use, const char *name)
+static int functions_use(const struct use_look *use, const char *path, const struct strlist *names)
 {
-	_cleanup_strlist_ struct strlist names = { 0 };
-	char path[PATH_MAX];
 	size_t nr = 0;
-	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s", name);
 
-	if (r == 0)
-		r = attr_list(use->rootfd, path, &names);
-	for (size_t i = 0; r == 0 && i < names.nr; i++)
-		nr += is_function(names.names[i]);
-	if (r < 0 || nr == 0)
-		return r;
+	for (size_t i = 0; i < names->nr; i++)
+		nr += is_function(names->names[i]);
+	if (nr == 0)
+		return 0;
 	(void)snprintf(use->text, use->size,
 		       "has %zu virtual functions, which would go with it: echo 0 >/%s/"
 		       "sriov_numvfs first",
@@ -139,7 +134,22 @@ static int functions_use(const struct use_look *use, const char *name)
  * Source: mdev_unregister_parent(), drivers/vfio/mdev/mdev_core.c; vfio_unregister_group_dev(),
  * drivers/vfio/vfio_main.c; Linux 6.12
  */
-static int mediated_use(const struct use_look *use, const char *name)
+static int mediated_use(const struct use_look *use, const char *path, const struct strlist *names)
+{
+	for (size_t i = 0; i < names->nr; i++) {
+		if (!uuid_valid(names->names[i]))
+			continue;
+		(void)snprintf(use->text, use->size,
+			       "has the mediated device %s, which would go with it: end the guest "
+			       "that has it, and echo 1 >/%s/%s/remove first",
+			       names->names[i], path, names->names[i]);
+		return 1;
+	}
+	return 0;
+}
+
+/* What of it others have been given */
+static int parts_use(const struct use_look *use, const char *name)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 	char path[PATH_MAX];
@@ -147,16 +157,9 @@ static int mediated_use(const struct use_look *use, const char *name)
 
 	if (r == 0)
 		r = attr_list(use->rootfd, path, &names);
-	for (size_t i = 0; r == 0 && i < names.nr; i++) {
-		if (!uuid_valid(names.names[i]))
-			continue;
-		(void)snprintf(use->text, use->size,
-			       "has the mediated device %s, which would go with it: end the guest "
-			       "that has it, and echo 1 >/%s/%s/remove first",
-			       names.names[i], path, names.names[i]);
-		return 1;
-	}
-	return r;
+	if (r == 0)
+		r = functions_use(use, path, &names);
+	return r == 0 ? mediated_use(use, path, &names) : r;
 }
 
 /* Who mounts, swaps to or assembles a disk by itself (udisks, systemd, LVM, md) does so again */
@@ -174,10 +177,8 @@ int holders_find(int rootfd, const char *name, const struct node_list *below, bo
 				      .keeps = KEEPS,
 				      .text = text,
 				      .size = size };
-	int r = functions_use(&use, name);
+	int r = parts_use(&use, name);
 
-	if (r == 0)
-		r = mediated_use(&use, name);
 	if (r == 0 && (nodes_have(below, "block") || nodes_have(below, "net")))
 		r = use_tables_read(rootfd, &tables);
 	return r == 0 ? nodes_use(&use, below) : r;

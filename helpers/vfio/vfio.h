@@ -170,11 +170,11 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 	_must_check_;
 
 /**
- * answers_look() - can a device be looked at, or would who does so hang in somebody else's unbind
+ * answers_look() - can the devices be looked at, or would who does so hang in somebody else's unbind
  *
  * Return: 0, 1 refused and said so
  */
-int answers_look(const struct helper_ctx *ctx, const struct vfio_device *device) _must_check_;
+int answers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim) _must_check_;
 
 /** look_failed() - say that a device cannot be looked at. Return: 1 */
 int look_failed(const struct helper_ctx *ctx, const struct vfio_device *device, int error);
