@@ -786,6 +786,8 @@ static int cpuset_add_wishes(const struct plan *plan)
 		return r;
 	if (r == 0)
 		r = add(plan, "cpuset", "stat_interval", STAT_INTERVAL);
+	if (r == 0)
+		r = add(plan, "cpuset", "cursor_blink", "0");
 	return r < 0 ? r : add(plan, "cpuset", "pressure", "no");
 }
 

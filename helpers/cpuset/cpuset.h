@@ -515,11 +515,30 @@ int mask_undo(struct cpuset_job *job, const char *object) _must_check_;
 /** speed_take() - what the policy wants of them; what cannot be had is said */
 void speed_take(struct cpuset_job *job);
 
-/** governor_undo(), energy_undo(), latency_undo(), vmstat_undo() - Return: 0, -EBADMSG, else -errno */
+/**
+ * governor_undo(), energy_undo(), latency_undo(), vmstat_undo(), cursor_undo()
+ *
+ * Return: 0, -EBADMSG, else -errno
+ */
 int governor_undo(struct cpuset_job *job, const char *object) _must_check_;
 int energy_undo(struct cpuset_job *job, const char *object) _must_check_;
 int latency_undo(struct cpuset_job *job, const char *object) _must_check_;
 int vmstat_undo(struct cpuset_job *job, const char *object) _must_check_;
+int cursor_undo(struct cpuset_job *job, const char *object) _must_check_;
+
+/* --- cursor.c: the text console's cursor, behind a lock that a driver may never give back --- */
+
+/* What the kernel says of it */
+#define CURSOR_BLINKS "1"
+#define CURSOR_STILL  "0"
+#define CURSOR_NONE   "-1" /* no text console is shown */
+
+/** cursor_read() - Return: 0, -ETIMEDOUT, else as attr_read() */
+int cursor_read(const struct cpuset_job *job, const char *path, char *buf, size_t size)
+	_must_check_;
+
+/** cursor_write() - Return: 0 (also in a dry run), -ETIMEDOUT, else as attr_write() */
+int cursor_write(const struct cpuset_job *job, const char *path, const char *value) _must_check_;
 
 /* --- threads.c: the scheduling class of emulator and I/O threads --- */
 

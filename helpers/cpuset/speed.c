@@ -12,10 +12,11 @@
 /*
  * How it works
  *
- * Nothing of this is done unless the policy says so, but for the kernel's statistics of memory, which
- * it folds by work on each CPU every vm.stat_interval seconds: two thirds of what ran on an isolated
- * CPU beside the guest. A cpufreq policy can be that of several CPUs, and so of several guests, and
- * the interval is everybody's: each value is a shared setting. Its baseline is what it was before the
+ * Nothing of this is done unless the policy says so, but for two that keep the kernel's own work off:
+ * its statistics of memory, which it folds by work on each CPU every vm.stat_interval seconds, were
+ * two thirds of what ran on an isolated CPU beside the guest; for the other see cursor.c. A cpufreq
+ * policy can be that of several CPUs, and so of several guests, and these two are everybody's: each
+ * value is a shared setting. Its baseline is what it was before the
  * first guest; a guest's share stands in its journal as VERB OBJECT "" VALUE; while another guest
  * has one the value is that guest's, and after the last the baseline. A value that nobody of us
  * has written stays, and is said; where another guest takes the setting it is the new baseline.
@@ -33,13 +34,15 @@
  */
 
 #define WHOLE_HOST "vm"
+#define CONSOLE	   "fbcon"
 
 /* Where a value lies: one row each; in this order they are set, and given back */
 static const struct speed {
 	const char *verb;
 	const char *key; /* of the claim's section */
 	const char *dir, *file;
-	const char *prefix; /* of the object's name: "policy2", "cpu2"; of "vm" all of it */
+	const char
+		*prefix; /* of the object's name: "policy2", "cpu2"; of the host's two all of it */
 } speeds[] = {
 	{ "governor", "governor", "sys/devices/system/cpu/cpufreq", "scaling_governor", "policy" },
 	{ "energy", "energy_preference", "sys/devices/system/cpu/cpufreq",
@@ -47,11 +50,17 @@ static const struct speed {
 	{ "latency", "wake_latency_us", "sys/devices/system/cpu", "power/pm_qos_resume_latency_us",
 	  "cpu" },
 	{ "vmstat", "stat_interval", "proc/sys", "stat_interval", WHOLE_HOST },
+	{ "cursor", "cursor_blink", "sys/class/graphics", "cursor_blink", CONSOLE },
 };
+
+static bool is_console(const struct speed *speed)
+{
+	return strcmp(speed->prefix, CONSOLE) == 0;
+}
 
 static bool is_of_host(const struct speed *speed)
 {
-	return strcmp(speed->prefix, WHOLE_HOST) == 0;
+	return strcmp(speed->prefix, WHOLE_HOST) == 0 || is_console(speed);
 }
 
 /* The governor that brings an energy preference of the same name with it */
@@ -62,6 +71,13 @@ static int speed_path(const struct speed *speed, const char *object, char *buf, 
 	return path_format(buf, size, "%s/%s/%s", speed->dir, object, speed->file);
 }
 
+static int speed_read(const struct cpuset_job *job, const struct speed *speed, const char *path,
+		      char *buf, size_t size)
+{
+	return is_console(speed) ? cursor_read(job, path, buf, size)
+				 : attr_read(job->ctx->rootfd, path, buf, size);
+}
+
 /* Return: 0, -ENOENT when this CPU has no such thing, else -errno */
 static int object_of(struct cpuset_job *job, const struct speed *speed, unsigned int cpu, char *buf,
 		     size_t size)
@@ -70,7 +86,7 @@ static int object_of(struct cpuset_job *job, const struct speed *speed, unsigned
 	int r;
 
 	if (is_of_host(speed))
-		return path_format(buf, size, WHOLE_HOST);
+		return path_format(buf, size, "%s", speed->prefix);
 	if (strcmp(speed->prefix, "cpu") == 0)
 		return path_format(buf, size, "cpu%u", cpu);
 	r = path_format(path, sizeof(path), "sys/devices/system/cpu/cpu%u/cpufreq", cpu);
@@ -85,7 +101,7 @@ static bool is_object(const struct speed *speed, const char *object)
 	unsigned int number;
 
 	if (is_of_host(speed))
-		return strcmp(object, WHOLE_HOST) == 0;
+		return strcmp(object, speed->prefix) == 0;
 	return strncmp(object, speed->prefix, len) == 0 &&
 	       parse_uint(object + len, 10, CPULIST_MAX, &number) == 0;
 }
@@ -160,7 +176,7 @@ static int take(struct cpuset_job *job, const struct speed *speed, const char *o
 	int r = speed_path(speed, object, path, sizeof(path));
 
 	if (r == 0)
-		r = attr_read(job->ctx->rootfd, path, now, sizeof(now));
+		r = speed_read(job, speed, path, now, sizeof(now));
 	if (r < 0)
 		return job_why(job, r, "cannot read /%s: %s", path, strerror(-r));
 	r = job_announce(job, speed->verb, object, want);
@@ -168,7 +184,7 @@ static int take(struct cpuset_job *job, const struct speed *speed, const char *o
 		r = keep_base(job, speed, object, now);
 	if (r < 0 || !write || strcmp(now, want) == 0)
 		return r;
-	r = helper_write(job->ctx, path, want);
+	r = is_console(speed) ? cursor_write(job, path, want) : helper_write(job->ctx, path, want);
 	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", want, path, strerror(-r)) : 0;
 }
 
@@ -204,20 +220,27 @@ static const char *others_want(const struct cpuset_job *job, const struct speed 
 	return NULL;
 }
 
+static bool is_no_less(const char *now, const char *want)
+{
+	unsigned long long is, least;
+
+	return parse_ull(now, 10, ULLONG_MAX, &is) == 0 &&
+	       parse_ull(want, 10, ULLONG_MAX, &least) == 0 && is >= least;
+}
+
 /* Does the kernel do so as seldom already, or has it nothing of the kind */
 static bool is_rare(const struct cpuset_job *job, const struct speed *speed, const char *want)
 {
 	char path[PATH_MAX], now[ATTR_MAX];
-	unsigned long long is, least;
 
-	if (!is_of_host(speed) || speed_path(speed, WHOLE_HOST, path, sizeof(path)) < 0 ||
-	    parse_ull(want, 10, ULLONG_MAX, &least) < 0)
+	if (!is_of_host(speed) || speed_path(speed, speed->prefix, path, sizeof(path)) < 0)
 		return false;
-	if (attr_read(job->ctx->rootfd, path, now, sizeof(now)) < 0)
+	if (speed_read(job, speed, path, now, sizeof(now)) < 0)
 		return true;
 	/* What another guest has made it is ours to keep */
-	return !is_ours(job, speed, WHOLE_HOST, now) && parse_ull(now, 10, ULLONG_MAX, &is) == 0 &&
-	       is >= least;
+	if (is_ours(job, speed, speed->prefix, now))
+		return false;
+	return is_console(speed) ? strcmp(now, CURSOR_BLINKS) != 0 : is_no_less(now, want);
 }
 
 /* @done: CPUs that share an object take it once */
@@ -313,6 +336,26 @@ static int cannot_read(struct cpuset_job *job, const struct speed *speed, const 
 		       : job_why(job, error, "cannot read /%s: %s", path, strerror(-error));
 }
 
+/*
+ * Without a text console the kernel forgets what is written, until Linux 6.17
+ *
+ * Return: as put_back()
+ */
+static int put_cursor_back(struct cpuset_job *job, const char *path, const char *now,
+			   const char *target)
+{
+	int r = cursor_write(job, path, target);
+
+	if (r < 0)
+		return job_why(job, r, "cannot write %s to /%s: %s", target, path, strerror(-r));
+	if (strcmp(now, CURSOR_NONE) == 0)
+		helper_say(job->ctx,
+			   "no text console is shown, and the cursor of the next one may not "
+			   "blink: echo %s >/%s there",
+			   target, path);
+	return 0;
+}
+
 /* Return: 0, also when it is gone or somebody else's by now (said), else -errno with why */
 static int put_back(struct cpuset_job *job, const struct speed *speed, const char *object,
 		    const char *target)
@@ -322,11 +365,13 @@ static int put_back(struct cpuset_job *job, const struct speed *speed, const cha
 	int r = speed_path(speed, object, path, sizeof(path));
 
 	if (r == 0)
-		r = attr_read(job->ctx->rootfd, path, now, sizeof(now));
+		r = speed_read(job, speed, path, now, sizeof(now));
 	if (r < 0)
 		return cannot_read(job, speed, object, path, r);
 	if (strcmp(now, target) == 0)
 		return 0;
+	if (is_console(speed))
+		return put_cursor_back(job, path, now, target);
 	if (mine && !is_ours(job, speed, object, now)) {
 		helper_say(job->ctx, "/%s has been changed to %s meanwhile: left so", path, now);
 		return 0;
@@ -377,4 +422,9 @@ int latency_undo(struct cpuset_job *job, const char *object)
 int vmstat_undo(struct cpuset_job *job, const char *object)
 {
 	return give_back(job, &speeds[3], object);
+}
+
+int cursor_undo(struct cpuset_job *job, const char *object)
+{
+	return give_back(job, &speeds[4], object);
 }

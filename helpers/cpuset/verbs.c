@@ -28,8 +28,8 @@ static const struct {
 	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
 	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "mask", mask_undo },
 	{ "irq", irqs_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
-	{ "latency", latency_undo }, { "vmstat", vmstat_undo },	      { "sched", sched_undo },
-	{ "pin", automatic_undo },
+	{ "latency", latency_undo }, { "vmstat", vmstat_undo },	      { "cursor", cursor_undo },
+	{ "sched", sched_undo },     { "pin", automatic_undo },
 };
 
 /* All records of one verb, the last first. Return: 0, else the first error, with @why */

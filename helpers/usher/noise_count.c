@@ -427,6 +427,7 @@ static const struct {
 	  { "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s" } },
 	{ NOISE_WORK, "vmstat_", { "[cpuset] quiet = yes" } },
 	{ NOISE_WORK, "psi_avgs_", { "[cpuset] quiet = yes" } },
+	{ NOISE_WORK, "fb_flashcursor", { "[cpuset] quiet = yes" } },
 	{ NOISE_WORK,
 	  "",
 	  { "[cpuset] isolate = yes, method = partition",

@@ -203,6 +203,90 @@ static void a_kernel_that_says_yes_once_and_does_no_is_asked_again(void **state)
 	assert_back();
 }
 
+#define CURSOR "sys/class/graphics/fbcon/cursor_blink"
+#define STILL  "cursor_blink = 0\n"
+
+static void the_cursor_is_still_as_long_as_any_guest_is_there(void **state)
+{
+	host_with_speeds(state);
+	put("1", CURSOR);
+	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
+	make_claim(UUID_B, PID_B, "running", SECTION_B STILL);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get(CURSOR), "0");
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get(CURSOR), "0");
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CURSOR), "1");
+	assert_back();
+}
+
+/* A desktop on the screen, none at all, and a kernel without */
+static void a_console_without_a_cursor_that_blinks_is_left_alone(void **state)
+{
+	static const char *const says[] = { "0", "-1", NULL };
+
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
+	for (size_t i = 0; i < ARRAY_SIZE(says); i++) {
+		if (says[i])
+			put(says[i], CURSOR);
+		else
+			assert_int_equal(unlinkat(host.tree->rootfd, CURSOR, 0), 0);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(CURSOR), says[i] ?: "");
+		assert_back();
+	}
+}
+
+/* Somebody has the console's lock: his driver hangs, and so would who asks */
+static void a_console_that_hangs_costs_a_start_a_moment(void **state)
+{
+	long long start;
+
+	host_with_speeds(state);
+	put("1", CURSOR);
+	assert_int_equal(unlinkat(host.tree->rootfd, CURSOR, 0), 0);
+	assert_int_equal(mkfifoat(host.tree->rootfd, CURSOR, 0600), 0);
+	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
+	start = now_ms();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_true(now_ms() - start < 1500);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_back();
+}
+
+/* Who wrote the setting must not forget it when it cannot be given back */
+static void a_cursor_that_cannot_be_given_back_yet_stays_owed(void **state)
+{
+	host_with_speeds(state);
+	put("1", CURSOR);
+	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(unlinkat(host.tree->rootfd, CURSOR, 0), 0);
+	assert_int_equal(mkfifoat(host.tree->rootfd, CURSOR, 0600), 0);
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_said("cannot read /" CURSOR);
+	assert_int_equal(unlinkat(host.tree->rootfd, CURSOR, 0), 0);
+	put("0", CURSOR);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get(CURSOR), "1");
+	/* Its text console is away: written, and said */
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("-1", CURSOR);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said(
+		"no text console is shown, and the cursor of the next one may not blink: echo 1");
+	/* Over the first of two characters: this is no kernel */
+	assert_int_equal(get(CURSOR)[0], '1');
+	assert_back();
+}
+
 /* Both of its CPUs are for the same whole host */
 static void a_dry_run_names_what_cpus_share_once(void **state)
 {
@@ -607,6 +691,10 @@ int main(void)
 		tree_test(a_guest_that_would_leave_no_core_has_its_speed_and_no_more),
 		tree_test(without_wishes_nothing_is_touched),
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
+		tree_test(the_cursor_is_still_as_long_as_any_guest_is_there),
+		tree_test(a_console_without_a_cursor_that_blinks_is_left_alone),
+		tree_test(a_console_that_hangs_costs_a_start_a_moment),
+		tree_test(a_cursor_that_cannot_be_given_back_yet_stays_owed),
 		tree_test(a_kernel_that_says_yes_once_and_does_no_is_asked_again),
 		tree_test(a_dry_run_names_what_cpus_share_once),
 		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),

@@ -280,6 +280,7 @@ static void what_the_policy_wants_of_the_cpus_is_in_the_claim(void **state)
 	assert_string_equal(nth(claim, "cpuset", "wake_latency_us", 0), "0");
 	assert_string_equal(nth(claim, "cpuset", "emulator_sched", 0), "fifo:1");
 	assert_string_equal(nth(claim, "cpuset", "stat_interval", 0), "60");
+	assert_string_equal(nth(claim, "cpuset", "cursor_blink", 0), "0");
 	assert_string_equal(nth(claim, "cpuset", "pressure", 0), "no");
 }
 
@@ -289,7 +290,8 @@ static void what_the_policy_leaves_of_the_cpus_is_not_in_the_claim(void **state)
 		plan(*state, DOMAIN(PINS), "[cpuset]\ngovernor = none\nquiet = no\n");
 	static const char *const keys[] = { "governor",	       "energy_preference",
 					    "wake_latency_us", "emulator_sched",
-					    "stat_interval",   "pressure" };
+					    "stat_interval",   "cursor_blink",
+					    "pressure" };
 
 	assert_int_equal(planned.r, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

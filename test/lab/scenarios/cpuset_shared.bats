@@ -9,6 +9,7 @@ load ../guest/cpuset
 
 readonly workqueue=/sys/devices/virtual/workqueue/cpumask
 readonly stat_interval=/proc/sys/vm/stat_interval
+readonly cursor=/sys/class/graphics/fbcon/cursor_blink
 
 setup() {
 	cpuset_setup
@@ -42,6 +43,7 @@ assert_kept() {
 	assert_equal "$(default_irq)" "$(mask_without "$@")"
 	assert_equal "$(cat $workqueue)" "$(mask_without "$@")"
 	assert_equal "$(cat $stat_interval)" 60
+	assert_equal "$(cat $cursor)" 0
 	for cpu in "$@"; do
 		assert_equal "cpu$cpu $(latency_of "$cpu")" "cpu$cpu n/a"
 	done

@@ -181,6 +181,14 @@ reported() {
 	host_unchanged
 }
 
+@test "console: a cursor that has stopped blinking is found" {
+	local file=/sys/class/graphics/fbcon/cursor_blink
+	echo 0 >$file
+	reported console "+ $file = 0"
+	echo 1 >$file
+	host_unchanged
+}
+
 @test "console: a card without its screen is found" {
 	echo "$GPU2" >/sys/bus/pci/drivers/bochs-drm/unbind
 	reported console "- card2-Virtual-3 = "
