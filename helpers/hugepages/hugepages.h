@@ -388,6 +388,7 @@ struct ledger_pool {
 /* One write to a pool, announced before it is made */
 struct ledger_change {
 	bool open;
+	struct process writer; /* who makes it without the ledger; pid 0: whoever holds that */
 	unsigned long long size_kib;
 	int node;
 	char uuid[UUID_STRLEN];	   /* whose account, "" for owed */
@@ -402,6 +403,7 @@ struct ledger {
 	size_t nr;
 	struct strlist promised; /* guests whose QEMU has not taken all it needs */
 	struct ledger_change change;
+	struct ledger_change writing; /* the one that is made without the lock */
 };
 
 #define LEDGER_CLOSED ((struct ledger){ .dirfd = -1, .lockfd = -1 })
@@ -448,6 +450,9 @@ void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent);
 /** ledger_lose() - pages are gone that nobody took: from what we had added first */
 void ledger_lose(struct ledger_pool *pool, unsigned long long nr_pages);
 
+/** ledger_writing() - is somebody at a pool of that page size without the ledger */
+bool ledger_writing(const struct ledger *ledger, unsigned long long size_kib);
+
 /** ledger_promise(), ledger_unpromise() - note that a guest will take pages, and that it has */
 int ledger_promise(struct ledger *ledger, const char *uuid) _must_check_;
 void ledger_unpromise(struct ledger *ledger, const char *uuid);
@@ -460,8 +465,8 @@ void ledger_release(struct ledger *ledger, const char *uuid);
 /**
  * ledger_sync() - bring the ledger up to what has happened since
  *
- * Ends a change that a kill left open, makes owed what guests without a claim still held, and takes
- * note of what others did to the pools. Stores what it learnt.
+ * Ends changes that a kill left open, but for one whose writer lives, makes owed what guests without
+ * a claim still held, and takes note of what others did to the pools. Stores what it learnt.
  *
  * Return: 0, else -errno
  */
@@ -479,6 +484,25 @@ int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check
  */
 int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
 		  size_t index, unsigned long long target, const char *uuid) _must_check_;
+
+/**
+ * change_open() - what is to be written, and for whom; not yet in the file
+ * @change:	one of the ledger's
+ *
+ * Return: 0, -ENOMEM
+ */
+int change_open(struct ledger *ledger, struct ledger_change *change, const struct pools *pools,
+		size_t index, unsigned long long target, const char *uuid) _must_check_;
+
+/**
+ * pool_bring() - write a pool, and correct it when it has become larger than @target
+ * @pools:	as last read; read again afterwards
+ * @ret_read:	0 when they were, else -errno
+ *
+ * Return: as pool_set()
+ */
+int pool_bring(const struct helper_ctx *ctx, struct pools *pools, size_t index,
+	       unsigned long long target, int *ret_read) _must_check_;
 
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 
