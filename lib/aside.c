@@ -81,9 +81,13 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 	long long most = deadline_in(aside->busy_ms), since = 0, until = 0, before = 0;
 
 	do {
-		if (since != step_began(aside))
+		bool again = since == step_began(aside);
+
+		if (!again)
 			until = since = step_began(aside);
 		until += step_ms;
+		if (again && until > most)
+			until = most;
 		/* What it does in the second half tells: one that hangs has begun its step, too. A
 		 * step that begins late has seen that half begin already */
 		if (deadline_left(until - step_ms / 2) > 0) {

@@ -137,6 +137,7 @@ static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
 {
 	const struct tree *tree = *state;
 	struct shared *shared = aside_alloc(sizeof(*shared));
+	long long start;
 
 	assert_non_null(shared);
 	assert_int_equal(aside_run(tree->rootfd, toil, shared, 2000), -ETIMEDOUT);
@@ -144,6 +145,11 @@ static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
 	(void)waitpid(shared->aside.pid, NULL, 0);
 	shared->aside.busy_ms = 60000;
 	assert_int_equal(aside_run(tree->rootfd, toil, shared, 2000), 5);
+	start = now_ms();
+	shared->aside.busy_ms = 1500;
+	assert_int_equal(aside_run(tree->rootfd, toil, shared, 1000), -ETIMEDOUT);
+	assert_in_range(now_ms() - start, 1500, 2950);
+	(void)waitpid(shared->aside.pid, NULL, 0);
 	assert_int_equal(aside_run(tree->rootfd, hang, shared, 200), -ETIMEDOUT);
 	assert_false(shared->aside.busy);
 	(void)waitpid(shared->aside.pid, NULL, 0);
