@@ -81,9 +81,13 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 	long long most = deadline_in(aside->busy_ms), since = 0, until = 0, before = 0;
 
 	do {
-		if (since != step_began(aside))
+		bool again = since == step_began(aside);
+
+		if (!again)
 			until = since = step_began(aside);
 		until += step_ms;
+		if (again && until > most)
+			until = most;
 		/* What it does in the second half tells: one that hangs has begun its step, too. A
 		 * step that begins late has seen that half begin already */
 		if (deadline_left(until - step_ms / 2) > 0) {
@@ -98,12 +102,10 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 	return false;
 }
 
-int aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
+int aside_begin(int rootfd, int (*run)(int rootfd, void *shared), void *shared)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	_cleanup_close_ int pidfd = -1;
 	struct aside *aside = shared;
-	bool ended;
 	pid_t pid;
 
 	if (null < 0)
@@ -117,12 +119,27 @@ int aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, in
 	if (pid == 0)
 		live(rootfd, null, run, shared);
 	aside->pid = pid;
-	pidfd = pidfd_open(pid, 0);
-	ended = pidfd >= 0 && await(pidfd, aside, step_ms);
+	aside->pidfd = pidfd_open(pid, 0);
+	return 0;
+}
+
+int aside_end(void *shared, int step_ms)
+{
+	struct aside *aside = shared;
+	_cleanup_close_ int pidfd = aside->pidfd;
+	bool ended = pidfd >= 0 && await(pidfd, aside, step_ms);
+
 	if (!ended)
-		(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, ended ? 0 : WNOHANG);
+		(void)kill(aside->pid, SIGKILL);
+	(void)waitpid(aside->pid, NULL, ended ? 0 : WNOHANG);
 	if (ended)
 		return aside->done ? aside->result : -ECHILD;
 	return -ETIMEDOUT;
+}
+
+int aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
+{
+	int r = aside_begin(rootfd, run, shared);
+
+	return r < 0 ? r : aside_end(shared, step_ms);
 }

@@ -18,6 +18,7 @@ struct aside {
 	int busy_ms;	 /* so long in all it may take while it uses the CPU, 0: no longer */
 	bool busy;	 /* when it was late it did */
 	pid_t pid;	 /* of the child */
+	int pidfd;	 /* its, the parent's alone */
 	bool done;
 	int result;
 };
@@ -46,6 +47,16 @@ void aside_free(void *shared, size_t size);
  */
 int aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
 	_must_check_;
+
+/**
+ * aside_begin() - the first half of aside_run(): the child is there, and @run called
+ *
+ * Return: 0, else -errno of fork(2)
+ */
+int aside_begin(int rootfd, int (*run)(int rootfd, void *shared), void *shared) _must_check_;
+
+/** aside_end() - the second half, once for each child. Return: as aside_run() */
+int aside_end(void *shared, int step_ms) _must_check_;
 
 /** aside_step() - in the child: what comes next has its time anew */
 void aside_step(void *shared);

@@ -24,9 +24,8 @@ static int store(const struct helper_ctx *ctx, struct ledger *ledger)
 }
 
 /* Put on the account what the write moved. @now: the pool's persistent pages after it */
-static int conclude(struct ledger *ledger, unsigned long long now)
+static int conclude(struct ledger *ledger, struct ledger_change *change, unsigned long long now)
 {
-	struct ledger_change *change = &ledger->change;
 	struct ledger_pool *pool =
 		ledger_pool(ledger, change->size_kib, change->node, change->before);
 	int r = 0;
@@ -43,9 +42,9 @@ static int conclude(struct ledger *ledger, unsigned long long now)
 }
 
 /* Whoever made this change is dead: its write has reached the kernel, or never will */
-static int resolve(const struct helper_ctx *ctx, struct ledger *ledger)
+static int resolve(const struct helper_ctx *ctx, struct ledger *ledger,
+		   struct ledger_change *change)
 {
-	struct ledger_change *change = &ledger->change;
 	_cleanup_pools_ struct pools pools = { 0 };
 	unsigned long long low, high;
 	int r, i;
@@ -62,7 +61,28 @@ static int resolve(const struct helper_ctx *ctx, struct ledger *ledger)
 	low = change->before < change->target ? change->before : change->target;
 	high = change->before < change->target ? change->target : change->before;
 	/* Beyond either end somebody else was at work, too */
-	return conclude(ledger, clamp(pool_persistent(&pools.pools[i]), low, high));
+	return conclude(ledger, change, clamp(pool_persistent(&pools.pools[i]), low, high));
+}
+
+static bool is_left_open(const struct helper_ctx *ctx, const struct ledger_change *change)
+{
+	return change->open &&
+	       (change->writer.pid == 0 || process_alive(ctx->rootfd, &change->writer) == 0);
+}
+
+/* Return: 1 when there was one, 0, else -errno */
+static int resolve_all(const struct helper_ctx *ctx, struct ledger *ledger)
+{
+	struct ledger_change *changes[] = { &ledger->change, &ledger->writing };
+	int news = 0, r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(changes); i++) {
+		if (!is_left_open(ctx, changes[i]))
+			continue;
+		r = resolve(ctx, ledger, changes[i]);
+		news = 1;
+	}
+	return r < 0 ? r : news;
 }
 
 /* Return: 1 as expected, or not there; 0 changed by somebody else; else -errno */
@@ -159,13 +179,12 @@ static int release_gone(const struct helper_ctx *ctx, struct ledger *ledger)
 
 int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger)
 {
-	int news = 0, r = 0;
+	int r = resolve_all(ctx, ledger), news = r > 0;
 
-	if (ledger->change.open) {
-		r = resolve(ctx, ledger);
-		news = 1;
-	}
 	for (size_t i = 0; r >= 0 && i < ledger->nr; i++) {
+		/* Its number is on its way */
+		if (ledger_writing(ledger, ledger->pools[i].size_kib))
+			continue;
 		r = adapt(ctx, &ledger->pools[i]);
 		news |= r > 0;
 	}
@@ -189,12 +208,11 @@ static void pretend(struct pool *pool, unsigned long long target)
 	pool->surplus = pool->nr - target;
 }
 
-static int announce(struct ledger *ledger, const struct pools *pools, size_t index,
-		    unsigned long long target, const char *uuid)
+int change_open(struct ledger *ledger, struct ledger_change *change, const struct pools *pools,
+		size_t index, unsigned long long target, const char *uuid)
 {
 	const struct pool *pool = &pools->pools[index];
 	unsigned long long before = pool_persistent(pool);
-	struct ledger_change *change = &ledger->change;
 
 	if (!ledger_pool(ledger, pools->size_kib, pool->node, before))
 		return -ENOMEM;
@@ -221,24 +239,32 @@ static int set_and_read(const struct helper_ctx *ctx, struct pools *pools, size_
 	return r;
 }
 
+int pool_bring(const struct helper_ctx *ctx, struct pools *pools, size_t index,
+	       unsigned long long target, int *ret_read)
+{
+	int r = set_and_read(ctx, pools, index, target, ret_read);
+
+	if (r == 0 && *ret_read == 0 && pool_persistent(&pools->pools[index]) > target)
+		r = set_and_read(ctx, pools, index, target, ret_read);
+	return r;
+}
+
 int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
 		  size_t index, unsigned long long target, const char *uuid)
 {
 	int r, after;
 
-	r = announce(ledger, pools, index, target, uuid);
+	r = change_open(ledger, &ledger->change, pools, index, target, uuid);
 	if (r == 0)
 		r = store(ctx, ledger);
 	if (r < 0) {
 		ledger->change.open = false;
 		return r;
 	}
-	r = set_and_read(ctx, pools, index, target, &after);
-	if (r == 0 && after == 0 && pool_persistent(&pools->pools[index]) > target)
-		r = set_and_read(ctx, pools, index, target, &after);
+	r = pool_bring(ctx, pools, index, target, &after);
 	/* Unread, it stays announced: who comes next looks what became of it */
 	if (after == 0)
-		after = conclude(ledger, pool_persistent(&pools->pools[index]));
+		after = conclude(ledger, &ledger->change, pool_persistent(&pools->pools[index]));
 	if (after == 0)
 		after = store(ctx, ledger);
 	return r < 0 ? r : after;

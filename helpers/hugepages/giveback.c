@@ -2,6 +2,7 @@
 /* helpers/hugepages/giveback.c - take off the pools what usher added to them */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../lib/deadline.h"
 #include "hugepages.h"
@@ -19,6 +20,8 @@
  * until that one has ended: a page that it does not find then is SIGBUS.
  * Seen on: Linux 6.12 (mm/hugetlb.c free_huge_folio(), surplus_huge_pages_node)
  */
+
+#define WRITER_RETRY_MS 20
 
 /* One page size at work */
 struct payment {
@@ -319,6 +322,9 @@ static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger, const st
 
 		if (ledger->pools[i].size_kib == done || !ledger->pools[i].owed)
 			continue;
+		/* The kernel would have us wait for that one, on whichever node he is at work */
+		if (!ctx->dry_run && ledger_writing(ledger, ledger->pools[i].size_kib))
+			continue;
 		done = ledger->pools[i].size_kib;
 		r = payment_load(&payment, done);
 		if (r == 0)
@@ -327,22 +333,48 @@ static int pay_all(const struct helper_ctx *ctx, struct ledger *ledger, const st
 	return r;
 }
 
+/* Is the kernel at a page still that was to be the guest's */
+static bool is_written_for(const struct helper_ctx *ctx, const struct ledger *ledger)
+{
+	return !ctx->dry_run && ledger->writing.open &&
+	       strcmp(ledger->writing.uuid, ctx->claim.uuid) == 0;
+}
+
+/* Who makes a page for the guest has been sent SIGKILL, and is waited for. Return: as ledger_sync() */
+static int open_synced(const struct helper_ctx *ctx, int wait_ms, struct ledger *ledger)
+{
+	const struct timespec pause = { .tv_nsec = WRITER_RETRY_MS * 1000000L };
+	long long deadline = deadline_in(wait_ms);
+	int r;
+
+	for (;;) {
+		r = ledger_open(ctx, deadline_left(deadline), false, ledger);
+		if (r == 0)
+			r = ledger_sync(ctx, ledger);
+		if (r < 0 || !is_written_for(ctx, ledger) || deadline_left(deadline) == 0)
+			return r;
+		ledger_close(ledger);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
 int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms)
 {
 	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
 	int r;
 
-	r = ledger_open(ctx, wait_ms, false, &ledger);
+	r = open_synced(ctx, wait_ms, &ledger);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = ledger_sync(ctx, &ledger);
-	if (r == 0 && own)
+	if (own)
 		ledger_release(&ledger, ctx->claim.uuid);
-	else if (r == 0)
+	else
 		r = owe_all_excess(ctx, &ledger);
 	if (r == 0 && !ctx->dry_run)
 		r = ledger_store(&ledger);
-	return r < 0 ? r : pay_all(ctx, &ledger, NULL);
+	if (r == 0)
+		r = pay_all(ctx, &ledger, NULL);
+	return r == 0 && is_written_for(ctx, &ledger) ? -EBUSY : r;
 }
 
 int give_back_foretell(const struct helper_ctx *ctx, struct view *view)
@@ -363,6 +395,9 @@ void give_back_why(int error, int wait_ms, char *buf, size_t size)
 			       error == -EIO	  ? "the kernel did not take them"
 			       : error == -ETIME  ? "more and more became free, until the time "
 						    "for it ran out"
+			       : error == -EBUSY  ? "the kernel does not come back from making "
+						    "one, for the process in writing= of "
+						    "/run/usher/host/hugepages.ini"
 			       : error == -ENOSPC ? "there is no room in /run to note it"
 						  : strerror(-error));
 }

@@ -107,6 +107,24 @@ static enum helper_exit failed(const struct helper_ctx *ctx, int error, int wait
 	return HELPER_DIRTY;
 }
 
+/* @back: of hugepages_give_back() */
+static enum helper_exit hangs(const struct growth *growth, int back, int wait_ms)
+{
+	const struct need *need = &growth->needs->needs[growth->current];
+	char where[NEED_WHERE_MAX], name[SIZE_NAME_MAX];
+	int pid = (int)growth->writer;
+
+	need_where(need, where, sizeof(where));
+	size_name(need->size_kib, name, sizeof(name));
+	helper_say(growth->ctx,
+		   "cannot get huge pages of %s %s: the kernel does not come back from making one: "
+		   "process %d waits in the kernel, as a rule for a disk or network file system "
+		   "that does not answer: see cat /proc/%d/stack and journalctl -k, and have that "
+		   "one answer again%s",
+		   name, where, pid, pid, back == -EBUSY ? ", then run usher recover" : "");
+	return back == -EBUSY ? HELPER_DIRTY : failed(growth->ctx, back, wait_ms);
+}
+
 static enum helper_exit fail(struct growth *growth, int error)
 {
 	const struct helper_ctx *ctx = growth->ctx;
@@ -116,6 +134,8 @@ static enum helper_exit fail(struct growth *growth, int error)
 		shortage_look(growth);
 	wait_ms = give_back_wait_ms(ctx);
 	back = growth->begun ? hugepages_give_back(ctx, true, wait_ms) : 0;
+	if (error == -EBUSY)
+		return hangs(growth, back, wait_ms);
 	if (error < 0)
 		error_say(growth, error);
 	else

@@ -35,11 +35,12 @@
  * take others (a balloon), until that one has ended (giveback.c). A promise is what a guest's QEMU
  * has not yet faulted of its need, from its apply to its `started` (promise.c).
  *
- * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written,
- * hugepages-queue.lock by who waits for it; hugepages-sync.lock, held by a child that writes page
- * cache to disk (writeback.c); hugepages-pull-WHAT.lock, by one that a lever has left behind (pull.c);
- * hugepages-grow-N.lock, held by one apply at a time for each node, also while it compacts: of two
- * guests that start together on one node, one gets all it needs before the other begins (turn.c).
+ * Locks in run/usher/host: hugepages.lock, held while the ledger is read or one pool is written, but
+ * not while a page is made that takes long (longwrite.c), hugepages-queue.lock by who waits for it;
+ * hugepages-sync.lock, held by a child that writes page cache to disk (writeback.c);
+ * hugepages-pull-WHAT.lock, by one that a lever has left behind (pull.c); hugepages-grow-N.lock, held
+ * by one apply at a time for each node, also while it compacts: of two guests that start together on
+ * one node, one gets all it needs before the other begins (turn.c).
  *
  * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, mm/hugetlb.c set_max_huge_pages()
  * Seen on: Linux 6.1, 6.12, 6.18
@@ -388,6 +389,7 @@ struct ledger_pool {
 /* One write to a pool, announced before it is made */
 struct ledger_change {
 	bool open;
+	struct process writer; /* who makes it without the ledger; pid 0: whoever holds that */
 	unsigned long long size_kib;
 	int node;
 	char uuid[UUID_STRLEN];	   /* whose account, "" for owed */
@@ -402,6 +404,7 @@ struct ledger {
 	size_t nr;
 	struct strlist promised; /* guests whose QEMU has not taken all it needs */
 	struct ledger_change change;
+	struct ledger_change writing; /* the one that takes long: longwrite.c */
 };
 
 #define LEDGER_CLOSED ((struct ledger){ .dirfd = -1, .lockfd = -1 })
@@ -448,6 +451,9 @@ void ledger_adapt(struct ledger_pool *pool, unsigned long long persistent);
 /** ledger_lose() - pages are gone that nobody took: from what we had added first */
 void ledger_lose(struct ledger_pool *pool, unsigned long long nr_pages);
 
+/** ledger_writing() - is somebody at a pool of that page size without the ledger */
+bool ledger_writing(const struct ledger *ledger, unsigned long long size_kib);
+
 /** ledger_promise(), ledger_unpromise() - note that a guest will take pages, and that it has */
 int ledger_promise(struct ledger *ledger, const char *uuid) _must_check_;
 void ledger_unpromise(struct ledger *ledger, const char *uuid);
@@ -460,8 +466,8 @@ void ledger_release(struct ledger *ledger, const char *uuid);
 /**
  * ledger_sync() - bring the ledger up to what has happened since
  *
- * Ends a change that a kill left open, makes owed what guests without a claim still held, and takes
- * note of what others did to the pools. Stores what it learnt.
+ * Ends changes that a kill left open, but for one whose writer lives, makes owed what guests without
+ * a claim still held, and takes note of what others did to the pools. Stores what it learnt.
  *
  * Return: 0, else -errno
  */
@@ -479,6 +485,57 @@ int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check
  */
 int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
 		  size_t index, unsigned long long target, const char *uuid) _must_check_;
+
+/**
+ * change_open() - what is to be written, and for whom; not yet in the file
+ * @change:	one of the ledger's
+ *
+ * Return: 0, -ENOMEM
+ */
+int change_open(struct ledger *ledger, struct ledger_change *change, const struct pools *pools,
+		size_t index, unsigned long long target, const char *uuid) _must_check_;
+
+/**
+ * pool_bring() - write a pool, and correct it when it has become larger than @target
+ * @pools:	as last read; read again afterwards
+ * @ret_read:	0 when they were, else -errno
+ *
+ * Return: as pool_set()
+ */
+int pool_bring(const struct helper_ctx *ctx, struct pools *pools, size_t index,
+	       unsigned long long target, int *ret_read) _must_check_;
+
+/* --- longwrite.c: a page that takes long ------------------------------------------------------ */
+
+/* The largest page that is made with the ledger held, and the most of smaller ones */
+#define STEP_KIB (512ULL * 1024)
+
+struct long_write;
+
+/** long_write_is() - may a write that adds pages of that size take long */
+bool long_write_is(const struct helper_ctx *ctx, unsigned long long size_kib);
+
+/**
+ * long_write_begin() - announce one, and have a child make it
+ * @pools:	as last read
+ *
+ * From here on the ledger may be closed. It is noted who writes, so that nobody else does.
+ *
+ * Return: 0, -ENOMEM, else -errno of fork(2), process_identify() or ledger_store()
+ */
+int long_write_begin(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
+		     size_t index, unsigned long long target, const char *uuid,
+		     struct long_write **ret) _must_check_;
+
+/**
+ * long_write_end() - wait for it, without the ledger, and free it
+ *
+ * Until the deadline when it uses the CPU, half of that when it waits; then it is sent SIGKILL. What
+ * it came to is put on its account by the first ledger_sync() after its end, whoever's that is.
+ *
+ * Return: 0 also when it was late, else as pool_set()
+ */
+int long_write_end(struct long_write *job, long long deadline) _must_check_;
 
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 
@@ -672,6 +729,13 @@ struct sight {
 	unsigned long long available, clean, free, pieces;
 };
 
+/* One write, and the pool before it */
+struct asked {
+	int node;
+	unsigned long long nr_pages, nr, surplus;
+	long long begun;
+};
+
 struct growth {
 	struct helper_ctx *ctx;
 	const struct needs *needs;
@@ -686,14 +750,18 @@ struct growth {
 	struct need wish;	     /* preferred nodes of it: STEP_WISH */
 	struct cpulist wished;	     /* nodes that have been compacted for such */
 	struct strlist stuck;	     /* what does not return, and has been said: pull.c */
-	size_t lever;		     /* the next one to pull for it */
-	unsigned int pulls;	     /* so far */
-	unsigned long long gained;   /* pages since the last one */
-	int time_ms;		     /* there was when its turn began */
-	int patience_ms;	     /* so long nothing may change: wait.c */
-	long long still_since;	     /* nothing has, 0: it was not waited yet */
-	struct sight most;	     /* that was seen meanwhile */
-	unsigned long long fewest;   /* pages missing meanwhile */
+	struct asked asked;	     /* last */
+	struct long_write *write;    /* that is it, and is under way */
+	pid_t writer;		     /* who is at the pools, for us or an earlier start */
+	long long left_since;	   /* that one is of nobody who still waits for it, 0: it is not */
+	size_t lever;		   /* the next one to pull for it */
+	unsigned int pulls;	   /* so far */
+	unsigned long long gained; /* pages since the last one */
+	int time_ms;		   /* there was when its turn began */
+	int patience_ms;	   /* so long nothing may change: wait.c */
+	long long still_since;	   /* nothing has, 0: it was not waited yet */
+	struct sight most;	   /* that was seen meanwhile */
+	unsigned long long fewest; /* pages missing meanwhile */
 	struct shortage shortage;
 	bool begun;			  /* there may be something to give back */
 	bool accepted;			  /* all that is missing has fitted beside the reserve */
@@ -714,15 +782,18 @@ enum step_result {
 	STEP_SPENT,	/* every pool that would do has given less than it was asked for */
 	STEP_NO_MEMORY, /* more would touch what is kept for the host */
 	STEP_WAIT,	/* all is there once another guest has taken its pages: step.c alone */
+	STEP_WRITING,	/* a long write is begun: likewise */
 };
 
 /**
  * grow_step() - add pages for the first need that lacks some to one pool, as many as take no
  * time to speak of, at most 512 MiB
  *
- * Under the ledger's lock, with all read anew. A dry run makes all its steps in one.
+ * Under the ledger's lock, with all read anew, but for a page that takes long. A dry run makes all
+ * its steps in one.
  *
- * Return: a step_result, else -errno
+ * Return: a step_result, -EBUSY when a long write of ours or an earlier start does not return,
+ * growth->writer set, else -errno
  */
 int grow_step(struct growth *growth) _must_check_;
 
@@ -826,6 +897,9 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
  */
 bool turn_is_over(struct growth *growth);
 
+/** turn_is_others() - is another apply at work on that node; of our own it is not */
+bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int node);
+
 /* --- wait.c ----------------------------------------------------------------------------------- */
 
 enum wait_result {
@@ -923,7 +997,8 @@ unsigned long long ledger_owe(struct ledger_pool *pool, const char *uuid, unsign
  * @wait_ms:	for the ledger
  *
  * Return: 0 (also when there is nothing, or part must wait for another guest), -EIO when the kernel
- * did not take them, -ETIME when pages went on becoming free until the deadline, else -errno
+ * did not take them, -ETIME when pages went on becoming free until the deadline, -EBUSY when the
+ * kernel is at a write still that was made for the guest, else -errno
  */
 int hugepages_give_back(const struct helper_ctx *ctx, bool own, int wait_ms) _must_check_;
 

@@ -119,6 +119,11 @@ void ledger_lose(struct ledger_pool *pool, unsigned long long nr_pages)
 	charge(&pool->own, &nr_pages);
 }
 
+bool ledger_writing(const struct ledger *ledger, unsigned long long size_kib)
+{
+	return ledger->writing.open && ledger->writing.size_kib == size_kib;
+}
+
 int ledger_promise(struct ledger *ledger, const char *uuid)
 {
 	return strlist_has(&ledger->promised, uuid) ? 0 : strlist_add(&ledger->promised, uuid);

@@ -22,10 +22,14 @@
  *	promised = UUID			a guest that will take free pages
  *	change = 2048 0 UUID 164 228	a write under way: for whom ("owed"), persistent pages
  *					before it and its target
+ *	writing = 1048576 0 UUID 1 2 812 77712
+ *					one that is made without the lock: by whom, pid and start
+ *					time
  *
  * A pool has own + all held + owed persistent pages, but for the change under way. Whoever takes
  * the lock and finds one looks how many pages there are now: between before and target, that is
- * how far it came. Pools of which nothing is held or owed are left out.
+ * how far it came; so with the other as soon as its writer is dead. Pools of which nothing is held or
+ * owed are left out.
  */
 
 #define LEDGER_DIR  "host"
@@ -109,10 +113,8 @@ static int promised_parse(struct ledger *ledger, char **words)
 	return uuid_valid(words[0]) ? ledger_promise(ledger, words[0]) : -EBADMSG;
 }
 
-static int change_parse(struct ledger *ledger, char **words)
+static int change_words(struct ledger_change *change, char **words)
 {
-	struct ledger_change *change = &ledger->change;
-
 	if (number_parse(words[0], &change->size_kib) < 0 ||
 	    node_parse(words[1], &change->node) < 0 ||
 	    (strcmp(words[2], OWED) != 0 && uuid_parse(words[2], change->uuid) < 0) ||
@@ -121,6 +123,23 @@ static int change_parse(struct ledger *ledger, char **words)
 		return -EBADMSG;
 	change->open = true;
 	return 0;
+}
+
+static int change_parse(struct ledger *ledger, char **words)
+{
+	return change_words(&ledger->change, words);
+}
+
+static int writing_parse(struct ledger *ledger, char **words)
+{
+	struct process *writer = &ledger->writing.writer;
+	unsigned int pid;
+
+	if (parse_uint(words[5], 10, INT_MAX, &pid) < 0 || pid == 0 ||
+	    number_parse(words[6], &writer->start_time) < 0)
+		return -EBADMSG;
+	writer->pid = (pid_t)pid;
+	return change_words(&ledger->writing, words);
 }
 
 static int entry_parse(struct ledger *ledger, const struct inidoc_entry *entry)
@@ -132,7 +151,7 @@ static int entry_parse(struct ledger *ledger, const struct inidoc_entry *entry)
 	} keys[] = {
 		{ "own", 3, own_parse },       { "held", 4, held_parse },
 		{ "owed", 3, owed_parse },     { "promised", 1, promised_parse },
-		{ "change", 5, change_parse },
+		{ "change", 5, change_parse }, { "writing", 7, writing_parse },
 	};
 	_cleanup_strlist_ struct strlist words = { 0 };
 	int r = text_split(entry->value, " ", &words);
@@ -237,20 +256,26 @@ static int pool_format(const struct ledger_pool *pool, struct inidoc *doc)
 
 static int change_format(const struct ledger_change *change, struct inidoc *doc)
 {
-	char node[16];
+	const struct process *writer = &change->writer;
+	char node[16], by[48] = "";
 
 	node_format(change->node, node, sizeof(node));
-	return inidoc_addf(doc, SECTION, "change", "%llu %s %s %llu %llu", change->size_kib, node,
-			   *change->uuid ? change->uuid : OWED, change->before, change->target);
+	if (writer->pid)
+		(void)snprintf(by, sizeof(by), " %d %llu", (int)writer->pid, writer->start_time);
+	return inidoc_addf(doc, SECTION, writer->pid ? "writing" : "change",
+			   "%llu %s %s %llu %llu%s", change->size_kib, node,
+			   *change->uuid ? change->uuid : OWED, change->before, change->target, by);
+}
+
+static bool is_of(const struct ledger_change *change, const struct ledger_pool *pool)
+{
+	return change->open && change->size_kib == pool->size_kib && change->node == pool->node;
 }
 
 /* A pool is kept while there is something on it, or about to be */
 static bool pool_kept(const struct ledger *ledger, const struct ledger_pool *pool)
 {
-	const struct ledger_change *change = &ledger->change;
-
-	return !pool_idle(pool) ||
-	       (change->open && change->size_kib == pool->size_kib && change->node == pool->node);
+	return !pool_idle(pool) || is_of(&ledger->change, pool) || is_of(&ledger->writing, pool);
 }
 
 static int format(const struct ledger *ledger, struct inidoc *doc)
@@ -264,6 +289,8 @@ static int format(const struct ledger *ledger, struct inidoc *doc)
 		r = inidoc_add(doc, SECTION, "promised", ledger->promised.names[i]);
 	if (r == 0 && ledger->change.open)
 		r = change_format(&ledger->change, doc);
+	if (r == 0 && ledger->writing.open)
+		r = change_format(&ledger->writing, doc);
 	return r;
 }
 

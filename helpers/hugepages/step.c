@@ -7,12 +7,11 @@
 #include "hugepages.h"
 
 /*
- * What one write may ask for: others wait for the ledger meanwhile, undo and settle of guests on
- * other nodes among them. Pages that lie ready take no time; those that memory must be reclaimed or
- * compacted for can take a hundred times as long. So the next one is as large as the last one was
- * quick. A page is never split, however large.
+ * What one write may ask for, STEP_KIB at most: others wait for the ledger meanwhile, undo and settle
+ * of guests on other nodes among them. Pages that lie ready take no time; those that memory must be
+ * reclaimed or compacted for can take a hundred times as long. So the next one is as large as the last
+ * one was quick. A page is never split, however large: see longwrite.c.
  */
-#define STEP_KIB       (512ULL * 1024)
 #define STEP_FIRST_KIB (128ULL * 1024)
 #define STEP_MS	       200
 #define STEP_MORE      4
@@ -24,6 +23,9 @@
  * Seen on: Linux 6.12, 4 GiB: 30 MiB less of it after 3 GiB of page cache had been reclaimed
  */
 #define RESERVE_YIELDS 2
+
+/* Who has been sent SIGKILL and does not hang is gone by then, whatever the time there is */
+#define GONE_MS 1000
 
 /* Between two looks whether a guest that is starting has got its pages */
 #define WAIT_MS 100
@@ -122,6 +124,9 @@ static int memory_short(const struct growth *growth, const struct view *view,
 	unsigned long long available, wanted = kept_kib(growth);
 	int r = memory_available(growth->ctx->rootfd, &available);
 
+	/* What another guest is about to get is not there any more */
+	if (view->ledger.writing.open)
+		wanted += view->ledger.writing.size_kib;
 	for (size_t i = growth->current + 1; i < growth->needs->nr; i++)
 		wanted += missing(growth, view, i) * growth->needs->needs[i].size_kib;
 	wanted += lack->most * size_kib;
@@ -288,27 +293,66 @@ static int owe_surplus(const struct growth *growth, struct view *view, const str
 	return ledger_store(&view->ledger);
 }
 
+/* The write that was asked for has been made, and all read again */
+static int stepped(struct growth *growth, struct view *view, struct pools *pools, size_t index)
+{
+	const struct asked *asked = &growth->asked;
+	unsigned long long after = pools->pools[index].nr;
+	int r = owe_surplus(growth, view, pools, index, asked->surplus);
+
+	if (r < 0)
+		return r;
+	growth->shortage.missing = missing(growth, view, growth->current);
+	growth->gained += after > asked->nr ? after - asked->nr : 0;
+	if (after < asked->nr + asked->nr_pages)
+		cpulist_add(&growth->spent, (unsigned int)index);
+	return STEP_GO_ON;
+}
+
+/*
+ * Somebody is at a pool of that page size. Of a start that goes on he comes to his end; one that was
+ * left behind perhaps not, be it ours or not, but SIGKILL needs a moment, too.
+ *
+ * Return: STEP_WAIT, -EBUSY
+ */
+static int await_writer(struct growth *growth, const struct ledger_change *writing)
+{
+	int gone_ms = growth->patience_ms > GONE_MS ? growth->patience_ms : GONE_MS;
+
+	growth->writer = writing->writer.pid;
+	if (turn_is_others(growth->ctx, growth->needs, writing->node))
+		growth->left_since = 0;
+	else if (growth->left_since == 0)
+		growth->left_since = now_ms();
+	if (growth->left_since && now_ms() - growth->left_since >= gone_ms)
+		return -EBUSY;
+	return STEP_WAIT;
+}
+
 /* Free pages come on top of what is there: surplus in use is taken back along the way */
 static int step(struct growth *growth, struct view *view, struct pools *pools, size_t index,
 		unsigned long long nr)
 {
-	unsigned long long before = pools->pools[index].nr, after;
-	unsigned long long surplus = pools->pools[index].surplus;
-	long long begun = now_ms();
-	int r = ledger_change(growth->ctx, &view->ledger, pools, index, before + nr,
-			      growth->ctx->claim.uuid);
+	const struct pool *pool = &pools->pools[index];
+	const struct helper_ctx *ctx = growth->ctx;
+	int r;
 
-	step_took(growth, nr * pools->size_kib, now_ms() - begun);
-	if (r == 0)
-		r = owe_surplus(growth, view, pools, index, surplus);
-	if (r < 0)
-		return r;
-	after = pools->pools[index].nr;
-	growth->shortage.missing = missing(growth, view, growth->current);
-	growth->gained += after > before ? after - before : 0;
-	if (after < before + nr)
-		cpulist_add(&growth->spent, (unsigned int)index);
-	return STEP_GO_ON;
+	if (!ctx->dry_run && ledger_writing(&view->ledger, pools->size_kib))
+		return await_writer(growth, &view->ledger.writing);
+	growth->left_since = 0;
+	growth->asked = (struct asked){ .node = pool->node,
+					.nr_pages = nr,
+					.nr = pool->nr,
+					.surplus = pool->surplus,
+					.begun = now_ms() };
+	if (long_write_is(ctx, pools->size_kib)) {
+		r = long_write_begin(ctx, &view->ledger, pools, index, pool->nr + nr,
+				     ctx->claim.uuid, &growth->write);
+		return r < 0 ? r : STEP_WRITING;
+	}
+	r = ledger_change(ctx, &view->ledger, pools, index, pool->nr + nr, ctx->claim.uuid);
+	step_took(growth, nr * pools->size_kib, now_ms() - growth->asked.begun);
+	return r < 0 ? r : stepped(growth, view, pools, index);
 }
 
 /*
@@ -404,11 +448,40 @@ static int look_and_grow(struct growth *growth)
 	return r;
 }
 
+/* Return: as grow_step() */
+static int await_write(struct growth *growth)
+{
+	_cleanup_view_ struct view view = VIEW_CLOSED;
+	struct pools *pools;
+	int r = long_write_end(growth->write, growth->deadline), index;
+
+	growth->write = NULL;
+	/* Whoever looks at the clock next says so */
+	if (r == 0 && deadline_left(growth->deadline) == 0)
+		return STEP_GO_ON;
+	if (r == 0)
+		r = view_open(growth, &view);
+	/* SIGKILL has not ended it, or not yet */
+	if (r == 0 && ledger_writing(&view.ledger, growth_need(growth)->size_kib))
+		return STEP_GO_ON;
+	if (r < 0)
+		return r;
+	pools = view_find(&view, growth_need(growth)->size_kib);
+	index = pools_find(pools, growth->asked.node);
+	/* A node that was taken out meanwhile */
+	if (index < 0)
+		return STEP_GO_ON;
+	step_took(growth, growth->asked.nr_pages * pools->size_kib, now_ms() - growth->asked.begun);
+	return stepped(growth, &view, pools, (size_t)index);
+}
+
 int grow_step(struct growth *growth)
 {
 	const struct timespec pause = { .tv_nsec = WAIT_MS * 1000000L };
 	int r = look_and_grow(growth);
 
+	if (r == STEP_WRITING)
+		r = await_write(growth);
 	if (r != STEP_WAIT)
 		return r;
 	if (growth->ctx->dry_run)

@@ -97,6 +97,19 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 	return r;
 }
 
+bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int node)
+{
+	_cleanup_(turn_end) struct turn turn = { 0 };
+	_cleanup_close_ int dirfd = -1;
+	struct cpulist ours, one = { 0 };
+
+	cpulist_add(&one, node == POOL_NO_NODE ? 0 : (unsigned int)node);
+	if (nodes_of(ctx->rootfd, needs, &ours) < 0 || cpulist_intersects(&ours, &one))
+		return false;
+	dirfd = state_dir(ctx->statefd, HOST_DIR, false);
+	return dirfd >= 0 && try_all(dirfd, GROW, &one, &turn) == -ETIMEDOUT;
+}
+
 static bool somebody_waits(const struct helper_ctx *ctx, const struct needs *needs)
 {
 	_cleanup_(turn_end) struct turn turn = { 0 };

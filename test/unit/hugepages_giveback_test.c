@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_giveback_test.c - the pool's exact old value, whoever ends first */
-/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say attr_read_all */
+/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive attr_read_all */
 #include "hugetlb.h"
 
 #include "lib/attr.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_kill_test.c - killed between any two side effects, or in one */
-/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive */
 #include "hugetlb.h"
 
 #define KILLED 99
@@ -271,6 +271,147 @@ static void a_kill_is_resolved_without_the_claim(void **state)
 	}
 }
 
+/* --- A page of 1 GiB, which a child makes ----------------------------------------------------- */
+
+enum victim {
+	ONE,	/* who is at it */
+	BOTH,	/* and who waits for it */
+	WAITER, /* that one alone: the write goes on */
+	NR_VICTIMS,
+};
+
+/* On a machine under load a page has its time, too, and so has who waits for its end */
+static const struct helper patient = {
+	.name = HUGEPAGES_SECTION,
+	.apply_timeout_ms = 60000,
+	.undo_timeout_ms = 60000,
+};
+
+static void huge_scene_open(struct scene *scene)
+{
+	boot(LINUX_6_12, 10, 3);
+	size1g()->nodes[0] = (struct fake_node){ .nr = 1, .free = 1, .room = 2 };
+	render();
+	guest_make(&scene->a, UUID_A, "a", "started", "2048 1 5");
+	guest_make(&scene->b, UUID_B, "b", "started", "2048 0 20;1048576 0 3");
+	guest_make(&scene->c, UUID_C, "c", "started", "2048 1 20");
+	scene->b.ctx.helper = &patient;
+	kernel->huge_ms = 20;
+}
+
+static int apply_huge(struct guest *guest)
+{
+	guest->ctx.deadline = deadline_in(60000);
+	return (int)hugepages_apply(&guest->ctx);
+}
+
+/* Return: false when nobody came so far */
+static bool struck(struct guest *guest, int (*verb)(struct guest *), unsigned long long n,
+		   enum victim victim)
+{
+	pid_t pid;
+
+	kernel->ops = 0;
+	kernel->kill_at = n;
+	kernel->half = n % 2;
+	kernel->spare = victim == WAITER;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		kernel->kill_main = victim == ONE ? 0 : getpid();
+		_exit(verb(guest));
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	kernel->kill_at = 0;
+	kernel->kill_main = 0;
+	kernel->half = false;
+	return kernel->ops >= n;
+}
+
+static void assert_huge_as_before(void)
+{
+	assert_pool(0, 10, 10, 0);
+	assert_pool(1, 3, 3, 0);
+	assert_int_equal(size1g()->nodes[0].nr, 1);
+	assert_int_equal(size1g()->nodes[0].free, 1);
+	assert_int_equal(kernel->met, 0);
+	assert_no_ledger();
+}
+
+static void huge_pages_are_undone_exactly(int (*verb)(struct guest *), enum victim victim)
+{
+	bool more = true;
+	unsigned long long n;
+
+	for (n = 1; more; n++) {
+		struct scene scene = { 0 };
+
+		huge_scene_open(&scene);
+		if (verb == undo)
+			assert_int_equal(apply_huge(&scene.b), HELPER_DONE);
+		more = struck(&scene.b, verb, n, victim);
+		scene.b.ctx.deadline = deadline_in(60000);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_huge_as_before();
+		scene_close(&scene);
+	}
+	assert_true(n > 5);
+}
+
+static void a_kill_at_a_page_of_1_gib_is_undone_exactly(void **state)
+{
+	(void)state;
+	for (int victim = 0; victim < NR_VICTIMS; victim++) {
+		huge_pages_are_undone_exactly(apply_huge, (enum victim)victim);
+		huge_pages_are_undone_exactly(undo, (enum victim)victim);
+	}
+}
+
+/* Whoever writes may be at it still */
+static void a_kill_at_a_page_of_1_gib_is_resolved_without_the_claim(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { 0 };
+		long long deadline = deadline_in(60000);
+
+		huge_scene_open(&scene);
+		more = struck(&scene.b, apply_huge, n, n % 2 ? WAITER : BOTH);
+		guest_remove(&scene.b);
+		assert_int_equal(undo(&scene.c), HELPER_DONE);
+		while (attr_exists(host->rootfd, "run/usher/host/hugepages.ini") > 0 &&
+		       deadline_left(deadline)) {
+			(void)poll(NULL, 0, 5);
+			assert_int_equal(undo(&scene.c), HELPER_DONE);
+		}
+		assert_huge_as_before();
+		scene_close(&scene);
+	}
+}
+
+static void a_kill_at_a_page_of_1_gib_is_completed_by_applying_again(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { 0 };
+
+		huge_scene_open(&scene);
+		more = struck(&scene.b, apply_huge, n, n % 2 ? WAITER : BOTH);
+		assert_int_equal(apply(&scene.c), HELPER_DONE);
+		assert_int_equal(apply_huge(&scene.b), HELPER_DONE);
+		scene.b.ctx.deadline = deadline_in(60000);
+		assert_int_equal(size1g()->nodes[0].free, 3);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_int_equal(undo(&scene.c), HELPER_DONE);
+		assert_huge_as_before();
+		scene_close(&scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +423,9 @@ int main(void)
 		kernel_test(a_kill_costs_no_other_guest_a_page),
 		kernel_test(two_kills_are_undone_exactly),
 		kernel_test(a_kill_is_resolved_without_the_claim),
+		kernel_test(a_kill_at_a_page_of_1_gib_is_undone_exactly),
+		kernel_test(a_kill_at_a_page_of_1_gib_is_resolved_without_the_claim),
+		kernel_test(a_kill_at_a_page_of_1_gib_is_completed_by_applying_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_ledger_test.c - the ledger's file, its accounts, the pools it speaks of */
-/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say */
+/* wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive */
 #include "hugetlb.h"
 
 #define LEDGER "run/usher/host/hugepages.ini"
@@ -23,7 +23,8 @@ static void what_is_stored_is_loaded(void **state)
 				   "own = 1048576 none 3\n"
 				   "owed = 1048576 none 1\n"
 				   "promised = " UUID_C "\n"
-				   "change = 2048 0 owed 197 165\n";
+				   "change = 2048 0 owed 197 165\n"
+				   "writing = 1048576 none " UUID_A " 4 5 812 77712\n";
 	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
 	_cleanup_guest_ struct guest a;
 
@@ -39,6 +40,9 @@ static void what_is_stored_is_loaded(void **state)
 	assert_true(ledger.change.open);
 	assert_int_equal(ledger.change.target, 165);
 	assert_string_equal(ledger.change.uuid, "");
+	assert_true(ledger_writing(&ledger, 1048576) && !ledger_writing(&ledger, 2048));
+	assert_int_equal(ledger.writing.writer.pid, 812);
+	assert_int_equal(ledger.writing.writer.start_time, 77712);
 	assert_int_equal(ledger_store(&ledger), 0);
 	assert_string_equal(tree_read(host, LEDGER), text);
 }
@@ -56,6 +60,9 @@ static void a_damaged_ledger_is_ebadmsg(void **state)
 		"[ledger]\npromised = me\n",
 		"[ledger]\nchange = 2048 0 " UUID_A " 1\n",
 		"[ledger]\nchange = 2048 0 nobody 1 2\n",
+		"[ledger]\nwriting = 1048576 0 " UUID_A " 1 2\n",
+		"[ledger]\nwriting = 1048576 0 " UUID_A " 1 2 0 77712\n",
+		"[ledger]\nwriting = 1048576 0 " UUID_A " 1 2 812 then\n",
 		"[ledger]\nbought = 2048 0 1\n",
 		"[book]\nown = 2048 0 1\n",
 		"own = 2048 0 1\n",
@@ -208,6 +215,39 @@ static void a_write_cut_off_is_put_on_its_account_as_far_as_it_came(void **state
 	assert_resolved(80, 60, 85, "owed", 0, 0);
 }
 
+/* By @pid, which began at @start; it has made its page. Is it put on its account */
+static bool is_resolved(int pid, int start)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+	char text[256];
+	bool resolved;
+
+	boot(LINUX_6_12, 0, 0);
+	size1g()->nodes[0] = (struct fake_node){ .nr = 2, .free = 2 };
+	render();
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
+	(void)snprintf(text, sizeof(text),
+		       "[ledger]\nown = 1048576 0 1\nwriting = 1048576 0 " UUID_A " 1 2 %d %d\n",
+		       pid, start);
+	assert_int_equal(open_text(&a, text, &ledger), 0);
+	assert_int_equal(ledger_sync(&a.ctx, &ledger), 0);
+	resolved = !ledger.writing.open;
+	assert_int_equal(ledger_find(&ledger, 1048576, 0)->own, 1);
+	assert_int_equal(ledger_held(&ledger, 1048576, 0, UUID_A), resolved);
+	assert_int_equal(strcmp(tree_read(host, LEDGER), text) != 0, resolved);
+	guest_remove(&a);
+	return resolved;
+}
+
+static void a_write_without_the_ledger_is_its_writers_as_long_as_he_lives(void **state)
+{
+	(void)state;
+	assert_false(is_resolved(DAEMON_PID, 777));
+	assert_true(is_resolved(DEAD_PID, 777));
+	assert_true(is_resolved(DAEMON_PID, 778));
+}
+
 static void pools_are_read_node_by_node(void **state)
 {
 	_cleanup_pools_ struct pools pools = { 0 };
@@ -259,6 +299,7 @@ int main(void)
 		kernel_test(an_empty_ledger_is_no_file),
 		cmocka_unit_test(what_somebody_else_has_set_is_the_pools_number),
 		kernel_test(a_write_cut_off_is_put_on_its_account_as_far_as_it_came),
+		kernel_test(a_write_without_the_ledger_is_its_writers_as_long_as_he_lives),
 		kernel_test(pools_are_read_node_by_node),
 		kernel_test(a_node_without_memory_has_no_pool),
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_nomem_test.c - no allocation that fails costs the host a page */
-/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say malloc calloc realloc reallocarray strdup strndup vasprintf __vasprintf_chk open_memstream */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive malloc calloc realloc reallocarray strdup strndup vasprintf __vasprintf_chk open_memstream */
 #include "nomem.h"
 
 #include "hugetlb.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/hugepages_writeback_test.c - page cache that must be written to disk before it can go */
-/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say sync */
+/* wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive sync */
 #include "hugetlb.h"
 
 #include "lib/attr.h"

@@ -3,7 +3,7 @@
  * test/unit/hugetlb.h - a kernel's pools of huge pages, for the tests of usher-hugepages
  *
  * The test's head says, in one line:
- * wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say
+ * wraps: attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive
  * (this file names them for the reader: only the head of the test itself counts)
  *
  * Follows mm/hugetlb.c set_max_huge_pages(), free_huge_folio() and hugetlb_acct_memory(). The
@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "helpers/hugepages/hugepages.h"
@@ -58,6 +59,8 @@ struct fake_kernel {
 	unsigned long long fail_at; /* this one fails, 0: none */
 	int error;		    /* with that, 0: -EIO */
 	unsigned long long kill_at; /* the process dies before this one */
+	pid_t kill_main;	    /* and this one with it, 0: none */
+	bool spare;		    /* that one alone: whoever it has for this writes on */
 	bool half;		    /* the one that fails or kills is half done by the kernel */
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long extra;   /* a growing write allocates that many too many, once */
@@ -81,8 +84,13 @@ struct fake_kernel {
 	unsigned long long movable; /* pages of 2 MiB that mempolicy_move() frees on node 0 */
 	int moved;		    /* pid, the last one */
 	unsigned long long moves;
+	int huge_ms;	/* what a page of 1 GiB takes */
+	bool held_up;	/* until this is false */
+	bool resizing;	/* somebody is at one: whoever writes a pool of these waits */
+	size_t met;	/* and did */
 	char hangs[32]; /* what has this in its path never returns; "migrate_pages" */
 	pid_t hung[8];	/* who waits for it, in state D */
+	pid_t waits[8]; /* the process that is it to others */
 	size_t nr_hung;
 	bool busy;	/* it does not wait, it works on */
 	bool boot_only; /* no pages are made at run time */
@@ -103,6 +111,10 @@ int __wrap_state_write(int dirfd, const char *name, const char *data, size_t len
 int __real_state_remove(int dirfd, const char *name);
 int __wrap_state_remove(int dirfd, const char *name);
 int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
+int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret);
+int __real_process_alive(int rootfd, const struct process *process);
+int __wrap_process_alive(int rootfd, const struct process *process);
 int __wrap_mempolicy_prefer(int node);
 void __wrap_mempolicy_default(void);
 int __wrap_mempolicy_move(pid_t pid, const struct cpulist *from, const struct cpulist *to);
@@ -342,6 +354,18 @@ static inline void set_half(struct fake_size *size, unsigned long long count, in
 		allowed);
 }
 
+/* set_max_huge_pages() holds resize_lock meanwhile, one for each page size */
+static inline void make_huge(unsigned long long nr_pages)
+{
+	kernel->met += kernel->resizing;
+	kernel->resizing = true;
+	(void)poll(NULL, 0, kernel->huge_ms * (int)nr_pages);
+	/* A test that fails holds none up for good */
+	for (int i = 0; nr_pages && kernel->held_up && i < 6000; i++)
+		(void)poll(NULL, 0, 5);
+	kernel->resizing = false;
+}
+
 static inline int store_pages(const char *path, unsigned long long count, bool half)
 {
 	unsigned long long size_kib;
@@ -359,6 +383,9 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 	if (kernel->boot_only)
 		return -EINVAL;
 	(void)poll(NULL, 0, kernel->pool_ms);
+	if (size_kib == SIZE_1G)
+		make_huge(node >= 0 && count > size->nodes[node].nr ? count - size->nodes[node].nr
+								    : 0);
 	if (kernel->page_ms && node >= 0 && count > node2m((size_t)node)->nr)
 		(void)poll(NULL, 0, kernel->page_ms * (int)(count - node2m((size_t)node)->nr));
 	if (node < 0 && strcmp(path + end, "_mempolicy") == 0) {
@@ -537,8 +564,10 @@ static inline void hang(const char *path)
 		return;
 	pid = fork();
 	assert_true(pid >= 0 && kernel->nr_hung < ARRAY_SIZE(kernel->hung));
-	if (pid > 0)
+	if (pid > 0) {
+		kernel->waits[kernel->nr_hung] = getpid();
 		kernel->hung[kernel->nr_hung++] = pid;
+	}
 	while (pid > 0 && kernel->busy)
 		;
 	/* A test that fails leaves none behind */
@@ -577,6 +606,12 @@ static inline int side_effect(void)
 {
 	unsigned long long op = ++kernel->ops;
 
+	if (op == kernel->kill_at && kernel->kill_main && kernel->kill_main != getpid()) {
+		/* In the kernel it does not hear of it */
+		assert_int_equal(prctl(PR_SET_PDEATHSIG, 0), 0);
+		assert_int_equal(kill(kernel->kill_main, SIGKILL), 0);
+		kernel->kill_at = kernel->spare ? 0 : kernel->kill_at;
+	}
 	if (op == kernel->kill_at && !kernel->half)
 		_exit(99);
 	if (op != kernel->fail_at)
@@ -635,6 +670,36 @@ int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *sha
 	return run(rootfd, shared);
 }
 #endif
+
+/* Children of the test are no files in the tree */
+static inline int real_root(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd;
+}
+
+int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
+{
+	int r = __real_process_identify(rootfd, pid, ret);
+	siginfo_t info;
+
+	if (r == -ESRCH && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		return __real_process_identify(real_root(), pid, ret);
+	return r;
+}
+
+int __wrap_process_alive(int rootfd, const struct process *process)
+{
+	int r = __real_process_alive(rootfd, process);
+
+	for (size_t i = 0; i < kernel->nr_hung; i++)
+		if (kernel->waits[i] == process->pid)
+			return 1;
+	return r == 0 ? __real_process_alive(real_root(), process) : r;
+}
 
 int __wrap_mempolicy_prefer(int node)
 {

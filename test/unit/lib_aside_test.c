@@ -109,6 +109,19 @@ static void each_step_has_its_own_time(void **state)
 	aside_free(shared, sizeof(*shared));
 }
 
+static void between_its_begin_and_its_end_it_is_there(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+
+	assert_non_null(shared);
+	assert_int_equal(aside_begin(tree->rootfd, walk, shared), 0);
+	assert_int_equal(kill(shared->aside.pid, 0), 0);
+	assert_int_equal(aside_end(shared, 60000), 8);
+	assert_int_equal(waitpid(shared->aside.pid, NULL, WNOHANG), -1);
+	aside_free(shared, sizeof(*shared));
+}
+
 /* It uses the CPU for longer than a step may take */
 static int toil(int rootfd, void *arg)
 {
@@ -124,6 +137,7 @@ static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
 {
 	const struct tree *tree = *state;
 	struct shared *shared = aside_alloc(sizeof(*shared));
+	long long start;
 
 	assert_non_null(shared);
 	assert_int_equal(aside_run(tree->rootfd, toil, shared, 2000), -ETIMEDOUT);
@@ -131,6 +145,11 @@ static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
 	(void)waitpid(shared->aside.pid, NULL, 0);
 	shared->aside.busy_ms = 60000;
 	assert_int_equal(aside_run(tree->rootfd, toil, shared, 2000), 5);
+	start = now_ms();
+	shared->aside.busy_ms = 1500;
+	assert_int_equal(aside_run(tree->rootfd, toil, shared, 1000), -ETIMEDOUT);
+	assert_in_range(now_ms() - start, 1500, 2950);
+	(void)waitpid(shared->aside.pid, NULL, 0);
 	assert_int_equal(aside_run(tree->rootfd, hang, shared, 200), -ETIMEDOUT);
 	assert_false(shared->aside.busy);
 	(void)waitpid(shared->aside.pid, NULL, 0);
@@ -165,6 +184,7 @@ int main(void)
 		tree_test(result_is_the_childs_which_holds_nothing_of_ours),
 		tree_test(child_that_does_not_return_is_left_behind_in_time),
 		tree_test(each_step_has_its_own_time),
+		tree_test(between_its_begin_and_its_end_it_is_there),
 		tree_test(slow_one_is_waited_for_and_one_that_hangs_is_not),
 		tree_test(no_result_is_made_up),
 	};
