@@ -426,7 +426,11 @@ static const struct {
 	  "",
 	  { "the host's CPUs ask for it: boot with nohz_full=%1$s rcu_nocbs=%1$s" } },
 	{ NOISE_WORK, "vmstat_", { "[cpuset] quiet = yes" } },
-	{ NOISE_WORK, "psi_avgs_", { "[cpuset] quiet = yes" } },
+	{ NOISE_WORK,
+	  "psi_avgs_",
+	  { "[cpuset] quiet = yes", "[cpuset] quiet = yes; what the host's groups counted there "
+				    "before the guest stays: boot "
+				    "with psi=0" } },
 	{ NOISE_WORK, "fb_flashcursor", { "[cpuset] quiet = yes" } },
 	{ NOISE_WORK,
 	  "",

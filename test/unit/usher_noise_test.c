@@ -283,6 +283,10 @@ static void each_source_has_its_cure(void **state)
 		  "[cpuset] quiet = yes" },
 		{ { .kind = NOISE_WORK, .name = "psi_avgs_work" },
 		  APART_ISOLATED,
+		  "[cpuset] quiet = yes; what the host's groups counted there before the guest "
+		  "stays: boot with psi=0" },
+		{ { .kind = NOISE_WORK, .name = "psi_avgs_work" },
+		  APART_NOT,
 		  "[cpuset] quiet = yes" },
 		{ { .kind = NOISE_WORK, .name = "fb_flashcursor" },
 		  APART_ISOLATED,
