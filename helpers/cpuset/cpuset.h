@@ -533,8 +533,13 @@ int cursor_undo(struct cpuset_job *job, const char *object) _must_check_;
 #define CURSOR_STILL  "0"
 #define CURSOR_NONE   "-1" /* no text console is shown */
 
-/** cursor_read() - Return: 0, -ETIMEDOUT, else as attr_read() */
-int cursor_read(const struct cpuset_job *job, const char *path, char *buf, size_t size)
+/**
+ * cursor_read() - does it blink, as the kernel says
+ * @before:	it is to be still: what is not shown is
+ *
+ * Return: 0, -ETIMEDOUT, else as attr_read()
+ */
+int cursor_read(const struct cpuset_job *job, const char *path, bool before, char *buf, size_t size)
 	_must_check_;
 
 /** cursor_write() - Return: 0 (also in a dry run), -ETIMEDOUT, else as attr_write() */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/cpuset/cursor.c - does the text console's cursor blink */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kd.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "../../lib/aside.h"
 #include "../../lib/attr.h"
@@ -15,8 +18,10 @@
  * guest's CPUs beside the guest.
  *
  * Who asks or writes waits for the console's lock, and that a driver can hold for ever: so it is a
- * child that does. The kernel does not tell the setting, but whether the next blink is due: "0" also
- * for the moment in which one is made, and "-1" without a text console.
+ * child that does. Until Linux 6.16 the kernel does not tell the setting, but whether the next blink
+ * is due: "0" also for the moment in which one is made, and "-1" without a text console. Later ones
+ * tell the setting. Where a desktop is shown nothing blinks, and the setting is left alone: who sets
+ * it back there starts a blink that nobody sees.
  *
  * Source: fb_flashcursor(), show_cursor_blink(), store_cursor_blink(), drivers/video/fbdev/core/
  * fbcon.c; Linux 6.12
@@ -28,14 +33,27 @@
 struct question {
 	struct aside aside;
 	const char *path, *value;
+	bool before; /* it is written: is there anything to be written for */
 	char now[ATTR_MAX];
 };
+
+/* ABI: ioctl_console(2), KDGETMODE of the console in front, by any descriptor of a console's */
+static bool desktop_is_shown(int rootfd)
+{
+	_cleanup_close_ int fd = attr_open(rootfd, "dev/tty0", O_RDONLY | O_NONBLOCK);
+	int mode;
+
+	return fd >= 0 && ioctl(fd, KDGETMODE, &mode) == 0 && mode == KD_GRAPHICS;
+}
 
 static int look(int rootfd, void *shared)
 {
 	struct question *question = shared;
-	int r = attr_read(rootfd, question->path, question->now, sizeof(question->now));
+	int r;
 
+	if (question->before && desktop_is_shown(rootfd))
+		return path_format(question->now, sizeof(question->now), CURSOR_STILL);
+	r = attr_read(rootfd, question->path, question->now, sizeof(question->now));
 	if (r < 0 || strcmp(question->now, CURSOR_STILL) != 0)
 		return r;
 	(void)poll(NULL, 0, BLINK_MS);
@@ -49,7 +67,7 @@ static int store(int rootfd, void *shared)
 	return attr_write(rootfd, question->path, question->value);
 }
 
-int cursor_read(const struct cpuset_job *job, const char *path, char *buf, size_t size)
+int cursor_read(const struct cpuset_job *job, const char *path, bool before, char *buf, size_t size)
 {
 	struct question *question = aside_alloc(sizeof(*question));
 	int r;
@@ -57,6 +75,7 @@ int cursor_read(const struct cpuset_job *job, const char *path, char *buf, size_
 	if (!question)
 		return -ENOMEM;
 	question->path = path;
+	question->before = before;
 	r = aside_run(job->ctx->rootfd, look, question, ANSWER_MS);
 	if (r >= 0)
 		r = path_format(buf, size, "%s", question->now);

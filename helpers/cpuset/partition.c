@@ -118,8 +118,10 @@ static int each_vcpu(struct cpuset_job *job, const struct guest_groups *groups,
 
 /*
  * The averages of a group's pressure are computed by work on one of its CPUs, every 2 s as long as
- * anything happens in it. Nobody reads those of a vCPU, and without them it is no worse off: neither
- * a kernel that has no such switch (before 6.1, or without PSI) nor a failure matters.
+ * anything happens in it, and in those below it. Nobody reads those of a vCPU, or of the groups that
+ * are the guest's alone, and without them it is no worse off: neither a kernel that has no such
+ * switch (before 6.1, or without PSI) nor a failure matters.
+ * Source: psi_task_switch(), psi_avgs_work(), kernel/sched/psi.c; Linux 6.12
  * ABI: Documentation/admin-guide/cgroup-v2.rst, cgroup.pressure
  */
 static void count_pressure(struct cpuset_job *job, const char *group, bool on)
@@ -193,10 +195,22 @@ static int verify(struct cpuset_job *job, const struct guest_groups *groups, enu
 				     : each_vcpu(job, groups, verify_vcpu);
 }
 
+/* Of what lies above the vCPUs' groups, and is nobody else's */
+static void count_pressure_above(struct cpuset_job *job, const struct guest_groups *groups, bool on)
+{
+	if (!is_to_count_none(job))
+		return;
+	count_pressure(job, groups->guest, on);
+	if (strcmp(groups->guest, groups->base) != 0)
+		count_pressure(job, groups->base, on);
+}
+
 static int make_isolated(struct cpuset_job *job, const struct guest_groups *groups)
 {
-	int r = groups_write_cpus(job, groups->guest, EXCLUSIVE, &job->pins.cpus);
+	int r;
 
+	count_pressure_above(job, groups, false);
+	r = groups_write_cpus(job, groups->guest, EXCLUSIVE, &job->pins.cpus);
 	if (r == 0 && strcmp(groups->guest, groups->base) != 0)
 		r = groups_write_cpus(job, groups->base, EXCLUSIVE, &job->pins.cpus);
 	return r < 0 ? r : each_vcpu(job, groups, isolate_vcpu);
@@ -261,6 +275,7 @@ static int reset_groups(struct cpuset_job *job, const struct guest_groups *group
 	if (strcmp(groups->guest, groups->base) != 0)
 		reset_or_note(job, groups->base, &error, why);
 	reset_or_note(job, groups->guest, &error, why);
+	count_pressure_above(job, groups, true);
 	return error < 0 ? job_why(job, error, "%s", why) : 0;
 }
 

@@ -71,10 +71,11 @@ static int speed_path(const struct speed *speed, const char *object, char *buf, 
 	return path_format(buf, size, "%s/%s/%s", speed->dir, object, speed->file);
 }
 
+/* @before: it is to be written */
 static int speed_read(const struct cpuset_job *job, const struct speed *speed, const char *path,
-		      char *buf, size_t size)
+		      bool before, char *buf, size_t size)
 {
-	return is_console(speed) ? cursor_read(job, path, buf, size)
+	return is_console(speed) ? cursor_read(job, path, before, buf, size)
 				 : attr_read(job->ctx->rootfd, path, buf, size);
 }
 
@@ -176,7 +177,7 @@ static int take(struct cpuset_job *job, const struct speed *speed, const char *o
 	int r = speed_path(speed, object, path, sizeof(path));
 
 	if (r == 0)
-		r = speed_read(job, speed, path, now, sizeof(now));
+		r = speed_read(job, speed, path, true, now, sizeof(now));
 	if (r < 0)
 		return job_why(job, r, "cannot read /%s: %s", path, strerror(-r));
 	r = job_announce(job, speed->verb, object, want);
@@ -235,7 +236,7 @@ static bool is_rare(const struct cpuset_job *job, const struct speed *speed, con
 
 	if (!is_of_host(speed) || speed_path(speed, speed->prefix, path, sizeof(path)) < 0)
 		return false;
-	if (speed_read(job, speed, path, now, sizeof(now)) < 0)
+	if (speed_read(job, speed, path, true, now, sizeof(now)) < 0)
 		return true;
 	/* What another guest has made it is ours to keep */
 	if (is_ours(job, speed, speed->prefix, now))
@@ -252,11 +253,11 @@ static int take_cpu(struct cpuset_job *job, const struct speed *speed, unsigned 
 
 	if (r < 0)
 		return job_why(job, r, "CPU %u has no %s", cpu, speed->file);
-	if (strlist_has(done, object) || is_rare(job, speed, want))
+	if (strlist_has(done, object))
 		return 0;
 	if (speed == &speeds[0])
 		r = take_with_governor(job, object);
-	if (r >= 0)
+	if (r >= 0 && !is_rare(job, speed, want))
 		r = take(job, speed, object, want, true);
 	if (r < 0)
 		return r;
@@ -365,7 +366,7 @@ static int put_back(struct cpuset_job *job, const struct speed *speed, const cha
 	int r = speed_path(speed, object, path, sizeof(path));
 
 	if (r == 0)
-		r = speed_read(job, speed, path, now, sizeof(now));
+		r = speed_read(job, speed, path, false, now, sizeof(now));
 	if (r < 0)
 		return cannot_read(job, speed, object, path, r);
 	if (strcmp(now, target) == 0)

@@ -428,10 +428,10 @@ static const struct {
 	{ NOISE_WORK, "vmstat_", { "[cpuset] quiet = yes" } },
 	{ NOISE_WORK,
 	  "psi_avgs_",
-	  { "[cpuset] quiet = yes", "[cpuset] quiet = yes; what the host's groups counted there "
-				    "before the guest stays: boot "
-				    "with psi=0" } },
+	  { "[cpuset] quiet = yes",
+	    "[cpuset] quiet = yes; of the host and its slices it stays: boot with psi=0" } },
 	{ NOISE_WORK, "fb_flashcursor", { "[cpuset] quiet = yes" } },
+	{ NOISE_WORK, "drm_fb_helper_damage", { "[cpuset] quiet = yes" } },
 	{ NOISE_WORK,
 	  "",
 	  { "[cpuset] isolate = yes, method = partition",

@@ -15,9 +15,11 @@
 #include "noise.h"
 
 /*
- * osnoise and timerlat are left alone: both run a thread of their own on each CPU that they look
- * at, all the time, and the guest would have to share with it.
+ * osnoise and timerlat are left alone: each keeps a thread of its own busy on every CPU that it looks
+ * at, and the guest would have to share with it. Since Linux 6.2 they can do without, but their
+ * options and CPUs lie beside the instances, and are everybody's who traces.
  *
+ * ABI: Documentation/trace/osnoise-tracer.rst, "Running osnoise tracer without workload"
  * ABI: Documentation/trace/ftrace.rst, "Instances"; Documentation/trace/events.rst
  */
 

@@ -54,22 +54,30 @@ static void pins_one_to_one_become_isolated_partitions(void **state)
 	assert_string_equal(get(CG "/" SCOPE_A "/cpuset.cpus.partition"), "member");
 }
 
-static void an_isolated_vcpus_group_counts_no_pressure(void **state)
+/* Those of the guest alone: what lies above is the host's */
+static void an_isolated_guests_groups_count_no_pressure(void **state)
 {
-	static const char pressure[] = CG "/" SCOPE_A "/libvirt/vcpu0/cgroup.pressure";
+	static const char *const quiet[] = { SCOPE_A "/libvirt/vcpu0", SCOPE_A "/libvirt/vcpu1",
+					     SCOPE_A "/libvirt", SCOPE_A };
 
 	host_with_a(state);
-	put("1", "%s", pressure);
+	put("1", CG "/" MACHINE "/cgroup.pressure");
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+		put("1", CG "/%s/cgroup.pressure", quiet[i]);
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
-	assert_string_equal(get("%s", pressure), "1");
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+		assert_string_equal(get(CG "/%s/cgroup.pressure", quiet[i]), "1");
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	make_claim(UUID_A, PID_A, "running", PARTITION PINS_A "pressure = no\n");
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_silent();
-	assert_string_equal(get("%s", pressure), "0");
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+		assert_string_equal(get(CG "/%s/cgroup.pressure", quiet[i]), "0");
+	assert_string_equal(get(CG "/" MACHINE "/cgroup.pressure"), "1");
 	assert_isolated("2-3", "0-1,4-7");
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
-	assert_string_equal(get("%s", pressure), "1");
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+		assert_string_equal(get(CG "/%s/cgroup.pressure", quiet[i]), "1");
 }
 
 static void pins_that_share_cpus_become_one_balanced_partition(void **state)
@@ -914,7 +922,7 @@ int main(void)
 		tree_test(a_kill_while_a_baseline_is_renewed_loses_nothing),
 		tree_test(what_an_offline_cpu_has_left_goes_with_the_next_guest),
 		tree_test(pins_one_to_one_become_isolated_partitions),
-		tree_test(an_isolated_vcpus_group_counts_no_pressure),
+		tree_test(an_isolated_guests_groups_count_no_pressure),
 		tree_test(pins_that_share_cpus_become_one_balanced_partition),
 		tree_test(unbound_work_keeps_off_a_balanced_partition),
 		tree_test(vcpus_without_a_pin_are_not_shut_in_with_the_pinned_ones),

@@ -60,6 +60,8 @@ static void assert_foretold(const char *section, const char *vcpu0, const char *
 	assert_int_equal(host.writes, 0);
 	fmt(before, "%s", host.printed);
 	make_guest(SCOPE_A, PID_A, vcpus, "");
+	put("1", CG "/" SCOPE_A "/cgroup.pressure");
+	put("1", CG "/" SCOPE_A "/libvirt/cgroup.pressure");
 	put("1", CG "/" SCOPE_A "/libvirt/vcpu0/cgroup.pressure");
 	put("1", CG "/" SCOPE_A "/libvirt/vcpu1/cgroup.pressure");
 	make_claim(UUID_A, PID_A, "running", section);
