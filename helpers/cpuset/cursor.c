@@ -27,7 +27,7 @@
  * fbcon.c; Linux 6.12
  * Seen on: Linux 6.12: 117 blinks in 15 s on one isolated CPU, of 173 switches to anything else
  */
-#define ANSWER_MS 200
+#define ANSWER_MS 400
 #define BLINK_MS  10
 
 struct question {

@@ -389,7 +389,8 @@ static int run_with(const struct fake_effect *effect, const struct fault *fault)
 	case FAULT_LIE:
 		return 0;
 	case FAULT_SHORT:
-		return run_short(effect);
+		/* What has no value cannot be short of it */
+		return effect->new_value ? run_short(effect) : run_whole(effect);
 	case FAULT_NONE:
 	case FAULT_HANG:
 	case FAULT_HANG_BEFORE:

@@ -263,7 +263,7 @@ static void a_console_that_hangs_costs_a_start_a_moment(void **state)
 	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
 	nr_asides = 0;
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
-	/* Once, however many CPUs it has: each time it is a fifth of a second */
+	/* Once, however many CPUs it has: each time it is a good part of a second */
 	assert_int_equal(nr_asides, 1);
 	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_silent();
