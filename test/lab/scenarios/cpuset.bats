@@ -9,6 +9,17 @@ isolated() {
 	cat "$cgroups/cpuset.cpus.isolated"
 }
 
+# win11 has all that it was given: CPUs 2 and 3 for its two vCPUs, and no interrupts there
+assert_as_given() {
+	assert_alone 2-3
+	assert_equal "$(vcpu_cpus win11 0) $(vcpu_cpus win11 1)" "2 3"
+	assert_equal "$(irqs_on 23)" ""
+}
+
+alone_are() {
+	[[ $(alone) == "$1" ]]
+}
+
 setup() {
 	cpuset_setup
 }
@@ -117,18 +128,85 @@ recovered() {
 	host_unchanged
 }
 
+@test "a CPU that was away is isolated again by libvirt's next start" {
+	pinned win11 "2 3"
+	guest_start win11
+	echo 0 >/sys/devices/system/cpu/cpu3/online
+	echo 1 >/sys/devices/system/cpu/cpu3/online
+	systemctl restart libvirtd
+	wait_for 30 alone_are "2 3"
+	assert_as_given
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "an interrupt that comes while a guest runs keeps off its CPUs, and is the host's afterwards" {
+	pinned win11 "2 3"
+	guest_start win11
+	echo "$USB" >/sys/bus/pci/drivers/xhci_hcd/unbind
+	echo "$USB" >/sys/bus/pci/drivers/xhci_hcd/bind
+	grep -q xhci_hcd /proc/interrupts
+	assert_as_given
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "a guest in a partition of its own has its CPUs there, until its QEMU is killed" {
+	guest_define win11 vcpus=2 pins="2 3" emulator=0-1 \
+		more='<resource><partition>/machine/gpu</partition></resource>'
+	policy win11
+	guest_start win11
+	[[ -n $(find "$cgroups/machine.slice/machine-gpu.slice" -name vcpu0) ]] ||
+		fail "it is not in /machine/gpu: $(cat "/proc/$(guest_pid win11)/cgroup")"
+	assert_as_given
+	kill -9 "$(guest_pid win11)"
+	wait_for 60 guest_off win11
+	systemctl stop machine-gpu.slice
+	host_unchanged
+}
+
+# sched_of GROUP - the scheduling classes of its threads, "SCHED_OTHER 0"
+sched_of() {
+	local tid
+	while read -r tid; do
+		chrt -p "$tid"
+	done <"$(find "$cgroups/machine.slice" -name "$1")/cgroup.threads" |
+		awk '/policy/ { p = $NF } /priority/ { print p, $NF }' | sort -u
+}
+
+@test "QEMU's own threads have the scheduling class that the policy says, and lose it with an undo" {
+	local claim
+	pinned win11 '[cpuset]' 'emulator_sched = fifo:1' "2 3"
+	guest_start win11
+	claim=/run/usher/$(guest_uuid win11)/claim.ini
+	assert_equal "$(sched_of emulator)" "SCHED_FIFO 1"
+	assert_equal "$(sched_of vcpu0)" "SCHED_OTHER 0"
+	usher-cpuset undo "$claim"
+	assert_equal "$(sched_of emulator)" "SCHED_OTHER 0"
+	usher-cpuset apply "$claim"
+	assert_equal "$(sched_of emulator)" "SCHED_FIFO 1"
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "guests that share a CPU by intention run side by side" {
+	pinned one '[cpuset]' 'isolate = no' "3"
+	pinned two '[cpuset]' 'isolate = no' "3"
+	guest_start one
+	guest_start two
+	guest_running one
+	guest_running two
+	assert_equal "$(vcpu_cpus one 0) $(vcpu_cpus two 0)" "3 3"
+	guest_destroy one
+	guest_destroy two
+	host_unchanged
+}
+
 # What a sleep does to processes and CPUs: all but the first go offline, and come back
 host_sleeps() {
 	insmod /lab/build/modules/sleep/lab_sleep.ko
 	echo 500 >/sys/module/lab_sleep/parameters/sleep_ms
 	rmmod lab_sleep
-}
-
-# win11 has all that it was given: CPUs 2 and 3 for its two vCPUs, and no interrupts there
-assert_as_given() {
-	assert_alone 2-3
-	assert_equal "$(vcpu_cpus win11 0) $(vcpu_cpus win11 1)" "2 3"
-	assert_equal "$(irqs_on 23)" ""
 }
 
 @test "a sleep of the host leaves a guest's CPUs isolated, by themselves where partitions do it" {
