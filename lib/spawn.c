@@ -264,7 +264,6 @@ int spawn_keep_only(const int *keep, size_t nr)
 
 int spawn_leave(int null, const int *keep, size_t nr)
 {
-	(void)setsid();
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		(void)dup2(null, fd);
 	return spawn_keep_only(keep, nr);
@@ -287,6 +286,7 @@ pid_t spawn_detached(const int *keep, size_t nr_keep)
 		(void)close(null);
 		return pid < 0 ? -error : pid;
 	}
+	(void)setsid();
 	return spawn_leave(null, keep, nr_keep);
 }
 

@@ -51,7 +51,7 @@ pid_t spawn_detached(const int *keep, size_t nr_keep) _must_check_;
 int spawn_keep_only(const int *keep, size_t nr) _must_check_;
 
 /**
- * spawn_leave() - in a new child: hold nothing of the parent's, in a session of its own
+ * spawn_leave() - in a new child: hold nothing of the parent's
  * @null:	/dev/null, for 0-2
  *
  * Return: as spawn_keep_only()

@@ -5,6 +5,7 @@
 #include "tree.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -14,7 +15,7 @@
 struct shared {
 	struct aside aside;
 	pid_t pid;
-	pid_t session;
+	pid_t group;
 	int open; /* descriptors of the child */
 	int at;
 };
@@ -37,7 +38,7 @@ static int look(int rootfd, void *arg)
 	struct shared *shared = arg;
 
 	shared->pid = getpid();
-	shared->session = getsid(0);
+	shared->group = getpgid(0);
 	for (int fd = 0; fd < 100; fd++)
 		shared->open += fcntl(fd, F_GETFD) >= 0;
 	return attr_exists(rootfd, "there") ? 7 : -ENOENT;
@@ -52,7 +53,7 @@ static void result_is_the_childs_which_holds_nothing_of_ours(void **state)
 	tree_file(tree, "there", "");
 	assert_int_equal(aside_run(tree->rootfd, look, shared, 5000), 7);
 	assert_int_not_equal(shared->pid, getpid());
-	assert_int_equal(shared->session, shared->pid);
+	assert_int_equal(shared->group, shared->pid);
 	/* The root, and /dev/null on 0 to 2 */
 	assert_int_equal(shared->open, 4);
 	/* It is reaped */
@@ -156,6 +157,60 @@ static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
 	aside_free(shared, sizeof(*shared));
 }
 
+#define HOG_MS 1500
+
+/* A process that nothing else gets this CPU from, but for the kernel's 50 ms of each second */
+static pid_t start_hog(int cpu)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+	pid_t pid = __real__Fork();
+	cpu_set_t set;
+
+	if (pid != 0)
+		return pid;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) == 0 &&
+	    sched_setscheduler(0, SCHED_FIFO, &param) == 0)
+		for (long long until = deadline_in(HOG_MS); deadline_left(until) > 0;)
+			;
+	_exit(0);
+}
+
+/* It goes to that CPU, last of all who are there */
+static int starve(int rootfd, void *arg)
+{
+	const struct shared *shared = arg;
+	const struct sched_param param = { 0 };
+	cpu_set_t set;
+
+	(void)rootfd;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)shared->at, &set);
+	if (sched_setscheduler(0, SCHED_IDLE, &param) < 0 ||
+	    sched_setaffinity(0, sizeof(set), &set) < 0)
+		return -errno;
+	return 9;
+}
+
+static void one_that_gets_no_cpu_does_not_hang(void **state)
+{
+	const struct tree *tree = *state;
+	struct shared *shared = aside_alloc(sizeof(*shared));
+	pid_t hog;
+
+	assert_non_null(shared);
+	/* We need one ourselves */
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	shared->at = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	hog = start_hog(shared->at);
+	(void)poll(NULL, 0, 50);
+	assert_int_equal(aside_run(tree->rootfd, starve, shared, 200), 9);
+	assert_int_equal(waitpid(hog, NULL, 0), hog);
+	aside_free(shared, sizeof(*shared));
+}
+
 static int die(int rootfd, void *arg)
 {
 	(void)rootfd;
@@ -186,6 +241,7 @@ int main(void)
 		tree_test(each_step_has_its_own_time),
 		tree_test(between_its_begin_and_its_end_it_is_there),
 		tree_test(slow_one_is_waited_for_and_one_that_hangs_is_not),
+		tree_test(one_that_gets_no_cpu_does_not_hang),
 		tree_test(no_result_is_made_up),
 	};
 
