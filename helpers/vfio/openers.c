@@ -14,6 +14,8 @@
 /* This part of the time may be spent on programs that are about to go */
 #define GOING_PART    3
 #define LOOK_AGAIN_MS 100
+/* And no more of it than this on what udev runs for a device that has just come back */
+#define UDEV_MS 2000
 
 #define CLASS_SOUND 0x0403
 
@@ -57,6 +59,7 @@ struct users {
 	pid_t first;  /* 0 for nobody */
 	bool broker;  /* only logind or the like, for somebody */
 	bool desktop; /* one of them shows something, and stop-seat would end it */
+	bool lasting; /* one of them is none of udev's, which go by themselves */
 	struct process_names others;
 };
 
@@ -82,6 +85,7 @@ static pid_t next_user(int rootfd, const struct vfio_device *device, pid_t pid)
 static void users_add(int rootfd, const struct vfio_device *device, struct users *users, pid_t pid)
 {
 	users->desktop |= is_desktop(rootfd, device, pid);
+	users->lasting |= !opener_is_udevs(rootfd, pid);
 	if (users->first) {
 		process_names_add(&users->others, rootfd, pid);
 		return;
@@ -103,6 +107,7 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
 {
 	pid_t pid = 0, broker = 0;
 
+	*users = (struct users){ 0 };
 	while ((pid = next_user(ctx->rootfd, device, pid)) > 0) {
 		if (desktop_is_broker(ctx->rootfd, pid))
 			broker = pid;
@@ -113,9 +118,41 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
 			users_add(ctx->rootfd, device, users, pid);
 	}
 	users->broker = pid == 0 && !users->first && broker && !counts;
+	users->lasting |= users->broker;
 	if (users->broker)
 		users->first = broker;
 	return pid;
+}
+
+/*
+ * A start right behind an end finds udev at work: blkid reads partitions in a worker, alsactl sets
+ * the volume of a sound function. They have the device for some 100 ms, each as udev's own child.
+ * ABI: udev(7), RUN: "can only be used for very short-running tasks"
+ */
+bool opener_is_udevs(int rootfd, pid_t pid)
+{
+	return process_in_unit(rootfd, pid, "systemd-udevd.service");
+}
+
+long long openers_udev_until(const struct helper_ctx *ctx)
+{
+	int part = deadline_left(ctx->deadline) / GOING_PART;
+
+	return deadline_in(part < UDEV_MS ? part : UDEV_MS);
+}
+
+bool openers_again(long long until)
+{
+	int left = deadline_left(until);
+
+	(void)poll(NULL, 0, left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS);
+	return left > 0;
+}
+
+/* Is it worth another look, a little later */
+static bool all_go(const struct users *users, long long until)
+{
+	return users->first && !users->lasting && openers_again(until);
 }
 
 static const char *cure_of(const struct vfio_device *device, const struct users *users)
@@ -125,6 +162,8 @@ static const char *cure_of(const struct vfio_device *device, const struct users 
 	if (users->desktop)
 		return "set in_use = stop-seat in [vfio] of the policy, which ends that desktop, "
 		       "or end it yourself";
+	if (!users->lasting)
+		return "wait until udev is done with it (udevadm settle), or stop it";
 	return device->on_vfio ? "end that guest" : rule_cure(device->driver);
 }
 
@@ -155,11 +194,14 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 }
 
 static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		       const struct vfio_device *device)
+		       const struct vfio_device *device, long long until)
 {
-	struct users users = { 0 };
-	int r = users_find(ctx, device, NULL, NULL, &users);
+	struct users users;
+	int r;
 
+	do {
+		r = users_find(ctx, device, NULL, NULL, &users);
+	} while (r == 0 && all_go(&users, until));
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (users.first == 0)
@@ -187,7 +229,7 @@ static int look_unknown(const struct helper_ctx *ctx, const struct vfio_device *
 static bool all_free(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 {
 	for (size_t i = 0; i < claim->nr; i++) {
-		struct users users = { 0 };
+		struct users users;
 
 		if (users_find(ctx, &claim->devices[i], NULL, NULL, &users) < 0 || users.first)
 			return false;
@@ -211,6 +253,7 @@ static void wait_for_openers(const struct helper_ctx *ctx, const struct vfio_cla
 int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, bool before_seat)
 {
 	_cleanup_strlist_ struct strlist all = { 0 };
+	long long until;
 	int r = 0;
 
 	for (size_t i = 0; i < claim->nr; i++)
@@ -223,8 +266,9 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
 		return 0;
 	if (!before_seat)
 		wait_for_openers(ctx, claim);
+	until = openers_udev_until(ctx);
 	for (size_t i = 0; i < claim->nr; i++)
-		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
+		if (look_opener(ctx, claim, &claim->devices[i], until) != 0)
 			return 1;
 	return 0;
 }
@@ -321,15 +365,19 @@ int openers_staying(const struct helper_ctx *ctx, const struct vfio_claim *claim
 		    struct vfio_device *device)
 {
 	_cleanup_ending_ struct ending ending = { 0 };
-	struct users users = { 0 };
-	int r = 0;
+	long long until = openers_udev_until(ctx);
+	struct users users;
+	int r;
 
 	/* What has it through vfio is no desktop */
 	if (device->on_vfio)
 		return 0;
 	r = load_ending(ctx, claim, device, &ending);
-	if (r == 0)
+	if (r < 0)
+		return look_failed(ctx, device, r);
+	do {
 		r = users_find(ctx, device, stays, &ending, &users);
+	} while (r == 0 && all_go(&users, until));
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (users.first)

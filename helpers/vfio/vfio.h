@@ -208,12 +208,23 @@ int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 
 /**
  * openers_look() - has a stranger one of the devices' nodes open
- * @before_seat:	look once; else what usher-seat has ended gets a moment to go
+ * @before_seat:	else what usher-seat has ended gets a moment to go
+ *
+ * What udev runs gets one in either case.
  *
  * Return: 0, 1 refused and said so
  */
 int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, bool before_seat)
 	_must_check_;
+
+/** opener_is_udevs() - is it one that udev runs for a device's event, which goes by itself */
+bool opener_is_udevs(int rootfd, pid_t pid);
+
+/** openers_udev_until() - when one of these that still has a device open is refused as any other */
+long long openers_udev_until(const struct helper_ctx *ctx);
+
+/** openers_again() - wait a little before another look. Return: false when @until had passed */
+bool openers_again(long long until);
 
 /**
  * openers_staying() - before a desktop is ended: who has the card open and would outlive it
