@@ -8,6 +8,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/desktop.h"
+#include "../../lib/drivernodes.h"
 #include "../../lib/pcidev.h"
 #include "vfio.h"
 
@@ -24,12 +25,13 @@ static int driver_nodes(const struct helper_ctx *ctx, const struct vfio_claim *c
 			struct vfio_device *device)
 {
 	const struct driver_rule *rule = rule_find(device->driver);
-	int r = rule ? rule_alone(ctx, device->driver) : 0;
+	int r = drivernodes_alone(ctx->rootfd, &ctx->claim, device->driver);
 
 	device->delicate = rule && rule->modules && r == 0;
 	device->forced = claim->in_use == IN_USE_FORCE && !device->delicate;
-	if (rule && r >= 0)
-		r = rule_nodes(ctx->rootfd, rule, device->name, r > 0, &device->nodes);
+	if (r >= 0)
+		r = drivernodes_add(ctx->rootfd, device->driver, device->name, r > 0,
+				    &device->nodes);
 	device->node_unknown = r > 0;
 	if (device->forced)
 		strlist_free(&device->nodes);
@@ -50,8 +52,8 @@ int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 /* Is it what usher-seat ends: the display manager's, or a login session's */
 static bool is_desktop(int rootfd, const struct vfio_device *device, pid_t pid)
 {
-	return opener_shows(rootfd, device, pid) &&
-	       (desktop_is_managed(rootfd, pid) || !opener_is_service(rootfd, pid));
+	return ending_shows(rootfd, &device->nodes, pid) &&
+	       (desktop_is_managed(rootfd, pid) || !ending_is_service(rootfd, pid));
 }
 
 /* Who has a device's nodes open and is not to */
@@ -277,13 +279,13 @@ static bool shows(int rootfd, const struct vfio_device *device, pid_t pid,
 		  const struct ending *ending)
 {
 	(void)ending;
-	return opener_shows(rootfd, device, pid);
+	return ending_shows(rootfd, &device->nodes, pid);
 }
 
 static bool stays(int rootfd, const struct vfio_device *device, pid_t pid,
 		  const struct ending *ending)
 {
-	return ending_outlived(rootfd, ending, pid) && !opener_shows(rootfd, device, pid);
+	return ending_outlived(rootfd, ending, pid) && !ending_shows(rootfd, &device->nodes, pid);
 }
 
 static void card_free(struct vfio_device *card)
@@ -353,12 +355,16 @@ static int load_ending(const struct helper_ctx *ctx, const struct vfio_claim *cl
 		       const struct vfio_device *device, struct ending *ret)
 {
 	_cleanup_card_ struct vfio_device card = { 0 };
+	char seat[64];
 	int r;
 
-	if (device->seat)
-		return ending_load(ctx->rootfd, device, ret);
-	r = card_load(ctx, claim, seat_card(claim, device) ?: device, &card);
-	return r < 0 ? r : ending_load(ctx->rootfd, &card, ret);
+	if (!device->seat) {
+		r = card_load(ctx, claim, seat_card(claim, device) ?: device, &card);
+		if (r < 0)
+			return r;
+	}
+	device_seat(ctx->rootfd, *card.name ? card.name : device->name, seat, sizeof(seat));
+	return ending_load(ctx->rootfd, seat, *card.name ? &card.nodes : &device->nodes, ret);
 }
 
 int openers_staying(const struct helper_ctx *ctx, const struct vfio_claim *claim,
