@@ -88,6 +88,8 @@ static int remove_cards(const struct seat_way *way)
 /*
  * ask_to_drop() - compositors drop a card that is not their first when udev says it has gone
  *
+ * Where one has kept another node of it by then usher-vfio would refuse the card.
+ *
  * Return: 0 dropped, 1 not
  * Seen on: KWin 5.24 and later, mutter 3.38 and later, wlroots 0.15 and later
  * ABI: Documentation/ABI/testing/sysfs-uevent
@@ -101,7 +103,8 @@ static int ask_to_drop(const struct seat_way *way)
 		return 1;
 	if (way->ctx->dry_run)
 		ms = 0;
-	if (remove_cards(way) == 0 && wait_free(way, ms < DROP_MS ? ms : DROP_MS) == 0)
+	if (screen_widen(way->ctx, way->addr, way->screen) == 0 && remove_cards(way) == 0 &&
+	    wait_free(way, ms < DROP_MS ? ms : DROP_MS) == 0)
 		return 0;
 	/* It does not know how to: as if nothing had been. What cannot be taken back now is later */
 	(void)return_since(way->ctx, way->journal, first);

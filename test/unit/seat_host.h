@@ -74,9 +74,16 @@ static inline void event(const char *verb, const char *what, const char *value)
 		       *value ? " " : "", value);
 }
 
-static inline void holder_goes(void)
+static inline void holder_drops(void)
 {
 	(void)unlinkat(host->rootfd, "proc/812/fd/9", 0);
+}
+
+static inline void holder_goes(void)
+{
+	holder_drops();
+	(void)unlinkat(host->rootfd, "proc/812/fd/10", 0);
+	(void)unlinkat(host->rootfd, "proc/900/fd/9", 0);
 }
 
 /* Workers close what they do not know, our way into the tree too */
@@ -144,7 +151,7 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 		tree_file(host, device, "");
 	}
 	if (events->drops && strstr(path, "/uevent") && strcmp(val, "remove") == 0)
-		holder_goes();
+		holder_drops();
 	return 0;
 }
 
