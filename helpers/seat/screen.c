@@ -353,3 +353,20 @@ int screen_other_fbs(int rootfd, const struct screen *screen)
 			return 1;
 	return r;
 }
+
+int screen_firmwares_only(int rootfd, const char *addr, const struct screen *screen)
+{
+	_cleanup_strlist_ struct strlist own = { 0 };
+	char path[PATH_MAX];
+	int r;
+
+	if (screen->firmware.nr == 0 || screen->fbs.nr == 0)
+		return 0;
+	r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/graphics", addr);
+	if (r == 0)
+		r = add_nodes(rootfd, path, "fb", "/dev", &own);
+	if (r < 0 || own.nr > 0)
+		return r;
+	r = screen_other_fbs(rootfd, screen);
+	return r < 0 ? r : r == 0;
+}

@@ -125,6 +125,24 @@ int screen_consoles(int rootfd, const char *driver, struct strlist *ret) _must_c
 /** screen_other_fbs() - has the host a frame buffer elsewhere. Return: 1, 0, else -errno */
 int screen_other_fbs(int rootfd, const struct screen *screen) _must_check_;
 
+/**
+ * screen_firmwares_only() - is the host's only frame buffer the firmware's, on this GPU
+ *
+ * Return: 1, 0, else -errno
+ */
+int screen_firmwares_only(int rootfd, const char *addr, const struct screen *screen) _must_check_;
+
+/*
+ * What is best done about it. When vfio-pci is bound the kernel takes the firmware's device away for
+ * good; what has unbound its driver before that changes nothing.
+ * Source: vfio_pci_vga_init(), drivers/vfio/pci/vfio_pci_core.c, since Linux 6.0;
+ * aperture_remove_conflicting_pci_devices(), drivers/video/aperture.c; sysfb_disable(),
+ * drivers/firmware/sysfb.c: platform_device_unregister()
+ */
+#define FIRMWARE_CURE                                                                              \
+	"to keep one give the GPU a driver that has its own (for nvidia: nvidia-drm.fbdev=1 on "   \
+	"the kernel's command line)"
+
 /* --- people.c ----------------------------------------------------------------------------- */
 
 /* What is to be known before somebody is told to end */

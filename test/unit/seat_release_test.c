@@ -484,6 +484,28 @@ static void firmware_that_has_gone_is_none_to_be_bound(void **state)
 	assert_int_equal(run("undo"), HELPER_DONE);
 }
 
+/* What vfio-pci's probe has taken away the kernel makes only when it boots */
+static void console_that_went_with_the_firmwares_frame_buffer_is_told(void **state)
+{
+	(void)state;
+	add_all();
+	/* Or there is a console to be bound, which is another matter */
+	tree_dir(host, "sys/class/graphics/fb1");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/graphics/fb1", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/graphics/fb0", 0), 0);
+	firmware_unbind();
+	events->write_error = -ENODEV;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(said,
+			    "usher: win11: the host has no text console until it is rebooted: its "
+			    "only frame buffer was the firmware's, efi-framebuffer.0, which the "
+			    "kernel has taken away for vfio-pci; to keep one give the GPU a driver "
+			    "that has its own (for nvidia: nvidia-drm.fbdev=1 on the kernel's "
+			    "command line)\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+}
+
 /* The console moves there by itself */
 static void console_stays_where_the_host_has_another_frame_buffer(void **state)
 {
@@ -768,6 +790,7 @@ int main(void)
 		seat_test(console_comes_back_where_a_dummy_has_the_systems_place),
 		seat_test(kernel_that_says_yes_and_binds_no_firmware_is_noticed),
 		seat_test(firmware_that_has_gone_is_none_to_be_bound),
+		seat_test(console_that_went_with_the_firmwares_frame_buffer_is_told),
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
 		seat_test(each_single_failure_brings_all_back),
 		seat_test(desktop_that_does_not_start_again_is_told_with_its_cure),
