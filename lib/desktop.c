@@ -67,18 +67,11 @@ static char *cgroup_of(int rootfd, pid_t pid)
 	return attr_read_all(rootfd, path, FILE_MAX, &text, &len) < 0 ? NULL : text;
 }
 
-/* "0::/system.slice/lightdm.service", or below it */
 bool desktop_is_managed(int rootfd, pid_t pid)
 {
-	_cleanup_free_ char *cgroup = cgroup_of(rootfd, pid);
-	char unit[NAME_MAX + 1], part[NAME_MAX + 2];
-	const char *at;
+	char unit[NAME_MAX + 1];
 
-	if (!cgroup || !manager_unit(rootfd, unit, sizeof(unit)))
-		return false;
-	(void)snprintf(part, sizeof(part), "/%s", unit);
-	at = strstr(cgroup, part);
-	return at && strchr("/\n", at[strlen(part)]);
+	return manager_unit(rootfd, unit, sizeof(unit)) && process_in_unit(rootfd, pid, unit);
 }
 
 bool desktop_is_x_server(int rootfd, pid_t pid)

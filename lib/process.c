@@ -234,18 +234,36 @@ int process_has_arg(int rootfd, pid_t pid, const char *arg)
 }
 
 /* "0::/user.slice/user-1000.slice/session-2.scope", or lines like "1:name=systemd:/user.slice/..." */
-static int cgroup_has(int rootfd, pid_t pid, const char *part)
+static int cgroup_read(int rootfd, pid_t pid, char **ret)
 {
-	_cleanup_free_ char *cgroup = NULL;
 	char path[64];
 	size_t len;
 	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)pid);
 
-	if (r == 0)
-		r = attr_read_all(rootfd, path, CMDLINE_MAX, &cgroup, &len);
+	return r < 0 ? r : attr_read_all(rootfd, path, CMDLINE_MAX, ret, &len);
+}
+
+static int cgroup_has(int rootfd, pid_t pid, const char *part)
+{
+	_cleanup_free_ char *cgroup = NULL;
+	int r = cgroup_read(rootfd, pid, &cgroup);
+
 	if (r < 0 || !cgroup)
 		return r == -ENOENT ? 0 : r;
 	return strstr(cgroup, part) != NULL;
+}
+
+bool process_in_unit(int rootfd, pid_t pid, const char *unit)
+{
+	_cleanup_free_ char *cgroup = NULL;
+	char part[NAME_MAX + 2];
+	const char *at;
+
+	if (path_format(part, sizeof(part), "/%s", unit) < 0 ||
+	    cgroup_read(rootfd, pid, &cgroup) < 0 || !cgroup)
+		return false;
+	at = strstr(cgroup, part);
+	return at && strchr("/\n", at[strlen(part)]);
 }
 
 struct qemu_search {

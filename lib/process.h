@@ -31,6 +31,14 @@ int process_alive(int rootfd, const struct process *process) _must_check_;
 /** process_name() - proc/PID/comm. Return: 0, -ESRCH, -E2BIG, else -errno */
 int process_name(int rootfd, pid_t pid, char *buf, size_t size) _must_check_;
 
+/**
+ * process_in_unit() - is it in a unit's control group, or in one below that
+ * @unit:	"lightdm.service"
+ *
+ * ABI: cgroups(7), proc/PID/cgroup: "0::/system.slice/lightdm.service"
+ */
+bool process_in_unit(int rootfd, pid_t pid, const char *unit);
+
 /** process_describe() - for messages: "Xorg (pid 812)" */
 void process_describe(int rootfd, pid_t pid, char *buf, size_t size);
 

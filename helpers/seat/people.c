@@ -16,10 +16,7 @@ int people_load(const struct helper_ctx *ctx, const char *addr, const struct scr
 		struct seat_people *ret)
 {
 	*ret = (struct seat_people){ .ctx = ctx, .addr = addr, .screen = screen };
-	(void)snprintf(ret->seat, sizeof(ret->seat), "seat0");
-	if (screen->cards.nr > 0)
-		desktop_card_seat(ctx->rootfd, strrchr(screen->cards.names[0], '/') + 1, ret->seat,
-				  sizeof(ret->seat));
+	screen_seat(ctx->rootfd, screen, ret->seat, sizeof(ret->seat));
 	return session_list(ctx->rootfd, &ret->sessions);
 }
 

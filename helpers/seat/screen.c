@@ -7,6 +7,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/desktop.h"
+#include "../../lib/drivernodes.h"
 #include "../../lib/process.h"
 #include "seat.h"
 
@@ -98,6 +99,7 @@ void screen_free(struct screen *screen)
 	strlist_free(&screen->cards);
 	strlist_free(&screen->fbs);
 	strlist_free(&screen->firmware);
+	ending_free(&screen->desktop);
 }
 
 /*
@@ -205,6 +207,51 @@ int screen_load(int rootfd, const char *addr, struct screen *ret)
 	return r;
 }
 
+void screen_seat(int rootfd, const struct screen *screen, char *buf, size_t size)
+{
+	(void)snprintf(buf, size, "seat0");
+	if (screen->cards.nr > 0)
+		desktop_card_seat(rootfd, strrchr(screen->cards.names[0], '/') + 1, buf, size);
+}
+
+/* Beside those that show something: what else of it a desktop may have open */
+static int add_used(const struct helper_ctx *ctx, const char *addr, struct strlist *nodes)
+{
+	char path[PATH_MAX], driver[64];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/drm", addr);
+
+	if (r == 0)
+		r = add_nodes(ctx->rootfd, path, "renderD", "/dev/dri", nodes);
+	if (r == 0)
+		r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/driver", addr);
+	if (r < 0 || attr_link(ctx->rootfd, path, driver, sizeof(driver)) <= 0)
+		return r;
+	r = drivernodes_alone(ctx->rootfd, &ctx->claim, driver);
+	if (r >= 0)
+		r = drivernodes_add(ctx->rootfd, driver, addr, r > 0, nodes);
+	return r < 0 ? r : 0;
+}
+
+int screen_widen(const struct helper_ctx *ctx, const char *addr, struct screen *screen)
+{
+	_cleanup_strlist_ struct strlist used = { 0 };
+	_cleanup_ending_ struct ending desktop = { 0 };
+	char seat[sizeof(desktop.seat)];
+	int r = add_used(ctx, addr, &used);
+
+	screen_seat(ctx->rootfd, screen, seat, sizeof(seat));
+	if (r == 0)
+		r = ending_load(ctx->rootfd, seat, &screen->nodes, &desktop);
+	if (r == 0)
+		r = add_all(&screen->nodes, &used);
+	if (r < 0)
+		return r;
+	screen->desktop = desktop;
+	desktop = (struct ending){ 0 };
+	screen->wide = true;
+	return 0;
+}
+
 /* The next pid that has one of the first @nr nodes open */
 static pid_t opened(int rootfd, const struct screen *screen, size_t nr, pid_t after)
 {
@@ -213,13 +260,17 @@ static pid_t opened(int rootfd, const struct screen *screen, size_t nr, pid_t af
 	return process_find_open_after(rootfd, (const char *const *)screen->nodes.names, nr, after);
 }
 
-/* Whoever has a card open shows something on it; by the driver's own node only an X server does */
+/*
+ * Whoever has a card open shows something on it; by the driver's own node only an X server does, and
+ * what else of a wide one's is of its desktop
+ */
 static bool is_holder(int rootfd, const struct screen *screen, pid_t pid)
 {
 	if (desktop_is_broker(rootfd, pid))
 		return false;
 	return opened(rootfd, screen, nr_shown(screen), pid - 1) == pid ||
-	       desktop_is_x_server(rootfd, pid);
+	       desktop_is_x_server(rootfd, pid) ||
+	       (screen->wide && ending_goes(rootfd, &screen->desktop, pid));
 }
 
 pid_t screen_next_holder(int rootfd, const struct screen *screen, pid_t after)
@@ -301,4 +352,21 @@ int screen_other_fbs(int rootfd, const struct screen *screen)
 		    !strlist_has(&screen->fbs, all.names[i]))
 			return 1;
 	return r;
+}
+
+int screen_firmwares_only(int rootfd, const char *addr, const struct screen *screen)
+{
+	_cleanup_strlist_ struct strlist own = { 0 };
+	char path[PATH_MAX];
+	int r;
+
+	if (screen->firmware.nr == 0 || screen->fbs.nr == 0)
+		return 0;
+	r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/graphics", addr);
+	if (r == 0)
+		r = add_nodes(rootfd, path, "fb", "/dev", &own);
+	if (r < 0 || own.nr > 0)
+		return r;
+	r = screen_other_fbs(rootfd, screen);
+	return r < 0 ? r : r == 0;
 }

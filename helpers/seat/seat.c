@@ -119,7 +119,7 @@ static int release_of(const struct helper_ctx *ctx)
 	return -EBADMSG;
 }
 
-enum helper_exit seat_check(struct helper_ctx *ctx)
+static enum helper_exit look_all(const struct helper_ctx *ctx)
 {
 	const struct inidoc_entry *entry = NULL;
 	char addr[PCIADDR_STRLEN];
@@ -135,6 +135,36 @@ enum helper_exit seat_check(struct helper_ctx *ctx)
 		if (look(ctx, addr, release == 2) != 0)
 			return HELPER_FAILED;
 	}
+	return HELPER_DONE;
+}
+
+/* No reason to refuse. What cannot be looked at has been refused, or is usher-vfio's affair */
+static void say_firmwares_only(const struct helper_ctx *ctx, const char *addr)
+{
+	_cleanup_screen_ struct screen screen = { 0 };
+
+	if (screen_load(ctx->rootfd, addr, &screen) == 0 &&
+	    screen_firmwares_only(ctx->rootfd, addr, &screen) > 0)
+		helper_say(
+			ctx,
+			"the host's only frame buffer is the firmware's, %s on GPU %s, which the "
+			"kernel takes away for vfio-pci: after this guest the host has no text "
+			"console until it is rebooted; " FIRMWARE_CURE,
+			strchr(screen.firmware.names[0], '/') + 1, addr);
+}
+
+enum helper_exit seat_check(struct helper_ctx *ctx)
+{
+	const struct inidoc_entry *entry = NULL;
+	enum helper_exit looked = look_all(ctx);
+	char addr[PCIADDR_STRLEN];
+
+	/* By hand alone: it is no news at each start */
+	if (looked != HELPER_DONE || release_of(ctx) <= 0 || helper_in_start(ctx))
+		return looked;
+	while ((entry = inidoc_next(&ctx->claim.doc, entry, "seat", "device")))
+		if (parse_device(ctx, entry->value, addr) == 0)
+			say_firmwares_only(ctx, addr);
 	return HELPER_DONE;
 }
 
@@ -192,7 +222,7 @@ static size_t take_back(const struct helper_ctx *ctx, struct journal *journal)
 enum helper_exit seat_apply(struct helper_ctx *ctx)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
-	enum helper_exit looked = seat_check(ctx);
+	enum helper_exit looked = look_all(ctx);
 	int r;
 
 	if (looked != HELPER_DONE || release_of(ctx) <= 0)

@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 #include "../../lib/cleanup.h"
+#include "../../lib/ending.h"
 #include "../../lib/journal.h"
-#include "../../lib/session.h"
 #include "../../lib/text.h"
 #include "../helper.h"
 
@@ -19,7 +19,8 @@
  * only when the one before was not enough, and in the journal before it is done:
  *
  *	remove	  a card that is not the host's first: the compositor is asked to drop it, by a
- *		  uevent that the kernel sends for us; another one, "add", takes that back
+ *		  uevent that the kernel sends for us; another one, "add", takes that back. One that
+ *		  drops the card and keeps another node of it has not been enough
  *	unit	  the display manager is stopped
  *	session	  sessions that did not end with it, on this seat only
  *	sound	  the sound server leaves the card's sound function, by such an uevent, too
@@ -46,9 +47,11 @@
 
 /* What a GPU shows its screen through */
 struct screen {
-	struct strlist cards; /* /dev/dri/card0 */
-	struct strlist fbs;   /* /dev/fb0 */
-	struct strlist nodes; /* these, and what the card's driver has of its own: /dev/nvidia0 */
+	struct strlist cards;  /* /dev/dri/card0 */
+	struct strlist fbs;    /* /dev/fb0 */
+	struct strlist nodes;  /* these, and what the card's driver has of its own: /dev/nvidia0 */
+	struct ending desktop; /* on it, from screen_widen() on; with any of the nodes a holder */
+	bool wide;
 	struct strlist firmware; /* "efi-framebuffer/efi-framebuffer.0": driver and device */
 	bool boot_vga;
 };
@@ -65,6 +68,23 @@ void screen_free(struct screen *screen);
  * ABI: Documentation/ABI/testing/sysfs-class-vtconsole, sysfs-bus-pci boot_vga
  */
 int screen_load(int rootfd, const char *addr, struct screen *ret) _must_check_;
+
+/**
+ * screen_widen() - from now on all of the desktop on it that usher-vfio would refuse counts as a holder
+ * @screen:	unchanged on error
+ *
+ * Compositors that drop a card may keep its render node, or the nodes of its driver, for as long as
+ * they run.
+ *
+ * Return: 0, -ENOMEM, else -errno
+ * Seen on: NVIDIA with niri (niri-wm/niri issue 3993) and KWin (Bensikrac/VFIO-Nvidia-dynamic-unbind
+ * issue 7)
+ */
+int screen_widen(const struct helper_ctx *ctx, const char *addr, struct screen *screen)
+	_must_check_;
+
+/** screen_seat() - that udev has given its card, "seat0" by default */
+void screen_seat(int rootfd, const struct screen *screen, char *buf, size_t size);
 
 /**
  * screen_holder() - a process that shows something on it
@@ -104,6 +124,24 @@ int screen_consoles(int rootfd, const char *driver, struct strlist *ret) _must_c
 
 /** screen_other_fbs() - has the host a frame buffer elsewhere. Return: 1, 0, else -errno */
 int screen_other_fbs(int rootfd, const struct screen *screen) _must_check_;
+
+/**
+ * screen_firmwares_only() - is the host's only frame buffer the firmware's, on this GPU
+ *
+ * Return: 1, 0, else -errno
+ */
+int screen_firmwares_only(int rootfd, const char *addr, const struct screen *screen) _must_check_;
+
+/*
+ * What is best done about it. When vfio-pci is bound the kernel takes the firmware's device away for
+ * good; what has unbound its driver before that changes nothing.
+ * Source: vfio_pci_vga_init(), drivers/vfio/pci/vfio_pci_core.c, since Linux 6.0;
+ * aperture_remove_conflicting_pci_devices(), drivers/video/aperture.c; sysfb_disable(),
+ * drivers/firmware/sysfb.c: platform_device_unregister()
+ */
+#define FIRMWARE_CURE                                                                              \
+	"to keep one give the GPU a driver that has its own (for nvidia: nvidia-drm.fbdev=1 on "   \
+	"the kernel's command line)"
 
 /* --- people.c ----------------------------------------------------------------------------- */
 
@@ -170,7 +208,7 @@ struct seat_way {
 	const struct helper_ctx *ctx;
 	struct journal *journal;
 	const char *addr;
-	const struct screen *screen;
+	struct screen *screen;
 	bool users; /* users' sessions may be ended */
 };
 

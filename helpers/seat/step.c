@@ -88,6 +88,8 @@ static int remove_cards(const struct seat_way *way)
 /*
  * ask_to_drop() - compositors drop a card that is not their first when udev says it has gone
  *
+ * Where one has kept another node of it by then usher-vfio would refuse the card.
+ *
  * Return: 0 dropped, 1 not
  * Seen on: KWin 5.24 and later, mutter 3.38 and later, wlroots 0.15 and later
  * ABI: Documentation/ABI/testing/sysfs-uevent
@@ -101,7 +103,8 @@ static int ask_to_drop(const struct seat_way *way)
 		return 1;
 	if (way->ctx->dry_run)
 		ms = 0;
-	if (remove_cards(way) == 0 && wait_free(way, ms < DROP_MS ? ms : DROP_MS) == 0)
+	if (screen_widen(way->ctx, way->addr, way->screen) == 0 && remove_cards(way) == 0 &&
+	    wait_free(way, ms < DROP_MS ? ms : DROP_MS) == 0)
 		return 0;
 	/* It does not know how to: as if nothing had been. What cannot be taken back now is later */
 	(void)return_since(way->ctx, way->journal, first);
@@ -387,22 +390,35 @@ static int return_console(const struct helper_ctx *ctx, const char *console)
 	return r == 0 ? console_returned(ctx, path) : r;
 }
 
+/* There is nothing to be done about it any more */
+static void say_firmware_gone(const struct helper_ctx *ctx, const char *device)
+{
+	if (!any_fb(ctx->rootfd))
+		helper_say(ctx,
+			   "the host has no text console until it is rebooted: its only frame "
+			   "buffer was the firmware's, %s, which the kernel has taken away for "
+			   "vfio-pci; " FIRMWARE_CURE,
+			   device);
+}
+
 /*
  * Where the memory is a GPU driver's since, the kernel has taken the device away with it, or says
  * that it is busy: as before. @r: what bind said
  */
 static int firmware_returned(const struct helper_ctx *ctx, const char *name, int r)
 {
+	const char *device = strrchr(name, '/') + 1;
 	char path[PATH_MAX];
 
 	if (r == -EBUSY)
 		return 0;
 	if (r == -ENODEV || r == -ENOENT) {
-		int there = path_format(path, sizeof(path), FIRMWARE_DEVICES "/%s",
-					strrchr(name, '/') + 1);
+		int there = path_format(path, sizeof(path), FIRMWARE_DEVICES "/%s", device);
 
 		if (there == 0)
 			there = attr_exists(ctx->rootfd, path);
+		if (there == 0)
+			say_firmware_gone(ctx, device);
 		return there == 0 ? 0 : r;
 	}
 	if (r < 0 || ctx->dry_run || path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%s", name))

@@ -8,6 +8,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/deadline.h"
+#include "../../lib/drivernodes.h"
 #include "../../lib/module.h"
 #include "../../lib/pcidev.h"
 #include "../../lib/spawn.h"
@@ -156,7 +157,7 @@ static int device_nodes(const struct worker *worker, const struct vfio_job *job,
 
 	if (r == 0)
 		r = nodes_paths(rootfd, &below, false, nodes);
-	return r < 0 ? r : rule_nodes(rootfd, rule, job->name, false, nodes);
+	return r < 0 ? r : drivernodes_add(rootfd, rule->driver, job->name, false, nodes);
 }
 
 /* Return: the pid > 0 of the keeper, 0 when it has none of the nodes open, else -errno */
@@ -267,7 +268,8 @@ static int quiet(struct worker *worker, struct vfio_job *job, const struct drive
 /* Where another card stays there is nothing to wait for */
 int family_begin(struct worker *worker, struct vfio_job *job, const char *driver)
 {
-	if (!rule_family(driver) || rule_alone(worker->ctx, driver) == 0)
+	if (!rule_family(driver) ||
+	    drivernodes_alone(worker->ctx->rootfd, &worker->ctx->claim, driver) == 0)
 		return 0;
 	return family_take(worker, job, driver);
 }
@@ -275,13 +277,13 @@ int family_begin(struct worker *worker, struct vfio_job *job, const char *driver
 /* Whether no card stays with the host, in our turn: one may have come, or gone, while we waited */
 static int ask_alone(struct worker *worker, struct vfio_job *job, const char *driver)
 {
-	int r = rule_alone(worker->ctx, driver);
+	int r = drivernodes_alone(worker->ctx->rootfd, &worker->ctx->claim, driver);
 
 	if (r > 0) {
 		r = family_take(worker, job, driver);
 		if (r < 0)
 			return r;
-		r = rule_alone(worker->ctx, driver);
+		r = drivernodes_alone(worker->ctx->rootfd, &worker->ctx->claim, driver);
 	}
 	return r < 0 ? fail_look(job, driver, r) : r;
 }

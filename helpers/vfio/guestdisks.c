@@ -38,16 +38,28 @@ static int look_host(const struct helper_ctx *ctx, struct vfio_disk *disk)
 	return 1;
 }
 
+/* What udev runs for a disk that has just come gets a moment to go. Return: as process_find_writer() */
+static pid_t find_writer(const struct helper_ctx *ctx, const struct vfio_disk *disk)
+{
+	const char *const *nodes = (const char *const *)disk->nodes.names;
+	long long until = openers_udev_until(ctx);
+	pid_t pid;
+
+	do {
+		pid = process_find_writer(ctx->rootfd, nodes, disk->nodes.nr);
+	} while (pid > 0 && opener_is_udevs(ctx->rootfd, pid) && openers_again(until));
+	return pid;
+}
+
 /* This guest's own QEMU is no stranger: apply runs in `reconnect` */
 static int look_writer(const struct helper_ctx *ctx, const struct vfio_disk *disk)
 {
-	const char *const *nodes = (const char *const *)disk->nodes.names;
 	char who[64];
 	pid_t pid;
 
 	if (disk->of.shareable || disk->nodes.nr == 0)
 		return 0;
-	pid = process_find_writer(ctx->rootfd, nodes, disk->nodes.nr);
+	pid = find_writer(ctx, disk);
 	if (pid < 0)
 		return say_errno(ctx, disk, (int)pid);
 	if (pid == 0 || process_find_qemu(ctx->rootfd, ctx->claim.uuid) == pid)

@@ -8,12 +8,15 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/desktop.h"
+#include "../../lib/drivernodes.h"
 #include "../../lib/pcidev.h"
 #include "vfio.h"
 
 /* This part of the time may be spent on programs that are about to go */
 #define GOING_PART    3
 #define LOOK_AGAIN_MS 100
+/* And no more of it than this on what udev runs for a device that has just come back */
+#define UDEV_MS 2000
 
 #define CLASS_SOUND 0x0403
 
@@ -22,12 +25,13 @@ static int driver_nodes(const struct helper_ctx *ctx, const struct vfio_claim *c
 			struct vfio_device *device)
 {
 	const struct driver_rule *rule = rule_find(device->driver);
-	int r = rule ? rule_alone(ctx, device->driver) : 0;
+	int r = drivernodes_alone(ctx->rootfd, &ctx->claim, device->driver);
 
 	device->delicate = rule && rule->modules && r == 0;
 	device->forced = claim->in_use == IN_USE_FORCE && !device->delicate;
-	if (rule && r >= 0)
-		r = rule_nodes(ctx->rootfd, rule, device->name, r > 0, &device->nodes);
+	if (r >= 0)
+		r = drivernodes_add(ctx->rootfd, device->driver, device->name, r > 0,
+				    &device->nodes);
 	device->node_unknown = r > 0;
 	if (device->forced)
 		strlist_free(&device->nodes);
@@ -48,8 +52,8 @@ int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 /* Is it what usher-seat ends: the display manager's, or a login session's */
 static bool is_desktop(int rootfd, const struct vfio_device *device, pid_t pid)
 {
-	return opener_shows(rootfd, device, pid) &&
-	       (desktop_is_managed(rootfd, pid) || !opener_is_service(rootfd, pid));
+	return ending_shows(rootfd, &device->nodes, pid) &&
+	       (desktop_is_managed(rootfd, pid) || !ending_is_service(rootfd, pid));
 }
 
 /* Who has a device's nodes open and is not to */
@@ -57,6 +61,7 @@ struct users {
 	pid_t first;  /* 0 for nobody */
 	bool broker;  /* only logind or the like, for somebody */
 	bool desktop; /* one of them shows something, and stop-seat would end it */
+	bool lasting; /* one of them is none of udev's, which go by themselves */
 	struct process_names others;
 };
 
@@ -82,6 +87,7 @@ static pid_t next_user(int rootfd, const struct vfio_device *device, pid_t pid)
 static void users_add(int rootfd, const struct vfio_device *device, struct users *users, pid_t pid)
 {
 	users->desktop |= is_desktop(rootfd, device, pid);
+	users->lasting |= !opener_is_udevs(rootfd, pid);
 	if (users->first) {
 		process_names_add(&users->others, rootfd, pid);
 		return;
@@ -103,6 +109,7 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
 {
 	pid_t pid = 0, broker = 0;
 
+	*users = (struct users){ 0 };
 	while ((pid = next_user(ctx->rootfd, device, pid)) > 0) {
 		if (desktop_is_broker(ctx->rootfd, pid))
 			broker = pid;
@@ -113,9 +120,41 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
 			users_add(ctx->rootfd, device, users, pid);
 	}
 	users->broker = pid == 0 && !users->first && broker && !counts;
+	users->lasting |= users->broker;
 	if (users->broker)
 		users->first = broker;
 	return pid;
+}
+
+/*
+ * A start right behind an end finds udev at work: blkid reads partitions in a worker, alsactl sets
+ * the volume of a sound function. They have the device for some 100 ms, each as udev's own child.
+ * ABI: udev(7), RUN: "can only be used for very short-running tasks"
+ */
+bool opener_is_udevs(int rootfd, pid_t pid)
+{
+	return process_in_unit(rootfd, pid, "systemd-udevd.service");
+}
+
+long long openers_udev_until(const struct helper_ctx *ctx)
+{
+	int part = deadline_left(ctx->deadline) / GOING_PART;
+
+	return deadline_in(part < UDEV_MS ? part : UDEV_MS);
+}
+
+bool openers_again(long long until)
+{
+	int left = deadline_left(until);
+
+	(void)poll(NULL, 0, left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS);
+	return left > 0;
+}
+
+/* Is it worth another look, a little later */
+static bool all_go(const struct users *users, long long until)
+{
+	return users->first && !users->lasting && openers_again(until);
 }
 
 static const char *cure_of(const struct vfio_device *device, const struct users *users)
@@ -125,6 +164,8 @@ static const char *cure_of(const struct vfio_device *device, const struct users 
 	if (users->desktop)
 		return "set in_use = stop-seat in [vfio] of the policy, which ends that desktop, "
 		       "or end it yourself";
+	if (!users->lasting)
+		return "wait until udev is done with it (udevadm settle), or stop it";
 	return device->on_vfio ? "end that guest" : rule_cure(device->driver);
 }
 
@@ -155,11 +196,14 @@ static void say_opened(const struct helper_ctx *ctx, const struct vfio_device *d
 }
 
 static int look_opener(const struct helper_ctx *ctx, const struct vfio_claim *claim,
-		       const struct vfio_device *device)
+		       const struct vfio_device *device, long long until)
 {
-	struct users users = { 0 };
-	int r = users_find(ctx, device, NULL, NULL, &users);
+	struct users users;
+	int r;
 
+	do {
+		r = users_find(ctx, device, NULL, NULL, &users);
+	} while (r == 0 && all_go(&users, until));
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (users.first == 0)
@@ -187,7 +231,7 @@ static int look_unknown(const struct helper_ctx *ctx, const struct vfio_device *
 static bool all_free(const struct helper_ctx *ctx, const struct vfio_claim *claim)
 {
 	for (size_t i = 0; i < claim->nr; i++) {
-		struct users users = { 0 };
+		struct users users;
 
 		if (users_find(ctx, &claim->devices[i], NULL, NULL, &users) < 0 || users.first)
 			return false;
@@ -211,6 +255,7 @@ static void wait_for_openers(const struct helper_ctx *ctx, const struct vfio_cla
 int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, bool before_seat)
 {
 	_cleanup_strlist_ struct strlist all = { 0 };
+	long long until;
 	int r = 0;
 
 	for (size_t i = 0; i < claim->nr; i++)
@@ -223,8 +268,9 @@ int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, b
 		return 0;
 	if (!before_seat)
 		wait_for_openers(ctx, claim);
+	until = openers_udev_until(ctx);
 	for (size_t i = 0; i < claim->nr; i++)
-		if (look_opener(ctx, claim, &claim->devices[i]) != 0)
+		if (look_opener(ctx, claim, &claim->devices[i], until) != 0)
 			return 1;
 	return 0;
 }
@@ -233,13 +279,13 @@ static bool shows(int rootfd, const struct vfio_device *device, pid_t pid,
 		  const struct ending *ending)
 {
 	(void)ending;
-	return opener_shows(rootfd, device, pid);
+	return ending_shows(rootfd, &device->nodes, pid);
 }
 
 static bool stays(int rootfd, const struct vfio_device *device, pid_t pid,
 		  const struct ending *ending)
 {
-	return ending_outlived(rootfd, ending, pid) && !opener_shows(rootfd, device, pid);
+	return ending_outlived(rootfd, ending, pid) && !ending_shows(rootfd, &device->nodes, pid);
 }
 
 static void card_free(struct vfio_device *card)
@@ -309,27 +355,35 @@ static int load_ending(const struct helper_ctx *ctx, const struct vfio_claim *cl
 		       const struct vfio_device *device, struct ending *ret)
 {
 	_cleanup_card_ struct vfio_device card = { 0 };
+	char seat[64];
 	int r;
 
-	if (device->seat)
-		return ending_load(ctx->rootfd, device, ret);
-	r = card_load(ctx, claim, seat_card(claim, device) ?: device, &card);
-	return r < 0 ? r : ending_load(ctx->rootfd, &card, ret);
+	if (!device->seat) {
+		r = card_load(ctx, claim, seat_card(claim, device) ?: device, &card);
+		if (r < 0)
+			return r;
+	}
+	device_seat(ctx->rootfd, *card.name ? card.name : device->name, seat, sizeof(seat));
+	return ending_load(ctx->rootfd, seat, *card.name ? &card.nodes : &device->nodes, ret);
 }
 
 int openers_staying(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 		    struct vfio_device *device)
 {
 	_cleanup_ending_ struct ending ending = { 0 };
-	struct users users = { 0 };
-	int r = 0;
+	long long until = openers_udev_until(ctx);
+	struct users users;
+	int r;
 
 	/* What has it through vfio is no desktop */
 	if (device->on_vfio)
 		return 0;
 	r = load_ending(ctx, claim, device, &ending);
-	if (r == 0)
+	if (r < 0)
+		return look_failed(ctx, device, r);
+	do {
 		r = users_find(ctx, device, stays, &ending, &users);
+	} while (r == 0 && all_go(&users, until));
 	if (r < 0)
 		return look_failed(ctx, device, r);
 	if (users.first)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/vfio/rules.c - drivers of the host with rules of their own: data, one row each */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../../lib/attr.h"
-#include "../../lib/desktop.h"
+#include "../../lib/drivernodes.h"
 #include "vfio.h"
 
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -33,18 +31,11 @@ static const struct driver_rule rules[] = {
 	  .modules = LIST("nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia"),
 	  .services = LIST("nvidia-powerd.service", "nvidia-persistenced.service"),
 	  .comms = LIST("nvidia-powerd", "nvidia-persiste"),
-	  .nodes = LIST("/dev/nvidiactl", "/dev/nvidia-modeset", "/dev/nvidia-uvm",
-			"/dev/nvidia-uvm-tools"),
 	  .keeper = "nvidia-persiste",
 	  .keeper_tool = "/usr/bin/nvidia-smi",
 	  .cure = "stop it" },
 	{ .driver = "snd_hda_intel",
 	  .cure = "have its sound settings leave that card alone (profile Off), or stop it" },
-	/*
-	 * Whoever computes has /dev/kfd open, and the render node of each card that he uses.
-	 * Source: kfd_ioctl_acquire_vm(), drivers/gpu/drm/amd/amdkfd/kfd_chardev.c; Linux 6.12
-	 */
-	{ .driver = "amdgpu", .nodes = LIST("/dev/kfd"), .cure = "stop it" },
 };
 
 const struct driver_rule *rule_find(const char *driver)
@@ -87,75 +78,12 @@ bool rule_can_ask(int rootfd, const char *driver, const char *comm)
 	       attr_exists(rootfd, rule->keeper_tool + 1) > 0;
 }
 
-int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
-	       struct strlist *nodes)
-{
-	char node[64];
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && alone && rule->nodes && rule->nodes[i]; i++)
-		r = strlist_add(nodes, rule->nodes[i]);
-	if (r == 0)
-		r = desktop_card_node(rootfd, rule->driver, name, node, sizeof(node));
-	if (r == -ENOENT)
-		return 1;
-	return r > 0 ? strlist_add(nodes, node) : r;
-}
-
-/* The devices of a driver. Return: 0, else -errno; -ENOENT when it is not loaded */
-static int bound(int rootfd, const char *driver, struct strlist *ret)
-{
-	_cleanup_strlist_ struct strlist names = { 0 };
-	char path[PATH_MAX];
-	int r = path_format(path, sizeof(path), "sys/bus/pci/drivers/%s", driver);
-
-	if (r == 0)
-		r = attr_list(rootfd, path, &names);
-	for (size_t i = 0; r == 0 && i < names.nr; i++) {
-		struct pciaddr addr;
-
-		if (pciaddr_parse(names.names[i], &addr) == 0)
-			r = strlist_add(ret, names.names[i]);
-	}
-	return r;
-}
-
 int rule_bound(int rootfd, const char *driver)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	int r = bound(rootfd, driver, &names);
+	int r = drivernodes_devices(rootfd, driver, &names);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	return names.nr > 0;
-}
-
-static bool claim_has(const struct helper_ctx *ctx, const struct pciaddr *addr)
-{
-	const struct inidoc_entry *entry = NULL;
-
-	while ((entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
-		struct claim_device device;
-
-		if (claim_device_parse(entry->value, &device) == 0 &&
-		    pciaddr_cmp(&device.addr, addr) == 0)
-			return true;
-	}
-	return false;
-}
-
-int rule_alone(const struct helper_ctx *ctx, const char *driver)
-{
-	_cleanup_strlist_ struct strlist names = { 0 };
-	int r = bound(ctx->rootfd, driver, &names);
-
-	if (r < 0)
-		return r == -ENOENT ? 1 : r;
-	for (size_t i = 0; i < names.nr; i++) {
-		struct pciaddr addr;
-
-		if (pciaddr_parse(names.names[i], &addr) == 0 && !claim_has(ctx, &addr))
-			return 0;
-	}
-	return 1;
 }

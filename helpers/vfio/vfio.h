@@ -7,10 +7,10 @@
 #include <sys/types.h>
 
 #include "../../lib/cleanup.h"
+#include "../../lib/ending.h"
 #include "../../lib/journal.h"
 #include "../../lib/pciaddr.h"
 #include "../../lib/process.h"
-#include "../../lib/session.h"
 #include "../../lib/text.h"
 #include "../helper.h"
 
@@ -208,12 +208,23 @@ int openers_nodes(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 
 /**
  * openers_look() - has a stranger one of the devices' nodes open
- * @before_seat:	look once; else what usher-seat has ended gets a moment to go
+ * @before_seat:	else what usher-seat has ended gets a moment to go
+ *
+ * What udev runs gets one in either case.
  *
  * Return: 0, 1 refused and said so
  */
 int openers_look(const struct helper_ctx *ctx, const struct vfio_claim *claim, bool before_seat)
 	_must_check_;
+
+/** opener_is_udevs() - is it one that udev runs for a device's event, which goes by itself */
+bool opener_is_udevs(int rootfd, pid_t pid);
+
+/** openers_udev_until() - when one of these that still has a device open is refused as any other */
+long long openers_udev_until(const struct helper_ctx *ctx);
+
+/** openers_again() - wait a little before another look. Return: false when @until had passed */
+bool openers_again(long long until);
 
 /**
  * openers_staying() - before a desktop is ended: who has the card open and would outlive it
@@ -233,35 +244,6 @@ int openers_staying(const struct helper_ctx *ctx, const struct vfio_claim *claim
  */
 bool openers_end_with_seat(const struct helper_ctx *ctx, const struct vfio_claim *claim,
 			   const struct vfio_device *device);
-
-/* --- ending.c ----------------------------------------------------------------------------- */
-
-/* What ends with the desktop on a card */
-struct ending {
-	char seat[64]; /* the card's */
-	struct session_list sessions;
-	struct strlist shown; /* ids of those in which a program shows something on the card */
-};
-
-void ending_free(struct ending *ending);
-#define _cleanup_ending_ _cleanup_(ending_free)
-
-/**
- * ending_load() - before it ends
- * @card:	with its nodes
- *
- * Return: 0, -ENOMEM, else -errno
- */
-int ending_load(int rootfd, const struct vfio_device *card, struct ending *ret) _must_check_;
-
-/** ending_outlived() - is a process that shows nothing there afterwards */
-bool ending_outlived(int rootfd, const struct ending *ending, pid_t pid);
-
-/** opener_shows() - has a process a node open by which something is shown, not computed */
-bool opener_shows(int rootfd, const struct vfio_device *device, pid_t pid);
-
-/** opener_is_service() - is it one of the host's services, a container, or another guest */
-bool opener_is_service(int rootfd, pid_t pid);
 
 /* --- group.c ------------------------------------------------------------------------------ */
 
@@ -333,7 +315,6 @@ struct driver_rule {
 	const char *const *modules;  /* never unbound while loaded: unloaded, in this order */
 	const char *const *services; /* stopped before that, started again after */
 	const char *const *comms;    /* their processes: no users of the device */
-	const char *const *nodes;    /* of all its devices */
 	const char *keeper;	     /* the one of them that has devices open on purpose */
 	const char *keeper_tool;     /* by which it lets go of one: "-i ADDRESS -pm 0" */
 	const char *cure;	     /* how one that has a node open is best stopped */
@@ -354,24 +335,8 @@ bool rule_ignores(const char *driver, const char *comm);
 /** rule_can_ask() - is a process the driver's keeper, and can it be asked to let go of a device */
 bool rule_can_ask(int rootfd, const char *driver, const char *comm);
 
-/**
- * rule_nodes() - the nodes of a driver that sysfs does not have below the device
- * @alone:	no other device of the driver stays with the host: those of all its devices, too
- *
- * Return: 0, 1 the driver does not say which node is the device's own, -ENOMEM
- */
-int rule_nodes(int rootfd, const struct driver_rule *rule, const char *name, bool alone,
-	       struct strlist *nodes) _must_check_;
-
 /** rule_bound() - has the driver any device. Return: 1, 0, else -errno */
 int rule_bound(int rootfd, const char *driver) _must_check_;
-
-/**
- * rule_alone() - are all devices that a driver has in the claim
- *
- * Return: 1, 0, else -errno
- */
-int rule_alone(const struct helper_ctx *ctx, const char *driver) _must_check_;
 
 /* --- variant.c ---------------------------------------------------------------------------- */
 

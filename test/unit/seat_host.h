@@ -55,15 +55,29 @@ static struct tree *host;
 
 static char said[4096];
 
-static inline void write_claim(const char *seat)
+static inline void write_claim_of(const struct process *owner, const char *seat)
 {
 	char text[1024];
 
 	(void)snprintf(text, sizeof(text),
 		       "[claim]\nformat = 1\nguest = win11\nuuid = " UUID "\nstate = preparing\n"
-		       "owner = 812 53321\nrequired = seat\n[seat]\n%s",
-		       seat);
+		       "owner = %d %llu\nrequired = seat\n[seat]\n%s",
+		       (int)owner->pid, owner->start_time, seat);
 	tree_file(host, CLAIM, text);
+}
+
+static inline void write_claim(const char *seat)
+{
+	write_claim_of(&(const struct process){ .pid = 812, .start_time = 53321 }, seat);
+}
+
+/* Its hook is this process */
+static inline void write_claim_of_a_start(const char *seat)
+{
+	struct process self;
+
+	assert_int_equal(process_identify(-1, getpid(), &self), 0);
+	write_claim_of(&self, seat);
 }
 
 static inline void event(const char *verb, const char *what, const char *value)
@@ -74,9 +88,16 @@ static inline void event(const char *verb, const char *what, const char *value)
 		       *value ? " " : "", value);
 }
 
-static inline void holder_goes(void)
+static inline void holder_drops(void)
 {
 	(void)unlinkat(host->rootfd, "proc/812/fd/9", 0);
+}
+
+static inline void holder_goes(void)
+{
+	holder_drops();
+	(void)unlinkat(host->rootfd, "proc/812/fd/10", 0);
+	(void)unlinkat(host->rootfd, "proc/900/fd/9", 0);
 }
 
 /* Workers close what they do not know, our way into the tree too */
@@ -144,7 +165,7 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 		tree_file(host, device, "");
 	}
 	if (events->drops && strstr(path, "/uevent") && strcmp(val, "remove") == 0)
-		holder_goes();
+		holder_drops();
 	return 0;
 }
 

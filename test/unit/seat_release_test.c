@@ -308,6 +308,110 @@ static void compositor_that_does_not_drop_it_is_ended(void **state)
 					 "stop " MANAGER "\n");
 }
 
+#define DROPPED "write sys/class/drm/card0/uevent remove\n"
+#define ENDED	DROPPED "write sys/class/drm/card0/uevent add\nstop " MANAGER "\nend 2\n"
+
+/* A card that is not the host's first, on nvidia, with a desktop of seat0 that drops it when asked */
+static void add_nvidia_that_is_dropped(void)
+{
+	tree_link(host, GPU_DIR "driver", "../../../bus/pci/drivers/nvidia");
+	tree_file(host, "sys/bus/pci/drivers/nvidia/" GPU, "");
+	tree_file(host, "proc/driver/nvidia/gpus/" GPU "/information", "Device Minor: \t 0\n");
+	tree_file(host, "sys/class/drm/card0/uevent", "");
+	tree_dir(host, "run/systemd/system");
+	tree_link(host, "etc/systemd/system/" MANAGER, "/lib/systemd/system/sddm.service");
+	tree_file(host, MANAGER, "");
+	add_session("2", "seat0", "user", "wayland");
+	/* By ssh, of another user */
+	tree_file(host, "run/systemd/sessions/5", "UID=1001\nUSER=bob\nTYPE=tty\nCLASS=user\n");
+	write_claim("release = yes\n" SEAT "[vfio]\ndevice = " GPU
+		    " 10de:1b80 hostdev unmanaged\n");
+	events->drops = true;
+}
+
+#define USER(uid)     "/user.slice/user-" uid ".slice/"
+#define IN_SESSION    USER("1000") "session-2.scope"
+#define OF_MANAGER    USER("1000") "user@1000.service/app.slice/plasma.service"
+#define OTHER_SESSION USER("1001") "session-5.scope"
+#define OTHER_MANAGER USER("1001") "user@1001.service/app.slice/x.service"
+
+/* usher-vfio would refuse the card all the same, at each start */
+static void desktop_that_keeps_another_node_of_a_dropped_card_is_ended(void **state)
+{
+	static const struct {
+		const char *cgroup, *node, *log;
+	} rows[] = {
+		{ NULL, "/dev/null", DROPPED },
+		{ NULL, "/dev/nvidia1", DROPPED },
+		{ NULL, "/dev/nvidia0", ENDED },
+		{ NULL, "/dev/dri/renderD128", ENDED },
+		{ IN_SESSION, "/dev/nvidia-modeset", ENDED },
+		{ IN_SESSION, "/dev/dri/renderD128", ENDED },
+		{ OF_MANAGER, "/dev/nvidia0", ENDED },
+		{ "/system.slice/sddm.service", "/dev/nvidiactl", ENDED },
+		/* Whose end would help nobody: they are usher-vfio's to name */
+		{ OTHER_SESSION, "/dev/nvidia0", DROPPED },
+		{ OTHER_MANAGER, "/dev/nvidia0", DROPPED },
+		{ "/system.slice/ollama.service", "/dev/nvidia0", DROPPED },
+	};
+
+	(void)state;
+	add_nvidia_that_is_dropped();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		add_named_process("812", "kwin_wayland", IN_SESSION, "/dev/dri/card0");
+		if (rows[i].cgroup)
+			add_named_process("900", "other", rows[i].cgroup, rows[i].node);
+		else
+			tree_link(host, "proc/812/fd/10", rows[i].node);
+		events->log[0] = '\0';
+		assert_int_equal(run("apply"), HELPER_DONE);
+		assert_string_equal(said, "");
+		assert_string_equal(events->log, rows[i].log);
+		assert_int_equal(run("undo"), HELPER_DONE);
+		holder_goes();
+	}
+}
+
+/* They are the driver's, and the other card's user has them open as well */
+static void shared_nodes_do_not_count_where_another_card_has_the_driver(void **state)
+{
+	static const struct {
+		const char *other_node, *log;
+	} rows[] = {
+		{ "/dev/nvidia-modeset", DROPPED },
+		{ "/dev/nvidiactl", DROPPED },
+		{ "/dev/nvidia0", ENDED },
+	};
+
+	(void)state;
+	add_nvidia_that_is_dropped();
+	tree_file(host, "sys/bus/pci/drivers/nvidia/0000:02:00.0", "");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		add_named_process("812", "kwin_wayland", IN_SESSION, "/dev/dri/card0");
+		tree_link(host, "proc/812/fd/10", rows[i].other_node);
+		events->log[0] = '\0';
+		assert_int_equal(run("apply"), HELPER_DONE);
+		assert_string_equal(events->log, rows[i].log);
+		assert_int_equal(run("undo"), HELPER_DONE);
+		holder_goes();
+	}
+}
+
+/* The session of a text login is none of the seat's desktops, but for what it shows */
+static void compositor_of_a_text_login_that_keeps_another_node_is_ended(void **state)
+{
+	(void)state;
+	add_nvidia_that_is_dropped();
+	assert_int_equal(unlinkat(host->rootfd, MANAGER, 0), 0);
+	assert_int_equal(unlinkat(host->rootfd, "run/systemd/sessions/2", 0), 0);
+	add_session("7", "seat0", "user", "tty");
+	add_named_process("812", "niri", USER("1000") "session-7.scope", "/dev/dri/card0");
+	tree_link(host, "proc/812/fd/10", "/dev/nvidia0");
+	events->session_ends_it = true;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, DROPPED "write sys/class/drm/card0/uevent add\nend 7\n");
+}
+
 /* With a frame buffer there the console can be bound; without one it cannot, and nobody is to blame */
 static void kernel_that_says_yes_and_binds_no_console_is_noticed(void **state)
 {
@@ -378,6 +482,28 @@ static void firmware_that_has_gone_is_none_to_be_bound(void **state)
 	assert_null(strstr(said, "the firmware's frame buffer"));
 	events->write_error = 0;
 	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+/* What vfio-pci's probe has taken away the kernel makes only when it boots */
+static void console_that_went_with_the_firmwares_frame_buffer_is_told(void **state)
+{
+	(void)state;
+	add_all();
+	/* Or there is a console to be bound, which is another matter */
+	tree_dir(host, "sys/class/graphics/fb1");
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/graphics/fb1", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(host->rootfd, "sys/class/graphics/fb0", 0), 0);
+	firmware_unbind();
+	events->write_error = -ENODEV;
+	assert_int_equal(run("undo"), HELPER_DONE);
+	assert_string_equal(said,
+			    "usher: win11: the host has no text console until it is rebooted: its "
+			    "only frame buffer was the firmware's, efi-framebuffer.0, which the "
+			    "kernel has taken away for vfio-pci; to keep one give the GPU a driver "
+			    "that has its own (for nvidia: nvidia-drm.fbdev=1 on the kernel's "
+			    "command line)\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
 }
 
 /* The console moves there by itself */
@@ -657,10 +783,14 @@ int main(void)
 		seat_test(nvidias_x_server_is_ended_with_the_display_manager),
 		seat_test(systemd_that_does_not_answer_is_told),
 		seat_test(compositor_that_does_not_drop_it_is_ended),
+		seat_test(desktop_that_keeps_another_node_of_a_dropped_card_is_ended),
+		seat_test(shared_nodes_do_not_count_where_another_card_has_the_driver),
+		seat_test(compositor_of_a_text_login_that_keeps_another_node_is_ended),
 		seat_test(kernel_that_says_yes_and_binds_no_console_is_noticed),
 		seat_test(console_comes_back_where_a_dummy_has_the_systems_place),
 		seat_test(kernel_that_says_yes_and_binds_no_firmware_is_noticed),
 		seat_test(firmware_that_has_gone_is_none_to_be_bound),
+		seat_test(console_that_went_with_the_firmwares_frame_buffer_is_told),
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
 		seat_test(each_single_failure_brings_all_back),
 		seat_test(desktop_that_does_not_start_again_is_told_with_its_cure),

@@ -203,6 +203,50 @@ static void desktop_on_simpledrm_belongs_to_the_boot_gpu(void **state)
 	assert_non_null(strstr(said, "in use by gnome-shell (pid 812)"));
 }
 
+#define FIRMWARE "sys/bus/platform/drivers/efi-framebuffer/efi-framebuffer.0"
+
+/* vfio-pci's probe takes it away, and nobody says so at the start */
+static void console_that_would_go_for_good_is_told_by_hand(void **state)
+{
+	static const char lost[] =
+		"usher: win11: the host's only frame buffer is the firmware's, efi-framebuffer.0 "
+		"on GPU 0000:01:00.0, which the kernel takes away for vfio-pci: after this guest "
+		"the host has no text console until it is rebooted; to keep one give the GPU a "
+		"driver that has its own (for nvidia: nvidia-drm.fbdev=1 on the kernel's command "
+		"line)\n";
+	static const struct {
+		const char *boot_vga, *firmware, *other, *said;
+	} rows[] = {
+		{ "1\n", FIRMWARE, NULL, lost },
+		{ "0\n", FIRMWARE, NULL, "" },
+		{ "1\n", NULL, NULL, "" },
+		{ "1\n", FIRMWARE, GPU_DIR "graphics/fb1", "" },
+		{ "1\n", FIRMWARE, "sys/class/graphics/fb1", "" },
+	};
+
+	(void)state;
+	tree_link(host, "sys/class/graphics/fb0/device/subsystem", "../../../bus/platform");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tree_file(host, GPU_DIR "boot_vga", rows[i].boot_vga);
+		if (rows[i].firmware)
+			tree_dir(host, rows[i].firmware);
+		if (rows[i].other)
+			tree_dir(host, rows[i].other);
+		assert_int_equal(run("check"), HELPER_DONE);
+		assert_string_equal(said, rows[i].said);
+		if (i == 0) {
+			write_claim_of_a_start("release = auto\n" SEAT);
+			assert_int_equal(run("check"), HELPER_DONE);
+			assert_string_equal(said, "");
+			write_claim("release = auto\n" SEAT);
+		}
+		if (rows[i].firmware)
+			assert_int_equal(unlinkat(host->rootfd, FIRMWARE, AT_REMOVEDIR), 0);
+		if (rows[i].other)
+			assert_int_equal(unlinkat(host->rootfd, rows[i].other, AT_REMOVEDIR), 0);
+	}
+}
+
 static void vga_text_console_is_taken_only_when_asked_to(void **state)
 {
 	(void)state;
@@ -276,6 +320,7 @@ int main(void)
 		seat_test(all_who_show_something_are_named_but_logind),
 		seat_test(program_that_no_display_manager_runs_is_refused_with_its_name),
 		seat_test(desktop_on_simpledrm_belongs_to_the_boot_gpu),
+		seat_test(console_that_would_go_for_good_is_told_by_hand),
 		seat_test(vga_text_console_is_taken_only_when_asked_to),
 		seat_test(release_no_looks_at_nothing),
 		seat_test(gpu_that_is_not_there_is_usher_vfios_to_refuse),

@@ -937,6 +937,90 @@ static void users_of_an_ended_desktop_get_a_moment(void **state)
 	assert_int_equal(undo(), HELPER_DONE);
 }
 
+/* As udev runs them for a device that has just come: blkid in the worker itself, alsactl beside it */
+static void add_udevs_process(const char *pid, const char *comm, const char *open_file)
+{
+	char path[64];
+
+	add_process(pid, comm, open_file);
+	(void)snprintf(path, sizeof(path), "proc/%s/cgroup", pid);
+	tree_file(host, path, "0::/system.slice/systemd-udevd.service/udev\n");
+}
+
+/* Return: of the process that closes a process's file a little later */
+static pid_t goes_soon(const char *pid)
+{
+	pid_t child;
+
+	(void)fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		(void)poll(NULL, 0, 200);
+		remove_process_fd(pid);
+		_exit(0);
+	}
+	return child;
+}
+
+/* Who has it for the moment after the device is back on its driver: a start right after an end */
+static void programs_of_udevs_are_waited_for(void **state)
+{
+	static const struct {
+		const char *comm, *open_file, *claim;
+	} rows[] = {
+		{ "alsactl", "/dev/snd/controlC1", GPU_LINE AUDIO_LINE },
+		{ "(udev-worker)", "/dev/sdb1", USB_DISK },
+		{ "mdadm", "/dev/sdb1", PART },
+		{ "(udev-worker)", "/dev/dri/renderD129",
+		  GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n" },
+	};
+	static int (*const verbs[])(void) = { check, apply };
+
+	(void)state;
+	add_disk();
+	add_below(AUDIO, "sound/card1/controlC1", "sound", "snd/controlC1");
+	add_below(GPU, "drm/renderD129", "drm", "dri/renderD129");
+	for (size_t i = 0; i < ARRAY_SIZE(rows) * ARRAY_SIZE(verbs); i++) {
+		pid_t child;
+
+		add_udevs_process("4242", rows[i / 2].comm, rows[i / 2].open_file);
+		write_claim(UUID, rows[i / 2].claim);
+		child = goes_soon("4242");
+		assert_int_equal(verbs[i % 2](), HELPER_DONE);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		assert_int_equal(undo(), HELPER_DONE);
+	}
+}
+
+static void program_of_udevs_that_does_not_go_is_refused_in_time(void **state)
+{
+	static const char *const claims[] = { USB_DISK, USB_DISK
+					      "[seat]\nrelease = yes\ndevice = " USB "\n" };
+	long long start;
+
+	(void)state;
+	add_disk();
+	add_udevs_process("4242", "(udev-worker)", "/dev/sdb1");
+	for (size_t i = 0; i < ARRAY_SIZE(claims); i++) {
+		start = now_ms();
+		assert_refused(claims[i],
+			       "is in use by (udev-worker) (pid 4242), which has /dev/sdb1 open: "
+			       "wait until udev is done with it (udevadm settle), or stop it "
+			       "first\n");
+		/* A third of the time there is, each */
+		assert_in_range(now_ms() - start, 1900, 6000);
+	}
+	assert_refused(PART, "is written by (udev-worker) (pid 4242): both would write to it; ");
+	/* Beside one who stays there is nothing to wait for */
+	add_process("4243", "mpv", "/dev/sdb1");
+	start = now_ms();
+	write_claim(UUID, USB_DISK "timeout_ms = 30000\n");
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_true(now_ms() - start < 2000);
+	assert_non_null(strstr(said, "is in use by (udev-worker) (pid 4242), which has /dev/sdb1 "
+				     "open, and by mpv (pid 4243): stop it first\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -969,6 +1053,8 @@ int main(void)
 		uses_test(what_another_guest_has_open_is_not_taken_by_force),
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
+		uses_test(programs_of_udevs_are_waited_for),
+		uses_test(program_of_udevs_that_does_not_go_is_refused_in_time),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
 		uses_test(node_that_is_not_at_its_path_is_sought_by_its_number),
 		uses_test(input_that_a_desktop_has_open_passes),

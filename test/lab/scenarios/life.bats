@@ -11,6 +11,7 @@ setup() {
 
 teardown() {
 	rm -f /run/lab-slow-start /etc/libvirt/hooks/qemu.d/50-slow-start
+	rm -f /run/lab-look /etc/libvirt/hooks/qemu.d/90-look
 	[[ -z ${viewer-} ]] || kill "$viewer" 2>/dev/null || true
 	common_teardown
 }
@@ -118,12 +119,28 @@ win11_has_it_all() {
 	host_unchanged 30
 }
 
+# look_when_stopped GUEST - a hook of the lab's own, which libvirt runs after usher and before it gives
+# back itself: the drivers that the devices have then, into /run/lab-look
+look_when_stopped() {
+	mkdir -p /etc/libvirt/hooks/qemu.d
+	cat >/etc/libvirt/hooks/qemu.d/90-look <<-EOT
+		#!/bin/sh
+		[ "\$1 \$2 \$3" = "$1 stopped end" ] || exit 0
+		for address in $GPU $AUDIO $NIC; do
+			readlink "/sys/bus/pci/devices/\$address/driver"
+		done >/run/lab-look
+	EOT
+	chmod +x /etc/libvirt/hooks/qemu.d/90-look
+}
+
 @test "devices that libvirt manages are bound before it looks, and given back after it" {
 	guest_define win11 managed=yes device="$GPU" device="$AUDIO" device="$NIC" memory=32
 	policy win11
+	look_when_stopped win11
 	guest_start win11
 	assert_equal "$(driver_of "$GPU")" vfio-pci
 	guest_destroy win11
+	assert_equal "$(sed 's|.*/||' /run/lab-look | xargs)" "vfio-pci vfio-pci vfio-pci"
 	host_unchanged 30
 }
 

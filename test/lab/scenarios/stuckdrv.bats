@@ -154,6 +154,27 @@ second_start_is_refused() {
 	run -1 driver_of "$NIC"
 }
 
+@test "a driver that is slow, and lets go within the deadline, is waited for, and libvirt answers meanwhile" {
+	local starting took
+	host_before
+	guest_define win11 device="$NIC" memory=32
+	policy win11 '[vfio]' 'timeout = 20s'
+	echo 3 >"$parameters/seconds"
+	virsh start win11 >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
+	starting=$!
+	wait_for 30 stuck_is 1
+	took=$(milliseconds virsh list --all)
+	stuck_is 1 || fail "the list came when the driver had let go, after $took ms"
+	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" win11
+	wait "$starting" || fail "$(<"$BATS_TEST_TMPDIR/start")"
+	guest_running win11
+	assert_equal "$(driver_of "$NIC")" vfio-pci
+	not worker_pid
+	guest_destroy win11
+	host_unchanged 30
+	assert_equal "$(driver_of "$NIC")" lab_stuckdrv
+}
+
 @test "a driver that takes longer than the deadline: refused in time, and the host is whole by itself" {
 	stuck_guest 8
 	host_unchanged 30

@@ -6,11 +6,14 @@ load ../guest/lib
 
 setup() {
 	nvidia=/sys/module/nvidia/parameters
+	# Below udevd's own, whose processes it ends when it has nothing to do
+	udevs_group=/sys/fs/cgroup/system.slice/systemd-udevd.service/lab
 	common_setup
 }
 
 teardown() {
 	[[ -z ${holder-} ]] || kill "$holder" 2>/dev/null || true
+	[[ ! -d $udevs_group ]] || wait_for 10 rmdir "$udevs_group"
 	[[ -z ${keeper-} ]] || keeper_stop
 	[[ ! -e $nvidia/lab_users ]] || echo 0 >"$nvidia/lab_users"
 	common_teardown
@@ -21,6 +24,11 @@ teardown() {
 card_of() {
 	local cards=("/sys/bus/pci/devices/$1/drm/card"*)
 	[[ -e ${cards[0]} ]] && echo "${cards[0]##*/}"
+}
+
+sound_node() {
+	local nodes=("/sys/bus/pci/devices/$1/sound/card"*/controlC*)
+	[[ -e ${nodes[0]} ]] && echo "/dev/snd/${nodes[0]##*/}"
 }
 
 # hold FILE - a process that has it open, and does nothing else
@@ -71,13 +79,52 @@ refused_with() {
 	refused_with "$GPU ("
 	refused_with "is in use by perl (pid $holder), which has /dev/dri/$card open: stop it first"
 	let_go
-	hold "$(find /dev/snd -name 'controlC*' | while read -r node; do
-		[[ $(readlink -f "/sys/class/sound/${node##*/}") == *"$AUDIO"* ]] && echo "$node"
-	done)"
+	hold "$(sound_node "$AUDIO")"
 	refused_with "$AUDIO ("
 	refused_with "is in use by perl (pid $holder), which has /dev/snd/controlC"
 	let_go
 	host_unchanged
+}
+
+# of_udevs FILE COMMAND... - as what udev runs for a device that has just come: with the file open
+of_udevs() {
+	local file=$1
+	shift
+	mkdir -p "$udevs_group"
+	run_of_udevs "$file" "$@" 3>&- &
+	holder=$!
+	wait_for 10 held_by "$holder" "$file"
+}
+
+run_of_udevs() {
+	local file=$1
+	shift
+	echo "$BASHPID" >"$udevs_group/cgroup.procs"
+	exec "$@" 9<>"$file"
+}
+
+@test "what udev runs for a device that has come back is waited for, and named where it does not go" {
+	local node start
+	node=$(sound_node "$AUDIO")
+	guest_define win11 device="$GPU" device="$AUDIO" memory=32
+	policy win11 '[vfio]' 'timeout = 9s'
+	# For a second from when usher looks
+	of_udevs "$node" sh -c 'until pgrep -x usher-vfio >/dev/null; do sleep 0.05; done; sleep 1'
+	guest_start win11
+	assert_equal "$(driver_of "$AUDIO")" vfio-pci
+	wait "$holder"
+	holder=''
+	guest_destroy win11
+	wait_for 20 driver_is "$AUDIO" snd_hda_intel
+	udevadm settle
+	node=$(sound_node "$AUDIO")
+	of_udevs "$node" sleep 300
+	start=$SECONDS
+	refused_with "is in use by sleep (pid $holder), which has $node open: wait until udev is done with it (udevadm settle), or stop it first"
+	((SECONDS - start < 9)) || fail "refused after $((SECONDS - start)) s"
+	let_go
+	rmdir "$udevs_group"
+	host_unchanged 30
 }
 
 @test "with force a card goes from under the process that has it open" {
@@ -120,7 +167,7 @@ refused_with() {
 }
 
 @test "give_back = render keeps the desktop off a card that comes back, and nobody else" {
-	local card properties
+	local card properties seat
 	guest_define win11 device="$GPU" device="$AUDIO" memory=32
 	policy win11 '[vfio]' 'give_back = render'
 	guest_start win11
@@ -133,7 +180,10 @@ refused_with() {
 	assert_contains "$properties" "mutter-device-ignore"
 	[[ $(grep '^E: CURRENT_TAGS=' <<<"$properties") != *:seat:* ]] || fail "$properties"
 	[[ $(grep '^E: CURRENT_TAGS=' <<<"$properties") != *:master-of-seat:* ]] || fail "$properties"
-	not loginctl seat-status seat0 --no-pager -l 2>/dev/null | grep -q "$card"
+	seat=$(loginctl seat-status seat0 --no-pager -l)
+	# It shows the cards that it has
+	assert_contains "$seat" "drm:$(card_of "$GPU2")"
+	[[ $seat != *"drm:$card"* ]] || fail "logind still offers $card: $seat"
 	# The card beside it is the desktop's as before
 	properties=$(udevadm info "/dev/dri/$(card_of "$GPU2")")
 	assert_contains "$(grep '^E: CURRENT_TAGS=' <<<"$properties")" ":seat:"

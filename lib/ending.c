@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* helpers/vfio/ending.c - who of a card's users is gone when usher-seat has ended the desktop on it */
+/* lib/ending.c - who of a card's users is gone when the desktop on it has been ended */
+#include "ending.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../../lib/attr.h"
-#include "../../lib/desktop.h"
-#include "vfio.h"
+#include "attr.h"
+#include "desktop.h"
+#include "process.h"
 
 /*
  * How it works
@@ -23,12 +25,12 @@ void ending_free(struct ending *ending)
 	strlist_free(&ending->shown);
 }
 
-bool opener_shows(int rootfd, const struct vfio_device *device, pid_t pid)
+bool ending_shows(int rootfd, const struct strlist *nodes, pid_t pid)
 {
 	if (desktop_is_x_server(rootfd, pid))
 		return true;
-	for (size_t i = 0; i < device->nodes.nr; i++) {
-		const char *const path[] = { device->nodes.names[i] };
+	for (size_t i = 0; i < nodes->nr; i++) {
+		const char *const path[] = { nodes->names[i] };
 
 		if ((strncmp(path[0], "/dev/dri/card", 13) == 0 ||
 		     strncmp(path[0], "/dev/fb", 7) == 0) &&
@@ -45,31 +47,42 @@ static bool session_ends(const struct ending *ending, const struct session *sess
 	return strcmp(session->seat, ending->seat) == 0 && (session->graphical || session->greeter);
 }
 
-/* Its session, where that is none that ends anyway. Return: NULL for none */
-static const struct session *other_session(int rootfd, const struct ending *ending, pid_t pid)
+/* What is known of a process when the desktop has ended */
+enum fate { UNKNOWN, GOES, STAYS };
+
+static enum fate session_fate(int rootfd, const struct ending *ending, pid_t pid)
 {
 	const struct session *session = NULL;
 	char id[SESSION_STRLEN];
 
 	if (session_of(rootfd, pid, id) > 0)
 		session = session_find(&ending->sessions, id);
-	return session && !session_ends(ending, session) ? session : NULL;
+	if (!session)
+		return UNKNOWN;
+	return session_ends(ending, session) ? GOES : STAYS;
 }
 
-int ending_load(int rootfd, const struct vfio_device *card, struct ending *ret)
+/* A session that would not end, did nothing of it show on the card */
+static int add_shown(int rootfd, struct ending *ending, pid_t pid)
 {
-	const char *const *nodes = (const char *const *)card->nodes.names;
+	char id[SESSION_STRLEN];
+
+	if (session_fate(rootfd, ending, pid) != STAYS || session_of(rootfd, pid, id) <= 0)
+		return 0;
+	return strlist_add(&ending->shown, id);
+}
+
+int ending_load(int rootfd, const char *seat, const struct strlist *nodes, struct ending *ret)
+{
 	pid_t pid = 0;
 	int r = session_list(rootfd, &ret->sessions);
 
-	device_seat(rootfd, card->name, ret->seat, sizeof(ret->seat));
-	while (r == 0 && card->nodes.nr > 0 &&
-	       (pid = process_find_open_after(rootfd, nodes, card->nodes.nr, pid)) > 0) {
-		const struct session *session = other_session(rootfd, ret, pid);
-
-		if (session && opener_shows(rootfd, card, pid))
-			r = strlist_add(&ret->shown, session->id);
-	}
+	(void)snprintf(ret->seat, sizeof(ret->seat), "%s", seat);
+	while (r == 0 && nodes->nr > 0 &&
+	       (pid = process_find_open_after(rootfd, (const char *const *)nodes->names, nodes->nr,
+					      pid)) > 0)
+		if (ending_shows(rootfd, nodes, pid))
+			r = add_shown(rootfd, ret, pid);
 	return r < 0 ? r : pid < 0 ? (int)pid : 0;
 }
 
@@ -106,7 +119,7 @@ static const char *find_group(const char *cgroup)
  * In "/init.scope" is systemd itself, with what it keeps for logind. Under another init the groups
  * of services and of sessions look alike.
  */
-bool opener_is_service(int rootfd, pid_t pid)
+bool ending_is_service(int rootfd, pid_t pid)
 {
 	static const char *const others[] = { "/user.slice/", "/init.scope" };
 	char path[64], cgroup[ATTR_MAX];
@@ -123,13 +136,23 @@ bool opener_is_service(int rootfd, pid_t pid)
 	return group && strcspn(group, "\n") > strlen("/");
 }
 
-bool ending_outlived(int rootfd, const struct ending *ending, pid_t pid)
+static enum fate fate_of(int rootfd, const struct ending *ending, pid_t pid)
 {
 	char uid[SESSION_STRLEN];
 
-	if (opener_is_service(rootfd, pid))
-		return !desktop_is_managed(rootfd, pid);
+	if (ending_is_service(rootfd, pid))
+		return desktop_is_managed(rootfd, pid) ? GOES : STAYS;
 	if (session_user_of(rootfd, pid, uid) > 0)
-		return user_stays(ending, uid);
-	return other_session(rootfd, ending, pid) != NULL;
+		return user_stays(ending, uid) ? STAYS : GOES;
+	return session_fate(rootfd, ending, pid);
+}
+
+bool ending_goes(int rootfd, const struct ending *ending, pid_t pid)
+{
+	return fate_of(rootfd, ending, pid) == GOES;
+}
+
+bool ending_outlived(int rootfd, const struct ending *ending, pid_t pid)
+{
+	return fate_of(rootfd, ending, pid) == STAYS;
 }
