@@ -13,6 +13,7 @@ setup() {
 
 teardown() {
 	[[ -z ${eater-} ]] || kill "$eater" 2>/dev/null || true
+	[[ -z ${watch-} ]] || kill "$watch" 2>/dev/null || true
 	rm -f /dev/shm/eater
 	common_teardown
 	admin_pool_gone
@@ -104,11 +105,15 @@ meminfo_of() {
 	guest_define two memory=64 pages=2048 nodes=0
 	policy one
 	policy two
+	/lab/src/test/lab/guest/poolwatch >"$BATS_TEST_TMPDIR/pools" 3>&- &
+	watch=$!
 	virsh start one >"$BATS_TEST_TMPDIR/one" 2>&1 3>&- &
 	local first=$!
 	virsh start two >"$BATS_TEST_TMPDIR/two" 2>&1 3>&- &
-	wait "$first" || fail "$(cat "$BATS_TEST_TMPDIR/one")"
-	wait $! || fail "$(cat "$BATS_TEST_TMPDIR/two")"
+	local second=$!
+	wait "$first" || fail "$(cat "$BATS_TEST_TMPDIR"/{one,pools})"
+	wait "$second" || fail "$(cat "$BATS_TEST_TMPDIR"/{two,pools})"
+	kill "$watch"
 	# The admin's 5 serve as well, and are there again when both are gone
 	wait_for 10 pools_are 48 3
 	assert_equal "$(pages_of one 0) $(pages_of two 0)" "16 32"
