@@ -133,7 +133,11 @@ static int users_find(const struct helper_ctx *ctx, const struct vfio_device *de
  */
 bool opener_is_udevs(int rootfd, pid_t pid)
 {
-	return process_in_unit(rootfd, pid, "systemd-udevd.service");
+	char comm[PROCESS_NAME_MAX + 1];
+
+	/* Or of nobody any more: it has ended since it was found */
+	return process_in_unit(rootfd, pid, "systemd-udevd.service") ||
+	       process_name(rootfd, pid, comm, sizeof(comm)) == -ESRCH;
 }
 
 long long openers_udev_until(const struct helper_ctx *ctx)

@@ -992,6 +992,22 @@ static void programs_of_udevs_are_waited_for(void **state)
 	}
 }
 
+/* Found with the device open, and not there any more to say whose it was */
+static void program_that_ends_while_it_is_looked_at_is_in_nobodys_way(void **state)
+{
+	pid_t child;
+
+	(void)state;
+	add_disk();
+	add_udevs_process("4242", "sleep", "/dev/sdb1");
+	assert_int_equal(unlinkat(host->rootfd, "proc/4242/comm", 0), 0);
+	assert_int_equal(unlinkat(host->rootfd, "proc/4242/cgroup", 0), 0);
+	write_claim(UUID, USB_DISK);
+	child = goes_soon("4242");
+	assert_int_equal(check(), HELPER_DONE);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static void program_of_udevs_that_does_not_go_is_refused_in_time(void **state)
 {
 	static const char *const claims[] = { USB_DISK, USB_DISK
@@ -1054,6 +1070,7 @@ int main(void)
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
 		uses_test(programs_of_udevs_are_waited_for),
+		uses_test(program_that_ends_while_it_is_looked_at_is_in_nobodys_way),
 		uses_test(program_of_udevs_that_does_not_go_is_refused_in_time),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
 		uses_test(node_that_is_not_at_its_path_is_sought_by_its_number),
