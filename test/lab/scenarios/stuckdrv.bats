@@ -163,9 +163,9 @@ second_start_is_refused() {
 	virsh start win11 >"$BATS_TEST_TMPDIR/start" 2>&1 3>&- &
 	starting=$!
 	wait_for 30 stuck_is 1
-	took=$(milliseconds virsh list --all)
-	stuck_is 1 || fail "the list came when the driver had let go, after $took ms"
-	assert_contains "$(<"$BATS_TEST_TMPDIR/said")" win11
+	# Not a list: libvirt has a guest's lock while its hook runs, and a list waits for each guest's
+	took=$(milliseconds virsh nodeinfo)
+	stuck_is 1 || fail "the answer came when the driver had let go, after $took ms"
 	wait "$starting" || fail "$(<"$BATS_TEST_TMPDIR/start")"
 	guest_running win11
 	assert_equal "$(driver_of "$NIC")" vfio-pci
