@@ -157,7 +157,7 @@ static void slow_one_is_waited_for_and_one_that_hangs_is_not(void **state)
 	aside_free(shared, sizeof(*shared));
 }
 
-#define HOG_MS 1500
+#define HOG_MS 600
 
 /* A process that nothing else gets this CPU from, but for the kernel's 50 ms of each second */
 static pid_t start_hog(int cpu)
@@ -206,7 +206,7 @@ static void one_that_gets_no_cpu_does_not_hang(void **state)
 	shared->at = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 	hog = start_hog(shared->at);
 	(void)poll(NULL, 0, 50);
-	assert_int_equal(aside_run(tree->rootfd, starve, shared, 200), 9);
+	assert_int_equal(aside_run(tree->rootfd, starve, shared, 100), 9);
 	assert_int_equal(waitpid(hog, NULL, 0), hog);
 	aside_free(shared, sizeof(*shared));
 }
