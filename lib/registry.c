@@ -169,7 +169,7 @@ static int kept(int rootfd, const struct claim *claim)
 	return status && daemon_find(rootfd, NULL);
 }
 
-int registry_alive(int rootfd, const struct claim *claim)
+static int alive_as_read(int rootfd, const struct claim *claim)
 {
 	_cleanup_strlist_ struct strlist paths = { 0 };
 	pid_t pid;
@@ -189,4 +189,33 @@ int registry_alive(int rootfd, const struct claim *claim)
 		return r;
 	pid = process_find_open(rootfd, (const char *const *)paths.names, paths.nr);
 	return pid > 0 ? 1 : (int)pid;
+}
+
+/* Return: 1 it is another one than @than by now, 0 the same, or gone, else -errno */
+static int read_again(int rootfd, const struct claim *than, struct claim *ret)
+{
+	_cleanup_close_ int statefd = state_open(rootfd, false);
+	struct ini_error err;
+	int r = statefd < 0 ? statefd : claim_load(statefd, than->uuid, ret, &err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return ret->state != than->state || ret->owner.pid != than->owner.pid ||
+	       ret->owner.start_time != than->owner.start_time;
+}
+
+/*
+ * What a claim said when it was read may be over: a hook that had it in hand has handed it to the
+ * daemon since, and ended. One that seems dead is read once more.
+ * Seen on: two guests that start together, and the second took the first one's free pages for nobody's
+ */
+int registry_alive(int rootfd, const struct claim *claim)
+{
+	_cleanup_claim_ struct claim now = { 0 };
+	int r = alive_as_read(rootfd, claim);
+	int changed = r == 0 ? read_again(rootfd, claim, &now) : 0;
+
+	if (changed < 0)
+		return changed;
+	return changed ? alive_as_read(rootfd, &now) : r;
 }

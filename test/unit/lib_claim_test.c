@@ -452,6 +452,27 @@ static void a_claim_lives_as_long_as_its_owner(void **state)
 	assert_int_equal(alive(tree, fd), 0);
 }
 
+/* Its hook has ended since, and the daemon has it: no moment between the two is without an owner */
+static void a_claim_that_was_handed_over_since_it_was_read_is_alive(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int fd = state_open(tree->rootfd, true);
+	_cleanup_claim_ struct claim before = { 0 };
+	struct ini_error err;
+
+	fake_process(tree, 50, 5, "S", "libvirtd", 9);
+	make_claim(fd, UUID_A, "g", CLAIM_PREPARING, 40, 4);
+	assert_int_equal(claim_load(fd, UUID_A, &before, &err), 0);
+	assert_int_equal(registry_alive(tree->rootfd, &before), 0);
+	make_claim(fd, UUID_A, "g", CLAIM_HANDED, 50, 5);
+	assert_int_equal(registry_alive(tree->rootfd, &before), 1);
+	/* Nor is the dead one that was read a living one's */
+	make_claim(fd, UUID_A, "g", CLAIM_HANDED, 50, 6);
+	assert_int_equal(registry_alive(tree->rootfd, &before), 0);
+	assert_int_equal(state_remove_dir(fd, UUID_A), 0);
+	assert_int_equal(registry_alive(tree->rootfd, &before), 0);
+}
+
 static void a_claim_whose_qemu_still_bears_the_uuid_is_alive(void **state)
 {
 	static const char qemu[] = "qemu\0-uuid\0" UUID_A;
@@ -958,6 +979,7 @@ int main(void)
 		tree_test(who_holds_a_file_open_is_found),
 		tree_test(claims_are_listed_and_broken_ones_counted),
 		tree_test(a_claim_lives_as_long_as_its_owner),
+		tree_test(a_claim_that_was_handed_over_since_it_was_read_is_alive),
 		tree_test(a_claim_whose_qemu_still_bears_the_uuid_is_alive),
 		tree_test(a_claim_whose_qemu_may_be_one_that_hangs_is_alive),
 		tree_test(a_claim_whose_vfio_group_is_held_open_is_alive),
