@@ -13,20 +13,6 @@
 #include "../lib/journal.h"
 #include "../lib/state.h"
 
-static bool claim_has_device(const struct claim *claim, const struct pciaddr *addr)
-{
-	const struct inidoc_entry *entry = NULL;
-
-	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
-		struct claim_device device;
-
-		if (claim_device_parse(entry->value, &device) == 0 &&
-		    pciaddr_cmp(&device.addr, addr) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int device_conflict(const struct claim *other, const struct pciaddr *addr,
 			   struct conflict *ret)
 {

@@ -307,3 +307,17 @@ int claim_disk_parse(const char *value, struct claim_disk *ret)
 	disk = (struct claim_disk){ 0 };
 	return 0;
 }
+
+bool claim_has_device(const struct claim *claim, const struct pciaddr *addr)
+{
+	const struct inidoc_entry *entry = NULL;
+
+	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
+		struct claim_device device;
+
+		if (claim_device_parse(entry->value, &device) == 0 &&
+		    pciaddr_cmp(&device.addr, addr) == 0)
+			return true;
+	}
+	return false;
+}

@@ -179,6 +179,9 @@ struct claim_device {
  */
 int claim_device_parse(const char *value, struct claim_device *ret) _must_check_;
 
+/** claim_has_device() - is a PCI device among those of its [vfio] */
+bool claim_has_device(const struct claim *claim, const struct pciaddr *addr);
+
 /* A disk of the host that the guest gets without PCI */
 struct claim_disk {
 	char *path;

@@ -67,20 +67,6 @@ int drivernodes_devices(int rootfd, const char *driver, struct strlist *ret)
 	return r;
 }
 
-static bool claim_has(const struct claim *claim, const struct pciaddr *addr)
-{
-	const struct inidoc_entry *entry = NULL;
-
-	while ((entry = inidoc_next(&claim->doc, entry, "vfio", "device"))) {
-		struct claim_device device;
-
-		if (claim_device_parse(entry->value, &device) == 0 &&
-		    pciaddr_cmp(&device.addr, addr) == 0)
-			return true;
-	}
-	return false;
-}
-
 int drivernodes_alone(int rootfd, const struct claim *claim, const char *driver)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
@@ -91,7 +77,7 @@ int drivernodes_alone(int rootfd, const struct claim *claim, const char *driver)
 	for (size_t i = 0; i < names.nr; i++) {
 		struct pciaddr addr;
 
-		if (pciaddr_parse(names.names[i], &addr) == 0 && !claim_has(claim, &addr))
+		if (pciaddr_parse(names.names[i], &addr) == 0 && !claim_has_device(claim, &addr))
 			return 0;
 	}
 	return 1;

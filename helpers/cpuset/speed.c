@@ -41,8 +41,7 @@ static const struct speed {
 	const char *verb;
 	const char *key; /* of the claim's section */
 	const char *dir, *file;
-	const char
-		*prefix; /* of the object's name: "policy2", "cpu2"; of the host's two all of it */
+	const char *prefix; /* of the object's name: "policy2", "cpu2"; or all of it */
 } speeds[] = {
 	{ "governor", "governor", "sys/devices/system/cpu/cpufreq", "scaling_governor", "policy" },
 	{ "energy", "energy_preference", "sys/devices/system/cpu/cpufreq",
@@ -323,6 +322,16 @@ static bool is_offline(const struct cpuset_job *job, const struct speed *speed, 
 	       job_host_cpus(job, "online", &online) == 0 && !cpulist_has(&online, cpu);
 }
 
+/* Return: -ETIMEDOUT with why */
+static int console_hangs(struct cpuset_job *job, const char *path)
+{
+	return job_why(
+		job, -ETIMEDOUT,
+		"/%s does not answer, a graphics driver holds the console (see dmesg): when it "
+		"answers again, run usher recover",
+		path);
+}
+
 /* Return: 0 when it has gone for good, else @error with why */
 static int cannot_read(struct cpuset_job *job, const struct speed *speed, const char *object,
 		       const char *path, int error)
@@ -332,6 +341,8 @@ static int cannot_read(struct cpuset_job *job, const struct speed *speed, const 
 			       "/%s is not there while %s is offline: when it is online again, run "
 			       "usher recover",
 			       path, object);
+	if (is_console(speed) && error == -ETIMEDOUT)
+		return console_hangs(job, path);
 	return error == -ENOENT
 		       ? 0
 		       : job_why(job, error, "cannot read /%s: %s", path, strerror(-error));
@@ -347,6 +358,8 @@ static int put_cursor_back(struct cpuset_job *job, const char *path, const char 
 {
 	int r = cursor_write(job, path, target);
 
+	if (r == -ETIMEDOUT)
+		return console_hangs(job, path);
 	if (r < 0)
 		return job_why(job, r, "cannot write %s to /%s: %s", target, path, strerror(-r));
 	if (strcmp(now, CURSOR_NONE) == 0)
