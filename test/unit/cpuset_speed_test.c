@@ -180,21 +180,28 @@ static void without_wishes_nothing_is_touched(void **state)
 #define STAT "proc/sys/vm/stat_interval"
 #define RARE "stat_interval = 60\n"
 
+/* "1" before the first guest and after the last, @meanwhile from then to then */
+static void assert_lasts_as_long_as_any_guest(const char *file, const char *meanwhile,
+					      const char *section_a, const char *section_b)
+{
+	put("1", "%s", file);
+	make_claim(UUID_A, PID_A, "running", section_a);
+	make_claim(UUID_B, PID_B, "running", section_b);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get("%s", file), meanwhile);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(get("%s", file), meanwhile);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get("%s", file), "1");
+	assert_back();
+}
+
 static void the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there(void **state)
 {
 	host_with_speeds(state);
-	put("1", STAT);
-	make_claim(UUID_A, PID_A, "running", SECTION_A RARE);
-	make_claim(UUID_B, PID_B, "running", SECTION_B RARE);
-	assert_int_equal(apply(UUID_A), HELPER_DONE);
-	assert_string_equal(get(STAT), "60");
-	assert_int_equal(apply(UUID_B), HELPER_DONE);
-	assert_int_equal(undo(UUID_A), HELPER_DONE);
-	assert_string_equal(get(STAT), "60");
-	assert_int_equal(undo(UUID_B), HELPER_DONE);
-	assert_silent();
-	assert_string_equal(get(STAT), "1");
-	assert_back();
+	assert_lasts_as_long_as_any_guest(STAT, "60", SECTION_A RARE, SECTION_B RARE);
 }
 
 static void a_kernel_that_says_yes_once_and_does_no_is_asked_again(void **state)
@@ -219,18 +226,7 @@ static void a_kernel_that_says_yes_once_and_does_no_is_asked_again(void **state)
 static void the_cursor_is_still_as_long_as_any_guest_is_there(void **state)
 {
 	host_with_speeds(state);
-	put("1", CURSOR);
-	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
-	make_claim(UUID_B, PID_B, "running", SECTION_B STILL);
-	assert_int_equal(apply(UUID_A), HELPER_DONE);
-	assert_string_equal(get(CURSOR), "0");
-	assert_int_equal(apply(UUID_B), HELPER_DONE);
-	assert_int_equal(undo(UUID_A), HELPER_DONE);
-	assert_string_equal(get(CURSOR), "0");
-	assert_int_equal(undo(UUID_B), HELPER_DONE);
-	assert_silent();
-	assert_string_equal(get(CURSOR), "1");
-	assert_back();
+	assert_lasts_as_long_as_any_guest(CURSOR, "0", SECTION_A STILL, SECTION_B STILL);
 }
 
 /* A desktop on the screen, none at all, and a kernel without */
