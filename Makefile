@@ -204,11 +204,12 @@ check-all:
 	$(MAKE) O=$(O)/gcc-san SAN=1 check
 	$(MAKE) O=$(O)/clang-san CC=clang SAN=1 check
 
-# Lines and branches that unit tests and simulator run, a line a file; UNCOVERED=1: what they do not
+# Lines and branches that unit tests, simulator and the lab's runs with LAB_COVERAGE=1 have run, a line a
+# file; UNCOVERED=1: what they have not
 .PHONY: coverage
 coverage:
 	$(MAKE) O=$(O)/coverage COVERAGE=1 unit fake
-	test/coverage/run $(O)/coverage
+	test/coverage/run $(O)/coverage $(wildcard $(O)/lab/*/lines)
 
 # --- Fuzzing: test/fuzz/NAME_fuzz.c, libFuzzer, SECONDS each --------------------------------------
 SECONDS ?= 60
