@@ -16,10 +16,6 @@ assert_as_given() {
 	assert_equal "$(irqs_on 23)" ""
 }
 
-alone_are() {
-	[[ $(alone) == "$1" ]]
-}
-
 setup() {
 	cpuset_setup
 }
@@ -134,7 +130,7 @@ recovered() {
 	echo 0 >/sys/devices/system/cpu/cpu3/online
 	echo 1 >/sys/devices/system/cpu/cpu3/online
 	systemctl restart libvirtd
-	wait_for 30 alone_are "2 3"
+	wait_for 30 alone_are 2-3
 	assert_as_given
 	guest_destroy win11
 	host_unchanged
