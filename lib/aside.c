@@ -92,6 +92,13 @@ static bool is_runnable(pid_t pid)
 	return end && strncmp(end, ") R", strlen(") R")) == 0;
 }
 
+/* It uses the CPU, and has time for that */
+static bool may_go_on(struct aside *aside, long long most)
+{
+	return aside->busy && deadline_left(most) > 0 &&
+	       !(aside->gives_way && aside->gives_way(aside));
+}
+
 static bool ends_by(int pidfd, long long until)
 {
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
@@ -132,7 +139,7 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 			return true;
 		aside->busy = cpu_time(aside->pid) > before;
 		starved = !aside->busy && is_runnable(aside->pid);
-	} while (since != step_began(aside) || (aside->busy && deadline_left(most) > 0) ||
+	} while (since != step_began(aside) || may_go_on(aside, most) ||
 		 (starved && deadline_left(starved_most) > 0));
 	return false;
 }

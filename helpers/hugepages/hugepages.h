@@ -510,6 +510,7 @@ int pool_bring(const struct helper_ctx *ctx, struct pools *pools, size_t index,
 /* The largest page that is made with the ledger held, and the most of smaller ones */
 #define STEP_KIB (512ULL * 1024)
 
+struct growth;
 struct long_write;
 
 /** long_write_is() - may a write that adds pages of that size take long */
@@ -530,12 +531,13 @@ int long_write_begin(const struct helper_ctx *ctx, struct ledger *ledger, struct
 /**
  * long_write_end() - wait for it, without the ledger, and free it
  *
- * Until the deadline when it uses the CPU, half of that when it waits; then it is sent SIGKILL. What
- * it came to is put on its account by the first ledger_sync() after its end, whoever's that is.
+ * Until the deadline when it uses the CPU; half of that when it waits, or has brought nothing and
+ * another guest waits for its turn; then it is sent SIGKILL. What it came to is put on its account by
+ * the first ledger_sync() after its end, whoever's that is.
  *
- * Return: 0 also when it was late, else as pool_set()
+ * Return: 0 also when it was late, 1 when it gave way, else as pool_set()
  */
-int long_write_end(struct long_write *job, long long deadline) _must_check_;
+int long_write_end(struct long_write *job, struct growth *growth) _must_check_;
 
 /* --- promise.c: pages that are spoken for ----------------------------------------------------- */
 

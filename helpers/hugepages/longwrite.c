@@ -37,6 +37,8 @@ struct long_write {
 	struct pools *pools;
 	size_t index;
 	unsigned long long target;
+	struct growth *growth; /* that waits for it */
+	bool gave_way;
 };
 
 bool long_write_is(const struct helper_ctx *ctx, unsigned long long size_kib)
@@ -126,12 +128,25 @@ int long_write_begin(const struct helper_ctx *ctx, struct ledger *ledger, struct
 	return 0;
 }
 
-int long_write_end(struct long_write *job, long long deadline)
+/* As any other that is short: turn.c */
+static bool gives_way(void *shared)
 {
-	int left = deadline_left(deadline), r;
+	struct long_write *job = shared;
 
+	job->gave_way = !job->growth->gained && turn_is_over(job->growth);
+	return job->gave_way;
+}
+
+int long_write_end(struct long_write *job, struct growth *growth)
+{
+	int left = deadline_left(growth->deadline), r;
+
+	job->growth = growth;
+	job->aside.gives_way = gives_way;
 	job->aside.busy_ms = left;
 	r = aside_end(job, left / 2);
+	if (r == -ETIMEDOUT && job->gave_way)
+		r = 1;
 	aside_free(job, sizeof(*job));
 	/* Whoever it was that killed it, the pool says how far it came */
 	return r == -ECHILD || r == -ETIMEDOUT ? 0 : r;

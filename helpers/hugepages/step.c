@@ -453,9 +453,11 @@ static int await_write(struct growth *growth)
 {
 	_cleanup_view_ struct view view = VIEW_CLOSED;
 	struct pools *pools;
-	int r = long_write_end(growth->write, growth->deadline), index;
+	int r = long_write_end(growth->write, growth), index;
 
 	growth->write = NULL;
+	if (r > 0)
+		return STEP_SPENT;
 	/* Whoever looks at the clock next says so */
 	if (r == 0 && deadline_left(growth->deadline) == 0)
 		return STEP_GO_ON;

@@ -226,6 +226,31 @@ static void one_that_works_on_is_too_slow_and_not_said_to_hang(void **state)
 	assert_no_ledger();
 }
 
+/* a's page works on, for all of a's time; b is to have some of its own left */
+static void one_that_works_on_leaves_time_to_one_that_waits(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pids[2];
+
+	(void)state;
+	pools_of_1_gib(1, 0);
+	(void)snprintf(kernel->hangs, sizeof(kernel->hangs), "hugepages-1048576kB");
+	kernel->busy = true;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
+	pids[0] = apply_begin(&a, HANG_MS);
+	await_write();
+	pids[1] = apply_begin(&b, HANG_MS);
+	assert_int_equal(apply_end(pids[1]), HELPER_DONE);
+	assert_int_equal(apply_end(pids[0]), HELPER_DIRTY);
+	assert_said("half of the time for it is over, and another guest waits for pages there");
+	unhang();
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_huge(0, 1, 1);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_no_ledger();
+}
+
 static void a_single_side_effect_that_fails_leaves_the_host_as_before(void **state)
 {
 	bool more = true;
@@ -262,6 +287,7 @@ int main(void)
 		kernel_test(a_start_whose_page_never_comes_is_refused_and_made_good_later),
 		kernel_test(one_that_only_sleeps_is_ended_and_all_is_back),
 		kernel_test(one_that_works_on_is_too_slow_and_not_said_to_hang),
+		kernel_test(one_that_works_on_leaves_time_to_one_that_waits),
 		kernel_test(a_single_side_effect_that_fails_leaves_the_host_as_before),
 	};
 
