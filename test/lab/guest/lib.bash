@@ -436,6 +436,12 @@ pool_user() {
 	# It has both ends itself: no end of file, and nobody waits for the other to open
 	taskset -c "$cpu" "$program" "$@" 0<>"$dir/$name.in" 1<>"$dir/$name.out" 3>&- &
 	pool_users[$name]=$!
+	# What is written to a fifo that nobody has open is lost
+	wait_for 30 pool_user_listens "$name"
+}
+
+pool_user_listens() {
+	[[ $(readlink "/proc/${pool_users[$1]}/fd/1") == *"/$1.out" ]]
 }
 
 # pool_user_does NAME COMMAND... - see guest/pooluser.c
