@@ -45,7 +45,7 @@ assert_in_place() {
 # The kernel has no balanced partition of such CPUs, and moves no thread from one to the other
 @test "vCPUs that share such CPUs are said to, and refused where each is to be alone" {
 	has_partitions || skip "this kernel has no partitions"
-	guest_define win11 vcpus=2 pins="2-3 2-3" emulator=0-1
+	guest_define win11 vcpus=2 pins="2-3 2-3"
 	policy win11 '[guest]' 'required = cpuset' '[cpuset]' 'method = partition'
 	start_refused_like win11 "usher: win11: CPUs 2-3 cannot be kept for it alone: CPUs 2-3 are isolated by isolcpus= at boot, and the vCPUs share theirs: pin each vCPU to one CPU of its own"
 	policy win11

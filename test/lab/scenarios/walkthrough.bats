@@ -188,7 +188,7 @@ plan_writes_nothing() {
 			-e '^[a-z0-9]+\([0-9]+<(pipe|anon_inode|socket|UNIX|NETLINK|TCP|/memfd):' \
 			-e '^[a-z0-9]+\([0-9]+</dev/(null|pts/)' -e '"/dev/null", O_RDWR' \
 			-e '^write\([12]<' -e '/tmp/usher\.' -e '^prlimit64\([^,]*, [^,]*, NULL' \
-			-e '^ioctl\([0-9]+<[^>]*>, TCGETS' -e '^openat2\([^"]*"dev/i2c-' -e '^write\([0-9]+</dev/i2c-' \
+			-e '^ioctl\([0-9]+<[^>]*>, (TCGETS|KDGETMODE)' -e '^openat2\([^"]*"dev/i2c-' -e '^write\([0-9]+</dev/i2c-' \
 			-e '^ioctl\([0-9]+</dev/i2c-[0-9]+>, _IOC\(_IOC_NONE, 0x7, 0x[35], 0\)') || true
 	assert_equal "$left" ""
 	assert_equal "$(calls_of "$calls")" ""
