@@ -19,8 +19,8 @@
  *
  * Who asks or writes waits for the console's lock, and that a driver can hold for ever: so it is a
  * child that does. Until Linux 6.16 the kernel does not tell the setting, but whether the next blink
- * is due: "0" also for the moment in which one is made, and "-1" without a text console. Later ones
- * tell the setting. Where a desktop is shown nothing blinks, and the setting is left alone: who sets
+ * is due: "0" also for the moment in which one is made, and from when the console's lock was taken
+ * by others until the cursor is drawn again; "-1" without a text console. Later ones tell the setting. Where a desktop is shown nothing blinks, and the setting is left alone: who sets
  * it back there starts a blink that nobody sees.
  *
  * Source: fb_flashcursor(), show_cursor_blink(), store_cursor_blink(), drivers/video/fbdev/core/
