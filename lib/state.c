@@ -36,6 +36,23 @@ static int state_check(int fd, mode_t type)
 	return 0;
 }
 
+const char *state_cure(int error, const char *usual)
+{
+	switch (-error) {
+	case EPERM:
+	case ELOOP:
+	case ENOTDIR:
+	case EISDIR:
+	case EACCES:
+		return "it must be a plain file in a directory, both root's, that nobody else may "
+		       "write: find out who has changed it, then reboot the host";
+	case EBADMSG:
+		return "install the usher that wrote it, or reboot the host";
+	default:
+		return usual;
+	}
+}
+
 static int dir_make(int dirfd, const char *name)
 {
 	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
@@ -177,6 +194,19 @@ void state_sweep(int dirfd)
 	sweep(dirfd, NULL);
 }
 
+/* Of our own: what somebody has put there, or a writer of the same pid has left, makes room */
+static int new_file(int dirfd, const char *name)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL;
+	int fd = openat_resolve(dirfd, name, flags, 0600, RESOLVE_STATE);
+
+	if (fd != -EEXIST && fd != -ELOOP)
+		return fd;
+	if (unlinkat(dirfd, name, 0) < 0)
+		return -errno;
+	return openat_resolve(dirfd, name, flags, 0600, RESOLVE_STATE);
+}
+
 int state_write(int dirfd, const char *name, const char *data, size_t len)
 {
 	_cleanup_close_ int fd = -1;
@@ -188,7 +218,7 @@ int state_write(int dirfd, const char *name, const char *data, size_t len)
 	r = path_format(tmp, sizeof(tmp), ".%s.%d", name, (int)getpid());
 	if (r < 0)
 		return r;
-	fd = openat_resolve(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC, 0600, RESOLVE_STATE);
+	fd = new_file(dirfd, tmp);
 	if (fd < 0)
 		return fd;
 	r = write_whole(fd, data, len);
@@ -202,6 +232,7 @@ int state_write(int dirfd, const char *name, const char *data, size_t len)
 int state_append(int dirfd, const char *name)
 {
 	_cleanup_close_ int fd = -1;
+	struct stat st;
 	int r;
 
 	fd = openat_resolve(dirfd, name, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, 0600,
@@ -209,7 +240,12 @@ int state_append(int dirfd, const char *name)
 	if (fd < 0)
 		return fd;
 	r = state_check(fd, S_IFREG);
-	return r < 0 ? r : TAKE_FD(fd);
+	if (r < 0)
+		return r;
+	/* What is written is that other file's, too; a lock that has just gone has no name */
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink > 1 ? -EPERM : TAKE_FD(fd);
 }
 
 int state_remove(int dirfd, const char *name)

@@ -11,6 +11,16 @@
 #define STATE_FILE_MAX (4L * 1024 * 1024)
 
 /**
+ * state_cure() - what to do about state that is not used
+ * @error:	of a function below
+ * @usual:	the cure for what is nobody's doing
+ *
+ * Return: @usual, or what to do where somebody has changed it: -EPERM, -ELOOP, -ENOTDIR, -EISDIR,
+ * -EACCES; where it does not read as this usher wrote it: -EBADMSG
+ */
+const char *state_cure(int error, const char *usual);
+
+/**
  * state_open() - open run/usher below the root
  * @create:	make it (0700) when it is missing
  *
@@ -44,7 +54,7 @@ int state_write(int dirfd, const char *name, const char *data, size_t len) _must
 /**
  * state_append() - open a file for whole-line appends, made when missing, mode 0600
  *
- * Return: an O_APPEND fd, else as state_read()
+ * Return: an O_APPEND fd, else as state_read(); -EPERM also for a file that has another name
  */
 int state_append(int dirfd, const char *name) _must_check_;
 
