@@ -64,6 +64,13 @@ void helper_say(const struct helper_ctx *ctx, const char *fmt, ...)
 	va_end(args);
 }
 
+int helper_say_state(const struct helper_ctx *ctx, const char *file, int error, const char *usual)
+{
+	helper_say(ctx, "cannot use run/usher/%s/%s: %s: %s", ctx->claim.uuid, file,
+		   strerror(-error), state_cure(error, usual));
+	return error;
+}
+
 bool helper_in_start(const struct helper_ctx *ctx)
 {
 	return ctx->claim.state == CLAIM_PREPARING &&
@@ -242,31 +249,46 @@ static int claim_read(struct helper_ctx *ctx, const char *path)
 	else if (r == -EBADMSG)
 		(void)fprintf(stderr, "usher-%s: %s:%u: %s\n", ctx->helper->name, path, err.line,
 			      err.what);
-	else if (r == -EPERM)
-		(void)fprintf(stderr,
-			      "usher-%s: %s is not believed: it must be a plain file owned by the "
-			      "caller that nobody else may write\n",
-			      ctx->helper->name, path);
 	else if (r < 0)
-		(void)fprintf(stderr, "usher-%s: cannot read the claim %s: %s\n", ctx->helper->name,
-			      path, strerror(-r));
+		(void)fprintf(stderr, "usher-%s: cannot read the claim %s: %s: %s\n",
+			      ctx->helper->name, path, strerror(-r),
+			      state_cure(r, "usher status lists those there are"));
 	return r;
 }
 
-/* Changes are made only for the claim this host holds under that uuid */
+/*
+ * Changes are made only for the claim this host holds under that uuid. Return: 1 it is that, 0 not,
+ * else -errno of state_open() or state_dir()
+ */
 static int claim_at_home(const struct helper_ctx *ctx)
 {
 	_cleanup_close_ int home = -1;
 	struct stat a, b;
 
 	if (ctx->statefd < 0)
-		return 0;
+		return ctx->statefd;
 	home = state_dir(ctx->statefd, ctx->claim.uuid, false);
 	if (home < 0)
-		return 0;
+		return home;
 	if (fstat(home, &a) < 0 || fstat(ctx->dirfd, &b) < 0)
-		return 0;
+		return -errno;
 	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* @error: of claim_at_home() */
+static int say_not_at_home(const struct helper_ctx *ctx, int error)
+{
+	const char *cure = state_cure(error, NULL);
+
+	if (cure)
+		(void)fprintf(stderr, "usher-%s: cannot use run/usher/%s: %s: %s\n",
+			      ctx->helper->name, ctx->claim.uuid, strerror(-error), cure);
+	else
+		(void)fprintf(stderr,
+			      "usher-%s: the claim does not lie in run/usher/%s: only check and "
+			      "--dry-run work on it\n",
+			      ctx->helper->name, ctx->claim.uuid);
+	return HELPER_USAGE;
 }
 
 static bool has_section(const struct helper_ctx *ctx)
@@ -285,15 +307,11 @@ static bool has_section(const struct helper_ctx *ctx)
 
 static int run_locked(struct helper_ctx *ctx, enum helper_exit (*verb)(struct helper_ctx *))
 {
+	int home = ctx->dry_run ? 1 : claim_at_home(ctx);
 	_cleanup_close_ int lock = -1;
 
-	if (!ctx->dry_run && !claim_at_home(ctx)) {
-		(void)fprintf(stderr,
-			      "usher-%s: the claim does not lie in run/usher/%s: only check and "
-			      "--dry-run work on it\n",
-			      ctx->helper->name, ctx->claim.uuid);
-		return HELPER_USAGE;
-	}
+	if (home <= 0)
+		return say_not_at_home(ctx, home);
 	if (!ctx->dry_run) {
 		lock = take_lock(ctx);
 		if (lock < 0) {

@@ -21,7 +21,7 @@ struct helper_ctx {
 	const struct helper *helper;
 	const char *root; /* as given with --root, "/" by default */
 	int rootfd;
-	int statefd; /* run/usher; -1 when there is none or the claim lies elsewhere */
+	int statefd; /* run/usher, else -errno of state_open() */
 	int dirfd;   /* the claim's own directory */
 	bool dry_run;
 	bool quiet;	    /* a dry run of which nothing is printed */
@@ -72,8 +72,8 @@ struct helper {
  * A claim without the helper's section: nothing to do, 0. apply and undo take NAME.lock in the
  * claim's directory first (waiting for the deadline at most) and need the claim to lie in
  * ROOT/run/usher/UUID; check takes any claim file. --dry-run takes no lock and writes nothing.
- * Sets no_new_privs, umask 077, ignores SIGPIPE, and on the real root keeps only the helper's
- * capabilities.
+ * Sets no_new_privs, umask 077, ignores SIGPIPE, and on the real root
+ * keeps only the helper's capabilities.
  *
  * Return: the exit code
  */
@@ -99,6 +99,16 @@ void helper_keep(const struct helper_ctx *ctx, unsigned long long caps);
 
 /** helper_say() - one line on stderr, "usher: GUEST: ...", or in the log when detached */
 void helper_say(const struct helper_ctx *ctx, const char *fmt, ...) _printf_(2, 3);
+
+/**
+ * helper_say_state() - one of the guest's files in run/usher is not used
+ * @file:	"seat.journal"
+ * @error:	of lib/state.h, lib/journal.h
+ * @usual:	what to do about it where nobody has changed it: "see df /run"
+ *
+ * Return: @error
+ */
+int helper_say_state(const struct helper_ctx *ctx, const char *file, int error, const char *usual);
 
 /**
  * helper_write() - attr_write(), or in a dry run the line "write PATH VALUE" on stdout

@@ -160,11 +160,15 @@ int job_open(struct cpuset_job *job)
 	int r = open_baseline(job);
 
 	if (r < 0)
-		return job_why(job, r, "cannot take the lock of the shared CPU settings: %s",
+		return job_why(job, r,
+			       r == -ETIMEDOUT
+				       ? "cannot take the lock of the shared CPU settings: %s"
+				       : "cannot use run/usher/host/cpuset.ini: %s",
 			       strerror(-r));
 	r = journal_open(ctx->dirfd, ctx->helper->name, false, &job->journal);
 	if (r < 0)
-		return job_why(job, r, "cannot open the journal: %s", strerror(-r));
+		return job_why(job, r, "cannot use run/usher/%s/cpuset.journal: %s",
+			       ctx->claim.uuid, strerror(-r));
 	return shares_load(job);
 }
 

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/state.h"
 #include "choose.h"
+
+#define TRY_AGAIN "try usher-cpuset undo again"
 
 /* The best first */
 static const struct way {
@@ -99,11 +102,15 @@ static int take_back(struct cpuset_job *job)
 	return untouched || job->ctx->dry_run ? 0 : undo_all(job);
 }
 
+static enum helper_exit say_not_back(struct cpuset_job *job, const char *cure)
+{
+	helper_say(job->ctx, "the CPU settings are not all back: %s: %s", job->why, cure);
+	return HELPER_DIRTY;
+}
+
 static enum helper_exit say_dirty(struct cpuset_job *job)
 {
-	helper_say(job->ctx, "the CPU settings are not all back: %s: try usher-cpuset undo again",
-		   job->why);
-	return HELPER_DIRTY;
+	return say_not_back(job, TRY_AGAIN);
 }
 
 static void say_done(struct cpuset_job *job, const struct way *way, const char *why)
@@ -298,6 +305,14 @@ static void say_unread(const struct cpuset_job *job)
 			   job->unread);
 }
 
+/* Of a file that is not used nothing is believed */
+static int open_to_undo(struct cpuset_job *job)
+{
+	int r = job_open(job);
+
+	return r < 0 ? (int)say_not_back(job, state_cure(r, TRY_AGAIN)) : 0;
+}
+
 static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -310,12 +325,11 @@ static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 	r = job_parse(&job, &method);
 	if (r < 0)
 		return r == -EBADMSG ? HELPER_USAGE : HELPER_DIRTY;
-	r = job_open(&job);
-	if (r == 0) {
-		say_unread(&job);
-		r = undo_all(&job);
-	}
-	return r < 0 ? say_dirty(&job) : HELPER_DONE;
+	r = open_to_undo(&job);
+	if (r != 0)
+		return (enum helper_exit)r;
+	say_unread(&job);
+	return undo_all(&job) < 0 ? say_dirty(&job) : HELPER_DONE;
 }
 
 static const struct helper_command commands[] = {

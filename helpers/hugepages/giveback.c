@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "../../lib/deadline.h"
+#include "../../lib/state.h"
 #include "hugepages.h"
 
 /*
@@ -409,6 +410,14 @@ int give_back_wait_ms(const struct helper_ctx *ctx)
 	return left < most ? left : most;
 }
 
+/* @error: perhaps that of the ledger itself */
+static const char *cure_of(const struct helper_ctx *ctx, int error, const char *usual)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+
+	return ledger_open(ctx, 0, false, &ledger) == error ? state_cure(error, usual) : usual;
+}
+
 enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 {
 	enum helper_exit thp = thp_undo(ctx);
@@ -425,9 +434,9 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 	give_back_why(r, wait_ms, why, sizeof(why));
 	helper_say(ctx,
 		   "not all huge pages could be given back: %s: what is left stands in "
-		   "/run/usher/host/hugepages.ini; run usher recover, or the next start of any "
-		   "guest does it",
-		   why);
+		   "/run/usher/host/hugepages.ini; %s",
+		   why,
+		   cure_of(ctx, r, "run usher recover, or the next start of any guest does it"));
 	return HELPER_DIRTY;
 }
 

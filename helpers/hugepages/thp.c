@@ -7,6 +7,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/baseline.h"
 #include "../../lib/registry.h"
+#include "../../lib/state.h"
 #include "../../lib/units.h"
 #include "hugepages.h"
 
@@ -145,13 +146,20 @@ static int open_baseline(const struct helper_ctx *ctx, struct baseline *ret)
 	return ctx->dry_run ? 0 : baseline_open(ctx->statefd, THP_STATE, LOCK_MS, ret);
 }
 
+/* Return: 0, 1 not, and said, else -errno */
 static int restore(const struct helper_ctx *ctx)
 {
 	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
 	int r = open_baseline(ctx, &baseline);
 
-	if (r == 0)
-		r = others_need(ctx);
+	if (r < 0) {
+		helper_say(ctx,
+			   "cannot use run/usher/host/" THP_STATE ".ini, which has how transparent "
+			   "huge pages were made: %s: %s",
+			   strerror(-r), state_cure(r, "run usher recover"));
+		return 1;
+	}
+	r = others_need(ctx);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
@@ -287,7 +295,7 @@ enum helper_exit thp_undo(struct helper_ctx *ctx)
 	int r = asked(ctx, &kib) ? restore(ctx) : 0;
 
 	if (r >= 0)
-		return HELPER_DONE;
+		return r > 0 ? HELPER_DIRTY : HELPER_DONE;
 	helper_say(ctx,
 		   "cannot set back how transparent huge pages are made: %s: what they were stands "
 		   "in /run/usher/host/" THP_STATE ".ini; run usher recover",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../lib/attr.h"
 #include "../../lib/giveback.h"
@@ -180,8 +181,9 @@ static int run(const struct request *request)
 	host.statefd = state_open(host.rootfd, false);
 	/* Where usher has never run there is no claim */
 	if (host.statefd < 0 && host.statefd != -ENOENT) {
-		usher_say("cannot use /run/usher: %s: recover is root's to run",
-			  strerror(-host.statefd));
+		usher_say("cannot use /run/usher: %s: %s", strerror(-host.statefd),
+			  geteuid() == 0 ? state_cure(host.statefd, "see ls -ld /run/usher")
+					 : "recover is root's to run");
 		return 1;
 	}
 	return recover(request, &host);
