@@ -359,6 +359,9 @@ int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct gu
  */
 int groups_foretell(struct cpuset_job *job) _must_check_;
 
+/** groups_is_name() - is this the path of a group: not empty, none of its parts "", "." or ".." */
+bool groups_is_name(const char *path);
+
 /** groups_of_base() - the same from the base alone, as the journal has it. Return: 0, -EBADMSG */
 int groups_of_base(const char *base, struct guest_groups *ret) _must_check_;
 

@@ -83,7 +83,7 @@ static int go_up(char *path)
 	return 0;
 }
 
-static bool is_group_name(const char *path)
+bool groups_is_name(const char *path)
 {
 	const char *part = path;
 
@@ -101,7 +101,7 @@ static bool is_group_name(const char *path)
 
 int groups_of_base(const char *base, struct guest_groups *ret)
 {
-	if (!is_group_name(base) || path_format(ret->base, sizeof(ret->base), "%s", base) < 0)
+	if (!groups_is_name(base) || path_format(ret->base, sizeof(ret->base), "%s", base) < 0)
 		return -EBADMSG;
 	memcpy(ret->guest, ret->base, sizeof(ret->guest));
 	/* Since libvirt 7.1.0 there is a level of its own below the scope */

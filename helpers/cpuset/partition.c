@@ -75,8 +75,11 @@ const struct setting_kind setting_exclusive = {
 
 int exclusive_undo(struct cpuset_job *job, const char *object)
 {
-	int r = setting_give_back(job, &setting_exclusive, object);
+	int r;
 
+	if (!groups_is_name(object))
+		return job_why(job, -EBADMSG, "the journal's group '%s' is none", object);
+	r = setting_give_back(job, &setting_exclusive, object);
 	return r < 0 ? r : 0;
 }
 

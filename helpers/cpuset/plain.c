@@ -125,7 +125,10 @@ int plain_apply(struct cpuset_job *job)
 
 int plain_undo(struct cpuset_job *job, const char *object)
 {
-	int r = setting_give_back(job, &setting_plain, object);
+	int r;
 
+	if (!groups_is_name(object) || strchr(object, '/'))
+		return job_why(job, -EBADMSG, "the journal's group '%s' is none of ours", object);
+	r = setting_give_back(job, &setting_plain, object);
 	return r < 0 ? r : 0;
 }
