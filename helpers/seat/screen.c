@@ -102,14 +102,29 @@ void screen_free(struct screen *screen)
 	ending_free(&screen->desktop);
 }
 
+/* The firmware's frame buffers */
+static const char *const drivers[] = { "efi-framebuffer", "vesa-framebuffer",
+				       "simple-framebuffer" };
+
+bool screen_is_firmware(const char *name)
+{
+	const char *device = strchr(name, '/');
+
+	if (!device || !strchr(device, '.') || device[1] == '.' || strchr(device + 1, '/'))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strlen(drivers[i]) == (size_t)(device - name) &&
+		    strncmp(drivers[i], name, strlen(drivers[i])) == 0)
+			return true;
+	return false;
+}
+
 /*
  * Devices whose driver is the firmware's frame buffer: "efi-framebuffer.0". They are no children
  * of the GPU, but their memory is the boot GPU's.
  */
 static int add_firmware_devices(int rootfd, struct strlist *names)
 {
-	static const char *const drivers[] = { "efi-framebuffer", "vesa-framebuffer",
-					       "simple-framebuffer" };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(drivers); i++) {

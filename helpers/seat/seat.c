@@ -200,9 +200,7 @@ static int release_all(const struct helper_ctx *ctx, struct journal *journal)
 
 static int say_journal(const struct helper_ctx *ctx, int error)
 {
-	helper_say(ctx, "cannot keep the journal in run/usher/%s: %s: see df /run", ctx->claim.uuid,
-		   strerror(-error));
-	return error;
+	return helper_say_state(ctx, "seat.journal", error, "see df /run");
 }
 
 /* All back, and no journal any more. Return: what of it is not, each said */

@@ -69,6 +69,9 @@ void screen_free(struct screen *screen);
  */
 int screen_load(int rootfd, const char *addr, struct screen *ret) _must_check_;
 
+/** screen_is_firmware() - does the name have the form of those in screen.firmware */
+bool screen_is_firmware(const char *name);
+
 /**
  * screen_widen() - from now on all of the desktop on it that usher-vfio would refuse counts as a holder
  * @screen:	unchanged on error

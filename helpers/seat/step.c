@@ -431,7 +431,7 @@ static int return_firmware(const struct helper_ctx *ctx, const char *name)
 	const char *device = strchr(name, '/');
 	char path[PATH_MAX];
 
-	if (!device || !is_plain(device + 1) || *name == '.' ||
+	if (!screen_is_firmware(name) ||
 	    path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%.*s/bind", (int)(device - name),
 			name) < 0)
 		return -EBADMSG;
