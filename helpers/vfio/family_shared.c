@@ -205,16 +205,47 @@ static int recall(const struct baseline *baseline, const char *setting, char buf
 	return r < 0 ? r : path_format(buf, SAVED_MAX, "%s", r > 0 ? value : "");
 }
 
+static bool are_of(const char *words, const char *const *list)
+{
+	_cleanup_strlist_ struct strlist names = { 0 };
+	size_t i, j;
+
+	if (text_split(words, " ", &names) < 0)
+		return false;
+	for (i = 0; i < names.nr; i++) {
+		for (j = 0; list && list[j] && strcmp(list[j], names.names[i]) != 0; j++)
+			;
+		if (!list || !list[j])
+			return false;
+	}
+	return true;
+}
+
+/* What is loaded and started is what could have been unloaded and stopped */
+static int are_its_own(struct vfio_job *job, const struct driver_rule *rule)
+{
+	if (are_of(job->saved[SAVED_MODULES], rule->modules) &&
+	    are_of(job->saved[SAVED_SERVICES], rule->services))
+		return 0;
+	return job_fail(job, -EBADMSG,
+			"what run/usher/host/%s.ini, or the journal, has of driver %s is none of "
+			"its modules and units: nothing of it is loaded for %s: %s",
+			rule->driver, rule->driver, job->name, state_cure(-EBADMSG, ""));
+}
+
 int family_recall(struct worker *worker, struct vfio_job *job)
 {
 	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
+	const struct driver_rule *rule = rule_family(job->old_driver);
 	int r;
 
-	if (!rule_family(job->old_driver))
+	if (!rule)
 		return 0;
 	/* A journal of an older version's has them, and no baseline does */
 	if (*job->saved[SAVED_MODULES]) {
-		r = family_keep(worker, job, job->old_driver);
+		r = are_its_own(job, rule);
+		if (r == 0)
+			r = family_keep(worker, job, job->old_driver);
 		if (r < 0)
 			return r;
 	}
@@ -229,9 +260,10 @@ int family_recall(struct worker *worker, struct vfio_job *job)
 	if (r < 0)
 		return job_fail(job, r,
 				"cannot read in run/usher/host/%s.ini what of driver %s the host "
-				"had: %s: see lsmod, and dmesg",
-				job->old_driver, job->old_driver, strerror(-r));
-	return 0;
+				"had: %s: %s",
+				job->old_driver, job->old_driver, strerror(-r),
+				state_cure(r, "see lsmod, and dmesg"));
+	return are_its_own(job, rule);
 }
 
 int family_forget(struct worker *worker, struct vfio_job *job)

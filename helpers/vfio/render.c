@@ -302,6 +302,7 @@ int render_return(const struct helper_ctx *ctx)
 	int r = journal_open(ctx->dirfd, RENDER_JOURNAL, false, &journal);
 	size_t left = claim_has_run(&ctx->claim) ? 0 : journal.nr;
 	bool changed = false;
+	const char *cure;
 
 	/* The oldest last: it has what was there before the start */
 	for (; r >= 0 && left > 0; left--) {
@@ -314,10 +315,11 @@ int render_return(const struct helper_ctx *ctx)
 		r = journal_remove(ctx->dirfd, RENDER_JOURNAL);
 	if (r >= 0)
 		return 0;
+	cure = state_cure(r, NULL);
 	helper_say(ctx,
 		   "cannot take back from run/usher/%s/" RENDER_JOURNAL ".journal which cards are "
 		   "kept from the desktop: %s: remove what you do not want of /" RULES_DIR
-		   "/72-usher-*, then udevadm control --reload",
-		   ctx->claim.uuid, strerror(-r));
+		   "/72-usher-*, then udevadm control --reload%s%s",
+		   ctx->claim.uuid, strerror(-r), cure ? "; " : "", cure ?: "");
 	return 1;
 }

@@ -6,6 +6,7 @@
 #include <sys/pidfd.h>
 
 #include "../../lib/pcidev.h"
+#include "../../lib/state.h"
 #include "vfio.h"
 
 /* While somebody holds a device: how often we look whether only the file was closed */
@@ -242,8 +243,8 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 	if (r < 0) {
 		helper_say(ctx,
 			   "cannot read run/usher/%s/vfio.journal: %s: what had been handed over "
-			   "is left as it is; look at lspci -k",
-			   ctx->claim.uuid, strerror(-r));
+			   "is left as it is; %s",
+			   ctx->claim.uuid, strerror(-r), state_cure(r, "look at lspci -k"));
 		return HELPER_DIRTY;
 	}
 	if (undo_jobs(ctx, &journal, &jobs, verb_of(ctx)) > 0)
