@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 
 #include "deadline.h"
 
@@ -24,6 +26,21 @@ int watch_open(int rootfd, const struct process *process)
 	if (r <= 0)
 		return r < 0 ? r : -ESRCH;
 	return TAKE_FD(fd);
+}
+
+int watch_open_ours(int rootfd, const struct process *process)
+{
+	_cleanup_close_ int fd = watch_open(rootfd, process);
+	char ours[16] = "", name[PROCESS_NAME_MAX + 1];
+	int r;
+
+	if (fd < 0)
+		return fd;
+	(void)prctl(PR_GET_NAME, ours, 0, 0, 0);
+	r = process_name(rootfd, process->pid, name, sizeof(name));
+	if (r < 0)
+		return r;
+	return strcmp(name, ours) == 0 ? TAKE_FD(fd) : -ESRCH;
 }
 
 int watch_wait(int pidfd, int timeout_ms)

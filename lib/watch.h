@@ -15,6 +15,15 @@
 int watch_open(int rootfd, const struct process *process) _must_check_;
 
 /**
+ * watch_open_ours() - the same of a process that is to be ended, and runs the program that we are
+ *
+ * Who has become another program since, as a holder that ends as `usher recover`, is not ours any more.
+ *
+ * Return: as watch_open(), -ESRCH also for another program
+ */
+int watch_open_ours(int rootfd, const struct process *process) _must_check_;
+
+/**
  * watch_wait() - wait for the end
  * @timeout_ms:	0 to look once, -1 for ever
  *

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../lib/log.h"
+#include "../../lib/state.h"
 #include "../../lib/watch.h"
 #include "display.h"
 #include "fanout.h"
@@ -69,7 +70,7 @@ static int open_switcher(const struct helper_ctx *ctx, const struct journal_reco
 	if (record->undone || strcmp(record->verb, VERB_SWITCHER) != 0 ||
 	    record_parse_switcher(record, &process) < 0)
 		return -ESRCH;
-	return watch_open(ctx->rootfd, &process);
+	return watch_open_ours(ctx->rootfd, &process);
 }
 
 /* All at once: there is one for each monitor, and they may all hang */
@@ -408,8 +409,9 @@ enum helper_exit display_undo(struct helper_ctx *ctx)
 		r = check_journal(&journal);
 	if (r < 0) {
 		helper_say(ctx,
-			   "cannot use run/usher/%s/display.journal: %s: no monitor is touched",
-			   ctx->claim.uuid, strerror(-r));
+			   "cannot use run/usher/%s/display.journal: %s: no monitor is touched: %s",
+			   ctx->claim.uuid, strerror(-r),
+			   state_cure(r, "switch them back by hand"));
 		return HELPER_DIRTY;
 	}
 	if (ctx->dry_run) {

@@ -26,6 +26,8 @@
 #define END_MS 1000
 
 /* Journal verbs: "unit NAME - -", "process PID - START" */
+#define RECOVER "usher recover tries again"
+
 #define VERB_UNIT    "unit"
 #define VERB_PROCESS "process"
 
@@ -273,7 +275,7 @@ static int start_holder(struct helper_ctx *ctx)
 /* Return: 0 it has ended, -ESRCH it had ended before, else -errno */
 static int end_process(const struct helper_ctx *ctx, const struct process *process)
 {
-	_cleanup_close_ int fd = watch_open(ctx->rootfd, process);
+	_cleanup_close_ int fd = watch_open_ours(ctx->rootfd, process);
 	int left = deadline_left(ctx->deadline);
 
 	return fd < 0 ? fd : watch_end(fd, left < END_MS ? left : END_MS);
@@ -286,7 +288,9 @@ static int end_registered(const struct helper_ctx *ctx)
 	int r = holder_load(ctx->dirfd, &holder);
 
 	if (r < 0)
-		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+		return r == -ENOENT || r == -EBADMSG
+			       ? 0
+			       : helper_say_state(ctx, HOLDER_FILE, r, RECOVER);
 	r = end_process(ctx, &holder.process);
 	if (r != -ESRCH)
 		return r < 0 ? r : 1;
@@ -335,6 +339,8 @@ static int end_holder(struct helper_ctx *ctx)
 	if (r < 0)
 		return r;
 	r = journal_open(ctx->dirfd, NOSLEEP_NAME, false, &journal);
+	if (r < 0)
+		return helper_say_state(ctx, NOSLEEP_NAME ".journal", r, RECOVER);
 	for (size_t i = 0; r == 0 && i < journal.nr; i++)
 		if (!journal.records[i].undone)
 			r = end_recorded(ctx, &journal.records[i], ended);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/display_apply_test.c - usher-display with monitors of every character */
-/* wraps: i2c_open i2c_write_at i2c_read_at process_alive process_identify module_load log_line */
+/* wraps: i2c_open i2c_write_at i2c_read_at process_alive process_identify process_name module_load log_line */
 /* wraps: switcher_wait */
 #include "i2c_tree.h"
 
@@ -43,6 +43,16 @@ int __wrap_process_alive(int rootfd, const struct process *process)
 
 	(void)rootfd;
 	return __real_process_alive(fd, process);
+}
+
+int __real_process_name(int rootfd, pid_t pid, char *buf, size_t size);
+int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size);
+int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = root_open("/");
+
+	(void)rootfd;
+	return __real_process_name(fd, pid, buf, size);
 }
 
 int __real_process_identify(int rootfd, pid_t pid, struct process *ret);

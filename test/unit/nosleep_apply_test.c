@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/nosleep_apply_test.c - usher-nosleep against a logind that can go, refuse or stay silent */
-/* wraps: process_alive process_identify sysbus_inhibit sysbus_start_service sysbus_stop_unit */
+/* wraps: process_alive process_identify process_name sysbus_inhibit sysbus_start_service sysbus_stop_unit */
 /* wraps: sysbus_sleep_open sysbus_sleep_fd sysbus_sleep_next sysbus_sleep_close */
 /* wraps: sysbus_systemd_version sysbus_logind_answers log_line suspended_ms wakeup_open wakeup_clear */
 #include "tree.h"
@@ -65,6 +65,16 @@ int __wrap_process_alive(int rootfd, const struct process *process)
 
 	(void)rootfd;
 	return __real_process_alive(fd, process);
+}
+
+int __real_process_name(int rootfd, pid_t pid, char *buf, size_t size);
+int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size);
+int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = root_open("/");
+
+	(void)rootfd;
+	return __real_process_name(fd, pid, buf, size);
 }
 
 int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
