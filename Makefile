@@ -176,6 +176,9 @@ $(foreach h,$(HELPERS) usher,$(eval unit_libs_$(h) = $(LIBS_$(h))))
 unit_objs_helper = $(HELPER_OBJS)
 unit_objs_sim = $(patsubst %,$(O)/obj/test/sim/%.o,emit said)
 unit_objs_fake = $(FAKE_OBJS)
+# These start programs: what they need stands below
+unit_objs_programs :=
+unit_libs_programs = -linih
 unit_libs_fake = -linih
 unit_flags_fake = $(FAKE_WRAPS)
 unit_libs_helper = -linih
@@ -191,6 +194,8 @@ $(O)/unit/%: $(O)/obj/test/unit/%.o $$(unit_objs_$$(call unit_folder,%)) $(LIBA)
 	$(CC) $(ALL_LDFLAGS) $(call unit_wraps,test/unit/$*.c) \
 		$(unit_flags_$(call unit_folder,$*)) -o $@ $(filter %.o,$^) $(LIBA) \
 		$(unit_libs_$(call unit_folder,$*)) $(unit_libs_$*) -lcmocka
+
+$(O)/unit/programs_tampered_test: | $(PROGRAMS:%=$(O)/fake/%)
 
 .PHONY: unit check
 unit: $(UNIT_TESTS)
