@@ -196,6 +196,7 @@ $(O)/unit/%: $(O)/obj/test/unit/%.o $$(unit_objs_$$(call unit_folder,%)) $(LIBA)
 		$(unit_libs_$(call unit_folder,$*)) $(unit_libs_$*) -lcmocka
 
 $(O)/unit/programs_tampered_test: | $(PROGRAMS:%=$(O)/fake/%)
+$(O)/unit/helper_privileges_test: | $(HELPERS:%=$(O)/usher-%)
 
 .PHONY: unit check
 unit: $(UNIT_TESTS)

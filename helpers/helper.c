@@ -438,7 +438,7 @@ static void ctx_close(struct helper_ctx *ctx)
 	cleanup_close(&ctx->rootfd);
 }
 
-int helper_main(int argc, char **argv, const struct helper *helper)
+int helper_dispatch(int argc, char **argv, const struct helper *helper)
 {
 	_cleanup_(ctx_close) struct helper_ctx ctx = {
 		.helper = helper, .root = "/", .rootfd = -1, .statefd = -1, .dirfd = -1
@@ -461,4 +461,11 @@ int helper_main(int argc, char **argv, const struct helper *helper)
 	helper_keep(&ctx, helper->caps);
 	ctx.statefd = state_open(ctx.rootfd, false);
 	return dispatch(&ctx, argc - optind, argv + optind);
+}
+
+int helper_main(int argc, char **argv, const struct helper *helper)
+{
+	/* Libraries would ask it where the bus is, and how much they are to say */
+	(void)clearenv();
+	return helper_dispatch(argc, argv, helper);
 }

@@ -72,12 +72,15 @@ struct helper {
  * A claim without the helper's section: nothing to do, 0. apply and undo take NAME.lock in the
  * claim's directory first (waiting for the deadline at most) and need the claim to lie in
  * ROOT/run/usher/UUID; check takes any claim file. --dry-run takes no lock and writes nothing.
- * Sets no_new_privs, umask 077, ignores SIGPIPE, and on the real root
- * keeps only the helper's capabilities.
+ * Sets no_new_privs, umask 077, ignores SIGPIPE, and on the real root keeps only the helper's
+ * capabilities. The environment is forgotten first.
  *
  * Return: the exit code
  */
 int helper_main(int argc, char **argv, const struct helper *helper);
+
+/** helper_dispatch() - the same of a process that keeps its environment, as a test does */
+int helper_dispatch(int argc, char **argv, const struct helper *helper);
 
 /**
  * helper_in_start() - is it a hook that waits for this check

@@ -735,7 +735,7 @@ static inline int run_helper(const char *option, const char *verb, const char *u
 	(void)fflush(stdout);
 	out = redirect("stdout", STDOUT_FILENO);
 	err = redirect("stderr", STDERR_FILENO);
-	r = helper_main((int)ARRAY_SIZE(argv) - 1, argv, &cpuset_helper);
+	r = helper_dispatch((int)ARRAY_SIZE(argv) - 1, argv, &cpuset_helper);
 	(void)fflush(stdout);
 	restore(out, STDOUT_FILENO);
 	restore(err, STDERR_FILENO);

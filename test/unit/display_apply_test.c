@@ -114,7 +114,7 @@ static int run_for(const char *uuid, const char *verb, bool dry)
 	(void)snprintf(word, sizeof(word), "%s", verb);
 	(void)snprintf(claim, sizeof(claim), "%s/run/usher/%s/claim.ini", tree->dir, uuid);
 	optind = 0;
-	return helper_main(dry ? 6 : 5, argv, &display_helper);
+	return helper_dispatch(dry ? 6 : 5, argv, &display_helper);
 }
 
 static int run(const char *verb)
@@ -128,7 +128,7 @@ static int run_list(void)
 	char *argv[] = { arg0, root, tree->dir, list, NULL };
 
 	optind = 0;
-	return helper_main(4, argv, &display_helper);
+	return helper_dispatch(4, argv, &display_helper);
 }
 
 static struct process start_qemu(void)

@@ -51,7 +51,7 @@ static int run(const char *verb)
 	(void)snprintf(word, sizeof(word), "%s", verb);
 	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
 	optind = 0;
-	return helper_main(5, argv, &nosleep_helper);
+	return helper_dispatch(5, argv, &nosleep_helper);
 }
 
 /* --- The other side ----------------------------------------------------------------------------- */
@@ -938,7 +938,7 @@ static void a_dry_run_starts_nothing(void **state)
 		char *argv[] = { arg0, root, tree->dir, dry, verbs[i], claim, NULL };
 
 		optind = 0;
-		assert_int_equal(helper_main(6, argv, &nosleep_helper), HELPER_DONE);
+		assert_int_equal(helper_dispatch(6, argv, &nosleep_helper), HELPER_DONE);
 	}
 	assert_int_equal(starts, 0);
 	assert_false(held());
@@ -959,7 +959,7 @@ static const char *printed_by_dry_run(int *ret_status)
 	assert_true(saved >= 0 && fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
 	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
 	optind = 0;
-	*ret_status = RUN_SAYING(helper_main(6, argv, &nosleep_helper));
+	*ret_status = RUN_SAYING(helper_dispatch(6, argv, &nosleep_helper));
 	(void)fflush(stdout);
 	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
 	(void)close(saved);

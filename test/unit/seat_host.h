@@ -279,7 +279,7 @@ static inline int run(const char *verb)
 	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, host->dir);
 	(void)dup2(fileno(file), STDERR_FILENO);
 	optind = 0;
-	r = helper_main(5, (char **)(uintptr_t)argv, &seat_helper);
+	r = helper_dispatch(5, (char **)(uintptr_t)argv, &seat_helper);
 	(void)dup2(err, STDERR_FILENO);
 	(void)close(err);
 	rewind(file);

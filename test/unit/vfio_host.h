@@ -592,7 +592,7 @@ static inline int helper_start(const char *option, const char *verb)
 		argc = 6;
 	}
 	optind = 0;
-	return helper_main(argc, (char **)(uintptr_t)argv, &vfio_helper);
+	return helper_dispatch(argc, (char **)(uintptr_t)argv, &vfio_helper);
 }
 
 /* Return: the exit code */
