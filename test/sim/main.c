@@ -28,9 +28,9 @@
  * it has the words of the sequence, each with a number for the state of host, claims and libvirt
  * before it: an effect of a word in a state that was seen already has no second run.
  *
- * --every N takes each N-th case, from --seed on, --only PROGRAM the points of that one alone. A
- * case that fails is printed as a line that `simulator case` takes, shrunk to the shortest sequence
- * that still fails.
+ * --list prints the cases that would be played. --every N takes each N-th case, from --seed on,
+ * --only PROGRAM the points of that one alone. A case that fails is printed as a line that
+ * `simulator case` takes, shrunk to the shortest sequence that still fails.
  */
 
 #define JOBS_MAX 64
@@ -38,7 +38,7 @@
 struct options {
 	const char *fake, *trees, *only;
 	unsigned int jobs, every, seed, depth;
-	bool keep;
+	bool keep, list;
 };
 
 struct list {
@@ -245,13 +245,45 @@ static void count(struct tally *tally, const struct sim_case *c, const struct ve
 	tally->by_cure += v->own > 0 && v->after == 0;
 }
 
+/* Cases end in any order; who looks at them has them in their own, or no two looks were the same */
+struct looks {
+	const struct list *list;
+	bool *ended;
+	size_t next, every;
+	void (*look)(const struct sim_case *c, const char *dir, void *arg);
+	void *arg;
+};
+
+static void look_in_order(struct looks *looks, size_t ended)
+{
+	char dir[PATH_MAX];
+
+	looks->ended[ended] = true;
+	for (; looks->next < looks->list->nr && looks->ended[looks->next];
+	     looks->next += looks->every) {
+		tree_path(dir, "%s/%zu", work.dir, looks->next);
+		if (looks->look)
+			looks->look(&looks->list->cases[looks->next], dir, looks->arg);
+		host_remove(dir);
+	}
+}
+
 static void play_all(const struct options *o, const struct list *list, struct tally *tally,
-		     void (*done)(const struct sim_case *c, const char *dir, void *arg), void *arg)
+		     void (*look)(const struct sim_case *c, const char *dir, void *arg), void *arg)
 {
 	size_t next = o->seed % o->every, playing[JOBS_MAX];
+	_cleanup_free_ bool *ended = calloc(list->nr + 1, sizeof(*ended));
+	struct looks looks = { .list = list,
+			       .ended = ended,
+			       .next = next,
+			       .every = o->every,
+			       .look = look,
+			       .arg = arg };
 	pid_t pids[JOBS_MAX] = { 0 };
 	unsigned int busy = 0;
-	char dir[PATH_MAX];
+
+	if (!ended)
+		abort();
 
 	for (;;) {
 		for (unsigned int i = 0; i < o->jobs && next < list->nr; i++) {
@@ -277,10 +309,7 @@ static void play_all(const struct options *o, const struct list *list, struct ta
 			count(tally, c, &work.verdicts[i]);
 			if (!verdict_good(&work.verdicts[i]))
 				print_failure(o, c, i, playing[i]);
-			tree_path(dir, "%s/%zu", work.dir, playing[i]);
-			if (done)
-				done(c, dir, arg);
-			host_remove(dir);
+			look_in_order(&looks, playing[i]);
 			pids[i] = 0;
 			busy--;
 		}
@@ -617,6 +646,11 @@ static int run_list(const struct options *o, const struct list *list)
 	struct tally tally = { 0 };
 	long long start = now_ms();
 
+	if (o->list) {
+		for (size_t i = o->seed % o->every; i < list->nr; i += o->every)
+			case_print(&list->cases[i], stdout);
+		return 0;
+	}
 	play_all(o, list, &tally, NULL, NULL);
 	for (size_t i = 0; i < tally.failed && i < SHRUNK_MAX; i++)
 		print_shrunk(&again, &tally.bad[i]);
@@ -754,7 +788,7 @@ static const struct {
 static int usage(void)
 {
 	(void)fputs("usage: simulator --fake DIR --trees DIR [--jobs N] [--every N] [--seed N] "
-		    "[--depth N] [--only PROGRAM] [--keep] COMMAND\n",
+		    "[--depth N] [--only PROGRAM] [--keep] [--list] COMMAND\n",
 		    stderr);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		(void)fprintf(stderr, "  %-6s %s\n", commands[i].name, commands[i].help);
@@ -769,15 +803,11 @@ static int set_number(const char *text, unsigned int min, unsigned int *ret)
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
-		{ "fake", required_argument, NULL, 'f' },
-		{ "trees", required_argument, NULL, 't' },
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "every", required_argument, NULL, 'e' },
-		{ "seed", required_argument, NULL, 's' },
-		{ "depth", required_argument, NULL, 'd' },
-		{ "keep", no_argument, NULL, 'k' },
-		{ "only", required_argument, NULL, 'o' },
-		{ 0 },
+		{ "fake", required_argument, NULL, 'f' }, { "trees", required_argument, NULL, 't' },
+		{ "jobs", required_argument, NULL, 'j' }, { "every", required_argument, NULL, 'e' },
+		{ "seed", required_argument, NULL, 's' }, { "depth", required_argument, NULL, 'd' },
+		{ "keep", no_argument, NULL, 'k' },	  { "list", no_argument, NULL, 'l' },
+		{ "only", required_argument, NULL, 'o' }, { 0 },
 	};
 	int c, r = 0;
 
@@ -803,6 +833,9 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'k':
 			o->keep = true;
+			break;
+		case 'l':
+			o->list = true;
 			break;
 		case 'o':
 			o->only = optarg;
