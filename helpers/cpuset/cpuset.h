@@ -114,6 +114,7 @@ struct cpuset_job {
 	bool ahead;	    /* a dry run before the guest runs: groups_foretell() */
 	char mount[PATH_MAX]; /* of the cpuset controller's hierarchy, "" until looked up */
 	char why[WHY_MAX];
+	bool cured; /* why says what to do about it */
 };
 
 #define JOB_INIT(helper_ctx_)                                                                      \
@@ -211,6 +212,14 @@ bool job_claim_holds(const struct cpuset_job *job, const struct claim *claim, st
 
 /** job_why() - fill why. Return: @error, so that a caller can return it */
 int job_why(struct cpuset_job *job, int error, const char *fmt, ...) _printf_(3, 4);
+
+/**
+ * job_why_state() - the same of state that is not used, with the cure where somebody has changed it
+ * @dir:	below run/usher, "host" or a uuid
+ *
+ * Return: @error
+ */
+int job_why_state(struct cpuset_job *job, int error, const char *dir, const char *file);
 
 /** job_left() - ms until the verb must have ended */
 int job_left(const struct cpuset_job *job);

@@ -240,7 +240,7 @@ static int begin(struct cpuset_job *job, struct irqs *was, struct irqs *now,
 	int r = irqs_load(job, was);
 
 	if (r < 0)
-		return job_why(job, r, "cannot read /run/usher/host/irq.ini: %s", strerror(-r));
+		return job_why_state(job, r, "host", "irq.ini");
 	if (!was->known && cpulist_empty(held))
 		return 0;
 	r = irqs_scan(job, was, now);
@@ -443,7 +443,7 @@ int irqs_verify(struct cpuset_job *job)
 		return 0;
 	r = irqs_load(job, &was);
 	if (r < 0)
-		return job_why(job, r, "cannot read /run/usher/host/irq.ini: %s", strerror(-r));
+		return job_why_state(job, r, "host", "irq.ini");
 	r = verify_default(job);
 	if (r == 0)
 		r = verify_moved(job, &was);

@@ -37,6 +37,17 @@ int job_why(struct cpuset_job *job, int error, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(job->why, sizeof(job->why), fmt, args);
 	va_end(args);
+	job->cured = false;
+	return error;
+}
+
+int job_why_state(struct cpuset_job *job, int error, const char *dir, const char *file)
+{
+	const char *cure = state_cure(error, NULL);
+
+	(void)job_why(job, error, "cannot use run/usher/%s/%s: %s%s%s", dir, file, strerror(-error),
+		      cure ? ": " : "", cure ?: "");
+	job->cured = cure != NULL;
 	return error;
 }
 
@@ -106,11 +117,14 @@ static int shares_add(struct cpuset_job *job, const char *uuid, const struct cla
 {
 	int r = strcmp(uuid, job->ctx->claim.uuid) == 0 ? 0 : shares_of(job, uuid, claim);
 
-	return r < 0 ? job_why(job, r,
-			       "cannot read what the guest of /run/usher/%s holds (%s.journal: "
-			       "%s): install the usher that wrote it, or reboot",
-			       uuid, job->ctx->helper->name, strerror(-r))
-		     : 0;
+	if (r >= 0)
+		return 0;
+	(void)job_why(job, r,
+		      "cannot read what the guest of /run/usher/%s holds (%s.journal: %s): %s",
+		      uuid, job->ctx->helper->name, strerror(-r),
+		      state_cure(r, "install the usher that wrote it, or reboot the host"));
+	job->cured = true;
+	return r;
 }
 
 int job_load_claims(struct cpuset_job *job)
@@ -159,16 +173,14 @@ int job_open(struct cpuset_job *job)
 	const struct helper_ctx *ctx = job->ctx;
 	int r = open_baseline(job);
 
-	if (r < 0)
-		return job_why(job, r,
-			       r == -ETIMEDOUT
-				       ? "cannot take the lock of the shared CPU settings: %s"
-				       : "cannot use run/usher/host/cpuset.ini: %s",
+	if (r == -ETIMEDOUT)
+		return job_why(job, r, "cannot take the lock of the shared CPU settings: %s",
 			       strerror(-r));
+	if (r < 0)
+		return job_why_state(job, r, "host", "cpuset.ini");
 	r = journal_open(ctx->dirfd, ctx->helper->name, false, &job->journal);
 	if (r < 0)
-		return job_why(job, r, "cannot use run/usher/%s/cpuset.journal: %s",
-			       ctx->claim.uuid, strerror(-r));
+		return job_why_state(job, r, ctx->claim.uuid, "cpuset.journal");
 	return shares_load(job);
 }
 

@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../lib/state.h"
 #include "choose.h"
-
-#define TRY_AGAIN "try usher-cpuset undo again"
 
 /* The best first */
 static const struct way {
@@ -35,24 +32,31 @@ static const struct {
 	{ "sched", sched_undo },     { "pin", automatic_undo },
 };
 
-/* All records of one verb, the last first. Return: 0, else the first error, with @why */
-static int undo_verb(struct cpuset_job *job, size_t verb, char *why)
-{
-	int error = 0;
+/* The first error, with its why */
+struct failure {
+	int error;
+	char why[WHY_MAX];
+	bool cured;
+};
 
+static void note_failure(const struct cpuset_job *job, int error, struct failure *first)
+{
+	if (error >= 0 || first->error < 0)
+		return;
+	first->error = error;
+	first->cured = job->cured;
+	memcpy(first->why, job->why, WHY_MAX);
+}
+
+/* All records of one verb, the last first */
+static void undo_verb(struct cpuset_job *job, size_t verb, struct failure *first)
+{
 	for (size_t i = job->journal.nr; i-- > 0;) {
 		const struct journal_record *record = &job->journal.records[i];
-		int r;
 
-		if (record->undone || strcmp(record->verb, records[verb].verb) != 0)
-			continue;
-		r = records[verb].undo(job, record->object);
-		if (r < 0 && error == 0) {
-			error = r;
-			memcpy(why, job->why, WHY_MAX);
-		}
+		if (!record->undone && strcmp(record->verb, records[verb].verb) == 0)
+			note_failure(job, records[verb].undo(job, record->object), first);
 	}
-	return error;
 }
 
 static int check_records(struct cpuset_job *job)
@@ -73,25 +77,22 @@ static int check_records(struct cpuset_job *job)
 /* What can be undone is, also after an error; the journal stays then */
 static int undo_all(struct cpuset_job *job)
 {
-	char why[WHY_MAX];
-	int error = check_records(job);
+	struct failure first = { 0 };
+	int r;
 
-	memcpy(why, job->why, sizeof(why));
-	for (size_t verb = 0; verb < ARRAY_SIZE(records); verb++) {
-		char later[WHY_MAX];
-		int r = undo_verb(job, verb, error < 0 ? later : why);
-
-		if (error == 0)
-			error = r;
+	note_failure(job, check_records(job), &first);
+	for (size_t verb = 0; verb < ARRAY_SIZE(records); verb++)
+		undo_verb(job, verb, &first);
+	if (first.error < 0) {
+		(void)job_why(job, first.error, "%s", first.why);
+		job->cured = first.cured;
+		return first.error;
 	}
-	if (error < 0)
-		return job_why(job, error, "%s", why);
 	if (job->ctx->dry_run)
 		return 0;
 	journal_close(&job->journal);
-	error = journal_remove(job->ctx->dirfd, job->ctx->helper->name);
-	return error < 0 ? job_why(job, error, "cannot remove the journal: %s", strerror(-error))
-			 : 0;
+	r = journal_remove(job->ctx->dirfd, job->ctx->helper->name);
+	return r < 0 ? job_why(job, r, "cannot remove the journal: %s", strerror(-r)) : 0;
 }
 
 /* Return: 0 and no records for the next way, else -errno */
@@ -102,15 +103,11 @@ static int take_back(struct cpuset_job *job)
 	return untouched || job->ctx->dry_run ? 0 : undo_all(job);
 }
 
-static enum helper_exit say_not_back(struct cpuset_job *job, const char *cure)
-{
-	helper_say(job->ctx, "the CPU settings are not all back: %s: %s", job->why, cure);
-	return HELPER_DIRTY;
-}
-
 static enum helper_exit say_dirty(struct cpuset_job *job)
 {
-	return say_not_back(job, TRY_AGAIN);
+	helper_say(job->ctx, "the CPU settings are not all back: %s%s", job->why,
+		   job->cured ? "" : ": try usher-cpuset undo again");
+	return HELPER_DIRTY;
 }
 
 static void say_done(struct cpuset_job *job, const struct way *way, const char *why)
@@ -305,14 +302,6 @@ static void say_unread(const struct cpuset_job *job)
 			   job->unread);
 }
 
-/* Of a file that is not used nothing is believed */
-static int open_to_undo(struct cpuset_job *job)
-{
-	int r = job_open(job);
-
-	return r < 0 ? (int)say_not_back(job, state_cure(r, TRY_AGAIN)) : 0;
-}
-
 static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 {
 	_cleanup_job_ struct cpuset_job job = JOB_INIT(ctx);
@@ -325,11 +314,12 @@ static enum helper_exit cpuset_undo(struct helper_ctx *ctx)
 	r = job_parse(&job, &method);
 	if (r < 0)
 		return r == -EBADMSG ? HELPER_USAGE : HELPER_DIRTY;
-	r = open_to_undo(&job);
-	if (r != 0)
-		return (enum helper_exit)r;
-	say_unread(&job);
-	return undo_all(&job) < 0 ? say_dirty(&job) : HELPER_DONE;
+	r = job_open(&job);
+	if (r == 0) {
+		say_unread(&job);
+		r = undo_all(&job);
+	}
+	return r < 0 ? say_dirty(&job) : HELPER_DONE;
 }
 
 static const struct helper_command commands[] = {
