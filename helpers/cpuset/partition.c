@@ -468,6 +468,22 @@ static int check_online(struct cpuset_job *job, const struct guest_groups *group
 	return 1;
 }
 
+/* The journal has what was made first: pins of the emulator that have changed since make it another */
+static int verify_either(struct cpuset_job *job, const struct guest_groups *groups,
+			 const char *first)
+{
+	bool root = strcmp(first, layout_name(LAYOUT_ROOT)) == 0;
+	char why[WHY_MAX];
+	int r = verify(job, groups, root ? LAYOUT_ROOT : LAYOUT_ISOLATED);
+
+	if (r >= 0)
+		return r;
+	memcpy(why, job->why, sizeof(why));
+	if (verify(job, groups, root ? LAYOUT_ISOLATED : LAYOUT_ROOT) == 0)
+		return 0;
+	return job_why(job, r, "%s", why);
+}
+
 int partition_verify(struct cpuset_job *job)
 {
 	_cleanup_journal_ struct journal journal = { .fd = -1 };
@@ -483,9 +499,7 @@ int partition_verify(struct cpuset_job *job)
 		record = journal_find(&journal, "guest", groups.base);
 	if (!record)
 		return 0;
-	return verify(job, &groups,
-		      strcmp(record->new_value, layout_name(LAYOUT_ROOT)) == 0 ? LAYOUT_ROOT
-									       : LAYOUT_ISOLATED);
+	return verify_either(job, &groups, record->new_value);
 }
 
 /*

@@ -159,9 +159,9 @@ static int is_foreign(const struct cpuset_job *job, const struct setting_kind *k
 	r = setting_key(key, sizeof(key), kind, object, WRITTEN);
 	if (r == 0)
 		r = written_get(job, key, &written, &before);
-	/* Without a note a helper was killed while it replaced it: benefit of the doubt */
+	/* Without a note we have written nothing: it needed no change, or it is given back already */
 	if (r <= 0)
-		return r;
+		return r < 0 ? r : 1;
 	return !cpulist_equal(now, &written) && !cpulist_equal(now, &before);
 }
 
@@ -346,7 +346,9 @@ static int recompute(struct cpuset_job *job, const struct setting_kind *kind, co
 	/* Without shares it is the baseline, also where that is "not set" */
 	if (!cpulist_empty(&held))
 		r = compute(job, kind, base, &held, &target);
-	if (r == 0 && cpulist_equal(&now, &target))
+	/* What an admin has cleared may be in force all the same */
+	if (r == 0 && cpulist_equal(&now, &target) &&
+	    (!kind->holds || kind->holds(job, object, &target)))
 		return 0;
 	if (r == 0)
 		r = is_foreign(job, kind, object, base, &now);

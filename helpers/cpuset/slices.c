@@ -134,6 +134,8 @@ static bool slice_holds(const struct cpuset_job *job, const char *object,
 {
 	struct cpulist now;
 
+	if (cpulist_empty(value))
+		return job_host_cpus(job, "possible", &now) < 0 || in_effect(job, object, &now);
 	return groups_read_cpus(job, object, "cpuset.cpus.effective", &now) < 0 ||
 	       cpulist_contains(value, &now);
 }

@@ -362,7 +362,8 @@ static int put_cursor_back(struct cpuset_job *job, const char *path, const char 
 		return console_hangs(job, path);
 	if (r < 0)
 		return job_why(job, r, "cannot write %s to /%s: %s", target, path, strerror(-r));
-	if (strcmp(now, CURSOR_NONE) == 0)
+	/* While another guest wants it still, still it may be */
+	if (strcmp(now, CURSOR_NONE) == 0 && strcmp(target, CURSOR_STILL) != 0)
 		helper_say(job->ctx,
 			   "no text console is shown, and the cursor of the next one may not "
 			   "blink: echo %s >/%s there",

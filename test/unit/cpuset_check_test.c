@@ -137,6 +137,32 @@ static void a_running_guest_that_has_lost_its_partition_is_noticed_and_mended(vo
 	assert_silent();
 }
 
+/* virsh emulatorpin while it runs: what is made then is another partition than the first */
+static void a_running_guest_whose_emulator_was_pinned_anew_is_mended_and_well(void **state)
+{
+	static const char *const vcpus[] = { "2", "3", NULL };
+	static const char *const emulators[] = { "0-1", "0-2", "0-1", "0-2" };
+
+	make_host(*state, true);
+	make_guest(SCOPE_A, PID_A, vcpus, "0-1");
+	make_claim(UUID_A, PID_A, "running", PINS);
+	for (size_t first = 0; first < 2; first++) {
+		for (size_t i = first; i < ARRAY_SIZE(emulators); i++) {
+			put(emulators[i], CG "/" SCOPE_A "/libvirt/emulator/cpuset.cpus");
+			settle();
+			if (i > first && i % 2 == 1) {
+				assert_int_equal(check(UUID_A), HELPER_FAILED);
+				assert_said("its CPUs are not isolated any more: ");
+			}
+			assert_int_equal(apply(UUID_A), HELPER_DONE);
+			assert_int_equal(check(UUID_A), HELPER_DONE);
+			assert_silent();
+		}
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_no_state();
+	}
+}
+
 /* As after an apply that a kernel without partitions, or somebody else's pins, had fail */
 static void a_running_guest_that_nothing_keeps_free_is_noticed_and_mended(void **state)
 {
@@ -631,6 +657,7 @@ int main(void)
 		tree_test(the_host_keeps_at_least_one_whole_core),
 		tree_test(a_guest_whose_policy_isolates_nothing_keeps_its_cpus),
 		tree_test(a_running_guest_that_has_lost_its_partition_is_noticed_and_mended),
+		tree_test(a_running_guest_whose_emulator_was_pinned_anew_is_mended_and_well),
 		tree_test(a_running_guest_that_nothing_keeps_free_is_noticed_and_mended),
 		tree_test(a_running_guest_that_cannot_be_kept_free_is_told_why),
 		tree_test(a_running_guest_on_a_host_with_cgroup_v1_is_told_so),

@@ -316,6 +316,79 @@ static void what_an_empty_value_leaves_is_looked_at(void **state)
 	assert_no_state();
 }
 
+/* The guest's CPUs were never in it: nothing is written, and nothing noted, for it */
+static void host_with_a_value_that_needs_no_change(void **state)
+{
+	host_with_two(state);
+	put("0-1", "systemd/system.slice");
+	put("0-1", CG "/system.slice/cpuset.cpus");
+	settle();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get("systemd/system.slice"), "0-1");
+	put("0-4,7", "systemd/system.slice");
+	put("0-4,7", CG "/system.slice/cpuset.cpus");
+	settle();
+}
+
+static void a_value_that_needed_no_change_and_was_set_meanwhile_stays(void **state)
+{
+	host_with_a_value_that_needs_no_change(state);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_string_equal(host.said,
+			    "usher: a: the CPUs of system.slice (slice) have been changed to 0-4,7 "
+			    "meanwhile: left so\n");
+	assert_string_equal(get("systemd/system.slice"), "0-4,7");
+	assert_no_state();
+}
+
+static void a_value_that_needed_no_change_and_was_set_between_two_guests_comes_back(void **state)
+{
+	static const char *const uuids[] = { UUID_A, UUID_B };
+
+	for (int end = 0; end < 2; end++) {
+		host_with_a_value_that_needs_no_change(state);
+		assert_int_equal(apply(UUID_B), HELPER_DONE);
+		assert_string_equal(get("systemd/system.slice"), "0-1,4,7");
+		assert_int_equal(undo(uuids[end]), HELPER_DONE);
+		assert_int_equal(undo(uuids[!end]), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get("systemd/system.slice"), "0-4,7");
+		assert_no_state();
+	}
+}
+
+static void a_value_left_so_stays_when_undo_is_killed_at_any_step(void **state)
+{
+	bool killed = true;
+
+	for (int at = 1; killed; at++) {
+		host_with_two(state);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		put("0", "systemd/user.slice");
+		put("0", CG "/user.slice/cpuset.cpus");
+		settle();
+		killed = killed_at(at, "undo", UUID_A);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_string_equal(get("systemd/user.slice"), "0");
+		assert_no_state();
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+}
+
+/* As `systemctl revert` does it: systemd has no value any more, and the group still has ours */
+static void a_value_that_the_admin_has_cleared_meanwhile_is_cleared_in_the_group_too(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("", "systemd/system.slice");
+	assert_string_equal(get(CG "/system.slice/cpuset.cpus.effective"), "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_free();
+	assert_no_state();
+}
+
 /* As `systemctl set-property --runtime` does it; @where: the drop-in's directory */
 static void set_property(const char *where, const char *cpus)
 {
@@ -503,6 +576,10 @@ int main(void)
 		tree_test(a_value_that_somebody_else_has_set_meanwhile_stays),
 		tree_test(
 			a_value_that_somebody_else_has_set_between_two_guests_is_the_new_baseline),
+		tree_test(a_value_that_needed_no_change_and_was_set_meanwhile_stays),
+		tree_test(a_value_that_needed_no_change_and_was_set_between_two_guests_comes_back),
+		tree_test(a_value_left_so_stays_when_undo_is_killed_at_any_step),
+		tree_test(a_value_that_the_admin_has_cleared_meanwhile_is_cleared_in_the_group_too),
 		tree_test(a_dead_guests_share_does_not_count),
 		tree_test(a_value_that_systemd_accepts_and_does_not_write_is_noticed),
 		tree_test(what_an_empty_value_leaves_is_looked_at),

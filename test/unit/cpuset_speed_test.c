@@ -292,6 +292,24 @@ static void a_cursor_that_cannot_be_given_back_yet_stays_owed(void **state)
 	assert_back();
 }
 
+/* It has gone while two run: what is said at the first end must not ask for what the last undoes */
+static void a_console_that_goes_while_two_run_is_said_at_the_last_end_only(void **state)
+{
+	host_with_speeds(state);
+	put("1", CURSOR);
+	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
+	make_claim(UUID_B, PID_B, "running", SECTION_B STILL);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	put("-1", CURSOR);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	put("-1", CURSOR);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_said("may not blink: echo 1");
+	assert_back();
+}
+
 /* Both of its CPUs are for the same whole host */
 static void a_dry_run_names_what_cpus_share_once(void **state)
 {
@@ -700,6 +718,7 @@ int main(void)
 		tree_test(a_console_without_a_cursor_that_blinks_is_left_alone),
 		tree_test(a_console_that_hangs_costs_a_start_a_moment),
 		tree_test(a_cursor_that_cannot_be_given_back_yet_stays_owed),
+		tree_test(a_console_that_goes_while_two_run_is_said_at_the_last_end_only),
 		tree_test(a_kernel_that_says_yes_once_and_does_no_is_asked_again),
 		tree_test(a_dry_run_names_what_cpus_share_once),
 		tree_test(a_kernel_that_counts_more_rarely_is_left_alone),
