@@ -61,7 +61,8 @@ struct users {
 	pid_t first;  /* 0 for nobody */
 	bool broker;  /* only logind or the like, for somebody */
 	bool desktop; /* one of them shows something, and stop-seat would end it */
-	bool lasting; /* one of them is none of udev's, which go by themselves */
+	bool asking;  /* one of them is usher's own, which asks another guest's monitors */
+	bool lasting; /* one of them is neither that nor udev's, which go by themselves */
 	struct process_names others;
 };
 
@@ -84,10 +85,25 @@ static pid_t next_user(int rootfd, const struct vfio_device *device, pid_t pid)
 				       device->nodes.nr, pid);
 }
 
+/*
+ * Monitors of another guest's are looked for on every bus of the host's, be it one of a card that
+ * this guest is to have: some 100 ms, also behind the start of that guest.
+ */
+static bool asks_monitors(int rootfd, pid_t pid)
+{
+	char comm[PROCESS_NAME_MAX + 1];
+
+	return process_name(rootfd, pid, comm, sizeof(comm)) == 0 &&
+	       strcmp(comm, "usher-display") == 0;
+}
+
 static void users_add(int rootfd, const struct vfio_device *device, struct users *users, pid_t pid)
 {
+	bool asks = asks_monitors(rootfd, pid);
+
 	users->desktop |= is_desktop(rootfd, device, pid);
-	users->lasting |= !opener_is_udevs(rootfd, pid);
+	users->asking |= asks;
+	users->lasting |= !asks && !opener_is_udevs(rootfd, pid);
 	if (users->first) {
 		process_names_add(&users->others, rootfd, pid);
 		return;
@@ -168,6 +184,9 @@ static const char *cure_of(const struct vfio_device *device, const struct users 
 	if (users->desktop)
 		return "set in_use = stop-seat in [vfio] of the policy, which ends that desktop, "
 		       "or end it yourself";
+	if (!users->lasting && users->asking)
+		return "start the guest again in a moment; if that process stays, its monitor does "
+		       "not answer: unplug it and plug it in again";
 	if (!users->lasting)
 		return "wait until udev is done with it (udevadm settle), or stop it";
 	return device->on_vfio ? "end that guest" : rule_cure(device->driver);

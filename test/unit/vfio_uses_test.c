@@ -992,6 +992,46 @@ static void programs_of_udevs_are_waited_for(void **state)
 	}
 }
 
+/*
+ * Another guest's monitors are looked for on all buses of the host's, those of a card that this
+ * guest is to have too, also after the start of that one: the two are started one after the other
+ */
+static void another_guests_look_for_monitors_is_waited_for(void **state)
+{
+	static const char *const claims[] = {
+		GPU_LINE AUDIO_LINE,
+		GPU_LINE AUDIO_LINE "[seat]\nrelease = yes\ndevice = " GPU "\n",
+		GPU_LINE AUDIO_LINE "in_use = force\n",
+	};
+	static int (*const verbs[])(void) = { check, apply };
+
+	(void)state;
+	add_below(GPU, "i2c-4/i2c-dev/i2c-4", "i2c-dev", "i2c-4");
+	for (size_t i = 0; i < ARRAY_SIZE(claims) * ARRAY_SIZE(verbs); i++) {
+		pid_t child;
+
+		add_process("4242", "usher-display", "/dev/i2c-4");
+		tree_file(host, "proc/4242/cgroup", "0::/system.slice/libvirtd.service\n");
+		write_claim(UUID, claims[i / 2]);
+		child = goes_soon("4242");
+		assert_int_equal(verbs[i % 2](), HELPER_DONE);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		assert_int_equal(undo(), HELPER_DONE);
+	}
+}
+
+static void look_for_monitors_that_hangs_is_refused_with_its_cure(void **state)
+{
+	(void)state;
+	add_below(GPU, "i2c-4/i2c-dev/i2c-4", "i2c-dev", "i2c-4");
+	add_process("4242", "usher-display", "/dev/i2c-4");
+	tree_file(host, "proc/4242/cgroup", "0::/system.slice/libvirtd.service\n");
+	assert_refused(GPU_LINE AUDIO_LINE,
+		       "is in use by usher-display (pid 4242), which has /dev/i2c-4 open: start "
+		       "the guest again in a moment; if that process stays, its monitor does not "
+		       "answer: unplug it and plug it in again first");
+}
+
 /* Found with the device open, and not there any more to say whose it was */
 static void program_that_ends_while_it_is_looked_at_is_in_nobodys_way(void **state)
 {
@@ -1070,6 +1110,8 @@ int main(void)
 		uses_test(keyboard_that_goes_along_is_told_but_not_refused),
 		uses_test(users_of_an_ended_desktop_get_a_moment),
 		uses_test(programs_of_udevs_are_waited_for),
+		uses_test(another_guests_look_for_monitors_is_waited_for),
+		uses_test(look_for_monitors_that_hangs_is_refused_with_its_cure),
 		uses_test(program_that_ends_while_it_is_looked_at_is_in_nobodys_way),
 		uses_test(program_of_udevs_that_does_not_go_is_refused_in_time),
 		uses_test(every_kind_of_node_that_a_process_has_open_is_named),
