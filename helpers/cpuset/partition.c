@@ -144,12 +144,38 @@ static bool is_to_count_none(const struct cpuset_job *job)
 	return value && strcmp(value, "no") == 0;
 }
 
+/* By isolcpus=, where the kernel tells */
+static struct cpulist isolated_at_boot(const struct cpuset_job *job)
+{
+	struct cpulist boot;
+
+	if (job_host_cpus(job, "isolated", &boot) < 0)
+		boot = (struct cpulist){ 0 };
+	return boot;
+}
+
+/*
+ * Such CPUs are kept free without us: a partition of them keeps nothing away but who asks for one of
+ * them by its number, and when it ends the kernel counts them out of the root's
+ * cpuset.cpus.isolated, into which nothing puts them again.
+ * Source: isolated_cpus_update(), kernel/cgroup/cpuset.c. Seen on: Linux 6.12
+ */
+static bool needs_none(const struct cpuset_job *job, const struct cpulist *cpus)
+{
+	struct cpulist boot = isolated_at_boot(job);
+
+	return cpulist_contains(&boot, cpus);
+}
+
 static int isolate_vcpu(struct cpuset_job *job, const char *group, const struct cpulist *cpus)
 {
-	int r = groups_write_cpus(job, group, EXCLUSIVE, cpus);
+	int r = 0;
 
-	if (r == 0 && is_to_count_none(job))
+	if (is_to_count_none(job))
 		count_pressure(job, group, false);
+	if (needs_none(job, cpus))
+		return 0;
+	r = groups_write_cpus(job, group, EXCLUSIVE, cpus);
 	return r < 0 ? r : groups_write(job, group, PARTITION, layout_name(LAYOUT_ISOLATED));
 }
 
@@ -168,8 +194,7 @@ static int verify_group(struct cpuset_job *job, const char *group, enum layout l
 
 static int verify_vcpu(struct cpuset_job *job, const char *group, const struct cpulist *cpus)
 {
-	(void)cpus;
-	return verify_group(job, group, LAYOUT_ISOLATED);
+	return needs_none(job, cpus) ? 0 : verify_group(job, group, LAYOUT_ISOLATED);
 }
 
 /* The kernel may grant less than was asked for: see exclusive.effective, since Linux 7 */
@@ -316,11 +341,10 @@ static int take_ancestors(struct cpuset_job *job, const struct guest_groups *gro
 
 int partition_check_boot(struct cpuset_job *job)
 {
-	struct cpulist isolated;
+	struct cpulist isolated = isolated_at_boot(job);
 	char list[ATTR_MAX];
 
-	if (job_host_cpus(job, "isolated", &isolated) < 0 ||
-	    !cpulist_intersects(&isolated, &job->pins.cpus))
+	if (!cpulist_intersects(&isolated, &job->pins.cpus))
 		return 0;
 	return job_why(job, -EOPNOTSUPP,
 		       "CPUs %s are isolated by isolcpus= at boot, and the vCPUs share theirs: pin "

@@ -796,6 +796,30 @@ static void a_balanced_partition_of_cpus_isolated_at_boot_is_refused(void **stat
 	assert_int_equal(host.writes, 0);
 }
 
+/* The kernel would count them out of its list of isolated CPUs at the end, for good */
+static void of_cpus_isolated_at_boot_no_isolated_partition_is_made(void **state)
+{
+	char *before;
+
+	make_host(*state, true);
+	put("3", "sys/devices/system/cpu/isolated");
+	guest_a();
+	settle();
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_isolated("2", "0-1,3-7");
+	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu0/cpuset.cpus.partition"), "isolated");
+	assert_string_equal(get(CG "/" SCOPE_A "/libvirt/vcpu1/cpuset.cpus.partition"), "member");
+	/* It is as it is to be */
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_isolated("2", "0-1,3-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_same(before);
+	free(before);
+}
+
 static void another_helper_at_work_is_waited_for_until_the_deadline(void **state)
 {
 	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
@@ -968,6 +992,7 @@ int main(void)
 		tree_test(groups_that_are_not_libvirts_are_left_alone),
 		tree_test(without_partitions_in_the_kernel_the_method_is_refused),
 		tree_test(a_balanced_partition_of_cpus_isolated_at_boot_is_refused),
+		tree_test(of_cpus_isolated_at_boot_no_isolated_partition_is_made),
 		tree_test(another_helper_at_work_is_waited_for_until_the_deadline),
 		tree_test(a_claim_that_is_not_understood_is_wrong_usage),
 		tree_test(a_journal_that_names_what_is_no_group_is_not_followed),

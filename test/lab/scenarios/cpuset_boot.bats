@@ -28,6 +28,7 @@ assert_in_place() {
 	run usher check win11
 	assert_contains "$output" "ok       tick: no tick interrupts the guest's CPUs"
 	assert_contains "$output" "ok       steps: what the running guest was given is as it was given"
+	! has_partitions || assert_equal "$(cat /sys/fs/cgroup/cpuset.cpus.isolated)" 2-3
 	guest_destroy win11
 	assert_equal "$(cat /sys/devices/system/cpu/isolated)" 2-3
 	host_unchanged
