@@ -292,13 +292,12 @@ int conflict_why(struct cpuset_job *job, int error, const struct conflict *confl
 
 void conflict_name(struct cpuset_job *job)
 {
-	size_t len = strlen(job->why);
-	char list[ATTR_MAX];
 	struct conflict conflict = { .kind = CONFLICT_NONE };
+	char list[ATTR_MAX], why[WHY_MAX];
 
 	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
 		return;
-	(void)snprintf(job->why + len, sizeof(job->why) - len, ": %s %s %s%s", conflict.group,
-		       has_them(&conflict), job_cpus_text(&conflict.cpus, list, sizeof(list)),
-		       rest_of(&conflict));
+	memcpy(why, job->why, sizeof(why));
+	(void)job_why(job, 0, "%s: %s %s %s%s", why, conflict.group, has_them(&conflict),
+		      job_cpus_text(&conflict.cpus, list, sizeof(list)), rest_of(&conflict));
 }
