@@ -16,6 +16,7 @@ setup() {
 }
 
 teardown() {
+	echo 1 >/sys/devices/system/cpu/cpu3/online
 	cpuset_teardown
 }
 
@@ -83,6 +84,45 @@ overlapping() {
 @test "two guests keep their CPUs by the other top-level groups, whoever ends first, and all comes back" {
 	overlapping plain one two
 	overlapping plain two one
+}
+
+# isolated_are CPUS
+isolated_are() {
+	[[ $(cat "$cgroups/cpuset.cpus.isolated") == "$1" ]]
+}
+
+@test "a guest comes and goes while another's CPU is offline, and that one is isolated again when it is back" {
+	has_partitions || skip "this kernel has no partitions"
+	pinned one "${everything[@]}" 3
+	pinned two "${everything[@]}" 2
+	guest_start one
+	echo 0 >/sys/devices/system/cpu/cpu3/online
+	guest_start two
+	isolated_are 2
+	assert_equal "$(vcpu_cpus two 0)" 2
+	guest_destroy two
+	echo 1 >/sys/devices/system/cpu/cpu3/online
+	usher recover
+	assert_kept 3
+	isolated_are 3
+	guest_destroy one
+	host_unchanged
+}
+
+@test "a guest whose CPU is offline ends beside another, which keeps its own" {
+	has_partitions || skip "this kernel has no partitions"
+	pinned one "${everything[@]}" 3
+	pinned two "${everything[@]}" 2
+	guest_start one
+	guest_start two
+	echo 0 >/sys/devices/system/cpu/cpu3/online
+	guest_destroy one
+	isolated_are 2
+	assert_equal "$(vcpu_cpus two 0)" 2
+	echo 1 >/sys/devices/system/cpu/cpu3/online
+	assert_kept 2
+	guest_destroy two
+	host_unchanged
 }
 
 @test "an admin's own values come back, whoever ends first" {
