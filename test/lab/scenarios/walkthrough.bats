@@ -209,28 +209,33 @@ orders_of() {
 		grep -vxE 'call (Hello|Ping|Introspect|AddMatch|RemoveMatch|NameHasOwner|(Get|List)[A-Za-z]*)' | sort
 }
 
+# grown - a pool that grows in several steps, as the kernel is quick or slow, as if it had been one
+grown() {
+	awk '{ line[NR] = $0 }
+		/nr_hugepages/ && $2 != 0 {
+			if ($1 in first) delete line[NR]; else first[$1] = NR
+			line[first[$1]] = $0
+		}
+		END { for (i = 1; i <= NR; i++) if (i in line) print line[i] }'
+}
+
 @test "what plan prints is what the following start writes, and plan itself writes nothing" {
 	local trace=$BATS_TEST_TMPDIR/trace tracer
 	guest_define walk memory=64 pages=2048 vcpus=2 pins="2 3" emulator=0-1 device="$GPU" \
 		device="$AUDIO" device="$NIC"
 	policy walk
 	modprobe vfio-pci
-	# Of memory in pieces, as other scenarios may have left it, the start may get less than it writes,
-	# and write again
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	echo 1 >/proc/sys/vm/compact_memory
 
 	plan_writes_nothing walk
 	# Of the CPUs: below
-	writes_planned "$BATS_TEST_TMPDIR/plan" apply settle | grep -e /pci -e hugepages >"$BATS_TEST_TMPDIR/planned"
+	writes_planned "$BATS_TEST_TMPDIR/plan" apply settle | grep -e /pci -e hugepages | grown >"$BATS_TEST_TMPDIR/planned"
 	grep -qE '/nr_hugepages(_mempolicy)? 0$' "$BATS_TEST_TMPDIR/planned" || fail "$(<"$BATS_TEST_TMPDIR/planned")"
 	tracer_start
 	guest_start walk
 	tracer_stop
 	# What libvirt's own start writes there is not usher's. QEMU has taken all the pages there are, so
 	# where it takes which does not matter to how started gives the pools back
-	writes_of "$trace" | grep -e /pci -e hugepages >"$BATS_TEST_TMPDIR/made"
+	writes_of "$trace" | grep -e /pci -e hugepages | grown >"$BATS_TEST_TMPDIR/made"
 	[[ -s $BATS_TEST_TMPDIR/planned ]] || fail "plan printed no write"
 	diff "$BATS_TEST_TMPDIR/planned" "$BATS_TEST_TMPDIR/made"
 
