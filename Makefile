@@ -210,11 +210,11 @@ check-all:
 	$(MAKE) O=$(O)/gcc-san SAN=1 check
 	$(MAKE) O=$(O)/clang-san CC=clang SAN=1 check
 
-# Lines and branches that unit tests, simulator and the lab's runs with LAB_COVERAGE=1 have run, a line a
-# file; UNCOVERED=1: what they have not
+# Lines and branches that unit tests, the command's, simulator and the lab's runs with LAB_COVERAGE=1
+# have run, a line a file; UNCOVERED=1: what they have not. Fails for an error line that none has run
 .PHONY: coverage
 coverage:
-	$(MAKE) O=$(O)/coverage COVERAGE=1 unit fake
+	$(MAKE) O=$(O)/coverage COVERAGE=1 all unit fake
 	test/coverage/run $(O)/coverage $(wildcard $(O)/lab/*/lines)
 
 # --- Fuzzing: test/fuzz/NAME_fuzz.c, libFuzzer, SECONDS each --------------------------------------
