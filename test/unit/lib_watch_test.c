@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_watch_test.c - pidfds of real children */
-/* wraps: pidfd_send_signal */
+/* wraps: pidfd_send_signal poll */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -31,6 +32,18 @@ int __wrap_pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int f
 		return __real_pidfd_send_signal(pidfd, sig, info, flags);
 	swallowed++;
 	return 0;
+}
+
+static int poll_errno;
+
+int __real_poll(struct pollfd *fds, nfds_t nr, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t nr, int timeout_ms)
+{
+	if (!poll_errno)
+		return __real_poll(fds, nr, timeout_ms);
+	errno = poll_errno;
+	return -1;
 }
 
 /* A child that sleeps until it is killed; @deaf ignores SIGTERM */
@@ -164,6 +177,34 @@ static void one_that_cannot_die_is_given_up_at_the_deadline(void **state)
 	(void)reap(child.pid);
 }
 
+static void what_is_no_process_cannot_be_ended(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(watch_end(fds[0], LONG_MS), -EBADF);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static void a_wait_that_fails_is_no_end(void **state)
+{
+	struct process child = start_child(false);
+	int fd = watch_open(rootfd, &child), waited, ended;
+
+	(void)state;
+	assert_true(fd >= 0);
+	poll_errno = ENOMEM;
+	waited = watch_wait(fd, LONG_MS);
+	ended = watch_end(fd, LONG_MS);
+	poll_errno = 0;
+	assert_int_equal(waited, -ENOMEM);
+	assert_int_equal(ended, -ENOMEM);
+	(void)close(fd);
+	(void)reap(child.pid);
+}
+
 static int open_root(void **state)
 {
 	(void)state;
@@ -187,6 +228,8 @@ int main(void)
 		cmocka_unit_test(one_that_does_not_listen_is_killed),
 		cmocka_unit_test(several_are_killed_in_the_time_of_one),
 		cmocka_unit_test(one_that_cannot_die_is_given_up_at_the_deadline),
+		cmocka_unit_test(what_is_no_process_cannot_be_ended),
+		cmocka_unit_test(a_wait_that_fails_is_no_end),
 	};
 
 	return cmocka_run_group_tests(tests, open_root, close_root);
