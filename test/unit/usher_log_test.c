@@ -9,6 +9,8 @@
 /* Lines of root's, none of them usher's */
 static size_t lines;
 static bool ushers_only;
+/* What reading the last one comes to */
+static int read_error;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_sd_journal_open_directory(sd_journal **ret, const char *path, int flags);
@@ -54,7 +56,7 @@ int __wrap_sd_journal_seek_tail(sd_journal *journal)
 int __wrap_sd_journal_previous(sd_journal *journal)
 {
 	(void)journal;
-	return !ushers_only && lines > 0;
+	return read_error ?: !ushers_only && lines > 0;
 }
 
 /* What usher log win11 has on stderr */
@@ -91,11 +93,21 @@ static void a_guest_without_a_start_is_told_from_a_journal_that_cannot_be_read(v
 					"policy? (usher check win11)\n");
 }
 
+static void a_journal_whose_reading_fails_is_told_with_the_reason(void **state)
+{
+	(void)state;
+	read_error = -EBADMSG;
+	assert_string_equal(log_says(), "usher: cannot read the journal: Bad message: run it as "
+					"root; without journald the lines are in syslog's files\n");
+	read_error = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			a_guest_without_a_start_is_told_from_a_journal_that_cannot_be_read),
+		cmocka_unit_test(a_journal_whose_reading_fails_is_told_with_the_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/usher_policyfile_test.c - one draft of a policy at a time, and none that is left */
+/* wraps: mkdirat fchmodat fchownat unlinkat openat renameat */
 
-#include "tree.h"
+#include "printed.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -10,6 +11,39 @@
 #include "helpers/usher/policyfile.h"
 
 #define CONF_D "etc/usher/conf.d"
+
+/* What the kernel refuses, by the path it is asked with */
+static enum call { NONE, MKDIRAT, FCHMODAT, FCHOWNAT, UNLINKAT, OPENAT, RENAMEAT } refused;
+static const char *refused_path;
+
+static bool refuses(enum call call, const char *path)
+{
+	if (call != refused || strcmp(path, refused_path) != 0)
+		return false;
+	errno = EROFS;
+	return true;
+}
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+#define WRAP(call, path, name, params, args)                                                       \
+	int __real_##name params;                                                                  \
+	int __wrap_##name params;                                                                  \
+	int __wrap_##name params                                                                   \
+	{                                                                                          \
+		return refuses(call, path) ? -1 : __real_##name args;                              \
+	}
+
+WRAP(MKDIRAT, path, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode))
+WRAP(FCHMODAT, path, fchmodat, (int fd, const char *path, mode_t mode, int flags),
+     (fd, path, mode, flags))
+WRAP(FCHOWNAT, path, fchownat, (int fd, const char *path, uid_t uid, gid_t gid, int flags),
+     (fd, path, uid, gid, flags))
+WRAP(UNLINKAT, path, unlinkat, (int fd, const char *path, int flags), (fd, path, flags))
+WRAP(OPENAT, path, openat, (int fd, const char *path, int flags, mode_t mode),
+     (fd, path, flags, mode))
+WRAP(RENAMEAT, from, renameat, (int fromfd, const char *from, int tofd, const char *to),
+     (fromfd, from, tofd, to))
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static int setup(void **state)
 {
@@ -142,6 +176,88 @@ static void who_may_read_a_policy_stays_but_nobody_else_may_write_it(void **stat
 	assert_int_equal(mode_of(tree, policy), 0644);
 }
 
+/* Opens a draft, and installs it when it could be opened. Return: what came of it */
+static int try_to_write(const struct tree *tree, const char *guest, char *text, size_t size)
+{
+	const struct request request = { .root = tree->dir };
+	struct draft draft = DRAFT_INIT;
+	struct printed printed;
+	int fd, r;
+
+	printed_begin(&printed, STDERR_FILENO);
+	fd = draft_open(&request, guest, &draft);
+	r = fd < 0 ? fd : draft_install(&draft);
+	refused = NONE;
+	draft_close(&draft);
+	(void)printed_end(&printed, text, size);
+	if (fd >= 0)
+		(void)close(fd);
+	return r;
+}
+
+static void what_the_kernel_refuses_is_told_and_nothing_is_left(void **state)
+{
+	static const struct {
+		enum call call;
+		const char *path;
+		bool in_a_new_tree;
+	} cases[] = {
+		{ MKDIRAT, "etc/usher", true },	     { MKDIRAT, CONF_D, true },
+		{ FCHMODAT, CONF_D, true },	     { UNLINKAT, ".win11.draft", false },
+		{ OPENAT, ".win11.draft", false },   { FCHMODAT, ".win11.draft", false },
+		{ FCHOWNAT, ".win11.draft", false }, { RENAMEAT, ".win11.draft", false },
+	};
+	const struct tree *tree = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *policy = CONF_D "/win11.ini";
+		char text[512], want[512];
+
+		if (!cases[i].in_a_new_tree) {
+			tree_file(tree, policy, "enabled = no\n");
+			assert_int_equal(fchmodat(tree->rootfd, policy, 0640, 0), 0);
+		}
+		refused = cases[i].call;
+		refused_path = cases[i].path;
+		assert_int_equal(try_to_write(tree, "win11", text, sizeof(text)), -EROFS);
+		if (cases[i].call == FCHOWNAT || cases[i].call == RENAMEAT ||
+		    (cases[i].call == FCHMODAT && !cases[i].in_a_new_tree))
+			(void)snprintf(want, sizeof(want),
+				       "usher: cannot write %s/" CONF_D
+				       "/win11.ini: Read-only file system\n",
+				       tree->dir);
+		else
+			(void)snprintf(want, sizeof(want), "%s",
+				       "usher: cannot write in /" CONF_D
+				       ": Read-only file system: it is root's to write\n");
+		assert_string_equal(text, want);
+		if (cases[i].in_a_new_tree) {
+			(void)unlinkat(tree->rootfd, CONF_D, AT_REMOVEDIR);
+			(void)unlinkat(tree->rootfd, "etc/usher", AT_REMOVEDIR);
+			continue;
+		}
+		assert_string_equal(tree_read(tree, policy), "enabled = no\n");
+		assert_int_equal(mode_of(tree, policy), 0640);
+		assert_int_equal(nr_files(tree, CONF_D), 1);
+	}
+}
+
+static void a_name_that_is_no_files_has_no_draft(void **state)
+{
+	static const char *const names[] = { "", "../win11", "a/b" };
+	const struct tree *tree = *state;
+	char text[512], want[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_int_equal(try_to_write(tree, names[i], text, sizeof(text)), -EINVAL);
+		(void)snprintf(want, sizeof(want),
+			       "usher: %s: no file can have that guest's name: Invalid argument\n",
+			       names[i]);
+		assert_string_equal(text, want);
+	}
+	assert_int_equal(attr_exists(tree->rootfd, CONF_D), 0);
+}
+
 #define draft_test(fn) cmocka_unit_test_setup_teardown(fn, setup, tree_teardown)
 
 int main(void)
@@ -152,6 +268,8 @@ int main(void)
 		draft_test(what_a_killed_one_has_left_is_replaced),
 		draft_test(the_longest_name_of_a_policy_has_a_draft),
 		draft_test(who_may_read_a_policy_stays_but_nobody_else_may_write_it),
+		draft_test(what_the_kernel_refuses_is_told_and_nothing_is_left),
+		draft_test(a_name_that_is_no_files_has_no_draft),
 	};
 
 	return cmocka_run_group_tests_name("usher policyfile", tests, NULL, NULL);
