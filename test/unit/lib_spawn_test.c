@@ -7,44 +7,18 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
+#include "failing.h"
 #include "lib/spawn.h"
 
 enum call { NONE, PIPE2, PIDFD_OPEN, OPEN, FORK, CALLOC };
 
-/* The one that fails, when it is called the Nth time */
-static enum call failing;
-static int at, error;
-
-static bool fails(enum call call)
-{
-	if (call != failing || --at != 0)
-		return false;
-	errno = error;
-	return true;
-}
-
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-#define WRAP(type, failed, call, name, params, args)                                               \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return fails(call) ? (failed) : __real_##name args;                                \
-	}
-
-WRAP(int, -1, PIPE2, pipe2, (int fds[2], int flags), (fds, flags))
-WRAP(int, -1, PIDFD_OPEN, pidfd_open, (pid_t pid, unsigned int flags), (pid, flags))
-WRAP(int, -1, OPEN, open, (const char *path, int flags, mode_t mode), (path, flags, mode))
-WRAP(pid_t, -1, FORK, fork, (void), ())
-WRAP(void *, NULL, CALLOC, calloc, (size_t nr, size_t size), (nr, size))
+FAILING_WRAP(int, -1, PIPE2, pipe2, (int fds[2], int flags), (fds, flags))
+FAILING_WRAP(int, -1, PIDFD_OPEN, pidfd_open, (pid_t pid, unsigned int flags), (pid, flags))
+FAILING_WRAP(int, -1, OPEN, open, (const char *path, int flags, mode_t mode), (path, flags, mode))
+FAILING_WRAP(pid_t, -1, FORK, fork, (void), ())
+FAILING_WRAP(void *, NULL, CALLOC, calloc, (size_t nr, size_t size), (nr, size))
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-
-static void let_fail(enum call call, int nth, int with)
-{
-	failing = call;
-	at = nth;
-	error = with;
-}
 
 static int nr_open(void)
 {

@@ -8,48 +8,23 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
+#include "failing.h"
 #include "helpers/usher/capture.h"
 
 enum call { NONE, MEMFD, LSEEK, PREAD, WRITE, FORK, WAITPID, PIDFD, MALLOC };
 
-/* The one that fails, when it is called the Nth time */
-static enum call failing;
-static int at, error;
-
-static bool fails(enum call call)
-{
-	if (call != failing || --at != 0)
-		return false;
-	errno = error;
-	return true;
-}
-
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-#define WRAP(type, failed, call, name, params, args)                                               \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return fails(call) ? (failed) : __real_##name args;                                \
-	}
-
-WRAP(int, -1, MEMFD, memfd_create, (const char *name, unsigned int flags), (name, flags))
-WRAP(off_t, -1, LSEEK, lseek, (int fd, off_t offset, int whence), (fd, offset, whence))
-WRAP(ssize_t, -1, PREAD, pread, (int fd, void *buf, size_t size, off_t offset),
-     (fd, buf, size, offset))
-WRAP(ssize_t, -1, WRITE, write, (int fd, const void *buf, size_t size), (fd, buf, size))
-WRAP(pid_t, -1, FORK, fork, (void), ())
-WRAP(pid_t, -1, WAITPID, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
-WRAP(int, -1, PIDFD, pidfd_open, (pid_t pid, unsigned int flags), (pid, flags))
-WRAP(void *, NULL, MALLOC, malloc, (size_t size), (size))
+FAILING_WRAP(int, -1, MEMFD, memfd_create, (const char *name, unsigned int flags), (name, flags))
+FAILING_WRAP(off_t, -1, LSEEK, lseek, (int fd, off_t offset, int whence), (fd, offset, whence))
+FAILING_WRAP(ssize_t, -1, PREAD, pread, (int fd, void *buf, size_t size, off_t offset),
+	     (fd, buf, size, offset))
+FAILING_WRAP(ssize_t, -1, WRITE, write, (int fd, const void *buf, size_t size), (fd, buf, size))
+FAILING_WRAP(pid_t, -1, FORK, fork, (void), ())
+FAILING_WRAP(pid_t, -1, WAITPID, waitpid, (pid_t pid, int *status, int options),
+	     (pid, status, options))
+FAILING_WRAP(int, -1, PIDFD, pidfd_open, (pid_t pid, unsigned int flags), (pid, flags))
+FAILING_WRAP(void *, NULL, MALLOC, malloc, (size_t size), (size))
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-
-static void let_fail(enum call call, int nth, int with)
-{
-	failing = call;
-	at = nth;
-	error = with;
-}
 
 static int speak(const void *arg)
 {
