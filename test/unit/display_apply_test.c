@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/module.h"
 #include "lib/step.h"
+#include "real_process.h"
 
 #define UUID	 "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 #define UUID2	 "2b4e28ba-2fa1-11d2-883f-0016d3cca427"
@@ -34,36 +35,6 @@ static size_t nr_started;
 static bool impatient; /* looks at a switched monitor every 20 ms, not every 2 s */
 
 /* --- What is wrapped ---------------------------------------------------------------------------- */
-
-int __real_process_alive(int rootfd, const struct process *process);
-int __wrap_process_alive(int rootfd, const struct process *process);
-int __wrap_process_alive(int rootfd, const struct process *process)
-{
-	_cleanup_close_ int fd = root_open("/");
-
-	(void)rootfd;
-	return __real_process_alive(fd, process);
-}
-
-int __real_process_name(int rootfd, pid_t pid, char *buf, size_t size);
-int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size);
-int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size)
-{
-	_cleanup_close_ int fd = root_open("/");
-
-	(void)rootfd;
-	return __real_process_name(fd, pid, buf, size);
-}
-
-int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
-int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret);
-int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
-{
-	_cleanup_close_ int fd = root_open("/");
-
-	(void)rootfd;
-	return __real_process_identify(fd, pid, ret);
-}
 
 int __wrap_module_load(int rootfd, const char *name, int timeout_ms);
 int __wrap_module_load(int rootfd, const char *name, int timeout_ms)

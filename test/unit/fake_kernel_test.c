@@ -21,6 +21,7 @@
 #include "lib/module.h"
 #include "lib/state.h"
 #include "lib/sysbus.h"
+#include "recorded.h"
 #include "test/fake/fake.h"
 
 #define GPU	 "sys/bus/pci/devices/0000:01:00.0/"
@@ -31,41 +32,8 @@
 #define GUEST	 "win11"
 #define QEMU_PID 4300001
 
-static char base[64];
 static char dir[128];
 static int rootfd = -1;
-
-static void sh(const char *fmt, ...) _printf_(1, 2);
-static void sh(const char *fmt, ...)
-{
-	char *command;
-	va_list args;
-
-	va_start(args, fmt);
-	assert_true(vasprintf(&command, fmt, args) > 0);
-	va_end(args);
-	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c,concurrency-mt-unsafe) */
-	free(command);
-}
-
-/* The recording is unpacked once, every test works on a copy */
-static int group_setup(void **state)
-{
-	(void)state;
-	/* In memory a tree of two thousand small files is made ten times faster */
-	(void)snprintf(base, sizeof(base), "%s/usher-fake-XXXXXX",
-		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	assert_non_null(mkdtemp(base));
-	sh("test/trees/unpack %s/host test/trees/desktop.tree", base);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	sh("rm -rf %s", base);
-	return 0;
-}
 
 static int setup(void **state)
 {
@@ -875,5 +843,5 @@ int main(void)
 		T(every_effect_is_traced),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, recorded_setup, recorded_teardown);
 }

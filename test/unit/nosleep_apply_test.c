@@ -17,6 +17,7 @@
 #include "lib/state.h"
 #include "lib/sysbus.h"
 #include "lib/watch.h"
+#include "real_process.h"
 
 /*
  * The inhibitor is the writing end of a FIFO in the tree, as logind's is; the test holds the
@@ -55,37 +56,6 @@ static int run(const char *verb)
 }
 
 /* --- The other side ----------------------------------------------------------------------------- */
-
-int __real_process_alive(int rootfd, const struct process *process);
-int __wrap_process_alive(int rootfd, const struct process *process);
-int __wrap_process_alive(int rootfd, const struct process *process)
-{
-	/* Afresh: a detached process has closed ours */
-	_cleanup_close_ int fd = root_open("/");
-
-	(void)rootfd;
-	return __real_process_alive(fd, process);
-}
-
-int __real_process_name(int rootfd, pid_t pid, char *buf, size_t size);
-int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size);
-int __wrap_process_name(int rootfd, pid_t pid, char *buf, size_t size)
-{
-	_cleanup_close_ int fd = root_open("/");
-
-	(void)rootfd;
-	return __real_process_name(fd, pid, buf, size);
-}
-
-int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
-int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret);
-int __wrap_process_identify(int rootfd, pid_t pid, struct process *ret)
-{
-	_cleanup_close_ int fd = root_open("/");
-
-	(void)rootfd;
-	return __real_process_identify(fd, pid, ret);
-}
 
 static bool holds_open(const char *path)
 {

@@ -17,6 +17,7 @@
 #include "lib/self.h"
 #include "lib/spawn.h"
 #include "lib/text.h"
+#include "recorded.h"
 #include "tamper.h"
 
 /*
@@ -37,44 +38,19 @@
 
 #define TIMEOUT_MS 60000
 
-static char base[64], programs[PATH_MAX], dir[128];
+static char programs[PATH_MAX], dir[128];
 static int rootfd;
 static char said[8192];
 
 /* --- A tree ---------------------------------------------------------------------------------------- */
 
-_printf_(1, 2) static void sh(const char *fmt, ...)
-{
-	char command[4096];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(command, sizeof(command), fmt, args);
-	va_end(args);
-	/* NOLINTNEXTLINE(cert-env33-c): a test's own files */
-	assert_int_equal(system(command), 0);
-}
-
 static int group_setup(void **state)
 {
-	(void)state;
 	(void)umask(022);
 	if (self_dir(programs, sizeof(programs) - sizeof("/../fake")) < 0)
 		return -1;
 	(void)strcat(programs, "/../fake");
-	(void)snprintf(base, sizeof(base), "%s/usher-tampered-XXXXXX",
-		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(base))
-		return -1;
-	sh("test/trees/unpack %s/host test/trees/desktop.tree", base);
-	return 0;
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	sh("rm -rf %s", base);
-	return 0;
+	return recorded_setup(state);
 }
 
 static void tree_make(void)
@@ -692,5 +668,5 @@ int main(void)
 		cmocka_unit_test(a_process_that_is_none_of_the_helpers_lives_on),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, group_setup, recorded_teardown);
 }
