@@ -66,7 +66,7 @@ void helper_say(const struct helper_ctx *ctx, const char *fmt, ...)
 
 int helper_say_state(const struct helper_ctx *ctx, const char *file, int error, const char *usual)
 {
-	helper_say(ctx, "cannot use run/usher/%s/%s: %s: %s", ctx->claim.uuid, file,
+	helper_say(ctx, "cannot use /run/usher/%s/%s: %s: %s", ctx->claim.uuid, file,
 		   strerror(-error), state_cure(error, usual));
 	return error;
 }
@@ -281,11 +281,11 @@ static int say_not_at_home(const struct helper_ctx *ctx, int error)
 	const char *cure = state_cure(error, NULL);
 
 	if (cure)
-		(void)fprintf(stderr, "usher-%s: cannot use run/usher/%s: %s: %s\n",
+		(void)fprintf(stderr, "usher-%s: cannot use /run/usher/%s: %s: %s\n",
 			      ctx->helper->name, ctx->claim.uuid, strerror(-error), cure);
 	else
 		(void)fprintf(stderr,
-			      "usher-%s: the claim does not lie in run/usher/%s: only check and "
+			      "usher-%s: the claim does not lie in /run/usher/%s: only check and "
 			      "--dry-run work on it\n",
 			      ctx->helper->name, ctx->claim.uuid);
 	return HELPER_USAGE;

@@ -45,8 +45,8 @@ int job_why_state(struct cpuset_job *job, int error, const char *dir, const char
 {
 	const char *cure = state_cure(error, NULL);
 
-	(void)job_why(job, error, "cannot use run/usher/%s/%s: %s%s%s", dir, file, strerror(-error),
-		      cure ? ": " : "", cure ?: "");
+	(void)job_why(job, error, "cannot use /run/usher/%s/%s: %s%s%s", dir, file,
+		      strerror(-error), cure ? ": " : "", cure ?: "");
 	job->cured = cure != NULL;
 	return error;
 }

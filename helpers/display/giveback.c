@@ -408,10 +408,10 @@ enum helper_exit display_undo(struct helper_ctx *ctx)
 	if (r == 0)
 		r = check_journal(&journal);
 	if (r < 0) {
-		helper_say(ctx,
-			   "cannot use run/usher/%s/display.journal: %s: no monitor is touched: %s",
-			   ctx->claim.uuid, strerror(-r),
-			   state_cure(r, "switch them back by hand"));
+		helper_say(
+			ctx,
+			"cannot use /run/usher/%s/display.journal: %s: no monitor is touched: %s",
+			ctx->claim.uuid, strerror(-r), state_cure(r, "switch them back by hand"));
 		return HELPER_DIRTY;
 	}
 	if (ctx->dry_run) {

@@ -154,7 +154,8 @@ static int restore(const struct helper_ctx *ctx)
 
 	if (r < 0) {
 		helper_say(ctx,
-			   "cannot use run/usher/host/" THP_STATE ".ini, which has how transparent "
+			   "cannot use /run/usher/host/" THP_STATE
+			   ".ini, which has how transparent "
 			   "huge pages were made: %s: %s",
 			   strerror(-r), state_cure(r, "run usher recover"));
 		return 1;

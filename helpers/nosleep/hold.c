@@ -289,8 +289,8 @@ static int hold_guest(struct helper_ctx *ctx, const char *guest, const struct no
 	if (r == -ESRCH)
 		return 0;
 	if (r == 0 && told < 0)
-		helper_say(ctx, "cannot write run/usher/%s/" HOLDER_FILE ": %s", ctx->claim.uuid,
-			   strerror(-told));
+		helper_say(ctx, "cannot write /run/usher/%s/" HOLDER_FILE ": %s: see df /run",
+			   ctx->claim.uuid, strerror(-told));
 	return r < 0 ? r : keep(&hold);
 }
 

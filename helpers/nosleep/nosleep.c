@@ -25,9 +25,9 @@
 /* One that does not listen to SIGTERM is killed after half of it */
 #define END_MS 1000
 
-/* Journal verbs: "unit NAME - -", "process PID - START" */
 #define RECOVER "usher recover tries again"
 
+/* Journal verbs: "unit NAME - -", "process PID - START" */
 #define VERB_UNIT    "unit"
 #define VERB_PROCESS "process"
 

@@ -211,7 +211,7 @@ static size_t take_back(const struct helper_ctx *ctx, struct journal *journal)
 
 	if (r < 0)
 		helper_say(ctx,
-			   "all is back, but run/usher/%s/seat.journal cannot be removed: %s: see "
+			   "all is back, but /run/usher/%s/seat.journal cannot be removed: %s: see "
 			   "df /run",
 			   ctx->claim.uuid, strerror(-r));
 	return left;

@@ -36,7 +36,8 @@ int step_announce(const struct seat_way *way, const char *verb, const char *obje
 		r = journal_add(way->journal, verb, object, old_value, "");
 	if (r >= 0)
 		return 0;
-	helper_say(way->ctx, "cannot note in run/usher what the host's screen was: %s: see df /run",
+	helper_say(way->ctx,
+		   "cannot note in /run/usher what the host's screen was: %s: see df /run",
 		   strerror(-r));
 	return r;
 }
@@ -576,10 +577,11 @@ static int note_undone(const struct helper_ctx *ctx, struct journal *journal, si
 	int r = ctx->dry_run ? 0 : journal_undone(journal, nr);
 
 	if (r < 0)
-		helper_say(ctx,
-			   "%s is back, but that cannot be noted in run/usher/%s/seat.journal: %s: "
-			   "see df /run, then run usher recover",
-			   journal->records[nr].object, ctx->claim.uuid, strerror(-r));
+		helper_say(
+			ctx,
+			"%s is back, but that cannot be noted in /run/usher/%s/seat.journal: %s: "
+			"see df /run, then run usher recover",
+			journal->records[nr].object, ctx->claim.uuid, strerror(-r));
 	return r;
 }
 

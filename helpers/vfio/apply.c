@@ -167,7 +167,7 @@ static enum helper_exit apply_jobs(const struct helper_ctx *ctx, const struct vf
 	if (r == 0)
 		r = make_jobs(ctx, claim, &open, &jobs);
 	if (r < 0) {
-		helper_say(ctx, "cannot keep the journal in run/usher/%s: %s: see df /run",
+		helper_say(ctx, "cannot keep the journal in /run/usher/%s: %s: see df /run",
 			   ctx->claim.uuid, strerror(-r));
 		return HELPER_FAILED;
 	}

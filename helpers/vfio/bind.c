@@ -152,7 +152,7 @@ static int remember(struct worker *worker, struct vfio_job *job, const char *dri
 	r = worker_announce(worker, job);
 	if (r < 0)
 		return job_fail(job, r,
-				"cannot note in run/usher what driver %s has: %s: see df /run",
+				"cannot note in /run/usher what driver %s has: %s: see df /run",
 				job->name, strerror(-r));
 	job->journaled = true;
 	return 0;

@@ -121,7 +121,7 @@ static int take_end(const struct crew *crew, struct vfio_job *job, const struct 
 	job_end(crew, job, msg->result < 0 || r < 0 ? JOB_FAILED : JOB_DONE, msg->text);
 	if (r < 0)
 		helper_say(crew->ctx,
-			   "%s is back, but run/usher cannot be written: %s: see df /run",
+			   "%s is back, but /run/usher cannot be written: %s: see df /run",
 			   job->name, strerror(-r));
 	(void)mark_remove(crew->ctx->dirfd, job->name);
 	if (msg->result < 0 && crew->verb->stops)

@@ -103,7 +103,7 @@ static int fail_turn(const struct worker *worker, struct vfio_job *job, const st
 
 	if (error != -ETIMEDOUT)
 		return job_fail(job, error,
-				"cannot lock driver %s in run/usher/host for %s: %s: see df /run",
+				"cannot lock driver %s in /run/usher/host for %s: %s: see df /run",
 				driver, job->name, strerror(-error));
 	lock_name(driver, lock);
 	if (read_signature(worker->ctx->rootfd, hostfd, lock, who, sizeof(who)) < 0)
@@ -191,7 +191,7 @@ int family_keep(struct worker *worker, struct vfio_job *job, const char *driver)
 		r = keep(&baseline, SERVICES, job->saved[SAVED_SERVICES]);
 	if (r < 0)
 		return job_fail(job, r,
-				"cannot note in run/usher/host what of driver %s is unloaded for "
+				"cannot note in /run/usher/host what of driver %s is unloaded for "
 				"%s: %s: see df /run",
 				driver, job->name, strerror(-r));
 	return 0;
@@ -228,7 +228,7 @@ static int are_its_own(struct vfio_job *job, const struct driver_rule *rule)
 	    are_of(job->saved[SAVED_SERVICES], rule->services))
 		return 0;
 	return job_fail(job, -EBADMSG,
-			"what run/usher/host/%s.ini, or the journal, has of driver %s is none of "
+			"what /run/usher/host/%s.ini, or the journal, has of driver %s is none of "
 			"its modules and units: nothing of it is loaded for %s: %s",
 			rule->driver, rule->driver, job->name, state_cure(-EBADMSG, ""));
 }
@@ -259,7 +259,7 @@ int family_recall(struct worker *worker, struct vfio_job *job)
 		return 0;
 	if (r < 0)
 		return job_fail(job, r,
-				"cannot read in run/usher/host/%s.ini what of driver %s the host "
+				"cannot read in /run/usher/host/%s.ini what of driver %s the host "
 				"had: %s: %s",
 				job->old_driver, job->old_driver, strerror(-r),
 				state_cure(r, "see lsmod, and dmesg"));
@@ -281,7 +281,7 @@ int family_forget(struct worker *worker, struct vfio_job *job)
 		r = baseline_forget(&baseline, SERVICES);
 	if (r < 0)
 		return job_fail(job, r,
-				"driver %s is back, but run/usher/host/%s.ini cannot be changed: "
+				"driver %s is back, but /run/usher/host/%s.ini cannot be changed: "
 				"%s: see df /run, then run usher recover",
 				job->old_driver, job->old_driver, strerror(-r));
 	return 0;

@@ -317,7 +317,7 @@ int render_return(const struct helper_ctx *ctx)
 		return 0;
 	cure = state_cure(r, NULL);
 	helper_say(ctx,
-		   "cannot take back from run/usher/%s/" RENDER_JOURNAL ".journal which cards are "
+		   "cannot take back from /run/usher/%s/" RENDER_JOURNAL ".journal which cards are "
 		   "kept from the desktop: %s: remove what you do not want of /" RULES_DIR
 		   "/72-usher-*, then udevadm control --reload%s%s",
 		   ctx->claim.uuid, strerror(-r), cure ? "; " : "", cure ?: "");

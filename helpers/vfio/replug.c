@@ -105,7 +105,7 @@ enum helper_exit vfio_replug(struct helper_ctx *ctx)
 	if (r == 0)
 		r = jobs_from_journal(&journal, &jobs);
 	if (r < 0) {
-		helper_say(ctx, "cannot read run/usher/%s/vfio.journal: %s: look at lspci -k",
+		helper_say(ctx, "cannot read /run/usher/%s/vfio.journal: %s: look at lspci -k",
 			   ctx->claim.uuid, strerror(-r));
 		return HELPER_FAILED;
 	}

@@ -242,15 +242,18 @@ enum helper_exit vfio_undo(struct helper_ctx *ctx)
 		r = add_marked(ctx, &jobs);
 	if (r < 0) {
 		helper_say(ctx,
-			   "cannot read run/usher/%s/vfio.journal: %s: what had been handed over "
+			   "cannot read /run/usher/%s/vfio.journal: %s: what had been handed over "
 			   "is left as it is; %s",
 			   ctx->claim.uuid, strerror(-r), state_cure(r, "look at lspci -k"));
 		return HELPER_DIRTY;
 	}
 	if (undo_jobs(ctx, &journal, &jobs, verb_of(ctx)) > 0)
 		return HELPER_DIRTY;
-	if (!ctx->dry_run && journal_remove(ctx->dirfd, "vfio") < 0)
-		helper_say(ctx, "all is back, but run/usher/%s/vfio.journal cannot be removed",
-			   ctx->claim.uuid);
+	r = ctx->dry_run ? 0 : journal_remove(ctx->dirfd, "vfio");
+	if (r < 0)
+		helper_say(ctx,
+			   "all is back, but /run/usher/%s/vfio.journal cannot be removed: %s: see "
+			   "df /run",
+			   ctx->claim.uuid, strerror(-r));
 	return rules_left ? HELPER_DIRTY : HELPER_DONE;
 }

@@ -476,7 +476,7 @@ static void a_table_that_does_not_parse_is_said_and_nothing_is_moved(void **stat
 	put("[irq]\nirq = 24 x y\n", "run/usher/host/irq.ini");
 	assert_int_equal(fchmodat(host.tree->rootfd, "run/usher/host/irq.ini", 0600, 0), 0);
 	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
-	assert_said("the CPU settings are not all back: cannot use run/usher/host/irq.ini: Bad "
+	assert_said("the CPU settings are not all back: cannot use /run/usher/host/irq.ini: Bad "
 		    "message: "
 		    "install the usher that wrote it, or reboot the host\n");
 	assert_irq(1, "0-1,4-7");

@@ -873,7 +873,7 @@ static void a_journal_that_does_not_parse_is_not_followed(void **state)
 	assert_int_equal(
 		fchmodat(host.tree->rootfd, "run/usher/" UUID_A "/cpuset.journal", 0600, 0), 0);
 	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
-	assert_said("the CPU settings are not all back: cannot use run/usher/" UUID_A
+	assert_said("the CPU settings are not all back: cannot use /run/usher/" UUID_A
 		    "/cpuset.journal: Bad message: install the usher that wrote it, or reboot the "
 		    "host\n");
 	assert_int_equal(apply(UUID_A), HELPER_FAILED);

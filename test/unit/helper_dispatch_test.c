@@ -122,7 +122,7 @@ static void a_claim_elsewhere_is_only_looked_at(void **state)
 	(void)snprintf(claim, sizeof(claim), "%s/elsewhere/claim.ini", tree->dir);
 	assert_says(tree->dir, "check", claim, HELPER_DONE, "");
 	assert_says(tree->dir, "apply", claim, HELPER_USAGE,
-		    "usher-test: the claim does not lie in run/usher/" UUID
+		    "usher-test: the claim does not lie in /run/usher/" UUID
 		    ": only check and --dry-run work on it\n");
 }
 
@@ -134,7 +134,7 @@ static void a_state_directory_that_others_may_write_is_refused_with_the_cure(voi
 	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
 	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0777, 0), 0);
 	assert_says(tree->dir, "apply", claim, HELPER_USAGE,
-		    "usher-test: cannot use run/usher/" UUID ": Operation not permitted: it must "
+		    "usher-test: cannot use /run/usher/" UUID ": Operation not permitted: it must "
 		    "be a plain file in a directory, both root's, that nobody else may write: find "
 		    "out who has changed it, then reboot the host\n");
 }

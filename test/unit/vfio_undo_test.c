@@ -303,21 +303,17 @@ static void iommufd_user_counts_as_a_holder(void **state)
 static void journal_that_is_none_of_ours_is_refused_whole(void **state)
 {
 	static const char *const journals[] = {
-		"1 driver ../../../etc e1000e vfio-pci\n",
-		"1 driver 02:00.0 e1000e vfio-pci\n",
-		"1 driver 0000:02:00.0 ../x vfio-pci\n",
-		"1 driver 0000:02:00.0 e1000e a/b\n",
-		"1 pages 0000:02:00.0 e1000e vfio-pci\n",
-		"1 override 0000:02:00.0 .. vfio-pci\n",
-		"1 module 0000:02:00.0 /tmp/x.ko %\n",
-		"garbage\n",
+		"1 driver ../../../etc e1000e vfio-pci\n", "1 driver 02:00.0 e1000e vfio-pci\n",
+		"1 driver 0000:02:00.0 ../x vfio-pci\n",   "1 driver 0000:02:00.0 e1000e a/b\n",
+		"1 pages 0000:02:00.0 e1000e vfio-pci\n",  "1 override 0000:02:00.0 .. vfio-pci\n",
+		"1 module 0000:02:00.0 /tmp/x.ko %\n",	   "garbage\n",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(journals); i++) {
 		tree_file(host, JOURNAL, journals[i]);
 		assert_int_equal(undo(), HELPER_DIRTY);
-		assert_non_null(strstr(said, "cannot read run/usher/" UUID "/vfio.journal: Bad "
+		assert_non_null(strstr(said, "cannot read /run/usher/" UUID "/vfio.journal: Bad "
 					     "message"));
 		assert_int_equal(apply(), HELPER_FAILED);
 	}
