@@ -144,7 +144,8 @@ int long_write_end(struct long_write *job, struct growth *growth)
 	job->growth = growth;
 	job->aside.gives_way = gives_way;
 	job->aside.busy_ms = left;
-	r = aside_end(job, left / 2);
+	/* Rounded up: when it looks, half of the turn is over, and not a millisecond short of it */
+	r = aside_end(job, (left + 1) / 2);
 	if (r == -ETIMEDOUT && job->gave_way)
 		r = 1;
 	aside_free(job, sizeof(*job));

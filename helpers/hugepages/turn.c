@@ -124,7 +124,7 @@ static bool somebody_waits(const struct helper_ctx *ctx, const struct needs *nee
 
 bool turn_is_over(struct growth *growth)
 {
-	growth->cut_short |= deadline_left(growth->deadline) < growth->time_ms / 2 &&
+	growth->cut_short |= deadline_left(growth->deadline) <= growth->time_ms / 2 &&
 			     somebody_waits(growth->ctx, growth->needs);
 	return growth->cut_short;
 }
