@@ -13,7 +13,7 @@
  * How it works
  *
  * Step by step, each under the ledger's lock with everything read anew: the first need that lacks
- * pages, the node of it that has been given least so far, about as many as take a fifth of a second
+ * pages, the node of it that has been given least so far, about as many as take two fifths of a second
  * and at most 512 MiB. A node that gives less than it was asked for is left out until something has
  * been done about it (lever.c), without the lock. It ends when all is there; when memory runs into
  * what is kept for the host; when nothing that may be done brings more; or early enough before the

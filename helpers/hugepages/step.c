@@ -13,7 +13,7 @@
  * one was quick. A page is never split, however large: see longwrite.c.
  */
 #define STEP_FIRST_KIB (128ULL * 1024)
-#define STEP_MS	       200
+#define STEP_MS	       400
 #define STEP_MORE      4
 
 /*

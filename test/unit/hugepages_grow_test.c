@@ -885,8 +885,8 @@ static void a_guest_on_another_node_can_end_while_one_is_given_pages(void **stat
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(node2m(1)->nr, 256);
-	/* In turns of 20: 64 at first, and 10 more */
-	assert_true(kernel->ops >= 3 * 11);
+	/* In turns of 40: 64 at first, and 5 more */
+	assert_true(kernel->ops >= 3 * 6);
 }
 
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
