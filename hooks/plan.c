@@ -788,6 +788,8 @@ static int cpuset_add_wishes(const struct plan *plan)
 		r = add(plan, "cpuset", "stat_interval", STAT_INTERVAL);
 	if (r == 0)
 		r = add(plan, "cpuset", "cursor_blink", "0");
+	if (r == 0)
+		r = add(plan, "cpuset", "watchdog", "no");
 	return r < 0 ? r : add(plan, "cpuset", "pressure", "no");
 }
 

@@ -322,6 +322,11 @@ int workqueue_take(struct cpuset_job *job) _must_check_;
  */
 int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 
+/* --- watchdog.c: the kernel's watchdog of soft lockups --- */
+
+/** watchdog_take() - with watchdog = no in the claim it leaves the guest's CPUs; a failure is said */
+void watchdog_take(struct cpuset_job *job);
+
 /* --- irq.c: interrupts --- */
 
 /**
@@ -517,8 +522,9 @@ int exclusive_undo(struct cpuset_job *job, const char *object) _must_check_;
 int slices_undo(struct cpuset_job *job, const char *object) _must_check_;
 int plain_undo(struct cpuset_job *job, const char *object) _must_check_;
 
-/** workqueue_undo(), irqs_undo(), mask_undo() - the same. Return: 0, -EBADMSG, else -errno */
+/** workqueue_undo(), irqs_undo(), mask_undo(), watchdog_undo() - the same. Return: 0, -EBADMSG, else -errno */
 int workqueue_undo(struct cpuset_job *job, const char *object) _must_check_;
+int watchdog_undo(struct cpuset_job *job, const char *object) _must_check_;
 int irqs_undo(struct cpuset_job *job, const char *object) _must_check_;
 int mask_undo(struct cpuset_job *job, const char *object) _must_check_;
 

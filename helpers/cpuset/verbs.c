@@ -25,11 +25,11 @@ static const struct {
 	const char *verb;
 	int (*undo)(struct cpuset_job *job, const char *object);
 } records[] = {
-	{ "guest", partition_undo }, { "exclusive", exclusive_undo }, { "slice", slices_undo },
-	{ "plain", plain_undo },     { "workqueue", workqueue_undo }, { "mask", mask_undo },
-	{ "irq", irqs_undo },	     { "governor", governor_undo },   { "energy", energy_undo },
-	{ "latency", latency_undo }, { "vmstat", vmstat_undo },	      { "cursor", cursor_undo },
-	{ "sched", sched_undo },     { "pin", automatic_undo },
+	{ "guest", partition_undo },   { "exclusive", exclusive_undo }, { "slice", slices_undo },
+	{ "plain", plain_undo },       { "workqueue", workqueue_undo }, { "mask", mask_undo },
+	{ "irq", irqs_undo },	       { "governor", governor_undo },	{ "energy", energy_undo },
+	{ "latency", latency_undo },   { "vmstat", vmstat_undo },	{ "cursor", cursor_undo },
+	{ "watchdog", watchdog_undo }, { "sched", sched_undo },		{ "pin", automatic_undo },
 };
 
 /* The first error, with its why */
@@ -136,6 +136,7 @@ static enum helper_exit apply_rest(struct cpuset_job *job)
 {
 	if (irqs_take(job) < 0)
 		helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
+	watchdog_take(job);
 	speed_take(job);
 	threads_take(job);
 	/* Chosen ones have been written again */

@@ -281,6 +281,7 @@ static void what_the_policy_wants_of_the_cpus_is_in_the_claim(void **state)
 	assert_string_equal(nth(claim, "cpuset", "emulator_sched", 0), "fifo:1");
 	assert_string_equal(nth(claim, "cpuset", "stat_interval", 0), "60");
 	assert_string_equal(nth(claim, "cpuset", "cursor_blink", 0), "0");
+	assert_string_equal(nth(claim, "cpuset", "watchdog", 0), "no");
 	assert_string_equal(nth(claim, "cpuset", "pressure", 0), "no");
 }
 
@@ -291,7 +292,7 @@ static void what_the_policy_leaves_of_the_cpus_is_not_in_the_claim(void **state)
 	static const char *const keys[] = { "governor",	       "energy_preference",
 					    "wake_latency_us", "emulator_sched",
 					    "stat_interval",   "cursor_blink",
-					    "pressure" };
+					    "pressure",	       "watchdog" };
 
 	assert_int_equal(planned.r, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

@@ -298,7 +298,7 @@ static void each_source_has_its_cure(void **state)
 		  "[cpuset] isolate = yes, method = partition" },
 		{ { .kind = NOISE_WORK, .name = "do_x" },
 		  APART_ISOLATED,
-		  "bound to its CPU: boot with isolcpus=domain,managed_irq,2-3" },
+		  "bound to its CPU: boot with nohz_full=2-3" },
 		{ { .kind = NOISE_TASK, .name = "hog", .number = 900 },
 		  APART_NOT,
 		  "[cpuset] isolate = yes, method = partition" },
@@ -312,7 +312,7 @@ static void each_source_has_its_cure(void **state)
 		  "isolcpus=domain,managed_irq,2-3 irqaffinity=0-1" },
 		{ { .kind = NOISE_WORK, .name = "do_x" },
 		  APART_WHOLE,
-		  "bound to its CPU: boot with isolcpus=domain,managed_irq,2-3" },
+		  "bound to its CPU: boot with nohz_full=2-3" },
 		/* These an isolated partition leaves out, and that is what pins one to one get */
 		{ { .kind = NOISE_QEMU, .name = "qemu" },
 		  APART_WHOLE,

@@ -72,6 +72,7 @@ recovered() {
 	guest_start win11
 	assert_equal "$(slices_cpus | xargs)" "0 1"
 	assert_equal "$(cat /sys/devices/virtual/workqueue/cpumask)" 3
+	assert_equal "$(cat /proc/sys/kernel/watchdog_cpumask)" 0-1
 	assert_equal "$(irqs_on 23)" ""
 	guest_destroy win11
 	host_unchanged

@@ -10,6 +10,7 @@ load ../guest/cpuset
 readonly workqueue=/sys/devices/virtual/workqueue/cpumask
 readonly stat_interval=/proc/sys/vm/stat_interval
 readonly cursor=/sys/class/graphics/fbcon/cursor_blink
+readonly watchdog=/proc/sys/kernel/watchdog_cpumask
 
 setup() {
 	cpuset_setup
@@ -45,6 +46,7 @@ assert_kept() {
 	assert_equal "$(cat $workqueue)" "$(mask_without "$@")"
 	assert_equal "$(cat $stat_interval)" 60
 	assert_equal "$(cat $cursor)" 0
+	assert_equal "$(comm -12 <(cpus_in "$(<$watchdog)") <(printf '%s\n' "$@") | xargs)" ""
 	for cpu in "$@"; do
 		assert_equal "cpu$cpu $(latency_of "$cpu")" "cpu$cpu n/a"
 	done
@@ -185,7 +187,7 @@ readonly calls=(write sendmsg sendto renameat unlinkat mkdirat)
 # with the guest.
 state() {
 	grep -H -s '' /proc/irq/*/smp_affinity_list /proc/irq/default_smp_affinity $workqueue \
-		$stat_interval /sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us
+		$stat_interval $watchdog /sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us
 	find "$cgroups" \( -name 'cpuset.cpus*' -o -name cgroup.pressure \) \
 		-exec grep -H -s '' {} + | grep -v '[.]effective:'
 	find /run/usher /run/systemd/system.control /run/systemd/transient -type f ! -name '*.lock' \

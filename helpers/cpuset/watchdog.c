@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* helpers/cpuset/watchdog.c - the kernel's watchdog of soft lockups, which wakes on each CPU it sees to */
+#include <errno.h>
+#include <string.h>
+
+#include "../../lib/attr.h"
+#include "cpuset.h"
+
+/*
+ * A timer of each CPU makes its stopper, migration/N, run for a moment, to see that it can. A CPU of
+ * nohz_full= is none of its to begin with; for others this is the same at run time.
+ * Seen on: Linux 7.2, the stopper was two of the ten foreign switches on a guest's CPUs in 15 s
+ * ABI: Documentation/admin-guide/lockup-watchdogs.rst; admin-guide/sysctl/kernel.rst, watchdog_cpumask
+ */
+#define WATCHDOG_CPUS "proc/sys/kernel/watchdog_cpumask"
+
+static int watchdog_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	char text[ATTR_MAX];
+	int r = attr_read(job->ctx->rootfd, object, text, sizeof(text));
+
+	if (r >= 0)
+		r = cpulist_parse(text, ret);
+	return r < 0 ? job_why(job, r, "cannot read /%s: %s", object, strerror(-r)) : 0;
+}
+
+static int watchdog_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
+{
+	char text[ATTR_MAX] = "";
+	int r = cpulist_format(value, text, sizeof(text));
+
+	if (r >= 0)
+		r = helper_write_sure(job->ctx, object, text);
+	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", text, object, strerror(-r))
+		     : 0;
+}
+
+/* Where it sees to none there is nothing to take */
+static int watchdog_reset(struct cpuset_job *job, const char *object)
+{
+	return job_why(job, -EBADMSG, "/%s had CPUs before", object);
+}
+
+static const struct setting_kind setting_watchdog = {
+	.verb = "watchdog",
+	.takes = true,
+	.read = watchdog_read,
+	.write = watchdog_write,
+	.reset = watchdog_reset,
+};
+
+static bool is_wanted(const struct cpuset_job *job)
+{
+	const char *value = inidoc_get(&job->ctx->claim.doc, "cpuset", "watchdog");
+
+	return value && strcmp(value, "no") == 0 &&
+	       attr_exists(job->ctx->rootfd, WATCHDOG_CPUS) > 0;
+}
+
+void watchdog_take(struct cpuset_job *job)
+{
+	struct cpulist now;
+	int r;
+
+	if (!is_wanted(job))
+		return;
+	r = watchdog_read(job, WATCHDOG_CPUS, &now);
+	if (r == 0 && !cpulist_empty(&now))
+		r = setting_take(job, &setting_watchdog, WATCHDOG_CPUS);
+	if (r < 0)
+		helper_say(job->ctx, "the watchdog of lockups runs on its CPUs: %s: see dmesg",
+			   job->why);
+}
+
+int watchdog_undo(struct cpuset_job *job, const char *object)
+{
+	int r;
+
+	if (strcmp(object, WATCHDOG_CPUS) != 0)
+		return job_why(job, -EBADMSG, "the journal's watchdog '%s' is none of ours",
+			       object);
+	r = setting_give_back(job, &setting_watchdog, object);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test/unit/cpuset_watchdog_test.c - the watchdog of soft lockups keeps off all guests' CPUs
+ *
+ * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
+ * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
+ */
+#include "test/unit/cpuset_kernel.h"
+
+#define WATCHDOG  "proc/sys/kernel/watchdog_cpumask"
+#define TMO	  "timeout_ms = 2000\n"
+#define SECTION_A TMO "watchdog = no\ncpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
+#define SECTION_B TMO "watchdog = no\nmethod = slices\ncpus = 5\nvcpu = 0 5\n"
+
+static const char *const vcpus_a[] = { "2", "3", NULL };
+static const char *const vcpus_b[] = { "5", NULL };
+
+static void host_with_two(void **state)
+{
+	make_host(*state, true);
+	put("0-7", WATCHDOG);
+	make_guest(SCOPE_A, PID_A, vcpus_a, "0-1");
+	make_claim(UUID_A, PID_A, "running", SECTION_A);
+	make_guest(SCOPE_B, PID_B, vcpus_b, "0-1");
+	make_claim(UUID_B, PID_B, "running", SECTION_B);
+}
+
+static void it_leaves_a_guests_cpus_and_comes_back(void **state)
+{
+	char *before;
+
+	host_with_two(state);
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(WATCHDOG), "0-1,4-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void of_two_guests_each_keeps_it_off_whoever_ends_first(void **state)
+{
+	static const char *const uuids[] = { UUID_A, UUID_B };
+	static const char *const left[] = { "0-4,6-7", "0-1,4-7" };
+
+	for (size_t first = 0; first < ARRAY_SIZE(uuids); first++) {
+		host_with_two(state);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_int_equal(apply(UUID_B), HELPER_DONE);
+		assert_string_equal(get(WATCHDOG), "0-1,4,6-7");
+		assert_int_equal(undo(uuids[first]), HELPER_DONE);
+		assert_string_equal(get(WATCHDOG), left[first]);
+		assert_int_equal(undo(uuids[1 - first]), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(WATCHDOG), "0-7");
+		assert_no_state();
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+	make_host(*state, true);
+}
+
+static void an_admins_mask_stays_and_is_said(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	put("0", WATCHDOG);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("usher: a: the CPUs of " WATCHDOG
+		    " (watchdog) have been changed to 0 meanwhile: left so\n");
+	assert_string_equal(get(WATCHDOG), "0");
+	assert_no_state();
+}
+
+static void where_there_is_nothing_to_take_nothing_is_written(void **state)
+{
+	static const char *const sees_to[] = { "", "0-1" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sees_to); i++) {
+		host_with_two(state);
+		put(sees_to[i], WATCHDOG);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(WATCHDOG), sees_to[i]);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(WATCHDOG), sees_to[i]);
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+	/* Not asked for; and a kernel that has none */
+	host_with_two(state);
+	make_claim(UUID_A, PID_A, "running", TMO "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_string_equal(get(WATCHDOG), "0-7");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	remove_tree(WATCHDOG);
+	make_claim(UUID_A, PID_A, "running", SECTION_A);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+}
+
+/* The guest has its CPUs all the same */
+static void a_mask_that_cannot_be_written_is_said(void **state)
+{
+	char *before;
+
+	host_with_two(state);
+	before = snapshot();
+	host.lie = WATCHDOG;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("usher: a: the watchdog of lockups runs on its CPUs: cannot write 0-1,4-7 to "
+		    "/" WATCHDOG ": ");
+	assert_string_equal(get(CG "/cpuset.cpus.isolated"), "2-3");
+	host.lie = NULL;
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_same(before);
+	assert_no_state();
+	free(before);
+}
+
+static void a_kill_at_any_step_is_repaired_by_undo(void **state)
+{
+	char *before;
+
+	host_with_two(state);
+	before = snapshot();
+	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_same(before);
+		assert_no_state();
+	}
+	free(before);
+}
+
+static void a_record_of_another_file_is_none_of_ours(void **state)
+{
+	struct cpuset_job job = { 0 };
+
+	(void)state;
+	assert_int_equal(watchdog_undo(&job, "etc/passwd"), -EBADMSG);
+	assert_string_equal(job.why, "the journal's watchdog 'etc/passwd' is none of ours");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(it_leaves_a_guests_cpus_and_comes_back),
+		tree_test(of_two_guests_each_keeps_it_off_whoever_ends_first),
+		tree_test(an_admins_mask_stays_and_is_said),
+		tree_test(where_there_is_nothing_to_take_nothing_is_written),
+		tree_test(a_mask_that_cannot_be_written_is_said),
+		tree_test(a_kill_at_any_step_is_repaired_by_undo),
+		cmocka_unit_test(a_record_of_another_file_is_none_of_ours),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
