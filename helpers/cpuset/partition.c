@@ -319,9 +319,12 @@ int partition_undo(struct cpuset_job *job, const char *base)
 	if (groups_of_base(base, &groups) < 0 ||
 	    path_format(path, sizeof(path), "%s/%s", job->mount, base) < 0)
 		return job_why(job, -EBADMSG, "the journal's group '%s' is none", base);
+	r = attr_list(job->ctx->rootfd, path, &names);
 	/* Gone already, or going: then there is nothing to do */
-	if (attr_list(job->ctx->rootfd, path, &names) < 0)
+	if (r == -ENOENT || r == -ENODEV)
 		return 0;
+	if (r < 0)
+		return job_why(job, r, "cannot list the groups in /%s: %s", path, strerror(-r));
 	return reset_groups(job, &groups, &names);
 }
 

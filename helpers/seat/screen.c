@@ -37,12 +37,12 @@ static bool is_console(int rootfd, const char *dir, const char *driver)
 static int console_bound(int rootfd, const char *driver)
 {
 	_cleanup_strlist_ struct strlist consoles = { 0 };
-	int r = attr_list(rootfd, "sys/class/vtconsole", &consoles);
+	int r = attr_list(rootfd, CLASS_VTCONSOLE, &consoles);
 
 	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
 		char dir[PATH_MAX];
 
-		r = path_format(dir, sizeof(dir), "sys/class/vtconsole/%s", consoles.names[i]);
+		r = path_format(dir, sizeof(dir), CLASS_VTCONSOLE "/%s", consoles.names[i]);
 		if (r == 0 && is_console(rootfd, dir, driver))
 			r = read_number(rootfd, dir, "bind") == 1;
 	}
@@ -343,12 +343,12 @@ int screen_vga_text(int rootfd, const struct screen *screen)
 int screen_consoles(int rootfd, const char *driver, struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist consoles = { 0 };
-	int r = attr_list(rootfd, "sys/class/vtconsole", &consoles);
+	int r = attr_list(rootfd, CLASS_VTCONSOLE, &consoles);
 
 	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
 		char dir[PATH_MAX];
 
-		r = path_format(dir, sizeof(dir), "sys/class/vtconsole/%s", consoles.names[i]);
+		r = path_format(dir, sizeof(dir), CLASS_VTCONSOLE "/%s", consoles.names[i]);
 		if (r == 0 && is_console(rootfd, dir, driver) &&
 		    read_number(rootfd, dir, "bind") == 1)
 			r = strlist_add(ret, consoles.names[i]);

@@ -118,7 +118,10 @@ int screen_console(int rootfd, const struct screen *screen, char *text, size_t s
 /** screen_vga_text() - is the text console on it in VGA mode. Return: 1, 0, else -errno */
 int screen_vga_text(int rootfd, const struct screen *screen) _must_check_;
 
-/* Console drivers, as sys/class/vtconsole/vtconN/name has them; "(M)": a module's, not the system's */
+/* vtconN/bind and vtconN/name */
+#define CLASS_VTCONSOLE "sys/class/vtconsole"
+
+/* Console drivers, as their names have them; "(M)": a module's, not the system's */
 #define CONSOLE_FB    "frame buffer device"
 #define CONSOLE_DUMMY "(M) dummy device"
 

@@ -9,6 +9,7 @@
 #include "../../lib/attr.h"
 #include "../../lib/desktop.h"
 #include "../../lib/pciaddr.h"
+#include "../../lib/state.h"
 #include "../../lib/sysbus.h"
 #include "seat.h"
 
@@ -249,23 +250,20 @@ static int say_write(const struct seat_way *way, const char *path, int error)
 static int leave_consoles(const struct seat_way *way)
 {
 	_cleanup_strlist_ struct strlist consoles = { 0 };
-	int r = 0;
+	char path[PATH_MAX] = CLASS_VTCONSOLE;
+	int others = way->screen->fbs.nr > 0 ? screen_other_fbs(way->ctx->rootfd, way->screen) : 1;
+	int r = others < 0 ? others : 0;
 
-	if (way->screen->fbs.nr > 0 && screen_other_fbs(way->ctx->rootfd, way->screen) == 0)
+	if (others == 0)
 		r = screen_consoles(way->ctx->rootfd, CONSOLE_FB, &consoles);
 	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
-		char path[PATH_MAX];
-
-		r = path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind",
-				consoles.names[i]);
+		r = path_format(path, sizeof(path), CLASS_VTCONSOLE "/%s/bind", consoles.names[i]);
 		if (r == 0)
 			r = step_announce(way, STEP_VTCON, consoles.names[i], "1");
 		if (r == 0)
 			r = kernel_write(way->ctx, path, "0");
-		if (r < 0)
-			return say_write(way, path, r);
 	}
-	return r < 0;
+	return r < 0 ? say_write(way, path, r) : 0;
 }
 
 static int leave_firmware(const struct seat_way *way)
@@ -367,8 +365,7 @@ static int end_dummies(const struct helper_ctx *ctx)
 	for (size_t i = 0; r == 0 && i < dummies.nr; i++) {
 		char path[PATH_MAX];
 
-		r = path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind",
-				dummies.names[i]);
+		r = path_format(path, sizeof(path), CLASS_VTCONSOLE "/%s/bind", dummies.names[i]);
 		if (r == 0)
 			r = kernel_write(ctx, path, "0");
 	}
@@ -381,7 +378,7 @@ static int return_console(const struct helper_ctx *ctx, const char *console)
 	int r;
 
 	if (!is_plain(console) ||
-	    path_format(path, sizeof(path), "sys/class/vtconsole/%s/bind", console) < 0)
+	    path_format(path, sizeof(path), CLASS_VTCONSOLE "/%s/bind", console) < 0)
 		return -EBADMSG;
 	r = kernel_write(ctx, path, "1");
 	if (r < 0 || ctx->dry_run)
@@ -506,7 +503,7 @@ static const struct {
 	  "%s cannot be started again: %s: systemctl start %s brings the "
 	  "desktop back" },
 	{ STEP_VTCON, return_console, screen_waits,
-	  "the text console %s cannot be bound again: %s: see /sys/class/vtconsole/%s" },
+	  "the text console %s cannot be bound again: %s: see /" CLASS_VTCONSOLE "/%s" },
 	{ STEP_FIRMWARE, return_firmware, screen_waits,
 	  "the firmware's frame buffer %s cannot be bound again: %s: see dmesg (%s)" },
 };
@@ -566,8 +563,8 @@ static int return_one(const struct helper_ctx *ctx, const struct journal_record 
 #pragma GCC diagnostic pop
 		return r;
 	}
-	helper_say(ctx, "run/usher/%s/seat.journal has a record '%s' that is none of ours",
-		   ctx->claim.uuid, record->verb);
+	helper_say(ctx, "/run/usher/%s/seat.journal has a record '%s' that is none of ours: %s",
+		   ctx->claim.uuid, record->verb, state_cure(-EBADMSG, ""));
 	return -EBADMSG;
 }
 

@@ -202,6 +202,14 @@ static void finish(struct worker *worker, struct vfio_job *job, int result)
 			 ctx->claim.guest, job->name, *job->text ? job->text : strerror(-result));
 }
 
+/* Only the journal of the system has ears for it by now */
+static void say_left(const struct worker *worker, const struct vfio_job *job, int error)
+{
+	log_line(worker->ctx->rootfd, LOG_ERR,
+		 "%s: %s is left as it is: %s: see df /run, usher recover tries again",
+		 worker->ctx->claim.guest, job->name, strerror(-error));
+}
+
 /* Who waits for us, or holds the lock we wait for, may take over: also what we have looked at only */
 static void mark_returned(struct worker *worker, const struct vfio_jobs *jobs, size_t unit)
 {
@@ -217,10 +225,14 @@ static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs,
 	for (size_t i = 0; i < jobs->nr; i++) {
 		struct vfio_job *job = &jobs->jobs[i];
 		struct mark mark;
+		int r;
 
 		if (job->unit != unit || job == finished || job->state == JOB_FAILED)
 			continue;
-		if (still_open(worker, job) <= 0)
+		r = still_open(worker, job);
+		if (r < 0)
+			say_left(worker, job, r);
+		if (r <= 0)
 			continue;
 		/* Unless it is ours, from when we looked at it */
 		if (mark_find(worker->ctx->rootfd, job->name, &mark) != 0 &&
@@ -228,7 +240,10 @@ static struct vfio_job *take_next(struct worker *worker, struct vfio_jobs *jobs,
 			continue;
 		job->journaled = true;
 		job->state = JOB_FAILED;
-		return worker_begin(worker, job) == 0 ? job : NULL;
+		r = worker_begin(worker, job);
+		if (r == 0)
+			return job;
+		say_left(worker, job, r);
 	}
 	return NULL;
 }
@@ -259,7 +274,9 @@ static void finish_alone(struct worker *worker, struct vfio_jobs *jobs, size_t u
 			r = act(worker, job);
 		mark_returned(worker, jobs, unit);
 		lock = state_lock(dirfd, VFIO_LOCK, INT_MAX);
-		if (lock < 0 || !mark_is_mine(worker, job))
+		if (lock < 0)
+			return say_left(worker, job, lock);
+		if (!mark_is_mine(worker, job))
 			return;
 		finish(worker, job, r);
 		job = take_next(worker, jobs, unit, job);

@@ -43,6 +43,7 @@ static struct {
 	struct tree *tree;
 	int steps;     /* so far */
 	int writes;    /* those of them that change the host */
+	bool storing;  /* what is read meanwhile the kernel reads itself */
 	int fail_at;   /* this step fails with fail_error, 0 for none */
 	int fail_from; /* and so does every one from here on */
 	int fail_error;
@@ -416,7 +417,10 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 			host.lie = NULL;
 		return 0;
 	}
-	return store(path, val);
+	host.storing = true;
+	r = store(path, val);
+	host.storing = false;
+	return r;
 }
 
 int __real_journal_add(struct journal *journal, const char *verb, const char *object,

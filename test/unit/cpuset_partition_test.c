@@ -4,6 +4,7 @@
  *
  * wraps: attr_write sysbus_get_allowed_cpus sysbus_set_allowed_cpus
  * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
+ * wraps: attr_list
  */
 #include "test/unit/cpuset_kernel.h"
 
@@ -368,6 +369,36 @@ static void an_undo_that_fails_can_be_repeated(void **state)
 		assert_no_state();
 	} while (r != HELPER_DONE);
 	assert_true(nr > 8);
+	free(before);
+}
+
+/* What cannot be listed; NULL: all can */
+static const char *unlisted;
+
+int __real_attr_list(int rootfd, const char *path, struct strlist *ret);
+int __wrap_attr_list(int rootfd, const char *path, struct strlist *ret);
+int __wrap_attr_list(int rootfd, const char *path, struct strlist *ret)
+{
+	if (unlisted && !host.storing && strcmp(path, unlisted) == 0)
+		return -EIO;
+	return __real_attr_list(rootfd, path, ret);
+}
+
+static void groups_that_cannot_be_listed_have_not_gone(void **state)
+{
+	char *before;
+
+	host_with_a(state);
+	before = snapshot();
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	unlisted = CG "/" SCOPE_A "/libvirt";
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	unlisted = NULL;
+	assert_said("usher: a: the CPU settings are not all back: cannot list the groups in /" CG
+		    "/" SCOPE_A "/libvirt: Input/output error: ");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_same(before);
+	assert_no_state();
 	free(before);
 }
 
@@ -967,6 +998,7 @@ int main(void)
 		tree_test(each_write_that_fails_leaves_the_host_as_before),
 		tree_test(what_cannot_be_taken_back_is_said_and_undone_later),
 		tree_test(an_undo_that_fails_can_be_repeated),
+		tree_test(groups_that_cannot_be_listed_have_not_gone),
 		tree_test(a_kill_at_any_step_is_repaired_by_undo),
 		tree_test(a_kill_at_any_step_is_repaired_by_the_next_apply),
 		tree_test(a_kill_of_undo_at_any_step_is_repaired_by_the_next),

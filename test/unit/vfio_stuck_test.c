@@ -4,6 +4,9 @@
 /* wraps: journal_add journal_undone state_write state_remove */
 #include "vfio_host.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #define APPLY_MS 1000 /* enough for what comes before the hang, on a loaded machine too */
 
 /* GPU and audio function first, the NIC beside them: writes 1 to 6 and 1 to 3, in any order */
@@ -274,7 +277,8 @@ static void device_that_somebody_else_hangs_in_is_refused_by_name(void **state)
 	assert_int_equal(apply_timed(), HELPER_FAILED);
 	assert_in_range(elapsed_ms, APPLY_MS / 4, APPLY_MS);
 	assert_string_equal(said, "usher: win11: 0000:02:00.0 is stuck: driver e1000e has let "
-				  "nobody look at it, somebody else binds or unbinds it (ps -eo pid,stat,args: state D): start again when that has "
+				  "nobody look at it, somebody else binds or unbinds it (ps -eo "
+				  "pid,stat,args: state D): start again when that has "
 				  "come back; if it never does, only a reboot of the host frees "
 				  "it\n");
 	add_process("812", "tee", "/sys/bus/pci/drivers/e1000e/unbind");
@@ -368,6 +372,56 @@ static void worker_that_hangs_again_on_its_way_back_holds_no_lock(void **state)
 	assert_false(claim_has("vfio.journal"));
 }
 
+/* Bound to dev/log of the tree: what nobody waits for is said there alone */
+static int listen_to_log(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	tree_dir(host, "dev");
+	assert_true(snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dev/log", host->dir) <
+		    (int)sizeof(addr.sun_path));
+	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void assert_logged(int fd, const char *text)
+{
+	struct pollfd in = { .fd = fd, .events = POLLIN };
+	char line[1024];
+
+	assert_int_equal(poll(&in, 1, 10000), 1);
+	ssize_t len = recv(fd, line, sizeof(line) - 1, 0);
+	assert_true(len > 0);
+	line[len] = '\0';
+	if (!strstr(line, text))
+		fail_msg("not logged: '%s', but: %s", text, line);
+}
+
+static void worker_whose_lock_cannot_be_had_leaves_the_device_with_a_word(void **state)
+{
+	_cleanup_close_ int log = listen_to_log();
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, ALONE);
+	kernel->hang_at = 2;
+	assert_int_equal(apply(), HELPER_DIRTY);
+	assert_int_equal(unlinkat(host->rootfd, CLAIM_DIR "/" VFIO_LOCK, 0), 0);
+	tree_dir(host, CLAIM_DIR "/" VFIO_LOCK);
+	__atomic_store_n(&kernel->release, 1, __ATOMIC_SEQ_CST);
+	assert_logged(log, "win11: 0000:02:00.0 is left as it is: Is a directory: see df /run, "
+			   "usher recover tries again");
+	assert_true(claim_has("vfio.journal"));
+	assert_int_equal(unlinkat(host->rootfd, CLAIM_DIR "/" VFIO_LOCK, AT_REMOVEDIR), 0);
+	assert_int_equal(undo(), HELPER_DONE);
+	assert_string_equal(snapshot(), before);
+	assert_false(claim_has("vfio.worker"));
+	assert_false(claim_has("vfio.journal"));
+}
+
 /* What a start that is refused late does: the probe of the host's driver hangs */
 static void undo_that_is_told_its_time_leaves_the_device_to_its_worker(void **state)
 {
@@ -418,6 +472,7 @@ int main(void)
 		host_test(device_whose_attributes_hang_is_left_behind_too),
 		host_test(helper_killed_while_the_kernel_hangs_leaves_a_mark),
 		host_test(worker_that_hangs_again_on_its_way_back_holds_no_lock),
+		host_test(worker_whose_lock_cannot_be_had_leaves_the_device_with_a_word),
 	};
 
 	return cmocka_run_group_tests_name("vfio/stuck", tests, NULL, NULL);
