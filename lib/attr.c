@@ -277,13 +277,21 @@ static int name_cmp(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int read_names(DIR *dir, struct strlist *list)
+/* What does not tell what it is may be a directory */
+static bool is_listed(const struct dirent *de, bool dirs)
+{
+	if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+		return false;
+	return !dirs || de->d_type == DT_DIR || de->d_type == DT_UNKNOWN;
+}
+
+static int read_names(DIR *dir, bool dirs, struct strlist *list)
 {
 	struct dirent *de;
 	int r;
 
 	while (errno = 0, (de = readdir(dir))) {
-		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+		if (!is_listed(de, dirs))
 			continue;
 		r = strlist_add(list, de->d_name);
 		if (r < 0)
@@ -292,7 +300,7 @@ static int read_names(DIR *dir, struct strlist *list)
 	return -errno;
 }
 
-int attr_list(int rootfd, const char *path, struct strlist *ret)
+static int list_names(int rootfd, const char *path, bool dirs, struct strlist *ret)
 {
 	_cleanup_close_ int fd = attr_open(rootfd, path, O_RDONLY | O_DIRECTORY);
 	_cleanup_strlist_ struct strlist list = { 0 };
@@ -305,7 +313,7 @@ int attr_list(int rootfd, const char *path, struct strlist *ret)
 	if (!dir)
 		return -errno;
 	(void)TAKE_FD(fd);
-	r = read_names(dir, &list);
+	r = read_names(dir, dirs, &list);
 	if (r < 0)
 		return r;
 	if (list.nr > 0)
@@ -313,4 +321,14 @@ int attr_list(int rootfd, const char *path, struct strlist *ret)
 	*ret = list;
 	list = (struct strlist){ 0 };
 	return 0;
+}
+
+int attr_list(int rootfd, const char *path, struct strlist *ret)
+{
+	return list_names(rootfd, path, false, ret);
+}
+
+int attr_list_dirs(int rootfd, const char *path, struct strlist *ret)
+{
+	return list_names(rootfd, path, true, ret);
 }

@@ -116,3 +116,6 @@ int attr_exists(int rootfd, const char *path) _must_check_;
  * Return: 0, -ENOENT, -ENOTDIR, -ENOMEM, else -errno of openat2(2) or getdents(2)
  */
 int attr_list(int rootfd, const char *path, struct strlist *ret) _must_check_;
+
+/** attr_list_dirs() - those of them that are directories, symlinks left out. Return: as attr_list() */
+int attr_list_dirs(int rootfd, const char *path, struct strlist *ret) _must_check_;

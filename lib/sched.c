@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* lib/sched.c - scheduling classes */
+/* lib/sched.c - scheduling classes, and CPUs */
 #include "sched.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
@@ -125,4 +126,29 @@ int sched_set(pid_t tid, const struct sched *sched)
 				   .sched_priority = sched->priority };
 
 	return syscall(SYS_sched_setattr, tid, &attr, 0) < 0 ? -errno : 0;
+}
+
+int sched_cpus(int rootfd, const char *dir, struct cpulist *ret)
+{
+	static const char key[] = "\nCpus_allowed_list:\t";
+	char path[PATH_MAX], text[ATTR_MAX], *list;
+	int r = path_format(path, sizeof(path), "%s/status", dir);
+
+	if (r == 0)
+		r = attr_read(rootfd, path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	list = strstr(text, key);
+	if (!list)
+		return -EBADMSG;
+	list += strlen(key);
+	list[strcspn(list, "\n")] = '\0';
+	return cpulist_parse(list, ret) < 0 ? -EBADMSG : 0;
+}
+
+int sched_bind(pid_t tid, const struct cpulist *cpus)
+{
+	return sched_setaffinity(tid, sizeof(cpus->bits), (const cpu_set_t *)cpus->bits) < 0
+		       ? -errno
+		       : 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/cpuset/automatic.c - pin = auto: the choice in the claim, and in the guest's groups */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../lib/attr.h"
+#include "../../lib/sched.h"
 #include "../../lib/state.h"
 #include "../../lib/units.h"
 #include "choose.h"
@@ -410,11 +410,12 @@ static int bind_threads(struct cpuset_job *job, const char *group, const struct 
 	for (size_t i = 0; r == 0 && i < words.nr; i++) {
 		unsigned int tid;
 
-		if (parse_uint(words.names[i], 10, INT_MAX, &tid) == 0 &&
-		    sched_setaffinity((pid_t)tid, sizeof(cpus->bits),
-				      (const cpu_set_t *)cpus->bits) < 0 &&
-		    errno != ESRCH)
-			r = job_why(job, -errno, "cannot bind thread %u: %s", tid, strerror(errno));
+		if (parse_uint(words.names[i], 10, INT_MAX, &tid) == 0)
+			r = sched_bind((pid_t)tid, cpus);
+		if (r < 0)
+			r = r == -ESRCH ? 0
+					: job_why(job, r, "cannot bind thread %u: %s", tid,
+						  strerror(-r));
 	}
 	return r;
 }

@@ -327,6 +327,11 @@ int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 /** watchdog_take() - with watchdog = no in the claim it leaves the guest's CPUs; a failure is said */
 void watchdog_take(struct cpuset_job *job);
 
+/* --- rcu.c: the kernel's RCU thread --- */
+
+/** rcu_take() - it leaves the guest's CPUs; a failure is said */
+void rcu_take(struct cpuset_job *job);
+
 /* --- irq.c: interrupts --- */
 
 /**
@@ -522,9 +527,14 @@ int exclusive_undo(struct cpuset_job *job, const char *object) _must_check_;
 int slices_undo(struct cpuset_job *job, const char *object) _must_check_;
 int plain_undo(struct cpuset_job *job, const char *object) _must_check_;
 
-/** workqueue_undo(), irqs_undo(), mask_undo(), watchdog_undo() - the same. Return: 0, -EBADMSG, else -errno */
+/**
+ * workqueue_undo(), irqs_undo(), mask_undo(), watchdog_undo(), rcu_undo() - the same
+ *
+ * Return: 0, -EBADMSG, else -errno
+ */
 int workqueue_undo(struct cpuset_job *job, const char *object) _must_check_;
 int watchdog_undo(struct cpuset_job *job, const char *object) _must_check_;
+int rcu_undo(struct cpuset_job *job, const char *object) _must_check_;
 int irqs_undo(struct cpuset_job *job, const char *object) _must_check_;
 int mask_undo(struct cpuset_job *job, const char *object) _must_check_;
 

@@ -68,43 +68,19 @@ struct irq *irqs_find(struct irqs *irqs, unsigned int number)
 /* --- What there is ------------------------------------------------------------------------------- */
 
 /*
- * Most of what lies there: to ask for each would be half of all calls of an apply
- * ABI: register_irq_proc() in kernel/irq/proc.c, 6.12
+ * The handlers' names are those of the directories. Return: 1, 0 when nobody handles it, -ENOMEM
+ * ABI: register_handler_proc() in kernel/irq/proc.c, 6.12
  */
-static bool is_attribute(const char *name)
-{
-	static const char *const attributes[] = {
-		"affinity_hint", "effective_affinity", "effective_affinity_list",
-		"node",		 "smp_affinity",       "smp_affinity_list",
-		"spurious",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
-		if (strcmp(name, attributes[i]) == 0)
-			return true;
-	return false;
-}
-
-/* The handlers' names are those of the directories. Return: 1, 0 when nobody handles it, -ENOMEM */
 static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 	_cleanup_free_ char *who = NULL;
-	char path[PATH_MAX];
 
-	if (attr_list(job->ctx->rootfd, dir, &names) < 0)
+	if (attr_list_dirs(job->ctx->rootfd, dir, &names) < 0)
 		return 0;
-	for (size_t i = 0; i < names.nr; i++) {
-		_cleanup_strlist_ struct strlist none = { 0 };
-
-		/* What cannot be listed is an attribute, too */
-		if (is_attribute(names.names[i]) ||
-		    path_format(path, sizeof(path), "%s/%s", dir, names.names[i]) < 0 ||
-		    attr_list(job->ctx->rootfd, path, &none) < 0)
-			continue;
+	for (size_t i = 0; i < names.nr; i++)
 		if ((who && text_append(&who, ",") < 0) || text_append(&who, names.names[i]) < 0)
 			return -ENOMEM;
-	}
 	*ret = TAKE_PTR(who);
 	return *ret != NULL;
 }
@@ -122,19 +98,23 @@ static int read_node(const struct cpuset_job *job, const char *dir)
 }
 
 /* One that nobody handles for now has the name it is known by. Return: as read_who() */
-static int find_who(const struct cpuset_job *job, const char *dir, struct irqs *known,
-		    unsigned int number, char **ret)
+static int find_who(const struct cpuset_job *job, const char *dir, const struct irq *old,
+		    char **ret)
 {
-	const struct irq *old;
 	int r = read_who(job, dir, ret);
 
-	if (r != 0)
+	if (r != 0 || !old)
 		return r;
-	old = irqs_find(known, number);
-	if (!old)
-		return 0;
 	*ret = strdup(old->who);
 	return *ret ? 1 : -ENOMEM;
+}
+
+/* An interrupt's is the same as long as it is there; what was loaded does not have it */
+static int find_node(const struct cpuset_job *job, const char *dir, const struct irq *old,
+		     const struct irq *now)
+{
+	return old && old->node >= 0 && strcmp(old->who, now->who) == 0 ? old->node
+									: read_node(job, dir);
 }
 
 /*
@@ -163,6 +143,7 @@ static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs 
 {
 	struct irq irq = { .here = true };
 	char dir[64], path[PATH_MAX], text[ATTR_MAX];
+	const struct irq *old;
 	int r;
 
 	if (parse_uint(name, 10, INT_MAX, &irq.number) < 0 || is_leaving(job, irq.number) ||
@@ -171,10 +152,11 @@ static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs 
 	    attr_read(job->ctx->rootfd, path, text, sizeof(text)) < 0 ||
 	    cpulist_parse(text, &irq.now) < 0)
 		return 0;
-	r = find_who(job, dir, known, irq.number, &irq.who);
+	old = irqs_find(known, irq.number);
+	r = find_who(job, dir, old, &irq.who);
 	if (r <= 0)
 		return r;
-	irq.node = read_node(job, dir);
+	irq.node = find_node(job, dir, old, &irq);
 	irq.base = irq.now;
 	r = irqs_add(irqs, &irq);
 	if (r < 0)

@@ -120,7 +120,11 @@ int plain_apply(struct cpuset_job *job)
 		return r;
 	groups.guest[strcspn(groups.guest, "/")] = '\0';
 	r = take_groups(job, groups.guest);
-	return r < 0 ? r : workqueue_take(job);
+	if (r == 0)
+		r = workqueue_take(job);
+	if (r == 0)
+		rcu_take(job);
+	return r;
 }
 
 int plain_undo(struct cpuset_job *job, const char *object)

@@ -291,7 +291,11 @@ int slices_apply(struct cpuset_job *job)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++)
 		if (has_group(job, units[i].name) > 0)
 			r = take_unit(job, &units[i]);
-	return r < 0 ? r : workqueue_take(job);
+	if (r == 0)
+		r = workqueue_take(job);
+	if (r == 0)
+		rcu_take(job);
+	return r;
 }
 
 int slices_undo(struct cpuset_job *job, const char *object)

@@ -25,11 +25,22 @@ static const struct {
 	const char *verb;
 	int (*undo)(struct cpuset_job *job, const char *object);
 } records[] = {
-	{ "guest", partition_undo },   { "exclusive", exclusive_undo }, { "slice", slices_undo },
-	{ "plain", plain_undo },       { "workqueue", workqueue_undo }, { "mask", mask_undo },
-	{ "irq", irqs_undo },	       { "governor", governor_undo },	{ "energy", energy_undo },
-	{ "latency", latency_undo },   { "vmstat", vmstat_undo },	{ "cursor", cursor_undo },
-	{ "watchdog", watchdog_undo }, { "sched", sched_undo },		{ "pin", automatic_undo },
+	{ "guest", partition_undo },
+	{ "exclusive", exclusive_undo },
+	{ "slice", slices_undo },
+	{ "plain", plain_undo },
+	{ "workqueue", workqueue_undo },
+	{ "mask", mask_undo },
+	{ "irq", irqs_undo },
+	{ "governor", governor_undo },
+	{ "energy", energy_undo },
+	{ "latency", latency_undo },
+	{ "vmstat", vmstat_undo },
+	{ "cursor", cursor_undo },
+	{ "watchdog", watchdog_undo },
+	{ "rcu", rcu_undo },
+	{ "sched", sched_undo },
+	{ "pin", automatic_undo },
 };
 
 /* The first error, with its why */

@@ -12,6 +12,7 @@
 
 #include "../../lib/attr.h"
 #include "../../lib/deadline.h"
+#include "../../lib/sched.h"
 #include "../../lib/units.h"
 #include "host.h"
 #include "json.h"
@@ -130,20 +131,12 @@ static bool is_vcpu(const char *comm)
 /* May it run on the guest's own CPUs alone */
 static bool stays(const struct look *look, const char *tid)
 {
-	static const char key[] = "\nCpus_allowed_list:\t";
-	char path[PATH_MAX], text[ATTR_MAX], *list;
 	struct cpulist cpus;
-	int r = path_format(path, sizeof(path), "proc/%d/task/%s/status",
-			    (int)look->claim->owner.pid, tid);
+	char dir[PATH_MAX];
 
-	if (r < 0 || attr_read(look->rootfd, path, text, sizeof(text)) < 0)
-		return false;
-	list = strstr(text, key);
-	if (!list)
-		return false;
-	list += strlen(key);
-	list[strcspn(list, "\n")] = '\0';
-	return cpulist_parse(list, &cpus) == 0 && cpulist_contains(&look->cpus, &cpus);
+	return path_format(dir, sizeof(dir), "proc/%d/task/%s", (int)look->claim->owner.pid, tid) ==
+		       0 &&
+	       sched_cpus(look->rootfd, dir, &cpus) == 0 && cpulist_contains(&look->cpus, &cpus);
 }
 
 static enum noise_role role_of(const struct look *look, const char *tid, const char *comm)

@@ -74,6 +74,7 @@ int __wrap_attr_read_all(int rootfd, const char *path, size_t max, char **ret, s
 int __wrap_attr_link(int rootfd, const char *path, char *buf, size_t size);
 int __wrap_attr_exists(int rootfd, const char *path);
 int __wrap_attr_list(int rootfd, const char *path, struct strlist *ret);
+int __wrap_attr_list_dirs(int rootfd, const char *path, struct strlist *ret);
 
 /* What open(2) would say before any store: no such file, a directory, read-only */
 static int writable(const char *path, char *real, size_t size)
@@ -168,5 +169,12 @@ int __wrap_attr_list(int rootfd, const char *path, struct strlist *ret)
 	int r = read_fault(rootfd, path);
 
 	return r < 0 ? r : __real_attr_list(rootfd, path, ret);
+}
+
+int __wrap_attr_list_dirs(int rootfd, const char *path, struct strlist *ret)
+{
+	int r = read_fault(rootfd, path);
+
+	return r < 0 ? r : __real_attr_list_dirs(rootfd, path, ret);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

@@ -220,6 +220,7 @@ int __real_attr_write(int rootfd, const char *path, const char *val);
 int __real_attr_link(int rootfd, const char *path, char *buf, size_t size);
 int __real_attr_exists(int rootfd, const char *path);
 int __real_attr_list(int rootfd, const char *path, struct strlist *ret);
+int __real_attr_list_dirs(int rootfd, const char *path, struct strlist *ret);
 int __real_process_identify(int rootfd, pid_t pid, struct process *ret);
 int __real_process_alive(int rootfd, const struct process *process);
 int __real_process_name(int rootfd, pid_t pid, char *buf, size_t size);

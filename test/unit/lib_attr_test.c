@@ -659,6 +659,22 @@ static void list_of_an_empty_directory_is_empty(void **state)
 	assert_int_equal(list.nr, 0);
 }
 
+static void list_of_directories_leaves_all_else_out(void **state)
+{
+	struct tree *t = *state;
+	_cleanup_strlist_ struct strlist list = { 0 };
+
+	tree_file(t, "d/file", "");
+	tree_dir(t, "d/b");
+	tree_dir(t, "d/a");
+	tree_link(t, "d/link", "a");
+	assert_int_equal(attr_list_dirs(t->rootfd, "d", &list), 0);
+	assert_int_equal(list.nr, 2);
+	assert_string_equal(list.names[0], "a");
+	assert_string_equal(list.names[1], "b");
+	assert_int_equal(attr_list_dirs(t->rootfd, "missing", &list), -ENOENT);
+}
+
 static void list_hands_on_errors(void **state)
 {
 	struct tree *t = *state;
@@ -734,6 +750,7 @@ int main(void)
 		attr_test(exists_does_not_call_an_error_a_no),
 		attr_test(list_sorts_and_leaves_the_dots_out),
 		attr_test(list_of_an_empty_directory_is_empty),
+		attr_test(list_of_directories_leaves_all_else_out),
 		attr_test(list_hands_on_errors),
 		attr_test(list_survives_without_memory),
 	};

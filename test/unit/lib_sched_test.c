@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_sched_test.c - scheduling classes as text, and of real threads */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -85,12 +87,31 @@ static void a_thread_gets_the_class_it_is_given(void **state)
 	assert_int_equal(sched_set(pid, &want), -ESRCH);
 }
 
+static void the_cpus_of_a_thread_are_read_and_set(void **state)
+{
+	struct cpulist before, one = { 0 }, now;
+	int rootfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(rootfd >= 0);
+	assert_int_equal(sched_cpus(rootfd, "proc/self", &before), 0);
+	cpulist_add(&one, (unsigned int)sched_getcpu());
+	assert_int_equal(sched_bind(0, &one), 0);
+	assert_int_equal(sched_cpus(rootfd, "proc/thread-self", &now), 0);
+	assert_true(cpulist_equal(&now, &one));
+	assert_int_equal(sched_bind(0, &before), 0);
+	assert_int_equal(sched_bind(INT_MAX, &before), -ESRCH);
+	assert_int_equal(sched_cpus(rootfd, "proc/none", &now), -ENOENT);
+	assert_int_equal(close(rootfd), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_class_is_read_and_written_the_same),
 		cmocka_unit_test(what_is_no_class_is_refused),
 		cmocka_unit_test(a_thread_gets_the_class_it_is_given),
+		cmocka_unit_test(the_cpus_of_a_thread_are_read_and_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,13 @@ recovered() {
 	host_unchanged
 }
 
+# Of the kernel's RCU thread
+rcu_cpus() {
+	local pid
+	pid=$(pgrep -x 'rcu_(preempt|sched)' | head -n 1)
+	awk '/^Cpus_allowed_list:/ { print $2 }' "/proc/$pid/status"
+}
+
 @test "all comes back after slices and plain, and kept to those meanwhile" {
 	local method
 	for method in slices plain; do
@@ -87,6 +94,7 @@ recovered() {
 		[[ $method == plain ]] ||
 			assert_equal "$(cat "$cgroups/system.slice/cpuset.cpus.effective")" 0-1
 		assert_equal "$(cat /sys/devices/virtual/workqueue/cpumask)" 3
+		assert_equal "$(rcu_cpus)" 0-1
 		assert_equal "$(irqs_on 23)" ""
 		guest_destroy win11
 		host_unchanged

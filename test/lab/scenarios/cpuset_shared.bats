@@ -194,6 +194,7 @@ state() {
 		! -name '.*.[0-9]*' \
 		-exec grep -H -s '' {} + 2>/dev/null
 	systemctl show -p AllowedCPUs system.slice user.slice init.scope
+	grep -h '^Cpus_allowed_list' "/proc/$(pgrep -x 'rcu_(preempt|sched)' | head -n 1)/status"
 }
 
 # Not held to a policy's 2 s: strace makes it slow

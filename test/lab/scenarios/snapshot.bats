@@ -114,6 +114,15 @@ reported() {
 	host_unchanged
 }
 
+@test "rcu: CPUs taken from the kernel's thread are found" {
+	local pid
+	pid=$(pgrep -x 'rcu_(preempt|sched)' | head -n 1)
+	taskset -p -c 0-1 "$pid" >/dev/null
+	reported rcu "+ $(<"/proc/$pid/comm") = 0-1"
+	taskset -p -c 0-3 "$pid" >/dev/null
+	host_unchanged
+}
+
 @test "sysctl: a changed setting of the kernel is found" {
 	local old
 	old=$(cat /proc/sys/vm/stat_interval)
