@@ -72,6 +72,7 @@
  *	emulator_sched = fifo:1		as sched_parse()
  *	stat_interval = 60		seconds, at least, for vm.stat_interval; unless quiet = no, as
  *	cursor_blink = 0		nor does the text console's cursor blink
+ *	watchdog = no			nor does the watchdog of soft lockups look at its CPUs
  *	pressure = no			the vCPUs' groups count none
  *	[display], [display NAME]	one per monitor
  *	monitor = DEL:a0c4:JK9X		EDID manufacturer:product:serial, later parts may be left

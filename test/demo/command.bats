@@ -199,6 +199,7 @@ claim_from_plan() {
 	has "#   write /proc/irq/default_smp_affinity f0f"
 	has "#   write /proc/sys/vm/stat_interval 60"
 	has "#   write /sys/class/graphics/fbcon/cursor_blink 0"
+	has "#   write /proc/sys/kernel/watchdog_cpumask 0-3,8-11"
 	has "# started: usher-display apply (best effort)"$'\n'"#   write input 17 to monitor DEL:a0c4:JK9X0123 after 0 ms, and 15 when"
 	usher plan --json --xml "$xml" |
 		jq -e '[.steps[] | select(.phase == "started") | .step] == ["hugepages", "cpuset", "display", "nosleep"]'

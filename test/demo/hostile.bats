@@ -158,7 +158,7 @@ places() {
 	case $1 in
 	vfio) echo 'sys/(bus/pci|devices/pci)[^ ]*|sys/module/[a-z0-9_]+' ;;
 	hugepages) echo 'sys/(devices/system/node|kernel/mm)/[^ ]*|proc/sys/vm/[a-z_]+' ;;
-	cpuset) echo 'sys/(fs/cgroup|devices/system/cpu|devices/virtual/workqueue)/[^ ]*|proc/irq/[^ ]*|proc/sys/vm/stat_interval|sys/class/graphics/fbcon/cursor_blink|systemd1/SetUnitProperties/[a-z]+\.(slice|scope)/AllowedCPUs' ;;
+	cpuset) echo 'sys/(fs/cgroup|devices/system/cpu|devices/virtual/workqueue)/[^ ]*|proc/irq/[^ ]*|proc/sys/vm/stat_interval|proc/sys/kernel/watchdog_cpumask|sys/class/graphics/fbcon/cursor_blink|systemd1/SetUnitProperties/[a-z]+\.(slice|scope)/AllowedCPUs' ;;
 	display) echo '[0-9]+(/[^ ]*)?|i2c[^ ]*|dev/i2c-[0-9]+[^ ]*|sys/module/i2c_dev' ;;
 	nosleep) echo "systemd1/StopUnit/usher-nosleep-$uuid.service" ;;
 	seat) echo 'sys/class/(vtconsole|drm|sound)/[^/ ]+/(bind|uevent)|sys/bus/platform/drivers/[^/ ]+/bind|systemd1/StartUnit/display-manager.service' ;;
