@@ -236,6 +236,14 @@ int job_announce(struct cpuset_job *job, const char *verb, const char *object, c
 int job_announce_old(struct cpuset_job *job, const char *verb, const char *object,
 		     const char *old_value, const char *value) _must_check_;
 
+/**
+ * job_write_aside() - write what may sleep in the kernel, by a child that is left behind then
+ *
+ * Return: as helper_write(), -ETIMEDOUT after @ms, -ENOMEM, else -errno of fork(2)
+ */
+int job_write_aside(const struct cpuset_job *job, const char *path, const char *value, int ms)
+	_must_check_;
+
 /** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
 const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
 
@@ -327,10 +335,17 @@ int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 /** watchdog_take() - with watchdog = no in the claim it leaves the guest's CPUs; a failure is said */
 void watchdog_take(struct cpuset_job *job);
 
+/** watchdog_cpus() - those it sees to; @object: as the journal has it. Return: 0, else as attr_read() */
+int watchdog_cpus(const struct cpuset_job *job, const char *object, struct cpulist *ret)
+	_must_check_;
+
 /* --- rcu.c: the kernel's RCU thread --- */
 
 /** rcu_take() - it leaves the guest's CPUs; a failure is said */
 void rcu_take(struct cpuset_job *job);
+
+/** rcu_cpus() - of the thread @name. Return: 0, -ENOENT, else as sched_cpus() */
+int rcu_cpus(const struct cpuset_job *job, const char *name, struct cpulist *ret) _must_check_;
 
 /* --- irq.c: interrupts --- */
 

@@ -32,7 +32,7 @@
 
 struct question {
 	struct aside aside;
-	const char *path, *value;
+	const char *path;
 	bool before; /* it is written: is there anything to be written for */
 	char now[ATTR_MAX];
 };
@@ -60,13 +60,6 @@ static int look(int rootfd, void *shared)
 	return attr_read(rootfd, question->path, question->now, sizeof(question->now));
 }
 
-static int store(int rootfd, void *shared)
-{
-	const struct question *question = shared;
-
-	return attr_write(rootfd, question->path, question->value);
-}
-
 int cursor_read(const struct cpuset_job *job, const char *path, bool before, char *buf, size_t size)
 {
 	struct question *question = aside_alloc(sizeof(*question));
@@ -85,17 +78,5 @@ int cursor_read(const struct cpuset_job *job, const char *path, bool before, cha
 
 int cursor_write(const struct cpuset_job *job, const char *path, const char *value)
 {
-	struct question *question;
-	int r;
-
-	if (job->ctx->dry_run)
-		return helper_write(job->ctx, path, value);
-	question = aside_alloc(sizeof(*question));
-	if (!question)
-		return -ENOMEM;
-	question->path = path;
-	question->value = value;
-	r = aside_run(job->ctx->rootfd, store, question, ANSWER_MS);
-	aside_free(question, sizeof(*question));
-	return r;
+	return job_write_aside(job, path, value, ANSWER_MS);
 }

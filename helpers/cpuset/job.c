@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/aside.h"
 #include "../../lib/attr.h"
 #include "../../lib/hostcpus.h"
 #include "../../lib/state.h"
@@ -213,4 +214,33 @@ int job_announce_old(struct cpuset_job *job, const char *verb, const char *objec
 		return 0;
 	r = journal_write(job, verb, object, old_value, value);
 	return r < 0 ? job_why(job, r, "cannot write the journal: %s", strerror(-r)) : 1;
+}
+
+struct letter {
+	struct aside aside;
+	const char *path, *value;
+};
+
+static int store(int rootfd, void *shared)
+{
+	const struct letter *letter = shared;
+
+	return attr_write(rootfd, letter->path, letter->value);
+}
+
+int job_write_aside(const struct cpuset_job *job, const char *path, const char *value, int ms)
+{
+	struct letter *letter;
+	int r;
+
+	if (job->ctx->dry_run)
+		return helper_write(job->ctx, path, value);
+	letter = aside_alloc(sizeof(*letter));
+	if (!letter)
+		return -ENOMEM;
+	letter->path = path;
+	letter->value = value;
+	r = aside_run(job->ctx->rootfd, store, letter, ms);
+	aside_free(letter, sizeof(*letter));
+	return r;
 }

@@ -117,6 +117,16 @@ static int read_group(struct cpuset_job *job, const char *object, struct cpulist
 	return r < 0 ? r : groups_read_cpus(job, object, "cpuset.cpus.effective", ret);
 }
 
+static int read_watchdog(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	return watchdog_cpus(job, object, ret);
+}
+
+static int read_rcu(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	return rcu_cpus(job, object, ret);
+}
+
 static int read_mask(struct cpuset_job *job, const char *object, struct cpulist *ret)
 {
 	char text[ATTR_MAX];
@@ -134,6 +144,8 @@ static const struct {
 	{ "slice", read_group, NULL },
 	{ "plain", read_group, NULL },
 	{ "workqueue", read_mask, "the kernel's unbound work" },
+	{ "watchdog", read_watchdog, "the kernel's watchdog of lockups" },
+	{ "rcu", read_rcu, NULL },
 };
 
 static int verify_share(struct cpuset_job *job, const struct journal_record *record)

@@ -26,6 +26,9 @@ static int plain_write(struct cpuset_job *job, const char *object, const struct 
 	if (r < 0 || job->ctx->dry_run || !hierarchy_is_ours(job->ctx))
 		return groups_write_cpus(job, object, CPUS, value);
 	r = hierarchy_store(object, CPUS, list);
+	/* Without libcgroup */
+	if (r == -EOPNOTSUPP)
+		return groups_write_cpus(job, object, CPUS, value);
 	return r < 0 ? job_why(job, r, "cannot set " CPUS " of %s to %s: %s", object, list,
 			       strerror(-r))
 		     : 0;

@@ -17,12 +17,14 @@
  * grace period of RCU. A partition takes its CPUs from all threads of the kernel that are bound to
  * none.
  *
- * Its CPUs are a shared setting, with those that are offline always in it: the kernel forgets these
- * whenever it is bound.
+ * Its CPUs are a shared setting. Those that are not in the root group's effective ones, offline or a
+ * partition's, always count as its: the kernel takes them away and, since Linux 6.2, gives them back
+ * by itself. Before, whenever it is bound, it forgets what is offline for good, so it is left alone
+ * while a CPU is.
  *
  * Seen on: Linux 6.1, 94 of 100 foreign switches on a guest's CPUs with AllowedCPUs alone
  * ABI: Documentation/RCU/, rcu_spawn_gp_kthread() in kernel/rcu/tree.c; update_tasks_cpumask() in
- * kernel/cgroup/cpuset.c; __sched_setaffinity() in kernel/sched/core.c
+ * kernel/cgroup/cpuset.c; __sched_setaffinity(), user_cpus_ptr in kernel/sched/core.c
  */
 
 /* By the kernel's preemption */
@@ -53,38 +55,39 @@ static pid_t find_rcu(const struct cpuset_job *job, char *name, size_t size)
 	return 0;
 }
 
-static int say_gone(struct cpuset_job *job, const char *object)
+static int add_away(struct cpuset_job *job, struct cpulist *cpus)
 {
-	return job_why(job, -ENOENT, "the kernel has no thread %s", object);
-}
+	struct cpulist away, there;
+	int r = job_host_cpus(job, "possible", &away);
 
-static int add_offline(const struct cpuset_job *job, struct cpulist *cpus)
-{
-	struct cpulist offline, online;
-	int r = job_host_cpus(job, "possible", &offline);
-
-	if (r == 0)
-		r = job_host_cpus(job, "online", &online);
+	if (r == 0 && (groups_mount(job) < 0 ||
+		       groups_read_cpus(job, "", "cpuset.cpus.effective", &there) < 0))
+		r = job_host_cpus(job, "online", &there);
 	if (r < 0)
 		return r;
-	cpulist_subtract(&offline, &online);
-	cpulist_union(cpus, &offline);
+	cpulist_subtract(&away, &there);
+	cpulist_union(cpus, &away);
 	return 0;
 }
 
-static int rcu_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+int rcu_cpus(const struct cpuset_job *job, const char *object, struct cpulist *ret)
 {
 	char name[64], dir[64];
 	pid_t pid = find_rcu(job, name, sizeof(name));
 	int r;
 
 	if (pid == 0 || strcmp(name, object) != 0)
-		return say_gone(job, object);
+		return -ENOENT;
 	r = path_format(dir, sizeof(dir), "proc/%d", (int)pid);
+	return r < 0 ? r : sched_cpus(job->ctx->rootfd, dir, ret);
+}
+
+static int rcu_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	int r = rcu_cpus(job, object, ret);
+
 	if (r == 0)
-		r = sched_cpus(job->ctx->rootfd, dir, ret);
-	if (r == 0)
-		r = add_offline(job, ret);
+		r = add_away(job, ret);
 	return r < 0 ? job_why(job, r, "cannot read which CPUs %s may run on: %s", object,
 			       strerror(-r))
 		     : 0;
@@ -101,7 +104,7 @@ static int rcu_write(struct cpuset_job *job, const char *object, const struct cp
 		return 0;
 	pid = find_rcu(job, name, sizeof(name));
 	if (pid == 0 || strcmp(name, object) != 0)
-		return say_gone(job, object);
+		return job_why(job, -ENOENT, "the kernel has no thread %s", object);
 	r = sched_bind(pid, value);
 	return r < 0 ? job_why(job, r, "cannot bind the kernel's thread %s to CPUs %s: %s", object,
 			       list, strerror(-r))
@@ -121,12 +124,21 @@ static const struct setting_kind setting_rcu = {
 	.reset = rcu_reset,
 };
 
+static bool any_offline(const struct cpuset_job *job)
+{
+	struct cpulist present, online;
+
+	return job_host_cpus(job, "present", &present) == 0 &&
+	       job_host_cpus(job, "online", &online) == 0 && !cpulist_contains(&online, &present);
+}
+
 void rcu_take(struct cpuset_job *job)
 {
 	char name[64];
 
 	/* A tree's threads are not those of the host we run on */
-	if ((!job->ahead && !hierarchy_is_ours(job->ctx)) || find_rcu(job, name, sizeof(name)) == 0)
+	if ((!job->ahead && !hierarchy_is_ours(job->ctx)) || any_offline(job) ||
+	    find_rcu(job, name, sizeof(name)) == 0)
 		return;
 	if (setting_take(job, &setting_rcu, name) < 0)
 		helper_say(job->ctx,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/state.h"
 #include "choose.h"
 
 /* The best first */
@@ -70,6 +71,14 @@ static void undo_verb(struct cpuset_job *job, size_t verb, struct failure *first
 	}
 }
 
+static int say_unknown(struct cpuset_job *job, const char *verb)
+{
+	(void)job_why(job, -EBADMSG, "the journal has the unknown record '%s': %s", verb,
+		      state_cure(-EBADMSG, ""));
+	job->cured = true;
+	return -EBADMSG;
+}
+
 static int check_records(struct cpuset_job *job)
 {
 	for (size_t i = 0; i < job->journal.nr; i++) {
@@ -79,8 +88,7 @@ static int check_records(struct cpuset_job *job)
 		       strcmp(records[verb].verb, job->journal.records[i].verb) != 0)
 			verb++;
 		if (verb == ARRAY_SIZE(records))
-			return job_why(job, -EBADMSG, "the journal has the unknown record '%s'",
-				       job->journal.records[i].verb);
+			return say_unknown(job, job->journal.records[i].verb);
 	}
 	return 0;
 }
@@ -147,12 +155,13 @@ static enum helper_exit apply_rest(struct cpuset_job *job)
 {
 	if (irqs_take(job) < 0)
 		helper_say(job->ctx, "interrupts may come to its CPUs: %s", job->why);
-	watchdog_take(job);
 	speed_take(job);
 	threads_take(job);
 	/* Chosen ones have been written again */
 	if (!job->pins.automatic && live_verify_pins(job) < 0)
 		helper_say(job->ctx, "%s", job->why);
+	/* It may take its time */
+	watchdog_take(job);
 	return HELPER_DONE;
 }
 
@@ -172,12 +181,14 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 	char whys[2 * WHY_MAX] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		size_t nr;
 		int r;
 
 		if (!any && strcmp(method, ways[i].name) != 0)
 			continue;
 		/* Anew for each: a way that failed has taken the pins back with the rest */
 		r = automatic_place(job);
+		nr = job->journal.nr;
 		if (r == 0)
 			r = ways[i].apply(job);
 		if (r == 0) {
@@ -185,7 +196,7 @@ static enum helper_exit apply_ways(struct cpuset_job *job, const char *method)
 			return apply_rest(job);
 		}
 		add_why(whys, sizeof(whys), job->why, r == -EOPNOTSUPP);
-		if (r != -EOPNOTSUPP && take_back(job) < 0)
+		if ((r != -EOPNOTSUPP || job->journal.nr > nr) && take_back(job) < 0)
 			return say_dirty(job);
 		failed = failed || r != -EOPNOTSUPP;
 		/* Without a guest there is nobody to keep CPUs free for */

@@ -9,28 +9,45 @@
 /*
  * A timer of each CPU makes its stopper, migration/N, run for a moment, to see that it can. A CPU of
  * nohz_full= is none of its to begin with; for others this is the same at run time.
+ *
+ * Whoever writes waits for work on each CPU that it sees to, and a vCPU with a realtime class lets
+ * none be done: so it is a child that does.
+ *
  * Seen on: Linux 7.2, the stopper was two of the ten foreign switches on a guest's CPUs in 15 s
+ * Source: __lockup_detector_reconfigure(), softlockup_stop_all() in kernel/watchdog.c, 6.12
  * ABI: Documentation/admin-guide/lockup-watchdogs.rst; admin-guide/sysctl/kernel.rst, watchdog_cpumask
  */
 #define WATCHDOG_CPUS "proc/sys/kernel/watchdog_cpumask"
+#define WRITE_MS      1000
 
-static int watchdog_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+int watchdog_cpus(const struct cpuset_job *job, const char *object, struct cpulist *ret)
 {
 	char text[ATTR_MAX];
 	int r = attr_read(job->ctx->rootfd, object, text, sizeof(text));
 
-	if (r >= 0)
-		r = cpulist_parse(text, ret);
+	return r < 0 ? r : cpulist_parse(text, ret);
+}
+
+static int watchdog_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
+{
+	int r = watchdog_cpus(job, object, ret);
+
 	return r < 0 ? job_why(job, r, "cannot read /%s: %s", object, strerror(-r)) : 0;
 }
 
 static int watchdog_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
 {
+	int left = job_left(job) / 2;
 	char text[ATTR_MAX] = "";
+	struct cpulist now;
 	int r = cpulist_format(value, text, sizeof(text));
 
-	if (r >= 0)
-		r = helper_write_sure(job->ctx, object, text);
+	if (r == 0)
+		r = job_write_aside(job, object, text, left < WRITE_MS ? left : WRITE_MS);
+	if (r == 0 && !job->ctx->dry_run)
+		r = watchdog_cpus(job, object, &now);
+	if (r == 0 && !job->ctx->dry_run && !cpulist_equal(&now, value))
+		r = -EIO;
 	return r < 0 ? job_why(job, r, "cannot write %s to /%s: %s", text, object, strerror(-r))
 		     : 0;
 }
@@ -65,7 +82,8 @@ void watchdog_take(struct cpuset_job *job)
 	if (!is_wanted(job))
 		return;
 	r = watchdog_read(job, WATCHDOG_CPUS, &now);
-	if (r == 0 && !cpulist_empty(&now))
+	/* Without another CPU it would see to all */
+	if (r == 0 && !cpulist_contains(&job->pins.cpus, &now))
 		r = setting_take(job, &setting_watchdog, WATCHDOG_CPUS);
 	if (r < 0)
 		helper_say(job->ctx, "the watchdog of lockups runs on its CPUs: %s: see dmesg",

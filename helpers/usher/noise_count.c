@@ -441,6 +441,8 @@ static const struct {
 	  { "<emulatorpin cpuset='%2$s'/> in the guest's XML",
 	    ONE_TO_ONE " and <emulatorpin cpuset='%2$s'/> in the guest's XML",
 	    "<emulatorpin cpuset='%2$s'/> in the guest's XML" } },
+	{ NOISE_TASK, "rcu_preempt", { "[cpuset] isolate = yes", "usher recover" } },
+	{ NOISE_TASK, "rcu_sched", { "[cpuset] isolate = yes", "usher recover" } },
 	{ NOISE_TASK, "rcu", { "boot with rcu_nocbs=%1$s" } },
 	{ NOISE_TASK, "ksoftirqd", { "it goes with the interrupts" } },
 	{ NOISE_TASK, "irq/", { "it goes with its interrupt: boot with irqaffinity=%2$s" } },

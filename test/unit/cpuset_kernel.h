@@ -22,9 +22,10 @@
 #include "lib/sysbus.h"
 #include "test/unit/tree.h"
 
-#define CONSOLE "sys/class/graphics"
-#define CG	"sys/fs/cgroup"
-#define MACHINE "machine.slice"
+#define CONSOLE	 "sys/class/graphics"
+#define WATCHDOG "proc/sys/kernel/watchdog_cpumask"
+#define CG	 "sys/fs/cgroup"
+#define MACHINE	 "machine.slice"
 
 #define UUID_A	"11111111-1111-4111-8111-111111111111"
 #define UUID_B	"22222222-2222-4222-8222-222222222222"
@@ -395,6 +396,24 @@ static inline int store(const char *path, const char *val)
 	return r;
 }
 
+/* What a child writes, which has no other descriptor than its root's */
+static inline bool is_childs(const char *path)
+{
+	return strncmp(path, CONSOLE, strlen(CONSOLE)) == 0 || strcmp(path, WATCHDOG) == 0;
+}
+
+/* A kernel's attribute has nothing left of what was longer */
+static inline int write_anew(int rootfd, const char *path, const char *val)
+{
+	int fd = attr_open(rootfd, path, O_WRONLY | O_TRUNC);
+	bool all;
+
+	if (fd < 0)
+		return fd;
+	all = dprintf(fd, "%s\n", val) == (int)strlen(val) + 1;
+	return close(fd) == 0 && all ? 0 : -EIO;
+}
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __real_attr_write(int rootfd, const char *path, const char *val);
 int __wrap_attr_write(int rootfd, const char *path, const char *val);
@@ -403,9 +422,8 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	size_t len = strlen(path), tail = host.lie ? strlen(host.lie) : 0;
 	int r;
 
-	/* A child's, which has no other descriptor than this */
-	if (strncmp(path, CONSOLE, strlen(CONSOLE)) == 0)
-		return __real_attr_write(rootfd, path, val);
+	if (is_childs(path))
+		return write_anew(rootfd, path, val);
 	r = step();
 	host.writes++;
 	if (r < 0)

@@ -18,6 +18,7 @@ static const char *const vcpus_b[] = { "5", NULL };
 
 static bool real_root; /* as if it were: then libcgroup writes */
 static int nr_stored;
+static bool no_library; /* libcgroup is only recommended */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_hierarchy_is_ours(const struct helper_ctx *ctx);
@@ -32,6 +33,8 @@ int __wrap_hierarchy_store(const char *group, const char *file, const char *valu
 {
 	char path[PATH_MAX];
 
+	if (no_library)
+		return -EOPNOTSUPP;
 	nr_stored++;
 	assert_string_not_equal(value, "");
 	fmt(path, CG "/%s/%s", group, file);
@@ -245,6 +248,19 @@ static void a_group_that_keeps_the_cpus_all_the_same_is_a_failure(void **state)
 	assert_free();
 }
 
+static void without_libcgroup_the_files_are_written(void **state)
+{
+	host_with_two(state);
+	real_root = no_library = true;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_silent();
+	assert_string_equal(get(CG "/elogind/cpuset.cpus"), "0-1");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_silent();
+	no_library = false;
+	assert_free();
+}
+
 static void a_dry_run_prints_every_write(void **state)
 {
 	char *before;
@@ -263,6 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(all_groups_but_the_guests_lose_the_cpus_and_get_them_back),
+		tree_test(without_libcgroup_the_files_are_written),
 		tree_test(a_group_without_processes_is_emptied_again),
 		tree_test(two_guests_end_exact_in_any_order),
 		tree_test(a_kill_at_any_step_is_repaired),

@@ -12,6 +12,7 @@
 #define SECTION_A TMO "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
 #define SECTION_B TMO "cpus = 5\nvcpu = 0 5\n"
 #define RCU	  17
+#define ONLINE	  "sys/devices/system/cpu/online"
 
 static const char *const vcpus_a[] = { "2", "3", NULL };
 static const char *const vcpus_b[] = { "5", NULL };
@@ -36,7 +37,7 @@ static void bound_to(pid_t tid, const char *list)
 	put(text, "proc/%d/status", (int)tid);
 }
 
-/* CPUs that are offline are lost: a kernel's cpuset_cpus_allowed() has active ones only */
+/* As Linux 6.1: what is offline is lost */
 int __wrap_sched_bind(pid_t tid, const struct cpulist *cpus);
 int __wrap_sched_bind(pid_t tid, const struct cpulist *cpus)
 {
@@ -62,9 +63,10 @@ static void assert_rcu(const char *list)
 		fail_msg("not bound to %s, but: %s", list, get("proc/%d/status", RCU));
 }
 
-static void host_with_two(void **state)
+static void make_two(void **state, bool partitions, const char *section_b)
 {
-	make_host(*state, false);
+	make_host(*state, partitions);
+	put("0-7", "sys/devices/system/cpu/present");
 	ours = true;
 	bind_error = 0;
 	/* Beside it a program of the same name, as early as that */
@@ -75,12 +77,23 @@ static void host_with_two(void **state)
 	make_guest(SCOPE_A, PID_A, vcpus_a, "0-1");
 	make_claim(UUID_A, PID_A, "running", SECTION_A);
 	make_guest(SCOPE_B, PID_B, vcpus_b, "0-1");
-	make_claim(UUID_B, PID_B, "running", SECTION_B);
+	make_claim(UUID_B, PID_B, "running", section_b);
 	/* As systemd leaves them when they have been confined once */
 	put("0-7", CG "/init.scope/cpuset.cpus");
 	put("0-7", CG "/system.slice/cpuset.cpus");
 	put("0-7", CG "/user.slice/cpuset.cpus");
 	settle();
+}
+
+static void host_with_two(void **state)
+{
+	make_two(state, false, SECTION_B);
+}
+
+/* B's, while A has its CPUs by slices */
+static void host_with_a_partition(void **state)
+{
+	make_two(state, true, "timeout_ms = 2000\nmethod = partition\ncpus = 5\nvcpu = 0 5\n");
 }
 
 static void it_leaves_a_guests_cpus_and_comes_back(void **state)
@@ -141,20 +154,65 @@ static void an_admins_choice_stays(void **state)
 	assert_no_state();
 }
 
-/* The kernel forgets them with each write: that is nobody's change */
-static void an_offline_cpu_makes_no_difference(void **state)
+/* The kernel would forget it */
+static void while_a_cpu_is_offline_it_is_left_alone(void **state)
 {
 	host_with_two(state);
-	put("0-6", "sys/devices/system/cpu/online");
+	put("0-6", ONLINE);
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	assert_silent();
-	assert_rcu("0-1,4-6");
+	assert_rcu("0-7");
+	put("0-7", ONLINE);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_rcu("0-1,4-7");
+	put("0-6", ONLINE);
 	assert_int_equal(apply(UUID_B), HELPER_DONE);
-	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_rcu("0-1,4-7");
+	put("0-7", ONLINE);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
 	assert_silent();
-	assert_rcu("0-6");
+	assert_rcu("0-7");
 	assert_no_state();
+}
+
+/* The kernel takes 5 from it while that is a partition's, and gives it back */
+static void a_partition_of_another_guest_is_nobodys_change(void **state)
+{
+	for (int since = 0; since < 2; since++) {
+		host_with_a_partition(state);
+		assert_int_equal(apply(since ? UUID_A : UUID_B), HELPER_DONE);
+		bound_to(RCU, since ? "0-1,4-7" : "0-4,6-7");
+		assert_int_equal(apply(since ? UUID_B : UUID_A), HELPER_DONE);
+		bound_to(RCU, "0-1,4,6-7");
+		/* As usher recover does */
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_int_equal(undo(since ? UUID_A : UUID_B), HELPER_DONE);
+		assert_silent();
+		bound_to(RCU, since ? "0-4,6-7" : "0-1,4-7");
+		assert_int_equal(undo(since ? UUID_B : UUID_A), HELPER_DONE);
+		assert_silent();
+		if (since)
+			bound_to(RCU, "0-7");
+		assert_rcu("0-7");
+		assert_no_state();
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+	make_host(*state, false);
+}
+
+static void a_check_tells_that_it_may_run_there_again(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
+	assert_silent();
+	bound_to(RCU, "0-2");
+	assert_int_not_equal(check(UUID_A), HELPER_DONE);
+	assert_said("rcu_preempt may run on 2 again: run usher recover");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(check(UUID_A), HELPER_DONE);
 }
 
 static void where_there_is_none_of_ours_nothing_is_done(void **state)
@@ -242,7 +300,9 @@ int main(void)
 		tree_test(it_leaves_a_guests_cpus_and_comes_back),
 		tree_test(of_two_guests_each_keeps_it_off_whoever_ends_first),
 		tree_test(an_admins_choice_stays),
-		tree_test(an_offline_cpu_makes_no_difference),
+		tree_test(while_a_cpu_is_offline_it_is_left_alone),
+		tree_test(a_partition_of_another_guest_is_nobodys_change),
+		tree_test(a_check_tells_that_it_may_run_there_again),
 		tree_test(where_there_is_none_of_ours_nothing_is_done),
 		tree_test(one_that_cannot_be_bound_is_said),
 		tree_test(a_kill_at_any_step_is_repaired_by_undo),

@@ -344,6 +344,12 @@ static void each_source_has_its_cure(void **state)
 		  "no key: it goes with the interrupts and threads that stay" },
 		{ { .kind = NOISE_TASK, .name = "rcu_preempt" },
 		  APART_ISOLATED,
+		  "usher recover" },
+		{ { .kind = NOISE_TASK, .name = "rcu_sched" },
+		  APART_NOT,
+		  "[cpuset] isolate = yes" },
+		{ { .kind = NOISE_TASK, .name = "rcuc/2" },
+		  APART_ISOLATED,
 		  "boot with rcu_nocbs=2-3" },
 	};
 	char cure[256];

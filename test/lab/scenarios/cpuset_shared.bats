@@ -180,7 +180,7 @@ isolated_are() {
 # --- Killed before each write ---------------------------------------------------------------------
 
 # What changes anything: files, their names, the system bus, irqbalance
-readonly calls=(write sendmsg sendto renameat unlinkat mkdirat)
+readonly calls=(write sendmsg sendto renameat unlinkat mkdirat sched_setaffinity sched_setattr)
 
 # All that usher-cpuset writes, in one look: the snapshot of the whole host takes too long to be taken
 # a hundred times. A file that was not renamed yet (.NAME.PID) goes with the next of that name, or
