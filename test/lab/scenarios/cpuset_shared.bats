@@ -52,12 +52,12 @@ assert_kept() {
 	done
 }
 
-# overlapping METHOD FIRST-TO-END SECOND-TO-END
+# overlapping METHOD FIRST-TO-END SECOND-TO-END [METHOD OF TWO]
 overlapping() {
 	local one=2 two=3 first=$2 second=$3 before
 	before=$(latency_of "${!first}")
 	pinned one "${everything[@]}" "method = $1" $one
-	pinned two "${everything[@]}" "method = $1" $two
+	pinned two "${everything[@]}" "method = ${4-$1}" $two
 	guest_start one
 	guest_start two
 	assert_kept $one $two
@@ -86,6 +86,17 @@ overlapping() {
 @test "two guests keep their CPUs by the other top-level groups, whoever ends first, and all comes back" {
 	overlapping plain one two
 	overlapping plain two one
+}
+
+@test "two guests keep their CPUs in different ways, whoever starts and ends first, and all comes back" {
+	local end
+	has_partitions || skip "this kernel has no partitions"
+	for end in "one two" "two one"; do
+		# shellcheck disable=SC2086 # two words
+		overlapping slices $end partition
+		# shellcheck disable=SC2086 # two words
+		overlapping partition $end slices
+	done
 }
 
 # isolated_are CPUS
