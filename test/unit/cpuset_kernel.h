@@ -24,6 +24,7 @@
 
 #define CONSOLE	 "sys/class/graphics"
 #define WATCHDOG "proc/sys/kernel/watchdog_cpumask"
+#define RCU_DIR	 "proc/17"
 #define CG	 "sys/fs/cgroup"
 #define MACHINE	 "machine.slice"
 
@@ -695,6 +696,8 @@ static inline char *snapshot(void)
 	snapshot_dir("systemd");
 	snapshot_dir("run/systemd");
 	snapshot_dir("proc/irq");
+	snapshot_dir("proc/sys");
+	snapshot_dir(RCU_DIR);
 	snapshot_dir("sys/devices/virtual");
 	return snapshot_text;
 }
@@ -804,3 +807,32 @@ static inline bool killed_at(int kill_at, const char *verb, const char *uuid)
 			fail_msg("not said: '%s', but: %s", text, host.said);                      \
 	} while (0)
 #define assert_silent() assert_string_equal(host.said, "")
+
+static inline void assert_undo_repairs_a_kill_of_apply(const char *uuid)
+{
+	char *before = snapshot();
+
+	for (int at = 1; killed_at(at, "apply", uuid); at++) {
+		assert_int_equal(undo(uuid), HELPER_DONE);
+		assert_silent();
+		assert_same(before);
+		assert_no_state();
+	}
+	free(before);
+}
+
+static inline void assert_undo_repairs_a_kill_of_undo(const char *uuid)
+{
+	char *before = snapshot();
+	int at = 0;
+	bool killed;
+
+	do {
+		assert_int_equal(apply(uuid), HELPER_DONE);
+		killed = killed_at(++at, "undo", uuid);
+		assert_int_equal(undo(uuid), HELPER_DONE);
+		assert_same(before);
+		assert_no_state();
+	} while (killed);
+	free(before);
+}

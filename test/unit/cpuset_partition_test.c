@@ -404,17 +404,8 @@ static void groups_that_cannot_be_listed_have_not_gone(void **state)
 
 static void a_kill_at_any_step_is_repaired_by_undo(void **state)
 {
-	char *before;
-
 	host_with_a(state);
-	before = snapshot();
-	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
-		assert_int_equal(undo(UUID_A), HELPER_DONE);
-		assert_silent();
-		assert_same(before);
-		assert_no_state();
-	}
-	free(before);
+	assert_undo_repairs_a_kill_of_apply(UUID_A);
 }
 
 static void a_kill_at_any_step_is_repaired_by_the_next_apply(void **state)
@@ -436,21 +427,8 @@ static void a_kill_at_any_step_is_repaired_by_the_next_apply(void **state)
 
 static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
 {
-	char *before;
-	int at = 0;
-	bool killed;
-
 	host_with_a(state);
-	before = snapshot();
-	do {
-		assert_int_equal(apply(UUID_A), HELPER_DONE);
-		killed = killed_at(++at, "undo", UUID_A);
-		assert_int_equal(undo(UUID_A), HELPER_DONE);
-		assert_same(before);
-		assert_no_state();
-	} while (killed);
-	assert_true(at > 8);
-	free(before);
+	assert_undo_repairs_a_kill_of_undo(UUID_A);
 }
 
 /* The kernel says yes to every write and reads back otherwise */

@@ -11,7 +11,7 @@
 #define TMO	  "timeout_ms = 2000\nmethod = slices\n"
 #define SECTION_A TMO "cpus = 2-3\nvcpu = 0 2\nvcpu = 1 3\n"
 #define SECTION_B TMO "cpus = 5\nvcpu = 0 5\n"
-#define RCU	  17
+#define RCU	  17 /* RCU_DIR */
 #define ONLINE	  "sys/devices/system/cpu/online"
 
 static const char *const vcpus_a[] = { "2", "3", NULL };
@@ -135,6 +135,21 @@ static void of_two_guests_each_keeps_it_off_whoever_ends_first(void **state)
 	make_host(*state, false);
 }
 
+static void beside_another_guest_a_kill_at_any_step_is_repaired(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_rcu("0-4,6-7");
+	}
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_rcu("0-7");
+	assert_no_state();
+}
+
 static void an_admins_choice_stays(void **state)
 {
 	host_with_two(state);
@@ -252,37 +267,14 @@ static void one_that_cannot_be_bound_is_said(void **state)
 
 static void a_kill_at_any_step_is_repaired_by_undo(void **state)
 {
-	char *before;
-
 	host_with_two(state);
-	before = snapshot();
-	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
-		assert_int_equal(undo(UUID_A), HELPER_DONE);
-		assert_silent();
-		assert_same(before);
-		assert_rcu("0-7");
-		assert_no_state();
-	}
-	free(before);
+	assert_undo_repairs_a_kill_of_apply(UUID_A);
 }
 
 static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
 {
-	char *before;
-	int at = 0;
-	bool killed;
-
 	host_with_two(state);
-	before = snapshot();
-	do {
-		assert_int_equal(apply(UUID_A), HELPER_DONE);
-		killed = killed_at(++at, "undo", UUID_A);
-		assert_int_equal(undo(UUID_A), HELPER_DONE);
-		assert_same(before);
-		assert_rcu("0-7");
-		assert_no_state();
-	} while (killed);
-	free(before);
+	assert_undo_repairs_a_kill_of_undo(UUID_A);
 }
 
 static void a_record_of_another_thread_is_none_of_ours(void **state)
@@ -299,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(it_leaves_a_guests_cpus_and_comes_back),
 		tree_test(of_two_guests_each_keeps_it_off_whoever_ends_first),
+		tree_test(beside_another_guest_a_kill_at_any_step_is_repaired),
 		tree_test(an_admins_choice_stays),
 		tree_test(while_a_cpu_is_offline_it_is_left_alone),
 		tree_test(a_partition_of_another_guest_is_nobodys_change),

@@ -158,17 +158,14 @@ static void a_mask_that_cannot_be_written_in_time_is_said(void **state)
 
 static void a_kill_at_any_step_is_repaired_by_undo(void **state)
 {
-	char *before;
-
 	host_with_two(state);
-	before = snapshot();
-	for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
-		assert_int_equal(undo(UUID_A), HELPER_DONE);
-		assert_silent();
-		assert_same(before);
-		assert_no_state();
-	}
-	free(before);
+	assert_undo_repairs_a_kill_of_apply(UUID_A);
+}
+
+static void a_kill_of_undo_at_any_step_is_repaired_by_the_next(void **state)
+{
+	host_with_two(state);
+	assert_undo_repairs_a_kill_of_undo(UUID_A);
 }
 
 static void a_record_of_another_file_is_none_of_ours(void **state)
@@ -190,6 +187,7 @@ int main(void)
 		tree_test(a_check_tells_that_it_sees_to_them_again),
 		tree_test(a_mask_that_cannot_be_written_in_time_is_said),
 		tree_test(a_kill_at_any_step_is_repaired_by_undo),
+		tree_test(a_kill_of_undo_at_any_step_is_repaired_by_the_next),
 		cmocka_unit_test(a_record_of_another_file_is_none_of_ours),
 	};
 
