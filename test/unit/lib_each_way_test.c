@@ -19,8 +19,10 @@
 #include "lib/pcidev.h"
 #include "lib/process.h"
 #include "lib/registry.h"
+#include "lib/scripts.h"
 #include "lib/session.h"
 #include "lib/state.h"
+#include "lib/step.h"
 #include "lib/text.h"
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
@@ -369,6 +371,66 @@ static void a_guest_of_which_nothing_can_be_read_is_not_dead(void **state)
 	(void)close(statefd);
 }
 
+/* --- Programs that are run --------------------------------------------------------------------- */
+
+/* Each writes who it is into "told" */
+static void program(const struct tree *tree, const char *path)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "#!/bin/sh\necho \"${0##*/}\" >>%s/told\n", tree->dir);
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+static bool was_told(const struct tree *tree, const char *name)
+{
+	bool told = attr_exists(tree->rootfd, "told") > 0 && strstr(tree_read(tree, "told"), name);
+
+	(void)unlinkat(tree->rootfd, "told", 0);
+	return told;
+}
+
+static void make_guest(void)
+{
+	_cleanup_claim_ struct claim claim = { 0 };
+
+	assert_int_equal(claim_init(&claim, UUID, "win11", &owner), 0);
+	assert_int_equal(inidoc_add(&claim.doc, "scripts", "run", "yes"), 0);
+	assert_int_equal(claim_store(statefd, &claim), 0);
+}
+
+static void a_script_has_run_or_it_is_said_that_it_has_not(void **state)
+{
+	const struct tree *tree = *state;
+	const struct host host = { .rootfd = tree->rootfd,
+				   .statefd = state_open(tree->rootfd, true),
+				   .root = tree->dir,
+				   .phase = "prepare" };
+
+	statefd = host.statefd;
+	make_guest();
+	program(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/10-a");
+	for (enum way_kind kind = WAY_SYSTEM; kind <= WAY_MEMORY; kind++) {
+		bool failed;
+
+		do {
+			_cleanup_claim_ struct claim claim = { 0 };
+			_cleanup_free_ char *why = NULL;
+			struct ini_error err;
+			int r;
+
+			assert_int_equal(claim_load(statefd, UUID, &claim, &err), 0);
+			way_begin(kind);
+			r = scripts_run(&host, &claim, "prepare", "-", 0, &why);
+			failed = way_end();
+			assert_true(was_told(tree, "10-a") || r != 0);
+			assert_true(r == -ENOMEM || (r > 0) == (why != NULL));
+		} while (failed);
+	}
+	(void)close(statefd);
+}
+
 /* --- What the kernel shows --------------------------------------------------------------------- */
 
 static int disk_of(const struct tree *tree)
@@ -475,6 +537,7 @@ int main(void)
 		tree_test(a_baseline_keeps_what_it_has_said_to_keep),
 		tree_test(a_claim_is_there_as_a_whole_or_an_error),
 		tree_test(a_guest_of_which_nothing_can_be_read_is_not_dead),
+		tree_test(a_script_has_run_or_it_is_said_that_it_has_not),
 		tree_test(a_disk_that_cannot_be_found_is_an_error),
 		tree_test(whose_a_file_is_is_known_or_an_error),
 		tree_test(a_device_whose_group_cannot_be_read_is_in_no_other),
