@@ -230,6 +230,39 @@ static void each_look(void (*make)(struct guest *guest), enum way_kind kind)
 	assert_int_equal(fclose(out), 0);
 }
 
+/* What another kernel, or a module of it, may say: nothing comes of it that is not taken back */
+static void each_text(void (*make)(struct guest *guest), const char *file)
+{
+	static const char *const texts[] = { "",
+					     "x\n",
+					     "Node 0, zone Normal x x x x x x x x x x x\n",
+					     "Node 0\n",
+					     "size 4 x\nc_min 4\n",
+					     "7f00 N0=x\n" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		_cleanup_guest_ struct guest b;
+		struct counts before;
+
+		begin(&b, make, &before);
+		put(texts[i], "%s", file);
+		if (start(&b) != HELPER_DONE)
+			assert_told();
+		assert_int_equal(undo(&b), HELPER_DONE);
+		assert_as_before(&before);
+		forget_host();
+	}
+}
+
+static void a_file_that_is_not_understood_costs_the_host_no_page(void **state)
+{
+	(void)state;
+	each_text(with_little_memory, "proc/buddyinfo");
+	each_text(with_zfs, "proc/spl/kstat/zfs/arcstats");
+	each_text(with_a_full_node, "proc/301/numa_maps");
+	each_text(with_a_full_node, "proc/301/statm");
+}
+
 static void each_of(void (*make)(struct guest *guest))
 {
 	each_start(make, WAY_SYSTEM);
@@ -277,6 +310,7 @@ int main(void)
 		kernel_test(where_memory_is_reclaimed_all_pages_come_back),
 		kernel_test(where_zfs_gives_way_all_pages_and_its_limit_come_back),
 		kernel_test(where_others_are_moved_all_pages_come_back),
+		kernel_test(a_file_that_is_not_understood_costs_the_host_no_page),
 		kernel_test(where_there_are_not_enough_all_pages_come_back),
 	};
 
