@@ -159,7 +159,14 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why)
 		r = (int)owner_look(rootfd, &way.st);
 	if (r == 0)
 		return 1;
-	return r < 0 ? 0 : refuse((enum owner)r, &way, path, ret_why);
+	if (r > 0)
+		return refuse((enum owner)r, &way, path, ret_why);
+	/* It leads nowhere, or round */
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -ENAMETOOLONG)
+		return 0;
+	if (asprintf(ret_why, "it cannot be looked at: %s: see dmesg", strerror(-r)) < 0)
+		*ret_why = NULL;
+	return -EPERM;
 }
 
 /* A copy that somebody has put aside is none */

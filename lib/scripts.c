@@ -172,6 +172,19 @@ static int consider(struct run *run, const char *path)
 	return 1;
 }
 
+/* Return: 1, -ENOMEM */
+static int say_unread(struct run *run, const char *folder, int error)
+{
+	script_log(run, LOG_ERR, NULL, "/%s cannot be read: %s", folder, strerror(-error));
+	if (!run->why &&
+	    asprintf(&run->why, "the scripts in /%s are not run: it cannot be read: %s: see dmesg",
+		     folder, strerror(-error)) < 0) {
+		run->why = NULL;
+		return -ENOMEM;
+	}
+	return 1;
+}
+
 /* What libvirt runs by itself from there is usher's link, or another's affair */
 static int run_folder(struct run *run, const char *folder)
 {
@@ -181,7 +194,7 @@ static int run_folder(struct run *run, const char *folder)
 	if (r == -ENOTDIR)
 		return consider(run, folder);
 	if (r < 0)
-		return r == -ENOMEM ? r : 0;
+		return r == -ENOENT || r == -ENOMEM ? r : say_unread(run, folder, r);
 	for (size_t i = 0; i < names.nr && (!failed || !run->op->start); i++) {
 		char path[PATH_MAX];
 
@@ -205,7 +218,7 @@ static int run_operation(struct run *run)
 				run->op->sub);
 	if (r == 0)
 		r = run_folder(run, folder);
-	return r == -EINVAL || r == -ENAMETOOLONG ? 0 : r;
+	return r == -EINVAL || r == -ENAMETOOLONG || r == -ENOENT ? 0 : r;
 }
 
 /* --- what is owed ----------------------------------------------------------------------------- */

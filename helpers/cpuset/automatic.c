@@ -486,8 +486,12 @@ static int restore_cpus(struct cpuset_job *job, const char *group, const char *o
 
 	if (r == -ENOSPC && job_host_cpus(job, "possible", &cpus) == 0)
 		r = groups_write_cpus(job, group, CPUS, &cpus);
-	if (r < 0 || old_cpus(job, old, &cpus) < 0)
+	if (r < 0)
 		return r;
+	r = old_cpus(job, old, &cpus);
+	if (r < 0)
+		return job_why(job, r, "cannot tell the CPUs that the threads of %s had: %s", group,
+			       strerror(-r));
 	return bind_threads(job, group, &cpus);
 }
 
@@ -503,8 +507,10 @@ int automatic_undo(struct cpuset_job *job, const char *object)
 	if (!record || groups_of_base(object, &groups) < 0)
 		return job_why(job, -EBADMSG, "the journal's group '%s' is none", object);
 	r = groups_read(job, object, CPUS, now, sizeof(now));
-	if (r < 0)
+	if (r == -ENOENT || r == -ENODEV)
 		return 0;
+	if (r < 0)
+		return job_why(job, r, "cannot read " CPUS " of %s: %s", object, strerror(-r));
 	if (strcmp(now, record->new_value) != 0 && !is_restored(job, record->old_value, now)) {
 		helper_say(job->ctx, "somebody else has pinned %s to %s: left so", object, now);
 		return 0;

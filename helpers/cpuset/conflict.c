@@ -243,12 +243,25 @@ static int note_sides(struct search *search, const struct claim *claim)
 	return 0;
 }
 
-/* Before the guest runs it has no groups */
-static void find_own(struct search *search)
+/*
+ * Before the guest runs it has no groups. Not known for a moment, they would be taken for somebody
+ * else's. Return: 0, else -errno with why
+ */
+static int find_own(struct search *search)
 {
-	if (!find_groups(search->job, &search->job->ctx->claim, &search->own))
+	struct cpuset_job *job = search->job;
+	char why[WHY_MAX];
+	int r;
+
+	memcpy(why, job->why, sizeof(why));
+	r = groups_of_claim(job, &job->ctx->claim, &search->own);
+	if (r < 0 && r != -ESRCH && r != -EOPNOTSUPP)
+		return r;
+	memcpy(job->why, why, sizeof(why));
+	if (r < 0)
 		search->own = (struct guest_groups){ 0 };
-	groups_above(search->job, search->above);
+	groups_above(job, search->above);
+	return 0;
 }
 
 int conflict_find(struct cpuset_job *job, struct conflict *ret)
@@ -257,7 +270,7 @@ int conflict_find(struct cpuset_job *job, struct conflict *ret)
 	int r = groups_mount(job);
 
 	if (r == 0)
-		find_own(&search);
+		r = find_own(&search);
 	if (r == 0 && job_host_cpus(job, "online", &search.online) < 0)
 		search.online = (struct cpulist){ 0 };
 	for (size_t i = 0; r == 0 && i < job->claims.nr; i++)
@@ -266,7 +279,7 @@ int conflict_find(struct cpuset_job *job, struct conflict *ret)
 		r = walk(&search, "", DEPTH_MAX);
 	if (r == 0)
 		*ret = search.worst;
-	return r;
+	return r == -ENOMEM ? job_why(job, r, "%s", strerror(ENOMEM)) : r;
 }
 
 static const char *has_them(const struct conflict *conflict)
@@ -295,9 +308,13 @@ void conflict_name(struct cpuset_job *job)
 	struct conflict conflict = { .kind = CONFLICT_NONE };
 	char list[ATTR_MAX], why[WHY_MAX];
 
-	if (conflict_find(job, &conflict) < 0 || conflict.kind != CONFLICT_REFUSED)
-		return;
+	int r;
+
 	memcpy(why, job->why, sizeof(why));
+	r = conflict_find(job, &conflict);
+	memcpy(job->why, why, sizeof(why));
+	if (r < 0 || conflict.kind != CONFLICT_REFUSED)
+		return;
 	(void)job_why(job, 0, "%s: %s %s %s%s", why, conflict.group, has_them(&conflict),
 		      job_cpus_text(&conflict.cpus, list, sizeof(list)), rest_of(&conflict));
 }

@@ -247,6 +247,9 @@ int job_write_aside(const struct cpuset_job *job, const char *path, const char *
 /** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
 const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
 
+/** job_exists() - is there such a file. Return: 1, 0, else -errno; why is filled */
+int job_exists(struct cpuset_job *job, const char *path) _must_check_;
+
 /**
  * job_host_cpus() - the kernel's own lists
  * @which:	"online", "possible", "isolated" (by isolcpus= at boot)
@@ -656,7 +659,8 @@ struct conflict {
 /**
  * conflict_find() - the heaviest there is
  *
- * Return: 0, -EOPNOTSUPP as groups_mount(), -ENOMEM
+ * Return: 0, -EOPNOTSUPP as groups_mount(), -ENOMEM, else -errno where the guest's own groups cannot
+ * be found; why is filled
  */
 int conflict_find(struct cpuset_job *job, struct conflict *ret) _must_check_;
 

@@ -225,9 +225,11 @@ int groups_of_claim(struct cpuset_job *job, const struct claim *claim, struct gu
 			       claim_state_name(claim->state));
 	/* A pid that somebody else has by now would lead to somebody else's groups */
 	r = process_alive(job->ctx->rootfd, &claim->owner);
-	if (r <= 0)
-		return job_why(job, r < 0 ? r : -ESRCH, "its QEMU (pid %d) is gone",
-			       (int)claim->owner.pid);
+	if (r < 0)
+		return job_why(job, r, "cannot read whether its QEMU (pid %d) runs: %s",
+			       (int)claim->owner.pid, strerror(-r));
+	if (r == 0)
+		return job_why(job, -ESRCH, "its QEMU (pid %d) is gone", (int)claim->owner.pid);
 	return groups_of_pid(job, claim->owner.pid, ret);
 }
 

@@ -386,10 +386,10 @@ int irqs_take(struct cpuset_job *job)
 {
 	struct cpulist held = job->pins.cpus;
 	char list[ATTR_MAX];
-	int r;
+	int r = job_exists(job, IRQ_DEFAULT);
 
-	if (attr_exists(job->ctx->rootfd, IRQ_DEFAULT) <= 0)
-		return 0;
+	if (r <= 0)
+		return r;
 	r = job_announce(job, VERB, OBJECT, job_cpus_text(&job->pins.cpus, list, sizeof(list)));
 	if (r < 0)
 		return r;

@@ -68,7 +68,8 @@ struct irq *irqs_find(struct irqs *irqs, unsigned int number)
 /* --- What there is ------------------------------------------------------------------------------- */
 
 /*
- * The handlers' names are those of the directories. Return: 1, 0 when nobody handles it, -ENOMEM
+ * The handlers' names are those of the directories. Return: 1, 0 when nobody handles it or it has gone,
+ * else -errno
  * ABI: register_handler_proc() in kernel/irq/proc.c, 6.12
  */
 static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
@@ -76,8 +77,10 @@ static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
 	_cleanup_strlist_ struct strlist names = { 0 };
 	_cleanup_free_ char *who = NULL;
 
-	if (attr_list_dirs(job->ctx->rootfd, dir, &names) < 0)
-		return 0;
+	int r = attr_list_dirs(job->ctx->rootfd, dir, &names);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	for (size_t i = 0; i < names.nr; i++)
 		if ((who && text_append(&who, ",") < 0) || text_append(&who, names.names[i]) < 0)
 			return -ENOMEM;
@@ -137,21 +140,36 @@ static bool is_leaving(const struct cpuset_job *job, unsigned int number)
 	return false;
 }
 
-/* Return: 0, also for one that is none, has gone or is about to, -ENOMEM */
+/*
+ * One that goes while it is read is -EIO, and not there at the next look. Taken for gone, one that is
+ * there would lose what it had.
+ * ABI: proc_reg_read() in fs/proc/inode.c, 6.12
+ */
+static int read_affinity(const struct cpuset_job *job, const char *dir, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/smp_affinity_list", dir);
+
+	if (r == 0)
+		r = attr_read(job->ctx->rootfd, path, buf, size);
+	return r == -EIO ? attr_read(job->ctx->rootfd, path, buf, size) : r;
+}
+
+/* Return: 0, also for one that is none, has gone or is about to, else -errno */
 static int scan_irq(const struct cpuset_job *job, const char *name, struct irqs *known,
 		    struct irqs *irqs)
 {
 	struct irq irq = { .here = true };
-	char dir[64], path[PATH_MAX], text[ATTR_MAX];
+	char dir[64], text[ATTR_MAX];
 	const struct irq *old;
 	int r;
 
 	if (parse_uint(name, 10, INT_MAX, &irq.number) < 0 || is_leaving(job, irq.number) ||
-	    path_format(dir, sizeof(dir), "proc/irq/%u", irq.number) < 0 ||
-	    path_format(path, sizeof(path), "%s/smp_affinity_list", dir) < 0 ||
-	    attr_read(job->ctx->rootfd, path, text, sizeof(text)) < 0 ||
-	    cpulist_parse(text, &irq.now) < 0)
+	    path_format(dir, sizeof(dir), "proc/irq/%u", irq.number) < 0)
 		return 0;
+	r = read_affinity(job, dir, text, sizeof(text));
+	if (r < 0 || cpulist_parse(text, &irq.now) < 0)
+		return r < 0 && r != -ENOENT ? r : 0;
 	old = irqs_find(known, irq.number);
 	r = find_who(job, dir, old, &irq.who);
 	if (r <= 0)

@@ -69,6 +69,13 @@ int job_host_cpus(const struct cpuset_job *job, const char *which, struct cpulis
 	return hostcpus_read(job->ctx->rootfd, which, ret);
 }
 
+int job_exists(struct cpuset_job *job, const char *path)
+{
+	int r = attr_exists(job->ctx->rootfd, path);
+
+	return r < 0 ? job_why(job, r, "cannot look for /%s: %s", path, strerror(-r)) : r;
+}
+
 static int share_add(struct shares *shares, const struct journal_record *record, bool alive)
 {
 	struct share share = { .alive = alive };

@@ -157,18 +157,18 @@ static const struct setting_kind setting_workqueue = {
 
 int workqueue_take(struct cpuset_job *job)
 {
-	if (attr_exists(job->ctx->rootfd, WORKQUEUE_MASK) <= 0)
-		return 0;
-	return setting_take(job, &setting_workqueue, WORKQUEUE_MASK);
+	int r = job_exists(job, WORKQUEUE_MASK);
+
+	return r <= 0 ? r : setting_take(job, &setting_workqueue, WORKQUEUE_MASK);
 }
 
 int workqueue_take_isolated(struct cpuset_job *job)
 {
 	struct cpulist now;
-	int r;
+	int r = job_exists(job, WORKQUEUE_MASK);
 
-	if (attr_exists(job->ctx->rootfd, WORKQUEUE_MASK) <= 0)
-		return 0;
+	if (r <= 0)
+		return r;
 	r = setting_announce(job, &setting_workqueue, WORKQUEUE_MASK);
 	if (r == 0)
 		r = mask_read(job, WORKQUEUE_MASK, &now);

@@ -206,7 +206,15 @@ const struct setting_kind setting_slice = {
 	.reset = slice_reset,
 };
 
-/* Directories that hold something else stay */
+/* One that holds something else stays */
+static int remove_empty(int dirfd, const char *path)
+{
+	if (unlinkat(dirfd, path, AT_REMOVEDIR) == 0 || errno == ENOENT || errno == ENOTEMPTY ||
+	    errno == EEXIST)
+		return 0;
+	return -errno;
+}
+
 static int drop_in_unlink(const struct cpuset_job *job, const struct unit *unit)
 {
 	_cleanup_close_ int control =
@@ -216,15 +224,16 @@ static int drop_in_unlink(const struct cpuset_job *job, const struct unit *unit)
 	char path[NAME_MAX + 1];
 	int r = path_format(path, sizeof(path), "%s.d/" DROP_IN, unit->name);
 
-	if (control < 0 || run < 0 || r < 0)
-		return r;
+	if (r == 0)
+		r = control < 0 ? control : run < 0 ? run : 0;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	if (unlinkat(control, path, 0) < 0 && errno != ENOENT)
 		return -errno;
 	r = path_format(path, sizeof(path), "%s.d", unit->name);
 	if (r == 0)
-		(void)unlinkat(control, path, AT_REMOVEDIR);
-	(void)unlinkat(run, "system.control", AT_REMOVEDIR);
-	return r;
+		r = remove_empty(control, path);
+	return r < 0 ? r : remove_empty(run, "system.control");
 }
 
 static int drop_in_give_back(struct cpuset_job *job, const struct unit *unit, bool ours)
@@ -235,8 +244,10 @@ static int drop_in_give_back(struct cpuset_job *job, const struct unit *unit, bo
 
 	if (r == 0 && job->baseline.dirfd >= 0)
 		r = baseline_get(&job->baseline, path, &before);
-	if (r <= 0 || !before)
-		return r;
+	if (r < 0)
+		return job_why(job, r, "cannot read the baseline of /%s: %s", path, strerror(-r));
+	if (!before)
+		return 0;
 	if (ours && strcmp(before, "none") == 0) {
 		if (helper_would(job->ctx, "remove /%s", path))
 			return 0;
@@ -247,13 +258,13 @@ static int drop_in_give_back(struct cpuset_job *job, const struct unit *unit, bo
 	return r < 0 ? job_why(job, r, "cannot remove /%s: %s", path, strerror(-r)) : 0;
 }
 
-/* No cgroup, no processes in it. Return: 1 or 0, else -errno */
-static int has_group(const struct cpuset_job *job, const char *unit)
+/* No cgroup, no processes in it. Return: 1 or 0, else -errno with why */
+static int has_group(struct cpuset_job *job, const char *unit)
 {
 	char path[PATH_MAX];
 	int r = path_format(path, sizeof(path), "%s/%s", job->mount, unit);
 
-	return r < 0 ? r : attr_exists(job->ctx->rootfd, path);
+	return r < 0 ? r : job_exists(job, path);
 }
 
 static int take_unit(struct cpuset_job *job, const struct unit *unit)
@@ -267,8 +278,10 @@ static int take_unit(struct cpuset_job *job, const struct unit *unit)
 
 int slices_able(struct cpuset_job *job)
 {
-	if (attr_exists(job->ctx->rootfd, "run/systemd/system") > 0)
-		return 0;
+	int r = job_exists(job, "run/systemd/system");
+
+	if (r != 0)
+		return r < 0 ? r : 0;
 	return job_why(job, -EOPNOTSUPP, "this host does not run systemd");
 }
 
@@ -276,9 +289,11 @@ int slices_check(struct cpuset_job *job, const struct cpulist *held)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++)
-		if (has_group(job, units[i].name) > 0)
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
+		r = has_group(job, units[i].name);
+		if (r > 0)
 			r = setting_check(job, &setting_slice, units[i].name, held);
+	}
 	return r;
 }
 
@@ -288,9 +303,11 @@ int slices_apply(struct cpuset_job *job)
 
 	if (r == 0)
 		r = slices_able(job);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++)
-		if (has_group(job, units[i].name) > 0)
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
+		r = has_group(job, units[i].name);
+		if (r > 0)
 			r = take_unit(job, &units[i]);
+	}
 	if (r == 0)
 		r = workqueue_take(job);
 	if (r == 0)
@@ -301,7 +318,7 @@ int slices_apply(struct cpuset_job *job)
 int slices_undo(struct cpuset_job *job, const char *object)
 {
 	const struct unit *unit = find_unit(object);
-	int r;
+	int r, ours;
 
 	if (!unit)
 		return job_why(job, -EBADMSG, "the journal's unit '%s' is none of ours", object);
@@ -310,5 +327,9 @@ int slices_undo(struct cpuset_job *job, const char *object)
 		r = setting_give_back(job, &setting_slice, object);
 	if (r < 0 || setting_shared(job, &setting_slice, object))
 		return r;
-	return drop_in_give_back(job, unit, r == 0 || has_lasting(job, unit) > 0);
+	ours = r == 0 ? 1 : has_lasting(job, unit);
+	if (ours < 0)
+		return job_why(job, ours, "cannot look for what an admin has set for %s: %s",
+			       object, strerror(-ours));
+	return drop_in_give_back(job, unit, ours);
 }

@@ -201,10 +201,10 @@ static int take_with_governor(struct cpuset_job *job, const char *object)
 	char path[PATH_MAX];
 	int r = speed_path(energy, object, path, sizeof(path));
 
-	if (r < 0 || !want || strcmp(want, PERFORMANCE) != 0 ||
-	    attr_exists(job->ctx->rootfd, path) <= 0)
+	if (r < 0 || !want || strcmp(want, PERFORMANCE) != 0)
 		return r;
-	return take(job, energy, object, want_of(job, energy) ?: PERFORMANCE, false);
+	r = job_exists(job, path);
+	return r <= 0 ? r : take(job, energy, object, want_of(job, energy) ?: PERFORMANCE, false);
 }
 
 /* What another live guest wants there. Return: NULL for none */
@@ -232,11 +232,13 @@ static bool is_no_less(const char *now, const char *want)
 static bool is_rare(const struct cpuset_job *job, const struct speed *speed, const char *want)
 {
 	char path[PATH_MAX], now[ATTR_MAX];
+	int r;
 
 	if (!is_of_host(speed) || speed_path(speed, speed->prefix, path, sizeof(path)) < 0)
 		return false;
-	if (speed_read(job, speed, path, true, now, sizeof(now)) < 0)
-		return true;
+	r = speed_read(job, speed, path, true, now, sizeof(now));
+	if (r < 0)
+		return r == -ENOENT || is_console(speed);
 	/* What another guest has made it is ours to keep */
 	if (is_ours(job, speed, speed->prefix, now))
 		return false;

@@ -71,7 +71,7 @@ static bool is_wanted(const struct cpuset_job *job)
 	const char *value = inidoc_get(&job->ctx->claim.doc, "cpuset", "watchdog");
 
 	return value && strcmp(value, "no") == 0 &&
-	       attr_exists(job->ctx->rootfd, WATCHDOG_CPUS) > 0;
+	       attr_exists(job->ctx->rootfd, WATCHDOG_CPUS) != 0;
 }
 
 void watchdog_take(struct cpuset_job *job)

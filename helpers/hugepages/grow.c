@@ -157,6 +157,7 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 {
 	_cleanup_(growth_end) struct growth growth = { .ctx = ctx, .needs = needs };
 	_cleanup_(turn_end) struct turn turn = { 0 };
+	enum helper_exit e;
 	int r = growth_init(&growth);
 
 	if (r == 0)
@@ -167,7 +168,9 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 		return HELPER_FAILED;
 	if (r == 0)
 		r = grow(&growth);
-	return r == 0 ? HELPER_DONE : fail(&growth, r);
+	e = r == 0 ? HELPER_DONE : fail(&growth, r);
+	/* That it could not be set back at once may have been for a moment */
+	return arc_restore(ctx) < 0 && e == HELPER_FAILED ? HELPER_DIRTY : e;
 }
 
 int needs_foretell(const struct helper_ctx *ctx, const struct needs *needs, struct view *ret)

@@ -272,6 +272,19 @@ static void a_claim_without_vcpus_is_not_understood(void **state)
 	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_USAGE);
 }
 
+static void a_claim_that_is_malformed_or_anothers_that_cannot_be_read_is_named(void **state)
+{
+	make_eight(*state);
+	claim_a("preparing", WANTED "allowed = x\n");
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_FAILED);
+	assert_said("no cores can be chosen for it: [cpuset] allowed = x");
+	claim_a("preparing", WANTED);
+	make_claim(UUID_B, PID_B, "running", "cpus = 4\nvcpu = 0 4\n");
+	spoil_claim(UUID_B);
+	assert_int_equal(run_helper("--", "choose", UUID_A), HELPER_FAILED);
+	assert_said("the claim /run/usher/" UUID_B "/claim.ini cannot be read");
+}
+
 static void check_shows_the_choice_as_a_picture(void **state)
 {
 	make_eight(*state);
@@ -549,6 +562,7 @@ int main(void)
 		T(a_guest_that_is_too_large_is_told_what_is_free),
 		T(a_guest_that_runs_is_not_moved),
 		T(a_dry_run_writes_nothing),
+		T(a_claim_that_is_malformed_or_anothers_that_cannot_be_read_is_named),
 		T(a_claim_without_vcpus_is_not_understood),
 		T(check_shows_the_choice_as_a_picture),
 		T(the_vcpus_are_pinned_and_isolated_and_the_host_is_as_before),

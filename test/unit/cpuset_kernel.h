@@ -45,6 +45,7 @@ static struct {
 	struct tree *tree;
 	int steps;     /* so far */
 	int writes;    /* those of them that change the host */
+	bool running;  /* the helper is */
 	bool storing;  /* what is read meanwhile the kernel reads itself */
 	int fail_at;   /* this step fails with fail_error, 0 for none */
 	int fail_from; /* and so does every one from here on */
@@ -429,15 +430,12 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 	host.writes++;
 	if (r < 0)
 		return r;
-	if (attr_exists(rootfd, path) <= 0)
-		return -ENOENT;
-	if (tail && len >= tail && strcmp(path + len - tail, host.lie) == 0) {
-		if (host.lie_once)
-			host.lie = NULL;
-		return 0;
-	}
 	host.storing = true;
-	r = store(path, val);
+	r = attr_exists(rootfd, path) > 0 ? 0 : -ENOENT;
+	if (r == 0 && tail && len >= tail && strcmp(path + len - tail, host.lie) == 0)
+		host.lie = host.lie_once ? NULL : host.lie;
+	else if (r == 0)
+		r = store(path, val);
 	host.storing = false;
 	return r;
 }
@@ -498,7 +496,9 @@ int __wrap_sysbus_get_allowed_cpus(const char *unit, struct cpulist *ret, int ti
 	(void)timeout_ms;
 	if (host.no_bus)
 		return -ECONNREFUSED;
+	host.storing = true;
 	*ret = cpus_of(get("systemd/%s", unit));
+	host.storing = false;
 	return 0;
 }
 
@@ -520,6 +520,7 @@ int __wrap_sysbus_set_allowed_cpus(const char *unit, const struct cpulist *cpus,
 		return -ECONNREFUSED;
 	if (r < 0)
 		return r;
+	host.storing = true;
 	assert_int_equal(cpulist_format(cpus, text, sizeof(text)), 0);
 	put(text, "systemd/%s", unit);
 	put(text, "%s/%s.d/50-AllowedCPUs.conf", control_of(unit), unit);
@@ -529,6 +530,7 @@ int __wrap_sysbus_set_allowed_cpus(const char *unit, const struct cpulist *cpus,
 	if (cpulist_empty(cpus) && host.narrows)
 		put("0", CG "/%s/cpuset.cpus", unit);
 	settle();
+	host.storing = false;
 	return 0;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
@@ -760,7 +762,9 @@ static inline int run_helper(const char *option, const char *verb, const char *u
 	(void)fflush(stdout);
 	out = redirect("stdout", STDOUT_FILENO);
 	err = redirect("stderr", STDERR_FILENO);
+	host.running = true;
 	r = helper_dispatch((int)ARRAY_SIZE(argv) - 1, argv, &cpuset_helper);
+	host.running = false;
 	(void)fflush(stdout);
 	restore(out, STDOUT_FILENO);
 	restore(err, STDERR_FILENO);

@@ -103,6 +103,7 @@ struct fake_kernel {
 
 static struct fake_kernel *kernel;
 static struct tree *host;
+static bool kernel_works; /* what is read and written meanwhile is the kernel's own */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __wrap_attr_write(int rootfd, const char *path, const char *val);
@@ -636,9 +637,11 @@ int __wrap_attr_write(int rootfd, const char *path, const char *val)
 
 	assert_int_equal(rootfd, host->rootfd);
 	note_write(path, val);
+	kernel_works = true;
 	if (failed == 0 || kernel->half)
 		r = kernel->deaf ? 0 : store(path, val, last || failed);
 	render();
+	kernel_works = false;
 	if (last)
 		_exit(99);
 	return failed ? failed : r;
@@ -723,9 +726,11 @@ int __wrap_mempolicy_move(pid_t pid, const struct cpulist *from, const struct cp
 	kernel->moves++;
 	node2m(0)->room += kernel->movable;
 	kernel->movable = 0;
+	kernel_works = true;
 	put("Node 0 MemTotal: 4194304 kB\nNode 0 MemFree: 1000000 kB\nNode 0 Active(file): 0 kB\n"
 	    "Node 0 Inactive(file): 0 kB\nNode 0 SReclaimable: 0 kB\n",
 	    "sys/devices/system/node/node0/meminfo");
+	kernel_works = false;
 	return 0;
 }
 
@@ -971,26 +976,9 @@ static inline void boot(enum kernel_version version, unsigned long long on_node0
 	render();
 }
 
-/* Thousands of small files are replaced: in memory where that is to be had */
-static inline int kernel_tree(void **state)
-{
-	struct tree *tree = calloc(1, sizeof(*tree));
-
-	if (!tree)
-		return -1;
-	(void)snprintf(tree->dir, sizeof(tree->dir), "/dev/shm/usher_unit_XXXXXX");
-	if (!mkdtemp(tree->dir)) {
-		free(tree);
-		return tree_setup(state);
-	}
-	tree->rootfd = root_open(tree->dir);
-	*state = tree;
-	return tree->rootfd < 0 ? -1 : 0;
-}
-
 static inline int kernel_setup(void **state)
 {
-	int r = kernel_tree(state);
+	int r = tree_setup_in_memory(state);
 
 	host = *state;
 	kernel = mmap(NULL, sizeof(*kernel), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
