@@ -48,7 +48,8 @@ static int find_worker(const struct helper_ctx *ctx, const struct vfio_job *job,
 		r = process_alive(ctx->rootfd, &own.worker);
 	if (r > 0)
 		*ret = own;
-	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	/* Nor is one ours that is no state of ours */
+	return r == -ENOENT || (r < 0 && state_cure(r, NULL)) ? 0 : r;
 }
 
 /* A worker of an earlier run that has not come back from the kernel */
