@@ -137,6 +137,26 @@ static void each_fault_of_undo_is_said_and_the_next_undo_gives_back(void **state
 	over_all_hosts(assert_each_fault_of_undo, state);
 }
 
+/* A program has the card open; the disk is nobody's */
+static void no_fault_of_check_lets_a_device_in_use_pass(void **state)
+{
+	(void)state;
+	add_below(GPU, "drm/card0", "drm", "dri/card0");
+	add_process("812", "mpv", "/dev/dri/card0");
+	add_below(NVME, "nvme/nvme0/nvme0n1", "block", "nvme0n1");
+	write_claim(UUID, "driver = auto\n" NVME_LINE PAIR);
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		bool hit = true;
+
+		for (int n = 0; hit; n++) {
+			assert_here(run_with("check", kind, n, &hit) != HELPER_DONE);
+			assert_here(*said);
+		}
+	}
+	assert_non_null(strstr(said, "is in use by mpv (pid 812)"));
+	assert_int_equal(kernel->writes, 0);
+}
+
 /* It would be two of them in one driver */
 static void device_that_a_process_hangs_in_is_left_to_it_whatever_cannot_be_read(void **state)
 {
@@ -165,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		rules_test(each_fault_of_apply_is_said_and_leaves_the_host_to_be_given_back),
 		rules_test(each_fault_of_undo_is_said_and_the_next_undo_gives_back),
+		rules_test(no_fault_of_check_lets_a_device_in_use_pass),
 		rules_test(device_that_a_process_hangs_in_is_left_to_it_whatever_cannot_be_read),
 	};
 
