@@ -42,17 +42,18 @@ _printf_(2, 0) static void say(const struct helper_ctx *ctx, const char *fmt, va
 	const char *guest = ctx->claim.guest;
 	_cleanup_free_ char *name = NULL;
 	_cleanup_free_ char *text = NULL;
+	const char *what;
 
-	if (vasprintf(&text, fmt, args) < 0) {
+	if (vasprintf(&text, fmt, args) < 0)
 		text = NULL;
-		return;
-	}
 	if (guest && text_printable(guest, &name) < 0)
-		return;
+		name = NULL;
+	/* One that fails and says nothing would be the worst */
+	what = text ?: "there is no memory left on the host to say why: see free -m";
 	if (ctx->detached)
-		log_line(ctx->rootfd, LOG_WARNING, "%s%s%s", name ?: "", name ? ": " : "", text);
+		log_line(ctx->rootfd, LOG_WARNING, "%s%s%s", name ?: "", name ? ": " : "", what);
 	else
-		(void)fprintf(stderr, "usher: %s%s%s\n", name ?: "", name ? ": " : "", text);
+		(void)fprintf(stderr, "usher: %s%s%s\n", name ?: "", name ? ": " : "", what);
 }
 
 void helper_say(const struct helper_ctx *ctx, const char *fmt, ...)

@@ -106,8 +106,13 @@ int session_list(int rootfd, struct session_list *ret)
 		/* "c2.ref" is the pipe that keeps session c2 alive; one may end while we look */
 		if (strchr(ids.names[i], '.'))
 			continue;
-		if (read_session(rootfd, ids.names[i], &list.sessions[list.nr]) == 0)
-			list.nr++;
+		r = read_session(rootfd, ids.names[i], &list.sessions[list.nr]);
+		list.nr += r == 0;
+		/* One that cannot be looked at may be anybody's, and end unasked */
+		if (r < 0 && r != -ENOENT && r != -ENODATA) {
+			session_list_free(&list);
+			return r;
+		}
 	}
 	*ret = list;
 	return 0;

@@ -270,7 +270,8 @@ static enum helper_exit check_all(const struct helper_ctx *ctx, const struct dis
 	int failed = 0, r = look_around(ctx, list, &look);
 
 	if (r < 0) {
-		helper_say(ctx, "cannot look for monitors: %s", strerror(-r));
+		helper_say(ctx, "cannot look for monitors: %s: see usher-display list",
+			   strerror(-r));
 		return HELPER_FAILED;
 	}
 	for (size_t i = 0; i < list->nr; i++)
@@ -289,7 +290,7 @@ static enum helper_exit check_aside(struct helper_ctx *ctx, const struct display
 	pid_t pid = spawn_detached(keep, ARRAY_SIZE(keep) - (ctx->statefd < 0));
 
 	if (pid < 0) {
-		helper_say(ctx, "cannot look for monitors: %s", strerror(-pid));
+		helper_say(ctx, "cannot look for monitors: %s: see ulimit -u", strerror(-pid));
 		return HELPER_FAILED;
 	}
 	if (pid > 0)

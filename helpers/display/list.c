@@ -107,7 +107,10 @@ int display_list(struct helper_ctx *ctx, int argc, char **argv)
 	if (r > 0)
 		return HELPER_DONE;
 	if (r < 0)
-		(void)fprintf(stderr, "usher: cannot look for monitors: %s\n", strerror(-r));
+		(void)fprintf(
+			stderr,
+			"usher: cannot look for monitors: %s: see i2cdetect -l, and free -m\n",
+			strerror(-r));
 	else
 		(void)fprintf(stderr, "usher: no monitor answers on any of %zu buses\n",
 			      survey.list.nr);

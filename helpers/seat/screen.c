@@ -13,24 +13,31 @@
 
 #define VGACON "VGA+"
 
-/* Return: the number, 0 when there is none to read */
-static unsigned long long read_number(int rootfd, const char *dir, const char *attr)
+/* Of an attribute that not every device has. Return: 1 it reads 1, 0 it does not, else -errno */
+static int is_set(int rootfd, const char *dir, const char *attr)
 {
-	unsigned long long value;
+	unsigned long long value = 0;
 	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "%s/%s", dir, attr);
 
-	if (path_format(path, sizeof(path), "%s/%s", dir, attr) < 0 ||
-	    attr_read_ull(rootfd, path, &value) < 0)
-		return 0;
-	return value;
+	if (r == 0)
+		r = attr_read_ull(rootfd, path, &value);
+	return r < 0 && r != -ENOENT ? r : value == 1;
 }
 
-static bool is_console(int rootfd, const char *dir, const char *driver)
+/* Return: 1 the console is that driver's, and bound, 0 not, else -errno */
+static int is_bound(int rootfd, const char *console, const char *driver)
 {
-	char path[PATH_MAX], name[128];
+	char dir[PATH_MAX], path[PATH_MAX], name[128] = "";
+	int r = path_format(dir, sizeof(dir), CLASS_VTCONSOLE "/%s", console);
 
-	return path_format(path, sizeof(path), "%s/name", dir) == 0 &&
-	       attr_read(rootfd, path, name, sizeof(name)) > 0 && strstr(name, driver);
+	if (r == 0)
+		r = path_format(path, sizeof(path), "%s/name", dir);
+	if (r == 0)
+		r = attr_read(rootfd, path, name, sizeof(name));
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return strstr(name, driver) ? is_set(rootfd, dir, "bind") : 0;
 }
 
 /* Is a console driver bound: does the host write text through it. Return: 1, 0, else -errno */
@@ -39,13 +46,8 @@ static int console_bound(int rootfd, const char *driver)
 	_cleanup_strlist_ struct strlist consoles = { 0 };
 	int r = attr_list(rootfd, CLASS_VTCONSOLE, &consoles);
 
-	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
-		char dir[PATH_MAX];
-
-		r = path_format(dir, sizeof(dir), CLASS_VTCONSOLE "/%s", consoles.names[i]);
-		if (r == 0 && is_console(rootfd, dir, driver))
-			r = read_number(rootfd, dir, "bind") == 1;
-	}
+	for (size_t i = 0; r == 0 && i < consoles.nr; i++)
+		r = is_bound(rootfd, consoles.names[i], driver);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -70,15 +72,20 @@ static int add_nodes(int rootfd, const char *dir, const char *prefix, const char
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Does a device of a class, "sys/class/graphics/fb0", belong to the firmware and to no GPU */
-static bool is_firmware(int rootfd, const char *class, const char *node)
+/*
+ * Does a device of a class, "sys/class/graphics/fb0", belong to the firmware and to no GPU
+ *
+ * Return: 1, 0, else -errno
+ */
+static int is_firmware(int rootfd, const char *class, const char *node)
 {
-	char path[PATH_MAX], subsystem[32];
+	char path[PATH_MAX], subsystem[32] = "";
+	int r = path_format(path, sizeof(path), "%s/%s/device/subsystem", class,
+			    strrchr(node, '/') + 1);
 
-	return path_format(path, sizeof(path), "%s/%s/device/subsystem", class,
-			   strrchr(node, '/') + 1) == 0 &&
-	       attr_link(rootfd, path, subsystem, sizeof(subsystem)) > 0 &&
-	       strcmp(subsystem, "platform") == 0;
+	if (r == 0)
+		r = attr_link(rootfd, path, subsystem, sizeof(subsystem));
+	return r < 0 && r != -ENOENT ? r : strcmp(subsystem, "platform") == 0;
 }
 
 static int add_firmware_nodes(int rootfd, const char *class, const char *prefix, const char *dev,
@@ -87,9 +94,11 @@ static int add_firmware_nodes(int rootfd, const char *class, const char *prefix,
 	_cleanup_strlist_ struct strlist all = { 0 };
 	int r = add_nodes(rootfd, class, prefix, dev, &all);
 
-	for (size_t i = 0; r == 0 && i < all.nr; i++)
-		if (is_firmware(rootfd, class, all.names[i]))
+	for (size_t i = 0; r == 0 && i < all.nr; i++) {
+		r = is_firmware(rootfd, class, all.names[i]);
+		if (r > 0)
 			r = strlist_add(nodes, all.names[i]);
+	}
 	return r;
 }
 
@@ -132,8 +141,10 @@ static int add_firmware_devices(int rootfd, struct strlist *names)
 		char path[PATH_MAX];
 
 		r = path_format(path, sizeof(path), FIRMWARE_DRIVERS "/%s", drivers[i]);
-		if (r < 0 || attr_list(rootfd, path, &entries) < 0)
-			continue;
+		if (r == 0)
+			r = attr_list(rootfd, path, &entries);
+		if (r == -ENOENT)
+			r = 0;
 		for (size_t j = 0; r == 0 && j < entries.nr; j++) {
 			/* "efi-framebuffer.0", not "bind", "unbind", "module" or "uevent" */
 			if (!strchr(entries.names[j], '.'))
@@ -193,8 +204,10 @@ static int list_nodes(int rootfd, const char *dir, const char *addr, struct scre
 		r = add_all(&screen->nodes, &screen->fbs);
 	if (r == 0)
 		r = path_format(path, sizeof(path), "%s/driver", dir);
-	if (r < 0 || attr_link(rootfd, path, driver, sizeof(driver)) <= 0)
-		return r;
+	if (r == 0)
+		r = attr_link(rootfd, path, driver, sizeof(driver));
+	if (r <= 0)
+		return r == -ENOENT ? 0 : r;
 	r = desktop_card_node(rootfd, driver, addr, node, sizeof(node));
 	if (r > 0)
 		return strlist_add(&screen->nodes, node);
@@ -211,8 +224,10 @@ int screen_load(int rootfd, const char *addr, struct screen *ret)
 		r = attr_exists(rootfd, dir);
 	if (r <= 0)
 		return r < 0 ? r : -ENODEV;
-	ret->boot_vga = read_number(rootfd, dir, "boot_vga") == 1;
-	r = load_nodes(rootfd, dir, ret);
+	r = is_set(rootfd, dir, "boot_vga");
+	ret->boot_vga = r > 0;
+	if (r >= 0)
+		r = load_nodes(rootfd, dir, ret);
 	if (r == 0 && ret->boot_vga)
 		r = load_firmware(rootfd, ret);
 	if (r == 0)
@@ -239,8 +254,10 @@ static int add_used(const struct helper_ctx *ctx, const char *addr, struct strli
 		r = add_nodes(ctx->rootfd, path, "renderD", "/dev/dri", nodes);
 	if (r == 0)
 		r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/driver", addr);
-	if (r < 0 || attr_link(ctx->rootfd, path, driver, sizeof(driver)) <= 0)
-		return r;
+	if (r == 0)
+		r = attr_link(ctx->rootfd, path, driver, sizeof(driver));
+	if (r <= 0)
+		return r == -ENOENT ? 0 : r;
 	r = drivernodes_alone(ctx->rootfd, &ctx->claim, driver);
 	if (r >= 0)
 		r = drivernodes_add(ctx->rootfd, driver, addr, r > 0, nodes);
@@ -346,11 +363,8 @@ int screen_consoles(int rootfd, const char *driver, struct strlist *ret)
 	int r = attr_list(rootfd, CLASS_VTCONSOLE, &consoles);
 
 	for (size_t i = 0; r == 0 && i < consoles.nr; i++) {
-		char dir[PATH_MAX];
-
-		r = path_format(dir, sizeof(dir), CLASS_VTCONSOLE "/%s", consoles.names[i]);
-		if (r == 0 && is_console(rootfd, dir, driver) &&
-		    read_number(rootfd, dir, "bind") == 1)
+		r = is_bound(rootfd, consoles.names[i], driver);
+		if (r > 0)
 			r = strlist_add(ret, consoles.names[i]);
 	}
 	return r == -ENOENT ? 0 : r;

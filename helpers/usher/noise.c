@@ -325,6 +325,7 @@ static int run(const struct request *request)
 	_cleanup_(look_free) struct look look = { .request = request,
 						  .rootfd = usher_root(request),
 						  .seconds = SECONDS_DEFAULT };
+	int r;
 
 	if (look.rootfd < 0)
 		return 1;
@@ -336,7 +337,11 @@ static int run(const struct request *request)
 	if (find_claim(&look) < 0)
 		return 1;
 	find_others(&look);
-	if (noise_init(&look.noise, &look.cpus) < 0 || find_threads(&look) < 0 || trace(&look) < 0)
+	r = noise_init(&look.noise, &look.cpus);
+	if (r < 0)
+		usher_say("%s: cannot count what runs on its CPUs: %s: see free -m", request->guest,
+			  strerror(-r));
+	if (r < 0 || find_threads(&look) < 0 || trace(&look) < 0)
 		return 1;
 	(request->json ? print_json : print_text)(&look);
 	return 0;

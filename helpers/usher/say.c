@@ -19,6 +19,9 @@ void usher_say(const char *fmt, ...)
 	va_end(args);
 	if (line && text_printable(line, &printable) == 0)
 		(void)fprintf(stderr, "usher: %s\n", printable);
+	else
+		(void)fputs("usher: there is no memory left on the host to say why: see free -m\n",
+			    stderr);
 }
 
 /* A few at a time, for one message each */

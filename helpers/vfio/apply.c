@@ -129,8 +129,11 @@ static enum helper_exit take_back(const struct helper_ctx *ctx, struct journal *
 	size_t left = jobs_count(jobs, JOB_STUCK);
 
 	left += render_return(ctx) != 0;
-	if (jobs_to_take_back(jobs, &back) < 0)
+	if (jobs_to_take_back(jobs, &back) < 0) {
+		helper_say(ctx, "there is no memory left on the host to take back what was handed "
+				"over: run usher recover");
 		return HELPER_DIRTY;
+	}
 	left += undo_jobs(ctx, journal, &back, &verb_give_back);
 	return left ? HELPER_DIRTY : HELPER_FAILED;
 }
@@ -177,16 +180,17 @@ static enum helper_exit apply_jobs(const struct helper_ctx *ctx, const struct vf
 enum helper_exit vfio_apply(struct helper_ctx *ctx)
 {
 	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
-	enum helper_exit r = HELPER_FAILED;
+	enum helper_exit r = vfio_claim_load(ctx, &claim);
 
-	if (vfio_claim_load(ctx, &claim) < 0)
-		return HELPER_USAGE;
+	if (r != HELPER_DONE)
+		return r;
 	if (vfio_look(ctx, &claim, false) != 0)
 		return HELPER_FAILED;
 	if (claim.nr == 0)
 		return HELPER_DONE;
 	if (load_modules(ctx, &claim) < 0)
 		return HELPER_FAILED;
+	r = HELPER_FAILED;
 	if (render_rules(ctx, &claim) == 0) {
 		keyboards_say(ctx, &claim);
 		r = apply_jobs(ctx, &claim);

@@ -109,10 +109,13 @@ int bars_read(struct worker *worker, struct vfio_job *job)
 
 	for (size_t i = 0; r == 0 && i < job->nr_bars; i++) {
 		const struct pcibar *bar = &job->bars[i];
-		int now = size_now(rootfd, job->name, bar->bar);
+		int now;
 
-		if (now >= 0 && can_be(rootfd, job->name, bar) > 0)
-			r = append(job->saved[SAVED_BARS], bar->bar, now);
+		if (can_be(rootfd, job->name, bar) <= 0)
+			continue;
+		/* Without it nobody could take it back */
+		now = size_now(rootfd, job->name, bar->bar);
+		r = now < 0 ? now : append(job->saved[SAVED_BARS], bar->bar, now);
 	}
 	return r;
 }

@@ -353,9 +353,10 @@ int vfio_look(const struct helper_ctx *ctx, struct vfio_claim *claim, bool befor
 enum helper_exit vfio_check(struct helper_ctx *ctx)
 {
 	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
+	enum helper_exit r = vfio_claim_load(ctx, &claim);
 
-	if (vfio_claim_load(ctx, &claim) < 0)
-		return HELPER_USAGE;
+	if (r != HELPER_DONE)
+		return r;
 	if (vfio_look(ctx, &claim, true) != 0)
 		return HELPER_FAILED;
 	for (size_t i = 0; i < claim.nr; i++)

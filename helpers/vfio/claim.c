@@ -227,29 +227,39 @@ static int load_driver(const struct helper_ctx *ctx, struct vfio_claim *claim)
 	return -EBADMSG;
 }
 
-int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
+static int load(const struct helper_ctx *ctx, struct vfio_claim *claim)
 {
-	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
 	const struct inidoc_entry *entry = NULL;
-	int r = load_driver(ctx, &claim);
+	int r = load_driver(ctx, claim);
 
 	if (r == 0)
-		r = load_words(ctx, &claim);
+		r = load_words(ctx, claim);
 	if (r == 0)
-		r = load_bars(ctx, &claim);
+		r = load_bars(ctx, claim);
 	if (r == 0)
-		r = load_disks(ctx, &claim);
+		r = load_disks(ctx, claim);
 	while (r == 0 && (entry = inidoc_next(&ctx->claim.doc, entry, "vfio", "device"))) {
-		r = add_device(ctx, &claim, entry->value);
+		r = add_device(ctx, claim, entry->value);
 		if (r == -EBADMSG)
 			helper_say(ctx,
 				   "the claim's line 'device = %s' is malformed or names a "
 				   "device twice: nothing was touched; start the guest anew",
 				   entry->value);
 	}
+	return r;
+}
+
+enum helper_exit vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret)
+{
+	_cleanup_vfio_claim_ struct vfio_claim claim = { 0 };
+	int r = load(ctx, &claim);
+
+	if (r == -ENOMEM)
+		helper_say(ctx, "there is no memory left on the host to read the claim: nothing was "
+				"touched; see free -m");
 	if (r < 0)
-		return r;
+		return r == -ENOMEM ? HELPER_FAILED : HELPER_USAGE;
 	*ret = claim;
 	claim = (struct vfio_claim){ 0 };
-	return 0;
+	return HELPER_DONE;
 }

@@ -72,20 +72,27 @@ static const struct kind *kind_of(int rootfd, const char *dir)
 	return NULL;
 }
 
-/* Names in sysfs do not tell: dsp is /dev/dsp, controlC0 is /dev/snd/controlC0 */
-static void read_path(int rootfd, const char *dir, struct node *node)
+/*
+ * Names in sysfs do not tell: dsp is /dev/dsp, controlC0 is /dev/snd/controlC0
+ *
+ * Return: 0, else -errno
+ */
+static int read_path(int rootfd, const char *dir, struct node *node)
 {
 	static const char key[] = "\nDEVNAME=";
 	char path[PATH_MAX], text[ATTR_MAX] = "\n";
 	const char *at;
+	int r = path_format(path, sizeof(path), "%s/uevent", dir);
 
-	if (path_format(path, sizeof(path), "%s/uevent", dir) < 0 ||
-	    attr_read(rootfd, path, text + 1, sizeof(text) - 1) < 0)
-		return;
+	if (r == 0)
+		r = attr_read(rootfd, path, text + 1, sizeof(text) - 1);
+	if (r < 0)
+		return r == -ENOENT || r == -ENAMETOOLONG ? 0 : r;
 	at = strstr(text, key);
 	if (at && path_format(node->path, sizeof(node->path), "/dev/%.*s",
 			      (int)strcspn(at + strlen(key), "\n"), at + strlen(key)) < 0)
 		memcpy(node->path, node->number, sizeof(node->number));
+	return 0;
 }
 
 /*
@@ -107,15 +114,19 @@ static void read_usb_path(int rootfd, const char *dir, struct node *node)
 		       numbers[1]);
 }
 
-/* Return: has it a file below /dev */
-static bool read_number(int rootfd, const char *dir, bool block, struct node *node)
+/* Return: 1 it has a file below /dev, 0 it has none, else -errno */
+static int read_number(int rootfd, const char *dir, bool block, struct node *node)
 {
 	char path[PATH_MAX], number[24];
+	int r = path_format(path, sizeof(path), "%s/dev", dir);
 
-	return path_format(path, sizeof(path), "%s/dev", dir) == 0 &&
-	       attr_read(rootfd, path, number, sizeof(number)) > 0 &&
-	       path_format(node->number, sizeof(node->number), "/dev/%s/%s",
-			   block ? "block" : "char", number) == 0;
+	if (r == 0)
+		r = attr_read(rootfd, path, number, sizeof(number));
+	if (r <= 0)
+		return r == -ENOENT || r == -EISDIR ? 0 : r;
+	r = path_format(node->number, sizeof(node->number), "/dev/%s/%s", block ? "block" : "char",
+			number);
+	return r < 0 ? r : 1;
 }
 
 static int push(struct node_list *list, const struct node *node)
@@ -143,17 +154,18 @@ static bool behind_usb(const char *dir)
 static int add_node(int rootfd, const char *dir, const struct kind *kind, struct node_list *list)
 {
 	struct node node = { .subsystem = kind ? kind->subsystem : NODE_OTHER };
-	bool has_node = read_number(rootfd, dir, strcmp(node.subsystem, "block") == 0, &node);
+	int has_node = read_number(rootfd, dir, strcmp(node.subsystem, "block") == 0, &node);
+	int r = 0;
 
-	if (!kind && !has_node)
-		return 0;
+	if (has_node < 0 || (!kind && !has_node))
+		return has_node;
 	(void)snprintf(node.name, sizeof(node.name), "%s", strrchr(dir, '/') + 1);
 	node.waits = kind && kind->waits && !(kind->usb_goes && behind_usb(dir));
 	if (has_node && strcmp(node.subsystem, "usb") == 0)
 		read_usb_path(rootfd, dir, &node);
 	else if (has_node)
-		read_path(rootfd, dir, &node);
-	return push(list, &node);
+		r = read_path(rootfd, dir, &node);
+	return r < 0 ? r : push(list, &node);
 }
 
 static int walk(int rootfd, const char *path, int depth, struct node_list *list);

@@ -4,8 +4,10 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <unistd.h>
 
 #include "../../lib/pcidev.h"
+#include "../../lib/process.h"
 #include "../../lib/state.h"
 #include "vfio.h"
 
@@ -33,13 +35,39 @@ static int worker_patience_ms(const struct helper_ctx *ctx)
 	return ms < WORKER_PATIENCE_MS ? ms : WORKER_PATIENCE_MS;
 }
 
+/* As mark_find(), to which a claim that cannot be read is another guest's; this one is ours */
+static int find_worker(const struct helper_ctx *ctx, const struct vfio_job *job, struct mark *ret)
+{
+	struct mark own;
+	int r = mark_find(ctx->rootfd, job->name, ret);
+
+	if (r != 0)
+		return r;
+	r = mark_read(ctx->dirfd, job->name, &own);
+	if (r == 0)
+		r = process_alive(ctx->rootfd, &own.worker);
+	if (r > 0)
+		*ret = own;
+	/* Nor is one ours that is no state of ours */
+	return r == -ENOENT || (r < 0 && state_cure(r, NULL)) ? 0 : r;
+}
+
 /* A worker of an earlier run that has not come back from the kernel */
 static struct blocker blocked_by_worker(const struct helper_ctx *ctx, struct vfio_job *job)
 {
 	struct mark mark;
 	char why[160];
+	int r = find_worker(ctx, job, &mark);
 
-	if (mark_find(ctx->rootfd, job->name, &mark) <= 0 || strcmp(mark.step, MARK_RETURNED) == 0)
+	/* A second one in the same driver could be left behind there, too */
+	if (r < 0) {
+		(void)snprintf(job->text, sizeof(job->text),
+			       "%s cannot be given back: whether a process is at work on it cannot "
+			       "be read in /run/usher: %s: run usher recover",
+			       job->name, strerror(-r));
+		return (struct blocker){ getpid(), 0 };
+	}
+	if (r == 0 || strcmp(mark.step, MARK_RETURNED) == 0)
 		return (struct blocker){ 0 };
 	mark_describe(&mark, why, sizeof(why));
 	(void)snprintf(job->text, sizeof(job->text),

@@ -133,9 +133,9 @@ void vfio_claim_free(struct vfio_claim *claim);
 /**
  * vfio_claim_load() - the devices of the claim's [vfio] section, every word checked
  *
- * Return: 0, -EBADMSG after saying what is wrong, -ENOMEM
+ * Return: HELPER_DONE, HELPER_USAGE a word is malformed, HELPER_FAILED no memory; what is wrong is said
  */
-int vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret) _must_check_;
+enum helper_exit vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim *ret) _must_check_;
 
 /** driver_name_valid() - letters, digits, '-' and '_', not longer than the kernel's. Return: 1, 0 */
 bool driver_name_valid(const char *name);

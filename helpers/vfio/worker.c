@@ -289,6 +289,9 @@ static bool job_ended(struct worker *worker, struct vfio_jobs *jobs, size_t unit
 		      struct vfio_job *job, int result)
 {
 	job->state = result == 0 ? JOB_DONE : JOB_FAILED;
+	if (result < 0 && !*job->text)
+		(void)job_fail(job, result, "cannot go on with %s: %s: see dmesg, and free -m",
+			       job->name, strerror(-result));
 	if (result == -ECANCELED || report(worker, job, result) < 0) {
 		finish_alone(worker, jobs, unit, job);
 		return false;

@@ -3,6 +3,12 @@
 /* wraps: process_alive process_identify process_name sysbus_inhibit sysbus_start_service sysbus_stop_unit */
 /* wraps: sysbus_sleep_open sysbus_sleep_fd sysbus_sleep_next sysbus_sleep_close */
 /* wraps: sysbus_systemd_version sysbus_logind_answers log_line suspended_ms wakeup_open wakeup_clear */
+/* wraps: malloc calloc realloc reallocarray strdup strndup */
+/* wraps: vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream */
+/* wraps: attr_open attr_read attr_read_ull attr_read_all attr_list attr_link attr_exists */
+/* wraps: state_open state_dir state_read state_lock journal_open */
+#include "faults.h"
+
 #include "tree.h"
 
 #include <fcntl.h>
@@ -39,7 +45,7 @@ static struct process qemu;
 static int start_results[4], stop_result;
 static unsigned int starts, stops;
 static int inhibit_error;
-static bool service_is_mute, service_is_killed, qemu_dies_meanwhile;
+static bool service_is_mute, service_is_killed, service_has_faults, qemu_dies_meanwhile;
 static pid_t mute_service;
 static int systemd_version, logind_answer;
 static char started_description[256], started_argv[1024];
@@ -119,7 +125,7 @@ int __wrap_sysbus_sleep_open(int timeout_ms, struct sysbus_sleep **ret)
 		(void)close(p.fd);
 		return -ENOENT;
 	}
-	fd = malloc(sizeof(*fd));
+	fd = __real_malloc(sizeof(*fd));
 	assert_non_null(fd);
 	*fd = p.fd;
 	*ret = (struct sysbus_sleep *)fd;
@@ -230,6 +236,8 @@ static pid_t run_service(void)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		/* What fails is the process that asks, or the one that holds */
+		faults_off = !service_has_faults;
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* Nothing of ours is systemd's: neither apply's lock nor logind's end */
 		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
@@ -434,7 +442,7 @@ static int setup(void **state)
 	stop_result = inhibit_error = 0;
 	systemd_version = 257;
 	logind_answer = 0;
-	service_is_mute = service_is_killed = qemu_dies_meanwhile = false;
+	service_is_mute = service_is_killed = service_has_faults = qemu_dies_meanwhile = false;
 	(void)snprintf(path, sizeof(path), "%s/inhibit", tree->dir);
 	if (mkfifo(path, 0600) < 0)
 		return -1;
@@ -1312,6 +1320,103 @@ static void the_note_of_a_sleep_is_read_strictly(void **state)
 
 #define nosleep_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* --- Allocations and reads that fail ----------------------------------------------------------------- */
+
+static const struct {
+	enum fault kind;
+	int error;
+} fault_kinds[] = { { FAULT_MEMORY, ENOMEM }, { FAULT_READ, EIO } };
+
+#define assert_here(nth, condition)                                                                \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			faults_where();                                                            \
+			fail_msg("fault %d: %s; said: %s", nth, #condition, said);                 \
+		}                                                                                  \
+	} while (0)
+
+static bool apply_with_fault(size_t kind, int nth)
+{
+	bool hit;
+	int r;
+
+	faults_begin(fault_kinds[kind].kind, nth, fault_kinds[kind].error);
+	r = RUN_SAYING(run("apply"));
+	hit = faults_end();
+	assert_here(nth, r == HELPER_DONE || (hit && *said));
+	if (r == HELPER_DONE)
+		assert_here(nth, held() || *asked());
+	assert_here(nth, run("undo") == HELPER_DONE);
+	assert_released();
+	return hit;
+}
+
+static bool undo_with_fault(size_t kind, int nth)
+{
+	bool hit;
+	int r;
+
+	assert_int_equal(run("apply"), HELPER_DONE);
+	faults_begin(fault_kinds[kind].kind, nth, fault_kinds[kind].error);
+	r = RUN_SAYING(run("undo"));
+	hit = faults_end();
+	assert_here(nth, r == HELPER_DONE || (hit && *said));
+	if (r == HELPER_DONE)
+		assert_released();
+	assert_here(nth, run("undo") == HELPER_DONE);
+	assert_released();
+	return hit;
+}
+
+/* Who cannot hold it ends, and has said so, also to apply; it does not stay and hold nothing */
+static bool hold_with_fault(size_t kind, int nth)
+{
+	struct pollfd p = { .fd = logind, .events = POLLIN };
+	int saved = say_begin(), status = 0;
+	pid_t pid;
+
+	service_has_faults = true;
+	faults_begin(fault_kinds[kind].kind, nth, fault_kinds[kind].error);
+	pid = run_service();
+	while (poll(&p, 1, 5) == 0 || !(p.revents & POLLIN))
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			break;
+	say_end(saved);
+	if (p.revents & POLLIN) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		assert_released();
+	} else {
+		assert_here(nth, WIFEXITED(status) && WEXITSTATUS(status) != HELPER_DONE && *said);
+	}
+	return faults_end();
+}
+
+static void over_all_faults(bool (*each)(size_t kind, int nth))
+{
+	for (size_t kind = 0; kind < ARRAY_SIZE(fault_kinds); kind++)
+		for (int n = 0; each(kind, n); n++)
+			;
+}
+
+static void each_fault_of_apply_is_said_and_leaves_nobody_awake(void **state)
+{
+	(void)state;
+	over_all_faults(apply_with_fault);
+}
+
+static void each_fault_of_undo_is_said_and_the_next_undo_ends_it(void **state)
+{
+	(void)state;
+	over_all_faults(undo_with_fault);
+}
+
+static void each_fault_of_a_holder_is_said_or_it_holds(void **state)
+{
+	(void)state;
+	over_all_faults(hold_with_fault);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1366,6 +1471,9 @@ int main(void)
 			the_inhibitor_stays_when_the_bus_goes_and_sleep_is_heard_when_it_is_back),
 		nosleep_test(check_says_who_may_and_what_it_would_do_to_the_devices),
 		nosleep_test(the_note_of_a_sleep_is_read_strictly),
+		nosleep_test(each_fault_of_apply_is_said_and_leaves_nobody_awake),
+		nosleep_test(each_fault_of_undo_is_said_and_the_next_undo_ends_it),
+		nosleep_test(each_fault_of_a_holder_is_said_or_it_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

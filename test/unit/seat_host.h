@@ -38,7 +38,7 @@ static struct events {
 	bool drops;	      /* a compositor goes when its card's uevent says remove */
 	bool stays;	      /* a process that outlives the display manager */
 	bool session_ends_it; /* but not its session */
-	int start_error, stop_error, active_error;
+	int start_error, stop_error, active_error, end_error;
 } * events;
 
 static struct helper seat_helper = {
@@ -201,6 +201,8 @@ int __wrap_sysbus_end_session(const char *session, int timeout_ms)
 {
 	assert_true(timeout_ms >= 0);
 	event("end", session, "");
+	if (events->end_error)
+		return events->end_error;
 	if (events->session_ends_it)
 		holder_goes();
 	return 0;

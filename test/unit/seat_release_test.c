@@ -542,6 +542,65 @@ static void each_single_failure_brings_all_back(void **state)
 	assert_string_equal(tree_read(host, VTCON), "1");
 }
 
+static void desktop_that_does_not_stop_is_told_and_comes_back(void **state)
+{
+	(void)state;
+	add_all();
+	events->stop_error = -EIO;
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_string_equal(said,
+			    "usher: win11: " MANAGER " does not stop: Input/output error: see "
+			    "systemctl status " MANAGER "\n");
+	assert_string_equal(events->log, "stop " MANAGER "\nstart " MANAGER "\n");
+	assert_int_equal(attr_exists(host->rootfd, JOURNAL), 0);
+}
+
+/* It may end with its display manager all the same */
+static void session_that_cannot_be_ended_is_told(void **state)
+{
+	(void)state;
+	add_all();
+	events->end_error = -EPERM;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(said,
+			    "usher: win11: session 2 cannot be ended: Operation not permitted: "
+			    "see loginctl\n");
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
+static void journal_that_cannot_be_read_keeps_the_screen_as_it_is(void **state)
+{
+	static const char start[] =
+		"usher: win11: cannot use /run/usher/" UUID "/seat.journal: Bad message: ";
+
+	(void)state;
+	add_all();
+	tree_file(host, JOURNAL, "garbage\n");
+	assert_int_equal(run("apply"), HELPER_FAILED);
+	assert_int_equal(strncmp(said, start, strlen(start)), 0);
+	assert_int_equal(run("undo"), HELPER_DIRTY);
+	assert_int_equal(strncmp(said, start, strlen(start)), 0);
+	assert_string_equal(events->log, "");
+}
+
+/* Whoever wrote it: no process of ours that could hang in a write */
+static void mark_of_a_write_that_is_malformed_is_nobodys(void **state)
+{
+	static const char *const marks[] = { "", "812\n", "812 x 1 sys/a/b\n",
+					     "812 53321 1 nowhere\n", "0 0 x sys/a/b\n" };
+
+	(void)state;
+	add_all();
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		tree_file(host, "run/usher/" UUID "/seat.left.812", marks[i]);
+		assert_int_equal(run("check"), HELPER_DONE);
+		assert_string_equal(said, "");
+	}
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_string_equal(events->log, OUT);
+	assert_int_equal(run("undo"), HELPER_DONE);
+}
+
 static void desktop_that_does_not_start_again_is_told_with_its_cure(void **state)
 {
 	(void)state;
@@ -793,6 +852,10 @@ int main(void)
 		seat_test(console_that_went_with_the_firmwares_frame_buffer_is_told),
 		seat_test(console_stays_where_the_host_has_another_frame_buffer),
 		seat_test(each_single_failure_brings_all_back),
+		seat_test(desktop_that_does_not_stop_is_told_and_comes_back),
+		seat_test(session_that_cannot_be_ended_is_told),
+		seat_test(journal_that_cannot_be_read_keeps_the_screen_as_it_is),
+		seat_test(mark_of_a_write_that_is_malformed_is_nobodys),
 		seat_test(desktop_that_does_not_start_again_is_told_with_its_cure),
 		seat_test(desktop_is_not_started_again_on_a_host_that_goes_down),
 		seat_test(write_that_hangs_is_left_behind_in_time_and_undone_later),

@@ -195,6 +195,92 @@ static void a_child_that_cannot_be_killed_is_left_behind(void **state)
 	assert_int_equal(waitpid(libvirt.child, NULL, 0), libvirt.child);
 }
 
+/* --- From a file, and the hook's plan -------------------------------------------------------- */
+
+#define PLAN                                                                                       \
+	"#!/bin/sh\nprintf '[claim]\\nformat = 1\\nguest = x\\nuuid = "                            \
+	"1b4e28ba-2fa1-11d2-883f-0016d3cca427\\nstate = preparing\\nowner = 1 1\\nrequired "       \
+	"=\\n'\n"
+
+static void write_hook(const struct tree *tree, const char *script)
+{
+	tree_file(tree, "usher-hook", script);
+	assert_int_equal(fchmodat(tree->rootfd, "usher-hook", 0755, 0), 0);
+}
+
+/* What guest_get() says of an XML file that is not used, and nothing else */
+static void assert_file_refused(const struct tree *tree, const char *guest_name, int error,
+				const char *text)
+{
+	_cleanup_guest_ struct guest guest = { 0 };
+	char file[128], said[1024], want[1024];
+	struct request of = { .root = tree->dir, .dir = tree->dir, .guest = guest_name };
+	struct printed printed;
+	int r;
+
+	(void)snprintf(file, sizeof(file), "%s/guest.xml", tree->dir);
+	(void)snprintf(want, sizeof(want), "usher: %s%s\n", *text == ':' ? file : "", text);
+	of.xml = file;
+	printed_begin(&printed, STDERR_FILENO);
+	r = guest_get(&of, &guest);
+	assert_string_equal(printed_end(&printed, said, sizeof(said)), want);
+	assert_int_equal(r, error);
+	assert_null(guest.xml);
+}
+
+static void an_xml_that_is_not_the_guests_is_refused_with_the_reason(void **state)
+{
+	const struct tree *tree = *state;
+
+	write_hook(tree, PLAN);
+	assert_file_refused(tree, NULL, -ENOENT,
+			    ": No such file or directory: --xml wants what virsh dumpxml GUEST "
+			    "prints");
+	tree_dir(tree, "guest.xml");
+	assert_file_refused(tree, NULL, -EISDIR,
+			    ": Is a directory: --xml wants what virsh dumpxml GUEST prints");
+	assert_int_equal(unlinkat(tree->rootfd, "guest.xml", AT_REMOVEDIR), 0);
+	tree_file(tree, "guest.xml", XML);
+	assert_file_refused(tree, "win12", -EINVAL, "win12: the XML is of a guest named win11");
+	tree_file(tree, "guest.xml", "<domain><title/></domain>");
+	assert_file_refused(tree, NULL, -EBADMSG,
+			    "this is no domain XML with a <name>: --xml wants what virsh dumpxml "
+			    "GUEST prints");
+}
+
+/* Of another version, or broken */
+static void a_plan_of_the_hook_that_cannot_be_read_is_said(void **state)
+{
+	static const struct {
+		const char *script, *text;
+	} rows[] = {
+		{ "#!/bin/sh\necho '# x'\n",
+		  "usher: cannot read the hook's plan: reinstall usher\n" },
+		{ "#!/bin/sh\necho garbage\n", "usher: cannot read the hook's plan: " },
+		{ "#!/nowhere/sh\n", "/usher-hook: No such file or directory: reinstall usher\n" },
+	};
+	const struct tree *tree = *state;
+	const struct request of = { .root = tree->dir, .dir = tree->dir };
+	char name[] = "win11", xml[] = XML;
+	const struct guest guest = { .name = name, .xml = xml, .xml_len = strlen(XML) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_claim_ struct claim claim = { 0 };
+		_cleanup_free_ char *none = NULL;
+		const struct guest_ask ask = { .none = &none };
+		struct printed printed;
+		char said[1024];
+		int r;
+
+		write_hook(tree, rows[i].script);
+		printed_begin(&printed, STDERR_FILENO);
+		r = guest_claim(&of, &guest, &ask, &claim);
+		assert_non_null(strstr(printed_end(&printed, said, sizeof(said)), rows[i].text));
+		assert_non_null(strstr(said, "reinstall usher\n"));
+		assert_true(r < 0);
+	}
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -211,6 +297,8 @@ int main(void)
 		guest_test(a_guest_that_the_daemon_does_not_know_is_told),
 		guest_test(a_daemon_that_does_not_answer_is_told_with_the_way_without_it),
 		guest_test(a_child_that_cannot_be_killed_is_left_behind),
+		tree_test(an_xml_that_is_not_the_guests_is_refused_with_the_reason),
+		tree_test(a_plan_of_the_hook_that_cannot_be_read_is_said),
 	};
 
 	return cmocka_run_group_tests_name("usher/guest", tests, NULL, NULL);

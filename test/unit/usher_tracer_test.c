@@ -21,8 +21,9 @@
 /* tracefs makes an instance's files with its directory, and takes them away with it */
 static struct {
 	struct tree *tree;
-	char name[64];	     /* of the instance that was made, "" when it is gone */
-	const char *missing; /* a file that this kernel does not have */
+	char name[64];		      /* of the instance that was made, "" when it is gone */
+	const char *missing;	      /* a file that this kernel does not have */
+	int make_error, remove_error; /* why no instance is made, or taken away */
 } kernel;
 
 static void put(const char *file, const char *text)
@@ -48,10 +49,15 @@ int __real_mkdirat(int dirfd, const char *path, mode_t mode);
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode);
 int __wrap_mkdirat(int dirfd, const char *path, mode_t mode)
 {
-	int r = __real_mkdirat(dirfd, path, mode);
 	char own[32];
+	int r;
 
 	(void)snprintf(own, sizeof(own), "usher-noise-%d-77", (int)getpid());
+	if (strcmp(path, own) == 0 && kernel.make_error) {
+		errno = kernel.make_error;
+		return -1;
+	}
+	r = __real_mkdirat(dirfd, path, mode);
 	if (r < 0 || strcmp(path, own) != 0)
 		return r;
 	(void)snprintf(kernel.name, sizeof(kernel.name), "%s", path);
@@ -78,6 +84,10 @@ int __wrap_unlinkat(int dirfd, const char *path, int flags)
 
 	if (flags != AT_REMOVEDIR || strcmp(path, kernel.name) != 0)
 		return __real_unlinkat(dirfd, path, flags);
+	if (kernel.remove_error) {
+		errno = kernel.remove_error;
+		return -1;
+	}
 	(void)snprintf(full, sizeof(full), "%s/" INSTANCES "/%s", kernel.tree->dir, path);
 	kernel.name[0] = '\0';
 	return nftw(full, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -165,6 +175,50 @@ static void a_kernel_that_cannot_do_it_is_told_and_nothing_is_left(void **state)
 	}
 }
 
+static void an_instance_that_cannot_be_made_or_removed_is_named(void **state)
+{
+	struct tracer tracer = TRACER_INIT(kernel.tree->rootfd);
+	struct cpulist cpus = guest_cpus();
+	char want[256];
+
+	(void)state;
+	tree_dir(kernel.tree, INSTANCES);
+	kernel.make_error = ENOMEM;
+	assert_int_equal(tracer_open(&tracer, &cpus), -ENOMEM);
+	assert_string_equal(tracer.why, "cannot make a tracing instance in /" INSTANCES
+					": Cannot allocate memory");
+	assert_int_equal(tracer_close(&tracer), 0);
+	kernel.make_error = 0;
+	assert_int_equal(tracer_open(&tracer, &cpus), 0);
+	kernel.remove_error = EBUSY;
+	(void)snprintf(want, sizeof(want),
+		       "cannot remove /" INSTANCES "/%s: Device or resource busy", kernel.name);
+	assert_int_equal(tracer_close(&tracer), -EBUSY);
+	assert_string_equal(tracer.why, want);
+}
+
+/* In the place of the directory lies a file; and of the pipe a directory */
+static void a_tracefs_that_cannot_be_read_is_named(void **state)
+{
+	struct tracer tracer = TRACER_INIT(kernel.tree->rootfd);
+	_cleanup_noise_ struct noise noise = { 0 };
+	struct cpulist cpus = guest_cpus();
+
+	(void)state;
+	tree_file(kernel.tree, INSTANCES, "");
+	assert_int_equal(tracer_open(&tracer, &cpus), -ENOTDIR);
+	assert_string_equal(tracer.why,
+			    "cannot open /" INSTANCES ": Not a directory: it is root's to use");
+	assert_int_equal(unlinkat(kernel.tree->rootfd, INSTANCES, 0), 0);
+	tree_dir(kernel.tree, INSTANCES "/trace_pipe");
+	tracer.pipefd = openat(kernel.tree->rootfd, INSTANCES "/trace_pipe",
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(noise_init(&noise, &cpus), 0);
+	assert_int_equal(tracer_drain(&tracer, &noise), -EISDIR);
+	assert_string_equal(tracer.why, "cannot read the trace: Is a directory");
+	assert_int_equal(tracer_close(&tracer), 0);
+}
+
 static void without_tracefs_its_mount_is_named(void **state)
 {
 	struct tracer tracer = TRACER_INIT(kernel.tree->rootfd);
@@ -210,6 +264,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_the_kernel_records_is_counted_and_the_instance_goes),
 		T(a_kernel_that_cannot_do_it_is_told_and_nothing_is_left),
+		T(an_instance_that_cannot_be_made_or_removed_is_named),
+		T(a_tracefs_that_cannot_be_read_is_named),
 		T(without_tracefs_its_mount_is_named),
 		T(what_killed_ones_left_is_swept_and_nobody_elses),
 	};

@@ -195,6 +195,27 @@ static void driver_is_loaded_before_an_override_names_it(void **state)
 	assert_string_equal(kernel->modules, "vfio-pci");
 }
 
+static void driver_goes_again(const char *name)
+{
+	(void)name;
+	assert_int_equal(unlinkat(host->rootfd, "sys/bus/pci/drivers/vfio-pci", AT_REMOVEDIR), 0);
+}
+
+/* modprobe has said yes */
+static void driver_that_is_not_there_after_its_load_is_noticed(void **state)
+{
+	const char *before = snapshot();
+
+	(void)state;
+	driver_goes_again("");
+	kernel->on_module_load = driver_goes_again;
+	assert_int_equal(apply(), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: cannot load driver vfio-pci: No such device or "
+				  "address: see modprobe -v vfio-pci, and dmesg\n");
+	assert_int_equal(kernel->writes, 0);
+	assert_string_equal(snapshot(), before);
+}
+
 static void without_the_driver_nothing_is_touched(void **state)
 {
 	const char *before = snapshot();
@@ -390,6 +411,7 @@ int main(void)
 		host_test(rebind_notices_when_another_driver_won),
 		host_test(unbind_that_does_nothing_is_noticed),
 		host_test(driver_is_loaded_before_an_override_names_it),
+		host_test(driver_that_is_not_there_after_its_load_is_noticed),
 		host_test(without_the_driver_nothing_is_touched),
 		host_test(dry_run_prints_every_write_in_order_and_makes_none),
 		host_test(killed_worker_is_noticed_and_its_work_taken_back),

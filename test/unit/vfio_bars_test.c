@@ -207,6 +207,27 @@ static void a_dry_run_prints_the_size_and_writes_nothing(void **state)
 	assert_int_equal(kernel->writes, 0);
 }
 
+/* The policy wants it smaller: to start without a word would be no answer */
+static void card_whose_ranges_do_not_tell_a_size_is_refused(void **state)
+{
+	static const char *const ranges[] = { "", "garbage\n", "0x0 0x0 0x0\n",
+					      "e0000000 efffffff 0\n" };
+	char before[512];
+
+	(void)state;
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	write_claim(UUID, PAIR "bars = 0:256M\n");
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		tree_file(host, DEVICES GPU "/resource", ranges[i]);
+		assert_int_equal(apply(), HELPER_FAILED);
+		assert_string_equal(said,
+				    "usher: win11: cannot look at 0000:01:00.0: No such device "
+				    "or address: see lspci -vs 0000:01:00.0\n");
+		assert_string_equal(snapshot(), before);
+		assert_int_equal(undo(), HELPER_DONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +240,7 @@ int main(void)
 		bars_test(card_goes_back_though_its_bar_stays_small_and_that_is_told),
 		bars_test(each_single_failing_write_leaves_card_and_bar_as_before),
 		bars_test(kill_9_at_any_point_leaves_what_undo_repairs),
+		bars_test(card_whose_ranges_do_not_tell_a_size_is_refused),
 		bars_test(malformed_sizes_of_a_claim_touch_nothing),
 		bars_test(a_dry_run_prints_the_size_and_writes_nothing),
 	};

@@ -175,6 +175,19 @@ static void removal_that_hangs_is_left_behind_and_done_when_the_kernel_returns(v
 	assert_false(claim_has("vfio.journal"));
 }
 
+static void journal_that_cannot_be_read_is_told_and_nothing_taken_off(void **state)
+{
+	const char *before = snapshot();
+
+	(void)state;
+	tree_file(host, CLAIM_DIR "/vfio.journal", "garbage\n");
+	assert_int_equal(replug(), HELPER_FAILED);
+	assert_string_equal(said, "usher: win11: cannot read /run/usher/" UUID "/vfio.journal: Bad "
+				  "message: look at lspci -k\n");
+	assert_int_equal(kernel->writes, 0);
+	assert_string_equal(snapshot(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +199,7 @@ int main(void)
 		host_test(device_that_a_process_has_through_vfio_is_left_on_the_bus),
 		host_test(nothing_is_done_without_a_journal_or_outside_of_run_usher),
 		host_test(each_single_failing_write_is_told_and_another_go_does_it),
+		host_test(journal_that_cannot_be_read_is_told_and_nothing_taken_off),
 		host_test(removal_that_hangs_is_left_behind_and_done_when_the_kernel_returns),
 	};
 

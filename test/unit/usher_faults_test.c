@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test/unit/usher_faults_test.c - what the command cannot find out, it says */
+/* wraps: malloc calloc realloc reallocarray strdup strndup */
+/* wraps: vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream */
+/* wraps: attr_open attr_read attr_read_ull attr_read_all attr_list attr_link attr_exists */
+/* wraps: state_open state_dir state_read state_lock journal_open */
+#include "faults.h"
+
+#include "usher_host.h"
+
+#define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define HOME "run/usher/" UUID
+
+#define CARD  "0000:01:00.0"
+#define AUDIO "0000:01:00.1"
+#define NIC   "0000:02:00.0"
+
+static void make_process(const struct tree *tree, int pid)
+{
+	char path[64], stat[128];
+
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
+	(void)snprintf(stat, sizeof(stat),
+		       "%d (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", pid, 10 * pid);
+	tree_file(tree, path, stat);
+}
+
+/* A guest that runs with two devices, and one of the host's */
+static void make_host(const struct tree *tree)
+{
+	make_process(tree, 200);
+	make_process(tree, 300);
+	host_device(tree, CARD, "10de:1f02", "0x030000\n", 5);
+	host_device(tree, AUDIO, "10de:10f9", "0x040300\n", 5);
+	host_device(tree, NIC, "8086:1533", "0x020000\n", 7);
+	tree_link(tree, "sys/bus/pci/devices/" CARD "/driver", "../../drivers/vfio-pci");
+	tree_file(tree, HOME "/claim.ini",
+		  "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+		  "\nstate = running\nowner = 200 2000\nrequired =\n"
+		  "[vfio]\ndevice = " CARD " 10de:1f02 hostdev unmanaged\n"
+		  "device = " AUDIO " 10de:10f9 slot unmanaged\n");
+	tree_file(tree, HOME "/vfio.worker." AUDIO, "snd_hda_intel 300 3000 unbind 1\n");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+}
+
+/* What a command wrote to stdout and stderr, and its exit code */
+struct answer {
+	char out[32768], err[4096];
+	int status;
+};
+
+static void answer(const struct command *command, const struct request *request, struct answer *ret)
+{
+	struct printed out, err;
+
+	printed_begin(&out, STDOUT_FILENO);
+	printed_begin(&err, STDERR_FILENO);
+	ret->status = command->run(request);
+	(void)printed_end(&err, ret->err, sizeof(ret->err));
+	(void)printed_end(&out, ret->out, sizeof(ret->out));
+}
+
+/* With one allocation failing after the other: what does not exit with 0 has said why */
+static void assert_said(const struct command *command, const struct request *request, int at_least)
+{
+	static struct answer whole, now;
+	bool hit = true;
+	int n, refused = 0;
+
+	answer(command, request, &whole);
+	for (n = 0; hit; n++) {
+		faults_begin(FAULT_MEMORY, n, ENOMEM);
+		answer(command, request, &now);
+		hit = faults_end();
+		refused += now.status != 0;
+		if (now.status == 0 ? whole.status == 0 : *now.err != '\0')
+			continue;
+		faults_where();
+		fail_msg("%s: fault %d: exit %d, says nothing", command->name, n, now.status);
+	}
+	assert_int_equal(now.status, whole.status);
+	if (refused < at_least)
+		fail_msg("%s: of %d faults none was refused: exit %d, says %s", command->name, n,
+			 whole.status, whole.err);
+}
+
+static void a_command_that_lacks_memory_says_so(void **state)
+{
+	const struct tree *tree = *state;
+	struct request request = { .root = tree->dir, .dir = "/nowhere" };
+	char file[128];
+	int status;
+
+	make_host(tree);
+	assert_said(&command_status, &request, 1);
+	assert_said(&command_groups, &request, 1);
+	(void)snprintf(file, sizeof(file), "%s/saved.xml", tree->dir);
+	request.save = file;
+	(void)said(&command_groups, &request, &status);
+	assert_int_equal(status, 0);
+	request.save = NULL;
+	request.xml = file;
+	assert_said(&command_groups, &request, 1);
+	request.xml = NULL;
+	assert_int_equal(unlinkat(tree->rootfd, HOME "/vfio.worker." AUDIO, 0), 0);
+	assert_said(&command_recover, &request, 1);
+	request.guest = "win11";
+	assert_said(&command_recover, &request, 1);
+}
+
+static void state_that_cannot_be_read_is_said_with_its_cure(void **state)
+{
+	static const struct {
+		const struct command *command;
+		const char *guest, *text;
+	} rows[] = {
+		{ &command_status, NULL,
+		  "usher: cannot read /run/usher: Input/output error: it is root's to read\n" },
+		{ &command_noise, "win11",
+		  "usher: cannot read /run/usher: Input/output error: it is root's to read\n" },
+		{ &command_recover, NULL,
+		  "usher: cannot use /run/usher: Input/output error: see ls -ld /run/usher\n" },
+	};
+	const struct tree *tree = *state;
+	static struct answer now;
+
+	make_host(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct request request = { .root = tree->dir, .guest = rows[i].guest };
+
+		for (int n = 0; n < 64; n++) {
+			faults_begin(FAULT_READ, n, EIO);
+			answer(rows[i].command, &request, &now);
+			if (!faults_end() || strcmp(now.err, rows[i].text) == 0)
+				break;
+		}
+		assert_string_equal(now.err, rows[i].text);
+		assert_int_not_equal(now.status, 0);
+	}
+}
+
+static void noise_wants_a_guest_that_runs_on_cpus_of_its_own(void **state)
+{
+	const struct tree *tree = *state;
+	struct request request = { .root = tree->dir, .guest = "win11" };
+	static struct answer now;
+
+	make_host(tree);
+	answer(&command_noise, &request, &now);
+	assert_string_equal(now.err, "usher: win11 has no CPUs of its own: pin its vCPUs, or set "
+				     "[cpuset] pin = auto\n");
+	assert_int_not_equal(now.status, 0);
+	request.guest = "other guest";
+	answer(&command_noise, &request, &now);
+	assert_string_equal(now.err, "usher: other guest does not run, or has no policy: start it "
+				     "first (usher check 'other guest')\n");
+	assert_int_not_equal(now.status, 0);
+	request.phase = "0";
+	answer(&command_noise, &request, &now);
+	assert_non_null(strstr(now.err, "usher: noise looks for 1 to "));
+	assert_non_null(strstr(now.err, " seconds, not '0'\n"));
+	assert_int_equal(now.status, USHER_USAGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		tree_test(a_command_that_lacks_memory_says_so),
+		tree_test(state_that_cannot_be_read_is_said_with_its_cure),
+		tree_test(noise_wants_a_guest_that_runs_on_cpus_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
