@@ -307,7 +307,6 @@ void conflict_name(struct cpuset_job *job)
 {
 	struct conflict conflict = { .kind = CONFLICT_NONE };
 	char list[ATTR_MAX], why[WHY_MAX];
-
 	int r;
 
 	memcpy(why, job->why, sizeof(why));

@@ -76,7 +76,6 @@ static int read_who(const struct cpuset_job *job, const char *dir, char **ret)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 	_cleanup_free_ char *who = NULL;
-
 	int r = attr_list_dirs(job->ctx->rootfd, dir, &names);
 
 	if (r < 0)
