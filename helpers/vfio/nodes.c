@@ -72,6 +72,12 @@ static const struct kind *kind_of(int rootfd, const char *dir)
 	return NULL;
 }
 
+/* ABI: kernfs_fop_read_iter() in fs/kernfs/file.c: -ENODEV when it goes while it is open */
+static bool has_gone(int error)
+{
+	return error == -ENOENT || error == -ENODEV;
+}
+
 /*
  * Names in sysfs do not tell: dsp is /dev/dsp, controlC0 is /dev/snd/controlC0
  *
@@ -87,7 +93,7 @@ static int read_path(int rootfd, const char *dir, struct node *node)
 	if (r == 0)
 		r = attr_read(rootfd, path, text + 1, sizeof(text) - 1);
 	if (r < 0)
-		return r == -ENOENT || r == -ENAMETOOLONG ? 0 : r;
+		return has_gone(r) || r == -ENAMETOOLONG ? 0 : r;
 	at = strstr(text, key);
 	if (at && path_format(node->path, sizeof(node->path), "/dev/%.*s",
 			      (int)strcspn(at + strlen(key), "\n"), at + strlen(key)) < 0)
@@ -123,7 +129,7 @@ static int read_number(int rootfd, const char *dir, bool block, struct node *nod
 	if (r == 0)
 		r = attr_read(rootfd, path, number, sizeof(number));
 	if (r <= 0)
-		return r == -ENOENT || r == -EISDIR ? 0 : r;
+		return has_gone(r) || r == -EISDIR ? 0 : r;
 	r = path_format(node->number, sizeof(node->number), "/dev/%s/%s", block ? "block" : "char",
 			number);
 	return r < 0 ? r : 1;
