@@ -53,6 +53,16 @@ static bool faults_end(void)
 	return __atomic_exchange_n(&faults->left, -1, __ATOMIC_SEQ_CST) < 0;
 }
 
+/*
+ * From one fault to the next. All of them take minutes: FAULTS_EVERY=1 has them, as the coverage does
+ */
+static inline int faults_every(void)
+{
+	const char *every = getenv("FAULTS_EVERY");
+
+	return every && *every ? (int)strtol(every, NULL, 10) : 7;
+}
+
 /* None fails in this process */
 static bool faults_off;
 

@@ -156,11 +156,12 @@ static void over_all_hosts(bool (*each)(size_t i, size_t kind, int nth), void **
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
 		for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
-			int n = 0;
+			bool hit = true;
 
-			do {
+			for (int n = 0; hit; n += faults_every()) {
 				make_anew(state, i);
-			} while (each(i, kind, n++));
+				hit = each(i, kind, n);
+			}
 		}
 }
 

@@ -82,7 +82,7 @@ static void assert_each_fault_of_apply(size_t kind)
 	bool hit = true;
 
 	(void)snprintf(before, sizeof(before), "%s", snapshot());
-	for (int n = 0; hit; n++) {
+	for (int n = 0; hit; n += faults_every()) {
 		int r = run_with("apply", kind, n, &hit);
 
 		assert_here(r == HELPER_DONE || (hit && *said));
@@ -101,7 +101,7 @@ static void assert_each_fault_of_undo(size_t kind)
 	bool hit = true;
 
 	(void)snprintf(before, sizeof(before), "%s", snapshot());
-	for (int n = 0; hit; n++) {
+	for (int n = 0; hit; n += faults_every()) {
 		int r;
 
 		assert_here(apply() == HELPER_DONE);
@@ -148,7 +148,7 @@ static void no_fault_of_check_lets_a_device_in_use_pass(void **state)
 	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
 		bool hit = true;
 
-		for (int n = 0; hit; n++) {
+		for (int n = 0; hit; n += faults_every()) {
 			assert_here(run_with("check", kind, n, &hit) != HELPER_DONE);
 			assert_here(*said);
 		}
@@ -168,7 +168,7 @@ static void device_that_a_process_hangs_in_is_left_to_it_whatever_cannot_be_read
 	kernel->hang_at = 2;
 	assert_int_equal(apply(), HELPER_DIRTY);
 	vfio_helper.undo_timeout_ms = 100;
-	for (int n = 0; hit && n < 40; n++) {
+	for (int n = 0; hit && n < 40; n += faults_every()) {
 		int r = run_with("undo", 1, n, &hit);
 
 		worker = claim_has("vfio.worker." NIC);
