@@ -155,6 +155,9 @@ static int recover(const struct request *request, const struct host *host)
 		print_json(&result, r == 0, r >= 0 && unmended == 0);
 	else
 		(void)fprintf(stderr, "%s%s", result.failures ?: "", result.warnings ?: "");
+	if ((r > 0 || unmended > 0) && !result.failures && !result.warnings)
+		usher_say("there is no memory left on the host to say what is not back: see "
+			  "free -m, then run this again");
 	if (r < 0)
 		say_error(guest, r);
 	if (unmended < 0)
