@@ -212,10 +212,17 @@ static unsigned long long step_kib(const struct growth *growth)
 	return growth->step_kib ?: STEP_FIRST_KIB;
 }
 
-/* One that asked for less than it might have says nothing of a larger one */
-static void step_took(struct growth *growth, unsigned long long kib, long long ms)
+/* Whole pages, one at least */
+static unsigned long long step_pages(const struct growth *growth, unsigned long long size_kib)
 {
-	unsigned long long now = step_kib(growth);
+	return step_kib(growth) / size_kib ?: 1;
+}
+
+/* One that asked for less than it might have says nothing of a larger one */
+static void step_took(struct growth *growth, unsigned long long nr_pages,
+		      unsigned long long size_kib, long long ms)
+{
+	unsigned long long now = step_pages(growth, size_kib) * size_kib, kib = nr_pages * size_kib;
 	unsigned long long next = kib * STEP_MS / (unsigned long long)(ms > 0 ? ms : 1);
 
 	if (next > now && kib < now)
@@ -234,7 +241,7 @@ static unsigned long long level(const struct growth *growth, const struct view *
 				const struct pools *pools, const struct lack *lack, bool bounded,
 				size_t *ret_index)
 {
-	unsigned long long most = step_kib(growth) / pools->size_kib ?: 1, fits = 0;
+	unsigned long long most = step_pages(growth, pools->size_kib), fits = 0;
 	unsigned long long sum = lack->nr_pages, least = -1ULL, share;
 	size_t nr = 0;
 
@@ -351,7 +358,7 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 		return r < 0 ? r : STEP_WRITING;
 	}
 	r = ledger_change(ctx, &view->ledger, pools, index, pool->nr + nr, ctx->claim.uuid);
-	step_took(growth, nr * pools->size_kib, now_ms() - growth->asked.begun);
+	step_took(growth, nr, pools->size_kib, now_ms() - growth->asked.begun);
 	return r < 0 ? r : stepped(growth, view, pools, index);
 }
 
@@ -473,7 +480,7 @@ static int await_write(struct growth *growth)
 	/* A node that was taken out meanwhile */
 	if (index < 0)
 		return STEP_GO_ON;
-	step_took(growth, growth->asked.nr_pages * pools->size_kib, now_ms() - growth->asked.begun);
+	step_took(growth, growth->asked.nr_pages, pools->size_kib, now_ms() - growth->asked.begun);
 	return stepped(growth, &view, pools, (size_t)index);
 }
 

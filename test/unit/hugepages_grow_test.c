@@ -889,6 +889,33 @@ static void a_guest_on_another_node_can_end_while_one_is_given_pages(void **stat
 	assert_true(kernel->ops >= 3 * 6);
 }
 
+/* Memory that must be reclaimed for the first 64 pages, and lies ready from then on */
+static void one_slow_step_does_not_keep_those_after_it_small(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 600");
+	kernel->page_ms = 15;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		a.ctx.deadline = deadline_in(30000);
+		_exit((int)hugepages_apply(&a.ctx));
+	}
+	for (int i = 0; node2m(0)->nr < 64 && i < 3000; i++)
+		(void)poll(NULL, 0, 5);
+	kernel->page_ms = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_pool(0, 600, 600, 0);
+	/* 64, 26, 104, 256 and 150 pages, not 26 over and over */
+	assert_in_range(kernel->ops, 1 + 3 * 4, 1 + 3 * 12);
+}
+
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -1343,6 +1370,7 @@ int main(void)
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
 		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
+		kernel_test(one_slow_step_does_not_keep_those_after_it_small),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),
