@@ -173,6 +173,15 @@ static int robs(struct growth *growth, const struct view *view)
 	return 0;
 }
 
+/* Return: STEP_GO_ON with the need that lacks pages, and how many; STEP_WAIT, STEP_ALL_THERE */
+static int what_lacks(struct growth *growth, const struct view *view)
+{
+	if (!first_missing(growth, view))
+		return robs(growth, view) ? STEP_WAIT : STEP_ALL_THERE;
+	growth->shortage.missing = missing(growth, view, growth->current);
+	return STEP_GO_ON;
+}
+
 static unsigned long long held(const struct growth *growth, const struct view *view,
 			       const struct pools *pools, size_t index)
 {
@@ -300,7 +309,7 @@ static int owe_surplus(const struct growth *growth, struct view *view, const str
 	return ledger_store(&view->ledger);
 }
 
-/* The write that was asked for has been made, and all read again */
+/* The write that was asked for has been made, and its pools read again: what came late came, too */
 static int stepped(struct growth *growth, struct view *view, struct pools *pools, size_t index)
 {
 	const struct asked *asked = &growth->asked;
@@ -309,11 +318,10 @@ static int stepped(struct growth *growth, struct view *view, struct pools *pools
 
 	if (r < 0)
 		return r;
-	growth->shortage.missing = missing(growth, view, growth->current);
 	growth->gained += after > asked->nr ? after - asked->nr : 0;
 	if (after < asked->nr + asked->nr_pages)
 		cpulist_add(&growth->spent, (unsigned int)index);
-	return STEP_GO_ON;
+	return what_lacks(growth, view);
 }
 
 /*
@@ -399,15 +407,13 @@ static int grow_need(struct growth *growth, struct view *view, struct pools *poo
 
 static int grow_once(struct growth *growth, struct view *view)
 {
-	struct pools *pools = first_missing(growth, view);
 	struct lack lack;
-	int r;
+	int r = what_lacks(growth, view);
 
-	if (!pools)
-		return robs(growth, view) ? STEP_WAIT : STEP_ALL_THERE;
+	if (r != STEP_GO_ON)
+		return r;
 	lack = lack_of(growth, view, growth->current);
-	growth->shortage.missing = missing(growth, view, growth->current);
-	r = grow_need(growth, view, pools, &lack);
+	r = grow_need(growth, view, view_find(view, lack.need.size_kib), &lack);
 	return yield(growth, &lack, r);
 }
 

@@ -930,6 +930,34 @@ static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 	assert_no_ledger();
 }
 
+/* Of 4 s one is kept for giving back: the last write ends after three */
+static void a_last_step_that_comes_late_refuses_no_guest_that_has_all(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	kernel->pool_ms = 3200;
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_pool(0, 64, 64, 0);
+}
+
+/* The first need has all by then */
+static void a_shortage_of_time_names_the_need_that_lacks_pages(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64;2048 1 32");
+	kernel->pool_ms = 3200;
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("cannot get 32 huge pages of 2 MiB on node 1: 32 are missing");
+	assert_pool(0, 0, 0, 0);
+}
+
 static void pages_that_come_at_boot_only_are_said_to_be_so(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -1372,6 +1400,8 @@ int main(void)
 		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
 		kernel_test(one_slow_step_does_not_keep_those_after_it_small),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
+		kernel_test(a_last_step_that_comes_late_refuses_no_guest_that_has_all),
+		kernel_test(a_shortage_of_time_names_the_need_that_lacks_pages),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),
 		kernel_test(a_guest_of_any_node_leaves_a_bound_one_its_pages),
