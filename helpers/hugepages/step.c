@@ -430,14 +430,15 @@ static int promise(struct growth *growth, struct ledger *ledger)
 	return r < 0 || growth->ctx->dry_run ? r : ledger_store(ledger);
 }
 
-static int view_open(struct growth *growth, struct view *view)
+/* @will_take: what it needs is promised to it */
+static int view_open(struct growth *growth, struct view *view, bool will_take)
 {
 	const struct helper_ctx *ctx = growth->ctx;
 	int r = ledger_open(ctx, deadline_left(growth->deadline), true, &view->ledger);
 
 	if (r == 0)
 		r = ledger_sync(ctx, &view->ledger);
-	if (r == 0)
+	if (r == 0 && will_take)
 		r = promise(growth, &view->ledger);
 	if (r == 0)
 		r = promises_load(ctx, &view->ledger, ctx->claim.uuid, &view->promises);
@@ -447,7 +448,7 @@ static int view_open(struct growth *growth, struct view *view)
 static int look_and_grow(struct growth *growth)
 {
 	_cleanup_view_ struct view view = VIEW_CLOSED;
-	int r = view_open(growth, &view);
+	int r = view_open(growth, &view, true);
 
 	if (r == 0)
 		r = grow_once(growth, &view);
@@ -475,7 +476,7 @@ static int await_write(struct growth *growth)
 	if (r == 0 && deadline_left(growth->deadline) == 0)
 		return STEP_GO_ON;
 	if (r == 0)
-		r = view_open(growth, &view);
+		r = view_open(growth, &view, true);
 	/* SIGKILL has not ended it, or not yet */
 	if (r == 0 && ledger_writing(&view.ledger, growth_need(growth)->size_kib))
 		return STEP_GO_ON;
@@ -488,6 +489,16 @@ static int await_write(struct growth *growth)
 		return STEP_GO_ON;
 	step_took(growth, growth->asked.nr_pages, pools->size_kib, now_ms() - growth->asked.begun);
 	return stepped(growth, &view, pools, (size_t)index);
+}
+
+int grow_look(struct growth *growth)
+{
+	_cleanup_view_ struct view view = VIEW_CLOSED;
+	int r = view_open(growth, &view, false);
+
+	if (r == 0)
+		r = what_lacks(growth, &view);
+	return r == STEP_ALL_THERE ? promise(growth, &view.ledger) : r;
 }
 
 int grow_step(struct growth *growth)

@@ -728,6 +728,49 @@ static void who_waits_for_one_node_holds_up_nobody_on_another(void **state)
 	assert_int_equal(close(ready[0]) + close(ready[1]), 0);
 }
 
+/* Its pages are there, and others are being made on its node for as long as the deadline */
+static void a_guest_whose_pages_lie_ready_waits_for_no_turn(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	_cleanup_close_ int dirfd = -1;
+	int turn;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 5");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 3");
+	dirfd = state_dir(a.ctx.statefd, HOST_DIR, true);
+	turn = state_lock(dirfd, "hugepages-grow-0.lock", 0);
+	assert_true(turn >= 0);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_pool(0, 5, 5, 0);
+	/* They are a's from then on, and others must be made */
+	b.ctx.deadline = deadline_in(200);
+	assert_int_equal(hugepages_apply(&b.ctx), HELPER_FAILED);
+	state_unlock(&turn);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 8, 8, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 5, 5, 0);
+	assert_no_ledger();
+}
+
+static void one_that_is_refused_with_its_pages_ready_is_promised_none(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 5");
+	put("what is this\n", "run/usher/host/hugepages-arc");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("/run/usher/host/hugepages-arc says: it is damaged");
+	assert_pool(0, 5, 5, 0);
+	assert_no_ledger();
+}
+
 /* a never gets its pages, but a guest is ending, so it would go on for all of its time */
 static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 {
@@ -1393,6 +1436,8 @@ int main(void)
 		kernel_test(a_guest_waits_for_its_turn_no_longer_than_its_deadline),
 		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
 		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
+		kernel_test(a_guest_whose_pages_lie_ready_waits_for_no_turn),
+		kernel_test(one_that_is_refused_with_its_pages_ready_is_promised_none),
 		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
 		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
