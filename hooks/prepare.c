@@ -30,8 +30,9 @@
  *     with pin = auto, usher-cpuset chooses cores under the same lock, and adds them to the claim
  *  4. every step is checked	a required one that could not work: the claim is dropped, but
  *				not what an earlier run has left to be given back
- *  5. the steps are applied	a required one that fails: all is undone in reverse, and a
- *				device that does not come back in time is left to its worker
+ *  5. the steps are applied	a required one that fails: all is undone in reverse (state
+ *				returning), and a device that does not come back in time is left
+ *				to its worker
  *  6. state handed, owner: the libvirt daemon, our parent
  */
 
@@ -227,12 +228,26 @@ static int refuse_lines(const struct step_result *result)
 	return 1;
 }
 
-static int undo_prepare(const struct event *event, const struct host *host,
-			const struct claim *claim)
+/* Another guest's end goes by it: what it has set together with this one is then its to set back */
+static void set_returning(const struct host *host, struct claim *claim)
+{
+	struct process self;
+	int r = phase_owner(host, getpid(), &self);
+
+	if (r == 0)
+		r = claim_set_state(host->statefd, claim, CLAIM_RETURNING, &self);
+	if (r < 0)
+		log_line(host->rootfd, LOG_WARNING, "%s: cannot note that it is given back: %s",
+			 claim->guest, strerror(-r));
+}
+
+static int undo_prepare(const struct event *event, const struct host *host, struct claim *claim)
 {
 	_cleanup_step_result_ struct step_result result = { 0 };
-	int r = giveback_claim(host, claim, &result);
+	int r;
 
+	set_returning(host, claim);
+	r = giveback_claim(host, claim, &result);
 	if (r == 0)
 		return 1;
 	(void)refuse_lines(&result);
@@ -242,8 +257,7 @@ static int undo_prepare(const struct event *event, const struct host *host,
 }
 
 /* The guest's own scripts come last; as with libvirt, a failed start has its release too */
-static int run_scripts(const struct event *event, const struct host *host,
-		       const struct claim *claim)
+static int run_scripts(const struct event *event, const struct host *host, struct claim *claim)
 {
 	_cleanup_free_ char *why = NULL;
 	int r = given_scripts(event, host, claim, &why);
@@ -267,7 +281,7 @@ static void drop_claim(const struct host *host, const struct claim *claim)
 }
 
 /* Return: 0, 1 refused (said) and all is back */
-static int run_steps(const struct event *event, const struct host *host, const struct claim *claim)
+static int run_steps(const struct event *event, const struct host *host, struct claim *claim)
 {
 	_cleanup_step_result_ struct step_result checked = { 0 };
 	_cleanup_step_result_ struct step_result applied = { 0 };

@@ -79,7 +79,7 @@ static const char *error_cure(int error)
 	return "see journalctl -k";
 }
 
-/* The ones it was at; before the first step all that it needs are meant by the first */
+/* The ones it was at; before it was looked all that it needs are meant by the first */
 static void error_say(const struct growth *growth, int error)
 {
 	const struct need *need = &growth->needs->needs[growth->current];
@@ -153,20 +153,33 @@ static int growth_init(struct growth *growth)
 	return memory_reserve(growth->ctx, &growth->reserve_kib);
 }
 
+/* What has failed beside the pages: these go back with it. @e: what it came to */
+static enum helper_exit without_pages(const struct helper_ctx *ctx, enum helper_exit e)
+{
+	int wait_ms = give_back_wait_ms(ctx);
+	enum helper_exit back = failed(ctx, hugepages_give_back(ctx, true, wait_ms), wait_ms);
+
+	return back == HELPER_FAILED ? e : back;
+}
+
 enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 {
 	_cleanup_(growth_end) struct growth growth = { .ctx = ctx, .needs = needs };
 	_cleanup_(turn_end) struct turn turn = { 0 };
 	enum helper_exit e;
 	int r = growth_init(&growth);
+	bool ready;
 
 	if (r == 0)
+		r = ctx->dry_run ? STEP_GO_ON : grow_look(&growth);
+	ready = r == STEP_ALL_THERE;
+	if (r > 0)
 		r = turn_take(ctx, needs, growth.deadline, &turn);
 	/* What it has waited is not of its turn */
 	growth.time_ms = deadline_left(growth.deadline);
 	if (r == 0 && arc_restore(ctx) < 0)
-		return HELPER_FAILED;
-	if (r == 0)
+		return growth.begun ? without_pages(ctx, HELPER_FAILED) : HELPER_FAILED;
+	if (r == 0 && !ready)
 		r = grow(&growth);
 	e = r == 0 ? HELPER_DONE : fail(&growth, r);
 	/* That it could not be set back at once may have been for a moment */
@@ -185,15 +198,6 @@ int needs_foretell(const struct helper_ctx *ctx, const struct needs *needs, stru
 	r = growth_init(&growth);
 	growth.time_ms = deadline_left(growth.deadline);
 	return r < 0 ? r : grow(&growth);
-}
-
-/* Beside pages of the pool: these go back with it. @e: what thp_apply() came to */
-static enum helper_exit without_thp(const struct helper_ctx *ctx, enum helper_exit e)
-{
-	int wait_ms = give_back_wait_ms(ctx);
-	enum helper_exit back = failed(ctx, hugepages_give_back(ctx, true, wait_ms), wait_ms);
-
-	return back == HELPER_FAILED ? e : back;
 }
 
 bool has_its_pages(const struct helper_ctx *ctx)
@@ -219,7 +223,7 @@ enum helper_exit hugepages_apply(struct helper_ctx *ctx)
 		return e;
 	e = thp_apply(ctx);
 	if (e != HELPER_DONE && pools && !ctx->dry_run)
-		e = without_thp(ctx, e);
+		e = without_pages(ctx, e);
 	if (e == HELPER_DONE)
 		numa_say(ctx);
 	return e;

@@ -40,7 +40,7 @@
  * hugepages-sync.lock, held by a child that writes page cache to disk (writeback.c);
  * hugepages-pull-WHAT.lock, by one that a lever has left behind (pull.c); hugepages-grow-N.lock, held
  * by one apply at a time for each node, also while it compacts: of two guests that start together on
- * one node, one gets all it needs before the other begins (turn.c).
+ * one node and lack pages, one gets all it needs before the other begins (turn.c).
  *
  * ABI: Documentation/admin-guide/mm/hugetlbpage.rst, mm/hugetlb.c set_max_huge_pages()
  * Seen on: Linux 6.1, 6.12, 6.18
@@ -786,6 +786,16 @@ enum step_result {
 	STEP_WAIT,	/* all is there once another guest has taken its pages: step.c alone */
 	STEP_WRITING,	/* a long write is begun: likewise */
 };
+
+/**
+ * grow_look() - is all there, with nothing done; then it is the guest's from here on
+ *
+ * Under the ledger's lock, and without a turn: what guests that grow meanwhile need is promised to
+ * them.
+ *
+ * Return: STEP_ALL_THERE, another step_result when pages are to be made or waited for, else -errno
+ */
+int grow_look(struct growth *growth) _must_check_;
 
 /**
  * grow_step() - add pages for the first need that lacks some to one pool, as many as take no

@@ -173,6 +173,15 @@ static int robs(struct growth *growth, const struct view *view)
 	return 0;
 }
 
+/* Return: STEP_GO_ON with the need that lacks pages, and how many; STEP_WAIT, STEP_ALL_THERE */
+static int what_lacks(struct growth *growth, const struct view *view)
+{
+	if (!first_missing(growth, view))
+		return robs(growth, view) ? STEP_WAIT : STEP_ALL_THERE;
+	growth->shortage.missing = missing(growth, view, growth->current);
+	return STEP_GO_ON;
+}
+
 static unsigned long long held(const struct growth *growth, const struct view *view,
 			       const struct pools *pools, size_t index)
 {
@@ -212,10 +221,17 @@ static unsigned long long step_kib(const struct growth *growth)
 	return growth->step_kib ?: STEP_FIRST_KIB;
 }
 
-/* One that asked for less than it might have says nothing of a larger one */
-static void step_took(struct growth *growth, unsigned long long kib, long long ms)
+/* Whole pages, one at least */
+static unsigned long long step_pages(const struct growth *growth, unsigned long long size_kib)
 {
-	unsigned long long now = step_kib(growth);
+	return step_kib(growth) / size_kib ?: 1;
+}
+
+/* One that asked for less than it might have says nothing of a larger one */
+static void step_took(struct growth *growth, unsigned long long nr_pages,
+		      unsigned long long size_kib, long long ms)
+{
+	unsigned long long now = step_pages(growth, size_kib) * size_kib, kib = nr_pages * size_kib;
 	unsigned long long next = kib * STEP_MS / (unsigned long long)(ms > 0 ? ms : 1);
 
 	if (next > now && kib < now)
@@ -234,7 +250,7 @@ static unsigned long long level(const struct growth *growth, const struct view *
 				const struct pools *pools, const struct lack *lack, bool bounded,
 				size_t *ret_index)
 {
-	unsigned long long most = step_kib(growth) / pools->size_kib ?: 1, fits = 0;
+	unsigned long long most = step_pages(growth, pools->size_kib), fits = 0;
 	unsigned long long sum = lack->nr_pages, least = -1ULL, share;
 	size_t nr = 0;
 
@@ -293,7 +309,7 @@ static int owe_surplus(const struct growth *growth, struct view *view, const str
 	return ledger_store(&view->ledger);
 }
 
-/* The write that was asked for has been made, and all read again */
+/* The write that was asked for has been made, and its pools read again: what came late came, too */
 static int stepped(struct growth *growth, struct view *view, struct pools *pools, size_t index)
 {
 	const struct asked *asked = &growth->asked;
@@ -302,11 +318,10 @@ static int stepped(struct growth *growth, struct view *view, struct pools *pools
 
 	if (r < 0)
 		return r;
-	growth->shortage.missing = missing(growth, view, growth->current);
 	growth->gained += after > asked->nr ? after - asked->nr : 0;
 	if (after < asked->nr + asked->nr_pages)
 		cpulist_add(&growth->spent, (unsigned int)index);
-	return STEP_GO_ON;
+	return what_lacks(growth, view);
 }
 
 /*
@@ -351,7 +366,7 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 		return r < 0 ? r : STEP_WRITING;
 	}
 	r = ledger_change(ctx, &view->ledger, pools, index, pool->nr + nr, ctx->claim.uuid);
-	step_took(growth, nr * pools->size_kib, now_ms() - growth->asked.begun);
+	step_took(growth, nr, pools->size_kib, now_ms() - growth->asked.begun);
 	return r < 0 ? r : stepped(growth, view, pools, index);
 }
 
@@ -392,15 +407,13 @@ static int grow_need(struct growth *growth, struct view *view, struct pools *poo
 
 static int grow_once(struct growth *growth, struct view *view)
 {
-	struct pools *pools = first_missing(growth, view);
 	struct lack lack;
-	int r;
+	int r = what_lacks(growth, view);
 
-	if (!pools)
-		return robs(growth, view) ? STEP_WAIT : STEP_ALL_THERE;
+	if (r != STEP_GO_ON)
+		return r;
 	lack = lack_of(growth, view, growth->current);
-	growth->shortage.missing = missing(growth, view, growth->current);
-	r = grow_need(growth, view, pools, &lack);
+	r = grow_need(growth, view, view_find(view, lack.need.size_kib), &lack);
 	return yield(growth, &lack, r);
 }
 
@@ -417,14 +430,15 @@ static int promise(struct growth *growth, struct ledger *ledger)
 	return r < 0 || growth->ctx->dry_run ? r : ledger_store(ledger);
 }
 
-static int view_open(struct growth *growth, struct view *view)
+/* @will_take: what it needs is promised to it */
+static int view_open(struct growth *growth, struct view *view, bool will_take)
 {
 	const struct helper_ctx *ctx = growth->ctx;
 	int r = ledger_open(ctx, deadline_left(growth->deadline), true, &view->ledger);
 
 	if (r == 0)
 		r = ledger_sync(ctx, &view->ledger);
-	if (r == 0)
+	if (r == 0 && will_take)
 		r = promise(growth, &view->ledger);
 	if (r == 0)
 		r = promises_load(ctx, &view->ledger, ctx->claim.uuid, &view->promises);
@@ -434,7 +448,7 @@ static int view_open(struct growth *growth, struct view *view)
 static int look_and_grow(struct growth *growth)
 {
 	_cleanup_view_ struct view view = VIEW_CLOSED;
-	int r = view_open(growth, &view);
+	int r = view_open(growth, &view, true);
 
 	if (r == 0)
 		r = grow_once(growth, &view);
@@ -462,7 +476,7 @@ static int await_write(struct growth *growth)
 	if (r == 0 && deadline_left(growth->deadline) == 0)
 		return STEP_GO_ON;
 	if (r == 0)
-		r = view_open(growth, &view);
+		r = view_open(growth, &view, true);
 	/* SIGKILL has not ended it, or not yet */
 	if (r == 0 && ledger_writing(&view.ledger, growth_need(growth)->size_kib))
 		return STEP_GO_ON;
@@ -473,8 +487,18 @@ static int await_write(struct growth *growth)
 	/* A node that was taken out meanwhile */
 	if (index < 0)
 		return STEP_GO_ON;
-	step_took(growth, growth->asked.nr_pages * pools->size_kib, now_ms() - growth->asked.begun);
+	step_took(growth, growth->asked.nr_pages, pools->size_kib, now_ms() - growth->asked.begun);
 	return stepped(growth, &view, pools, (size_t)index);
+}
+
+int grow_look(struct growth *growth)
+{
+	_cleanup_view_ struct view view = VIEW_CLOSED;
+	int r = view_open(growth, &view, false);
+
+	if (r == 0)
+		r = what_lacks(growth, &view);
+	return r == STEP_ALL_THERE ? promise(growth, &view.ledger) : r;
 }
 
 int grow_step(struct growth *growth)

@@ -13,10 +13,10 @@
  *
  * Of two guests that take pages from the same node, one gets all it needs, or is refused and gives
  * all back, before the other begins: taking by turns each could have a part, and both be refused.
- * Guests on different nodes do not meet. A lock for each node, all of a guest's taken at once or
- * none: who waits holds up nobody else. Who waits is seen by a second lock, and one that is short
- * of pages gives up then, at half of the time it had when its turn began: so the other has some of
- * its own left.
+ * Guests on different nodes do not meet, and one whose pages lie ready waits for none. A lock for
+ * each node, all of a guest's taken at once or none: who waits holds up nobody else. Who waits is
+ * seen by a second lock, and one that is short of pages gives up then, at half of the time it had
+ * when its turn began: so the other has some of its own left.
  */
 
 #define TURN_LOCK     "hugepages-%s-%d.lock"

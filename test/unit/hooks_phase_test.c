@@ -297,6 +297,26 @@ static void start_that_fails_late_has_an_end_with_its_undo(void **state)
 	assert_told(tree, 10000, 20000);
 }
 
+/* Others go by it: what is set for the last guest of some stays as long as this one is to start */
+static void while_a_refused_start_is_undone_its_claim_is_returning(void **state)
+{
+	const struct tree *tree = *state;
+	char text[512], owner[32];
+
+	add_managed(tree);
+	(void)snprintf(text, sizeof(text),
+		       "#!/bin/sh\ncase \"$*\" in *apply*) exit 1 ;; *undo*) cat %s/run/usher/" UUID
+		       "/claim.ini >%s/seen ;; esac\n",
+		       tree->dir, tree->dir);
+	tree_file(tree, "bin/usher-vfio", text);
+	assert_int_equal(run(tree, phase_prepare, "prepare", HOSTDEV), 1);
+	(void)snprintf(owner, sizeof(owner), "owner = %d 77\n", (int)getpid());
+	assert_non_null(strstr(tree_read(tree, "seen"), "state = returning\n"));
+	assert_non_null(strstr(tree_read(tree, "seen"), owner));
+	assert_null(strstr(tree_read(tree, "seen"), "ran = "));
+	assert_false(attr_exists(tree->rootfd, "run/usher/" UUID));
+}
+
 static void add_ended(const struct tree *tree, const char *state)
 {
 	char text[512];
@@ -368,6 +388,7 @@ int main(void)
 		phase_test(guest_without_policy_is_refused_what_a_dead_one_cannot_give_back),
 		phase_test(cpus_of_another_guest_are_refused_with_what_lets_them_be_shared),
 		phase_test(start_that_fails_late_has_an_end_with_its_undo),
+		phase_test(while_a_refused_start_is_undone_its_claim_is_returning),
 		phase_test(start_waits_for_whoever_still_waits_to_give_back_the_last_run),
 		phase_test(release_waits_for_scripts_however_long_they_may_take),
 		phase_test(recover_says_that_somebody_is_still_at_work_on_it),

@@ -728,6 +728,49 @@ static void who_waits_for_one_node_holds_up_nobody_on_another(void **state)
 	assert_int_equal(close(ready[0]) + close(ready[1]), 0);
 }
 
+/* Its pages are there, and others are being made on its node for as long as the deadline */
+static void a_guest_whose_pages_lie_ready_waits_for_no_turn(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	_cleanup_close_ int dirfd = -1;
+	int turn;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 5");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 3");
+	dirfd = state_dir(a.ctx.statefd, HOST_DIR, true);
+	turn = state_lock(dirfd, "hugepages-grow-0.lock", 0);
+	assert_true(turn >= 0);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_pool(0, 5, 5, 0);
+	/* They are a's from then on, and others must be made */
+	b.ctx.deadline = deadline_in(200);
+	assert_int_equal(hugepages_apply(&b.ctx), HELPER_FAILED);
+	state_unlock(&turn);
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_pool(0, 8, 8, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_pool(0, 5, 5, 0);
+	assert_no_ledger();
+}
+
+static void one_that_is_refused_with_its_pages_ready_is_promised_none(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 5, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 5");
+	put("what is this\n", "run/usher/host/hugepages-arc");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("/run/usher/host/hugepages-arc says: it is damaged");
+	assert_pool(0, 5, 5, 0);
+	assert_no_ledger();
+}
+
 /* a never gets its pages, but a guest is ending, so it would go on for all of its time */
 static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 {
@@ -889,6 +932,33 @@ static void a_guest_on_another_node_can_end_while_one_is_given_pages(void **stat
 	assert_true(kernel->ops >= 3 * 6);
 }
 
+/* Memory that must be reclaimed for the first 64 pages, and lies ready from then on */
+static void one_slow_step_does_not_keep_those_after_it_small(void **state)
+{
+	_cleanup_guest_ struct guest a;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 600");
+	kernel->page_ms = 15;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		a.ctx.deadline = deadline_in(30000);
+		_exit((int)hugepages_apply(&a.ctx));
+	}
+	for (int i = 0; node2m(0)->nr < 64 && i < 3000; i++)
+		(void)poll(NULL, 0, 5);
+	kernel->page_ms = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_pool(0, 600, 600, 0);
+	/* 64, 26, 104, 256 and 150 pages, not 26 over and over */
+	assert_in_range(kernel->ops, 1 + 3 * 4, 1 + 3 * 12);
+}
+
 static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -901,6 +971,34 @@ static void a_deadline_that_has_passed_is_a_shortage_of_time(void **state)
 	assert_pool(0, 0, 0, 0);
 	assert_said("the time for it ran out");
 	assert_no_ledger();
+}
+
+/* Of 4 s one is kept for giving back: the last write ends after three */
+static void a_last_step_that_comes_late_refuses_no_guest_that_has_all(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	kernel->pool_ms = 3200;
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_pool(0, 64, 64, 0);
+}
+
+/* The first need has all by then */
+static void a_shortage_of_time_names_the_need_that_lacks_pages(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64;2048 1 32");
+	kernel->pool_ms = 3200;
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("cannot get 32 huge pages of 2 MiB on node 1: 32 are missing");
+	assert_pool(0, 0, 0, 0);
 }
 
 static void pages_that_come_at_boot_only_are_said_to_be_so(void **state)
@@ -1338,12 +1436,17 @@ int main(void)
 		kernel_test(a_guest_waits_for_its_turn_no_longer_than_its_deadline),
 		kernel_test(only_a_guest_on_the_same_node_is_waited_for),
 		kernel_test(who_waits_for_one_node_holds_up_nobody_on_another),
+		kernel_test(a_guest_whose_pages_lie_ready_waits_for_no_turn),
+		kernel_test(one_that_is_refused_with_its_pages_ready_is_promised_none),
 		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
 		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
 		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
+		kernel_test(one_slow_step_does_not_keep_those_after_it_small),
 		kernel_test(a_deadline_that_has_passed_is_a_shortage_of_time),
+		kernel_test(a_last_step_that_comes_late_refuses_no_guest_that_has_all),
+		kernel_test(a_shortage_of_time_names_the_need_that_lacks_pages),
 		kernel_test(pages_that_come_at_boot_only_are_said_to_be_so),
 		kernel_test(a_damaged_ledger_refuses_the_start_and_is_named),
 		kernel_test(a_guest_of_any_node_leaves_a_bound_one_its_pages),

@@ -169,7 +169,8 @@ static void a_size_that_is_off_is_said_with_the_cure(void **state)
 		  "the guest gets no transparent huge pages: those of 2 MiB are off on this host: "
 		  "write inherit to "
 		  "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled" },
-		{ "memfd", "shmem_enabled", "always inherit within_size advise [never]", "force", "" },
+		{ "memfd", "shmem_enabled", "always inherit within_size advise [never]", "force",
+		  "" },
 		{ "memfd", "enabled", "always inherit madvise [never]", "advise", "" },
 	};
 
@@ -222,6 +223,26 @@ static void a_dead_guest_does_not_hold_it(void **state)
 	guest_state(&a, CLAIM_HANDED, DEAD_PID);
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_thp("never", "never");
+}
+
+/* a's start is refused by a later step; b ends while a's devices are still being given back */
+static void one_that_is_given_back_does_not_hold_it(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	thp_boot("never", "never");
+	thp_guest(&a, UUID_A, "a");
+	thp_guest(&b, UUID_B, "b");
+	assert_int_equal(apply(&b), HELPER_DONE);
+	assert_int_equal(apply(&a), HELPER_DONE);
+	guest_state(&a, CLAIM_RETURNING, DAEMON_PID);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_thp("madvise", "madvise");
+	guest_state(&b, CLAIM_RETURNING, DAEMON_PID);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_thp("never", "never");
+	assert_no_state();
 }
 
 static void what_an_admin_has_set_meanwhile_stays(void **state)
@@ -397,6 +418,7 @@ int main(void)
 		kernel_test(a_size_that_is_off_is_said_with_the_cure),
 		kernel_test(the_last_of_two_guests_sets_it_back),
 		kernel_test(a_dead_guest_does_not_hold_it),
+		kernel_test(one_that_is_given_back_does_not_hold_it),
 		kernel_test(what_an_admin_has_set_meanwhile_stays),
 		kernel_test(room_is_made_before_the_start_as_far_as_the_policy_goes),
 		kernel_test(a_kernel_without_them_is_refused),
