@@ -184,7 +184,8 @@ const struct policy_key policy_keys[] = {
 	  .dflt = "yes",
 	  .unit = "yes or no",
 	  .help = "the kernel counts memory once a minute, on all CPUs, and no pressure of the "
-		  "vCPUs, the text console's cursor does not blink, and the watchdog of lockups leaves their CPUs, so that the kernel's own "
+		  "vCPUs, the text console's cursor does not blink, and the watchdog of lockups "
+		  "leaves their CPUs, so that the kernel's own "
 		  "work is seldom on them" },
 	{ .section = "cpuset",
 	  .key = "emulator_sched",

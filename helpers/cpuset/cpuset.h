@@ -347,8 +347,8 @@ int watchdog_cpus(const struct cpuset_job *job, const char *object, struct cpuli
 /** rcu_take() - it leaves the guest's CPUs; a failure is said */
 void rcu_take(struct cpuset_job *job);
 
-/** rcu_cpus() - of the thread @name. Return: 0, -ENOENT, else as sched_cpus() */
-int rcu_cpus(const struct cpuset_job *job, const char *name, struct cpulist *ret) _must_check_;
+/** rcu_cpus() - of the thread that the journal names. Return: 0, -ENOENT, else as sched_cpus() */
+int rcu_cpus(const struct cpuset_job *job, const char *object, struct cpulist *ret) _must_check_;
 
 /* --- irq.c: interrupts --- */
 

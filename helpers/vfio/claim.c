@@ -255,8 +255,9 @@ enum helper_exit vfio_claim_load(const struct helper_ctx *ctx, struct vfio_claim
 	int r = load(ctx, &claim);
 
 	if (r == -ENOMEM)
-		helper_say(ctx, "there is no memory left on the host to read the claim: nothing was "
-				"touched; see free -m");
+		helper_say(ctx,
+			   "there is no memory left on the host to read the claim: nothing was "
+			   "touched; see free -m");
 	if (r < 0)
 		return r == -ENOMEM ? HELPER_FAILED : HELPER_USAGE;
 	*ret = claim;
