@@ -54,30 +54,3 @@ static bool alloc_fails(void)
 	errno = ENOMEM;
 	return true;
 }
-
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-int __wrap_asprintf(char **buf, const char *fmt, ...);
-int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...);
-
-int __wrap_asprintf(char **buf, const char *fmt, ...)
-{
-	va_list args;
-	int r;
-
-	va_start(args, fmt);
-	r = __wrap_vasprintf(buf, fmt, args);
-	va_end(args);
-	return r;
-}
-
-int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...)
-{
-	va_list args;
-	int r;
-
-	va_start(args, fmt);
-	r = __wrap___vasprintf_chk(buf, flag, fmt, args);
-	va_end(args);
-	return r;
-}
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

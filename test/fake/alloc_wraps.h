@@ -31,4 +31,29 @@ ALLOC_WRAP(char *, NULL, strndup, (const char *s, size_t len), (s, len))
 ALLOC_WRAP(int, -1, vasprintf, (char **buf, const char *fmt, va_list args), (buf, fmt, args))
 ALLOC_WRAP(int, -1, __vasprintf_chk, (char **buf, int flag, const char *fmt, va_list args),
 	   (buf, flag, fmt, args))
+
+int __wrap_asprintf(char **buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int __wrap_asprintf(char **buf, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = __wrap_vasprintf(buf, fmt, args);
+	va_end(args);
+	return r;
+}
+
+int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = __wrap___vasprintf_chk(buf, flag, fmt, args);
+	va_end(args);
+	return r;
+}
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

@@ -56,16 +56,6 @@ static void assert_whole(const char *before)
 	free(now);
 }
 
-static void make_irq(int number, const char *who, const char *cpus)
-{
-	char path[64];
-
-	put(cpus, "proc/irq/%d/smp_affinity_list", number);
-	put("-1", "proc/irq/%d/node", number);
-	fmt(path, "proc/irq/%d/%s", number, who);
-	tree_dir(host.tree, path);
-}
-
 static void make_speeds(void)
 {
 	put("1", "proc/sys/vm/stat_interval");

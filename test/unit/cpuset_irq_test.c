@@ -21,16 +21,6 @@
 static const char *const vcpus_a[] = { "2", "3", NULL };
 static const char *const vcpus_b[] = { "5", NULL };
 
-static void make_irq(int number, const char *who, const char *cpus)
-{
-	char path[64];
-
-	put(cpus, "proc/irq/%d/smp_affinity_list", number);
-	put("-1", "proc/irq/%d/node", number);
-	fmt(path, "proc/irq/%d/%s", number, who);
-	tree_dir(host.tree, path);
-}
-
 /* An interrupt that comes when those there are have been looked at, 0 for none */
 static int born;
 

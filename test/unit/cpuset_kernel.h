@@ -640,6 +640,16 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
 	return remove(path);
 }
 
+static inline void make_irq(int number, const char *who, const char *cpus)
+{
+	char path[64];
+
+	put(cpus, "proc/irq/%d/smp_affinity_list", number);
+	put("-1", "proc/irq/%d/node", number);
+	fmt(path, "proc/irq/%d/%s", number, who);
+	tree_dir(host.tree, path);
+}
+
 static inline void remove_tree(const char *path)
 {
 	char full[PATH_MAX];

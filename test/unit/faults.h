@@ -96,32 +96,6 @@ static bool alloc_fails(void)
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 ALLOC_WRAP(FILE *, NULL, open_memstream, (char **buf, size_t *len), (buf, len))
 
-int __wrap_asprintf(char **buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int __wrap_asprintf(char **buf, const char *fmt, ...)
-{
-	va_list args;
-	int r;
-
-	va_start(args, fmt);
-	r = __wrap_vasprintf(buf, fmt, args);
-	va_end(args);
-	return r;
-}
-
-int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-int __wrap___asprintf_chk(char **buf, int flag, const char *fmt, ...)
-{
-	va_list args;
-	int r;
-
-	(void)flag;
-	va_start(args, fmt);
-	r = __wrap_vasprintf(buf, fmt, args);
-	va_end(args);
-	return r;
-}
-
 #define READ_WRAP(name, params, args)                                                              \
 	int __real_##name params;                                                                  \
 	int __wrap_##name params;                                                                  \
