@@ -142,5 +142,12 @@ int tracer_open(struct tracer *tracer, const struct cpulist *cpus) _must_check_;
 /** tracer_drain() - count all that is recorded so far. Return: 0, else -errno with why */
 int tracer_drain(struct tracer *tracer, struct noise *noise) _must_check_;
 
+/**
+ * tracer_sweep() - take away what a `usher noise` has left that was killed
+ *
+ * Return: 0 (also without tracefs), else -errno after a line for each that stays
+ */
+int tracer_sweep(int rootfd) _must_check_;
+
 /** tracer_stop() - record no more. Return: 0, else -errno with why */
 int tracer_stop(struct tracer *tracer) _must_check_;

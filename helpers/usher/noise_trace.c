@@ -13,6 +13,7 @@
 #include "../../lib/process.h"
 #include "../../lib/units.h"
 #include "noise.h"
+#include "usher.h"
 
 /*
  * osnoise and timerlat are left alone: each keeps a thread of its own busy on every CPU that it looks
@@ -90,15 +91,29 @@ static int is_left_over(int rootfd, const char *name)
 	return process_alive(rootfd, &owner) == 0;
 }
 
-static void sweep(const struct tracer *tracer)
+int tracer_sweep(int rootfd)
 {
+	_cleanup_close_ int dirfd = attr_open(rootfd, INSTANCES, O_RDONLY | O_DIRECTORY);
 	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = dirfd < 0 ? dirfd : attr_list(rootfd, INSTANCES, &names), failed = 0;
 
-	if (attr_list(tracer->rootfd, INSTANCES, &names) < 0)
-		return;
-	for (size_t i = 0; i < names.nr; i++)
-		if (is_left_over(tracer->rootfd, names.names[i]))
-			(void)unlinkat(tracer->instancesfd, names.names[i], AT_REMOVEDIR);
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
+		if (!is_left_over(rootfd, names.names[i]) ||
+		    unlinkat(dirfd, names.names[i], AT_REMOVEDIR) == 0 || errno == ENOENT)
+			continue;
+		failed = -errno;
+		usher_say("cannot remove /" INSTANCES "/%s, the trace of a usher noise that was "
+			  "killed: %s: see who has it open, by fuser /" INSTANCES "/%s/*, and run "
+			  "usher recover when he has ended",
+			  names.names[i], strerror(-failed), names.names[i]);
+	}
+	/* Nobody has traced here */
+	if (r == 0 || r == -ENOENT)
+		return failed;
+	usher_say("cannot look for traces of a usher noise that was killed: %s: see "
+		  "ls -l /" INSTANCES,
+		  strerror(-r));
+	return r;
 }
 
 static int make_instance(struct tracer *tracer)
@@ -201,7 +216,8 @@ int tracer_open(struct tracer *tracer, const struct cpulist *cpus)
 		return say_why(tracer, r, "cannot open /" INSTANCES ": %s: it is root's to use",
 			       strerror(-r));
 	tracer->instancesfd = r;
-	sweep(tracer);
+	/* What stays of another one, and is said, is none of this one's */
+	(void)!tracer_sweep(tracer->rootfd);
 	r = make_instance(tracer);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include "../../lib/registry.h"
 #include "../../lib/state.h"
 #include "json.h"
+#include "noise.h"
 #include "usher.h"
 
 /* All is back, but a guest that runs has not what it was given */
@@ -141,6 +142,7 @@ static int recover(const struct request *request, const struct host *host)
 	_cleanup_step_result_ struct step_result result = { 0 };
 	char uuid[UUID_STRLEN];
 	int found = guest ? find_guest(host, guest, uuid) : FOUND_RUNS, r = 0, unmended = 0;
+	int traces = guest ? 0 : tracer_sweep(host->rootfd);
 
 	if (found == -ENOENT)
 		usher_say("%s holds nothing", guest);
@@ -162,7 +164,7 @@ static int recover(const struct request *request, const struct host *host)
 		say_error(guest, r);
 	if (unmended < 0)
 		say_error(guest, unmended);
-	if (r != 0)
+	if (r != 0 || traces < 0)
 		return 1;
 	return unmended == 0 ? 0 : EXIT_UNMENDED;
 }

@@ -15,21 +15,11 @@
 #define AUDIO "0000:01:00.1"
 #define NIC   "0000:02:00.0"
 
-static void make_process(const struct tree *tree, int pid)
-{
-	char path[64], stat[128];
-
-	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
-	(void)snprintf(stat, sizeof(stat),
-		       "%d (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", pid, 10 * pid);
-	tree_file(tree, path, stat);
-}
-
 /* A guest that runs with two devices, and one of the host's */
 static void make_host(const struct tree *tree)
 {
-	make_process(tree, 200);
-	make_process(tree, 300);
+	host_process(tree, 200);
+	host_process(tree, 300);
 	host_device(tree, CARD, "10de:1f02", "0x030000\n", 5);
 	host_device(tree, AUDIO, "10de:10f9", "0x040300\n", 5);
 	host_device(tree, NIC, "8086:1533", "0x020000\n", 7);
