@@ -110,8 +110,8 @@ ask_qemu() {
 	host_unchanged
 }
 
-@test "noise ends at a signal with what it has seen, and what a killed one left goes with the next" {
-	local before pid
+@test "noise ends at a signal with what it has seen, and what a killed one left goes with the next or a recover" {
+	local before pid sweep
 	before=$(tracing_instances)
 	guest_define a pins=3
 	policy a
@@ -123,14 +123,17 @@ ask_qemu() {
 	wait "$pid" || fail "it ended with $?"
 	assert_contains "$(cat "$BATS_TEST_TMPDIR/noise")" "switches to others"
 	assert_equal "$(tracing_instances)" "$before"
-	usher noise a 600 3>&- &
-	pid=$!
-	wait_for 20 made_one "$before"
-	kill -9 "$pid"
-	wait "$pid" || true
-	made_one "$before"
-	usher noise a 1
-	assert_equal "$(tracing_instances)" "$before"
+	for sweep in "noise a 1" recover; do
+		usher noise a 600 3>&- &
+		pid=$!
+		wait_for 20 made_one "$before"
+		kill -9 "$pid"
+		wait "$pid" || true
+		made_one "$before"
+		# shellcheck disable=SC2086 # several words
+		usher $sweep
+		assert_equal "$(tracing_instances)" "$before"
+	done
 	guest_destroy a
 	host_unchanged
 }
