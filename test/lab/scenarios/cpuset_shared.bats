@@ -171,7 +171,9 @@ isolated_are() {
 }
 
 @test "irqbalance leaves alone the CPUs of those that run, whoever ends first" {
-	local first second
+	local first second as_before
+	# Which interrupt goes where is for irqbalance to say, now and afterwards
+	as_before=$(state | grep -v '^/proc/irq/[0-9]')
 	systemctl start irqbalance
 	wait_for 30 banned_are 0
 	pinned one "2"
@@ -185,7 +187,9 @@ isolated_are() {
 		wait_for 60 banned_are "$([[ $second == one ]] && echo 4 || echo 8)"
 		guest_destroy "$second"
 		wait_for 60 banned_are 0
+		diff <(echo "$as_before") <(state | grep -v '^/proc/irq/[0-9]') || fail "with $first first"
 	done
+	systemctl stop irqbalance
 }
 
 # --- Killed before each write ---------------------------------------------------------------------
@@ -244,13 +248,10 @@ whole_apply() {
 	by_hand apply
 }
 
-# kill_everywhere VERB POLICY-LINE... - in a guest that runs, and whose CPUs are kept for it again and again
+# kill_everywhere VERB - of the guest win11, which runs, and whose CPUs are kept for it again and again
 kill_everywhere() {
 	local -i points=0
 	local claim as_before
-	pinned win11 "${everything[@]}" "${@:2}" "2 3"
-	guest_start win11
-	assert_kept 2 3
 	claim=/run/usher/$(guest_uuid win11)/claim.ini
 	by_hand undo
 	as_before=$(state)
@@ -259,24 +260,76 @@ kill_everywhere() {
 	else
 		kill_each apply true
 	fi
-	echo "# killed at $points points" >&3
+	echo "# $1 killed at $points points" >&3
 	((points > 20)) || fail "it was killed at $points points only"
+}
+
+# kill_alone VERB POLICY-LINE... - where no other guest runs
+kill_alone() {
+	pinned win11 "${everything[@]}" "${@:2}" "2 3"
+	guest_start win11
+	assert_kept 2 3
+	kill_everywhere "$1"
 	guest_destroy win11
 	host_unchanged
 }
 
-@test "an apply killed before any of its writes leaves nothing that undo does not put back" {
+# kill_beside POLICY-LINE... - where another guest runs, which keeps its CPU all the while
+kill_beside() {
+	pinned two "${everything[@]}" "$@" 3
+	guest_start two
+	pinned win11 "${everything[@]}" "$@" 2
+	guest_start win11
+	assert_kept 2 3
 	kill_everywhere apply
+	kill_everywhere undo
+	assert_kept 3
+	guest_destroy win11
+	assert_kept 3
+	guest_destroy two
+	host_unchanged
+}
+
+@test "an apply killed before any of its writes leaves nothing that undo does not put back" {
+	kill_alone apply
 }
 
 @test "an undo killed before any of its writes leaves nothing that undo does not put back" {
-	kill_everywhere undo
+	kill_alone undo
 }
 
 @test "nor does an apply by slices" {
-	kill_everywhere apply 'method = slices'
+	kill_alone apply 'method = slices'
 }
 
 @test "nor does an undo by slices" {
-	kill_everywhere undo 'method = slices'
+	kill_alone undo 'method = slices'
+}
+
+@test "nor do they by the other top-level groups" {
+	pinned win11 "${everything[@]}" 'method = plain' "2 3"
+	guest_start win11
+	assert_kept 2 3
+	kill_everywhere apply
+	kill_everywhere undo
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "nor do they where the CPUs are chosen" {
+	guest_define win11 vcpus=2
+	policy win11 "${everything[@]}" 'pin = auto'
+	guest_start win11
+	kill_everywhere apply
+	kill_everywhere undo
+	guest_destroy win11
+	host_unchanged
+}
+
+@test "nor do they beside a guest that runs, which keeps its CPU" {
+	kill_beside
+}
+
+@test "nor do they beside one by slices" {
+	kill_beside 'method = slices'
 }
