@@ -43,6 +43,9 @@ void aside_step(void *shared)
  */
 #define STARVED_MS 5000
 
+/* Between two questions whether it is to give way */
+#define ASK_MS 100
+
 /*
  * The child's whole life. In a process group of its own, which no terminal's ^C goes to, but not in a
  * session: the kernel would schedule it apart from us, and on a host under load let it wait.
@@ -93,10 +96,9 @@ static bool is_runnable(pid_t pid)
 }
 
 /* It uses the CPU, and has time for that */
-static bool may_go_on(struct aside *aside, long long most)
+static bool may_go_on(const struct aside *aside, long long most)
 {
-	return aside->busy && deadline_left(most) > 0 &&
-	       !(aside->gives_way && aside->gives_way(aside));
+	return aside->busy && deadline_left(most) > 0;
 }
 
 static bool ends_by(int pidfd, long long until)
@@ -106,6 +108,19 @@ static bool ends_by(int pidfd, long long until)
 	while (poll(&fd, 1, deadline_left(until)) < 0 && errno == EINTR)
 		;
 	return fd.revents != 0;
+}
+
+/* Return: has it ended */
+static bool ends_or_gives_way(int pidfd, struct aside *aside, long long until, bool *ret_gives_way)
+{
+	while (aside->gives_way && deadline_left(until) > ASK_MS) {
+		if (ends_by(pidfd, deadline_in(ASK_MS)))
+			return true;
+		*ret_gives_way = aside->gives_way(aside);
+		if (*ret_gives_way)
+			return false;
+	}
+	return ends_by(pidfd, until);
 }
 
 static long long step_began(const struct aside *aside)
@@ -118,7 +133,7 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 {
 	long long most = deadline_in(aside->busy_ms), since = 0, until = 0, before = 0;
 	long long starved_most = deadline_in(step_ms + STARVED_MS);
-	bool starved = false;
+	bool starved = false, gives_way = false;
 
 	do {
 		bool again = since == step_began(aside);
@@ -131,16 +146,16 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 		/* What it does in the second half tells: one that hangs has begun its step, too. A
 		 * step that begins late has seen that half begin already */
 		if (deadline_left(until - step_ms / 2) > 0) {
-			if (ends_by(pidfd, until - step_ms / 2))
+			if (ends_or_gives_way(pidfd, aside, until - step_ms / 2, &gives_way))
 				return true;
 			before = cpu_time(aside->pid);
 		}
-		if (ends_by(pidfd, until))
+		if (!gives_way && ends_or_gives_way(pidfd, aside, until, &gives_way))
 			return true;
 		aside->busy = cpu_time(aside->pid) > before;
 		starved = !aside->busy && is_runnable(aside->pid);
-	} while (since != step_began(aside) || may_go_on(aside, most) ||
-		 (starved && deadline_left(starved_most) > 0));
+	} while (!gives_way && (since != step_began(aside) || may_go_on(aside, most) ||
+				(starved && deadline_left(starved_most) > 0)));
 	return false;
 }
 

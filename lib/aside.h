@@ -17,7 +17,7 @@ struct aside {
 	int keep;	 /* a descriptor that the child keeps open, 0: none */
 	int busy_ms;	 /* so long in all it may take while it uses the CPU, 0: no longer */
 	bool busy;	 /* when it was late it did */
-	/* Asked by the parent then: is it to end all the same. NULL: no */
+	/* Asked by the parent all the while: is it to end now, as if it were late. NULL: no */
 	bool (*gives_way)(void *shared);
 	pid_t pid; /* of the child */
 	int pidfd; /* its, the parent's alone */

@@ -46,8 +46,11 @@ static int grow(struct growth *growth)
 		reason = SHORT_FRAGMENTED;
 	if (r == STEP_NO_MEMORY)
 		reason = SHORT_MEMORY;
+	if (reason == SHORT_TIME && growth->held_up)
+		reason = SHORT_HELD_UP;
 	if (reason != SHORT_NONE && growth->cut_short)
 		reason = SHORT_TURN;
+	growth->shortage.writer = growth->writer;
 	growth->shortage.reason = reason;
 	growth->shortage.need = growth->current;
 	return r < 0 ? r : reason != SHORT_NONE;
@@ -176,7 +179,7 @@ enum helper_exit needs_get(struct helper_ctx *ctx, const struct needs *needs)
 	if (r > 0)
 		r = turn_take(ctx, needs, growth.deadline, &turn);
 	/* What it has waited is not of its turn */
-	growth.time_ms = deadline_left(growth.deadline);
+	growth.turn_began = now_ms();
 	if (r == 0 && arc_restore(ctx) < 0)
 		return growth.begun ? without_pages(ctx, HELPER_FAILED) : HELPER_FAILED;
 	if (r == 0 && !ready)
@@ -196,7 +199,7 @@ int needs_foretell(const struct helper_ctx *ctx, const struct needs *needs, stru
 	dry.quiet = true;
 	growth.ret_view = ret;
 	r = growth_init(&growth);
-	growth.time_ms = deadline_left(growth.deadline);
+	growth.turn_began = now_ms();
 	return r < 0 ? r : grow(&growth);
 }
 

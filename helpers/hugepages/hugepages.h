@@ -693,13 +693,15 @@ enum shortage_reason {
 	SHORT_MEMORY,	  /* growing would take what is kept for the host */
 	SHORT_FRAGMENTED, /* the kernel found no more */
 	SHORT_TIME,	  /* the deadline came first */
-	SHORT_TURN,	  /* half of the time was over, and another guest waited */
+	SHORT_TURN,    /* another guest waited, and had no more time left than this one had had */
+	SHORT_HELD_UP, /* the deadline came while a page was made for another guest */
 };
 
 struct shortage {
 	enum shortage_reason reason;
 	size_t need;		    /* index of the need that was not met */
 	unsigned long long missing; /* pages it lacked when no more were to be had */
+	pid_t writer;		    /* with SHORT_HELD_UP: who made it */
 	char by_node[256];	    /* "node 0: 5 free, 40 more; " where there is more than one */
 };
 
@@ -736,6 +738,7 @@ struct asked {
 	int node;
 	unsigned long long nr_pages, nr, surplus;
 	long long begun;
+	bool cut_short; /* and what came by then is all it brought */
 };
 
 struct growth {
@@ -754,12 +757,14 @@ struct growth {
 	struct strlist stuck;	     /* what does not return, and has been said: pull.c */
 	struct asked asked;	     /* last */
 	struct long_write *write;    /* that is it, and is under way */
+	unsigned int breaks;	     /* still to be made before the next one of those */
+	bool held_up;		     /* by a write of another guest's, when it was looked last */
 	pid_t writer;		     /* who is at the pools, for us or an earlier start */
 	long long left_since;	   /* that one is of nobody who still waits for it, 0: it is not */
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
-	int time_ms;		   /* there was when its turn began */
+	long long turn_began;	   /* ms, as of now_ms() */
 	int patience_ms;	   /* so long nothing may change: wait.c */
 	long long still_since;	   /* nothing has, 0: it was not waited yet */
 	struct sight most;	   /* that was seen meanwhile */
@@ -903,11 +908,15 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 	      struct turn *ret) _must_check_;
 
 /**
- * turn_is_over() - is half of its turn's time gone, and somebody waits for one at one of the nodes
+ * turn_is_over() - does somebody wait at one of the nodes that has no more time left than this one
+ * has had
  *
  * It is noted.
  */
 bool turn_is_over(struct growth *growth);
+
+/** turn_is_wasted() - and has no page come since the last lever was pulled */
+bool turn_is_wasted(struct growth *growth);
 
 /** turn_is_others() - is another apply at work on that node; of our own it is not */
 bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int node);

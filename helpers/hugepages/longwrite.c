@@ -133,7 +133,7 @@ static bool gives_way(void *shared)
 {
 	struct long_write *job = shared;
 
-	job->gave_way = !job->growth->gained && turn_is_over(job->growth);
+	job->gave_way = turn_is_wasted(job->growth);
 	return job->gave_way;
 }
 
@@ -144,8 +144,7 @@ int long_write_end(struct long_write *job, struct growth *growth)
 	job->growth = growth;
 	job->aside.gives_way = gives_way;
 	job->aside.busy_ms = left;
-	/* Rounded up: when it looks, half of the turn is over, and not a millisecond short of it */
-	r = aside_end(job, (left + 1) / 2);
+	r = aside_end(job, left / 2);
 	if (r == -ETIMEDOUT && job->gave_way)
 		r = 1;
 	aside_free(job, sizeof(*job));

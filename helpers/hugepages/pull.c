@@ -17,8 +17,8 @@
  *
  * Compaction, reclaim, dropped caches and a move of memory may wait for a page that is being
  * written to disk, or for a file system: on a server that is dead, for ever, and no signal ends
- * that. So a child does it, which holds nothing of ours, for half of the time that is left at most;
- * then it is left behind, and the guest has to do without.
+ * that. So a child does it, which holds nothing of ours, for half of the time that is left at most,
+ * and no longer than the turn lasts; then it is left behind, and the guest has to do without.
  *
  * Of those that hang there is one, however many guests are started: the child has a file open that
  * nobody has locked as long as all goes well, for guests on several nodes may do this side by side.
@@ -40,6 +40,7 @@ struct pull {
 	const char *path, *value; /* what is written */
 	pid_t pid;		  /* whose memory is moved */
 	struct cpulist from, to;
+	struct growth *growth; /* that waits for it */
 };
 
 void growth_end(struct growth *growth)
@@ -94,8 +95,16 @@ static int leave_behind(int dirfd, const char *lock, int fd)
 	return again < 0 ? again : 0;
 }
 
-static int pull_once(const struct growth *growth, const char *what,
-		     int (*run)(int rootfd, void *shared), struct pull *pull)
+/* As any other that is short: turn.c */
+static bool gives_way(void *shared)
+{
+	const struct pull *pull = shared;
+
+	return turn_is_wasted(pull->growth);
+}
+
+static int pull_once(struct growth *growth, const char *what, int (*run)(int rootfd, void *shared),
+		     struct pull *pull)
 {
 	_cleanup_close_ int dirfd = state_dir(growth->ctx->statefd, HOST_DIR, true), fd = -1;
 	int r, ms = deadline_left(growth->deadline) / 2;
@@ -109,6 +118,8 @@ static int pull_once(const struct growth *growth, const char *what,
 		return fd;
 	(void)flock(fd, LOCK_UN);
 	pull->aside.keep = fd;
+	pull->aside.gives_way = gives_way;
+	pull->growth = growth;
 	r = aside_run(growth->ctx->rootfd, run, pull, ms);
 	return r == -ETIMEDOUT ? leave_behind(dirfd, lock, TAKE_FD(fd)) : r;
 }

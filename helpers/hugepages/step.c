@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/step.c - one step of growing: look at everything, add to one pool */
 #include <errno.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "../../lib/deadline.h"
@@ -16,6 +18,12 @@
 #define STEP_MS	       400
 #define STEP_MORE      4
 
+/* A write that is at it so long is ended, with what it has got: a signal does that between two pages.
+ * Source: Linux 6.1, 6.12, mm/hugetlb.c set_max_huge_pages(), signal_pending() */
+#define STEP_MOST_MS 1000
+/* Until it has been seen: it may come before the write has begun */
+#define STEP_TICK_MS 100
+
 /*
  * Memory for all of a guest beside the whole reserve is what its first page takes. From then on this
  * part of the reserve may go: to others that grow meanwhile, and to MemAvailable, which counts page
@@ -29,6 +37,10 @@
 
 /* Between two looks whether a guest that is starting has got its pages */
 #define WAIT_MS 100
+
+/* One that is kept from its own long write by ours looks again after WAIT_MS: so many looks of ours
+ * are left out for it between two of them */
+#define BREAKS 3
 
 void view_close(struct view *view)
 {
@@ -319,7 +331,7 @@ static int stepped(struct growth *growth, struct view *view, struct pools *pools
 	if (r < 0)
 		return r;
 	growth->gained += after > asked->nr ? after - asked->nr : 0;
-	if (after < asked->nr + asked->nr_pages)
+	if (after < asked->nr + asked->nr_pages && !(asked->cut_short && after > asked->nr))
 		cpulist_add(&growth->spent, (unsigned int)index);
 	return what_lacks(growth, view);
 }
@@ -335,6 +347,7 @@ static int await_writer(struct growth *growth, const struct ledger_change *writi
 	int gone_ms = growth->patience_ms > GONE_MS ? growth->patience_ms : GONE_MS;
 
 	growth->writer = writing->writer.pid;
+	growth->held_up = true;
 	if (turn_is_others(growth->ctx, growth->needs, writing->node))
 		growth->left_since = 0;
 	else if (growth->left_since == 0)
@@ -344,28 +357,71 @@ static int await_writer(struct growth *growth, const struct ledger_change *writi
 	return STEP_WAIT;
 }
 
+/* Would another guest, on whichever other node, make its own between two of ours */
+static bool takes_a_break(struct growth *growth, const struct pools *pools)
+{
+	for (size_t i = 0; growth->breaks && i < pools->nr; i++)
+		if (turn_is_others(growth->ctx, growth->needs, pools->pools[i].node)) {
+			growth->breaks--;
+			return true;
+		}
+	return false;
+}
+
+static void step_tick(int sig)
+{
+	(void)sig;
+}
+
+/* ledger_change(), and no longer than it may take. Return: likewise, growth->asked.cut_short set */
+static int change_in_time(struct growth *growth, struct view *view, struct pools *pools,
+			  size_t index, unsigned long long target)
+{
+	const struct itimerval timer = { .it_interval.tv_usec = STEP_TICK_MS * 1000L,
+					 .it_value.tv_sec = STEP_MOST_MS / 1000 };
+	struct sigaction act = { .sa_handler = step_tick }, old_act;
+	struct itimerval old_timer;
+	int r;
+
+	if (sigaction(SIGALRM, &act, &old_act) < 0)
+		return -errno;
+	(void)setitimer(ITIMER_REAL, &timer, &old_timer);
+	r = ledger_change(growth->ctx, &view->ledger, pools, index, target,
+			  growth->ctx->claim.uuid);
+	(void)setitimer(ITIMER_REAL, &old_timer, NULL);
+	(void)sigaction(SIGALRM, &old_act, NULL);
+	growth->asked.cut_short = now_ms() - growth->asked.begun >= STEP_MOST_MS;
+	return r;
+}
+
 /* Free pages come on top of what is there: surplus in use is taken back along the way */
 static int step(struct growth *growth, struct view *view, struct pools *pools, size_t index,
 		unsigned long long nr)
 {
 	const struct pool *pool = &pools->pools[index];
 	const struct helper_ctx *ctx = growth->ctx;
+	unsigned long long before = pool->nr;
 	int r;
 
 	if (!ctx->dry_run && ledger_writing(&view->ledger, pools->size_kib))
 		return await_writer(growth, &view->ledger.writing);
 	growth->left_since = 0;
+	if (long_write_is(ctx, pools->size_kib) && takes_a_break(growth, pools))
+		return STEP_WAIT;
 	growth->asked = (struct asked){ .node = pool->node,
 					.nr_pages = nr,
-					.nr = pool->nr,
+					.nr = before,
 					.surplus = pool->surplus,
 					.begun = now_ms() };
 	if (long_write_is(ctx, pools->size_kib)) {
-		r = long_write_begin(ctx, &view->ledger, pools, index, pool->nr + nr,
-				     ctx->claim.uuid, &growth->write);
+		growth->breaks = BREAKS;
+		r = long_write_begin(ctx, &view->ledger, pools, index, before + nr, ctx->claim.uuid,
+				     &growth->write);
 		return r < 0 ? r : STEP_WRITING;
 	}
-	r = ledger_change(ctx, &view->ledger, pools, index, pool->nr + nr, ctx->claim.uuid);
+	r = change_in_time(growth, view, pools, index, before + nr);
+	if (growth->asked.cut_short && pools->pools[index].nr > before)
+		nr = pools->pools[index].nr - before;
 	step_took(growth, nr, pools->size_kib, now_ms() - growth->asked.begun);
 	return r < 0 ? r : stepped(growth, view, pools, index);
 }
@@ -504,13 +560,17 @@ int grow_look(struct growth *growth)
 int grow_step(struct growth *growth)
 {
 	const struct timespec pause = { .tv_nsec = WAIT_MS * 1000000L };
-	int r = look_and_grow(growth);
+	int r;
 
+	growth->held_up = false;
+	r = look_and_grow(growth);
 	if (r == STEP_WRITING)
 		r = await_write(growth);
 	if (r != STEP_WAIT)
 		return r;
 	if (growth->ctx->dry_run)
+		return STEP_SPENT;
+	if (turn_is_wasted(growth))
 		return STEP_SPENT;
 	(void)nanosleep(&pause, NULL);
 	return STEP_GO_ON;

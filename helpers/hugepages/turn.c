@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/hugepages/turn.c - who may grow the pools of a node */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -14,9 +15,14 @@
  * Of two guests that take pages from the same node, one gets all it needs, or is refused and gives
  * all back, before the other begins: taking by turns each could have a part, and both be refused.
  * Guests on different nodes do not meet, and one whose pages lie ready waits for none. A lock for
- * each node, all of a guest's taken at once or none: who waits holds up nobody else. Who waits is
- * seen by a second lock, and one that is short of pages gives up then, at half of the time it had
- * when its turn began: so the other has some of its own left.
+ * each node, all of a guest's taken at once or none: who waits holds up nobody else.
+ *
+ * One that is short of pages gives up for one that waits, so that this one has time left. When is for
+ * their deadlines to say, which may be far from each other: who waits makes its own known when half of
+ * its time is over, and who works gives up when it has itself had as long as the other has left. It is
+ * known by where a second file is locked, at the byte of that millisecond: any number may wait, and of
+ * one that is killed nothing is left.
+ * ABI: fcntl(2), "Open file description locks"
  */
 
 #define TURN_LOCK     "hugepages-%s-%d.lock"
@@ -51,7 +57,9 @@ static int nodes_of(int rootfd, const struct needs *needs, struct cpulist *ret)
 	return 0;
 }
 
-static int try_all(int dirfd, const char *what, const struct cpulist *nodes, struct turn *ret)
+/* @lock: state_lock() or state_lock_shared() */
+static int lock_all(int dirfd, const char *what, const struct cpulist *nodes,
+		    int (*lock)(int dirfd, const char *name, int timeout_ms), struct turn *ret)
 {
 	ret->fds = calloc(cpulist_count(nodes), sizeof(*ret->fds));
 	if (!ret->fds)
@@ -62,7 +70,7 @@ static int try_all(int dirfd, const char *what, const struct cpulist *nodes, str
 		int fd;
 
 		(void)snprintf(name, sizeof(name), TURN_LOCK, what, node);
-		fd = state_lock(dirfd, name, 0);
+		fd = lock(dirfd, name, 0);
 		if (fd < 0) {
 			turn_end(ret);
 			return fd;
@@ -72,6 +80,21 @@ static int try_all(int dirfd, const char *what, const struct cpulist *nodes, str
 	return 0;
 }
 
+/* Known as one that waits until then, as long as @ret is held */
+static int call(int dirfd, const struct cpulist *nodes, long long deadline, struct turn *ret)
+{
+	struct flock place = {
+		.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = deadline, .l_len = 1
+	};
+	int r = lock_all(dirfd, WAIT, nodes, state_lock_shared, ret);
+
+	for (size_t i = 0; r == 0 && i < ret->nr; i++)
+		r = fcntl(ret->fds[i], F_OFD_SETLK, &place) < 0 ? -errno : 0;
+	if (r < 0)
+		turn_end(ret);
+	return r;
+}
+
 int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
 	      struct turn *ret)
 {
@@ -79,20 +102,20 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 	_cleanup_(turn_end) struct turn waiting = { 0 };
 	_cleanup_close_ int dirfd = -1;
 	struct cpulist nodes;
-	int r = nodes_of(ctx->rootfd, needs, &nodes);
+	int r = nodes_of(ctx->rootfd, needs, &nodes), time_ms = deadline_left(deadline);
 
 	if (r < 0 || ctx->dry_run)
 		return r;
 	dirfd = state_dir(ctx->statefd, HOST_DIR, true);
 	if (dirfd < 0)
 		return dirfd;
-	r = try_all(dirfd, GROW, &nodes, ret);
+	r = lock_all(dirfd, GROW, &nodes, state_lock, ret);
 	while (r == -ETIMEDOUT && deadline_left(deadline) > 0) {
-		/* Where another one is seen waiting already, that will do */
-		if (waiting.nr == 0)
-			(void)!try_all(dirfd, WAIT, &nodes, &waiting);
+		/* What fails may not do so the next time */
+		if (waiting.nr == 0 && deadline_left(deadline) <= time_ms / 2)
+			(void)!call(dirfd, &nodes, deadline, &waiting);
 		(void)nanosleep(&pause, NULL);
-		r = try_all(dirfd, GROW, &nodes, ret);
+		r = lock_all(dirfd, GROW, &nodes, state_lock, ret);
 	}
 	return r;
 }
@@ -107,24 +130,41 @@ bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int
 	if (nodes_of(ctx->rootfd, needs, &ours) < 0 || cpulist_intersects(&ours, &one))
 		return false;
 	dirfd = state_dir(ctx->statefd, HOST_DIR, false);
-	return dirfd >= 0 && try_all(dirfd, GROW, &one, &turn) == -ETIMEDOUT;
+	return dirfd >= 0 && lock_all(dirfd, GROW, &one, state_lock, &turn) == -ETIMEDOUT;
 }
 
-static bool somebody_waits(const struct helper_ctx *ctx, const struct needs *needs)
+/* Is there one, at any of these nodes, that waits until @until or less long */
+static bool somebody_waits(const struct helper_ctx *ctx, const struct cpulist *nodes,
+			   long long until)
 {
-	_cleanup_(turn_end) struct turn turn = { 0 };
-	_cleanup_close_ int dirfd = -1;
-	struct cpulist nodes;
+	_cleanup_(turn_end) struct turn looking = { 0 };
+	_cleanup_close_ int dirfd = state_dir(ctx->statefd, HOST_DIR, false);
 
-	if (ctx->dry_run || nodes_of(ctx->rootfd, needs, &nodes) < 0)
+	if (dirfd < 0 || lock_all(dirfd, WAIT, nodes, state_lock_shared, &looking) < 0)
 		return false;
-	dirfd = state_dir(ctx->statefd, HOST_DIR, false);
-	return dirfd >= 0 && try_all(dirfd, WAIT, &nodes, &turn) == -ETIMEDOUT;
+	for (size_t i = 0; i < looking.nr; i++) {
+		struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = until };
+
+		if (fcntl(looking.fds[i], F_OFD_GETLK, &place) == 0 && place.l_type != F_UNLCK)
+			return true;
+	}
+	return false;
 }
 
 bool turn_is_over(struct growth *growth)
 {
-	growth->cut_short |= deadline_left(growth->deadline) <= growth->time_ms / 2 &&
-			     somebody_waits(growth->ctx, growth->needs);
+	const struct helper_ctx *ctx = growth->ctx;
+	long long now = now_ms();
+	struct cpulist nodes;
+
+	if (!growth->cut_short && !ctx->dry_run &&
+	    nodes_of(ctx->rootfd, growth->needs, &nodes) == 0)
+		growth->cut_short =
+			somebody_waits(ctx, &nodes, now + (now - growth->turn_began) + 1);
 	return growth->cut_short;
+}
+
+bool turn_is_wasted(struct growth *growth)
+{
+	return !growth->gained && turn_is_over(growth);
 }

@@ -772,14 +772,13 @@ static void one_that_is_refused_with_its_pages_ready_is_promised_none(void **sta
 }
 
 /* a never gets its pages, but a guest is ending, so it would go on for all of its time */
-static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
+static void leave_time(int time_ms)
 {
 	const struct timespec moment = { .tv_nsec = 300000000L };
 	_cleanup_guest_ struct guest a, b, c;
 	int status;
 	pid_t pid;
 
-	(void)state;
 	boot(LINUX_6_12, 0, 0);
 	node2m(0)->room = 40;
 	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
@@ -789,20 +788,52 @@ static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 	put_process(200);
 	put("", "proc/200/cmdline");
 	guest_state(&c, CLAIM_RUNNING, 200);
+	a.ctx.deadline = deadline_in(time_ms);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(apply(&a));
+		_exit((int)hugepages_apply(&a.ctx));
 	(void)nanosleep(&moment, NULL);
 	b.ctx.deadline = deadline_in(3000);
 	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
 	assert_pool(0, 30, 30, 0);
-	assert_said("(half of the time for it is over, and another guest waits for pages there");
+	assert_said("(another guest waits for pages there, and has no more time left for it than "
+		    "was had here");
 	assert_said("start it again when the other has started, lower the guest's memory by 48 "
 		    "MiB, or");
 	remove_process(200);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_int_equal(undo(&c), HELPER_DONE);
+	assert_no_ledger();
+}
+
+static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
+{
+	(void)state;
+	leave_time(5000);
+	/* Half of its own comes after the other's end */
+	leave_time(60000);
+}
+
+/* A host that has to put each page together: undo and settle of others wait for the ledger */
+static void a_write_ends_with_the_pages_it_has_when_it_takes_long(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->page_ms = 100;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 40");
+	a.ctx.deadline = deadline_in(60000);
+	assert_int_equal(hugepages_apply(&a.ctx), HELPER_DONE);
+	assert_pool(0, 40, 40, 0);
+	assert_in_range(kernel->most_made, 1, 20);
+	assert_int_equal(kernel->compactions, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 0, 0, 0);
+	assert_no_ledger();
 }
 
 /* b waits for a for more than half of its time, then c waits for b, which compaction would help */
@@ -1439,6 +1470,7 @@ int main(void)
 		kernel_test(a_guest_whose_pages_lie_ready_waits_for_no_turn),
 		kernel_test(one_that_is_refused_with_its_pages_ready_is_promised_none),
 		kernel_test(a_guest_that_is_short_leaves_time_to_one_that_waits),
+		kernel_test(a_write_ends_with_the_pages_it_has_when_it_takes_long),
 		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),

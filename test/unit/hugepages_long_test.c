@@ -227,26 +227,105 @@ static void one_that_works_on_is_too_slow_and_not_said_to_hang(void **state)
 }
 
 /* a's page works on, for all of a's time; b is to have some of its own left */
-static void one_that_works_on_leaves_time_to_one_that_waits(void **state)
+static void leave_time(int time_ms)
 {
 	_cleanup_guest_ struct guest a, b;
 	pid_t pids[2];
 
-	(void)state;
 	pools_of_1_gib(1, 0);
 	(void)snprintf(kernel->hangs, sizeof(kernel->hangs), "hugepages-1048576kB");
 	kernel->busy = true;
 	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
 	guest_make(&b, UUID_B, "b", "started", "2048 0 30");
-	pids[0] = apply_begin(&a, HANG_MS);
+	pids[0] = apply_begin(&a, time_ms);
 	await_write();
 	pids[1] = apply_begin(&b, HANG_MS);
 	assert_int_equal(apply_end(pids[1]), HELPER_DONE);
 	assert_int_equal(apply_end(pids[0]), HELPER_DIRTY);
-	assert_said("half of the time for it is over, and another guest waits for pages there");
+	assert_said("another guest waits for pages there, and has no more time left for it");
 	unhang();
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_huge(0, 1, 1);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_no_ledger();
+}
+
+static void one_that_works_on_leaves_time_to_one_that_waits(void **state)
+{
+	(void)state;
+	leave_time(HANG_MS);
+	/* Half of its own comes after the other's end */
+	leave_time(TIME_MS);
+}
+
+/* b waits for a's page on another node, which may be for long; c would need none of that size */
+static void one_that_waits_for_a_page_of_another_leaves_time_to_a_third(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+	pid_t pids[3];
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->held_up = true;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 1");
+	guest_make(&b, UUID_B, "b", "started", "1048576 1 1");
+	guest_make(&c, UUID_C, "c", "started", "2048 1 10");
+	pids[0] = apply_begin(&a, TIME_MS);
+	await_write();
+	pids[1] = apply_begin(&b, TIME_MS);
+	(void)poll(NULL, 0, 500);
+	pids[2] = apply_begin(&c, HANG_MS);
+	assert_int_equal(apply_end(pids[2]), HELPER_DONE);
+	assert_int_equal(apply_end(pids[1]), HELPER_FAILED);
+	assert_said("another guest waits for pages there, and has no more time left for it");
+	kernel->held_up = false;
+	assert_int_equal(apply_end(pids[0]), HELPER_DONE);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(undo(&c), HELPER_DONE);
+	assert_no_ledger();
+}
+
+static void one_that_a_page_of_another_keeps_waiting_is_told_so(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pid;
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->held_up = true;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 1");
+	guest_make(&b, UUID_B, "b", "started", "1048576 1 1");
+	pid = apply_begin(&a, TIME_MS);
+	await_write();
+	assert_int_equal(apply_end(apply_begin(&b, HANG_MS / 3)), HELPER_FAILED);
+	assert_said("(the time for it ran out while process ");
+	assert_said(" made one for another guest");
+	assert_said("start it again when the other has started, ");
+	kernel->held_up = false;
+	assert_int_equal(apply_end(pid), HELPER_DONE);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_no_ledger();
+}
+
+static void guests_on_two_nodes_get_several_pages_by_turns(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pids[2];
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->huge_ms = 1000;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 3");
+	guest_make(&b, UUID_B, "b", "started", "1048576 1 3");
+	pids[0] = apply_begin(&a, TIME_MS);
+	await_write();
+	pids[1] = apply_begin(&b, TIME_MS);
+	assert_int_equal(apply_end(pids[0]), HELPER_DONE);
+	assert_int_equal(apply_end(pids[1]), HELPER_DONE);
+	assert_int_equal(kernel->met, 0);
+	assert_int_equal(strlen(kernel->made_on), 6);
+	assert_null(strstr(kernel->made_on, "000"));
+	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_no_ledger();
 }
@@ -288,6 +367,9 @@ int main(void)
 		kernel_test(one_that_only_sleeps_is_ended_and_all_is_back),
 		kernel_test(one_that_works_on_is_too_slow_and_not_said_to_hang),
 		kernel_test(one_that_works_on_leaves_time_to_one_that_waits),
+		kernel_test(one_that_waits_for_a_page_of_another_leaves_time_to_a_third),
+		kernel_test(one_that_a_page_of_another_keeps_waiting_is_told_so),
+		kernel_test(guests_on_two_nodes_get_several_pages_by_turns),
 		kernel_test(a_single_side_effect_that_fails_leaves_the_host_as_before),
 	};
 

@@ -18,12 +18,14 @@
 
 static unsigned long long late; /* children of this process that were left behind */
 
+static int most_ms = PULL_MS;
+
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 int __real_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
 
 int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
 {
-	int r = __real_aside_run(rootfd, run, shared, step_ms < PULL_MS ? step_ms : PULL_MS);
+	int r = __real_aside_run(rootfd, run, shared, step_ms < most_ms ? step_ms : most_ms);
 
 	late += r == -ETIMEDOUT;
 	return r;
@@ -97,6 +99,30 @@ static void another_guest_starts_while_a_compaction_hangs(void **state)
 	guest_remove(&a);
 	assert_int_equal(apply(&b), HELPER_DONE);
 	assert_pool(0, 20, 20, 0);
+	unhang();
+}
+
+/* Half of its time, which it would give a compaction, comes after the other's end */
+static void one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pid;
+
+	(void)state;
+	dead_server(&a, "/compact", false);
+	guest_make(&b, UUID_B, "b", "started", "2048 0 20");
+	most_ms = INT_MAX;
+	pid = apply_begin(&a, 60000);
+	for (int i = 0; !kernel->nr_hung && i < 2000; i++)
+		(void)poll(NULL, 0, 5);
+	assert_int_equal(kernel->nr_hung, 1);
+	assert_int_equal(apply_end(&b, apply_begin(&b, 6000)), HELPER_DONE);
+	most_ms = PULL_MS;
+	assert_int_equal(apply_end(&a, pid), HELPER_FAILED);
+	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_pool(0, 20, 20, 0);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_no_ledger();
 	unhang();
 }
 
@@ -327,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(another_guest_starts_while_a_compaction_hangs),
+		kernel_test(one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits),
 		kernel_test(giving_back_what_was_got_waits_no_longer_than_there_is_time),
 		kernel_test(what_hangs_is_left_out_said_once_and_not_begun_again),
 		kernel_test(a_qemu_that_hangs_holds_up_no_other_guest),

@@ -69,6 +69,7 @@ struct fake_kernel {
 	const char *meminfo;		    /* what proc/meminfo says after the next one */
 	int compact_ms, pool_ms;	    /* what one takes, and a write to a pool */
 	int page_ms;			    /* and each page more */
+	unsigned long long most_made;	    /* of those by one write */
 	unsigned long long reclaimed;	    /* pages of 2 MiB asked for */
 	unsigned long long largest_reclaim; /* in one write */
 	int reclaim_ms;			    /* what one takes */
@@ -84,13 +85,14 @@ struct fake_kernel {
 	unsigned long long movable; /* pages of 2 MiB that mempolicy_move() frees on node 0 */
 	int moved;		    /* pid, the last one */
 	unsigned long long moves;
-	int huge_ms;	/* what a page of 1 GiB takes */
-	bool held_up;	/* until this is false */
-	bool resizing;	/* somebody is at one: whoever writes a pool of these waits */
-	size_t met;	/* and did */
-	char hangs[32]; /* what has this in its path never returns; "migrate_pages" */
-	pid_t hung[8];	/* who waits for it, in state D */
-	pid_t waits[8]; /* the process that is it to others */
+	int huge_ms;	  /* what a page of 1 GiB takes */
+	bool held_up;	  /* until this is false */
+	bool resizing;	  /* somebody is at one: whoever writes a pool of these waits */
+	size_t met;	  /* and did */
+	char made_on[16]; /* the nodes of such pages, "01" */
+	char hangs[32];	  /* what has this in its path never returns; "migrate_pages" */
+	pid_t hung[8];	  /* who waits for it, in state D */
+	pid_t waits[8];	  /* the process that is it to others */
 	size_t nr_hung;
 	bool busy;	/* it does not wait, it works on */
 	bool boot_only; /* no pages are made at run time */
@@ -355,9 +357,34 @@ static inline void set_half(struct fake_size *size, unsigned long long count, in
 		allowed);
 }
 
-/* set_max_huge_pages() holds resize_lock meanwhile, one for each page size */
-static inline void make_huge(unsigned long long nr_pages)
+/* Whatever signals there are */
+static inline void take(int ms)
 {
+	long long end = deadline_in(ms);
+
+	while (deadline_left(end))
+		(void)poll(NULL, 0, deadline_left(end));
+}
+
+/* A signal ends it between two pages. Return: as many as it comes to */
+static inline unsigned long long make_slowly(unsigned long long nr_pages)
+{
+	unsigned long long made = 0;
+
+	while (made < nr_pages && poll(NULL, 0, kernel->page_ms) == 0)
+		made++;
+	if (made > kernel->most_made)
+		kernel->most_made = made;
+	return made;
+}
+
+/* set_max_huge_pages() holds resize_lock meanwhile, one for each page size */
+static inline void make_huge(int node, unsigned long long nr_pages)
+{
+	size_t len = strlen(kernel->made_on);
+
+	if (nr_pages && len < sizeof(kernel->made_on) - 1)
+		kernel->made_on[len] = (char)('0' + node);
 	kernel->met += kernel->resizing;
 	kernel->resizing = true;
 	(void)poll(NULL, 0, kernel->huge_ms * (int)nr_pages);
@@ -383,12 +410,13 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 		return -ENOENT;
 	if (kernel->boot_only)
 		return -EINVAL;
-	(void)poll(NULL, 0, kernel->pool_ms);
+	take(kernel->pool_ms);
 	if (size_kib == SIZE_1G)
-		make_huge(node >= 0 && count > size->nodes[node].nr ? count - size->nodes[node].nr
-								    : 0);
+		make_huge(node, node >= 0 && count > size->nodes[node].nr
+					? count - size->nodes[node].nr
+					: 0);
 	if (kernel->page_ms && node >= 0 && count > node2m((size_t)node)->nr)
-		(void)poll(NULL, 0, kernel->page_ms * (int)(count - node2m((size_t)node)->nr));
+		count = node2m((size_t)node)->nr + make_slowly(count - node2m((size_t)node)->nr);
 	if (node < 0 && strcmp(path + end, "_mempolicy") == 0) {
 		assert_true(kernel->policy >= 0);
 		(half ? set_half : set_max)(size, count, -1, 1U << kernel->policy);

@@ -170,6 +170,23 @@ meminfo_of() {
 	host_unchanged
 }
 
+# What usher-hugepages counts on (step.c): of the largest write by one that has a timer
+@test "a write to a pool ends at a signal, with the pages it has got" {
+	local pool=/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages wanted got
+	host_before
+	wanted=$(($(awk '$3 == "MemFree:" { print $4 }' /sys/devices/system/node/node1/meminfo) / 2048 / 2))
+	perl -MTime::HiRes=setitimer,ITIMER_REAL -e '
+		$SIG{ALRM} = sub {};
+		open(my $pool, ">", $ARGV[0]) or die "$!";
+		setitimer(ITIMER_REAL, 0.002, 0.002);
+		defined(syswrite($pool, $ARGV[1])) or die "$!";' "$pool" "$wanted"
+	got=$(<"$pool")
+	echo "# $got pages of $wanted" >&3
+	((got < wanted)) || fail "$got pages of $wanted"
+	echo 0 >"$pool"
+	host_unchanged
+}
+
 @test "a guest whose balloon may grow keeps its pages in the pool" {
 	host_before
 	guest_define balloon memory=32 pages=2048 nodes=0 balloon=virtio
