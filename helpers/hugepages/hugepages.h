@@ -395,7 +395,11 @@ struct ledger_change {
 	char uuid[UUID_STRLEN];	   /* whose account, "" for owed */
 	unsigned long long before; /* persistent pages */
 	unsigned long long target;
+	unsigned long long surplus; /* on other nodes, before; SURPLUS_UNKNOWN */
 };
+
+/* Announced by an usher that did not note it */
+#define SURPLUS_UNKNOWN (-1ULL)
 
 struct ledger {
 	int dirfd;
@@ -478,8 +482,9 @@ int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check
  * @uuid:	whose account, "" for owed
  * @pools:	as last read; read again afterwards
  *
- * Announced in the ledger, written, read back, noted. A pool that has become larger than @target
- * is corrected. In a dry run the write is printed and taken for done.
+ * Announced in the ledger, written, read back, noted. A pool that the kernel has made larger than
+ * @target is corrected: what is beyond is owed first. In a dry run the write is printed and taken
+ * for done.
  *
  * Return: 0 when the kernel took the write, however many pages there are now; else -errno
  */
@@ -496,7 +501,7 @@ int change_open(struct ledger *ledger, struct ledger_change *change, const struc
 		size_t index, unsigned long long target, const char *uuid) _must_check_;
 
 /**
- * pool_bring() - write a pool, and correct it when it has become larger than @target
+ * pool_bring() - write a pool, and correct it when the kernel has made it larger than @target
  * @pools:	as last read; read again afterwards
  * @ret_read:	0 when they were, else -errno
  *
