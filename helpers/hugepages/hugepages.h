@@ -756,7 +756,7 @@ struct growth {
 	unsigned long long step_kib; /* what the next write may ask for, 0: not known: step.c */
 	struct need wish;	     /* preferred nodes of it: STEP_WISH */
 	struct cpulist wished;	     /* nodes that have been compacted for such */
-	struct strlist stuck;	     /* what does not return, and has been said: pull.c */
+	struct strlist stuck;	     /* what does not return, or is refused, and has been said */
 	struct asked asked;	     /* last */
 	struct long_write *write;    /* that is it, and is under way */
 	pid_t writer;		     /* who is at the pools, for us or an earlier start */
@@ -869,9 +869,10 @@ int pull_move(struct growth *growth, pid_t pid, const struct cpulist *from,
  * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
  * @most:	KiB of all nodes together, where a kernel can be asked for these alone
  *
- * In pieces, and no more of them at the deadline.
+ * In pieces, and no more of them at the deadline. A node that refuses it is said, once.
  *
- * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
+ * Return: 0, -EAGAIN when less was reclaimed, be it that one node of several gave nothing; none at
+ * all: -EPERM against the policy, else as pull_write()
  */
 int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most);
 

@@ -61,6 +61,60 @@ static void a_node_that_can_reclaim_is_asked_itself(void **state)
 	assert_int_equal(node2m(1)->cached, 20);
 }
 
+/* Whichever of them comes last */
+static void what_one_node_does_not_give_is_not_forgotten_for_another(void **state)
+{
+	static const struct {
+		int errors[2], all;
+	} rows[] = {
+		{ { 0, 0 }, 0 },
+		{ { -EAGAIN, 0 }, -EAGAIN },
+		{ { 0, -EAGAIN }, -EAGAIN },
+		{ { -EIO, 0 }, -EAGAIN },
+		{ { 0, -EIO }, -EAGAIN },
+		{ { -EAGAIN, -EIO }, -EAGAIN },
+		{ { -EIO, -EAGAIN }, -EAGAIN },
+		{ { -EPERM, -EIO }, -EPERM },
+		{ { -EIO, -ENOENT }, -EIO },
+		{ { 0, -ENOENT }, -EAGAIN },
+	};
+	const struct need need = { .size_kib = SIZE_2M, .any = true, .nr_pages = 9 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_guest_ struct guest a;
+		_cleanup_needs_ struct needs needs = { 0 };
+		_cleanup_(growth_end) struct growth growth = { .ctx = &a.ctx, .needs = &needs };
+
+		short_host(&a, "memory");
+		kernel->reclaim_nodes = true;
+		kernel->reclaim_group = false;
+		memcpy(kernel->reclaim_errors, rows[i].errors, sizeof(rows[i].errors));
+		assert_int_equal(needs_add(&needs, &need), 0);
+		growth.deadline = deadline_in(4000);
+		for (int again = 0; again < 2; again++)
+			assert_int_equal(lever_reclaim(&growth, 65536, -1ULL), rows[i].all);
+		guest_remove(&a);
+	}
+}
+
+/* Once, whatever a start tries */
+static void a_node_that_refuses_to_reclaim_is_named_once(void **state)
+{
+	static const char line[] = "memory of node 1 cannot be reclaimed: Permission denied, ";
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	kernel->reclaim_nodes = true;
+	kernel->reclaim_errors[1] = -EACCES;
+	*node2m(1) = (struct fake_node){ .room = 10, .cached = 20 };
+	set(&a, "need", "2048 any 90");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said(line);
+	assert_null(strstr(strstr(kernel->said, line) + 1, line));
+}
+
 static void nothing_is_reclaimed_against_the_policy(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -1078,6 +1132,8 @@ int main(void)
 		kernel_test(reclaim_brings_what_compaction_could_not),
 		kernel_test(a_kernel_that_cannot_swappiness_is_asked_plainly),
 		kernel_test(a_node_that_can_reclaim_is_asked_itself),
+		kernel_test(what_one_node_does_not_give_is_not_forgotten_for_another),
+		kernel_test(a_node_that_refuses_to_reclaim_is_named_once),
 		kernel_test(nothing_is_reclaimed_against_the_policy),
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),

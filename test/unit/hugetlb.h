@@ -76,9 +76,10 @@ struct fake_kernel {
 	unsigned long long drops;
 	unsigned long long dirty; /* pages of 2 MiB of node 0's page cache: cached once written */
 	unsigned long long syncs;
-	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
-	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
-	bool no_swappiness; /* and takes nothing but a number: before Linux 6.9 */
+	bool reclaim_nodes;	       /* nodes have a file for it: Linux 6.17 */
+	int reclaim_errors[NODES_MAX]; /* what these return */
+	bool reclaim_group;	       /* the root cgroup has: Linux 5.19 */
+	bool no_swappiness;	       /* and takes nothing but a number: before Linux 6.9 */
 	/* Bytes; arc_limit is in effect, arc_max what the parameter reads */
 	unsigned long long arc, arc_min, arc_max, arc_limit;
 	bool arc_stuck;		    /* all of it is in use */
@@ -519,6 +520,8 @@ static inline int store_reclaim(const char *path, const char *val)
 	if (sscanf(path, "sys/devices/system/node/node%zu/reclaim", &node) == 1) {
 		if (!kernel->reclaim_nodes)
 			return -ENOENT;
+		if (kernel->reclaim_errors[node])
+			return kernel->reclaim_errors[node];
 		first = last = node;
 	} else if (!kernel->reclaim_group) {
 		return -ENOENT;
