@@ -284,6 +284,7 @@ int ask_process(int rootfd, pid_t pid, int (*run)(int rootfd, void *shared), voi
 struct placement {
 	bool chosen;		       /* there is a memory policy that names nodes */
 	unsigned long long kib;	       /* on the nodes asked for */
+	unsigned long long freed_kib;  /* of these, what is free when it ends: no file's pages */
 	unsigned long long pooled_kib; /* huge pages of a pool, beside that */
 };
 
@@ -322,6 +323,9 @@ struct holders {
  * @nodes:	what they have on these, as far as that is known; NULL: on all
  */
 void holders_read(int rootfd, const struct cpulist *nodes, struct holders *ret);
+
+/** freed_kib() - what of a process's memory is free when it ends, on all nodes; huge pages are not */
+unsigned long long freed_kib(int rootfd, pid_t pid);
 
 /** holders_say() - "java (pid 812) 4096 MiB, tmpfs and shared memory 512 MiB" */
 void holders_say(const struct holders *holders, size_t most, char *buf, size_t size);
