@@ -1034,6 +1034,9 @@ void give_back_why(int error, int wait_ms, char *buf, size_t size);
 /** give_back_wait_ms() - for the ledger, of the time there is: paying takes its own, too */
 int give_back_wait_ms(const struct helper_ctx *ctx);
 
+/** keeps_say() - one line when the guest's pages go back with its release alone, and why */
+void keeps_say(const struct helper_ctx *ctx);
+
 enum helper_exit hugepages_undo(struct helper_ctx *ctx);
 
 /** hugepages_settle() - "settle CLAIM", in `started`. Return: exit code */
