@@ -8,6 +8,24 @@
 #include "../../lib/log.h"
 #include "hugepages.h"
 
+/*
+ * How it works
+ *
+ * Until Linux 6.6 a write to a node's file brings as many pages too many as there are surplus ones
+ * on other nodes. pool_set() sees to that, but not of those that come between its look and the
+ * write: somebody takes pages beyond a pool. So each write is read back, and what the kernel has
+ * miscounted is noted as owed, and taken off again by a write of its own, announced like any other.
+ *
+ * Whoever finds a pool beyond the target of a change that was cut off must tell that from what an
+ * admin has set since, which stays. Miscounted it is where no surplus was on other nodes when the
+ * change was announced, now some is, and there are exactly that many pages too many; with surplus
+ * before, the write has gone where it does not count. It cannot be told of a write that was killed
+ * amid what it brought beyond its target, nor when that surplus has come or gone since: then the
+ * pages count as somebody else's, and stay. An admin's number counts as ours when it happens to be
+ * that very one, or lies between the pool's number before and the target.
+ * Seen on: Linux 6.1, mm/hugetlb.c set_max_huge_pages(), nid != NUMA_NO_NODE
+ */
+
 /* A pool that is not as expected is read again after this, before it is believed */
 #define SECOND_LOOK_MS 20
 
@@ -23,7 +41,21 @@ static int store(const struct helper_ctx *ctx, struct ledger *ledger)
 	return ctx->dry_run ? 0 : ledger_store(ledger);
 }
 
-/* Put on the account what the write moved. @now: the pool's persistent pages after it */
+static unsigned long long least_of(const struct ledger_change *change)
+{
+	return change->before < change->target ? change->before : change->target;
+}
+
+static unsigned long long most_of(const struct ledger_change *change)
+{
+	return change->before < change->target ? change->target : change->before;
+}
+
+/*
+ * Put on the account what the write moved
+ *
+ * @now: the pool's persistent pages after it; beyond either end only what it was that moved them
+ */
 static int conclude(struct ledger *ledger, struct ledger_change *change, unsigned long long now)
 {
 	struct ledger_pool *pool =
@@ -32,6 +64,10 @@ static int conclude(struct ledger *ledger, struct ledger_change *change, unsigne
 
 	if (!pool)
 		return -ENOMEM;
+	if (now > most_of(change)) {
+		pool->owed += now - most_of(change);
+		now = most_of(change);
+	}
 	if (change->target > change->before && now > change->before)
 		r = ledger_credit(pool, change->uuid, now - change->before);
 	else if (change->target < change->before && now < change->before)
@@ -46,7 +82,7 @@ static int resolve(const struct helper_ctx *ctx, struct ledger *ledger,
 		   struct ledger_change *change)
 {
 	_cleanup_pools_ struct pools pools = { 0 };
-	unsigned long long low, high;
+	unsigned long long now;
 	int r, i;
 
 	r = pools_read(ctx->rootfd, change->size_kib, &pools);
@@ -58,10 +94,12 @@ static int resolve(const struct helper_ctx *ctx, struct ledger *ledger,
 	}
 	if (i < 0)
 		return i;
-	low = change->before < change->target ? change->before : change->target;
-	high = change->before < change->target ? change->target : change->before;
+	now = pool_persistent(&pools.pools[i]);
+	if (change->surplus == 0 && now > change->target &&
+	    now - change->target == pools_surplus(&pools, i))
+		return conclude(ledger, change, now);
 	/* Beyond either end somebody else was at work, too */
-	return conclude(ledger, change, clamp(pool_persistent(&pools.pools[i]), low, high));
+	return conclude(ledger, change, clamp(now, least_of(change), most_of(change)));
 }
 
 static bool is_left_open(const struct helper_ctx *ctx, const struct ledger_change *change)
@@ -220,23 +258,62 @@ int change_open(struct ledger *ledger, struct ledger_change *change, const struc
 					  .size_kib = pools->size_kib,
 					  .node = pool->node,
 					  .before = before,
-					  .target = target };
+					  .target = target,
+					  .surplus = pools_surplus(pools, (int)index) };
 	(void)strncpy(change->uuid, uuid, UUID_STRLEN - 1);
 	return 0;
 }
 
-/* @ret_read: 0 when @pools is fresh, else -errno. Return: as pool_set() */
+/* All but one pool */
+struct elsewhere {
+	unsigned long long persistent, surplus;
+};
+
+static struct elsewhere elsewhere_of(const struct pools *pools, size_t index)
+{
+	struct elsewhere sum = { .surplus = pools_surplus(pools, (int)index) };
+
+	for (size_t i = 0; i < pools->nr; i++)
+		if (i != index)
+			sum.persistent += pool_persistent(&pools->pools[i]);
+	return sum;
+}
+
+/*
+ * Pages that a write which is just made may have brought beyond its target, at most. With a number
+ * for the whole host, these are what has left the other nodes meanwhile: pool_set()
+ */
+static unsigned long long miscounted(const struct elsewhere *before, const struct pools *pools,
+				     size_t index)
+{
+	const struct elsewhere after = elsewhere_of(pools, index);
+	unsigned long long most = before->surplus > after.surplus ? before->surplus : after.surplus;
+
+	return most +
+	       (before->persistent > after.persistent ? before->persistent - after.persistent : 0);
+}
+
+/*
+ * @ret_read: 0 when @pools is fresh, else -errno
+ *
+ * Return: 1 when the kernel has brought pages beyond the target, else as pool_set()
+ */
 static int set_and_read(const struct helper_ctx *ctx, struct pools *pools, size_t index,
 			unsigned long long target, int *ret_read)
 {
+	const struct elsewhere before = elsewhere_of(pools, index);
 	int r = pool_set(ctx, pools, index, target);
+	unsigned long long now;
 
 	*ret_read = 0;
 	if (ctx->dry_run)
 		pretend(&pools->pools[index], target);
 	else
 		*ret_read = pools_read(ctx->rootfd, pools->size_kib, pools);
-	return r;
+	if (r < 0 || *ret_read < 0)
+		return r;
+	now = pool_persistent(&pools->pools[index]);
+	return now > target && now - target <= miscounted(&before, pools, index);
 }
 
 int pool_bring(const struct helper_ctx *ctx, struct pools *pools, size_t index,
@@ -244,28 +321,44 @@ int pool_bring(const struct helper_ctx *ctx, struct pools *pools, size_t index,
 {
 	int r = set_and_read(ctx, pools, index, target, ret_read);
 
-	if (r == 0 && *ret_read == 0 && pool_persistent(&pools->pools[index]) > target)
+	if (r > 0)
 		r = set_and_read(ctx, pools, index, target, ret_read);
-	return r;
+	return r < 0 ? r : 0;
+}
+
+/* Return: as set_and_read(), also -errno of the ledger */
+static int change_once(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
+		       size_t index, unsigned long long target, const char *uuid)
+{
+	struct ledger_change *change = &ledger->change;
+	unsigned long long now;
+	int r, after;
+
+	r = change_open(ledger, change, pools, index, target, uuid);
+	if (r == 0)
+		r = store(ctx, ledger);
+	if (r < 0) {
+		change->open = false;
+		return r;
+	}
+	r = set_and_read(ctx, pools, index, target, &after);
+	/* Unread, it stays announced: who comes next looks what became of it */
+	if (after == 0) {
+		now = pool_persistent(&pools->pools[index]);
+		after = conclude(ledger, change,
+				 r > 0 ? now : clamp(now, least_of(change), most_of(change)));
+	}
+	if (after == 0)
+		after = store(ctx, ledger);
+	return after < 0 && r >= 0 ? after : r;
 }
 
 int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
 		  size_t index, unsigned long long target, const char *uuid)
 {
-	int r, after;
+	int r = change_once(ctx, ledger, pools, index, target, uuid);
 
-	r = change_open(ledger, &ledger->change, pools, index, target, uuid);
-	if (r == 0)
-		r = store(ctx, ledger);
-	if (r < 0) {
-		ledger->change.open = false;
-		return r;
-	}
-	r = pool_bring(ctx, pools, index, target, &after);
-	/* Unread, it stays announced: who comes next looks what became of it */
-	if (after == 0)
-		after = conclude(ledger, &ledger->change, pool_persistent(&pools->pools[index]));
-	if (after == 0)
-		after = store(ctx, ledger);
-	return r < 0 ? r : after;
+	if (r > 0)
+		r = change_once(ctx, ledger, pools, index, target, "");
+	return r < 0 ? r : 0;
 }

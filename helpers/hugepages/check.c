@@ -232,5 +232,10 @@ enum helper_exit hugepages_check(struct helper_ctx *ctx)
 	/* In a start that is said when it applies */
 	if (e == HELPER_DONE && !helper_in_start(ctx))
 		thp_say(ctx);
-	return e == HELPER_DONE ? check_now(ctx, &needs) : e;
+	if (e == HELPER_DONE)
+		e = check_now(ctx, &needs);
+	/* A start says it in `started`, and so does the plan of one */
+	if (e == HELPER_DONE && needs.nr && !helper_in_start(ctx) && !ctx->dry_run)
+		keeps_say(ctx);
+	return e;
 }

@@ -72,8 +72,12 @@ enum helper_exit settle_foretell(const struct helper_ctx *ctx)
 	enum helper_exit e = needs_read(ctx, &needs);
 	int r;
 
-	if (e != HELPER_DONE || needs.nr == 0 || !gives_back_at_start(ctx->rootfd, &ctx->claim))
+	if (e != HELPER_DONE || needs.nr == 0)
 		return e;
+	if (!gives_back_at_start(ctx->rootfd, &ctx->claim)) {
+		keeps_say(ctx);
+		return HELPER_DONE;
+	}
 	r = foretell(ctx, &needs);
 	if (r == 0)
 		return HELPER_DONE;

@@ -440,6 +440,34 @@ enum helper_exit hugepages_undo(struct helper_ctx *ctx)
 	return HELPER_DIRTY;
 }
 
+void keeps_say(const struct helper_ctx *ctx)
+{
+	const char *value = inidoc_get(&ctx->claim.doc, HUGEPAGES_SECTION, "give_back");
+	bool comes = value && strcmp(value, "started") == 0;
+
+	if (gives_back_at_start(ctx->rootfd, &ctx->claim))
+		return;
+	helper_say(ctx,
+		   "its huge pages go back to the host only when it is released, not by themselves "
+		   "with QEMU: it may give some back and take others %s",
+		   comes ? "while it comes by migration, as a guest that is restored looks, too"
+			 : "while it runs (a balloon, virtio-mem): a balloon that is of no use "
+			   "goes with <memballoon model='none'/> in its XML");
+}
+
+/* Has it pages that usher added; not known is yes */
+static bool has_share(const struct helper_ctx *ctx)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	int r = ledger_open(ctx, give_back_wait_ms(ctx), false, &ledger);
+
+	for (size_t i = 0; r == 0 && i < ledger.nr; i++)
+		if (ledger_held(&ledger, ledger.pools[i].size_kib, ledger.pools[i].node,
+				ctx->claim.uuid))
+			return true;
+	return r < 0 && r != -ENOENT;
+}
+
 int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
 {
 	int wait_ms = give_back_wait_ms(ctx), r;
@@ -450,8 +478,11 @@ int hugepages_settle(struct helper_ctx *ctx, int argc, char **argv)
 	if (helper_is_ahead(ctx) && !has_its_pages(ctx))
 		return settle_foretell(ctx);
 	r = hugepages_give_back(ctx, gives_back_at_start(ctx->rootfd, &ctx->claim), wait_ms);
-	if (r == 0)
+	if (r == 0) {
+		if (has_share(ctx))
+			keeps_say(ctx);
 		return HELPER_DONE;
+	}
 	give_back_why(r, wait_ms, why, sizeof(why));
 	helper_say(ctx,
 		   "the huge pages of the running guest could not be made to go with it: %s: they "

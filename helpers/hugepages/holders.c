@@ -52,10 +52,10 @@ static int resident_kib(int rootfd, pid_t pid, unsigned long long *ret_kib)
 	return 0;
 }
 
-/* "HugetlbPages:	  131072 kB". ABI: Documentation/filesystems/proc.rst, since Linux 4.4 */
-static unsigned long long pooled_kib(int rootfd, pid_t pid)
+/* @name: "\nHugetlbPages:". ABI: Documentation/filesystems/proc.rst, proc/PID/status; that one since
+ * Linux 4.4, Rss since 4.5. Not known is none */
+static unsigned long long status_kib(int rootfd, pid_t pid, const char *name)
 {
-	static const char name[] = "\nHugetlbPages:";
 	_cleanup_free_ char *text = NULL;
 	const char *line;
 	char path[64];
@@ -68,10 +68,17 @@ static unsigned long long pooled_kib(int rootfd, pid_t pid)
 	return line ? strtoull(line + strlen(name), NULL, 10) : 0;
 }
 
+unsigned long long freed_kib(int rootfd, pid_t pid)
+{
+	return status_kib(rootfd, pid, "\nRssAnon:") + status_kib(rootfd, pid, "\nRssShmem:");
+}
+
 static void add_process(int rootfd, pid_t pid, struct holders *holders)
 {
 	struct holder holder = { .pid = pid };
-	struct holder pooled = { .pid = pid, .pooled = true, .kib = pooled_kib(rootfd, pid) };
+	struct holder pooled = { .pid = pid,
+				 .pooled = true,
+				 .kib = status_kib(rootfd, pid, "\nHugetlbPages:") };
 
 	if (resident_kib(rootfd, pid, &holder.kib) < 0 || holder.kib + pooled.kib == 0)
 		return;

@@ -284,6 +284,7 @@ int ask_process(int rootfd, pid_t pid, int (*run)(int rootfd, void *shared), voi
 struct placement {
 	bool chosen;		       /* there is a memory policy that names nodes */
 	unsigned long long kib;	       /* on the nodes asked for */
+	unsigned long long freed_kib;  /* of these, what is free when it ends: no file's pages */
 	unsigned long long pooled_kib; /* huge pages of a pool, beside that */
 };
 
@@ -322,6 +323,9 @@ struct holders {
  * @nodes:	what they have on these, as far as that is known; NULL: on all
  */
 void holders_read(int rootfd, const struct cpulist *nodes, struct holders *ret);
+
+/** freed_kib() - what of a process's memory is free when it ends, on all nodes; huge pages are not */
+unsigned long long freed_kib(int rootfd, pid_t pid);
 
 /** holders_say() - "java (pid 812) 4096 MiB, tmpfs and shared memory 512 MiB" */
 void holders_say(const struct holders *holders, size_t most, char *buf, size_t size);
@@ -395,7 +399,11 @@ struct ledger_change {
 	char uuid[UUID_STRLEN];	   /* whose account, "" for owed */
 	unsigned long long before; /* persistent pages */
 	unsigned long long target;
+	unsigned long long surplus; /* on other nodes, before; SURPLUS_UNKNOWN */
 };
+
+/* Announced by an usher that did not note it */
+#define SURPLUS_UNKNOWN (-1ULL)
 
 struct ledger {
 	int dirfd;
@@ -478,8 +486,9 @@ int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check
  * @uuid:	whose account, "" for owed
  * @pools:	as last read; read again afterwards
  *
- * Announced in the ledger, written, read back, noted. A pool that has become larger than @target
- * is corrected. In a dry run the write is printed and taken for done.
+ * Announced in the ledger, written, read back, noted. A pool that the kernel has made larger than
+ * @target is corrected: what is beyond is owed first. In a dry run the write is printed and taken
+ * for done.
  *
  * Return: 0 when the kernel took the write, however many pages there are now; else -errno
  */
@@ -496,7 +505,7 @@ int change_open(struct ledger *ledger, struct ledger_change *change, const struc
 		size_t index, unsigned long long target, const char *uuid) _must_check_;
 
 /**
- * pool_bring() - write a pool, and correct it when it has become larger than @target
+ * pool_bring() - write a pool, and correct it when the kernel has made it larger than @target
  * @pools:	as last read; read again afterwards
  * @ret_read:	0 when they were, else -errno
  *
@@ -754,7 +763,7 @@ struct growth {
 	unsigned long long step_kib; /* what the next write may ask for, 0: not known: step.c */
 	struct need wish;	     /* preferred nodes of it: STEP_WISH */
 	struct cpulist wished;	     /* nodes that have been compacted for such */
-	struct strlist stuck;	     /* what does not return, and has been said: pull.c */
+	struct strlist stuck;	     /* what does not return, or is refused, and has been said */
 	struct asked asked;	     /* last */
 	struct long_write *write;    /* that is it, and is under way */
 	unsigned int breaks;	     /* still to be made before the next one of those */
@@ -869,9 +878,10 @@ int pull_move(struct growth *growth, pid_t pid, const struct cpulist *from,
  * lever_reclaim() - as much memory of the current need's nodes, if the policy lets it
  * @most:	KiB of all nodes together, where a kernel can be asked for these alone
  *
- * In pieces, and no more of them at the deadline.
+ * In pieces, and no more of them at the deadline. A node that refuses it is said, once.
  *
- * Return: 0, -EPERM against the policy, -EAGAIN when less was reclaimed, else as attr_write()
+ * Return: 0, -EAGAIN when less was reclaimed, be it that one node of several gave nothing; none at
+ * all: -EPERM against the policy, else as pull_write()
  */
 int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most);
 
@@ -1032,6 +1042,9 @@ void give_back_why(int error, int wait_ms, char *buf, size_t size);
 
 /** give_back_wait_ms() - for the ledger, of the time there is: paying takes its own, too */
 int give_back_wait_ms(const struct helper_ctx *ctx);
+
+/** keeps_say() - one line when the guest's pages go back with its release alone, and why */
+void keeps_say(const struct helper_ctx *ctx);
 
 enum helper_exit hugepages_undo(struct helper_ctx *ctx);
 

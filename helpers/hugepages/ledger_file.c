@@ -20,16 +20,16 @@
  *	held = 2048 0 UUID 64		pages added for a guest
  *	owed = 2048 0 32		pages added that no guest answers for any more
  *	promised = UUID			a guest that will take free pages
- *	change = 2048 0 UUID 164 228	a write under way: for whom ("owed"), persistent pages
- *					before it and its target
- *	writing = 1048576 0 UUID 1 2 812 77712
+ *	change = 2048 0 UUID 164 228 0	a write under way: for whom ("owed"), persistent pages
+ *					before it and its target, surplus on other nodes
+ *	writing = 1048576 0 UUID 1 2 812 77712 0
  *					one that is made without the lock: by whom, pid and start
- *					time
+ *					time, before the surplus
  *
  * A pool has own + all held + owed persistent pages, but for the change under way. Whoever takes
  * the lock and finds one looks how many pages there are now: between before and target, that is
- * how far it came; so with the other as soon as its writer is dead. Pools of which nothing is held or
- * owed are left out.
+ * how far it came; so with the other as soon as its writer is dead. Of one that an older usher has
+ * announced the surplus is left out. Pools of which nothing is held or owed are, too.
  */
 
 #define LEDGER_DIR  "host"
@@ -113,13 +113,16 @@ static int promised_parse(struct ledger *ledger, char **words)
 	return uuid_valid(words[0]) ? ledger_promise(ledger, words[0]) : -EBADMSG;
 }
 
-static int change_words(struct ledger_change *change, char **words)
+/* @surplus: NULL when it was not noted */
+static int change_words(struct ledger_change *change, char **words, const char *surplus)
 {
+	change->surplus = SURPLUS_UNKNOWN;
 	if (number_parse(words[0], &change->size_kib) < 0 ||
 	    node_parse(words[1], &change->node) < 0 ||
 	    (strcmp(words[2], OWED) != 0 && uuid_parse(words[2], change->uuid) < 0) ||
 	    number_parse(words[3], &change->before) < 0 ||
-	    number_parse(words[4], &change->target) < 0)
+	    number_parse(words[4], &change->target) < 0 ||
+	    (surplus && number_parse(surplus, &change->surplus) < 0))
 		return -EBADMSG;
 	change->open = true;
 	return 0;
@@ -127,10 +130,15 @@ static int change_words(struct ledger_change *change, char **words)
 
 static int change_parse(struct ledger *ledger, char **words)
 {
-	return change_words(&ledger->change, words);
+	return change_words(&ledger->change, words, words[5]);
 }
 
-static int writing_parse(struct ledger *ledger, char **words)
+static int old_change_parse(struct ledger *ledger, char **words)
+{
+	return change_words(&ledger->change, words, NULL);
+}
+
+static int writing_words(struct ledger *ledger, char **words, const char *surplus)
 {
 	struct process *writer = &ledger->writing.writer;
 	unsigned int pid;
@@ -139,7 +147,17 @@ static int writing_parse(struct ledger *ledger, char **words)
 	    number_parse(words[6], &writer->start_time) < 0)
 		return -EBADMSG;
 	writer->pid = (pid_t)pid;
-	return change_words(&ledger->writing, words);
+	return change_words(&ledger->writing, words, surplus);
+}
+
+static int writing_parse(struct ledger *ledger, char **words)
+{
+	return writing_words(ledger, words, words[7]);
+}
+
+static int old_writing_parse(struct ledger *ledger, char **words)
+{
+	return writing_words(ledger, words, NULL);
 }
 
 static int entry_parse(struct ledger *ledger, const struct inidoc_entry *entry)
@@ -149,9 +167,10 @@ static int entry_parse(struct ledger *ledger, const struct inidoc_entry *entry)
 		size_t nr_words;
 		int (*parse)(struct ledger *ledger, char **words);
 	} keys[] = {
-		{ "own", 3, own_parse },       { "held", 4, held_parse },
-		{ "owed", 3, owed_parse },     { "promised", 1, promised_parse },
-		{ "change", 5, change_parse }, { "writing", 7, writing_parse },
+		{ "own", 3, own_parse },	   { "held", 4, held_parse },
+		{ "owed", 3, owed_parse },	   { "promised", 1, promised_parse },
+		{ "change", 6, change_parse },	   { "writing", 8, writing_parse },
+		{ "change", 5, old_change_parse }, { "writing", 7, old_writing_parse },
 	};
 	_cleanup_strlist_ struct strlist words = { 0 };
 	int r = text_split(entry->value, " ", &words);
@@ -257,14 +276,17 @@ static int pool_format(const struct ledger_pool *pool, struct inidoc *doc)
 static int change_format(const struct ledger_change *change, struct inidoc *doc)
 {
 	const struct process *writer = &change->writer;
-	char node[16], by[48] = "";
+	char node[16], by[48] = "", surplus[24] = "";
 
 	node_format(change->node, node, sizeof(node));
 	if (writer->pid)
 		(void)snprintf(by, sizeof(by), " %d %llu", (int)writer->pid, writer->start_time);
+	if (change->surplus != SURPLUS_UNKNOWN)
+		(void)snprintf(surplus, sizeof(surplus), " %llu", change->surplus);
 	return inidoc_addf(doc, SECTION, writer->pid ? "writing" : "change",
-			   "%llu %s %s %llu %llu%s", change->size_kib, node,
-			   *change->uuid ? change->uuid : OWED, change->before, change->target, by);
+			   "%llu %s %s %llu %llu%s%s", change->size_kib, node,
+			   *change->uuid ? change->uuid : OWED, change->before, change->target, by,
+			   surplus);
 }
 
 static bool is_of(const struct ledger_change *change, const struct ledger_pool *pool)

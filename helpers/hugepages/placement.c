@@ -33,6 +33,22 @@ static void add_node(const char *word, const struct cpulist *nodes, unsigned lon
 		*pages += number;
 }
 
+/* Of a file on a disk the pages stay, and are no less available while they are mapped. The memory of
+ * a memfd or in /dev/shm goes with its last user */
+static bool goes_with_process(const struct strlist *words)
+{
+	static const char file[] = "file=";
+
+	for (size_t i = 2; i < words->nr; i++) {
+		const char *word = words->names[i];
+
+		if (strncmp(word, file, strlen(file)) == 0)
+			return strncmp(word + strlen(file), "/memfd:", 7) == 0 ||
+			       strncmp(word + strlen(file), "/dev/shm/", 9) == 0;
+	}
+	return true;
+}
+
 /* "7f3d1c000000 bind:1 anon=512 dirty=512 N1=512 kernelpagesize_kB=4" */
 static int add_mapping(const char *line, const struct cpulist *nodes, unsigned long long size_kib,
 		       struct placement *ret)
@@ -53,10 +69,14 @@ static int add_mapping(const char *line, const struct cpulist *nodes, unsigned l
 		    parse_ull(words.names[i] + strlen(page_size), 10, LLONG_MAX, &page_kib) < 0)
 			return -EBADMSG;
 	}
-	if (!strlist_has(&words, "huge"))
-		ret->kib += pages * page_kib;
-	else if (size_kib == 0 || size_kib == page_kib)
-		ret->pooled_kib += pages * page_kib;
+	if (strlist_has(&words, "huge")) {
+		if (size_kib == 0 || size_kib == page_kib)
+			ret->pooled_kib += pages * page_kib;
+		return 0;
+	}
+	ret->kib += pages * page_kib;
+	if (goes_with_process(&words))
+		ret->freed_kib += pages * page_kib;
 	return 0;
 }
 

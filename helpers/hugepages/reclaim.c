@@ -42,15 +42,67 @@ static int write_pieces(struct growth *growth, const char *path, unsigned long l
 	return r < 0 ? r : write_reclaim(growth, path, kib);
 }
 
+/* Once for each node. That less is there than was asked for is no error, nor that somebody else is
+ * at it; one that hangs has been said: pull.c */
+static void refused_say(struct growth *growth, int node, const char *path, int error)
+{
+	if (error == -EAGAIN || error == -EBUSY || error == -ETIMEDOUT || error == -ENOENT ||
+	    strlist_has(&growth->stuck, path) || strlist_add(&growth->stuck, path) < 0)
+		return;
+	helper_say(growth->ctx,
+		   "memory of node %d cannot be reclaimed: %s, and pages are got without it: see "
+		   "journalctl -k",
+		   node, strerror(-error));
+}
+
+/* Return: as pull_write() */
+static int reclaim_node(struct growth *growth, int node, unsigned long long kib)
+{
+	char path[POOL_DIR_MAX];
+	int r;
+
+	r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/reclaim", node);
+	/* A dry run is not told by the kernel */
+	if (r == 0 && growth->ctx->dry_run && attr_exists(growth->ctx->rootfd, path) == 0)
+		r = -ENOENT;
+	if (r == 0)
+		r = write_pieces(growth, path, kib);
+	if (r < 0)
+		refused_say(growth, node, path, r);
+	return r;
+}
+
 /*
- * Return: -EAGAIN when less was reclaimed than asked for, else as pull_write()
+ * reclaim_nodes() - so much of each
+ *
+ * Return: 0 when all have given it; -EAGAIN when some memory has come; else the first error, -ENOENT
+ * when the first node has no such file
+ */
+static int reclaim_nodes(struct growth *growth, const struct cpulist *nodes, unsigned long long kib)
+{
+	int failed = 0;
+	bool some = false;
+
+	for (int node = cpulist_next(nodes, 0); node >= 0;
+	     node = cpulist_next(nodes, (unsigned int)node + 1)) {
+		int r = reclaim_node(growth, node, kib);
+
+		some |= r == 0 || r == -EAGAIN;
+		if (r < 0 && failed == 0)
+			failed = r;
+		if (failed == -ENOENT)
+			break;
+	}
+	return failed && some ? -EAGAIN : failed;
+}
+
+/*
  * ABI: Documentation/admin-guide/cgroup-v2.rst, memory.reclaim, since Linux 5.19; swappiness= since
  * 6.9; Documentation/ABI/stable/sysfs-devices-node, reclaim, since 6.17
  */
 int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long long most)
 {
 	struct cpulist nodes = { 0 }, all = { 0 };
-	char path[POOL_DIR_MAX];
 	unsigned long long of;
 	int r;
 
@@ -60,17 +112,7 @@ int lever_reclaim(struct growth *growth, unsigned long long kib, unsigned long l
 	of = cpulist_count(&nodes);
 	if (r < 0 || of == 0)
 		return write_pieces(growth, "sys/fs/cgroup/memory.reclaim", kib);
-	for (int node = cpulist_next(&nodes, 0); node >= 0;
-	     node = cpulist_next(&nodes, (unsigned int)node + 1)) {
-		r = path_format(path, sizeof(path), "sys/devices/system/node/node%d/reclaim", node);
-		/* A dry run is not told by the kernel */
-		if (r == 0 && growth->ctx->dry_run && attr_exists(growth->ctx->rootfd, path) == 0)
-			r = -ENOENT;
-		if (r == 0)
-			r = write_pieces(growth, path, kib / of);
-		if (r == -ENOENT)
-			break;
-	}
+	r = reclaim_nodes(growth, &nodes, kib / of);
 	if (r != -ENOENT)
 		return r;
 	/* It takes from all nodes alike */

@@ -239,7 +239,7 @@ static void say(const struct scene *scene, const struct shortage *shortage,
 	reason_text(ctx, need, shortage, figures, reason, sizeof(reason));
 	room_text(ctx, need, room, sizeof(room));
 	holders_text(ctx, need, holders, sizeof(holders));
-	stop_text(scene, figures, stop, sizeof(stop));
+	stop_text(scene, shortage, figures, stop, sizeof(stop));
 	policy_text(ctx, shortage, figures, policy, sizeof(policy));
 	lower_text(figures, lower, sizeof(lower));
 	boot_text(scene, need->size_kib, boot, sizeof(boot));

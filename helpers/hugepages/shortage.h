@@ -46,8 +46,14 @@ void figures_of_memory(const struct scene *scene, struct figures *figures);
 
 /* --- shortage_cure.c: what would help, in words that end with a comma but for the last ---------- */
 
-/** stop_text() - "stop guest web, which holds 64, ": one whose end is enough */
-void stop_text(const struct scene *scene, const struct figures *figures, char *buf, size_t size);
+/**
+ * stop_text() - "stop guest web, which holds 64, ": one whose end is enough
+ *
+ * Where memory is what is missing, that which is no page of a pool counts as well: "which holds 128
+ * MiB there, ".
+ */
+void stop_text(const struct scene *scene, const struct shortage *shortage,
+	       const struct figures *figures, char *buf, size_t size);
 
 /** policy_text() - "set move = yes, " for what the policy forbids and would help */
 void policy_text(const struct helper_ctx *ctx, const struct shortage *shortage,

@@ -9,55 +9,79 @@
 
 /* --- Who could end --------------------------------------------------------------------------- */
 
-/* Who holds most of what this need could be met from */
-struct largest {
-	const char *guest;
-	unsigned long long nr_pages;
+/* What is there for this need once a guest has ended */
+struct gain {
+	unsigned long long nr_pages;  /* of the pools */
+	unsigned long long plain_kib; /* and other memory, that pages can be made of */
 };
 
-/* Pages on the need's nodes that its QEMU has, or that lie ready for it */
-static unsigned long long held_by(const struct scene *scene, const struct need *need,
-				  const struct claim *claim)
+struct largest {
+	const char *guest;
+	struct gain gain;
+};
+
+static unsigned long long gain_pages(const struct gain *gain, const struct need *need)
 {
-	pid_t qemu = process_find_qemu(scene->ctx->rootfd, claim->uuid);
-	_cleanup_needs_ struct needs needs = { 0 };
+	return gain->nr_pages + gain->plain_kib / need->size_kib;
+}
+
+/* What its QEMU has on the need's nodes; without nodes, in all */
+static struct gain held_by_qemu(int rootfd, pid_t qemu, const struct need *need)
+{
 	struct cpulist nodes = { 0 }, all = { 0 };
-	unsigned long long nr_pages = 0;
 	struct placement placement;
 	struct usage usage;
 
-	if (qemu > 0) {
-		if (need_nodes(scene->ctx->rootfd, need, &nodes, &all) == 0 &&
-		    placement_read(scene->ctx->rootfd, qemu, &nodes, need->size_kib, &placement) ==
-			    0)
-			return placement.pooled_kib / need->size_kib;
-		return usage_read(scene->ctx->rootfd, qemu, need->size_kib, &usage) < 0
-			       ? 0
-			       : usage.mapped;
-	}
-	if (!strlist_has(&scene->ledger.promised, claim->uuid) || needs_load(claim, &needs) < 0)
-		return 0;
-	for (size_t i = 0; i < needs.nr; i++)
-		if (need_meets(&needs.needs[i], need))
-			nr_pages += needs.needs[i].nr_pages;
-	return nr_pages;
+	if (need_nodes(rootfd, need, &nodes, &all) == 0 &&
+	    placement_read(rootfd, qemu, &nodes, need->size_kib, &placement) == 0)
+		return (struct gain){ placement.pooled_kib / need->size_kib, placement.freed_kib };
+	if (usage_read(rootfd, qemu, need->size_kib, &usage) < 0)
+		return (struct gain){ 0 };
+	return (struct gain){ usage.mapped, cpulist_empty(&all) ? freed_kib(rootfd, qemu) : 0 };
 }
 
-static void look_at(const struct scene *scene, const struct need *need, const struct claim *claim,
-		    struct largest *best)
+/* That, or what lies ready for it */
+static struct gain held_by(const struct scene *scene, const struct need *need,
+			   const struct claim *claim)
 {
-	unsigned long long nr_pages;
+	pid_t qemu = process_find_qemu(scene->ctx->rootfd, claim->uuid);
+	_cleanup_needs_ struct needs needs = { 0 };
+	struct gain gain = { 0 };
+
+	if (qemu > 0)
+		return held_by_qemu(scene->ctx->rootfd, qemu, need);
+	if (!strlist_has(&scene->ledger.promised, claim->uuid) || needs_load(claim, &needs) < 0)
+		return gain;
+	for (size_t i = 0; i < needs.nr; i++)
+		if (need_meets(&needs.needs[i], need))
+			gain.nr_pages += needs.needs[i].nr_pages;
+	return gain;
+}
+
+/* @plain: does other memory help */
+static void look_at(const struct scene *scene, const struct need *need, const struct claim *claim,
+		    bool plain, struct largest *best)
+{
+	struct gain gain;
 
 	if (strcmp(claim->uuid, scene->ctx->claim.uuid) == 0)
 		return;
-	nr_pages = held_by(scene, need, claim);
-	if (nr_pages > best->nr_pages && registry_alive(scene->ctx->rootfd, claim) != 0)
-		*best = (struct largest){ .guest = claim->guest, .nr_pages = nr_pages };
+	gain = held_by(scene, need, claim);
+	if (!plain)
+		gain.plain_kib = 0;
+	if (gain_pages(&gain, need) > gain_pages(&best->gain, need) &&
+	    registry_alive(scene->ctx->rootfd, claim) != 0)
+		*best = (struct largest){ .guest = claim->guest, .gain = gain };
 }
 
-/* One whose end is enough */
-void stop_text(const struct scene *scene, const struct figures *figures, char *buf, size_t size)
+/*
+ * In pieces, memory that is free does not make a page, and what a guest has could have been moved:
+ * its end brings none for sure.
+ */
+void stop_text(const struct scene *scene, const struct shortage *shortage,
+	       const struct figures *figures, char *buf, size_t size)
 {
+	const struct need *need = &figures->need;
 	_cleanup_claims_ struct claims claims = { 0 };
 	_cleanup_free_ char *guest = NULL;
 	struct largest best = { 0 };
@@ -66,11 +90,16 @@ void stop_text(const struct scene *scene, const struct figures *figures, char *b
 	if (registry_load(scene->ctx->statefd, &claims) < 0)
 		return;
 	for (size_t i = 0; i < claims.nr; i++)
-		look_at(scene, &figures->need, &claims.claims[i], &best);
-	if (best.guest && best.nr_pages >= figures->missing &&
-	    text_printable(best.guest, &guest) == 0)
+		look_at(scene, need, &claims.claims[i], shortage->reason == SHORT_MEMORY, &best);
+	if (!best.guest || gain_pages(&best.gain, need) < figures->missing ||
+	    text_printable(best.guest, &guest) < 0)
+		return;
+	if (best.gain.nr_pages >= figures->missing)
 		(void)snprintf(buf, size, "stop guest %s, which holds %llu, ", guest,
-			       best.nr_pages);
+			       best.gain.nr_pages);
+	else
+		(void)snprintf(buf, size, "stop guest %s, which holds %llu MiB there, ", guest,
+			       (best.gain.nr_pages * need->size_kib + best.gain.plain_kib) / 1024);
 }
 
 /* --- The levers that are not pulled --------------------------------------------------------- */

@@ -46,6 +46,29 @@ static void guest_by_hand(struct guest *guest, const char *needs)
 	kernel->ops = 0;
 }
 
+/* A hook that waits has it said in `started`; a plan has what is to come then */
+static void by_hand_it_is_said_when_pages_go_back_at_release_alone(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	guest_by_hand(&a, "2048 any 600");
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_int_equal(inidoc_set(&a.ctx.claim.doc, HUGEPAGES_SECTION, "give_back", "release"),
+			 0);
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_said("its huge pages go back to the host only when it is released");
+	a.ctx.dry_run = true;
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	a.ctx.dry_run = false;
+	guest_state(&a, CLAIM_PREPARING, DAEMON_PID);
+	assert_int_equal(check(&a), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+}
+
 static void by_hand_too_little_memory_is_said_as_apply_says_it(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -469,6 +492,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(what_can_work_is_silent_and_changes_nothing),
+		kernel_test(by_hand_it_is_said_when_pages_go_back_at_release_alone),
 		kernel_test(by_hand_too_little_memory_is_said_as_apply_says_it),
 		kernel_test(by_hand_what_fits_is_silent_and_changes_nothing),
 		kernel_test(a_guest_that_runs_has_its_pages),

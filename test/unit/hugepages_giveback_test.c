@@ -129,6 +129,49 @@ static void a_guest_that_may_grow_keeps_its_pool_until_it_is_released(void **sta
 	assert_no_ledger();
 }
 
+static void assert_kept(const char *why)
+{
+	static const char line[] = "its huge pages go back to the host only when it is released";
+
+	if (!why) {
+		assert_string_equal(kernel->said, "");
+		return;
+	}
+	assert_ptr_equal(strstr(kernel->said, line), kernel->said);
+	assert_said(why);
+	assert_null(strstr(kernel->said + 1, line));
+	assert_null(strchr(kernel->said, '\n'));
+}
+
+/* @pool: pages that the admin has for it. @why: NULL when nothing is said */
+static void settle_is_said(unsigned long long pool, const char *give_back, bool incoming,
+			   const char *why)
+{
+	_cleanup_guest_ struct guest a;
+
+	boot(LINUX_6_12, pool, 0);
+	guest_make(&a, UUID_A, "a", give_back, "2048 0 32;2048 0,1 32");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	fault(0, node2m(0)->free);
+	fault(1, node2m(1)->free);
+	(incoming ? put_incoming_qemu : put_qemu)(200, UUID_A, 64, 64);
+	started(&a);
+	assert_kept(why);
+	remove_process(200);
+	guest_remove(&a);
+	assert_int_equal(state_remove_dir(host->rootfd, "run/usher/host"), 0);
+}
+
+static void a_guest_that_keeps_its_pages_until_its_release_is_told_so_once(void **state)
+{
+	(void)state;
+	settle_is_said(0, "release", false, "(a balloon, virtio-mem)");
+	settle_is_said(0, "started", true, "migration");
+	settle_is_said(0, "started", false, NULL);
+	/* There is nothing of usher's to go back */
+	settle_is_said(64, "release", false, NULL);
+}
+
 static void what_was_there_wherever_qemu_would_take_it_goes_once_it_has(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -1145,6 +1188,7 @@ int main(void)
 		kernel_test(a_guest_that_never_ran_gives_back_free_pages),
 		kernel_test(undo_without_apply_does_nothing),
 		kernel_test(a_guest_that_may_grow_keeps_its_pool_until_it_is_released),
+		kernel_test(a_guest_that_keeps_its_pages_until_its_release_is_told_so_once),
 		kernel_test(what_was_there_wherever_qemu_would_take_it_goes_once_it_has),
 		kernel_test(two_guests_in_any_order_end_at_the_exact_old_value),
 		kernel_test(so_do_guests_of_which_one_never_runs_or_may_grow),

@@ -518,11 +518,28 @@ static void pages_too_many_are_given_back_at_once(void **state)
 	_cleanup_guest_ struct guest a;
 
 	(void)state;
-	boot(LINUX_6_12, 0, 0);
-	kernel->extra = 7;
+	boot(LINUX_6_1, 0, 0);
+	kernel->late = 7;
 	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
 	assert_int_equal(apply(&a), HELPER_DONE);
 	assert_pool(0, 64, 64, 0);
+	assert_pool(1, 7, 0, 7);
+}
+
+/* He has waited for the kernel to be done with ours */
+static void what_an_admin_sets_behind_our_write_is_no_error_of_the_kernels(void **state)
+{
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	boot(LINUX_6_12, 10, 0);
+	kernel->behind = 500;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_DONE);
+	assert_pool(0, 500, 500, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_pool(0, 500, 500, 0);
+	assert_no_ledger();
 }
 
 static void surplus_on_another_node_does_not_mislead_any_kernel(void **state)
@@ -1460,6 +1477,7 @@ int main(void)
 		kernel_test(each_side_effect_that_fails_leaves_the_pools_as_before),
 		kernel_test(a_kernel_that_says_yes_and_does_nothing_is_a_shortage),
 		kernel_test(pages_too_many_are_given_back_at_once),
+		kernel_test(what_an_admin_sets_behind_our_write_is_no_error_of_the_kernels),
 		kernel_test(surplus_on_another_node_does_not_mislead_any_kernel),
 		kernel_test(a_process_kept_off_a_node_is_told_so_and_changes_nothing),
 		kernel_test(a_kernel_without_numa_has_one_pool),

@@ -271,6 +271,115 @@ static void a_kill_is_resolved_without_the_claim(void **state)
 	}
 }
 
+/* --- A kernel that brings more than it was asked for ------------------------------------------ */
+
+#define LATE 7
+
+/* It counts what a database takes of node 1 meanwhile as missing on node 0 */
+static void miscounted_scene_open(struct scene *scene, unsigned long long on_node0,
+				  const char *needs)
+{
+	boot(LINUX_6_1, on_node0, 3);
+	kernel->late = LATE;
+	guest_make(&scene->a, UUID_A, "a", "started", "2048 0 20");
+	guest_make(&scene->b, UUID_B, "b", "started", needs);
+	guest_make(&scene->c, UUID_C, "c", "started", "2048 0 40");
+}
+
+/* The database ends, if it ever came */
+static void assert_miscounted_back(unsigned long long on_node0, unsigned long long late)
+{
+	if (kernel->late == 0)
+		exit_with(1, late);
+	kernel->late = 0;
+	assert_int_equal(node2m(0)->nr, on_node0);
+	assert_int_equal(node2m(0)->surplus, 0);
+	assert_pool(1, 3, 3, 0);
+	assert_no_ledger();
+}
+
+static void a_kill_between_a_miscounted_write_and_its_correction_is_undone_exactly(void **state)
+{
+	unsigned long long n;
+	bool more = true;
+
+	(void)state;
+	for (n = 1; more; n++) {
+		struct scene scene = { 0 };
+
+		for (int half = 0; half < 2; half++) {
+			scene.half = half;
+			miscounted_scene_open(&scene, 10, "2048 0 80");
+			more = killed_at(&scene, &scene.b, apply, n);
+			assert_int_equal(undo(&scene.b), HELPER_DONE);
+			assert_miscounted_back(10, LATE);
+			scene_close(&scene);
+		}
+	}
+	assert_true(n > 8);
+}
+
+/* The kernel adds pages where some were to be taken off */
+static void a_kill_at_a_miscounted_write_down_is_undone_exactly(void **state)
+{
+	unsigned long long n;
+	bool more = true;
+
+	(void)state;
+	for (n = 1; more; n++) {
+		struct scene scene = { 0 };
+
+		miscounted_scene_open(&scene, 100, "2048 0 180");
+		kernel->late = 0;
+		assert_int_equal(apply(&scene.b), HELPER_DONE);
+		kernel->late = 90;
+		more = killed_at(&scene, &scene.b, undo, n);
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_miscounted_back(100, 90);
+		scene_close(&scene);
+	}
+	assert_true(n > 4);
+}
+
+static void a_kill_at_a_miscounted_write_is_resolved_by_the_next_guest(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .half = n % 2 };
+
+		miscounted_scene_open(&scene, 10, "2048 0 80");
+		more = killed_at(&scene, &scene.b, apply, n);
+		guest_remove(&scene.b);
+		assert_int_equal(apply(&scene.c), HELPER_DONE);
+		assert_true(node2m(0)->free >= 40);
+		assert_int_equal(undo(&scene.c), HELPER_DONE);
+		assert_miscounted_back(10, LATE);
+		scene_close(&scene);
+	}
+}
+
+/* Whoever looks then sees his number */
+static void what_an_admin_has_set_after_a_kill_stays(void **state)
+{
+	bool more = true;
+
+	(void)state;
+	for (unsigned long long n = 1; more; n++) {
+		struct scene scene = { .half = n % 2 };
+		unsigned long long set;
+
+		miscounted_scene_open(&scene, 10, "2048 0 80");
+		more = killed_at(&scene, &scene.b, apply, n);
+		admin_sets(0, 300);
+		set = node2m(0)->nr;
+		assert_int_equal(undo(&scene.b), HELPER_DONE);
+		assert_miscounted_back(set, LATE);
+		scene_close(&scene);
+	}
+}
+
 /* --- A page of 1 GiB, which a child makes ----------------------------------------------------- */
 
 enum victim {
@@ -367,6 +476,33 @@ static void a_kill_at_a_page_of_1_gib_is_undone_exactly(void **state)
 	}
 }
 
+/* The child that makes it has no ledger to note in what the kernel has miscounted */
+static void a_kill_at_a_miscounted_page_of_1_gib_is_undone_exactly(void **state)
+{
+	(void)state;
+	for (int victim = 0; victim < NR_VICTIMS; victim++) {
+		bool more = true;
+
+		for (unsigned long long n = 1; more; n++) {
+			struct scene scene = { 0 };
+
+			huge_scene_open(&scene);
+			kernel->version = LINUX_6_1;
+			size1g()->nodes[0].room = 4;
+			guest_free(&scene.b);
+			guest_make(&scene.b, UUID_B, "b", "started", "1048576 0 2");
+			scene.b.ctx.helper = &patient;
+			kernel->late = 1;
+			more = struck(&scene.b, apply_huge, n, (enum victim)victim);
+			scene.b.ctx.deadline = deadline_in(60000);
+			assert_int_equal(undo(&scene.b), HELPER_DONE);
+			assert_int_equal(size1g()->nodes[1].nr, kernel->late ? 0 : 1);
+			assert_huge_as_before();
+			scene_close(&scene);
+		}
+	}
+}
+
 /* Whoever writes may be at it still */
 static void a_kill_at_a_page_of_1_gib_is_resolved_without_the_claim(void **state)
 {
@@ -423,7 +559,12 @@ int main(void)
 		kernel_test(a_kill_costs_no_other_guest_a_page),
 		kernel_test(two_kills_are_undone_exactly),
 		kernel_test(a_kill_is_resolved_without_the_claim),
+		kernel_test(a_kill_between_a_miscounted_write_and_its_correction_is_undone_exactly),
+		kernel_test(a_kill_at_a_miscounted_write_down_is_undone_exactly),
+		kernel_test(a_kill_at_a_miscounted_write_is_resolved_by_the_next_guest),
+		kernel_test(what_an_admin_has_set_after_a_kill_stays),
 		kernel_test(a_kill_at_a_page_of_1_gib_is_undone_exactly),
+		kernel_test(a_kill_at_a_miscounted_page_of_1_gib_is_undone_exactly),
 		kernel_test(a_kill_at_a_page_of_1_gib_is_resolved_without_the_claim),
 		kernel_test(a_kill_at_a_page_of_1_gib_is_completed_by_applying_again),
 	};

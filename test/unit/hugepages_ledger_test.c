@@ -215,6 +215,44 @@ static void a_write_cut_off_is_put_on_its_account_as_far_as_it_came(void **state
 	assert_resolved(80, 60, 85, "owed", 0, 0);
 }
 
+/*
+ * A write from 80 to 100 pages for a, cut off, and 7 surplus pages on node 1
+ * @surplus: that was announced, "" for an older usher
+ */
+static void assert_miscounted(const char *surplus, unsigned long long now, unsigned long long held,
+			      unsigned long long owed)
+{
+	_cleanup_ledger_ struct ledger ledger = LEDGER_CLOSED;
+	_cleanup_guest_ struct guest a;
+	char text[512];
+
+	boot(LINUX_6_1, now, 7);
+	node2m(1)->surplus = 7;
+	render();
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	(void)snprintf(text, sizeof(text),
+		       "[ledger]\nown = 2048 0 80\nchange = 2048 0 " UUID_A " 80 100%s\n", surplus);
+	assert_int_equal(open_text(&a, text, &ledger), 0);
+	assert_int_equal(ledger_sync(&a.ctx, &ledger), 0);
+	assert_int_equal(ledger_held(&ledger, 2048, 0, UUID_A), held);
+	assert_int_equal(ledger_find(&ledger, 2048, 0)->owed, owed);
+	assert_int_equal(ledger_expected(ledger_find(&ledger, 2048, 0)), now);
+	guest_remove(&a);
+}
+
+static void what_the_kernel_has_miscounted_is_owed_and_nothing_else(void **state)
+{
+	(void)state;
+	assert_miscounted(" 0", 100, 20, 0);
+	assert_miscounted(" 0", 107, 20, 7);
+	assert_miscounted(" 0", 106, 0, 0);
+	assert_miscounted(" 0", 108, 0, 0);
+	assert_miscounted(" 7", 100, 20, 0);
+	assert_miscounted(" 7", 107, 0, 0);
+	assert_miscounted("", 100, 20, 0);
+	assert_miscounted("", 107, 0, 0);
+}
+
 /* By @pid, which began at @start; it has made its page. Is it put on its account */
 static bool is_resolved(int pid, int start)
 {
@@ -299,6 +337,7 @@ int main(void)
 		kernel_test(an_empty_ledger_is_no_file),
 		cmocka_unit_test(what_somebody_else_has_set_is_the_pools_number),
 		kernel_test(a_write_cut_off_is_put_on_its_account_as_far_as_it_came),
+		kernel_test(what_the_kernel_has_miscounted_is_owed_and_nothing_else),
 		kernel_test(a_write_without_the_ledger_is_its_writers_as_long_as_he_lives),
 		kernel_test(pools_are_read_node_by_node),
 		kernel_test(a_node_without_memory_has_no_pool),

@@ -61,6 +61,60 @@ static void a_node_that_can_reclaim_is_asked_itself(void **state)
 	assert_int_equal(node2m(1)->cached, 20);
 }
 
+/* Whichever of them comes last */
+static void what_one_node_does_not_give_is_not_forgotten_for_another(void **state)
+{
+	static const struct {
+		int errors[2], all;
+	} rows[] = {
+		{ { 0, 0 }, 0 },
+		{ { -EAGAIN, 0 }, -EAGAIN },
+		{ { 0, -EAGAIN }, -EAGAIN },
+		{ { -EIO, 0 }, -EAGAIN },
+		{ { 0, -EIO }, -EAGAIN },
+		{ { -EAGAIN, -EIO }, -EAGAIN },
+		{ { -EIO, -EAGAIN }, -EAGAIN },
+		{ { -EPERM, -EIO }, -EPERM },
+		{ { -EIO, -ENOENT }, -EIO },
+		{ { 0, -ENOENT }, -EAGAIN },
+	};
+	const struct need need = { .size_kib = SIZE_2M, .any = true, .nr_pages = 9 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_guest_ struct guest a;
+		_cleanup_needs_ struct needs needs = { 0 };
+		_cleanup_(growth_end) struct growth growth = { .ctx = &a.ctx, .needs = &needs };
+
+		short_host(&a, "memory");
+		kernel->reclaim_nodes = true;
+		kernel->reclaim_group = false;
+		memcpy(kernel->reclaim_errors, rows[i].errors, sizeof(rows[i].errors));
+		assert_int_equal(needs_add(&needs, &need), 0);
+		growth.deadline = deadline_in(4000);
+		for (int again = 0; again < 2; again++)
+			assert_int_equal(lever_reclaim(&growth, 65536, -1ULL), rows[i].all);
+		guest_remove(&a);
+	}
+}
+
+/* Once, whatever a start tries */
+static void a_node_that_refuses_to_reclaim_is_named_once(void **state)
+{
+	static const char line[] = "memory of node 1 cannot be reclaimed: Permission denied, ";
+	_cleanup_guest_ struct guest a;
+
+	(void)state;
+	short_host(&a, "memory");
+	kernel->reclaim_nodes = true;
+	kernel->reclaim_errors[1] = -EACCES;
+	*node2m(1) = (struct fake_node){ .room = 10, .cached = 20 };
+	set(&a, "need", "2048 any 90");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said(line);
+	assert_null(strstr(strstr(kernel->said, line) + 1, line));
+}
+
 static void nothing_is_reclaimed_against_the_policy(void **state)
 {
 	_cleanup_guest_ struct guest a;
@@ -1031,6 +1085,91 @@ static void a_guest_is_named_only_when_its_end_would_be_enough(void **state)
 	}
 }
 
+/* 18 pages are missing on node 0, 36 MiB. @maps: of the guest that could end */
+static void assert_lever(const char *maps, const char *said)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	full_node(&a, "no");
+	guest_make(&b, UUID_B, "web", "release", "");
+	put_qemu(200, UUID_B, 0, 0);
+	put("5000 200 10 0 0 0 0\n", "proc/200/statm");
+	put(maps, "proc/200/numa_maps");
+	guest_state(&b, CLAIM_RUNNING, 200);
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("18 are missing");
+	if (said)
+		assert_said(said);
+	else
+		assert_null(strstr(kernel->said, "stop guest"));
+	assert_null(strchr(kernel->said, '\n'));
+	remove_process(200);
+	remove_users();
+	guest_remove(&a);
+	guest_remove(&b);
+}
+
+/* Also of one without huge pages, where memory is what is missing */
+static void a_guest_whose_plain_memory_would_be_enough_is_named(void **state)
+{
+	(void)state;
+	assert_lever("7f00 default anon=9216 dirty=9216 N0=9216 N1=50000 kernelpagesize_kB=4\n",
+		     "stop guest web, which holds 36 MiB there, ");
+	assert_lever("7f00 default file=/memfd:pc.ram\\040(deleted) dirty=9300 N0=9300 "
+		     "kernelpagesize_kB=4\n",
+		     "stop guest web, which holds 36 MiB there, ");
+	assert_lever("7f00 default file=/dev/shm/ram\\040(deleted) dirty=9300 N0=9300 "
+		     "kernelpagesize_kB=4\n",
+		     "stop guest web, which holds 36 MiB there, ");
+	assert_lever("7f00 default anon=4608 N0=4608 kernelpagesize_kB=4\n"
+		     "7f10 default huge anon=9 N0=9 kernelpagesize_kB=2048\n",
+		     "stop guest web, which holds 36 MiB there, ");
+	assert_lever("7f10 default huge anon=18 N0=18 kernelpagesize_kB=2048\n",
+		     "stop guest web, which holds 18, ");
+	assert_lever("7f00 default anon=9215 N0=9215 N1=50000 kernelpagesize_kB=4\n", NULL);
+	/* That is available already, or stays */
+	assert_lever("7f00 default file=/usr/bin/qemu anon=9 mapped=90000 N0=90000 "
+		     "kernelpagesize_kB=4\n",
+		     NULL);
+}
+
+/* In one piece none may be the better for it */
+static void plain_memory_is_no_lever_where_it_is_fragmented(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	node2m(0)->room = 52;
+	guest_make(&b, UUID_B, "web", "release", "");
+	put_qemu(200, UUID_B, 0, 0);
+	put("7f00 default anon=90000 N0=90000 kernelpagesize_kB=4\n", "proc/200/numa_maps");
+	guest_state(&b, CLAIM_RUNNING, 200);
+	guest_make(&a, UUID_A, "a", "started", "2048 0 64");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_null(strstr(kernel->said, "stop guest"));
+}
+
+/* A kernel without NUMA says it by process */
+static void plain_memory_is_a_lever_without_nodes_too(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	assert_int_equal(unlinkat(host->rootfd, "sys/devices/system/node/has_memory", 0), 0);
+	put("MemTotal: 8388608 kB\nMemAvailable: 569344 kB\n", "proc/meminfo");
+	guest_make(&b, UUID_B, "web", "release", "");
+	put_qemu(200, UUID_B, 0, 0);
+	put("Name:\tqemu\nRssAnon:\t   60000 kB\nRssFile:\t  90000 kB\nRssShmem:\t   50000 kB\n",
+	    "proc/200/status");
+	guest_state(&b, CLAIM_RUNNING, 200);
+	guest_make(&a, UUID_A, "a", "started", "2048 any 200");
+	assert_int_equal(apply(&a), HELPER_FAILED);
+	assert_said("50 are missing");
+	assert_said("stop guest web, which holds 107 MiB there, ");
+}
+
 static void a_gibibyte_page_is_said_to_be_a_matter_of_boot(void **state)
 {
 	static const struct {
@@ -1078,6 +1217,8 @@ int main(void)
 		kernel_test(reclaim_brings_what_compaction_could_not),
 		kernel_test(a_kernel_that_cannot_swappiness_is_asked_plainly),
 		kernel_test(a_node_that_can_reclaim_is_asked_itself),
+		kernel_test(what_one_node_does_not_give_is_not_forgotten_for_another),
+		kernel_test(a_node_that_refuses_to_reclaim_is_named_once),
 		kernel_test(nothing_is_reclaimed_against_the_policy),
 		kernel_test(caches_are_dropped_last_and_only_if_they_may),
 		kernel_test(room_is_made_in_one_go_before_the_first_page),
@@ -1119,6 +1260,9 @@ int main(void)
 		kernel_test(all_needs_are_counted_where_the_host_is_short),
 		kernel_test(pools_and_their_users_are_named_by_node),
 		kernel_test(a_guest_is_named_only_when_its_end_would_be_enough),
+		kernel_test(a_guest_whose_plain_memory_would_be_enough_is_named),
+		kernel_test(plain_memory_is_no_lever_where_it_is_fragmented),
+		kernel_test(plain_memory_is_a_lever_without_nodes_too),
 		kernel_test(a_gibibyte_page_is_said_to_be_a_matter_of_boot),
 		kernel_test(less_memory_is_no_cure_where_there_is_not_one_page),
 	};

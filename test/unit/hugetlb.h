@@ -63,7 +63,8 @@ struct fake_kernel {
 	bool spare;		    /* that one alone: whoever it has for this writes on */
 	bool half;		    /* the one that fails or kills is half done by the kernel */
 	bool deaf;		    /* writes succeed and do nothing */
-	unsigned long long extra;   /* a growing write allocates that many too many, once */
+	unsigned long long late; /* surplus that comes to another node just before a write, once */
+	unsigned long long behind; /* an admin sets node 0 to it just after a write, once */
 	unsigned long long compactions;
 	unsigned long long per_compaction;  /* pages that one makes at most, 0: all */
 	const char *meminfo;		    /* what proc/meminfo says after the next one */
@@ -76,9 +77,10 @@ struct fake_kernel {
 	unsigned long long drops;
 	unsigned long long dirty; /* pages of 2 MiB of node 0's page cache: cached once written */
 	unsigned long long syncs;
-	bool reclaim_nodes; /* nodes have a file for it: Linux 6.17 */
-	bool reclaim_group; /* the root cgroup has: Linux 5.19 */
-	bool no_swappiness; /* and takes nothing but a number: before Linux 6.9 */
+	bool reclaim_nodes;	       /* nodes have a file for it: Linux 6.17 */
+	int reclaim_errors[NODES_MAX]; /* what these return */
+	bool reclaim_group;	       /* the root cgroup has: Linux 5.19 */
+	bool no_swappiness;	       /* and takes nothing but a number: before Linux 6.9 */
 	/* Bytes; arc_limit is in effect, arc_max what the parameter reads */
 	unsigned long long arc, arc_min, arc_max, arc_limit;
 	bool arc_stuck;		    /* all of it is in use */
@@ -324,16 +326,12 @@ static inline unsigned long long least(const struct fake_size *size)
 static inline void set_max(struct fake_size *size, unsigned long long count, int node,
 			   unsigned int allowed)
 {
-	unsigned long long extra = kernel->extra, stay;
+	unsigned long long stay;
 
 	if (node >= 0 && kernel->version == LINUX_6_1)
 		count += totals(size).nr - size->nodes[node].nr;
 	else if (node >= 0)
 		count += persistent(size) - (size->nodes[node].nr - size->nodes[node].surplus);
-	if (count > persistent(size) && extra) {
-		count += extra;
-		kernel->extra = 0;
-	}
 	while (count > persistent(size) && move_surplus(size, allowed, -1))
 		;
 	while (count > persistent(size))
@@ -355,6 +353,17 @@ static inline void set_half(struct fake_size *size, unsigned long long count, in
 
 	set_max(size, count > now ? now + (count - now) / 2 : now - (now - count) / 2, node,
 		allowed);
+}
+
+/* A database takes pages beyond its pool. After whoever writes has looked */
+static inline void come_late(struct fake_size *size, size_t written)
+{
+	struct fake_node *node = &size->nodes[written == 0];
+
+	node->nr += kernel->late;
+	node->surplus += kernel->late;
+	node->room -= kernel->late;
+	kernel->late = 0;
 }
 
 /* Whatever signals there are */
@@ -411,6 +420,8 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 	if (kernel->boot_only)
 		return -EINVAL;
 	take(kernel->pool_ms);
+	if (node >= 0)
+		come_late(size, (size_t)node);
 	if (size_kib == SIZE_1G)
 		make_huge(node, node >= 0 && count > size->nodes[node].nr
 					? count - size->nodes[node].nr
@@ -423,6 +434,10 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 	} else {
 		assert_string_equal(path + end, "");
 		(half ? set_half : set_max)(size, count, node, node < 0 ? ~0U : 1U << node);
+	}
+	if (kernel->behind && node == 0) {
+		set_max(size, kernel->behind, node, 1);
+		kernel->behind = 0;
 	}
 	return 0;
 }
@@ -533,6 +548,8 @@ static inline int store_reclaim(const char *path, const char *val)
 	if (sscanf(path, "sys/devices/system/node/node%zu/reclaim", &node) == 1) {
 		if (!kernel->reclaim_nodes)
 			return -ENOENT;
+		if (kernel->reclaim_errors[node])
+			return kernel->reclaim_errors[node];
 		first = last = node;
 	} else if (!kernel->reclaim_group) {
 		return -ENOENT;
