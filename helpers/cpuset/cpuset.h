@@ -244,6 +244,14 @@ int job_announce_old(struct cpuset_job *job, const char *verb, const char *objec
 int job_write_aside(const struct cpuset_job *job, const char *path, const char *value, int ms)
 	_must_check_;
 
+/**
+ * job_read_aside() - read what waits for the lock of such a write, by a child, too
+ *
+ * Return: 0, -ETIMEDOUT after @ms, -ENOMEM, -ENAMETOOLONG, else as attr_read() or -errno of fork(2)
+ */
+int job_read_aside(const struct cpuset_job *job, const char *path, char *buf, size_t size, int ms)
+	_must_check_;
+
 /** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
 const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
 
@@ -338,7 +346,7 @@ int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 /** watchdog_take() - with watchdog = no in the claim it leaves the guest's CPUs; a failure is said */
 void watchdog_take(struct cpuset_job *job);
 
-/** watchdog_cpus() - those it sees to; @object: as the journal has it. Return: 0, else as attr_read() */
+/** watchdog_cpus() - those it sees to; @object: as the journal has it. Return: as job_read_aside() */
 int watchdog_cpus(const struct cpuset_job *job, const char *object, struct cpulist *ret)
 	_must_check_;
 
