@@ -332,10 +332,19 @@ int job_format_mask(const struct cpulist *set, char *buf, size_t size) _must_che
 int workqueue_take(struct cpuset_job *job) _must_check_;
 
 /**
- * workqueue_take_isolated() - the same of CPUs that the kernel itself keeps out of the mask
+ * workqueue_announce() - the share of CPUs that are to be isolated, before they are
  *
- * The mask is written only when it has them all the same; the share makes every later write of
- * another guest's helper leave them out.
+ * The kernel itself keeps them out of the mask. The share makes every later write of another guest's
+ * helper leave them out, and the last end put them in again.
+ *
+ * Return: 0, also on a kernel without the mask, else as setting_announce()
+ */
+int workqueue_announce(struct cpuset_job *job) _must_check_;
+
+/**
+ * workqueue_take_isolated() - as workqueue_take(), of CPUs that have been announced and isolated
+ *
+ * The mask is written only when it has them all the same.
  *
  * Return: as workqueue_take()
  */

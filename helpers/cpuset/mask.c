@@ -155,6 +155,13 @@ static const struct setting_kind setting_workqueue = {
 	.reset = mask_reset,
 };
 
+int workqueue_announce(struct cpuset_job *job)
+{
+	int r = job_exists(job, WORKQUEUE_MASK);
+
+	return r <= 0 ? r : setting_announce(job, &setting_workqueue, WORKQUEUE_MASK);
+}
+
 int workqueue_take(struct cpuset_job *job)
 {
 	int r = job_exists(job, WORKQUEUE_MASK);
@@ -169,9 +176,7 @@ int workqueue_take_isolated(struct cpuset_job *job)
 
 	if (r <= 0)
 		return r;
-	r = setting_announce(job, &setting_workqueue, WORKQUEUE_MASK);
-	if (r == 0)
-		r = mask_read(job, WORKQUEUE_MASK, &now);
+	r = mask_read(job, WORKQUEUE_MASK, &now);
 	if (r < 0 || !cpulist_intersects(&now, &job->pins.cpus))
 		return r;
 	/* A dry run has isolated nothing: a kernel with the other file would have */
