@@ -942,7 +942,9 @@ static int automatic_add(const struct plan *plan)
 		r = add_list(plan, "cpuset", "nodes", &nodes);
 	while (r == 0 && (r = next_device(plan, &at, addr)) > 0)
 		r = add(plan, "cpuset", "device", addr);
-	return r < 0 ? r : sides_add(plan);
+	if (r == 0)
+		r = sides_add(plan);
+	return r < 0 ? r : cpuset_add_wishes(plan);
 }
 
 static int plan_automatic(const struct plan *plan)

@@ -47,6 +47,19 @@ static void add_held(const struct cpuset_job *job, struct cpulist *held)
 			cpulist_union(held, &cpus);
 }
 
+/* What a partition of somebody else has; the guest's own takes no more than its pins do */
+static void add_isolated(struct cpuset_job *job, const struct cpulist *online, struct cpulist *held)
+{
+	struct cpulist away = *online, rest;
+
+	if (groups_mount(job) < 0 ||
+	    groups_read_cpus(job, "", "cpuset.cpus.effective", &rest) < 0 || cpulist_empty(&rest))
+		return;
+	cpulist_subtract(&away, &rest);
+	cpulist_subtract(&away, &job->pins.cpus);
+	cpulist_union(held, &away);
+}
+
 /*
  * The host needs one core at least to run the guests' own QEMU threads on; half a core would share
  * its caches and units with a vCPU
@@ -60,6 +73,7 @@ int housekeeping_check(struct cpuset_job *job, const struct cpulist *online)
 	/* Nothing of the host's runs on what isolcpus= took at boot */
 	if (job_host_cpus(job, "isolated", &isolated) == 0)
 		cpulist_union(&held, &isolated);
+	add_isolated(job, online, &held);
 	cpulist_subtract(&unheld, &held);
 	cpulist_subtract(&left, &held);
 	cpulist_subtract(&left, &job->pins.cpus);

@@ -244,6 +244,14 @@ int job_announce_old(struct cpuset_job *job, const char *verb, const char *objec
 int job_write_aside(const struct cpuset_job *job, const char *path, const char *value, int ms)
 	_must_check_;
 
+/**
+ * job_read_aside() - read what waits for the lock of such a write, by a child, too
+ *
+ * Return: 0, -ETIMEDOUT after @ms, -ENOMEM, -ENAMETOOLONG, else as attr_read() or -errno of fork(2)
+ */
+int job_read_aside(const struct cpuset_job *job, const char *path, char *buf, size_t size, int ms)
+	_must_check_;
+
 /** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
 const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
 
@@ -324,10 +332,19 @@ int job_format_mask(const struct cpulist *set, char *buf, size_t size) _must_che
 int workqueue_take(struct cpuset_job *job) _must_check_;
 
 /**
- * workqueue_take_isolated() - the same of CPUs that the kernel itself keeps out of the mask
+ * workqueue_announce() - the share of CPUs that are to be isolated, before they are
  *
- * The mask is written only when it has them all the same; the share makes every later write of
- * another guest's helper leave them out.
+ * The kernel itself keeps them out of the mask. The share makes every later write of another guest's
+ * helper leave them out, and the last end put them in again.
+ *
+ * Return: 0, also on a kernel without the mask, else as setting_announce()
+ */
+int workqueue_announce(struct cpuset_job *job) _must_check_;
+
+/**
+ * workqueue_take_isolated() - as workqueue_take(), of CPUs that have been announced and isolated
+ *
+ * The mask is written only when it has them all the same.
  *
  * Return: as workqueue_take()
  */
@@ -338,7 +355,7 @@ int workqueue_take_isolated(struct cpuset_job *job) _must_check_;
 /** watchdog_take() - with watchdog = no in the claim it leaves the guest's CPUs; a failure is said */
 void watchdog_take(struct cpuset_job *job);
 
-/** watchdog_cpus() - those it sees to; @object: as the journal has it. Return: 0, else as attr_read() */
+/** watchdog_cpus() - those it sees to; @object: as the journal has it. Return: as job_read_aside() */
 int watchdog_cpus(const struct cpuset_job *job, const char *object, struct cpulist *ret)
 	_must_check_;
 

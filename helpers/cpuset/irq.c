@@ -193,6 +193,7 @@ static bool move_one(struct cpuset_job *job, struct irq *irq, const struct cpuli
 {
 	int r = move(job, irq, target);
 	bool news = irq->fixed != (r < 0);
+	char list[256];
 
 	irq->fixed = r < 0;
 	if (r == 0)
@@ -202,9 +203,10 @@ static bool move_one(struct cpuset_job *job, struct irq *irq, const struct cpuli
 	r = move(job, irq, target);
 	if (r < 0)
 		helper_say(job->ctx,
-			   "interrupt %u (%s) does not take its old CPUs back: %s: write "
-			   "them to /proc/irq/%u/smp_affinity_list",
-			   irq->number, irq->who, strerror(-r), irq->number);
+			   "interrupt %u (%s) does not take its old CPUs back: %s: write %s to "
+			   "/proc/irq/%u/smp_affinity_list",
+			   irq->number, irq->who, strerror(-r),
+			   job_cpus_text(target, list, sizeof(list)), irq->number);
 	return news;
 }
 

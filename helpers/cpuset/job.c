@@ -251,3 +251,31 @@ int job_write_aside(const struct cpuset_job *job, const char *path, const char *
 	aside_free(letter, sizeof(*letter));
 	return r;
 }
+
+struct question {
+	struct aside aside;
+	const char *path;
+	char text[ATTR_MAX];
+};
+
+static int ask(int rootfd, void *shared)
+{
+	struct question *question = shared;
+
+	return attr_read(rootfd, question->path, question->text, sizeof(question->text));
+}
+
+int job_read_aside(const struct cpuset_job *job, const char *path, char *buf, size_t size, int ms)
+{
+	struct question *question = aside_alloc(sizeof(*question));
+	int r;
+
+	if (!question)
+		return -ENOMEM;
+	question->path = path;
+	r = aside_run(job->ctx->rootfd, ask, question, ms);
+	if (r >= 0)
+		r = path_format(buf, size, "%s", question->text);
+	aside_free(question, sizeof(*question));
+	return r;
+}

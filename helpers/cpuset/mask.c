@@ -99,6 +99,8 @@ const struct setting_kind setting_mask = {
 	.reset = mask_reset,
 };
 
+#define WORKQUEUE_VERB "workqueue"
+
 /* What is written is a wish; what the kernel makes of it lies in the other file, since Linux 6.9 */
 static int workqueue_read(struct cpuset_job *job, const char *object, struct cpulist *ret)
 {
@@ -109,17 +111,21 @@ static int workqueue_read(struct cpuset_job *job, const char *object, struct cpu
 	return r < 0 ? job_why(job, r, "cannot read /%s: %s", object, strerror(-r)) : 0;
 }
 
-/* Isolated by whom ever, but for this guest's own and those of isolcpus= */
+/*
+ * Isolated by whom ever, but for this guest's own and those of isolcpus=. A dead guest's partition is
+ * as good as gone, though its groups are there until libvirt gets round to them.
+ */
 static struct cpulist foreign_isolated(struct cpuset_job *job)
 {
-	struct cpulist isolated = { 0 }, boot;
+	struct cpulist isolated = { 0 }, guests = job->pins.cpus, boot;
 
 	if (groups_mount(job) < 0 ||
 	    groups_read_cpus(job, "", "cpuset.cpus.isolated", &isolated) < 0)
 		return (struct cpulist){ 0 };
 	if (job_host_cpus(job, "isolated", &boot) == 0)
 		cpulist_subtract(&isolated, &boot);
-	cpulist_subtract(&isolated, &job->pins.cpus);
+	setting_add_shares(job, WORKQUEUE_VERB, WORKQUEUE_MASK, true, &guests);
+	cpulist_subtract(&isolated, &guests);
 	return isolated;
 }
 
@@ -147,13 +153,20 @@ static void workqueue_add_foreign(struct cpuset_job *job, const struct cpulist *
  * Source: mm/backing-dev.c, default_bdi_init(); kernel/workqueue.c, wqattrs_actualize_cpumask()
  */
 static const struct setting_kind setting_workqueue = {
-	.verb = "workqueue",
+	.verb = WORKQUEUE_VERB,
 	.takes = true,
 	.add_foreign = workqueue_add_foreign,
 	.read = workqueue_read,
 	.write = mask_write,
 	.reset = mask_reset,
 };
+
+int workqueue_announce(struct cpuset_job *job)
+{
+	int r = job_exists(job, WORKQUEUE_MASK);
+
+	return r <= 0 ? r : setting_announce(job, &setting_workqueue, WORKQUEUE_MASK);
+}
 
 int workqueue_take(struct cpuset_job *job)
 {
@@ -169,9 +182,7 @@ int workqueue_take_isolated(struct cpuset_job *job)
 
 	if (r <= 0)
 		return r;
-	r = setting_announce(job, &setting_workqueue, WORKQUEUE_MASK);
-	if (r == 0)
-		r = mask_read(job, WORKQUEUE_MASK, &now);
+	r = mask_read(job, WORKQUEUE_MASK, &now);
 	if (r < 0 || !cpulist_intersects(&now, &job->pins.cpus))
 		return r;
 	/* A dry run has isolated nothing: a kernel with the other file would have */

@@ -562,6 +562,8 @@ int partition_apply(struct cpuset_job *job)
 		r = partition_check_boot(job);
 	if (r == 0)
 		r = check_others(job, &groups);
+	if (r == 0 && layout == LAYOUT_ISOLATED)
+		r = workqueue_announce(job);
 	if (r == 0)
 		r = make(job, &groups, layout);
 	if (r == 0)

@@ -20,7 +20,7 @@
  * Its CPUs are a shared setting. Those that are not in the root group's effective ones, offline or a
  * partition's, always count as its: the kernel takes them away and, since Linux 6.2, gives them back
  * by itself. Before, whenever it is bound, it forgets what is offline for good, so it is left alone
- * while a CPU is.
+ * while a CPU is, and what it had stays owed until then.
  *
  * Seen on: Linux 6.1, 94 of 100 foreign switches on a guest's CPUs with AllowedCPUs alone
  * ABI: Documentation/RCU/, rcu_spawn_gp_kthread() in kernel/rcu/tree.c; update_tasks_cpumask() in
@@ -93,12 +93,40 @@ static int rcu_read(struct cpuset_job *job, const char *object, struct cpulist *
 		     : 0;
 }
 
+/* Those that are there and not online. Return: 0, else as job_host_cpus() */
+static int read_offline(const struct cpuset_job *job, struct cpulist *ret)
+{
+	struct cpulist online;
+	int r = job_host_cpus(job, "present", ret);
+
+	if (r == 0)
+		r = job_host_cpus(job, "online", &online);
+	if (r == 0)
+		cpulist_subtract(ret, &online);
+	return r;
+}
+
+static int would_lose(struct cpuset_job *job, const char *object, const struct cpulist *offline)
+{
+	char list[256];
+
+	(void)job_why(job, -EBUSY,
+		      "the kernel's thread %s would lose CPU %s, which is offline: when it is "
+		      "online again, run usher recover",
+		      object, job_cpus_text(offline, list, sizeof(list)));
+	job->cured = true;
+	return -EBUSY;
+}
+
 static int rcu_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
 {
 	char name[64], list[ATTR_MAX];
+	struct cpulist offline;
 	pid_t pid;
 	int r;
 
+	if (read_offline(job, &offline) == 0 && !cpulist_empty(&offline))
+		return would_lose(job, object, &offline);
 	(void)job_cpus_text(value, list, sizeof(list));
 	if (helper_would(job->ctx, "bind the kernel's thread %s to CPUs %s", object, list))
 		return 0;
@@ -126,10 +154,9 @@ static const struct setting_kind setting_rcu = {
 
 static bool any_offline(const struct cpuset_job *job)
 {
-	struct cpulist present, online;
+	struct cpulist offline;
 
-	return job_host_cpus(job, "present", &present) == 0 &&
-	       job_host_cpus(job, "online", &online) == 0 && !cpulist_contains(&online, &present);
+	return read_offline(job, &offline) == 0 && !cpulist_empty(&offline);
 }
 
 void rcu_take(struct cpuset_job *job)

@@ -168,6 +168,17 @@ static int keep_base(struct cpuset_job *job, const struct speed *speed, const ch
 	return r < 0 ? job_why(job, r, "cannot keep what %s was: %s", object, strerror(-r)) : 0;
 }
 
+/*
+ * A cursor that has blinked a moment ago and rests now, as it does while others have the console's
+ * lock: that is not what it was
+ */
+static bool rests(const struct cpuset_job *job, const struct speed *speed, const char *object,
+		  const char *now)
+{
+	return is_console(speed) && strcmp(now, CURSOR_BLINKS) != 0 &&
+	       !is_ours(job, speed, object, now);
+}
+
 /* @write: false when the kernel does it by itself. Return: 0, else -errno with why */
 static int take(struct cpuset_job *job, const struct speed *speed, const char *object,
 		const char *want, bool write)
@@ -179,6 +190,8 @@ static int take(struct cpuset_job *job, const struct speed *speed, const char *o
 		r = speed_read(job, speed, path, true, now, sizeof(now));
 	if (r < 0)
 		return job_why(job, r, "cannot read /%s: %s", path, strerror(-r));
+	if (rests(job, speed, object, now))
+		return 0;
 	r = job_announce(job, speed->verb, object, want);
 	if (r >= 0)
 		r = keep_base(job, speed, object, now);

@@ -454,23 +454,45 @@ static void check_partitions(struct check *check)
 		      release);
 }
 
+/* A kernel that cannot do it has no such file; one that was not told to says "(null)" */
+static struct cpulist without_tick(const struct check *check)
+{
+	struct cpulist without;
+	char text[ATTR_MAX];
+
+	if (attr_read(check->rootfd, "sys/devices/system/cpu/nohz_full", text, sizeof(text)) < 0 ||
+	    cpulist_parse(text, &without) < 0)
+		without = (struct cpulist){ 0 };
+	return without;
+}
+
+/* With pin = auto its CPUs are not known before it starts */
+static void check_tick_of_none(struct check *check, const struct cpulist *without)
+{
+	if (!inidoc_get(&check->claim.doc, "cpuset", "pin"))
+		found(check, LEVEL_NOTE, "not looked at: no CPU is the guest's alone: see pins");
+	else if (cpulist_empty(without))
+		found(check, LEVEL_NOTE,
+		      "the kernel's tick interrupts the CPUs that are chosen for it, and cannot be "
+		      "taken away at run time: boot with nohz_full=CPUS if it disturbs (usher "
+		      "noise "
+		      "tells)");
+}
+
 /* What no helper can take away while the host runs; asked for only where a guest has CPUs alone */
 void check_tick(struct check *check)
 {
 	struct cpulist cpus = { 0 }, without;
-	char text[ATTR_MAX], list[256];
+	char list[256];
 
 	if (!check->claim.guest)
 		return;
 	claim_cpus(&check->claim, &cpus);
+	without = without_tick(check);
 	if (cpulist_empty(&cpus)) {
-		found(check, LEVEL_NOTE, "not looked at: no CPU is the guest's alone: see pins");
+		check_tick_of_none(check, &without);
 		return;
 	}
-	/* A kernel that cannot do it has no such file; one that was not told to says "(null)" */
-	if (attr_read(check->rootfd, "sys/devices/system/cpu/nohz_full", text, sizeof(text)) < 0 ||
-	    cpulist_parse(text, &without) < 0)
-		without = (struct cpulist){ 0 };
 	if (cpulist_contains(&without, &cpus) || cpulist_format(&cpus, list, sizeof(list)) < 0)
 		return;
 	found(check, LEVEL_NOTE,

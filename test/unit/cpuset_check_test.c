@@ -569,6 +569,20 @@ static void cpus_isolated_at_boot_are_no_core_of_the_hosts(void **state)
 	assert_said("no whole core would be left to the host: of 2-7");
 }
 
+/* A container runtime's: nothing of the host's, nor of the guest's, runs there */
+static void cpus_that_somebody_else_isolates_are_no_core_of_the_hosts(void **state)
+{
+	make_host(*state, true);
+	make_group("rt.slice", "", true);
+	put("0-1", CG "/rt.slice/cpuset.cpus.exclusive");
+	put("isolated", CG "/rt.slice/cpuset.cpus.partition");
+	settle();
+	assert_int_equal(check_wanted("cpus = 2-7\nvcpu = 0 2-7\n"), HELPER_FAILED);
+	assert_said("no whole core would be left to the host: of 2-7 at least one core must stay "
+		    "free");
+	assert_int_equal(check_wanted("cpus = 3-7\nvcpu = 0 3-7\n"), HELPER_DONE);
+}
+
 static void a_vcpu_without_a_pin_beside_pinned_ones_is_said(void **state)
 {
 	make_host(*state, true);
@@ -682,6 +696,7 @@ int main(void)
 		tree_test(a_slice_that_would_have_no_cpu_left_is_refused_where_required),
 		tree_test(a_guest_pinned_there_is_found_on_an_older_kernel_too),
 		tree_test(cpus_isolated_at_boot_are_no_core_of_the_hosts),
+		tree_test(cpus_that_somebody_else_isolates_are_no_core_of_the_hosts),
 		tree_test(a_vcpu_without_a_pin_beside_pinned_ones_is_said),
 		tree_test(what_the_host_cannot_spare_is_not_taken_either),
 		tree_test(cgroup_v1_is_said_and_refused_where_required),

@@ -336,7 +336,7 @@ static void an_irq_that_does_not_come_back_is_said(void **state)
 	host.lie = NULL;
 	assert_said(
 		"interrupt 1 (i8042) does not take its old CPUs back: Input/output error: write "
-		"them to /proc/irq/1/smp_affinity_list");
+		"0-7 to /proc/irq/1/smp_affinity_list");
 }
 
 static void an_affinity_that_somebody_else_has_set_stays_and_is_said(void **state)

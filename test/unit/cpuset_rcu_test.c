@@ -191,6 +191,30 @@ static void while_a_cpu_is_offline_it_is_left_alone(void **state)
 	assert_no_state();
 }
 
+/* Bound meanwhile, it would never run there again */
+static void what_is_offline_at_the_end_is_not_lost(void **state)
+{
+	host_with_two(state);
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_int_equal(apply(UUID_B), HELPER_DONE);
+	put("0-6", ONLINE);
+	settle();
+	assert_int_equal(undo(UUID_B), HELPER_DIRTY);
+	assert_string_equal(host.said,
+			    "usher: b: the CPU settings are not all back: the kernel's thread "
+			    "rcu_preempt would lose CPU 7, which is offline: when it is online "
+			    "again, run usher recover\n");
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
+	assert_rcu("0-1,4,6-7");
+	put("0-7", ONLINE);
+	settle();
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_int_equal(undo(UUID_B), HELPER_DONE);
+	assert_silent();
+	assert_rcu("0-7");
+	assert_no_state();
+}
+
 /* The kernel takes 5 from it while that is a partition's, and gives it back */
 static void a_partition_of_another_guest_is_nobodys_change(void **state)
 {
@@ -294,6 +318,7 @@ int main(void)
 		tree_test(beside_another_guest_a_kill_at_any_step_is_repaired),
 		tree_test(an_admins_choice_stays),
 		tree_test(while_a_cpu_is_offline_it_is_left_alone),
+		tree_test(what_is_offline_at_the_end_is_not_lost),
 		tree_test(a_partition_of_another_guest_is_nobodys_change),
 		tree_test(a_check_tells_that_it_may_run_there_again),
 		tree_test(where_there_is_none_of_ours_nothing_is_done),

@@ -34,12 +34,16 @@ int __wrap_hierarchy_is_ours(const struct helper_ctx *ctx)
 }
 
 static int nr_asides;
+/* Before this one the console says something else, 0: never */
+static int changes_at;
+static void console_says(const char *text);
 
 int __real_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
 int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms);
 int __wrap_aside_run(int rootfd, int (*run)(int rootfd, void *shared), void *shared, int step_ms)
 {
-	nr_asides++;
+	if (++nr_asides == changes_at)
+		console_says("0");
 	return __real_aside_run(rootfd, run, shared, step_ms);
 }
 
@@ -223,6 +227,11 @@ static void a_kernel_that_says_yes_once_and_does_no_is_asked_again(void **state)
 #define CURSOR "sys/class/graphics/fbcon/cursor_blink"
 #define STILL  "cursor_blink = 0\n"
 
+static void console_says(const char *text)
+{
+	put(text, CURSOR);
+}
+
 static void the_cursor_is_still_as_long_as_any_guest_is_there(void **state)
 {
 	host_with_speeds(state);
@@ -245,6 +254,34 @@ static void a_console_without_a_cursor_that_blinks_is_left_alone(void **state)
 		assert_int_equal(undo(UUID_A), HELPER_DONE);
 		assert_silent();
 		assert_string_equal(get(CURSOR), says[i] ?: "");
+		assert_back();
+	}
+}
+
+/* Somebody has the console's lock, and the next blink is not due: that is not what it was */
+static void a_cursor_that_rests_for_a_moment_blinks_after_the_guest(void **state)
+{
+	int looks;
+
+	host_with_speeds(state);
+	make_claim(UUID_A, PID_A, "running", SECTION_A STILL);
+	put("1", CURSOR);
+	nr_asides = 0;
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	looks = nr_asides;
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	for (int at = 1; at <= looks; at++) {
+		put("1", CURSOR);
+		nr_asides = 0;
+		changes_at = at;
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		changes_at = 0;
+		/* It is drawn again, unless it has been told not to blink */
+		if (!strstr(tree_read(host.tree, "run/usher/" UUID_A "/cpuset.journal"), "cursor"))
+			put("1", CURSOR);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_string_equal(get(CURSOR), "1");
 		assert_back();
 	}
 }
@@ -716,6 +753,7 @@ int main(void)
 		tree_test(the_kernel_counts_memory_rarely_as_long_as_any_guest_is_there),
 		tree_test(the_cursor_is_still_as_long_as_any_guest_is_there),
 		tree_test(a_console_without_a_cursor_that_blinks_is_left_alone),
+		tree_test(a_cursor_that_rests_for_a_moment_blinks_after_the_guest),
 		tree_test(a_console_that_hangs_costs_a_start_a_moment),
 		tree_test(a_cursor_that_cannot_be_given_back_yet_stays_owed),
 		tree_test(a_console_that_goes_while_two_run_is_said_at_the_last_end_only),

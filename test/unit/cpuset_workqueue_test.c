@@ -105,6 +105,46 @@ static void an_isolated_one_that_ends_first_gives_its_cpus_back(void **state)
 	make_host(*state, true);
 }
 
+/* The other ends before it is known what the one that was killed has isolated */
+static void one_killed_at_any_step_loses_no_cpu_by_the_others_end(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ways_b); i++) {
+		host_with_two(state, &ways_b[i]);
+		assert_int_equal(apply(UUID_B), HELPER_DONE);
+		for (int at = 1; killed_at(at, "apply", UUID_A); at++) {
+			assert_int_equal(undo(UUID_B), HELPER_DONE);
+			assert_silent();
+			assert_int_equal(undo(UUID_A), HELPER_DONE);
+			assert_silent();
+			assert_mask("ff");
+			assert_no_state();
+			assert_int_equal(apply(UUID_B), HELPER_DONE);
+		}
+		next_host(state);
+	}
+	make_host(*state, true);
+}
+
+/* Both QEMUs are gone at once, and the isolated one's groups go later than the other is undone */
+static void of_two_that_die_together_neither_keeps_a_cpu(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ways_b); i++) {
+		host_with_two(state, &ways_b[i]);
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_int_equal(apply(UUID_B), HELPER_DONE);
+		end_guest(PID_A, NULL);
+		end_guest(PID_B, NULL);
+		assert_int_equal(undo(UUID_B), HELPER_DONE);
+		assert_silent();
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_mask("ff");
+		assert_no_state();
+		next_host(state);
+	}
+	make_host(*state, true);
+}
+
 static void alone_an_isolated_one_leaves_it_to_the_kernel(void **state)
 {
 	host_with_two(state, &ways_b[0]);
@@ -174,6 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(another_guests_start_and_end_keep_it_off_an_isolated_one),
 		tree_test(an_isolated_one_that_ends_first_gives_its_cpus_back),
+		tree_test(one_killed_at_any_step_loses_no_cpu_by_the_others_end),
+		tree_test(of_two_that_die_together_neither_keeps_a_cpu),
 		tree_test(alone_an_isolated_one_leaves_it_to_the_kernel),
 		tree_test(work_that_came_back_to_isolated_cpus_is_noticed_and_mended),
 		tree_test(somebody_elses_isolated_cpus_are_kept_off_too),

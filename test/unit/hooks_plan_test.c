@@ -266,23 +266,33 @@ static void sleep_that_is_delayed_leaves_the_lid_alone(void **state)
 	assert_string_equal(nth(&planned.claim, "nosleep", "mode", 0), "delay");
 }
 
+/* Whether it is the XML that has its pins, or they are chosen */
 static void what_the_policy_wants_of_the_cpus_is_in_the_claim(void **state)
 {
-	_cleanup_planned_ struct planned planned =
-		plan(*state, DOMAIN(PINS),
-		     "[cpuset]\ngovernor = performance\nenergy_preference = power\n"
-		     "wake_latency = 0\nemulator_sched = fifo:1\n");
-	const struct claim *claim = &planned.claim;
+	static const struct {
+		const char *xml, *policy;
+	} cases[] = { { DOMAIN(PINS), "[cpuset]\n" }, { DOMAIN(""), "[cpuset]\npin = auto\n" } };
+	static const char *const wants[][2] = {
+		{ "governor", "performance" }, { "energy_preference", "power" },
+		{ "wake_latency_us", "0" },    { "emulator_sched", "fifo:1" },
+		{ "stat_interval", "60" },     { "cursor_blink", "0" },
+		{ "watchdog", "no" },	       { "pressure", "no" },
+	};
 
-	assert_int_equal(planned.r, 0);
-	assert_string_equal(nth(claim, "cpuset", "governor", 0), "performance");
-	assert_string_equal(nth(claim, "cpuset", "energy_preference", 0), "power");
-	assert_string_equal(nth(claim, "cpuset", "wake_latency_us", 0), "0");
-	assert_string_equal(nth(claim, "cpuset", "emulator_sched", 0), "fifo:1");
-	assert_string_equal(nth(claim, "cpuset", "stat_interval", 0), "60");
-	assert_string_equal(nth(claim, "cpuset", "cursor_blink", 0), "0");
-	assert_string_equal(nth(claim, "cpuset", "watchdog", 0), "no");
-	assert_string_equal(nth(claim, "cpuset", "pressure", 0), "no");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_planned_ struct planned planned = { 0 };
+		char policy[256];
+
+		(void)snprintf(policy, sizeof(policy),
+			       "%sgovernor = performance\nenergy_preference = power\n"
+			       "wake_latency = 0\nemulator_sched = fifo:1\n",
+			       cases[i].policy);
+		planned = plan(*state, cases[i].xml, policy);
+		assert_int_equal(planned.r, 0);
+		for (size_t j = 0; j < ARRAY_SIZE(wants); j++)
+			assert_string_equal(nth(&planned.claim, "cpuset", wants[j][0], 0) ?: "",
+					    wants[j][1]);
+	}
 }
 
 static void what_the_policy_leaves_of_the_cpus_is_not_in_the_claim(void **state)

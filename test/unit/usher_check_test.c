@@ -496,6 +496,14 @@ static void the_tick_is_told_where_a_guest_has_cpus_for_itself(void **state)
 	assert_int_equal(row(tree, "tick"), 0);
 	check.claim = (struct claim){ .guest = name };
 	assert_found(tree, "tick", LEVEL_NOTE, "no CPU is the guest's alone: see pins");
+	/* They are chosen when it starts */
+	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "pin", "auto"), 0);
+	assert_found(tree, "tick", LEVEL_NOTE,
+		     "interrupts the CPUs that are chosen for it, and cannot be taken away at run "
+		     "time: boot with nohz_full=CPUS");
+	tree_file(tree, "sys/devices/system/cpu/nohz_full", "2-7");
+	assert_int_equal(row(tree, "tick"), 0);
+	tree_file(tree, "sys/devices/system/cpu/nohz_full", "(null)");
 	assert_int_equal(inidoc_add(&check.claim.doc, "cpuset", "cpus", "2-3"), 0);
 	assert_found(tree, "tick", LEVEL_NOTE, "boot with nohz_full=2-3");
 	tree_file(tree, "sys/devices/system/cpu/nohz_full", "(null)\n");
