@@ -166,7 +166,7 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why)
 		return 0;
 	if (asprintf(ret_why, "it cannot be looked at: %s: see dmesg", strerror(-r)) < 0)
 		*ret_why = NULL;
-	return -EPERM;
+	return r;
 }
 
 /* A copy that somebody has put aside is none */

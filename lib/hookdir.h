@@ -63,7 +63,7 @@ bool hookdir_can_run(int rootfd, const char *path);
  * path: a script's interpreter opens it anew.
  *
  * Return: 1 it does, 0 it does not (no file, or its owner may not execute it), -EPERM it refuses to:
- * others could write it, or put another in its place; or who could cannot be told
+ * others could write it, or put another in its place; else -errno: who could cannot be told
  */
 int hookdir_runs_script(int rootfd, const char *path, char **ret_why) _must_check_;
 

@@ -301,9 +301,14 @@ static int run_owed_scripts(struct run *run, const struct phase *phase)
 	const struct host host = { .rootfd = run->rootfd, .statefd = statefd };
 	int r = oldtree_read(run->rootfd, run->claim->guest, &tree);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(operations); i++)
-		if (scripts_owes(&host, run->claim, operations[i]))
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(operations); i++) {
+		int owes = scripts_owes(&host, run->claim, operations[i]);
+
+		if (owes > 0)
 			show_scripts(run, phase, &tree, operations[i]);
+		else
+			r = owes;
+	}
 	return r;
 }
 
