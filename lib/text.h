@@ -67,6 +67,9 @@ size_t text_utf8(const char *text, uint32_t *ret) _must_check_;
  */
 int text_printable(const char *text, char **ret) _must_check_;
 
+/** text_show() - the same into @buf, as many whole characters as there is room for */
+void text_show(const char *text, char *buf, size_t size);
+
 /**
  * text_nearest() - the known word most like @word, for "did you mean"
  *
