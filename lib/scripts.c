@@ -337,7 +337,8 @@ static int run_stop(struct run *run, int dirfd, const char *owed)
 
 	if (owed && !*owed)
 		return 0;
-	if (strcmp(run->op->name, "release") == 0 && owed && strstr(owed, "stopped"))
+	if (strcmp(run->op->name, "release") == 0 && owed &&
+	    text_has_word(owed, " ", "stopped", strlen("stopped")))
 		r = run_stopped(run, dirfd);
 	if (r == 0)
 		r = run_noting(run, dirfd);
@@ -399,16 +400,13 @@ int scripts_owes(const struct host *host, const struct claim *claim, const char 
 {
 	_cleanup_close_ int dirfd = -1;
 	_cleanup_free_ char *owed = NULL;
-	_cleanup_strlist_ struct strlist words = { 0 };
 	int r;
 
 	if (!scripts_wanted(claim))
 		return 0;
 	dirfd = state_dir(host->statefd, claim->uuid, false);
 	r = read_owed(dirfd, &owed);
-	if (r > 0)
-		r = text_split(owed, " ", &words) ?: strlist_has(&words, operation);
-	return r;
+	return r > 0 ? text_has_word(owed, " ", operation, strlen(operation)) : r;
 }
 
 int scripts_give_back(const struct host *host, const struct claim *claim, char **ret_why)

@@ -54,18 +54,38 @@ bool strlist_has(const struct strlist *list, const char *name)
 int text_split(const char *text, const char *separators, struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist list = { 0 };
+	const char *word;
+	size_t len;
 
-	for (text += strspn(text, separators); *text; text += strspn(text, separators)) {
-		size_t len = strcspn(text, separators);
-		int r = strlist_add_len(&list, text, len);
+	while ((word = text_word(&text, separators, &len))) {
+		int r = strlist_add_len(&list, word, len);
 
 		if (r < 0)
 			return r;
-		text += len;
 	}
 	*ret = list;
 	list = (struct strlist){ 0 };
 	return 0;
+}
+
+const char *text_word(const char **text, const char *separators, size_t *ret_len)
+{
+	const char *word = *text + strspn(*text, separators);
+
+	*ret_len = strcspn(word, separators);
+	*text = word + *ret_len;
+	return *ret_len ? word : NULL;
+}
+
+bool text_has_word(const char *text, const char *separators, const char *word, size_t len)
+{
+	const char *at;
+	size_t at_len;
+
+	while ((at = text_word(&text, separators, &at_len)))
+		if (at_len == len && strncmp(at, word, len) == 0)
+			return true;
+	return false;
 }
 
 static bool is_plain(unsigned char c)

@@ -71,6 +71,17 @@ int text_printable(const char *text, char **ret) _must_check_;
 void text_show(const char *text, char *buf, size_t size);
 
 /**
+ * text_word() - the next word, without memory: "a b" has two, with a blank as separator
+ * @text:	moves behind it
+ *
+ * Return: where it begins, NULL when there is no more
+ */
+const char *text_word(const char **text, const char *separators, size_t *ret_len);
+
+/** text_has_word() - is @word, of so many bytes, one of the words of @text */
+bool text_has_word(const char *text, const char *separators, const char *word, size_t len);
+
+/**
  * text_nearest() - the known word most like @word, for "did you mean"
  *
  * Return: an element of @known, NULL when none is within an edit distance of a third of its length
