@@ -36,7 +36,8 @@ bool hookdir_is_place(const char *guest, const char *path);
  *
  * Nothing is run to find out.
  *
- * Return: 1 it is, 0 it is something else, -ENOENT there is nothing, -EACCES that is root's to know
+ * Return: 1 it is, 0 it is something else, -ENOENT there is nothing, -EACCES that is root's to know,
+ * else -errno
  */
 int hookdir_is_usher(int rootfd, const char *path) _must_check_;
 
@@ -72,7 +73,7 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why) _must_chec
  *
  * hooks/qemu and hooks/qemu.d/usher are meant to be, also when they cannot be run.
  *
- * Return: 0, -EACCES libvirt's folder is root's to read, -ENOMEM
+ * Return: 0, -EACCES libvirt's folder is root's to read, else -errno
  */
 int hookdir_ushers(int rootfd, struct strlist *ret) _must_check_;
 

@@ -229,8 +229,10 @@ int host_claim_of(const struct request *request, const char *guest, struct claim
 	_cleanup_close_ int rootfd = usher_root(request);
 	_cleanup_claims_ struct claims claims = { 0 };
 
-	if (rootfd < 0 || host_claims(rootfd, &claims) < 0)
-		return 0;
+	int r = rootfd < 0 ? rootfd : host_claims(rootfd, &claims);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < claims.nr; i++) {
 		struct claim *claim = &claims.claims[i];
 
@@ -238,7 +240,7 @@ int host_claim_of(const struct request *request, const char *guest, struct claim
 			continue;
 		*ret_file = host_claim_file(request, claim);
 		if (!*ret_file)
-			return 0;
+			return -ENOMEM;
 		*ret = *claim;
 		*claim = (struct claim){ 0 };
 		return 1;

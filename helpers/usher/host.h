@@ -60,7 +60,7 @@ char *host_claim_file(const struct request *request, const struct claim *claim) 
  * host_claim_of() - what a guest holds now
  * @ret_file:	the claim's file
  *
- * Return: 1, 0 nothing, or it cannot be read
+ * Return: 1, 0 nothing, or its claim alone cannot be read, else as host_claims()
  */
 int host_claim_of(const struct request *request, const char *guest, struct claim *ret,
 		  char **ret_file) _must_check_;
