@@ -226,21 +226,40 @@ int claim_set_state(int statefd, struct claim *claim, enum claim_state state,
 	return claim_store(statefd, claim);
 }
 
-/* "ADDR VENDOR:DEVICE ORIGIN managed|unmanaged", then words of the helper's own */
+/* Return: what is behind the word, NULL when there is none, or one that @buf does not hold */
+static const char *take_word(const char *text, char *buf, size_t size)
+{
+	size_t len;
+
+	text += strspn(text, " ");
+	len = strcspn(text, " ");
+	if (len == 0 || len >= size)
+		return NULL;
+	memcpy(buf, text, len);
+	buf[len] = '\0';
+	return text + len;
+}
+
+/*
+ * "ADDR VENDOR:DEVICE ORIGIN managed|unmanaged", then words of the helper's own. Without memory: a
+ * device that another guest has is not to be taken for nobody's for want of it.
+ */
 int claim_device_parse(const char *value, struct claim_device *ret)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
 	struct claim_device device = { 0 };
+	char addr[PCIADDR_STRLEN], id[sizeof("10de:1b80")], managed[sizeof("unmanaged")];
 
-	if (text_split(value, " ", &words) < 0 || words.nr < 4)
+	value = take_word(value, addr, sizeof(addr));
+	if (value)
+		value = take_word(value, id, sizeof(id));
+	if (value)
+		value = take_word(value, device.origin, sizeof(device.origin));
+	if (value)
+		value = take_word(value, managed, sizeof(managed));
+	if (!value || pciaddr_parse(addr, &device.addr) < 0 || pciid_parse(id, &device.id) < 0)
 		return -EBADMSG;
-	if (pciaddr_parse(words.names[0], &device.addr) < 0 ||
-	    pciid_parse(words.names[1], &device.id) < 0 ||
-	    strlen(words.names[2]) >= sizeof(device.origin))
-		return -EBADMSG;
-	memcpy(device.origin, words.names[2], strlen(words.names[2]) + 1);
-	device.managed = strcmp(words.names[3], "managed") == 0;
-	if (!device.managed && strcmp(words.names[3], "unmanaged") != 0)
+	device.managed = strcmp(managed, "managed") == 0;
+	if (!device.managed && strcmp(managed, "unmanaged") != 0)
 		return -EBADMSG;
 	*ret = device;
 	return 0;

@@ -63,6 +63,17 @@ int giveback_forget(const struct host *host, const struct claim *claim, struct s
 			       "usher recover");
 }
 
+/* @why: of scripts_give_back() */
+static void say_owed(const struct host *host, const struct claim *claim, int r, const char *why,
+		     struct step_result *result)
+{
+	if (r < 0)
+		(void)say_of(host, claim, result, "run the scripts that give back", r,
+			     "usher recover tries again");
+	else if (r > 0)
+		(void)say(host, result, "%s: %s", claim->guest, why);
+}
+
 /* What is said of the first undo is in the log, and need not be true any more */
 static int undo_by_force(const struct host *host, const struct claim *claim,
 			 struct step_result *result)
@@ -80,12 +91,13 @@ static int undo_by_force(const struct host *host, const struct claim *claim,
 
 int giveback_claim(const struct host *host, const struct claim *claim, struct step_result *result)
 {
-	int r;
+	_cleanup_free_ char *why = NULL;
+	int owed = scripts_give_back(host, claim, &why);
+	int r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
 
-	scripts_give_back(host, claim);
-	r = steps_run(host, claim, "undo", STEP_RELEASE, 0, result);
 	if (r > 0 && host->replug)
 		r = undo_by_force(host, claim, result);
+	say_owed(host, claim, owed, why, result);
 	if (r < 0)
 		return say_of(host, claim, result, "give back the claim", r,
 			      "usher recover tries again");
@@ -96,7 +108,7 @@ int giveback_claim(const struct host *host, const struct claim *claim, struct st
 			 claim->guest);
 		return 1;
 	}
-	return giveback_forget(host, claim, result);
+	return owed ?: giveback_forget(host, claim, result);
 }
 
 /* Return: 1 it is ours to give back now, 0 somebody keeps it, else -errno */
@@ -157,8 +169,13 @@ static int giveback_one(const struct host *host, const struct claim *claim, cons
 	if (lock < 0)
 		return say_of(host, claim, result, "lock the claim", lock,
 			      "usher recover tries again");
-	if (host->leaves_scripts && scripts_owed(host, claim))
-		return 0;
+	if (host->leaves_scripts) {
+		r = scripts_owed(host, claim);
+		if (r != 0)
+			return r > 0 ? 0
+				     : say_of(host, claim, result, "read scripts.owed of", r,
+					      state_cure(r, "usher recover tries again"));
+	}
 	r = take_over(host, claim, uuid);
 	if (r < 0)
 		return say_of(host, claim, result, "take over the claim", r,

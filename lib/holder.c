@@ -61,10 +61,14 @@ static bool same_process(const struct process *a, const struct process *b)
 	return a->pid == b->pid && a->start_time == b->start_time;
 }
 
-bool holder_holds(int rootfd, int dirfd, const struct process *qemu)
+int holder_holds(int rootfd, int dirfd, const struct process *qemu)
 {
 	struct holder holder;
+	int r = holder_load(dirfd, &holder);
 
-	return holder_load(dirfd, &holder) == 0 && holder.error == 0 &&
-	       same_process(&holder.qemu, qemu) && process_alive(rootfd, &holder.process) == 1;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (holder.error != 0 || !same_process(&holder.qemu, qemu))
+		return 0;
+	return process_alive(rootfd, &holder.process);
 }

@@ -2,8 +2,6 @@
 /* lib/holder.h - nosleep.holder: who holds a guest's sleep inhibitor, or why nobody does */
 #pragma once
 
-#include <stdbool.h>
-
 #include "cleanup.h"
 #include "process.h"
 
@@ -30,5 +28,9 @@ int holder_store(int dirfd, const struct holder *holder) _must_check_;
  */
 int holder_load(int dirfd, struct holder *ret) _must_check_;
 
-/** holder_holds() - is there a process that holds the inhibitor for this very QEMU */
-bool holder_holds(int rootfd, int dirfd, const struct process *qemu);
+/**
+ * holder_holds() - is there a process that holds the inhibitor for this very QEMU
+ *
+ * Return: 1, 0, else as holder_load() or process_alive()
+ */
+int holder_holds(int rootfd, int dirfd, const struct process *qemu) _must_check_;

@@ -59,15 +59,6 @@ static bool names_usher(char *text)
 	return false;
 }
 
-static bool calls_usher(int rootfd, const char *path)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-
-	return attr_read_regular(rootfd, path, SCRIPT_MAX, &text, &len) == 0 &&
-	       strncmp(text, "#!", 2) == 0 && names_usher(text);
-}
-
 /* A program that only looks for the mark has a NUL behind it */
 static bool has_mark(const char *text, size_t len)
 {
@@ -91,6 +82,14 @@ static bool is_link(int rootfd, const char *path)
 	return attr_link(rootfd, path, target, sizeof(target)) > 0 && strcmp(target, PROGRAM) == 0;
 }
 
+/* What is no file to be read is none of usher's: a folder, one that is too large */
+static int read_program(int rootfd, const char *path, size_t max, char **ret, size_t *ret_len)
+{
+	int r = attr_read_regular(rootfd, path, max, ret, ret_len);
+
+	return r == 0 ? 1 : r == -EINVAL || r == -E2BIG ? 0 : r;
+}
+
 int hookdir_is_usher(int rootfd, const char *path)
 {
 	_cleanup_free_ char *text = NULL;
@@ -101,9 +100,9 @@ int hookdir_is_usher(int rootfd, const char *path)
 		return 1;
 	r = attr_exists(rootfd, path);
 	if (r <= 0)
-		return r == -EACCES ? r : -ENOENT;
-	r = attr_read_regular(rootfd, path, PROGRAM_MAX, &text, &len);
-	return r == -EACCES ? r : r == 0 && has_mark(text, len);
+		return r == 0 || r == -ELOOP ? -ENOENT : r;
+	r = read_program(rootfd, path, PROGRAM_MAX, &text, &len);
+	return r > 0 ? has_mark(text, len) : r;
 }
 
 bool hookdir_is_other(int rootfd, const char *path, const char *dir)
@@ -166,41 +165,57 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why)
 		return 0;
 	if (asprintf(ret_why, "it cannot be looked at: %s: see dmesg", strerror(-r)) < 0)
 		*ret_why = NULL;
-	return -EPERM;
+	return r;
 }
 
-/* A copy that somebody has put aside is none */
-static bool is_hook(int rootfd, const char *path)
+/* A copy that somebody has put aside is none. Return: 1, 0, else -errno */
+static int is_hook(int rootfd, const char *path)
 {
-	return hookdir_is_usher(rootfd, path) > 0 &&
-	       (strcmp(path, HOOKDIR_HOOK) == 0 || strcmp(path, HOOKDIR_BESIDE) == 0 ||
-		hookdir_can_run(rootfd, path));
+	int r = hookdir_is_usher(rootfd, path);
+
+	if (r <= 0 || strcmp(path, HOOKDIR_HOOK) == 0 || strcmp(path, HOOKDIR_BESIDE) == 0)
+		return r == -ENOENT ? 0 : r;
+	return hookdir_can_run(rootfd, path);
 }
 
-static bool is_caller(int rootfd, const char *path)
+/* Return: 1, 0, else -errno */
+static int is_caller(int rootfd, const char *path)
 {
-	return hookdir_is_usher(rootfd, path) == 0 && hookdir_can_run(rootfd, path) &&
-	       calls_usher(rootfd, path);
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = hookdir_is_usher(rootfd, path);
+
+	if (r != 0)
+		return r > 0 || r == -ENOENT ? 0 : r;
+	if (!hookdir_can_run(rootfd, path))
+		return 0;
+	r = read_program(rootfd, path, SCRIPT_MAX, &text, &len);
+	return r > 0 ? strncmp(text, "#!", 2) == 0 && names_usher(text) : r;
 }
 
-/* In the order in which libvirt runs them. Return: 0, -EACCES, -ENOMEM */
-static int find(int rootfd, bool (*match)(int rootfd, const char *path), struct strlist *ret)
+static int add_match(int rootfd, const char *path, int (*match)(int rootfd, const char *path),
+		     struct strlist *ret)
+{
+	int r = match(rootfd, path);
+
+	return r > 0 ? strlist_add(ret, path) : r;
+}
+
+/* In the order in which libvirt runs them. Return: 0, else -errno */
+static int find(int rootfd, int (*match)(int rootfd, const char *path), struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
-	int r = hookdir_is_usher(rootfd, HOOKDIR_HOOK);
+	int r = add_match(rootfd, HOOKDIR_HOOK, match, ret);
 
-	if (r != -EACCES)
-		r = match(rootfd, HOOKDIR_HOOK) ? strlist_add(ret, HOOKDIR_HOOK) : 0;
 	if (r == 0)
 		r = attr_list(rootfd, HOOKDIR_SCRIPTS, &names);
 	for (size_t i = 0; r == 0 && i < names.nr; i++) {
 		char path[PATH_MAX];
 
-		if (path_format(path, sizeof(path), HOOKDIR_SCRIPTS "/%s", names.names[i]) == 0 &&
-		    match(rootfd, path))
-			r = strlist_add(ret, path);
+		if (path_format(path, sizeof(path), HOOKDIR_SCRIPTS "/%s", names.names[i]) == 0)
+			r = add_match(rootfd, path, match, ret);
 	}
-	return r == -ENOMEM || r == -EACCES ? r : 0;
+	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
 int hookdir_ushers(int rootfd, struct strlist *ret)

@@ -36,7 +36,8 @@ bool hookdir_is_place(const char *guest, const char *path);
  *
  * Nothing is run to find out.
  *
- * Return: 1 it is, 0 it is something else, -ENOENT there is nothing, -EACCES that is root's to know
+ * Return: 1 it is, 0 it is something else, -ENOENT there is nothing, -EACCES that is root's to know,
+ * else -errno
  */
 int hookdir_is_usher(int rootfd, const char *path) _must_check_;
 
@@ -63,7 +64,7 @@ bool hookdir_can_run(int rootfd, const char *path);
  * path: a script's interpreter opens it anew.
  *
  * Return: 1 it does, 0 it does not (no file, or its owner may not execute it), -EPERM it refuses to:
- * others could write it, or put another in its place; or who could cannot be told
+ * others could write it, or put another in its place; else -errno: who could cannot be told
  */
 int hookdir_runs_script(int rootfd, const char *path, char **ret_why) _must_check_;
 
@@ -72,7 +73,7 @@ int hookdir_runs_script(int rootfd, const char *path, char **ret_why) _must_chec
  *
  * hooks/qemu and hooks/qemu.d/usher are meant to be, also when they cannot be run.
  *
- * Return: 0, -EACCES libvirt's folder is root's to read, -ENOMEM
+ * Return: 0, -EACCES libvirt's folder is root's to read, else -errno
  */
 int hookdir_ushers(int rootfd, struct strlist *ret) _must_check_;
 

@@ -49,7 +49,8 @@ struct run {
 	const struct operation *op;
 	const char *extra;
 	int input;
-	char *why; /* of the first that failed */
+	bool unread; /* whether there are any, or one may be run, could not be found out */
+	char *why;   /* of the first that failed */
 };
 
 bool scripts_wanted(const struct claim *claim)
@@ -164,6 +165,7 @@ static int consider(struct run *run, const char *path)
 		return 0;
 	if (!why)
 		return -ENOMEM;
+	run->unread |= r != -EPERM;
 	script_log(run, LOG_ERR, NULL, "/%s is not run: %s", path, why);
 	if (!run->why && asprintf(&run->why, "script /%s is not run: %s", path, why) < 0) {
 		run->why = NULL;
@@ -175,6 +177,7 @@ static int consider(struct run *run, const char *path)
 /* Return: 1, -ENOMEM */
 static int say_unread(struct run *run, const char *folder, int error)
 {
+	run->unread = true;
 	script_log(run, LOG_ERR, NULL, "/%s cannot be read: %s", folder, strerror(-error));
 	if (!run->why &&
 	    asprintf(&run->why, "the scripts in /%s are not run: it cannot be read: %s: see dmesg",
@@ -223,13 +226,27 @@ static int run_operation(struct run *run)
 
 /* --- what is owed ----------------------------------------------------------------------------- */
 
-/* Return: NULL when nothing was noted: nothing was run, or by an older usher */
-static char *read_owed(int dirfd)
+/* Return: 1, 0 when nothing was noted (nothing was run, or by an older usher), else -errno */
+static int read_owed(int dirfd, char **ret)
 {
-	char *owed = NULL;
 	size_t len;
+	int r = dirfd < 0 ? dirfd : state_read(dirfd, OWED_FILE, ret, &len);
 
-	return dirfd >= 0 && state_read(dirfd, OWED_FILE, &owed, &len) == 0 ? owed : NULL;
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+/* Return: 1, -ENOMEM */
+static int say_unread_note(const struct claim *claim, const char *file, int error, char **ret_why)
+{
+	if (asprintf(ret_why,
+		     "the scripts that give back what its others have done are not run: what is "
+		     "owed cannot be read from /run/usher/%s/%s: %s: %s",
+		     claim->uuid, file, strerror(-error),
+		     state_cure(error, "usher recover tries again")) < 0) {
+		*ret_why = NULL;
+		return -ENOMEM;
+	}
+	return 1;
 }
 
 /* For whoever gives back without libvirt. Return: 0 (also when there is none), else -errno */
@@ -272,10 +289,11 @@ static int run_start(struct run *run, int dirfd)
 	return 1;
 }
 
-static int run_stop(struct run *run, int dirfd)
+static int run_noting(struct run *run, int dirfd)
 {
 	int failed = run_operation(run);
-	int r = run->op->owed && failed >= 0 ? owe(dirfd, run->op) : 0;
+	/* Those that could not be looked at are owed still */
+	int r = run->op->owed && failed >= 0 && !run->unread ? owe(dirfd, run->op) : 0;
 
 	if (r < 0)
 		script_log(run, LOG_ERR, NULL,
@@ -291,6 +309,40 @@ static const struct operation *find_operation(const char *name)
 		if (strcmp(operations[i].name, name) == 0)
 			return &operations[i];
 	return NULL;
+}
+
+/* libvirt's `stopped` has found the claim's lock taken, or never came. Return: 0, -ENOMEM */
+static int run_stopped(struct run *release, int dirfd)
+{
+	struct run run = *release;
+	_cleanup_free_ char *why = NULL;
+	int r;
+
+	run.op = find_operation("stopped");
+	run.extra = "-";
+	r = run_noting(&run, dirfd);
+	why = run.why;
+	release->unread = run.unread;
+	if (run.unread)
+		release->why = TAKE_PTR(why);
+	else if (why)
+		log_line(run.host->rootfd, LOG_ERR, "%s: %s", run.claim->guest, why);
+	return r < 0 ? r : 0;
+}
+
+/* @owed: NULL when nothing was noted */
+static int run_stop(struct run *run, int dirfd, const char *owed)
+{
+	int r = 0;
+
+	if (owed && !*owed)
+		return 0;
+	if (strcmp(run->op->name, "release") == 0 && owed &&
+	    text_has_word(owed, " ", "stopped", strlen("stopped")))
+		r = run_stopped(run, dirfd);
+	if (r == 0)
+		r = run_noting(run, dirfd);
+	return r < 0 ? r : r || run->unread;
 }
 
 int scripts_run(const struct host *host, const struct claim *claim, const char *operation,
@@ -309,13 +361,13 @@ int scripts_run(const struct host *host, const struct claim *claim, const char *
 	if (!run.op || !scripts_wanted(claim))
 		return 0;
 	dirfd = state_dir(host->statefd, claim->uuid, false);
-	owed = read_owed(dirfd);
-	if (!run.op->start && owed && !*owed)
-		return 0;
-	/* libvirt's `stopped` has found the claim's lock taken, or never came */
-	if (strcmp(operation, "release") == 0 && owed && strstr(owed, "stopped"))
-		scripts_after(host, claim, "stopped", "-", input);
-	r = run.op->start ? run_start(&run, dirfd) : run_stop(&run, dirfd);
+	if (run.op->start) {
+		r = run_start(&run, dirfd);
+	} else {
+		r = read_owed(dirfd, &owed);
+		r = r < 0 ? say_unread_note(claim, OWED_FILE, r, &run.why)
+			  : run_stop(&run, dirfd, owed);
+	}
 	*ret_why = run.why;
 	return r;
 }
@@ -324,36 +376,67 @@ void scripts_after(const struct host *host, const struct claim *claim, const cha
 		   const char *extra, int input)
 {
 	_cleanup_free_ char *why = NULL;
+	int r = scripts_run(host, claim, operation, extra, input, &why);
 
-	if (scripts_run(host, claim, operation, extra, input, &why) > 0 && why)
-		log_line(host->rootfd, LOG_ERR, "%s: %s", claim->guest, why);
+	if (r != 0)
+		log_line(host->rootfd, LOG_ERR, "%s: %s", claim->guest,
+			 why ?: "no memory for its scripts: see free -m");
 }
 
-bool scripts_owed(const struct host *host, const struct claim *claim)
+int scripts_owed(const struct host *host, const struct claim *claim)
 {
-	_cleanup_close_ int dirfd = state_dir(host->statefd, claim->uuid, false);
-	_cleanup_free_ char *owed = read_owed(dirfd);
+	_cleanup_close_ int dirfd = -1;
+	_cleanup_free_ char *owed = NULL;
+	int r;
 
-	return owed && *owed;
-}
-
-bool scripts_owes(const struct host *host, const struct claim *claim, const char *operation)
-{
-	_cleanup_close_ int dirfd = state_dir(host->statefd, claim->uuid, false);
-	_cleanup_free_ char *owed = scripts_wanted(claim) ? read_owed(dirfd) : NULL;
-	_cleanup_strlist_ struct strlist words = { 0 };
-
-	return owed && text_split(owed, " ", &words) == 0 && strlist_has(&words, operation);
-}
-
-void scripts_give_back(const struct host *host, const struct claim *claim)
-{
-	_cleanup_close_ int dirfd = -1, xml = -1;
-
-	if (!scripts_owed(host, claim))
-		return;
+	if (!scripts_wanted(claim))
+		return 0;
 	dirfd = state_dir(host->statefd, claim->uuid, false);
+	r = read_owed(dirfd, &owed);
+	return r > 0 ? *owed != '\0' : r;
+}
+
+int scripts_owes(const struct host *host, const struct claim *claim, const char *operation)
+{
+	_cleanup_close_ int dirfd = -1;
+	_cleanup_free_ char *owed = NULL;
+	int r;
+
+	if (!scripts_wanted(claim))
+		return 0;
+	dirfd = state_dir(host->statefd, claim->uuid, false);
+	r = read_owed(dirfd, &owed);
+	return r > 0 ? text_has_word(owed, " ", operation, strlen(operation)) : r;
+}
+
+int scripts_give_back(const struct host *host, const struct claim *claim, char **ret_why)
+{
+	struct run run = { .host = host,
+			   .claim = claim,
+			   .op = find_operation("release"),
+			   .extra = claim_has_run(claim) ? "crashed" : "failed" };
+	_cleanup_close_ int dirfd = -1, xml = -1;
+	_cleanup_free_ char *owed = NULL;
+	int r;
+
+	*ret_why = NULL;
+	if (!scripts_wanted(claim))
+		return 0;
+	dirfd = state_dir(host->statefd, claim->uuid, false);
+	r = read_owed(dirfd, &owed);
+	if (r < 0)
+		return say_unread_note(claim, OWED_FILE, r, ret_why);
+	if (r == 0 || !*owed)
+		return 0;
 	xml = attr_open(dirfd, XML_FILE, O_RDONLY | O_NOFOLLOW);
-	scripts_after(host, claim, "release", claim_has_run(claim) ? "crashed" : "failed",
-		      xml < 0 ? 0 : xml);
+	if (xml < 0 && xml != -ENOENT)
+		return say_unread_note(claim, XML_FILE, xml, ret_why);
+	run.input = xml < 0 ? 0 : xml;
+	r = run_stop(&run, dirfd, owed);
+	*ret_why = run.why;
+	if (r <= 0 || run.unread)
+		return r;
+	/* It has been run: another time would not help */
+	log_line(host->rootfd, LOG_ERR, "%s: %s", claim->guest, run.why);
+	return 0;
 }

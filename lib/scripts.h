@@ -21,7 +21,8 @@
  * says which operations still have to be run for that: written before the scripts of a start are
  * run, and again after those of a stop have been. "" says that all have been. Whoever gives the
  * claim back runs what is owed; killed in the midst of it he leaves it owed, and the next runs the
- * same scripts again: twice is better than never. One that fails is not run again.
+ * same scripts again: twice is better than never. One that fails is not run again. While the file,
+ * or the tree, cannot be read, the claim stays: usher recover tries again.
  */
 
 /** scripts_wanted() - does the claim say so */
@@ -33,12 +34,14 @@ bool scripts_wanted(const struct claim *claim);
  * @input:	what they are given on stdin, as in struct spawn_job
  *
  * In a start the first that fails ends it. In a stop, and in "reconnect", the others are run all the
- * same; nothing is run when all has been. A script, and each folder on the way to it, must be root's
- * and not writable by others. Below another root than "/" it is run from there.
+ * same; nothing is run when all has been, or when what is owed cannot be read. A script, and each
+ * folder on the way to it, must be root's and not writable by others. Below another root than "/" it
+ * is run from there.
  *
  * The caller holds giveback_lock().
  *
- * Return: 0 (also when there are none), 1 one has failed (@ret_why is the line, allocated), -ENOMEM
+ * Return: 0 (also when there are none), 1 one has failed, or it is not known which are to be run
+ * (@ret_why is the line, allocated), -ENOMEM
  */
 int scripts_run(const struct host *host, const struct claim *claim, const char *operation,
 		const char *extra, int input, char **ret_why) _must_check_;
@@ -47,16 +50,25 @@ int scripts_run(const struct host *host, const struct claim *claim, const char *
 void scripts_after(const struct host *host, const struct claim *claim, const char *operation,
 		   const char *extra, int input);
 
-/** scripts_owed() - does whoever gives the claim back have to run any */
-bool scripts_owed(const struct host *host, const struct claim *claim);
-
-/** scripts_owes() - are those of @operation among what scripts_give_back() would run; runs nothing */
-bool scripts_owes(const struct host *host, const struct claim *claim, const char *operation);
+/** scripts_owed() - does whoever gives the claim back have to run any. Return: 1, 0, else -errno */
+int scripts_owed(const struct host *host, const struct claim *claim) _must_check_;
 
 /**
- * scripts_give_back() - scripts_after() of what is owed, in libvirt's stead
+ * scripts_owes() - are those of @operation among what scripts_give_back() would run; runs nothing
+ *
+ * Return: 1, 0, else -errno
+ */
+int scripts_owes(const struct host *host, const struct claim *claim, const char *operation)
+	_must_check_;
+
+/**
+ * scripts_give_back() - run what is owed, in libvirt's stead
+ * @ret_why:	of 1: the line, allocated
  *
  * As libvirt does after a start that failed, or a QEMU that crashed. It gives the domain's XML; here
- * it is the one that `prepare` was given.
+ * it is the one that `prepare` was given. What a script fails over is in the log, and not owed any more.
+ *
+ * Return: 0, 1 what is owed, or may be, could not be found out and is owed still, -ENOMEM the same
  */
-void scripts_give_back(const struct host *host, const struct claim *claim);
+int scripts_give_back(const struct host *host, const struct claim *claim, char **ret_why)
+	_must_check_;

@@ -67,11 +67,9 @@ bool step_wanted(const struct step *step, const struct claim *claim)
 
 bool step_required(const struct step *step, const struct claim *claim)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
 	const char *required = inidoc_get(&claim->doc, "claim", "required");
 
-	return required && text_split(required, " ", &words) == 0 &&
-	       strlist_has(&words, step->name);
+	return required && text_has_word(required, " ", step->name, strlen(step->name));
 }
 
 /* Undo goes from the highest rank to LAST_RANK */

@@ -54,18 +54,38 @@ bool strlist_has(const struct strlist *list, const char *name)
 int text_split(const char *text, const char *separators, struct strlist *ret)
 {
 	_cleanup_strlist_ struct strlist list = { 0 };
+	const char *word;
+	size_t len;
 
-	for (text += strspn(text, separators); *text; text += strspn(text, separators)) {
-		size_t len = strcspn(text, separators);
-		int r = strlist_add_len(&list, text, len);
+	while ((word = text_word(&text, separators, &len))) {
+		int r = strlist_add_len(&list, word, len);
 
 		if (r < 0)
 			return r;
-		text += len;
 	}
 	*ret = list;
 	list = (struct strlist){ 0 };
 	return 0;
+}
+
+const char *text_word(const char **text, const char *separators, size_t *ret_len)
+{
+	const char *word = *text + strspn(*text, separators);
+
+	*ret_len = strcspn(word, separators);
+	*text = word + *ret_len;
+	return *ret_len ? word : NULL;
+}
+
+bool text_has_word(const char *text, const char *separators, const char *word, size_t len)
+{
+	const char *at;
+	size_t at_len;
+
+	while ((at = text_word(&text, separators, &at_len)))
+		if (at_len == len && strncmp(at, word, len) == 0)
+			return true;
+	return false;
 }
 
 static bool is_plain(unsigned char c)
@@ -77,15 +97,11 @@ static bool is_plain(unsigned char c)
 
 int text_encode(const char *text, char **ret)
 {
-	size_t len = strlen(text);
-	char *out, *p;
+	char *out = reallocarray(NULL, strlen(text) + 1, strlen("%XX")), *p = out;
 
-	if (len > (SIZE_MAX - 2) / 3)
-		return -ENOMEM;
-	p = out = malloc(len * 3 + 2);
 	if (!out)
 		return -ENOMEM;
-	if (!len)
+	if (!*text)
 		*p++ = '%';
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
@@ -198,29 +214,39 @@ static bool is_printable_char(uint32_t c)
 	return true;
 }
 
-int text_printable(const char *text, char **ret)
-{
-	size_t len = strlen(text);
-	char *out, *p;
+/* A byte that is not shown as it is */
+#define ESCAPE_LEN strlen("\\xXX")
 
-	if (len > (SIZE_MAX - 1) / 4)
-		return -ENOMEM;
-	p = out = malloc(len * 4 + 1);
-	if (!out)
-		return -ENOMEM;
+void text_show(const char *text, char *buf, size_t size)
+{
+	const char *end = buf + size - 1;
+
 	while (*text) {
 		uint32_t c = 0;
 		size_t n = text_utf8(text, &c);
+		bool plain = n > 0 && is_printable_char(c);
 
-		if (n > 0 && is_printable_char(c)) {
-			p = mempcpy(p, text, n);
-			text += n;
-			continue;
-		}
-		for (n = n ? n : 1; n > 0; n--)
-			p += sprintf(p, "\\x%02x", (unsigned char)*text++);
+		n = n ? n : 1;
+		if ((size_t)(end - buf) < (plain ? n : n * ESCAPE_LEN))
+			break;
+		if (plain)
+			buf = mempcpy(buf, text, n);
+		else
+			for (size_t i = 0; i < n; i++)
+				buf += sprintf(buf, "\\x%02x", (unsigned char)text[i]);
+		text += n;
 	}
-	*p = '\0';
+	*buf = '\0';
+}
+
+int text_printable(const char *text, char **ret)
+{
+	size_t len = strlen(text) + 1;
+	char *out = reallocarray(NULL, len, ESCAPE_LEN);
+
+	if (!out)
+		return -ENOMEM;
+	text_show(text, out, len * ESCAPE_LEN);
 	*ret = out;
 	return 0;
 }

@@ -67,6 +67,20 @@ size_t text_utf8(const char *text, uint32_t *ret) _must_check_;
  */
 int text_printable(const char *text, char **ret) _must_check_;
 
+/** text_show() - the same into @buf, as many whole characters as there is room for */
+void text_show(const char *text, char *buf, size_t size);
+
+/**
+ * text_word() - the next word, without memory: "a b" has two, with a blank as separator
+ * @text:	moves behind it
+ *
+ * Return: where it begins, NULL when there is no more
+ */
+const char *text_word(const char **text, const char *separators, size_t *ret_len);
+
+/** text_has_word() - is @word, of so many bytes, one of the words of @text */
+bool text_has_word(const char *text, const char *separators, const char *word, size_t len);
+
 /**
  * text_nearest() - the known word most like @word, for "did you mean"
  *

@@ -19,9 +19,8 @@
 static bool is_required(const struct claim *claim)
 {
 	const char *steps = inidoc_get(&claim->doc, "claim", "required") ?: "";
-	_cleanup_strlist_ struct strlist words = { 0 };
 
-	return text_split(steps, " ", &words) == 0 && strlist_has(&words, "cpuset");
+	return text_has_word(steps, " ", "cpuset", strlen("cpuset"));
 }
 
 static int check_online(struct cpuset_job *job, const struct cpulist *online)

@@ -116,14 +116,13 @@ static bool is_ours(const struct cpus *cpus, const struct irqs *was, const struc
 /* A handler may join or leave the others of a line */
 static bool is_same(const struct irq *irq, const struct irq *late)
 {
-	_cleanup_strlist_ struct strlist before = { 0 }, now = { 0 };
+	const char *now = late->who, *name;
+	size_t len;
 
-	if (!irq || strcmp(irq->who, late->who) == 0)
+	if (!irq || strcmp(irq->who, now) == 0)
 		return irq != NULL;
-	if (text_split(irq->who, ",", &before) < 0 || text_split(late->who, ",", &now) < 0)
-		return false;
-	for (size_t i = 0; i < now.nr; i++)
-		if (strlist_has(&before, now.names[i]))
+	while ((name = text_word(&now, ",", &len)))
+		if (text_has_word(irq->who, ",", name, len))
 			return true;
 	return false;
 }

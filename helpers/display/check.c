@@ -9,11 +9,9 @@
 
 static bool is_required(const struct claim *claim)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
 	const char *required = inidoc_get(&claim->doc, "claim", "required");
 
-	return required && text_split(required, " ", &words) == 0 &&
-	       strlist_has(&words, DISPLAY_NAME);
+	return required && text_has_word(required, " ", DISPLAY_NAME, strlen(DISPLAY_NAME));
 }
 
 /* What check looks at */

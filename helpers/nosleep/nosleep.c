@@ -122,10 +122,18 @@ static enum helper_exit check_all(const struct helper_ctx *ctx)
 /* Nobody tells usher of a holder that systemd has given up, or of a start in which there was none */
 static enum helper_exit check_live(const struct helper_ctx *ctx)
 {
-	if (ctx->claim.state != CLAIM_RUNNING ||
-	    holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner) ||
-	    process_alive(ctx->rootfd, &ctx->claim.owner) != 1)
+	int r = process_alive(ctx->rootfd, &ctx->claim.owner);
+
+	if (ctx->claim.state != CLAIM_RUNNING || r == 0)
 		return HELPER_DONE;
+	if (r > 0)
+		r = holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner);
+	if (r > 0)
+		return HELPER_DONE;
+	if (r < 0) {
+		(void)helper_say_state(ctx, HOLDER_FILE, r, RECOVER);
+		return HELPER_FAILED;
+	}
 	helper_say(
 		ctx,
 		"the host is not kept awake: no process holds the inhibitor: usher-nosleep apply "
@@ -430,7 +438,8 @@ static enum helper_exit apply(struct helper_ctx *ctx)
 		say_guest_ended(ctx);
 		return HELPER_FAILED;
 	}
-	if (holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner))
+	/* Where it cannot be told, the end of the last one says why */
+	if (holder_holds(ctx->rootfd, ctx->dirfd, &ctx->claim.owner) > 0)
 		return HELPER_DONE;
 	r = check_all(ctx);
 	if (r != HELPER_DONE)

@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <libxml/parser.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../../lib/attr.h"
 #include "../../lib/text.h"
 #include "../../lib/units.h"
 #include "json.h"
@@ -34,19 +37,55 @@ void found(struct check *check, enum level level, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vasprintf(&text, fmt, args);
 	va_end(args);
-	if (n < 0) {
+	if (n < 0)
 		text = NULL;
-		return;
+	grown = text ? reallocarray(check->findings, check->nr + 1, sizeof(*grown)) : NULL;
+	if (grown) {
+		check->findings = grown;
+		grown[check->nr].level = level;
+		grown[check->nr].check = check->name;
 	}
-	grown = reallocarray(check->findings, check->nr + 1, sizeof(*grown));
-	if (!grown)
-		return;
-	check->findings = grown;
-	grown[check->nr].level = level;
-	grown[check->nr].check = check->name;
-	grown[check->nr].text = NULL;
-	if (text_printable(text, &grown[check->nr].text) == 0)
+	if (grown && text_printable(text, &grown[check->nr].text) == 0)
 		check->nr++;
+	else
+		(void)missing_add(&check->missing, -ENOMEM, "all of '%s'", check->name);
+}
+
+bool check_lacks(struct check *check, int r, const char *what)
+{
+	if (r == -EACCES && geteuid() != 0)
+		found(check, LEVEL_NOTE, "cannot look at %s: %s: run it as root", what,
+		      strerror(-r));
+	else if (r != -ENOTDIR && !missing_add(&check->missing, r, "%s", what))
+		return false;
+	return r < 0 && r != -ENOTDIR;
+}
+
+bool check_has(struct check *check, const char *path)
+{
+	char what[PATH_MAX];
+	int r = attr_exists(check->rootfd, path);
+
+	(void)snprintf(what, sizeof(what), "/%s", path);
+	return !check_lacks(check, r, what) && r > 0;
+}
+
+bool check_read(struct check *check, const char *path, char *buf, size_t size)
+{
+	char what[PATH_MAX];
+	int r = attr_read(check->rootfd, path, buf, size);
+
+	(void)snprintf(what, sizeof(what), "/%s", path);
+	return !check_lacks(check, r, what);
+}
+
+bool check_list(struct check *check, const char *path, struct strlist *ret)
+{
+	char what[PATH_MAX];
+	int r = attr_list(check->rootfd, path, ret);
+
+	(void)snprintf(what, sizeof(what), "/%s", path);
+	return !check_lacks(check, r, what);
 }
 
 /* --- the guest's XML ------------------------------------------------------------------------------ */
@@ -65,18 +104,19 @@ bool guest_has(const struct check *check, const char *xpath)
 	return has;
 }
 
-char *guest_text(const struct check *check, const char *xpath)
+char *guest_text(struct check *check, const char *xpath)
 {
 	xmlXPathObjectPtr object = eval(check, xpath);
 	xmlChar *text = object ? xmlXPathCastToString(object) : NULL;
 	char *copy = strdup(text ? (const char *)text : "");
 
+	(void)missing_add(&check->missing, copy ? 0 : -ENOMEM, "what the XML has at %s", xpath);
 	xmlFree(text);
 	xmlXPathFreeObject(object);
 	return copy;
 }
 
-unsigned int guest_number(const struct check *check, const char *xpath)
+unsigned int guest_number(struct check *check, const char *xpath)
 {
 	_cleanup_free_ char *text = guest_text(check, xpath);
 	unsigned int number = 0;
@@ -105,7 +145,7 @@ static void read_pins(struct check *check)
 		if (!list || cpulist_parse(list, &pin.cpus) < 0)
 			continue;
 		grown = reallocarray(check->pins, check->nr_pins + 1, sizeof(*grown));
-		if (!grown)
+		if (missing_add(&check->missing, grown ? 0 : -ENOMEM, "the pins of vCPUs"))
 			return;
 		check->pins = grown;
 		grown[check->nr_pins++] = pin;
@@ -197,12 +237,13 @@ static void run_rows(struct check *check, const struct check_row *rows, size_t n
 {
 	for (size_t i = 0; i < nr; i++) {
 		size_t before = check->nr;
+		unsigned int missing = check->missing.nr;
 
 		if (rows[i].guest && !check->guest.name)
 			continue;
 		check->name = rows[i].name;
 		rows[i].run(check);
-		if (check->nr == before)
+		if (check->nr == before && check->missing.nr == missing)
 			found(check, LEVEL_OK, "%s", rows[i].good);
 	}
 }
@@ -288,12 +329,13 @@ static int run(const struct request *request)
 			  strcmp(request->root, "/") == 0 ? "" : "/");
 		return exit_code(LEVEL_ERROR);
 	}
+	missing_join(&check.missing, &check.devices.missing);
 	if ((request->guest || request->xml) && read_guest(&check) < 0)
 		return exit_code(LEVEL_ERROR);
 	run_rows(&check, check_host_rows, check_nr_host_rows);
 	run_rows(&check, check_guest_rows, check_nr_guest_rows);
 	(request->json ? print_json : print_text)(&check);
-	return exit_code(worst(&check));
+	return missing_say(&check.missing) ? exit_code(LEVEL_ERROR) : exit_code(worst(&check));
 }
 
 const struct command command_check = {

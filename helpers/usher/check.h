@@ -36,6 +36,7 @@ struct check {
 	const char *name; /* of the row at work */
 	struct finding *findings;
 	size_t nr;
+	struct missing missing; /* what a row could not look at, or not tell */
 
 	struct host_devices devices;
 	struct topology topology;
@@ -82,6 +83,24 @@ void check_topology(struct check *check);
 void found(struct check *check, enum level level, const char *fmt, ...) _printf_(3, 4);
 
 /**
+ * check_lacks() - could something not be looked at: what is there counts as looked at, or is not there
+ * @r:		what reading it returned
+ * @what:	"/proc/cmdline"
+ *
+ * What is root's alone to see is a note to others; else the whole check fails.
+ */
+bool check_lacks(struct check *check, int r, const char *what);
+
+/** check_has() - is there such a file or folder. False also when that cannot be told: check_lacks() */
+bool check_has(struct check *check, const char *path);
+
+/** check_read() - attr_read() into @buf, "" when there is none. Return: false: check_lacks() */
+bool check_read(struct check *check, const char *path, char *buf, size_t size);
+
+/** check_list() - attr_list(), of what is not there nothing. Return: false: check_lacks() */
+bool check_list(struct check *check, const char *path, struct strlist *ret);
+
+/**
  * check_read_xml() - parse @check->guest.xml, for what is below, and read its pins
  *
  * Return: 0, -EBADMSG
@@ -94,7 +113,7 @@ void check_free(struct check *check);
 bool guest_has(const struct check *check, const char *xpath);
 
 /** guest_text() - the first such node's text, "" when there is none. Return: NULL for no memory */
-char *guest_text(const struct check *check, const char *xpath);
+char *guest_text(struct check *check, const char *xpath);
 
 /** guest_number() - 0 when it is none */
-unsigned int guest_number(const struct check *check, const char *xpath);
+unsigned int guest_number(struct check *check, const char *xpath);

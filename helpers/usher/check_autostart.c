@@ -14,14 +14,16 @@
  * that is first; the other is refused, when nobody looks.
  */
 
-#define CURE "virsh autostart --disable one of them"
+#define TOGETHER "which guests cannot start together"
+#define CURE	 "virsh autostart --disable one of them"
 
 /* Of guests without a policy, too: libvirt gives a device to one alone. Return: true when it was said */
 static bool compare_devices(struct check *check, const struct check *other)
 {
 	_cleanup_pciaddr_list_ struct pciaddr_list theirs = { 0 };
 
-	if (guest_devices(other->guest.xml, &theirs) < 0)
+	if (check_lacks(check, guest_devices(other->guest.xml, &theirs),
+			"the devices of guests that start with the host"))
 		return false;
 	for (size_t i = 0; i < check->passed.nr; i++) {
 		char addr[PCIADDR_STRLEN];
@@ -43,7 +45,7 @@ static bool compare_devices(struct check *check, const struct check *other)
  *
  * Return: "CPU 2", "disk /dev/sdb", allocated; NULL: nothing, or it cannot be told
  */
-static char *refused_for(const struct check *check, const struct guest *guest, const char *policy,
+static char *refused_for(struct check *check, const struct guest *guest, const char *policy,
 			 const struct claim *other)
 {
 	_cleanup_scratch_ struct scratch scratch = { .dir = "" };
@@ -53,14 +55,24 @@ static char *refused_for(const struct check *check, const struct guest *guest, c
 		.policy = policy, .beside = scratch.file, .why = &why, .none = &none
 	};
 	const char *from, *to;
+	char *what;
+	int r;
 
-	if (!other->guest || scratch_write(&scratch, other, &text) < 0 ||
-	    guest_claim(check->request, guest, &ask, &claim) != -EINVAL || !why)
+	if (!other->guest)
 		return NULL;
+	r = scratch_write(&scratch, other, &text);
+	if (r == 0)
+		r = guest_claim(check->request, guest, &ask, &claim);
+	if (r != -EINVAL || !why) {
+		(void)check_lacks(check, r, TOGETHER);
+		return NULL;
+	}
 	from = strncmp(why, guest->name, strlen(guest->name)) == 0 ? why + strlen(guest->name) + 2
 								   : why;
 	to = strstr(from, " is held by guest ") ?: strstr(from, " belongs to guest ");
-	return to ? strndup(from, (size_t)(to - from)) : NULL;
+	what = to ? strndup(from, (size_t)(to - from)) : NULL;
+	(void)check_lacks(check, to && !what ? -ENOMEM : 0, TOGETHER);
+	return what;
 }
 
 /* Of the two, either may be the one that comes second */
@@ -69,8 +81,13 @@ static void compare_claims(struct check *check, struct check *other)
 	_cleanup_free_ char *why = NULL, *none = NULL, *what = NULL;
 	const struct guest_ask ask = { .beside = GUEST_ASK_EMPTY, .why = &why, .none = &none };
 
-	if (guest_claim(check->request, &other->guest, &ask, &other->claim) < 0)
+	int r = guest_claim(check->request, &other->guest, &ask, &other->claim);
+
+	/* What is refused by itself is in nobody's way */
+	if (r < 0) {
+		(void)check_lacks(check, r == -EINVAL ? 0 : r, TOGETHER);
 		return;
+	}
 	what = refused_for(check, &other->guest, NULL, &check->claim);
 	if (!what)
 		what = refused_for(check, &check->guest, check->request->policy, &other->claim);
@@ -87,7 +104,7 @@ static void compare_claims(struct check *check, struct check *other)
 }
 
 /* KiB that nothing else can use while it runs: libvirt prints <memory> in KiB. 0: it can */
-static unsigned long long locked_kib(const struct check *check)
+static unsigned long long locked_kib(struct check *check)
 {
 	if (!guest_has(check, "/domain/memoryBacking/hugepages | /domain/memoryBacking/locked | "
 			      "/domain/devices/hostdev[@type='pci'] | "
@@ -98,7 +115,7 @@ static unsigned long long locked_kib(const struct check *check)
 }
 
 /* "MemTotal:  24684096 kB" */
-static unsigned long long host_kib(const struct check *check)
+static unsigned long long host_kib(struct check *check)
 {
 	static const char name[] = "MemTotal:";
 	_cleanup_strlist_ struct strlist words = { 0 };
@@ -106,11 +123,12 @@ static unsigned long long host_kib(const struct check *check)
 	unsigned long long kib = 0;
 	const char *line;
 	size_t len;
+	int r = attr_read_all(check->rootfd, "proc/meminfo", 1 << 16, &text, &len);
 
-	if (attr_read_all(check->rootfd, "proc/meminfo", 1 << 16, &text, &len) < 0)
-		return 0;
-	line = strstr(text, name);
-	if (!line || text_split(line + strlen(name), " \n", &words) < 0 || words.nr == 0 ||
+	line = r == 0 ? strstr(text, name) : NULL;
+	if (line)
+		r = text_split(line + strlen(name), " \n", &words);
+	if (check_lacks(check, r, "/proc/meminfo") || words.nr == 0 ||
 	    parse_ull(words.names[0], 10, ULLONG_MAX, &kib) < 0)
 		return 0;
 	return kib;
@@ -134,7 +152,7 @@ static unsigned long long compare(struct check *check, char *xml)
 {
 	_cleanup_(check_free) struct check other = { .rootfd = -1, .guest.xml = strdup(xml) };
 
-	if (!other.guest.xml || check_read_xml(&other) < 0)
+	if (check_lacks(check, other.guest.xml ? check_read_xml(&other) : -ENOMEM, TOGETHER))
 		return 0;
 	other.guest.xml_len = strlen(other.guest.xml);
 	other.guest.name = guest_text(&other, "string(/domain/name)");

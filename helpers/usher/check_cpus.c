@@ -167,7 +167,7 @@ static void check_threads(struct check *check, unsigned int threads)
  *
  * Source: osinfo-db: http://microsoft.com/win/11; of a server it is 2k22 and the like
  */
-static bool is_windows_client(const struct check *check)
+static bool is_windows_client(struct check *check)
 {
 	static const char vendor[] = "http://microsoft.com/win/";
 	_cleanup_free_ char *id =
@@ -199,12 +199,13 @@ static void check_sockets(struct check *check, unsigned int threads)
 	      sockets, vcpus / threads, threads);
 }
 
-static bool host_is_amd(const struct check *check)
+static bool host_is_amd(struct check *check)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len;
+	int r = attr_read_all(check->rootfd, "proc/cpuinfo", 1 << 24, &text, &len);
 
-	return attr_read_all(check->rootfd, "proc/cpuinfo", 1 << 24, &text, &len) >= 0 &&
+	return !check_lacks(check, r, "/proc/cpuinfo") && r == 0 &&
 	       (strstr(text, "AuthenticAMD") || strstr(text, "HygonGenuine"));
 }
 

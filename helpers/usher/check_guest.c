@@ -190,7 +190,8 @@ static void find_deaf_scripts(struct check *check)
 {
 	_cleanup_oldtree_ struct oldtree tree = { 0 };
 
-	if (oldtree_read(check->rootfd, check->guest.name, &tree) < 0)
+	if (check_lacks(check, oldtree_read(check->rootfd, check->guest.name, &tree),
+			"the guest's scripts"))
 		return;
 	for (size_t i = 0; i < tree.paths.nr; i++) {
 		const char *path = tree.paths.names[i];
@@ -217,16 +218,16 @@ static void find_deaf_scripts(struct check *check)
 static void check_scripts(struct check *check)
 {
 	bool run = inidoc_has_section(&check->claim.doc, "scripts");
-	bool other = hookdir_is_usher(check->rootfd, HOOKDIR_HOOK) == 0;
+	int is = hookdir_is_usher(check->rootfd, HOOKDIR_HOOK);
+	bool other = is == 0;
 	char path[PATH_MAX];
 	int r = hookdir_scripts(check->guest.name, path, sizeof(path));
 
 	if (r == 0)
 		r = attr_exists(check->rootfd, path);
-	if (r == -EACCES)
-		found(check, LEVEL_NOTE, "cannot look at /" HOOKDIR_SCRIPTS ": %s: run it as root",
-		      strerror(-r));
-	if (r <= 0)
+	if (r < 0 && r != -EINVAL && r != -ENAMETOOLONG)
+		(void)check_lacks(check, r, "/" HOOKDIR_SCRIPTS);
+	if (r <= 0 || (is < 0 && check_lacks(check, is, "/" HOOKDIR_HOOK)))
 		return;
 	if (run)
 		find_deaf_scripts(check);

@@ -27,14 +27,16 @@
 static bool says_off(const char *arg)
 {
 	static const char *const names[] = { "intel_iommu=", "amd_iommu=", "iommu=" };
-	_cleanup_strlist_ struct strlist values = { 0 };
+	size_t i = 0, len;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		size_t len = strlen(names[i]);
-
-		if (strncmp(arg, names[i], len) == 0)
-			return text_split(arg + len, ",", &values) == 0 &&
-			       strlist_has(&values, "off");
+	while (i < ARRAY_SIZE(names) && strncmp(arg, names[i], strlen(names[i])) != 0)
+		i++;
+	if (i == ARRAY_SIZE(names))
+		return false;
+	for (arg += strlen(names[i]); *arg; arg += len + (arg[len] == ',')) {
+		len = strcspn(arg, ",");
+		if (len == strlen("off") && strncmp(arg, "off", len) == 0)
+			return true;
 	}
 	return false;
 }
@@ -44,35 +46,24 @@ static bool says_off(const char *arg)
  *
  * ABI: Documentation/admin-guide/kernel-parameters.txt: each of them is a list
  *
- * Return: 0 it is in @buf, -ENOENT there is none
+ * Return: it, in @line; NULL when there is none
  */
-static int switched_off(int rootfd, char *buf, size_t size)
+static const char *switched_off(char *line)
 {
-	char line[ATTR_MAX];
-	_cleanup_strlist_ struct strlist args = { 0 };
+	char *save = NULL, *arg = strtok_r(line, " ", &save);
 
-	if (attr_read(rootfd, "proc/cmdline", line, sizeof(line)) < 0 ||
-	    text_split(line, " ", &args) < 0)
-		return -ENOENT;
-	for (size_t i = 0; i < args.nr; i++)
-		if (says_off(args.names[i]))
-			return path_format(buf, size, "%s", args.names[i]);
-	return -ENOENT;
-}
-
-static bool firmware_has_iommu(int rootfd)
-{
-	return attr_exists(rootfd, "sys/firmware/acpi/tables/DMAR") > 0 ||
-	       attr_exists(rootfd, "sys/firmware/acpi/tables/IVRS") > 0;
+	while (arg && !says_off(arg))
+		arg = strtok_r(NULL, " ", &save);
+	return arg;
 }
 
 /*
  * An AMD one is used without being asked for
  * ABI: Documentation/admin-guide/kernel-parameters.txt, intel_iommu, amd_iommu
  */
-static const char *unused_cure(int rootfd)
+static const char *unused_cure(bool intel)
 {
-	if (attr_exists(rootfd, "sys/firmware/acpi/tables/DMAR") > 0)
+	if (intel)
 		return "add intel_iommu=on to the kernel's command line (/etc/default/grub, then "
 		       "update-grub)";
 	return "see journalctl -k -b for AMD-Vi, and boot a kernel that is built with "
@@ -83,18 +74,27 @@ static void check_iommu(struct check *check)
 {
 	enum level level = check->guest.name && !check->has_pci ? LEVEL_WARNING : LEVEL_ERROR;
 	_cleanup_strlist_ struct strlist groups = { 0 };
-	char off[128];
+	unsigned int missing = check->missing.nr;
+	const char *off;
+	char line[ATTR_MAX];
+	bool intel, amd;
 
-	if (attr_list(check->rootfd, "sys/kernel/iommu_groups", &groups) == 0 && groups.nr > 0)
+	if (!check_list(check, "sys/kernel/iommu_groups", &groups) || groups.nr > 0 ||
+	    !check_read(check, "proc/cmdline", line, sizeof(line)))
 		return;
-	if (switched_off(check->rootfd, off, sizeof(off)) == 0)
+	off = switched_off(line);
+	intel = check_has(check, "sys/firmware/acpi/tables/DMAR");
+	amd = check_has(check, "sys/firmware/acpi/tables/IVRS");
+	if (check->missing.nr > missing)
+		return;
+	if (off)
 		found(check, level,
 		      "the kernel was told %s, so no PCI device can be passed: take it off the "
 		      "kernel's command line (/etc/default/grub, then update-grub)",
 		      off);
-	else if (firmware_has_iommu(check->rootfd))
+	else if (intel || amd)
 		found(check, level, "the firmware has an IOMMU, but the kernel does not use it: %s",
-		      unused_cure(check->rootfd));
+		      unused_cure(intel));
 	else
 		found(check, level,
 		      "the firmware offers no IOMMU, so no PCI device can be passed: switch on "
@@ -157,7 +157,7 @@ static void check_others(struct check *check, const struct strlist *places)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 
-	if (attr_list(check->rootfd, HOOKDIR_SCRIPTS, &names) < 0)
+	if (!check_list(check, HOOKDIR_SCRIPTS, &names))
 		return;
 	for (size_t i = 0; i < names.nr; i++) {
 		char path[PATH_MAX];
@@ -176,18 +176,18 @@ static void check_others(struct check *check, const struct strlist *places)
 
 static void check_hook(struct check *check)
 {
-	bool foreign = hookdir_is_usher(check->rootfd, HOOK) == 0;
+	int is = hookdir_is_usher(check->rootfd, HOOK);
 	_cleanup_strlist_ struct strlist places = { 0 };
 	int r = hookdir_ushers(check->rootfd, &places);
 	size_t nr_ushers = places.nr;
+	bool foreign = is == 0;
 
 	if (r == 0)
 		r = hookdir_callers(check->rootfd, &places);
-	if (r < 0) {
-		found(check, LEVEL_NOTE, "cannot look at libvirt's hooks: %s: run it as root",
-		      strerror(-r));
+	if (r == 0 && is < 0 && is != -ENOENT)
+		r = is;
+	if (check_lacks(check, r, "libvirt's hooks"))
 		return;
-	}
 	for (size_t i = 0; i < nr_ushers; i++)
 		check_file(check, places.names[i]);
 	check_places(check, &places, nr_ushers, foreign);
@@ -274,11 +274,16 @@ static void check_reload(struct check *check)
 	const char *path, *name;
 	long long start, hook;
 
-	if (hookdir_ushers(check->rootfd, &places) < 0 ||
-	    hookdir_callers(check->rootfd, &places) < 0) {
+	int r = hookdir_ushers(check->rootfd, &places);
+
+	if (r == 0)
+		r = hookdir_callers(check->rootfd, &places);
+	if (r == -EACCES) {
 		found(check, LEVEL_NOTE, "not looked at: see hook");
 		return;
 	}
+	if (check_lacks(check, r, "libvirt's hooks"))
+		return;
 	if (places.nr == 0) {
 		found(check, LEVEL_NOTE, "not looked at: there is no hook of usher's: see hook");
 		return;
@@ -347,7 +352,7 @@ static void check_lockdown(struct check *check)
 {
 	char text[128];
 
-	if (attr_read(check->rootfd, "sys/kernel/security/lockdown", text, sizeof(text)) < 0 ||
+	if (!check_read(check, "sys/kernel/security/lockdown", text, sizeof(text)) ||
 	    !strchr(text, '[') || strstr(text, "[none]"))
 		return;
 	found(check, LEVEL_WARNING,
@@ -386,18 +391,19 @@ static const struct {
 	  "caps the CPUs' clock: a guest may stutter; watch it" },
 };
 
-static bool has_entries(int rootfd, const char *dir)
+/* In doubt it has */
+static bool has_entries(struct check *check, const char *dir)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
 
-	return dir && attr_list(rootfd, dir, &names) == 0 && names.nr > 0;
+	return dir && (!check_list(check, dir, &names) || names.nr > 0);
 }
 
 static void check_rival(struct check *check, const char *comm)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
 		if (rivals[i].comm && strcmp(comm, rivals[i].comm) == 0 &&
-		    !has_entries(check->rootfd, rivals[i].unless))
+		    !has_entries(check, rivals[i].unless))
 			found(check, LEVEL_WARNING, "%s runs and %s", rivals[i].name,
 			      rivals[i].what);
 }
@@ -407,18 +413,23 @@ static void check_rivals(struct check *check)
 	_cleanup_strlist_ struct strlist names = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rivals); i++)
-		if (rivals[i].file && attr_exists(check->rootfd, rivals[i].file) > 0)
+		if (rivals[i].file && check_has(check, rivals[i].file))
 			found(check, LEVEL_WARNING, "%s is on and %s", rivals[i].name,
 			      rivals[i].what);
-	if (attr_list(check->rootfd, "proc", &names) < 0)
+	if (!check_list(check, "proc", &names))
 		return;
 	for (size_t i = 0; i < names.nr; i++) {
 		unsigned int pid;
 		char comm[64];
+		int r;
 
-		if (parse_uint(names.names[i], 10, INT_MAX, &pid) == 0 &&
-		    process_name(check->rootfd, (pid_t)pid, comm, sizeof(comm)) == 0)
+		if (parse_uint(names.names[i], 10, INT_MAX, &pid) < 0)
+			continue;
+		r = process_name(check->rootfd, (pid_t)pid, comm, sizeof(comm));
+		if (r == 0)
 			check_rival(check, comm);
+		else if (r != -ESRCH)
+			(void)check_lacks(check, r, "the names of processes");
 	}
 }
 
@@ -438,11 +449,16 @@ static void check_partitions(struct check *check)
 {
 	char release[128] = "";
 
-	if (attr_exists(check->rootfd, "sys/fs/cgroup/cpuset.cpus.isolated") != 0)
+	unsigned int missing = check->missing.nr;
+	bool has_cgroups;
+
+	if (check_has(check, "sys/fs/cgroup/cpuset.cpus.isolated"))
 		return;
-	if (attr_read(check->rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
-		*release = '\0';
-	if (attr_exists(check->rootfd, "sys/fs/cgroup/cgroup.controllers") <= 0)
+	(void)check_read(check, "proc/sys/kernel/osrelease", release, sizeof(release));
+	has_cgroups = check_has(check, "sys/fs/cgroup/cgroup.controllers");
+	if (check->missing.nr > missing)
+		return;
+	if (!has_cgroups)
 		found(check, LEVEL_WARNING,
 		      "cgroup v2 is not mounted at /sys/fs/cgroup: no CPU can be kept for a guest "
 		      "alone: take systemd.unified_cgroup_hierarchy=0 off the kernel's command "
@@ -454,16 +470,20 @@ static void check_partitions(struct check *check)
 		      release);
 }
 
-/* A kernel that cannot do it has no such file; one that was not told to says "(null)" */
-static struct cpulist without_tick(const struct check *check)
+/*
+ * A kernel that cannot do it has no such file; one that was not told to says "(null)"
+ *
+ * Return: false: check_read()
+ */
+static bool without_tick(struct check *check, struct cpulist *ret)
 {
-	struct cpulist without;
 	char text[ATTR_MAX];
 
-	if (attr_read(check->rootfd, "sys/devices/system/cpu/nohz_full", text, sizeof(text)) < 0 ||
-	    cpulist_parse(text, &without) < 0)
-		without = (struct cpulist){ 0 };
-	return without;
+	if (!check_read(check, "sys/devices/system/cpu/nohz_full", text, sizeof(text)))
+		return false;
+	if (cpulist_parse(text, ret) < 0)
+		*ret = (struct cpulist){ 0 };
+	return true;
 }
 
 /* With pin = auto its CPUs are not known before it starts */
@@ -488,7 +508,8 @@ void check_tick(struct check *check)
 	if (!check->claim.guest)
 		return;
 	claim_cpus(&check->claim, &cpus);
-	without = without_tick(check);
+	if (!without_tick(check, &without))
+		return;
 	if (cpulist_empty(&cpus)) {
 		check_tick_of_none(check, &without);
 		return;
@@ -507,7 +528,9 @@ static void check_left(struct check *check)
 	_cleanup_claims_ struct claims claims = { 0 };
 	int unreadable = host_claims(check->rootfd, &claims);
 
-	if (unreadable < 0 && geteuid() == 0)
+	if (unreadable == -ENOMEM)
+		(void)check_lacks(check, unreadable, "/run/usher");
+	else if (unreadable < 0 && geteuid() == 0)
 		found(check, LEVEL_ERROR,
 		      "cannot read /run/usher: %s: no guest will start: look who made it, then "
 		      "remove it, or chown root and chmod 700 it",
@@ -520,11 +543,14 @@ static void check_left(struct check *check)
 		      "%d claims in /run/usher cannot be read: what they hold stays taken: see "
 		      "journalctl -t usher",
 		      unreadable);
-	for (size_t i = 0; i < claims.nr; i++)
-		if (registry_alive(check->rootfd, &claims.claims[i]) == 0)
+	for (size_t i = 0; i < claims.nr; i++) {
+		int r = registry_alive(check->rootfd, &claims.claims[i]);
+
+		if (!check_lacks(check, r, "whether all guests are alive") && r == 0)
 			found(check, LEVEL_WARNING,
 			      "guest %s is gone, but what it held is not given back: usher recover",
 			      claims.claims[i].guest);
+	}
 }
 
 const struct check_row check_host_rows[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* helpers/usher/check_steps.c - usher check: each helper's own check, before a start and after it */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,7 @@ static void check_step(struct check *check, const struct step *step, const char 
 
 	if (asprintf(&program, "%s/usher-%s", check->request->dir, step->name) < 0) {
 		program = NULL;
+		(void)check_lacks(check, -ENOMEM, step->name);
 		return;
 	}
 	argv[0] = program;
@@ -82,9 +84,12 @@ static bool check_running(struct check *check)
 {
 	_cleanup_claim_ struct claim live = { 0 };
 	_cleanup_free_ char *file = NULL;
+	int r = host_claim_of(check->request, check->guest.name, &live, &file);
 
-	if (!host_claim_of(check->request, check->guest.name, &live, &file) ||
-	    live.state != CLAIM_RUNNING || process_alive(check->rootfd, &live.owner) <= 0)
+	if (r > 0)
+		r = live.state == CLAIM_RUNNING ? process_alive(check->rootfd, &live.owner) : 0;
+	/* To others the row "left" says it */
+	if (r == -EACCES || check_lacks(check, r, "whether the guest runs") || r <= 0)
 		return false;
 	check_phase(check, &live, STEP_STARTED, file, true);
 	return true;

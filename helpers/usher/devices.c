@@ -79,42 +79,55 @@ static void name_device(struct pci_access *names, struct host_device *device)
 
 /* --- sysfs ---------------------------------------------------------------------------------------- */
 
-static void read_text(int rootfd, const char *addr, const char *what, char *buf, size_t size)
+static void read_text(int rootfd, const char *addr, const char *what, char *buf, size_t size,
+		      struct missing *missing)
 {
 	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s", addr, what);
 
 	*buf = '\0';
-	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s", addr, what) < 0 ||
-	    attr_read(rootfd, path, buf, size) < 0)
-		*buf = '\0';
+	if (r == 0)
+		r = attr_read(rootfd, path, buf, size);
+	(void)missing_add(missing, r, "%s of %s", what, addr);
 }
 
-static unsigned long long read_number(int rootfd, const char *addr, const char *what)
+static unsigned long long read_number(int rootfd, const char *addr, const char *what,
+				      struct missing *missing)
 {
 	unsigned long long number = 0;
 	char path[PATH_MAX];
+	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s", addr, what);
 
-	if (path_format(path, sizeof(path), "sys/bus/pci/devices/%s/%s", addr, what) < 0 ||
-	    attr_read_ull(rootfd, path, &number) < 0)
-		return 0;
-	return number;
+	if (r == 0)
+		r = attr_read_ull(rootfd, path, &number);
+	return missing_add(missing, r, "%s of %s", what, addr) ? 0 : number;
 }
 
-/* Return: 1, 0 it has gone meanwhile, -ENOMEM */
-static int read_device(int rootfd, const char *name, struct host_device *ret)
+/* Return: true, false it has gone meanwhile, or nothing can be told of it */
+static bool read_device(int rootfd, const char *name, struct host_device *ret,
+			struct missing *missing)
 {
-	if (pciaddr_parse(name, &ret->addr) < 0 || pcidev_id(rootfd, &ret->addr, &ret->id) < 0)
-		return 0;
+	int r;
+
+	if (pciaddr_parse(name, &ret->addr) < 0)
+		return false;
+	r = pcidev_id(rootfd, &ret->addr, &ret->id);
+	(void)missing_add(missing, r, "the device %s", name);
+	if (r < 0)
+		return false;
 	ret->group = pcidev_group(rootfd, &ret->addr);
+	(void)missing_add(missing, ret->group, "the IOMMU group of %s", name);
 	if (ret->group < 0)
 		ret->group = -1;
-	ret->bridge = pcidev_is_bridge(rootfd, &ret->addr) > 0;
-	ret->class = (unsigned int)(read_number(rootfd, name, "class") >> 8);
-	ret->boot_vga = read_number(rootfd, name, "boot_vga") == 1;
-	if (pcidev_driver(rootfd, &ret->addr, ret->driver, sizeof(ret->driver)) < 0)
+	ret->class = (unsigned int)(read_number(rootfd, name, "class", missing) >> 8);
+	ret->bridge = ret->class >> 8 == 0x06;
+	ret->boot_vga = read_number(rootfd, name, "boot_vga", missing) == 1;
+	r = pcidev_driver(rootfd, &ret->addr, ret->driver, sizeof(ret->driver));
+	(void)missing_add(missing, r, "the driver of %s", name);
+	if (r < 0)
 		*ret->driver = '\0';
-	read_text(rootfd, name, "reset_method", ret->reset, sizeof(ret->reset));
-	return 1;
+	read_text(rootfd, name, "reset_method", ret->reset, sizeof(ret->reset), missing);
+	return true;
 }
 
 static int cmp_devices(const void *a, const void *b)
@@ -143,7 +156,7 @@ int host_devices_read(int rootfd, struct host_devices *ret)
 	for (size_t i = 0; i < names.nr; i++) {
 		struct host_device *device = &list.devices[list.nr];
 
-		if (read_device(rootfd, names.names[i], device) == 0)
+		if (!read_device(rootfd, names.names[i], device, &list.missing))
 			continue;
 		name_device(ids, device);
 		list.nr++;
@@ -192,6 +205,13 @@ int host_claims(int rootfd, struct claims *ret)
 	return registry_load(statefd, ret);
 }
 
+void host_claims_missing(const struct claims *claims, struct missing *missing)
+{
+	for (size_t i = 0; i < claims->unreadable.nr; i++)
+		(void)missing_add(missing, -EBADMSG, "what /run/usher/%s/" CLAIM_FILE " holds (%s)",
+				  claims->unreadable.names[i], claims->why);
+}
+
 char *host_claim_file(const struct request *request, const struct claim *claim)
 {
 	const char *slash = strcmp(request->root, "/") == 0 ? "" : "/";
@@ -209,8 +229,10 @@ int host_claim_of(const struct request *request, const char *guest, struct claim
 	_cleanup_close_ int rootfd = usher_root(request);
 	_cleanup_claims_ struct claims claims = { 0 };
 
-	if (rootfd < 0 || host_claims(rootfd, &claims) < 0)
-		return 0;
+	int r = rootfd < 0 ? rootfd : host_claims(rootfd, &claims);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < claims.nr; i++) {
 		struct claim *claim = &claims.claims[i];
 
@@ -218,7 +240,7 @@ int host_claim_of(const struct request *request, const char *guest, struct claim
 			continue;
 		*ret_file = host_claim_file(request, claim);
 		if (!*ret_file)
-			return 0;
+			return -ENOMEM;
 		*ret = *claim;
 		*claim = (struct claim){ 0 };
 		return 1;

@@ -49,6 +49,13 @@ static virConnectPtr connect_open(void)
 	return virConnectOpenReadOnly(URI);
 }
 
+/* Return: -ENOMEM */
+static int say_no_memory(const char *of)
+{
+	usher_say("%s: the host has no memory left to read it: see free -m", of);
+	return -ENOMEM;
+}
+
 /* Return: the exit code */
 static int fail_libvirt(const char *guest, const char *cure)
 {
@@ -107,7 +114,7 @@ static int from_libvirt(const char *name, struct guest *ret)
 	ret->autostart = *capture.out == '1';
 	ret->xml_len = capture.out_len - 1;
 	ret->xml = strdup(capture.out + 1);
-	return ret->xml ? 0 : -ENOMEM;
+	return ret->xml ? 0 : say_no_memory(name);
 }
 
 /* Any file that can be read: /dev/stdin too. Of a larger one as much as the hook refuses */
@@ -162,14 +169,16 @@ static int name_from_xml(struct guest *guest)
 	xmlChar *text;
 
 	if (!reader)
-		return -ENOMEM;
+		return say_no_memory("its XML");
 	while (xmlTextReaderRead(reader) == 1) {
 		if (!is_name(reader))
 			continue;
 		text = xmlTextReaderReadString(reader);
-		guest->name = text ? strdup((const char *)text) : NULL;
+		if (!text)
+			return -EBADMSG;
+		guest->name = strdup((const char *)text);
 		xmlFree(text);
-		return guest->name ? 0 : -EBADMSG;
+		return guest->name ? 0 : say_no_memory("its XML");
 	}
 	return -EBADMSG;
 }
@@ -181,7 +190,7 @@ static int refuse_xml(const struct request *request, struct guest *guest)
 
 	guest->name = strdup("");
 	if (!guest->name)
-		return -ENOMEM;
+		return say_no_memory("its XML");
 	if (guest_claim(request, guest, &(struct guest_ask){ 0 }, &claim) >= 0)
 		usher_say("this is no domain XML with a <name>: --xml wants what virsh dumpxml "
 			  "GUEST prints");
@@ -256,7 +265,7 @@ static int refused(const struct capture *capture, char **why)
 	if (newline)
 		*newline = '\0';
 	*why = strdup(strncmp(capture->err, "usher: ", 7) == 0 ? capture->err + 7 : capture->err);
-	return *why ? -EINVAL : -ENOMEM;
+	return *why ? -EINVAL : say_no_memory("the hook's plan");
 }
 
 /* "# guest NAME has no policy: none of usher's business", as the hook prints it */
@@ -272,7 +281,7 @@ static int parse_none(const struct capture *capture, const struct guest *guest, 
 		return -EBADMSG;
 	}
 	*none = strndup(capture->out + before, len - before - strlen(tail));
-	return *none ? 1 : -ENOMEM;
+	return *none ? 1 : say_no_memory("the hook's plan");
 }
 
 static int parse_plan(const struct capture *capture, const struct guest *guest, struct claim *ret,
@@ -284,6 +293,8 @@ static int parse_plan(const struct capture *capture, const struct guest *guest, 
 	if (*capture->out == '#')
 		return parse_none(capture, guest, none);
 	r = claim_parse(capture->out, strlen(capture->out), ret, &err);
+	if (r == -ENOMEM)
+		return say_no_memory("the hook's plan");
 	if (r < 0)
 		usher_say("cannot read the hook's plan: %s: reinstall usher", err.what);
 	return r;
@@ -301,7 +312,7 @@ int guest_claim(const struct request *request, const struct guest *guest,
 
 	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {
 		hook = NULL;
-		return -ENOMEM;
+		return say_no_memory(guest->name);
 	}
 	argv[n++] = hook;
 	argv[n++] = "--plan";

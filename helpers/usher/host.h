@@ -7,6 +7,7 @@
 #include "../../lib/pcidev.h"
 #include "../../lib/registry.h"
 #include "../../lib/topology.h"
+#include "missing.h"
 #include "usher.h"
 
 /* --- devices.c ---------------------------------------------------------------------------------- */
@@ -26,12 +27,17 @@ struct host_device {
 struct host_devices {
 	struct host_device *devices; /* by group, then by address; those without a group last */
 	size_t nr;
+	struct missing missing; /* of them */
 };
 
 void host_devices_free(struct host_devices *list);
 #define _cleanup_host_devices_ _cleanup_(host_devices_free)
 
-/** host_devices_read() - every PCI function. Return: 0, -ENOMEM, else -errno */
+/**
+ * host_devices_read() - every PCI function
+ *
+ * Return: 0 (also when some of it could not be read: @ret->missing), -ENOMEM, else -errno
+ */
 int host_devices_read(int rootfd, struct host_devices *ret) _must_check_;
 
 /** host_device_find() - Return: NULL when there is none */
@@ -44,6 +50,9 @@ const char *host_device_holder(const struct claims *claims, const struct pciaddr
 /** host_claims() - all claims there are; none when usher has never run. Return: as registry_load() */
 int host_claims(int rootfd, struct claims *ret) _must_check_;
 
+/** host_claims_missing() - those that cannot be read are missing */
+void host_claims_missing(const struct claims *claims, struct missing *missing);
+
 /** host_claim_file() - where it is. Return: the path, allocated, NULL without memory */
 char *host_claim_file(const struct request *request, const struct claim *claim) _must_check_;
 
@@ -51,7 +60,7 @@ char *host_claim_file(const struct request *request, const struct claim *claim) 
  * host_claim_of() - what a guest holds now
  * @ret_file:	the claim's file
  *
- * Return: 1, 0 nothing, or it cannot be read
+ * Return: 1, 0 nothing, or its claim alone cannot be read, else as host_claims()
  */
 int host_claim_of(const struct request *request, const char *guest, struct claim *ret,
 		  char **ret_file) _must_check_;

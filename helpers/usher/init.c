@@ -123,21 +123,26 @@ static void put_cpus(FILE *to, int rootfd, const struct claim *claim)
 }
 
 /* As usher-display list prints them */
-static void put_monitors(FILE *to, const struct request *request, const struct oldtree *old)
+static int put_monitors(FILE *to, const struct request *request, const struct oldtree *old)
 {
 	_cleanup_capture_ struct capture capture = { 0 };
 	_cleanup_strlist_ struct strlist lines = { 0 };
 	_cleanup_free_ char *program = NULL;
 	const char *argv[] = { NULL, "--root", request->root, "list", NULL };
+	int r;
 
 	if (asprintf(&program, "%s/usher-display", request->dir) < 0) {
 		program = NULL;
-		return;
+		return -ENOMEM;
 	}
 	argv[0] = program;
-	if (capture_run(argv, -1, 15000, &capture) < 0 || capture.status != 0 ||
-	    text_split(capture.out, "\n", &lines) < 0 || lines.nr == 0)
-		return;
+	r = capture_run(argv, -1, 15000, &capture);
+	/* A bus that hangs is no reason to have no policy */
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	r = capture.status == 0 ? text_split(capture.out, "\n", &lines) : 0;
+	if (r < 0 || lines.nr == 0)
+		return r;
 	(void)fputs("\n[display]\n# monitors of this host (usher-display list):\n", to);
 	for (size_t i = 0; i < lines.nr; i++)
 		(void)fprintf(to, "#   %s\n", lines.names[i]);
@@ -147,6 +152,7 @@ static void put_monitors(FILE *to, const struct request *request, const struct o
 	(void)fprintf(to, "#guest_input = %s\n", *old->guest_input ? old->guest_input : "hdmi1");
 	if (*old->host_input)
 		(void)fprintf(to, "#host_input = %s\n", old->host_input);
+	return 0;
 }
 
 /* --- the whole ---------------------------------------------------------------------------------------- */
@@ -186,9 +192,8 @@ static int put_policy(FILE *to, const struct request *request, const char *guest
 			    "chosen for it\n#pin = auto\n",
 			    to);
 	if (inidoc_get(&claim->doc, "vfio", "device"))
-		put_monitors(to, request, &old);
-	oldtree_put(to, rootfd, guest, &old);
-	return 0;
+		r = put_monitors(to, request, &old);
+	return r < 0 ? r : oldtree_put(to, rootfd, guest, &old);
 }
 
 static bool may_overwrite(const struct request *request, const struct draft *draft)

@@ -16,10 +16,12 @@ static void put_char(struct json *json, unsigned char c)
 		(void)fputc(c, json->file);
 }
 
-static void put_text(struct json *json, const char *text)
+static void put_text(struct json *json, const char *text, size_t text_len)
 {
+	const char *end = text + text_len;
+
 	(void)fputc('"', json->file);
-	while (*text) {
+	while (text < end) {
 		uint32_t c;
 		size_t len = text_utf8(text, &c);
 
@@ -41,7 +43,7 @@ static void put_key(struct json *json, const char *key)
 	(void)fprintf(json->file, "%*s", (int)json->depth * 2, "");
 	if (!key)
 		return;
-	put_text(json, key);
+	put_text(json, key, strlen(key));
 	(void)fputs(": ", json->file);
 }
 
@@ -92,9 +94,20 @@ void json_string(struct json *json, const char *key, const char *value)
 {
 	put_key(json, key);
 	if (value)
-		put_text(json, value);
+		put_text(json, value, strlen(value));
 	else
 		(void)fputs("null", json->file);
+}
+
+void json_lines(struct json *json, const char *text)
+{
+	for (text += strspn(text, "\n"); *text; text += strspn(text, "\n")) {
+		size_t len = strcspn(text, "\n");
+
+		put_key(json, NULL);
+		put_text(json, text, len);
+		text += len;
+	}
 }
 
 void json_number(struct json *json, const char *key, long long value)

@@ -29,5 +29,7 @@ void json_list(struct json *json, const char *key);
 void json_close(struct json *json, char bracket);
 /** json_string() - null for NULL; what is no UTF-8 becomes U+FFFD */
 void json_string(struct json *json, const char *key, const char *value);
+/** json_lines() - each line of a text, in the list that was begun last */
+void json_lines(struct json *json, const char *text);
 void json_number(struct json *json, const char *key, long long value);
 void json_bool(struct json *json, const char *key, bool value);

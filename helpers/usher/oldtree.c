@@ -190,12 +190,19 @@ static int read_line(const char *line, const char *path, struct oldtree *tree)
 
 /* --- files --------------------------------------------------------------------------------------- */
 
-static char *read_script(int rootfd, const char *path)
+/* Not what there is, but whether there is something is in doubt then */
+static bool is_fault(int r)
 {
-	char *text = NULL;
-	size_t len;
+	return r == -ENOMEM || r == -EIO;
+}
 
-	return attr_read_regular(rootfd, path, SCRIPT_MAX, &text, &len) < 0 ? NULL : text;
+/* @ret: NULL for what is no file to be read. Return: 0, -ENOMEM, -EIO */
+static int read_script(int rootfd, const char *path, char **ret)
+{
+	size_t len;
+	int r = attr_read_regular(rootfd, path, SCRIPT_MAX, ret, &len);
+
+	return is_fault(r) ? r : 0;
 }
 
 /* @path: whose phase counts */
@@ -211,13 +218,15 @@ static int read_text(const char *text, const char *path, struct oldtree *tree)
 
 static int add_script(int rootfd, const char *path, struct oldtree *tree)
 {
-	_cleanup_free_ char *text = read_script(rootfd, path), *variables = NULL;
-	int r = strlist_add(&tree->paths, path);
+	_cleanup_free_ char *text = NULL, *variables = NULL;
+	int r = read_script(rootfd, path, &text);
 
+	if (r == 0)
+		r = strlist_add(&tree->paths, path);
 	if (r == 0 && text)
 		r = read_text(text, path, tree);
 	if (r == 0 && text && strstr(text, "kvm.conf"))
-		variables = read_script(rootfd, VARIABLES);
+		r = read_script(rootfd, VARIABLES, &variables);
 	return r == 0 && variables ? read_text(variables, path, tree) : r;
 }
 
@@ -227,7 +236,7 @@ static int walk(int rootfd, const char *dir, int depth, struct oldtree *tree)
 	_cleanup_strlist_ struct strlist names = { 0 };
 	int r = attr_list(rootfd, dir, &names);
 
-	if (r == -ENOMEM)
+	if (is_fault(r))
 		return r;
 	if (r < 0)
 		return depth == 0 ? 0 : add_script(rootfd, dir, tree);
@@ -252,36 +261,45 @@ int oldtree_read(int rootfd, const char *guest, struct oldtree *ret)
 
 /* --- the policy's section ------------------------------------------------------------------------ */
 
-static void put_script(FILE *to, int rootfd, const char *guest, const char *path)
+/* Return: 0, -ENOMEM, -EIO */
+static int put_script(FILE *to, int rootfd, const char *guest, const char *path)
 {
-	_cleanup_free_ char *text = read_script(rootfd, path), *printable = NULL, *why = NULL;
+	_cleanup_free_ char *text = NULL, *printable = NULL, *why = NULL;
 	const char *what = NULL;
+	int r = text_printable(path, &printable), runs;
 
-	if (text_printable(path, &printable) < 0)
-		return;
+	if (r < 0)
+		return r;
 	if (!hookdir_is_place(guest, path)) {
 		(void)fprintf(to, "# /%s: lies where nothing is run from\n", printable);
-		return;
+		return 0;
 	}
-	if (hookdir_runs_script(rootfd, path, &why) <= 0) {
+	runs = hookdir_runs_script(rootfd, path, &why);
+	if (runs < 0 && !why)
+		return -ENOMEM;
+	if (runs <= 0) {
 		(void)fprintf(to, "# /%s: is not run: %s\n", printable,
 			      why ?: "it cannot be executed: chmod +x it");
-		return;
+		return 0;
 	}
+	r = read_script(rootfd, path, &text);
 	for (size_t i = 0; text && i < ARRAY_SIZE(duties) && !what; i++)
 		if (strstr(text, duties[i].word))
 			what = duties[i].what;
 	(void)fprintf(to, "# /%s%s%s%s\n", printable, what ? ": it does " : "", what ?: "",
 		      what ? ", as usher does: take that out" : "");
+	return r;
 }
 
-void oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *tree)
+int oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *tree)
 {
+	int r = 0;
+
 	if (tree->paths.nr == 0)
-		return;
+		return 0;
 	(void)fputs("\n[scripts]\n", to);
-	for (size_t i = 0; i < tree->paths.nr; i++)
-		put_script(to, rootfd, guest, tree->paths.names[i]);
+	for (size_t i = 0; r == 0 && i < tree->paths.nr; i++)
+		r = put_script(to, rootfd, guest, tree->paths.names[i]);
 	/* The collections that such trees come from have a hook of their own that runs them */
 	if (hookdir_is_usher(rootfd, HOOKDIR_HOOK) == 0)
 		(void)fputs("# /" HOOKDIR_HOOK
@@ -289,4 +307,5 @@ void oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *
 			    "they would run twice\n#",
 			    to);
 	(void)fputs("run = yes\n", to);
+	return r;
 }

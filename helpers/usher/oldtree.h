@@ -20,11 +20,15 @@ void oldtree_free(struct oldtree *tree);
 /**
  * oldtree_read() - all that lies below etc/libvirt/hooks/qemu.d/GUEST
  *
- * A file that cannot be read tells nothing.
+ * A file that is none to be read, or is root's to read, tells nothing.
  *
- * Return: 0 (also when there is none), -ENOMEM
+ * Return: 0 (also when there is none), -ENOMEM, -EIO
  */
 int oldtree_read(int rootfd, const char *guest, struct oldtree *ret) _must_check_;
 
-/** oldtree_put() - the policy's [scripts]: each script, and what it does that usher does too */
-void oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *tree);
+/**
+ * oldtree_put() - the policy's [scripts]: each script, and what it does that usher does too
+ *
+ * Return: 0, -ENOMEM, -EIO
+ */
+int oldtree_put(FILE *to, int rootfd, const char *guest, const struct oldtree *tree) _must_check_;

@@ -60,6 +60,7 @@ struct run {
 	bool dead;   /* the claim's guest is gone */
 	bool failed; /* of a required step */
 	bool ended;  /* and the start with it */
+	bool said;   /* why the plan ends early */
 };
 
 /* --- output ------------------------------------------------------------------------------------- */
@@ -74,14 +75,10 @@ static void print_lines(const char *text, const char *indent)
 	}
 }
 
-static void json_lines(struct json *json, const char *key, const char *text)
+static void json_text(struct json *json, const char *key, const char *text)
 {
-	_cleanup_strlist_ struct strlist lines = { 0 };
-
 	json_list(json, key);
-	if (text_split(text, "\n", &lines) == 0)
-		for (size_t i = 0; i < lines.nr; i++)
-			json_string(json, NULL, lines.names[i]);
+	json_lines(json, text);
 	json_close(json, ']');
 }
 
@@ -97,8 +94,8 @@ static void show(const struct run *run, const struct phase *phase, const struct 
 		json_string(run->json, "verb", verb);
 		json_bool(run->json, "required", required);
 		json_number(run->json, "status", capture->status);
-		json_lines(run->json, "writes", capture->out);
-		json_lines(run->json, "messages", capture->err);
+		json_text(run->json, "writes", capture->out);
+		json_text(run->json, "messages", capture->err);
 		json_close(run->json, '}');
 		return;
 	}
@@ -135,7 +132,8 @@ static int run_step(struct run *run, const struct phase *phase, const struct ste
 	argv[n++] = run->file;
 	r = capture_run(argv, -1, STEP_MS, &capture);
 	if (r < 0) {
-		usher_say("%s %s: %s", program, verb, strerror(-r));
+		usher_say("%s %s: %s: what follows is not known", program, verb, strerror(-r));
+		run->said = true;
 		return r;
 	}
 	show(run, phase, step, verb, &capture);
@@ -226,13 +224,10 @@ static int run_checks(struct run *run, const struct phase *phase)
 static void show_script(struct run *run, const struct phase *phase, const char *operation,
 			const char *path, const char *why)
 {
-	_cleanup_free_ char *line = NULL;
+	char line[2 * PATH_MAX];
 
-	if (asprintf(&line, "/%s is %s%s", shown(path),
-		     why ? "not run: " : "run: what it writes cannot be told", why ?: "") < 0) {
-		line = NULL;
-		return;
-	}
+	(void)snprintf(line, sizeof(line), "/%s is %s%s", shown(path),
+		       why ? "not run: " : "run: what it writes cannot be told", why ?: "");
 	if (why && phase->start)
 		run->failed = run->ended = true;
 	if (!run->json) {
@@ -245,21 +240,21 @@ static void show_script(struct run *run, const struct phase *phase, const char *
 	json_string(run->json, "verb", operation);
 	json_bool(run->json, "required", phase->start);
 	json_number(run->json, "status", why != NULL);
-	json_lines(run->json, "writes", "");
-	json_lines(run->json, "messages", line);
+	json_text(run->json, "writes", "");
+	json_text(run->json, "messages", line);
 	json_close(run->json, '}');
 }
 
-/* Of one folder of the older tree, after the steps, as the hook does */
-static void show_scripts(struct run *run, const struct phase *phase, const struct oldtree *tree,
-			 const char *operation)
+/* Of one folder of the older tree, after the steps, as the hook does. Return: 0, else -errno */
+static int show_scripts(struct run *run, const struct phase *phase, const struct oldtree *tree,
+			const char *operation)
 {
 	const char *sub = phase->start ? "begin" : "end";
 	char dir[PATH_MAX], folder[PATH_MAX];
 
 	if (hookdir_scripts(run->claim->guest, dir, sizeof(dir)) < 0 ||
 	    path_format(folder, sizeof(folder), "%s/%s/%s", dir, operation, sub) < 0)
-		return;
+		return 0;
 	for (size_t i = 0; i < tree->paths.nr && !run->ended; i++) {
 		const char *path = tree->paths.names[i];
 		_cleanup_free_ char *why = NULL;
@@ -270,10 +265,12 @@ static void show_scripts(struct run *run, const struct phase *phase, const struc
 		    !hookdir_is_place(run->claim->guest, path))
 			continue;
 		runs = hookdir_runs_script(run->rootfd, path, &why);
+		if (runs < 0 && (runs != -EPERM || !why))
+			return why ? runs : -ENOMEM;
 		if (runs != 0)
-			show_script(run, phase, operation, path,
-				    runs < 0 ? why ?: "out of memory" : NULL);
+			show_script(run, phase, operation, path, why);
 	}
+	return 0;
 }
 
 static int run_scripts(struct run *run, const struct phase *phase)
@@ -284,12 +281,11 @@ static int run_scripts(struct run *run, const struct phase *phase)
 	if (run->ended || !scripts_wanted(run->claim))
 		return 0;
 	r = oldtree_read(run->rootfd, run->claim->guest, &tree);
-	if (r < 0)
-		return r;
-	show_scripts(run, phase, &tree, phase->name);
-	if (phase->steps == STEP_PREPARE)
-		show_scripts(run, phase, &tree, "start");
-	return 0;
+	if (r == 0)
+		r = show_scripts(run, phase, &tree, phase->name);
+	if (r == 0 && phase->steps == STEP_PREPARE)
+		r = show_scripts(run, phase, &tree, "start");
+	return r;
 }
 
 /* Of a guest that is gone, in the order of scripts_give_back() */
@@ -301,9 +297,11 @@ static int run_owed_scripts(struct run *run, const struct phase *phase)
 	const struct host host = { .rootfd = run->rootfd, .statefd = statefd };
 	int r = oldtree_read(run->rootfd, run->claim->guest, &tree);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(operations); i++)
-		if (scripts_owes(&host, run->claim, operations[i]))
-			show_scripts(run, phase, &tree, operations[i]);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(operations); i++) {
+		int owes = scripts_owes(&host, run->claim, operations[i]);
+
+		r = owes > 0 ? show_scripts(run, phase, &tree, operations[i]) : owes;
+	}
 	return r;
 }
 
@@ -350,42 +348,57 @@ static void say_started(const struct run *live, const struct phase *phase)
 			     shown(live->claim->guest), live->file);
 }
 
-static int run_dead(const struct request *request, const struct claim *claim, int rootfd,
-		    struct json *json)
+static int run_dead(struct run *planned, const struct claim *claim)
 {
 	static const struct phase back = { "prepare", "undo", STEP_RELEASE, true, false };
-	_cleanup_free_ char *file = host_claim_file(request, claim);
-	struct run run = { .request = request,
+	_cleanup_free_ char *file = host_claim_file(planned->request, claim);
+	struct run run = { .request = planned->request,
 			   .claim = claim,
 			   .file = file,
-			   .rootfd = rootfd,
-			   .json = json,
+			   .rootfd = planned->rootfd,
+			   .json = planned->json,
 			   .dead = true };
 	int r;
 
 	if (!file)
 		return -ENOMEM;
-	if (!json)
+	if (!run.json)
 		(void)printf(
 			"# prepare: guest %s is gone: what it held is given back first, and all "
 			"below is told as if that were taken (usher recover gives it back now)\n",
 			shown(claim->guest));
 	r = run_owed_scripts(&run, &back);
-	return r < 0 ? r : run_steps(&run, &back, STEP_RELEASE, "undo");
+	if (r == 0)
+		r = run_steps(&run, &back, STEP_RELEASE, "undo");
+	planned->said |= run.said;
+	return r;
 }
 
 /* What a start finds of guests that are gone, also of an earlier life of its own */
-static int run_deads(const struct run *planned)
+static int run_deads(struct run *planned)
 {
 	_cleanup_claims_ struct claims claims = { 0 };
-	int r = 0;
+	int r;
 
-	if (!is_asked(planned->request, phases, false) || host_claims(planned->rootfd, &claims) < 0)
+	if (!is_asked(planned->request, phases, false))
 		return 0;
-	for (size_t i = 0; r == 0 && i < claims.nr; i++)
-		if (registry_alive(planned->rootfd, &claims.claims[i]) == 0)
-			r = run_dead(planned->request, &claims.claims[i], planned->rootfd,
-				     planned->json);
+	r = host_claims(planned->rootfd, &claims);
+	/* They are root's to see */
+	if (r < 0)
+		return r == -EACCES ? 0 : r;
+	if (r > 0) {
+		usher_say("what a guest that may be gone holds is not known: "
+			  "/run/usher/%s/" CLAIM_FILE
+			  " cannot be read (%s): install the usher that wrote it, or reboot",
+			  claims.unreadable.names[0], claims.why);
+		planned->said = true;
+		return -EBADMSG;
+	}
+	for (size_t i = 0; r == 0 && i < claims.nr; i++) {
+		r = registry_alive(planned->rootfd, &claims.claims[i]);
+		if (r >= 0)
+			r = r ? 0 : run_dead(planned, &claims.claims[i]);
+	}
 	return r;
 }
 
@@ -433,7 +446,16 @@ static int plan(const struct request *request, const char *guest, const struct c
 		usher_say("cannot write a claim below /tmp: %s", strerror(-r));
 		return 1;
 	}
-	if (host_claim_of(request, guest, &now, &live_file) && registry_alive(rootfd, &now) != 0) {
+	r = host_claim_of(request, guest, &now, &live_file);
+	if (r > 0)
+		r = registry_alive(rootfd, &now);
+	if (r < 0 && r != -EACCES) {
+		usher_say("%s: cannot find out what it holds now, in /run/usher: %s: see free -m "
+			  "and dmesg",
+			  guest, strerror(-r));
+		return 1;
+	}
+	if (r > 0) {
 		live.claim = &now;
 		live.file = live_file;
 	}
@@ -446,6 +468,9 @@ static int plan(const struct request *request, const char *guest, const struct c
 		(void)printf("%s\n", text);
 	}
 	r = run_phases(&planned, &live);
+	if (r < 0 && !planned.said && !live.said)
+		usher_say("%s: what follows is not known: %s: see %s", guest, strerror(-r),
+			  r == -ENOMEM ? "free -m" : "dmesg, and ls -lR /run/usher");
 	if (to) {
 		json_close(to, ']');
 		json_end(to);

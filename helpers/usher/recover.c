@@ -69,16 +69,6 @@ static int find_guest(const struct host *host, const char *guest, char ret[stati
 	return r < 0 ? r : -ENOENT;
 }
 
-static int json_lines(struct json *json, const char *text)
-{
-	_cleanup_strlist_ struct strlist lines = { 0 };
-	int r = text ? text_split(text, "\n", &lines) : 0;
-
-	for (size_t i = 0; r == 0 && i < lines.nr; i++)
-		json_string(json, NULL, lines.names[i]);
-	return r;
-}
-
 static void print_json(const struct step_result *result, bool back, bool mended)
 {
 	struct json json;
@@ -87,7 +77,8 @@ static void print_json(const struct step_result *result, bool back, bool mended)
 	json_bool(&json, "back", back);
 	json_bool(&json, "mended", mended);
 	json_list(&json, "messages");
-	(void)!(json_lines(&json, result->failures) ?: json_lines(&json, result->warnings));
+	json_lines(&json, result->failures ?: "");
+	json_lines(&json, result->warnings ?: "");
 	json_close(&json, ']');
 	json_end(&json);
 }

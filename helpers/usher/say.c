@@ -38,12 +38,9 @@ static char *next_text(void)
 
 const char *shown(const char *text)
 {
-	_cleanup_free_ char *printable = NULL;
 	char *buf = next_text();
 
-	if (text_printable(text, &printable) < 0)
-		return "?";
-	(void)snprintf(buf, TEXT_SIZE, "%s", printable);
+	text_show(text, buf, TEXT_SIZE);
 	return buf;
 }
 
@@ -57,13 +54,11 @@ static bool is_plain(const char *name)
 /* In single quotes all but a single quote is itself */
 const char *quoted(const char *name)
 {
-	_cleanup_free_ char *printable = NULL;
-	char *buf, *to;
+	char printable[TEXT_SIZE], *buf, *to;
 
 	if (is_plain(name))
 		return shown(name);
-	if (text_printable(name, &printable) < 0)
-		return "?";
+	text_show(name, printable, sizeof(printable));
 	buf = to = next_text();
 	if (*name == '-')
 		to = stpcpy(to, "-- ");

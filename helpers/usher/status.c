@@ -26,6 +26,7 @@ struct picture {
 	struct host_devices devices;
 	struct cpulist online, housekeeping;
 	const char *guest; /* of this one alone; NULL: of all */
+	struct missing missing;
 };
 
 static void picture_free(struct picture *picture)
@@ -46,12 +47,15 @@ static int picture_take(const struct request *request, struct picture *ret)
 	}
 	ret->unreadable = r;
 	ret->guest = request->guest;
-	if (topology_read(request->root, &ret->topology) < 0)
-		usher_say("hwloc cannot tell the CPUs of this host: see lstopo");
+	host_claims_missing(&ret->claims, &ret->missing);
+	r = topology_read(request->root, &ret->topology);
+	(void)missing_add(&ret->missing, r, "this host's CPUs, as lstopo shows them");
 	r = host_devices_read(ret->rootfd, &ret->devices);
+	(void)missing_add(&ret->missing, r, "the PCI devices, as lspci -D shows them");
+	missing_join(&ret->missing, &ret->devices.missing);
+	r = host_cpus(ret->rootfd, &ret->online);
+	(void)missing_add(&ret->missing, r, "which CPUs are online");
 	if (r < 0)
-		usher_say("cannot read the PCI devices: %s: see lspci -D", strerror(-r));
-	if (host_cpus(ret->rootfd, &ret->online) < 0)
 		ret->online = (struct cpulist){ 0 };
 	ret->housekeeping = ret->online;
 	for (size_t i = 0; i < ret->claims.nr; i++) {
@@ -60,7 +64,7 @@ static int picture_take(const struct request *request, struct picture *ret)
 		claim_cpus(&ret->claims.claims[i], &cpus);
 		cpulist_subtract(&ret->housekeeping, &cpus);
 	}
-	return r;
+	return 0;
 }
 
 static const char *cpus_text(const struct cpulist *cpus, char *buf, size_t size)
@@ -78,6 +82,14 @@ static const char *cpu_holder(const struct claims *claims, unsigned int cpu)
 			return claims->claims[i].guest;
 	}
 	return NULL;
+}
+
+/* Return: the descriptor, else -errno */
+static int claim_dir(const struct picture *picture, const struct claim *claim)
+{
+	_cleanup_close_ int statefd = state_open(picture->rootfd, false);
+
+	return statefd < 0 ? statefd : state_dir(statefd, claim->uuid, false);
 }
 
 /* --- what is stuck ---------------------------------------------------------------------------- */
@@ -139,57 +151,84 @@ static const struct {
 	{ "seat.left.", 4, parse_write },
 };
 
-/* Return: 1, 0 no mark, or its process is back */
+/* Return: 1, 0 no mark, or its process is back, else -errno */
 static int stuck_read(int rootfd, int dirfd, const char *file, struct stuck *ret)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char *text = NULL;
 	size_t i = 0, len;
+	int r;
 
 	while (i < ARRAY_SIZE(marks) &&
 	       strncmp(file, marks[i].prefix, strlen(marks[i].prefix)) != 0)
 		i++;
 	*ret = (struct stuck){ 0 };
-	if (i == ARRAY_SIZE(marks) || state_read(dirfd, file, &text, &len) < 0 ||
-	    text_split(text, " \n", &words) < 0 || words.nr != marks[i].nr_words ||
-	    marks[i].parse(file + strlen(marks[i].prefix), words.names, ret) < 0)
+	if (i == ARRAY_SIZE(marks))
 		return 0;
-	return process_alive(rootfd, &ret->process) > 0;
+	r = state_read(dirfd, file, &text, &len);
+	if (r == 0)
+		r = text_split(text, " \n", &words);
+	if (r == 0 && words.nr != marks[i].nr_words)
+		r = -EBADMSG;
+	if (r == 0)
+		r = marks[i].parse(file + strlen(marks[i].prefix), words.names, ret);
+	return r < 0 ? r : process_alive(rootfd, &ret->process);
 }
 
 /* Every mark of a claim, one call each */
-static void stuck_each(const struct picture *picture, const struct claim *claim,
+static void stuck_each(struct picture *picture, const struct claim *claim,
 		       void (*each)(void *data, const struct stuck *stuck), void *data)
 {
-	_cleanup_close_ int statefd = state_open(picture->rootfd, false);
-	_cleanup_close_ int dirfd = statefd < 0 ? -1 : state_dir(statefd, claim->uuid, false);
+	_cleanup_close_ int dirfd = claim_dir(picture, claim);
 	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = dirfd < 0 ? dirfd : attr_list(dirfd, ".", &names);
 
-	if (dirfd < 0 || attr_list(dirfd, ".", &names) < 0)
-		return;
-	for (size_t i = 0; i < names.nr; i++) {
+	(void)missing_add(&picture->missing, r, "what hangs of %s, in /run/usher/%s",
+			  shown(claim->guest), claim->uuid);
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
 		struct stuck stuck;
+		int found = stuck_read(picture->rootfd, dirfd, names.names[i], &stuck);
 
-		if (stuck_read(picture->rootfd, dirfd, names.names[i], &stuck) > 0)
+		(void)missing_add(&picture->missing, found, "what hangs of %s, from its %s",
+				  shown(claim->guest), names.names[i]);
+		if (found > 0)
 			each(data, &stuck);
 	}
 }
 
 /* --- who keeps the host awake --------------------------------------------------------------------- */
 
-static bool is_inhibited(const struct picture *picture, const struct claim *claim)
+/* Return: 1, 0, -1 it is not known */
+static int is_inhibited(struct picture *picture, const struct claim *claim)
 {
-	_cleanup_close_ int statefd = state_open(picture->rootfd, false);
-	_cleanup_close_ int dirfd = statefd < 0 ? -1 : state_dir(statefd, claim->uuid, false);
+	_cleanup_close_ int dirfd = claim_dir(picture, claim);
+	int r = dirfd < 0 ? dirfd : holder_holds(picture->rootfd, dirfd, &claim->owner);
 
-	return dirfd >= 0 && holder_holds(picture->rootfd, dirfd, &claim->owner);
+	return missing_add(&picture->missing, r, "whether %s keeps the host awake",
+			   shown(claim->guest))
+		       ? -1
+		       : r > 0;
 }
 
 /* The host may sleep under it */
-static bool lacks_inhibitor(const struct picture *picture, const struct claim *claim)
+static bool lacks_inhibitor(struct picture *picture, const struct claim *claim)
 {
-	return claim->state == CLAIM_RUNNING && inidoc_get(&claim->doc, "nosleep", "inhibit") &&
-	       process_alive(picture->rootfd, &claim->owner) > 0 && !is_inhibited(picture, claim);
+	int r;
+
+	if (claim->state != CLAIM_RUNNING || !inidoc_get(&claim->doc, "nosleep", "inhibit"))
+		return false;
+	r = process_alive(picture->rootfd, &claim->owner);
+	(void)missing_add(&picture->missing, r, "whether %s runs", shown(claim->guest));
+	return r > 0 && is_inhibited(picture, claim) == 0;
+}
+
+/* In doubt it is alive: nothing is taken from it */
+static bool is_alive(struct picture *picture, const struct claim *claim)
+{
+	int r = registry_alive(picture->rootfd, claim);
+
+	(void)missing_add(&picture->missing, r, "whether %s is alive", shown(claim->guest));
+	return r != 0;
 }
 
 /* --- the claims as text ----------------------------------------------------------------------- */
@@ -208,13 +247,14 @@ static void print_device(const struct picture *picture, const char *value)
 		     device && *device->driver ? device->driver : "none");
 }
 
-static void print_need(const char *value)
+static void print_need(struct picture *picture, const char *value)
 {
 	_cleanup_strlist_ struct strlist words = { 0 };
 	const char *nodes;
 	unsigned long long kib;
+	int r = text_split(value, " ", &words);
 
-	if (text_split(value, " ", &words) < 0 || words.nr < 3 ||
+	if (missing_add(&picture->missing, r, "the huge pages: %s", value) || words.nr < 3 ||
 	    parse_ull(words.names[0], 10, ULLONG_MAX, &kib) < 0)
 		return;
 	nodes = strcmp(words.names[1], "any") == 0 ? NULL : words.names[1];
@@ -273,13 +313,15 @@ static void print_stuck(void *data, const struct stuck *stuck)
 		     stuck->seconds, (int)stuck->process.pid);
 }
 
-static void print_claim(const struct picture *picture, const struct claim *claim)
+static void print_claim(struct picture *picture, const struct claim *claim)
 {
 	_cleanup_free_ char *guest = NULL;
 	const struct inidoc_entry *entry = NULL;
-	bool alive = registry_alive(picture->rootfd, claim) != 0;
+	bool alive = is_alive(picture, claim);
+	int r = text_printable(claim->guest, &guest);
 
-	if (text_printable(claim->guest, &guest) < 0)
+	if (missing_add(&picture->missing, r, "what /run/usher/%s/" CLAIM_FILE " holds",
+			claim->uuid))
 		return;
 	(void)printf("%s%s%s (%s): %s%s%s", paint(PAINT_GUEST), guest, paint(PAINT_NONE),
 		     claim->uuid, paint(alive ? PAINT_OK : PAINT_ERROR),
@@ -292,7 +334,7 @@ static void print_claim(const struct picture *picture, const struct claim *claim
 		print_device(picture, entry->value);
 	print_values(claim, "cpuset", "cpus", "CPUs");
 	while ((entry = inidoc_next(&claim->doc, entry, "hugepages", "need")))
-		print_need(entry->value);
+		print_need(picture, entry->value);
 	for (size_t i = 0; i < claim->doc.nr; i++)
 		if (strcmp(claim->doc.entries[i].key, "monitor") == 0)
 			(void)printf("  monitor     %s\n", claim->doc.entries[i].value);
@@ -363,7 +405,7 @@ static bool is_asked(const struct picture *picture, const struct claim *claim)
 	return !picture->guest || strcmp(picture->guest, claim->guest) == 0;
 }
 
-static void print_text(const struct picture *picture)
+static void print_text(struct picture *picture)
 {
 	size_t shown = 0;
 
@@ -411,7 +453,7 @@ static void json_devices_of(struct json *json, const struct picture *picture,
 	json_close(json, ']');
 }
 
-static void json_pages_of(struct json *json, const struct claim *claim)
+static void json_pages_of(struct json *json, struct picture *picture, const struct claim *claim)
 {
 	const struct inidoc_entry *entry = NULL;
 
@@ -420,8 +462,9 @@ static void json_pages_of(struct json *json, const struct claim *claim)
 		_cleanup_strlist_ struct strlist words = { 0 };
 		unsigned long long kib = 0, pages = 0;
 
-		if (text_split(entry->value, " ", &words) < 0 || words.nr < 3 ||
-		    parse_ull(words.names[0], 10, LLONG_MAX, &kib) < 0 ||
+		if (missing_add(&picture->missing, text_split(entry->value, " ", &words),
+				"the huge pages: %s", entry->value) ||
+		    words.nr < 3 || parse_ull(words.names[0], 10, LLONG_MAX, &kib) < 0 ||
 		    parse_ull(words.names[2], 10, LLONG_MAX, &pages) < 0)
 			continue;
 		json_object(json, NULL);
@@ -446,24 +489,30 @@ static void json_stuck(void *data, const struct stuck *stuck)
 	json_close(json, '}');
 }
 
-static void json_claim(struct json *json, const struct picture *picture, const struct claim *claim)
+static void json_claim(struct json *json, struct picture *picture, const struct claim *claim)
 {
+	int inhibited;
+
 	json_object(json, NULL);
 	json_string(json, "guest", claim->guest);
 	json_string(json, "uuid", claim->uuid);
 	json_string(json, "state", claim_state_name(claim->state));
-	json_bool(json, "alive", registry_alive(picture->rootfd, claim) != 0);
+	json_bool(json, "alive", is_alive(picture, claim));
 	json_number(json, "owner", claim->owner.pid);
 	json_devices_of(json, picture, claim);
 	json_string(json, "cpus", inidoc_get(&claim->doc, "cpuset", "cpus"));
-	json_pages_of(json, claim);
+	json_pages_of(json, picture, claim);
 	json_list(json, "monitors");
 	for (size_t i = 0; i < claim->doc.nr; i++)
 		if (strcmp(claim->doc.entries[i].key, "monitor") == 0)
 			json_string(json, NULL, claim->doc.entries[i].value);
 	json_close(json, ']');
 	json_string(json, "inhibits", inidoc_get(&claim->doc, "nosleep", "inhibit"));
-	json_bool(json, "inhibited", is_inhibited(picture, claim));
+	inhibited = is_inhibited(picture, claim);
+	if (inhibited < 0)
+		json_string(json, "inhibited", NULL);
+	else
+		json_bool(json, "inhibited", inhibited > 0);
 	json_list(json, "stuck");
 	stuck_each(picture, claim, json_stuck, json);
 	json_close(json, ']');
@@ -530,7 +579,7 @@ static void json_devices(struct json *json, const struct picture *picture)
 	json_close(json, ']');
 }
 
-static void print_json(const struct picture *picture)
+static void print_json(struct picture *picture)
 {
 	struct json json;
 
@@ -553,7 +602,7 @@ static int run(const struct request *request)
 	if (picture.rootfd < 0 || picture_take(request, &picture) < 0)
 		return 1;
 	(request->json ? print_json : print_text)(&picture);
-	return 0;
+	return missing_say(&picture.missing);
 }
 
 const struct command command_status = {

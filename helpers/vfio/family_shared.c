@@ -207,15 +207,13 @@ static int recall(const struct baseline *baseline, const char *setting, char buf
 
 static bool are_of(const char *words, const char *const *list)
 {
-	_cleanup_strlist_ struct strlist names = { 0 };
-	size_t i, j;
+	const char *name;
+	size_t len, i;
 
-	if (text_split(words, " ", &names) < 0)
-		return false;
-	for (i = 0; i < names.nr; i++) {
-		for (j = 0; list && list[j] && strcmp(list[j], names.names[i]) != 0; j++)
+	while ((name = text_word(&words, " ", &len))) {
+		for (i = 0; list && list[i] && !text_has_word(list[i], " ", name, len); i++)
 			;
-		if (!list || !list[j])
+		if (!list || !list[i])
 			return false;
 	}
 	return true;

@@ -63,14 +63,16 @@ bool vendor_resets(int rootfd, const struct pciaddr *addr)
 /* Return: true when nothing else is left to the kernel */
 static bool only_bus_or_pm(const char *text)
 {
-	_cleanup_strlist_ struct strlist methods = { 0 };
+	const char *method;
+	bool any = false;
+	size_t len;
 
-	if (text_split(text, " ", &methods) < 0)
-		return false;
-	for (size_t i = 0; i < methods.nr; i++)
-		if (strcmp(methods.names[i], "bus") != 0 && strcmp(methods.names[i], "pm") != 0)
+	while ((method = text_word(&text, " ", &len))) {
+		if (!text_has_word("bus pm", " ", method, len))
 			return false;
-	return methods.nr > 0;
+		any = true;
+	}
+	return any;
 }
 
 void vendor_say(const struct helper_ctx *ctx, const struct vfio_claim *claim)

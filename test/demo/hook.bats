@@ -73,7 +73,7 @@ gpu_driver() {
 			# So does a plan of it, and the picture of the host
 			run -1 "$fake/usher" plan --root "$host" --xml "$BATS_TEST_TMPDIR/games.xml"
 			[[ $output == "usher: games: the claim /run/usher/$uuid/claim.ini cannot be read ("*"remove its directory or reboot" ]]
-			run -0 "$fake/usher" status --root "$host"
+			run -1 "$fake/usher" status --root "$host"
 			[[ $output == *"1 claims in /run/usher cannot be read ("*"): what they hold stays taken: install the usher that wrote them, or reboot"* ]]
 			# Its own end and recover say so too
 			run hook win11 release end destroyed

@@ -12,6 +12,7 @@
 #include "lib/baseline.h"
 #include "lib/blockdev.h"
 #include "lib/claim.h"
+#include "lib/giveback.h"
 #include "lib/holder.h"
 #include "lib/journal.h"
 #include "lib/module.h"
@@ -431,6 +432,41 @@ static void a_script_has_run_or_it_is_said_that_it_has_not(void **state)
 	(void)close(statefd);
 }
 
+/* Without libvirt: the note of what is owed goes with the claim, so neither goes before the script */
+static void a_script_that_is_owed_has_run_or_its_claim_stays(void **state)
+{
+	const struct tree *tree = *state;
+	const struct host host = { .rootfd = tree->rootfd,
+				   .statefd = state_open(tree->rootfd, true),
+				   .root = tree->dir,
+				   .phase = "recover" };
+
+	statefd = host.statefd;
+	program(tree, "etc/libvirt/hooks/qemu.d/win11/release/end/10-a");
+	for (enum way_kind kind = WAY_SYSTEM; kind <= WAY_MEMORY; kind++) {
+		bool failed;
+
+		do {
+			_cleanup_step_result_ struct step_result result = { 0 };
+			_cleanup_claim_ struct claim claim = { 0 };
+			_cleanup_free_ char *why = NULL;
+			struct ini_error err;
+			int r;
+
+			make_guest();
+			assert_int_equal(claim_load(statefd, UUID, &claim, &err), 0);
+			assert_int_equal(scripts_run(&host, &claim, "prepare", "-", 0, &why), 0);
+			way_begin(kind);
+			r = giveback_claim(&host, &claim, &result);
+			failed = way_end();
+			assert_true(was_told(tree, "10-a") || r != 0);
+			if (r != 0)
+				assert_int_equal(attr_exists(tree->rootfd, "run/usher/" UUID), 1);
+		} while (failed);
+	}
+	(void)close(statefd);
+}
+
 /* --- What the kernel shows --------------------------------------------------------------------- */
 
 static int disk_of(const struct tree *tree)
@@ -538,6 +574,7 @@ int main(void)
 		tree_test(a_claim_is_there_as_a_whole_or_an_error),
 		tree_test(a_guest_of_which_nothing_can_be_read_is_not_dead),
 		tree_test(a_script_has_run_or_it_is_said_that_it_has_not),
+		tree_test(a_script_that_is_owed_has_run_or_its_claim_stays),
 		tree_test(a_disk_that_cannot_be_found_is_an_error),
 		tree_test(whose_a_file_is_is_known_or_an_error),
 		tree_test(a_device_whose_group_cannot_be_read_is_in_no_other),

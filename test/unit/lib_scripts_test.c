@@ -401,6 +401,66 @@ static void what_cannot_be_noted_is_not_run(void **state)
 	assert_int_equal(attr_exists(tree->rootfd, "told"), 0);
 }
 
+/* Not root's alone, it is not believed: what it says may be owed all the same */
+static void what_is_owed_but_cannot_be_read_is_said_and_the_claim_stays(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int statefd = state_open(tree->rootfd, true);
+	const struct host host = {
+		.rootfd = tree->rootfd, .statefd = statefd, .root = tree->dir, .phase = "recover"
+	};
+	static const char line[] =
+		"win11: the scripts that give back what its others have done are not run: what is "
+		"owed cannot be read from /run/usher/" UUID
+		"/scripts.owed: Operation not permitted: it must be a plain file";
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL, *later = NULL;
+
+	make_life(tree);
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	assert_int_equal(run(tree, &claim, &why), 0);
+	assert_int_equal(fchmodat(tree->rootfd, OWED, 0666, 0), 0);
+	assert_int_equal(run_of(tree, &claim, "release", &later), 1);
+	assert_non_null(later);
+	assert_memory_equal(later, line + strlen("win11: "), strlen(line) - strlen("win11: "));
+	assert_int_equal(scripts_owed(&host, &claim), -EPERM);
+	assert_int_equal(scripts_owes(&host, &claim, "release"), -EPERM);
+	assert_int_equal(giveback_claim(&host, &claim, &result), 1);
+	assert_non_null(result.failures);
+	assert_non_null(strstr(result.failures, line));
+	assert_string_equal(tree_read(tree, "told"), "a win11 prepare begin -\n");
+	assert_int_equal(fchmodat(tree->rootfd, OWED, 0600, 0), 0);
+	assert_int_equal(giveback_claim(&host, &claim, &result), 0);
+	assert_string_equal(tree_read(tree, "told"), "a win11 prepare begin -\n"
+						     "a win11 release end failed\n");
+}
+
+/* Of a guest whose start waits for nobody's scripts: it is not known whether there are any */
+static void a_dead_claim_that_may_owe_some_stays_and_counts(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int statefd = state_open(tree->rootfd, true);
+	struct host host = { .rootfd = tree->rootfd,
+			     .statefd = statefd,
+			     .root = tree->dir,
+			     .phase = "prepare",
+			     .leaves_scripts = true };
+	_cleanup_step_result_ struct step_result result = { 0 };
+	_cleanup_claim_ struct claim claim = { 0 };
+	_cleanup_free_ char *why = NULL;
+
+	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
+	assert_int_equal(run(tree, &claim, &why), 0);
+	assert_int_equal(fchmodat(tree->rootfd, OWED, 0666, 0), 0);
+	assert_int_equal(giveback_dead(&host, NULL, 0, &result), 1);
+	assert_non_null(result.failures);
+	assert_non_null(strstr(result.failures,
+			       "win11: cannot read scripts.owed of /run/usher/" UUID
+			       ": Operation not permitted: it must be "));
+	assert_int_equal(attr_exists(tree->rootfd, "run/usher/" UUID), 1);
+}
+
 /* libvirt gives each of its hooks the domain's XML; what it gave to prepare is left */
 static void they_are_given_the_xml_that_prepare_was_given(void **state)
 {
@@ -421,7 +481,7 @@ static void they_are_given_the_xml_that_prepare_was_given(void **state)
 	claim_of("win11", "[scripts]\nrun = yes\n", &claim);
 	assert_int_equal(claim_store(statefd, &claim), 0);
 	assert_int_equal(scripts_run(&host, &claim, "prepare", "-", xml, &why), 0);
-	scripts_give_back(&host, &claim);
+	assert_int_equal(scripts_give_back(&host, &claim, &why), 0);
 	assert_string_equal(tree_read(tree, "told"), "a win11 release end failed\n<domain/>\n");
 }
 
@@ -450,6 +510,8 @@ int main(void)
 		tree_test(a_release_of_libvirts_needs_no_note),
 		tree_test(it_is_owed_until_it_has_been_run_and_before_it_can_have_done_anything),
 		tree_test(what_cannot_be_noted_is_not_run),
+		tree_test(what_is_owed_but_cannot_be_read_is_said_and_the_claim_stays),
+		tree_test(a_dead_claim_that_may_owe_some_stays_and_counts),
 		tree_test(they_are_given_the_xml_that_prepare_was_given),
 	};
 

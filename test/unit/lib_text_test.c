@@ -311,6 +311,57 @@ static void nearest_leaves_out_known_words_too_long_to_compare(void **state)
 	assert_ptr_equal(text_nearest("cpu", known, ARRAY_SIZE(known)), known[1]);
 }
 
+static void a_word_is_found_as_a_whole_and_without_memory(void **state)
+{
+	static const struct {
+		const char *text, *word;
+		bool has;
+	} rows[] = {
+		{ "vfio cpuset", "cpuset", true },
+		{ "vfio cpuset", "vfio", true },
+		{ "vfio cpuset", "cpu", false },
+		{ "  vfio  ", "vfio", true },
+		{ "vfio-x", "vfio", false },
+		{ "", "vfio", false },
+		{ "a b c", "b", true },
+	};
+
+	(void)state;
+	nomem_after = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(
+			text_has_word(rows[i].text, " ", rows[i].word, strlen(rows[i].word)),
+			rows[i].has);
+	nomem_after = -1;
+}
+
+static void what_has_no_room_is_cut_at_a_character(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t size;
+		const char *shown;
+	} rows[] = {
+		{ "win11", 6, "win11" },
+		{ "win11", 5, "win1" },
+		{ "win11", 1, "" },
+		{ "gr\303\274n", 4, "gr" },
+		{ "gr\303\274n", 5, "gr\303\274" },
+		{ "a\nb", 5, "a" },
+		{ "a\nb", 6, "a\\x0a" },
+		{ "\342\200\256", 12, "" },
+		{ "\342\200\256", 13, "\\xe2\\x80\\xae" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char buf[16];
+
+		text_show(rows[i].text, buf, rows[i].size);
+		assert_string_equal(buf, rows[i].shown);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +384,8 @@ int main(void)
 		cmocka_unit_test(nearest_does_not_guess),
 		cmocka_unit_test(nearest_takes_a_third_of_the_length_and_not_more),
 		cmocka_unit_test(nearest_leaves_out_known_words_too_long_to_compare),
+		cmocka_unit_test(a_word_is_found_as_a_whole_and_without_memory),
+		cmocka_unit_test(what_has_no_room_is_cut_at_a_character),
 	};
 
 	return cmocka_run_group_tests_name("lib/text", tests, NULL, NULL);

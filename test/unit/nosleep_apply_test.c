@@ -754,6 +754,18 @@ static void a_running_guest_without_a_holder_is_noticed(void **state)
 	assert_int_equal(run("check"), HELPER_DONE);
 }
 
+/* Not root's alone, it is not believed; nor does it mean that nobody holds one */
+static void a_holder_that_cannot_be_read_is_not_taken_for_none(void **state)
+{
+	(void)state;
+	assert_int_equal(run("apply"), HELPER_DONE);
+	assert_int_equal(fchmodat(tree->rootfd, HOME "/" HOLDER_FILE, 0666, 0), 0);
+	assert_int_equal(RUN_SAYING(run("check")), HELPER_FAILED);
+	assert_non_null(strstr(said, "usher: win11: cannot use /run/usher/" UUID "/" HOLDER_FILE
+				     ": Operation not permitted: it must be a plain file"));
+	assert_null(strstr(said, "not kept awake"));
+}
+
 static void a_refusal_is_told_at_once_and_nothing_is_left(void **state)
 {
 	long long start = now_ms();
@@ -1440,6 +1452,7 @@ int main(void)
 		nosleep_test(check_asks_logind_itself_and_lets_a_slow_one_pass),
 		nosleep_test(check_is_content_and_changes_nothing),
 		nosleep_test(a_running_guest_without_a_holder_is_noticed),
+		nosleep_test(a_holder_that_cannot_be_read_is_not_taken_for_none),
 		nosleep_test(a_refusal_is_told_at_once_and_nothing_is_left),
 		nosleep_test(a_guest_that_has_ended_meanwhile_is_not_waited_for),
 		nosleep_test(a_holder_that_is_killed_while_it_asks_is_not_waited_for),

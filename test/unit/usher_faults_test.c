@@ -6,6 +6,9 @@
 /* wraps: state_open state_dir state_read state_lock journal_open */
 #include "faults.h"
 
+#include <pthread.h>
+
+#include "machine.h"
 #include "usher_host.h"
 
 #define UUID "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
@@ -18,6 +21,7 @@
 /* A guest that runs with two devices, and one of the host's */
 static void make_host(const struct tree *tree)
 {
+	machine_make(tree, &desktop);
 	host_process(tree, 200);
 	host_process(tree, 300);
 	host_device(tree, CARD, "10de:1f02", "0x030000\n", 5);
@@ -98,6 +102,135 @@ static void a_command_that_lacks_memory_says_so(void **state)
 	assert_said(&command_recover, &request, 1);
 }
 
+/* How long something hangs goes on meanwhile */
+static void drop_seconds(char *text)
+{
+	static const char *const heads[] = { " for ", "\"seconds\": " };
+
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
+		for (char *at = text; (at = strstr(at, heads[i]));)
+			for (at += strlen(heads[i]); *at >= '0' && *at <= '9'; at++)
+				*at = '0';
+}
+
+/* With one fault after the other: what is printed is the whole, or the command fails and says why */
+static void assert_whole(const struct command *command, const struct request *request,
+			 enum fault kind, int error)
+{
+	static struct answer whole, now;
+	bool hit = true;
+	int n, short_of = 0;
+
+	answer(command, request, &whole);
+	drop_seconds(whole.out);
+	for (n = 0; hit; n++) {
+		faults_begin(kind, n, error);
+		answer(command, request, &now);
+		hit = faults_end();
+		drop_seconds(now.out);
+		if (strcmp(now.out, whole.out) == 0 && now.status == whole.status)
+			continue;
+		short_of++;
+		/* A finding of check's is said as well */
+		if (now.status == 2 && strstr(now.out, strerror(error)))
+			continue;
+		if (now.status != 0 && strncmp(now.err, "usher: ", 7) == 0 &&
+		    strchr(now.err, '\n') == now.err + strlen(now.err) - 1)
+			continue;
+		faults_where();
+		fail_msg("%s: fault %d of kind %d: exit %d, says '%s', prints\n%s", command->name,
+			 n, (int)kind, now.status, now.err, now.out);
+	}
+	assert_true(short_of > 0);
+}
+
+static void a_listing_that_lacks_a_detail_fails_and_says_which(void **state)
+{
+	static const struct command *const listings[] = { &command_status, &command_groups };
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(listings); i++)
+		for (int json = 0; json < 2; json++) {
+			const struct request request = { .root = tree->dir, .json = json };
+
+			assert_whole(listings[i], &request, FAULT_READ, EIO);
+			assert_whole(listings[i], &request, FAULT_MEMORY, ENOMEM);
+		}
+}
+
+static void a_check_that_lacks_memory_is_not_all_well(void **state)
+{
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	for (int json = 0; json < 2; json++) {
+		const struct request request = { .root = tree->dir,
+						 .dir = "/nowhere",
+						 .json = json };
+
+		assert_whole(&command_check, &request, FAULT_MEMORY, ENOMEM);
+	}
+}
+
+static void program(const struct tree *tree, const char *path, const char *text)
+{
+	tree_file(tree, path, text);
+	assert_int_equal(fchmodat(tree->rootfd, path, 0755, 0), 0);
+}
+
+#define SCRIPTS "etc/libvirt/hooks/qemu.d/games/"
+
+/* As the hook and a helper answer, of a guest with scripts; and another that is gone, which owes its own */
+static void make_plan(const struct tree *tree)
+{
+	make_host(tree);
+	program(tree, "usher-hook",
+		"#!/bin/sh\ncat <<EOF\n[claim]\nformat = 1\nguest = games\n"
+		"uuid = 2b4e28ba-2fa1-11d2-883f-0016d3cca427\nstate = preparing\nowner = 1 1\n"
+		"required = vfio\n[vfio]\ndevice = " NIC " 8086:1533 hostdev managed\n"
+		"[scripts]\nrun = yes\nEOF\n");
+	program(tree, "usher-vfio", "#!/bin/sh\necho write x\necho usher: games: hm >&2\n");
+	program(tree, SCRIPTS "prepare/begin/10-a", "#!/bin/sh\nmodprobe -r i915\n");
+	tree_file(tree, "games.xml", "<domain><name>games</name></domain>");
+	tree_file(tree, HOME "/scripts.owed", "release");
+	tree_file(tree, HOME "/claim.ini",
+		  "[claim]\nformat = 1\nguest = win11\nuuid = " UUID
+		  "\nstate = running\nowner = 1 1\nrequired =\n[scripts]\nrun = yes\n"
+		  "[vfio]\ndevice = " CARD " 10de:1f02 hostdev unmanaged\n");
+	program(tree, "etc/libvirt/hooks/qemu.d/win11/release/end/10-b", "#!/bin/sh\n");
+	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(fchmodat(tree->rootfd,
+					  (const char *const[]){ HOME, HOME "/scripts.owed" }[i],
+					  i ? 0600 : 0700, 0),
+				 0);
+}
+
+/* What counts lines allocates before execve(2), and dies of having no memory */
+static void child_has_memory(void)
+{
+	faults_off = true;
+}
+
+static void a_plan_that_lacks_a_step_fails_and_says_so(void **state)
+{
+	const struct tree *tree = *state;
+	char xml[128];
+
+	assert_int_equal(pthread_atfork(NULL, NULL, child_has_memory), 0);
+	make_plan(tree);
+	(void)snprintf(xml, sizeof(xml), "%s/games.xml", tree->dir);
+	for (int json = 0; json < 2; json++) {
+		const struct request request = {
+			.root = tree->dir, .dir = tree->dir, .xml = xml, .json = json
+		};
+
+		assert_whole(&command_plan, &request, FAULT_READ, EIO);
+		assert_whole(&command_plan, &request, FAULT_MEMORY, ENOMEM);
+	}
+}
+
 static void state_that_cannot_be_read_is_said_with_its_cure(void **state)
 {
 	static const struct {
@@ -156,6 +289,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(a_command_that_lacks_memory_says_so),
+		tree_test(a_listing_that_lacks_a_detail_fails_and_says_which),
+		tree_test(a_check_that_lacks_memory_is_not_all_well),
+		tree_test(a_plan_that_lacks_a_step_fails_and_says_so),
 		tree_test(state_that_cannot_be_read_is_said_with_its_cure),
 		tree_test(noise_wants_a_guest_that_runs_on_cpus_of_its_own),
 	};

@@ -17,7 +17,7 @@ static const char *read_tree(const struct tree *tree)
 	assert_non_null(to);
 	oldtree_free(&old);
 	assert_int_equal(oldtree_read(tree->rootfd, "win11", &old), 0);
-	oldtree_put(to, tree->rootfd, "win11", &old);
+	assert_int_equal(oldtree_put(to, tree->rootfd, "win11", &old), 0);
 	(void)fputc('\0', to);
 	(void)fclose(to);
 	return text;

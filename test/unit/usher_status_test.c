@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/usher_status_test.c - what status says of a guest for which nobody stays awake */
 
+#include "machine.h"
 #include "usher_host.h"
 
 #include <fcntl.h>
@@ -49,20 +50,26 @@ static void make_holder(const struct tree *tree, int error)
 
 static void make_host(const struct tree *tree)
 {
+	machine_make(tree, &desktop);
 	make_process(tree, &qemu);
 	make_process(tree, &keeper);
 	make_claim(tree, "running", "[nosleep]\ninhibit = sleep\n");
 	assert_int_equal(fchmodat(tree->rootfd, "run/usher", 0700, 0), 0);
 }
 
-static const char *status_says(const struct tree *tree, bool json)
+static const char *status_fails(const struct tree *tree, bool json, int fails)
 {
 	const struct request request = { .root = tree->dir, .json = json };
 	int status;
 	const char *text = said(&command_status, &request, &status);
 
-	assert_int_equal(status, 0);
+	assert_int_equal(status, fails);
 	return text;
+}
+
+static const char *status_says(const struct tree *tree, bool json)
+{
+	return status_fails(tree, json, 0);
 }
 
 static void a_guest_whose_inhibitor_is_held_is_not_remarked_on(void **state)
@@ -155,15 +162,24 @@ static void a_screen_that_is_stuck_is_named(void **state)
 
 static void what_has_returned_is_not_stuck(void **state)
 {
-	static const char *const marks[] = { "300 2999 1 sys/x/bind\n", "300 3000 1\n",
-					     "300 3000 x sys/x/bind\n", "" };
+	const struct tree *tree = *state;
+
+	make_host(tree);
+	tree_file(tree, HOME "/seat.left.300", "300 2999 1 sys/x/bind\n");
+	assert_null(strstr(status_says(tree, false), "stuck"));
+	assert_non_null(strstr(status_says(tree, true), "\"stuck\": []"));
+}
+
+static void a_mark_that_does_not_parse_is_missing(void **state)
+{
+	static const char *const marks[] = { "300 3000 1\n", "300 3000 x sys/x/bind\n", "" };
 	const struct tree *tree = *state;
 
 	make_host(tree);
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
 		tree_file(tree, HOME "/seat.left.300", marks[i]);
-		assert_null(strstr(status_says(tree, false), "stuck"));
-		assert_non_null(strstr(status_says(tree, true), "\"stuck\": []"));
+		assert_null(strstr(status_fails(tree, false, 1), "stuck"));
+		assert_non_null(strstr(status_fails(tree, true, 1), "\"stuck\": []"));
 	}
 }
 
@@ -172,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		tree_test(a_screen_that_is_stuck_is_named),
 		tree_test(what_has_returned_is_not_stuck),
+		tree_test(a_mark_that_does_not_parse_is_missing),
 		tree_test(what_is_stuck_is_named),
 		tree_test(a_guest_whose_inhibitor_is_held_is_not_remarked_on),
 		tree_test(a_running_guest_whose_holder_is_gone_is_shown),
