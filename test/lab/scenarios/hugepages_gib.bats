@@ -118,6 +118,7 @@ strike_start() {
 
 @test "whoever is killed while a page is made, the pool is what it was at the next recover and the next start" {
 	local who
+	echo 0 >/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages
 	host_before
 	guest_define large memory=1024 pages=1048576 nodes=1
 	policy large
