@@ -48,6 +48,7 @@ static void two_are_destroyed(struct guest *a, struct guest *b)
 	remove_process(201);
 	guest_state(a, CLAIM_ENDING, DAEMON_PID);
 	guest_state(b, CLAIM_ENDING, DAEMON_PID);
+	kernel->said[0] = '\0';
 	dying = 100;
 }
 

@@ -145,6 +145,128 @@ static void guests_on_two_nodes_get_their_pages_one_after_the_other(void **state
 	assert_no_ledger();
 }
 
+/* What @nr guests come to that all start at one moment, with so much room as all of them need */
+static void all_get_theirs_at_once(struct guest *guests, size_t nr)
+{
+	pid_t pids[3];
+
+	for (size_t i = 0; i < nr; i++)
+		pids[i] = apply_begin(&guests[i], TIME_MS);
+	for (size_t i = 0; i < nr; i++)
+		assert_int_equal(apply_end(pids[i]), HELPER_DONE);
+	assert_string_equal(kernel->said, "");
+	assert_int_equal(kernel->met, 0);
+}
+
+static void all_end(struct guest *guests, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		assert_int_equal(undo(&guests[i]), HELPER_DONE);
+		guest_remove(&guests[i]);
+		guest_free(&guests[i]);
+	}
+	assert_no_ledger();
+}
+
+static void three_guests_at_once_on_one_node_all_get_their_pages(void **state)
+{
+	struct guest guests[3];
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->huge_ms = 100;
+	guest_make(&guests[0], UUID_A, "a", "started", "1048576 0 1");
+	guest_make(&guests[1], UUID_B, "b", "started", "1048576 0 1");
+	guest_make(&guests[2], UUID_C, "c", "started", "1048576 0 1");
+	all_get_theirs_at_once(guests, 3);
+	assert_huge(0, 3, 3);
+	all_end(guests, 3);
+	assert_huge(0, 0, 0);
+}
+
+static void three_guests_at_once_with_small_pages_all_get_theirs(void **state)
+{
+	struct guest guests[3];
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->pool_ms = 50;
+	node2m(0)->room = 300;
+	guest_make(&guests[0], UUID_A, "a", "started", "2048 0 100");
+	guest_make(&guests[1], UUID_B, "b", "started", "2048 0 100");
+	guest_make(&guests[2], UUID_C, "c", "started", "2048 0 100");
+	all_get_theirs_at_once(guests, 3);
+	assert_pool(0, 300, 300, 0);
+	all_end(guests, 3);
+	assert_pool(0, 0, 0, 0);
+}
+
+/* The pages of both are made in turns, whoever's comes first */
+static void guests_with_several_pages_on_two_nodes_at_once_both_get_theirs(void **state)
+{
+	struct guest guests[2];
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->huge_ms = 100;
+	guest_make(&guests[0], UUID_A, "a", "started", "1048576 0 3");
+	guest_make(&guests[1], UUID_B, "b", "started", "1048576 1 3");
+	all_get_theirs_at_once(guests, 2);
+	assert_huge(0, 3, 3);
+	assert_huge(1, 3, 3);
+	all_end(guests, 2);
+	assert_huge(0, 0, 0);
+	assert_huge(1, 0, 0);
+}
+
+/* Each has pages on both nodes */
+static void guests_that_each_need_pages_of_two_nodes_both_get_theirs(void **state)
+{
+	struct guest guests[2];
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->huge_ms = 50;
+	size1g()->nodes[0].room = size1g()->nodes[1].room = 4;
+	guest_make(&guests[0], UUID_A, "a", "started", "1048576 0 2;1048576 1 2");
+	guest_make(&guests[1], UUID_B, "b", "started", "1048576 1 2;1048576 0 2");
+	all_get_theirs_at_once(guests, 2);
+	assert_huge(0, 4, 4);
+	assert_huge(1, 4, 4);
+	all_end(guests, 2);
+	assert_huge(0, 0, 0);
+	assert_huge(1, 0, 0);
+}
+
+/* There is room for one: the other is refused, in whichever order, and never both */
+static void of_guests_that_do_not_all_fit_as_many_start_as_do(void **state)
+{
+	struct guest guests[3];
+	pid_t pids[3];
+	int done = 0;
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	kernel->huge_ms = 50;
+	size1g()->nodes[0].room = 3;
+	guest_make(&guests[0], UUID_A, "a", "started", "1048576 0 2");
+	guest_make(&guests[1], UUID_B, "b", "started", "1048576 0 2");
+	guest_make(&guests[2], UUID_C, "c", "started", "1048576 0 2");
+	for (size_t i = 0; i < 3; i++)
+		pids[i] = apply_begin(&guests[i], HANG_MS);
+	for (size_t i = 0; i < 3; i++) {
+		int e = apply_end(pids[i]);
+
+		assert_true(e == HELPER_DONE || e == HELPER_FAILED);
+		done += e == HELPER_DONE;
+	}
+	assert_int_equal(done, 1);
+	assert_huge(0, 2, 2);
+	assert_int_equal(kernel->met, 0);
+	all_end(guests, 3);
+	assert_huge(0, 0, 0);
+}
+
 /* A page of a file on a dead server is in its way. @made: in the end it comes all the same */
 static void refuse_and_return(bool made)
 {
@@ -363,6 +485,11 @@ int main(void)
 		kernel_test(other_guests_come_and_go_while_a_page_is_made),
 		kernel_test(pages_given_back_meanwhile_stay_owed_until_it_is_made),
 		kernel_test(guests_on_two_nodes_get_their_pages_one_after_the_other),
+		kernel_test(three_guests_at_once_on_one_node_all_get_their_pages),
+		kernel_test(three_guests_at_once_with_small_pages_all_get_theirs),
+		kernel_test(guests_with_several_pages_on_two_nodes_at_once_both_get_theirs),
+		kernel_test(guests_that_each_need_pages_of_two_nodes_both_get_theirs),
+		kernel_test(of_guests_that_do_not_all_fit_as_many_start_as_do),
 		kernel_test(a_start_whose_page_never_comes_is_refused_and_made_good_later),
 		kernel_test(one_that_only_sleeps_is_ended_and_all_is_back),
 		kernel_test(one_that_works_on_is_too_slow_and_not_said_to_hang),

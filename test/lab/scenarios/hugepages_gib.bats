@@ -92,6 +92,56 @@ gib_is() {
 	host_unchanged
 }
 
+# What a start that was struck has left is given back by recover. One that goes on all the same is ended
+struck_is_back() {
+	virsh destroy large >/dev/null 2>&1 || true
+	usher recover >/dev/null 2>&1 || true
+	guest_off large && [[ ! -e /run/usher/host/hugepages.ini ]] && gib_is "0 0 0"
+}
+
+# What its start was told, and what is left
+scene_of() {
+	cat "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_TMPDIR/hits"
+	cat /run/usher/host/hugepages.ini 2>/dev/null || true
+	usher log large || true
+}
+
+# strike_start WHO - its start, in which who it is dies as soon as a page is being made
+strike_start() {
+	local striker
+	"$here/strike" "$1" "$BATS_TEST_TMPDIR/hits" 3>&- &
+	striker=$!
+	virsh start large >"$BATS_TEST_TMPDIR/$1" 2>&1 3>&- || true
+	kill "$striker" 2>/dev/null || true
+	wait "$striker" || true
+}
+
+@test "whoever is killed while a page is made, the pool is what it was at the next recover and the next start" {
+	local who
+	echo 0 >/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages
+	host_before
+	guest_define large memory=1024 pages=1048576 nodes=1
+	policy large
+	: >"$BATS_TEST_TMPDIR/hits"
+	for who in child all; do
+		strike_start "$who"
+		wait_for 60 struck_is_back || fail "$who: $(scene_of "$who")"
+		host_unchanged || fail "$who"
+	done
+	for who in helper both; do
+		strike_start "$who"
+		virsh destroy large >/dev/null 2>&1 || true
+		guest_start large || fail "$who: $(scene_of "$who")"
+		assert_equal "$who: $(gib 1) $(gib 1 free) $(gib 1 surplus)" "$who: 1 0 1"
+		guest_destroy large
+		wait_for 10 gib_is "0 0 0" || fail "$who: $(scene_of "$who")"
+		host_unchanged || fail "$who"
+	done
+	echo "# killed: $(sort "$BATS_TEST_TMPDIR/hits" | uniq -c | xargs)" >&3
+	# A sample that hits nobody shows nothing
+	[[ -s $BATS_TEST_TMPDIR/hits ]] || fail "every page was made before anybody could be killed"
+}
+
 @test "a memfd of such a page is refused by AppArmor, and works where that lets QEMU" {
 	host_before
 	guest_define large memory=1024 pages=1048576 source=memfd nodes=1
