@@ -46,11 +46,8 @@ static int grow(struct growth *growth)
 		reason = SHORT_FRAGMENTED;
 	if (r == STEP_NO_MEMORY)
 		reason = SHORT_MEMORY;
-	if (reason == SHORT_TIME && growth->held_up)
-		reason = SHORT_HELD_UP;
 	if (reason != SHORT_NONE && growth->cut_short)
 		reason = SHORT_TURN;
-	growth->shortage.writer = growth->writer;
 	growth->shortage.reason = reason;
 	growth->shortage.need = growth->current;
 	return r < 0 ? r : reason != SHORT_NONE;

@@ -710,7 +710,6 @@ struct shortage {
 	enum shortage_reason reason;
 	size_t need;		    /* index of the need that was not met */
 	unsigned long long missing; /* pages it lacked when no more were to be had */
-	pid_t writer;		    /* with SHORT_HELD_UP: who made it */
 	char by_node[256];	    /* "node 0: 5 free, 40 more; " where there is more than one */
 };
 
@@ -766,10 +765,8 @@ struct growth {
 	struct strlist stuck;	     /* what does not return, or is refused, and has been said */
 	struct asked asked;	     /* last */
 	struct long_write *write;    /* that is it, and is under way */
-	unsigned int breaks;	     /* still to be made before the next one of those */
-	bool held_up;		     /* by a write of another guest's, when it was looked last */
-	pid_t writer;		     /* who is at the pools, for us or an earlier start */
-	long long left_since;	   /* that one is of nobody who still waits for it, 0: it is not */
+	pid_t writer;		   /* who is at the pools, left behind by us or an earlier start */
+	long long left_since;	   /* he has been seen there, 0: he is not */
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
@@ -927,9 +924,6 @@ bool turn_is_over(struct growth *growth);
 
 /** turn_is_wasted() - and has no page come since the last lever was pulled */
 bool turn_is_wasted(struct growth *growth);
-
-/** turn_is_others() - is another apply at work on that node; of our own it is not */
-bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int node);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */
 

@@ -139,12 +139,6 @@ static void reason_text(const struct helper_ctx *ctx, const struct need *need,
 			       "another guest waits for pages there, and has no more time left for "
 			       "it than was had here");
 		break;
-	case SHORT_HELD_UP:
-		(void)snprintf(
-			buf, size,
-			"the time for it ran out while process %d made one for another guest",
-			(int)shortage->writer);
-		break;
 	default:
 		(void)snprintf(buf, size, "the kernel finds no more memory in one piece");
 		break;

@@ -152,8 +152,7 @@ void policy_text(const struct helper_ctx *ctx, const struct shortage *shortage,
 		{ memory && !figures->nodes_full && reserve_in_the_way(ctx, figures->missing_kib),
 		  "lower the reserve, " },
 		{ shortage->reason == SHORT_TIME, "raise the timeout, " },
-		{ shortage->reason == SHORT_TURN || shortage->reason == SHORT_HELD_UP,
-		  "start it again when the other has started, " },
+		{ shortage->reason == SHORT_TURN, "start it again when the other has started, " },
 	};
 	size_t used = 0;
 

@@ -38,10 +38,6 @@
 /* Between two looks whether a guest that is starting has got its pages */
 #define WAIT_MS 100
 
-/* One that is kept from its own long write by ours looks again after WAIT_MS: so many looks of ours
- * are left out for it between two of them */
-#define BREAKS 3
-
 void view_close(struct view *view)
 {
 	for (size_t i = 0; i < view->nr_sizes; i++)
@@ -337,8 +333,8 @@ static int stepped(struct growth *growth, struct view *view, struct pools *pools
 }
 
 /*
- * Somebody is at a pool of that page size. Of a start that goes on he comes to his end; one that was
- * left behind perhaps not, be it ours or not, but SIGKILL needs a moment, too.
+ * Somebody is at a pool of that page size, though it is our turn: left behind by a start that is over,
+ * or by an earlier write of ours. He may never come to his end, but SIGKILL needs a moment, too.
  *
  * Return: STEP_WAIT, -EBUSY
  */
@@ -347,25 +343,11 @@ static int await_writer(struct growth *growth, const struct ledger_change *writi
 	int gone_ms = growth->patience_ms > GONE_MS ? growth->patience_ms : GONE_MS;
 
 	growth->writer = writing->writer.pid;
-	growth->held_up = true;
-	if (turn_is_others(growth->ctx, growth->needs, writing->node))
-		growth->left_since = 0;
-	else if (growth->left_since == 0)
+	if (growth->left_since == 0)
 		growth->left_since = now_ms();
-	if (growth->left_since && now_ms() - growth->left_since >= gone_ms)
+	if (now_ms() - growth->left_since >= gone_ms)
 		return -EBUSY;
 	return STEP_WAIT;
-}
-
-/* Would another guest, on whichever other node, make its own between two of ours */
-static bool takes_a_break(struct growth *growth, const struct pools *pools)
-{
-	for (size_t i = 0; growth->breaks && i < pools->nr; i++)
-		if (turn_is_others(growth->ctx, growth->needs, pools->pools[i].node)) {
-			growth->breaks--;
-			return true;
-		}
-	return false;
 }
 
 static void step_tick(int sig)
@@ -406,15 +388,12 @@ static int step(struct growth *growth, struct view *view, struct pools *pools, s
 	if (!ctx->dry_run && ledger_writing(&view->ledger, pools->size_kib))
 		return await_writer(growth, &view->ledger.writing);
 	growth->left_since = 0;
-	if (long_write_is(ctx, pools->size_kib) && takes_a_break(growth, pools))
-		return STEP_WAIT;
 	growth->asked = (struct asked){ .node = pool->node,
 					.nr_pages = nr,
 					.nr = before,
 					.surplus = pool->surplus,
 					.begun = now_ms() };
 	if (long_write_is(ctx, pools->size_kib)) {
-		growth->breaks = BREAKS;
 		r = long_write_begin(ctx, &view->ledger, pools, index, before + nr, ctx->claim.uuid,
 				     &growth->write);
 		return r < 0 ? r : STEP_WRITING;
@@ -560,10 +539,8 @@ int grow_look(struct growth *growth)
 int grow_step(struct growth *growth)
 {
 	const struct timespec pause = { .tv_nsec = WAIT_MS * 1000000L };
-	int r;
+	int r = look_and_grow(growth);
 
-	growth->held_up = false;
-	r = look_and_grow(growth);
 	if (r == STEP_WRITING)
 		r = await_write(growth);
 	if (r != STEP_WAIT)

@@ -14,8 +14,10 @@
  *
  * Of two guests that take pages from the same node, one gets all it needs, or is refused and gives
  * all back, before the other begins: taking by turns each could have a part, and both be refused.
- * Guests on different nodes do not meet, and one whose pages lie ready waits for none. A lock for
- * each node, all of a guest's taken at once or none: who waits holds up nobody else.
+ * Guests on different nodes do not meet, but for those whose pages are made by long writes
+ * (longwrite.c): the kernel makes one of these after the other, on whichever nodes. One whose pages
+ * lie ready waits for none. A lock for each node, and one for long writes, all of a guest's taken at
+ * once or none: who waits holds up nobody else.
  *
  * One that is short of pages gives up for one that waits, so that this one has time left. When is for
  * their deadlines to say, which may be far from each other: who waits makes its own known when half of
@@ -25,7 +27,8 @@
  * ABI: fcntl(2), "Open file description locks"
  */
 
-#define TURN_LOCK     "hugepages-%s-%d.lock"
+#define TURN_LOCK     "hugepages-%s-%s.lock"
+#define LONG	      "long"
 #define GROW	      "grow"
 #define WAIT	      "wait"
 #define TURN_RETRY_MS 20
@@ -38,55 +41,78 @@ void turn_end(struct turn *turn)
 	*turn = (struct turn){ 0 };
 }
 
+/* What a turn is about */
+struct scope {
+	struct cpulist nodes;
+	bool is_long;
+};
+
 /* A kernel without NUMA has node 0 */
-static int nodes_of(int rootfd, const struct needs *needs, struct cpulist *ret)
+static int scope_of(const struct helper_ctx *ctx, const struct needs *needs, struct scope *ret)
 {
 	int r = 0;
 
-	*ret = (struct cpulist){ 0 };
+	*ret = (struct scope){ 0 };
 	for (size_t i = 0; r == 0 && i < needs->nr; i++) {
 		struct cpulist nodes = { 0 }, all = { 0 };
 
-		r = need_nodes(rootfd, &needs->needs[i], &nodes, &all);
-		cpulist_union(ret, &nodes);
+		ret->is_long |= long_write_is(ctx, needs->needs[i].size_kib);
+		r = need_nodes(ctx->rootfd, &needs->needs[i], &nodes, &all);
+		cpulist_union(&ret->nodes, &nodes);
 	}
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (cpulist_empty(ret))
-		cpulist_add(ret, 0);
+	if (cpulist_empty(&ret->nodes))
+		cpulist_add(&ret->nodes, 0);
 	return 0;
 }
 
 /* @lock: state_lock() or state_lock_shared() */
-static int lock_all(int dirfd, const char *what, const struct cpulist *nodes,
-		    int (*lock)(int dirfd, const char *name, int timeout_ms), struct turn *ret)
-{
-	ret->fds = calloc(cpulist_count(nodes), sizeof(*ret->fds));
-	if (!ret->fds)
-		return -ENOMEM;
-	for (int node = cpulist_next(nodes, 0); node >= 0;
-	     node = cpulist_next(nodes, (unsigned int)node + 1)) {
-		char name[sizeof(TURN_LOCK) + 16];
-		int fd;
+typedef int lock_fn(int dirfd, const char *name, int timeout_ms);
 
-		(void)snprintf(name, sizeof(name), TURN_LOCK, what, node);
-		fd = lock(dirfd, name, 0);
-		if (fd < 0) {
-			turn_end(ret);
-			return fd;
-		}
-		ret->fds[ret->nr++] = fd;
-	}
+static int lock_one(int dirfd, const char *what, const char *of, lock_fn *lock, struct turn *turn)
+{
+	char name[sizeof(TURN_LOCK) + 32];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), TURN_LOCK, what, of);
+	fd = lock(dirfd, name, 0);
+	if (fd < 0)
+		return fd;
+	turn->fds[turn->nr++] = fd;
 	return 0;
 }
 
+/* All, or none */
+static int lock_all(int dirfd, const char *what, const struct scope *scope, lock_fn *lock,
+		    struct turn *ret)
+{
+	int r = 0;
+
+	ret->fds = calloc(cpulist_count(&scope->nodes) + 1, sizeof(*ret->fds));
+	if (!ret->fds)
+		return -ENOMEM;
+	for (int node = cpulist_next(&scope->nodes, 0); r == 0 && node >= 0;
+	     node = cpulist_next(&scope->nodes, (unsigned int)node + 1)) {
+		char of[16];
+
+		(void)snprintf(of, sizeof(of), "%d", node);
+		r = lock_one(dirfd, what, of, lock, ret);
+	}
+	if (r == 0 && scope->is_long)
+		r = lock_one(dirfd, what, LONG, lock, ret);
+	if (r < 0)
+		turn_end(ret);
+	return r;
+}
+
 /* Known as one that waits until then, as long as @ret is held */
-static int call(int dirfd, const struct cpulist *nodes, long long deadline, struct turn *ret)
+static int call(int dirfd, const struct scope *scope, long long deadline, struct turn *ret)
 {
 	struct flock place = {
 		.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = deadline, .l_len = 1
 	};
-	int r = lock_all(dirfd, WAIT, nodes, state_lock_shared, ret);
+	int r = lock_all(dirfd, WAIT, scope, state_lock_shared, ret);
 
 	for (size_t i = 0; r == 0 && i < ret->nr; i++)
 		r = fcntl(ret->fds[i], F_OFD_SETLK, &place) < 0 ? -errno : 0;
@@ -101,46 +127,32 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 	const struct timespec pause = { .tv_nsec = TURN_RETRY_MS * 1000000L };
 	_cleanup_(turn_end) struct turn waiting = { 0 };
 	_cleanup_close_ int dirfd = -1;
-	struct cpulist nodes;
-	int r = nodes_of(ctx->rootfd, needs, &nodes), time_ms = deadline_left(deadline);
+	struct scope scope;
+	int r = scope_of(ctx, needs, &scope), time_ms = deadline_left(deadline);
 
 	if (r < 0 || ctx->dry_run)
 		return r;
 	dirfd = state_dir(ctx->statefd, HOST_DIR, true);
 	if (dirfd < 0)
 		return dirfd;
-	r = lock_all(dirfd, GROW, &nodes, state_lock, ret);
+	r = lock_all(dirfd, GROW, &scope, state_lock, ret);
 	while (r == -ETIMEDOUT && deadline_left(deadline) > 0) {
 		/* What fails may not do so the next time */
 		if (waiting.nr == 0 && deadline_left(deadline) <= time_ms / 2)
-			(void)!call(dirfd, &nodes, deadline, &waiting);
+			(void)!call(dirfd, &scope, deadline, &waiting);
 		(void)nanosleep(&pause, NULL);
-		r = lock_all(dirfd, GROW, &nodes, state_lock, ret);
+		r = lock_all(dirfd, GROW, &scope, state_lock, ret);
 	}
 	return r;
 }
 
-bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int node)
-{
-	_cleanup_(turn_end) struct turn turn = { 0 };
-	_cleanup_close_ int dirfd = -1;
-	struct cpulist ours, one = { 0 };
-
-	cpulist_add(&one, node == POOL_NO_NODE ? 0 : (unsigned int)node);
-	if (nodes_of(ctx->rootfd, needs, &ours) < 0 || cpulist_intersects(&ours, &one))
-		return false;
-	dirfd = state_dir(ctx->statefd, HOST_DIR, false);
-	return dirfd >= 0 && lock_all(dirfd, GROW, &one, state_lock, &turn) == -ETIMEDOUT;
-}
-
-/* Is there one, at any of these nodes, that waits until @until or less long */
-static bool somebody_waits(const struct helper_ctx *ctx, const struct cpulist *nodes,
-			   long long until)
+/* Is there one, for any of this, that waits until @until or less long */
+static bool somebody_waits(const struct helper_ctx *ctx, const struct scope *scope, long long until)
 {
 	_cleanup_(turn_end) struct turn looking = { 0 };
 	_cleanup_close_ int dirfd = state_dir(ctx->statefd, HOST_DIR, false);
 
-	if (dirfd < 0 || lock_all(dirfd, WAIT, nodes, state_lock_shared, &looking) < 0)
+	if (dirfd < 0 || lock_all(dirfd, WAIT, scope, state_lock_shared, &looking) < 0)
 		return false;
 	for (size_t i = 0; i < looking.nr; i++) {
 		struct flock place = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = until };
@@ -155,12 +167,11 @@ bool turn_is_over(struct growth *growth)
 {
 	const struct helper_ctx *ctx = growth->ctx;
 	long long now = now_ms();
-	struct cpulist nodes;
+	struct scope scope;
 
-	if (!growth->cut_short && !ctx->dry_run &&
-	    nodes_of(ctx->rootfd, growth->needs, &nodes) == 0)
+	if (!growth->cut_short && !ctx->dry_run && scope_of(ctx, growth->needs, &scope) == 0)
 		growth->cut_short =
-			somebody_waits(ctx, &nodes, now + (now - growth->turn_began) + 1);
+			somebody_waits(ctx, &scope, now + (now - growth->turn_began) + 1);
 	return growth->cut_short;
 }
 

@@ -380,11 +380,11 @@ static void one_that_works_on_leaves_time_to_one_that_waits(void **state)
 	leave_time(TIME_MS);
 }
 
-/* b waits for a's page on another node, which may be for long; c would need none of that size */
-static void one_that_waits_for_a_page_of_another_leaves_time_to_a_third(void **state)
+/* b waits for a's page on another node, which may be for long; c needs none of that size */
+static void who_waits_for_a_page_of_another_node_holds_up_nobody_on_its_own(void **state)
 {
 	_cleanup_guest_ struct guest a, b, c;
-	pid_t pids[3];
+	pid_t pids[2];
 
 	(void)state;
 	pools_of_1_gib(0, 0);
@@ -396,57 +396,60 @@ static void one_that_waits_for_a_page_of_another_leaves_time_to_a_third(void **s
 	await_write();
 	pids[1] = apply_begin(&b, TIME_MS);
 	(void)poll(NULL, 0, 500);
-	pids[2] = apply_begin(&c, HANG_MS);
-	assert_int_equal(apply_end(pids[2]), HELPER_DONE);
-	assert_int_equal(apply_end(pids[1]), HELPER_FAILED);
-	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_int_equal(apply_end(apply_begin(&c, HANG_MS)), HELPER_DONE);
+	assert_true(kernel->resizing);
 	kernel->held_up = false;
 	assert_int_equal(apply_end(pids[0]), HELPER_DONE);
+	assert_int_equal(apply_end(pids[1]), HELPER_DONE);
 	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_int_equal(undo(&c), HELPER_DONE);
 	assert_no_ledger();
 }
 
-static void one_that_a_page_of_another_keeps_waiting_is_told_so(void **state)
+/* a has got a page already, so it goes on */
+static void one_that_pages_of_another_node_keep_waiting_is_told_so(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
 	pid_t pid;
 
 	(void)state;
 	pools_of_1_gib(0, 0);
-	kernel->held_up = true;
-	guest_make(&a, UUID_A, "a", "started", "1048576 0 1");
+	kernel->huge_ms = 300;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 2");
 	guest_make(&b, UUID_B, "b", "started", "1048576 1 1");
 	pid = apply_begin(&a, TIME_MS);
-	await_write();
+	while (!kernel->made_on[1])
+		(void)poll(NULL, 0, 5);
+	kernel->held_up = true;
 	assert_int_equal(apply_end(apply_begin(&b, HANG_MS / 3)), HELPER_FAILED);
-	assert_said("(the time for it ran out while process ");
-	assert_said(" made one for another guest");
-	assert_said("start it again when the other has started, ");
+	assert_said("cannot get huge pages of 1 GiB on node 1: the time for it ran out: another "
+		    "guest is being given pages there: start this one when that has ended");
 	kernel->held_up = false;
 	assert_int_equal(apply_end(pid), HELPER_DONE);
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_no_ledger();
 }
 
-static void guests_on_two_nodes_get_several_pages_by_turns(void **state)
+/* By turns each would get two of three. Of the time a quarter is for giving back */
+static void of_guests_on_two_nodes_with_time_for_one_of_them_one_starts(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
 	pid_t pids[2];
+	int ends[2];
 
 	(void)state;
 	pools_of_1_gib(0, 0);
 	kernel->huge_ms = 1000;
 	guest_make(&a, UUID_A, "a", "started", "1048576 0 3");
 	guest_make(&b, UUID_B, "b", "started", "1048576 1 3");
-	pids[0] = apply_begin(&a, TIME_MS);
-	await_write();
-	pids[1] = apply_begin(&b, TIME_MS);
-	assert_int_equal(apply_end(pids[0]), HELPER_DONE);
-	assert_int_equal(apply_end(pids[1]), HELPER_DONE);
-	assert_int_equal(kernel->met, 0);
-	assert_int_equal(strlen(kernel->made_on), 6);
-	assert_null(strstr(kernel->made_on, "000"));
+	pids[0] = apply_begin(&a, 7000);
+	pids[1] = apply_begin(&b, 7000);
+	ends[0] = apply_end(pids[0]);
+	ends[1] = apply_end(pids[1]);
+	assert_int_equal((ends[0] == HELPER_DONE) + (ends[1] == HELPER_DONE), 1);
+	assert_true(strncmp(kernel->made_on, "000", 3) == 0 ||
+		    strncmp(kernel->made_on, "111", 3) == 0);
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_no_ledger();
@@ -494,9 +497,9 @@ int main(void)
 		kernel_test(one_that_only_sleeps_is_ended_and_all_is_back),
 		kernel_test(one_that_works_on_is_too_slow_and_not_said_to_hang),
 		kernel_test(one_that_works_on_leaves_time_to_one_that_waits),
-		kernel_test(one_that_waits_for_a_page_of_another_leaves_time_to_a_third),
-		kernel_test(one_that_a_page_of_another_keeps_waiting_is_told_so),
-		kernel_test(guests_on_two_nodes_get_several_pages_by_turns),
+		kernel_test(who_waits_for_a_page_of_another_node_holds_up_nobody_on_its_own),
+		kernel_test(one_that_pages_of_another_node_keep_waiting_is_told_so),
+		kernel_test(of_guests_on_two_nodes_with_time_for_one_of_them_one_starts),
 		kernel_test(a_single_side_effect_that_fails_leaves_the_host_as_before),
 	};
 
