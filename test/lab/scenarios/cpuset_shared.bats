@@ -170,10 +170,14 @@ isolated_are() {
 	host_unchanged
 }
 
+# Which interrupt goes where is for irqbalance to say, now and afterwards; it has a group of its own
+shared_state() {
+	state | grep -v -e '^/proc/irq/[0-9]' -e irqbalance
+}
+
 @test "irqbalance leaves alone the CPUs of those that run, whoever ends first" {
 	local first second as_before
-	# Which interrupt goes where is for irqbalance to say, now and afterwards
-	as_before=$(state | grep -v '^/proc/irq/[0-9]')
+	as_before=$(shared_state)
 	systemctl start irqbalance
 	wait_for 30 banned_are 0
 	pinned one "2"
@@ -187,7 +191,7 @@ isolated_are() {
 		wait_for 60 banned_are "$([[ $second == one ]] && echo 4 || echo 8)"
 		guest_destroy "$second"
 		wait_for 60 banned_are 0
-		diff <(echo "$as_before") <(state | grep -v '^/proc/irq/[0-9]') || fail "with $first first"
+		diff <(echo "$as_before") <(shared_state) || fail "with $first first"
 	done
 	systemctl stop irqbalance
 }
