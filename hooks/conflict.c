@@ -227,12 +227,23 @@ static int pin_conflict(const char *list, const struct held *held, struct confli
 	return cpus_found(&pin, ret);
 }
 
+/* Does anything of the guest have no pin of its own: that runs where <vcpu cpuset=> says */
+static bool has_floating(const struct domain *domain)
+{
+	struct cpulist pinned = { 0 };
+
+	for (size_t i = 0; i < domain->nr_vcpu_pins; i++)
+		cpulist_add(&pinned, domain->vcpu_pins[i].id);
+	return !domain->emulator_cpus || domain->nr_iothread_pins < domain->iothreads ||
+	       !cpulist_contains(&pinned, &domain->vcpus_online);
+}
+
 static int pins_conflict(const struct held *held, struct conflict *ret)
 {
 	const struct domain *domain = held->domain;
 	int r = pin_conflict(domain->emulator_cpus, held, ret);
 
-	if (r == 0)
+	if (r == 0 && has_floating(domain))
 		r = pin_conflict(domain->vcpu_cpus, held, ret);
 	for (size_t i = 0; r == 0 && i < domain->nr_vcpu_pins; i++)
 		r = pin_conflict(domain->vcpu_pins[i].cpus, held, ret);

@@ -307,6 +307,16 @@ int setting_give_back(struct cpuset_job *job, const struct setting_kind *kind, c
 bool setting_shared(const struct cpuset_job *job, const struct setting_kind *kind,
 		    const char *object);
 
+/**
+ * setting_refuse_beside() - has any live guest but this one taken a way that this one's would undo
+ * @verb:	that way's
+ * @method:	its name
+ *
+ * Return: 0, -EOPNOTSUPP with why
+ */
+int setting_refuse_beside(struct cpuset_job *job, const char *verb, const char *method)
+	_must_check_;
+
 /** setting_add_shares() - the other live guests' CPUs; @dead: also of those nobody has undone yet */
 void setting_add_shares(const struct cpuset_job *job, const char *verb, const char *object,
 			bool dead, struct cpulist *set);

@@ -119,6 +119,8 @@ int plain_apply(struct cpuset_job *job)
 
 	if (r == 0)
 		r = groups_of_claim(job, &job->ctx->claim, &groups);
+	if (r == 0)
+		r = setting_refuse_beside(job, "slice", "slices");
 	if (r < 0)
 		return r;
 	groups.guest[strcspn(groups.guest, "/")] = '\0';

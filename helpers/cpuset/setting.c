@@ -45,6 +45,17 @@ bool setting_shared(const struct cpuset_job *job, const struct setting_kind *kin
 	return false;
 }
 
+int setting_refuse_beside(struct cpuset_job *job, const char *verb, const char *method)
+{
+	for (size_t i = 0; i < job->others.nr; i++)
+		if (job->others.list[i].alive && strcmp(job->others.list[i].verb, verb) == 0)
+			return job_why(job, -EOPNOTSUPP,
+				       "another guest has its CPUs by method = %s, which sets the "
+				       "same cgroups: set the same method in both policies",
+				       method);
+	return 0;
+}
+
 void setting_add_shares(const struct cpuset_job *job, const char *verb, const char *object,
 			bool dead, struct cpulist *set)
 {

@@ -303,6 +303,9 @@ int slices_apply(struct cpuset_job *job)
 
 	if (r == 0)
 		r = slices_able(job);
+	/* systemd would write over it */
+	if (r == 0)
+		r = setting_refuse_beside(job, "plain", "plain");
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
 		r = has_group(job, units[i].name);
 		if (r > 0)

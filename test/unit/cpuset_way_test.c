@@ -464,6 +464,60 @@ static void guests_of_different_ways_do_not_disturb_each_other(void **state)
 	}
 }
 
+/* systemd writes the same files: of two ways through them the second would undo the first */
+static void a_guest_takes_no_way_that_undoes_anothers(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		int result;
+		const char *says;
+	} cases[] = {
+		{ "method = plain\n", "", HELPER_DONE,
+		  "usher: b: its CPUs 5 are kept free by cpuset.cpus of the other top-level "
+		  "cgroups "
+		  "only: this kernel has no cpuset.cpus.exclusive (it came with Linux 6.7)\n" },
+		{ "method = plain\n", "method = slices\n", HELPER_FAILED,
+		  "usher: b: its CPUs 5 cannot be kept free of others: another guest has its CPUs "
+		  "by "
+		  "method = plain, which sets the same cgroups: set the same method in both "
+		  "policies\n" },
+		{ "method = slices\n", "method = plain\n", HELPER_FAILED,
+		  "usher: b: its CPUs 5 cannot be kept free of others: another guest has its CPUs "
+		  "by "
+		  "method = slices, which sets the same cgroups: set the same method in both "
+		  "policies\n" },
+	};
+	char section[256], *before;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		make_host(*state, false);
+		/* As systemd leaves them when they have been confined once */
+		put("0-7", CG "/init.scope/cpuset.cpus");
+		put("0-7", CG "/system.slice/cpuset.cpus");
+		put("0-7", CG "/user.slice/cpuset.cpus");
+		fmt(section, "%s" PINS_A, cases[i].first);
+		guest_a(section, "");
+		make_guest(SCOPE_B, PID_B, vcpus_b, "");
+		fmt(section, "%s" PINS_B, cases[i].second);
+		make_claim(UUID_B, PID_B, "running", section);
+		before = snapshot();
+		assert_int_equal(apply(UUID_A), HELPER_DONE);
+		assert_int_equal(apply(UUID_B), cases[i].result);
+		assert_string_equal(host.said, cases[i].says);
+		assert_int_equal(check(UUID_A), HELPER_DONE);
+		assert_int_equal(undo(UUID_B), HELPER_DONE);
+		assert_int_equal(check(UUID_A), HELPER_DONE);
+		assert_int_equal(undo(UUID_A), HELPER_DONE);
+		assert_silent();
+		assert_same(before);
+		assert_no_state();
+		free(before);
+		assert_int_equal(tree_teardown(state), 0);
+		assert_int_equal(tree_setup(state), 0);
+	}
+	make_host(*state, false);
+}
+
 static void for_a_guest_that_does_not_run_nothing_is_done(void **state)
 {
 	make_host(*state, true);
@@ -509,6 +563,7 @@ int main(void)
 		tree_test(when_every_way_fails_the_host_is_as_before),
 		tree_test(each_write_that_fails_ends_in_a_way_that_can_be_undone),
 		tree_test(guests_of_different_ways_do_not_disturb_each_other),
+		tree_test(a_guest_takes_no_way_that_undoes_anothers),
 		tree_test(for_a_guest_that_does_not_run_nothing_is_done),
 		tree_test(a_later_apply_finds_the_way_again),
 	};

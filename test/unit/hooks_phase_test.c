@@ -275,6 +275,31 @@ static void cpus_of_another_guest_are_refused_with_what_lets_them_be_shared(void
 			    "isolate = no in [cpuset] of both policies\n");
 }
 
+/* Where all has a pin of its own, libvirt looks at <vcpu cpuset=> for nobody */
+static void cpus_that_none_of_its_threads_runs_on_are_no_conflict(void **state)
+{
+#define VCPU_ON_2(rest)                                                                            \
+	"<domain type='kvm'><name>win11</name><uuid>" UUID "</uuid><memory>1048576</memory>"       \
+	"<vcpu cpuset='2'>2</vcpu><iothreads>1</iothreads><cputune>" rest "</cputune></domain>"
+#define EMULATOR "<emulatorpin cpuset='0'/>"
+#define VCPU_0	 "<vcpupin vcpu='0' cpuset='0'/>"
+#define VCPU_1	 "<vcpupin vcpu='1' cpuset='1'/>"
+#define IOTHREAD "<iothreadpin iothread='1' cpuset='0'/>"
+	static const char *const unpinned[] = { VCPU_ON_2(VCPU_0 VCPU_1 IOTHREAD),
+						VCPU_ON_2(EMULATOR VCPU_0 IOTHREAD),
+						VCPU_ON_2(EMULATOR VCPU_0 VCPU_1) };
+	const struct tree *tree = *state;
+
+	tree_file(tree, "run/usher/" OTHER "/claim.ini",
+		  "[claim]\nformat = 1\nguest = router\nuuid = " OTHER "\nstate = handed\n"
+		  "owner = 812 77\n[cpuset]\ncpus = 2\nvcpu = 0 2\n");
+	for (size_t i = 0; i < ARRAY_SIZE(unpinned); i++)
+		assert_int_equal(run(tree, phase_prepare, "prepare", unpinned[i]), 1);
+	assert_int_equal(
+		run(tree, phase_prepare, "prepare", VCPU_ON_2(EMULATOR VCPU_0 VCPU_1 IOTHREAD)), 0);
+	assert_string_equal(said, "");
+}
+
 static void add_managed(const struct tree *tree)
 {
 	tree_file(tree, "etc/usher/conf.d/win11.ini",
@@ -387,6 +412,7 @@ int main(void)
 		phase_test(guest_without_policy_waits_for_the_scripts_of_its_own_last_run),
 		phase_test(guest_without_policy_is_refused_what_a_dead_one_cannot_give_back),
 		phase_test(cpus_of_another_guest_are_refused_with_what_lets_them_be_shared),
+		phase_test(cpus_that_none_of_its_threads_runs_on_are_no_conflict),
 		phase_test(start_that_fails_late_has_an_end_with_its_undo),
 		phase_test(while_a_refused_start_is_undone_its_claim_is_returning),
 		phase_test(start_waits_for_whoever_still_waits_to_give_back_the_last_run),
