@@ -4,7 +4,7 @@
  *
  * wraps: syscall read write fstat fdopendir readdir unlinkat mkdirat renameat readlinkat ftruncate flock
  * wraps: malloc calloc realloc reallocarray strdup strndup readlink
- * wraps: vasprintf __vasprintf_chk open_memstream
+ * wraps: vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream
  */
 #include "tree.h"
 
