@@ -17,7 +17,7 @@
 void baseline_close(struct baseline *baseline)
 {
 	inidoc_free(&baseline->doc);
-	free(baseline->name);
+	free(baseline->file);
 	if (baseline->dirfd >= 0)
 		(void)close(baseline->dirfd);
 	if (baseline->lockfd >= 0)
@@ -25,23 +25,13 @@ void baseline_close(struct baseline *baseline)
 	*baseline = (struct baseline){ .lockfd = -1, .dirfd = -1 };
 }
 
-static int file_name(const struct baseline *baseline, char *buf, size_t size)
-{
-	return path_format(buf, size, "%s.ini", baseline->name);
-}
-
 static int load(struct baseline *baseline)
 {
 	_cleanup_free_ char *text = NULL;
 	struct ini_error err;
-	char file[NAME_MAX + 1];
 	size_t len;
-	int r;
+	int r = state_read(baseline->dirfd, baseline->file, &text, &len);
 
-	r = file_name(baseline, file, sizeof(file));
-	if (r < 0)
-		return r;
-	r = state_read(baseline->dirfd, file, &text, &len);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	return inidoc_parse(text, len, &baseline->doc, &err);
@@ -50,45 +40,34 @@ static int load(struct baseline *baseline)
 static int store(const struct baseline *baseline)
 {
 	_cleanup_free_ char *text = NULL;
-	char file[NAME_MAX + 1];
 	size_t len;
 	int r;
 
-	r = file_name(baseline, file, sizeof(file));
-	if (r < 0)
-		return r;
 	if (baseline->doc.nr == 0)
-		return state_remove(baseline->dirfd, file);
+		return state_remove(baseline->dirfd, baseline->file);
 	r = inidoc_format(&baseline->doc, &text, &len);
-	return r < 0 ? r : state_write(baseline->dirfd, file, text, len);
-}
-
-static int take_lock(struct baseline *baseline, int timeout_ms)
-{
-	char lock[NAME_MAX + 1];
-	int r = path_format(lock, sizeof(lock), "%s.lock", baseline->name);
-
-	if (r < 0)
-		return r;
-	baseline->lockfd = state_lock(baseline->dirfd, lock, timeout_ms);
-	return baseline->lockfd < 0 ? baseline->lockfd : 0;
+	return r < 0 ? r : state_write(baseline->dirfd, baseline->file, text, len);
 }
 
 int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret)
 {
 	_cleanup_baseline_ struct baseline baseline = { .lockfd = -1, .dirfd = -1 };
 	bool locked = timeout_ms != BASELINE_READ;
-	int r = 0;
+	char lock[NAME_MAX + 1];
+	int r = path_format(lock, sizeof(lock), "%s.lock", name);
 
-	baseline.name = strdup(name);
-	if (!baseline.name)
+	if (r < 0)
+		return r;
+	if (asprintf(&baseline.file, "%s.ini", name) < 0) {
+		baseline.file = NULL;
 		return -ENOMEM;
+	}
 	baseline.dirfd = state_dir(statefd, BASELINE_DIR, locked);
 	if (baseline.dirfd < 0)
 		return baseline.dirfd;
 	if (locked)
-		r = take_lock(&baseline, timeout_ms);
-	if (r == 0)
+		r = baseline.lockfd = state_lock(baseline.dirfd, lock, timeout_ms);
+	if (r >= 0)
 		r = load(&baseline);
 	if (r < 0)
 		return r;

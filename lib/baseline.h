@@ -19,7 +19,7 @@
 struct baseline {
 	int lockfd; /* held from open to close, but where it is only read */
 	int dirfd;  /* -1: not open */
-	char *name;
+	char *file; /* NAME.ini */
 	struct inidoc doc;
 };
 
@@ -37,7 +37,7 @@ void baseline_close(struct baseline *baseline);
  *
  * Return: 0, -ETIMEDOUT when the lock is held longer, -ENOENT where it is only read and usher has
  * never run, -EBADMSG when the file does not parse,
- * -EPERM when it is not ours alone, -ENOMEM, else -errno
+ * -EPERM when it is not ours alone, -ENAMETOOLONG, -ENOMEM, else -errno
  */
 int baseline_open(int statefd, const char *name, int timeout_ms, struct baseline *ret) _must_check_;
 

@@ -315,11 +315,13 @@ bool process_named_qemu(int rootfd, pid_t pid)
 	       (strncmp(comm, "qemu", 4) == 0 || strcmp(comm, "kvm") == 0);
 }
 
-/* By what can be read of a process that hangs: is it perhaps a guest of libvirt's */
+/* By what can be read of a process that hangs: is it perhaps a guest of libvirt's. In doubt it is */
 static bool may_be_guest(int rootfd, pid_t pid)
 {
 	/* "machine-qemu\x2d1\x2dwin11.scope", "machine/qemu-1-win11.libvirt-qemu" */
-	return process_named_qemu(rootfd, pid) || cgroup_has(rootfd, pid, "qemu") > 0;
+	int r = cgroup_has(rootfd, pid, "qemu");
+
+	return process_named_qemu(rootfd, pid) || (r != 0 && r != -ESRCH);
 }
 
 /* Without those that have not answered. Return: 0, -ETIMEDOUT one of them may be it */
@@ -409,6 +411,7 @@ static struct device device_of(int dirfd, const char *name, const char *target)
 {
 	struct statx stx;
 
+	/* Not even what a network that is gone answers is a device */
 	if (!strstr(target, "/dev/") ||
 	    statx(dirfd, name, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0 ||
 	    !(S_ISCHR(stx.stx_mode) || S_ISBLK(stx.stx_mode)))
@@ -430,14 +433,15 @@ static bool is_sought(const struct open_search *search, const char *target,
 	return false;
 }
 
-static bool fd_matches(int dirfd, const char *name, const struct open_search *search)
+/* Return: 1, 0 also when it has been closed meanwhile, or is not ours to see, else -errno */
+static int fd_matches(int dirfd, const char *name, const struct open_search *search)
 {
 	struct device device = { 0 };
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
 
-	if (n <= 0)
-		return false;
+	if (n < 0)
+		return errno == ENOENT || errno == EACCES || errno == EINVAL ? 0 : -errno;
 	target[n] = '\0';
 	if (search->by_number)
 		device = device_of(dirfd, name, target);
@@ -445,19 +449,21 @@ static bool fd_matches(int dirfd, const char *name, const struct open_search *se
 	       (!search->for_writing || fd_writes(dirfd, name));
 }
 
-static bool entries_match(int dirfd, const char *entries, size_t len,
-			  const struct open_search *search)
+/* Return: as fd_matches() */
+static int entries_match(int dirfd, const char *entries, size_t len,
+			 const struct open_search *search)
 {
 	size_t at = 0;
+	int r = 0;
 
-	while (at < len) {
+	while (r == 0 && at < len) {
 		const struct dirent64 *entry = (const void *)(entries + at);
 
-		if (entry->d_name[0] != '.' && fd_matches(dirfd, entry->d_name, search))
-			return true;
+		if (entry->d_name[0] != '.')
+			r = fd_matches(dirfd, entry->d_name, search);
 		at += entry->d_reclen;
 	}
-	return false;
+	return r;
 }
 
 /*
@@ -493,9 +499,11 @@ static int holds_open(int rootfd, pid_t pid, void *what)
 	fd = openat(search->procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while ((n = getdents64(fd, entries, sizeof(entries))) > 0)
-		if (entries_match(fd, entries, (size_t)n, search))
-			return 1;
+	while ((n = getdents64(fd, entries, sizeof(entries))) > 0) {
+		r = entries_match(fd, entries, (size_t)n, search);
+		if (r != 0)
+			return r;
+	}
 	return n < 0 ? -errno : 0;
 }
 
@@ -533,18 +541,23 @@ static bool numbered_parse(const char *path, struct device *ret)
 	return false;
 }
 
-static struct device device_named(int rootfd, const char *path)
+/* Return: 0, also when the path names none, else -errno */
+static int device_named(int rootfd, const char *path, struct device *ret)
 {
 	_cleanup_close_ int fd = -1;
-	struct device device;
 	struct stat st;
 
-	if (numbered_parse(path, &device))
-		return device;
+	if (numbered_parse(path, ret))
+		return 0;
+	*ret = (struct device){ 0 };
 	fd = attr_open(rootfd, path, O_PATH);
-	if (fd < 0 || fstat(fd, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
-		return (struct device){ 0 };
-	return (struct device){ st.st_mode & S_IFMT, st.st_rdev };
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		*ret = (struct device){ st.st_mode & S_IFMT, st.st_rdev };
+	return 0;
 }
 
 /* In a recorded tree, a link of PID/fd leads to this machine's devices: there the paths count */
@@ -570,7 +583,10 @@ static pid_t find_open(int rootfd, struct open_search *search)
 	if (is_procfs(procfd))
 		nr_numbers = search->nr;
 	for (size_t i = 0; i < nr_numbers; i++) {
-		devices[i] = device_named(rootfd, search->paths[i]);
+		int r = device_named(rootfd, search->paths[i], &devices[i]);
+
+		if (r < 0)
+			return r;
 		search->by_number |= devices[i].type != 0;
 	}
 	search->devices = devices;

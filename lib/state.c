@@ -298,8 +298,7 @@ static int flock_until(int fd, int how, long long deadline)
 		return -errno;
 	if (deadline_left(deadline) == 0)
 		return -ETIMEDOUT;
-	if (sigaction(SIGALRM, &act, &old_act) < 0)
-		return -errno;
+	(void)sigaction(SIGALRM, &act, &old_act);
 	(void)setitimer(ITIMER_REAL, &tick, &old_timer);
 	while (flock(fd, how) < 0) {
 		r = errno == EINTR ? 0 : -errno;

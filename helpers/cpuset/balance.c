@@ -44,22 +44,31 @@ static pid_t socket_pid(const char *name)
 	return (pid_t)pid;
 }
 
-/* A socket that was left behind has no process. Return: the pid, 0 when it does not run */
-static pid_t find(const struct cpuset_job *job)
+/*
+ * A socket that was left behind has no process.
+ *
+ * Return: the pid, 0 when it does not run, else -errno with a reason
+ */
+static pid_t find(struct cpuset_job *job)
 {
 	_cleanup_strlist_ struct strlist names = { 0 };
+	int r = attr_list(job->ctx->rootfd, DIR, &names);
 
-	if (attr_list(job->ctx->rootfd, DIR, &names) < 0)
+	if (r == -ENOENT)
 		return 0;
-	for (size_t i = 0; i < names.nr; i++) {
+	for (size_t i = 0; r == 0 && i < names.nr; i++) {
 		pid_t pid = socket_pid(names.names[i]);
 		char comm[64];
 
-		if (pid > 0 && process_name(job->ctx->rootfd, pid, comm, sizeof(comm)) == 0 &&
-		    strcmp(comm, "irqbalance") == 0)
+		r = pid > 0 ? process_name(job->ctx->rootfd, pid, comm, sizeof(comm)) : -ESRCH;
+		if (r == 0 && strcmp(comm, "irqbalance") == 0)
 			return pid;
+		if (r == -ESRCH)
+			r = 0;
 	}
-	return 0;
+	return r < 0 ? job_why(job, r, "cannot find out in /" DIR " whether irqbalance runs: %s",
+			       strerror(-r))
+		     : 0;
 }
 
 /* Return: a socket, else -errno */
@@ -133,6 +142,8 @@ int balance_note(struct cpuset_job *job, struct irqs *irqs)
 	pid_t pid = find(job);
 	int r;
 
+	if (pid < 0)
+		return (int)pid;
 	/* The one that was told already: what it says now is what it was told */
 	if (pid == 0 || pid == irqs->balancer) {
 		irqs->balancer = pid;
@@ -153,8 +164,8 @@ int balance_verify(struct cpuset_job *job, const struct irqs *irqs)
 {
 	pid_t pid = find(job);
 
-	if (pid == 0 || pid == irqs->balancer)
-		return 0;
+	if (pid <= 0 || pid == irqs->balancer)
+		return (int)(pid < 0 ? pid : 0);
 	return job_why(job, -EINVAL,
 		       "irqbalance (pid %d) has not been told to leave its CPUs alone", (int)pid);
 }
@@ -164,11 +175,13 @@ int balance_tell(struct cpuset_job *job, const struct irqs *irqs)
 	_cleanup_close_ int fd = -1;
 	struct cpulist banned = irqs->held[0];
 	char command[ATTR_MAX + 32], list[ATTR_MAX];
+	pid_t pid;
 	int r;
 
+	pid = find(job);
 	/* It has ended, and with it what it was told */
-	if (find(job) != irqs->balancer)
-		return 0;
+	if (pid != irqs->balancer)
+		return (int)(pid < 0 ? pid : 0);
 	cpulist_union(&banned, &irqs->banned);
 	r = cpulist_format(&banned, list, sizeof(list));
 	if (r == 0)

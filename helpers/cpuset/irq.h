@@ -98,5 +98,5 @@ int balance_note(struct cpuset_job *job, struct irqs *irqs) _must_check_;
  */
 int balance_verify(struct cpuset_job *job, const struct irqs *irqs) _must_check_;
 
-/** balance_tell() - the CPUs in @irqs->held, and those it left alone before. Return: 0, -errno */
+/** balance_tell() - the CPUs in @irqs->held, and those it left alone before. Return: 0, -errno with a reason */
 int balance_tell(struct cpuset_job *job, const struct irqs *irqs) _must_check_;

@@ -48,24 +48,40 @@ static int print_monitor(const struct bus *bus, const struct probe *probe)
 	return 0;
 }
 
-/* A bus with nobody on it is no news; one that hangs, or may not be opened, is */
-static void tell_silent(const struct bus *bus, const struct probe *probe)
+/* Not what a bus answers when nobody is there */
+static bool was_not_asked(int error)
 {
+	return error == -EACCES || error == -EPERM || error == -ENOMEM || error == -EAGAIN ||
+	       error == -EMFILE || error == -ENFILE;
+}
+
+/*
+ * A bus with nobody on it is no news; one that hangs, or may not be opened, is. What a driver has for
+ * itself (-EBUSY) is no monitor of ours.
+ *
+ * Return: true when it may have a monitor
+ */
+static bool tell_silent(const struct bus *bus, const struct probe *probe)
+{
+	bool lost = was_not_asked(probe->error);
+
 	if (bus->hung)
 		(void)fprintf(stderr, "usher: i2c-%u did not return within %d ms\n", bus->number,
 			      PROBE_MS);
-	else if (probe->error == -EACCES || probe->error == -EPERM || probe->error == -EBUSY)
+	else if (lost || probe->error == -EBUSY)
 		(void)fprintf(stderr, "usher: cannot read i2c-%u: %s\n", bus->number,
 			      strerror(-probe->error));
+	return lost || bus->hung;
 }
 
-static int print_survey(const struct survey *survey)
+/* Return: how many there are, else -errno */
+static int print_survey(const struct survey *survey, bool *ret_lost)
 {
 	int found = 0, r = 0;
 
 	for (size_t i = 0; r == 0 && i < survey->list.nr; i++) {
 		if (survey->probes[i].error < 0) {
-			tell_silent(&survey->list.buses[i], &survey->probes[i]);
+			*ret_lost |= tell_silent(&survey->list.buses[i], &survey->probes[i]);
 			continue;
 		}
 		if (found++ == 0)
@@ -88,6 +104,7 @@ static int ask_all_inputs(const struct helper_ctx *ctx, struct survey *survey)
 int display_list(struct helper_ctx *ctx, int argc, char **argv)
 {
 	_cleanup_(survey_free) struct survey survey = { 0 };
+	bool lost = false;
 	int r;
 
 	(void)argc, (void)argv;
@@ -103,10 +120,14 @@ int display_list(struct helper_ctx *ctx, int argc, char **argv)
 	if (r == 0)
 		r = ask_all_inputs(ctx, &survey);
 	if (r == 0)
-		r = print_survey(&survey);
-	if (r > 0)
+		r = print_survey(&survey, &lost);
+	if (r > 0 && !lost)
 		return HELPER_DONE;
-	if (r < 0)
+	if (r >= 0 && lost)
+		(void)fputs("usher: not all monitors are shown: see the lines above, and ulimit "
+			    "-u\n",
+			    stderr);
+	else if (r < 0)
 		(void)fprintf(
 			stderr,
 			"usher: cannot look for monitors: %s: see i2cdetect -l, and free -m\n",

@@ -140,7 +140,8 @@ static int put_monitors(FILE *to, const struct request *request, const struct ol
 	/* A bus that hangs is no reason to have no policy */
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	r = capture.status == 0 ? text_split(capture.out, "\n", &lines) : 0;
+	/* Those that it has found, also when it could not look everywhere */
+	r = text_split(capture.out, "\n", &lines);
 	if (r < 0 || lines.nr == 0)
 		return r;
 	(void)fputs("\n[display]\n# monitors of this host (usher-display list):\n", to);

@@ -30,58 +30,84 @@ static void journal_close_(sd_journal **journal)
 	sd_journal_close(*journal);
 }
 
-/* Return: the field's text, "" when the entry has none; "?" for no memory */
-static char *field(sd_journal *journal, const char *name)
+/* @ret: "" when the entry has none. Return: 0, -ENOMEM, else -errno of the journal */
+static int field(sd_journal *journal, const char *name, char **ret)
 {
-	const void *data;
-	size_t len, skip = strlen(name) + 1;
-	char *text;
+	const void *data = NULL;
+	size_t len = 0, skip = strlen(name) + 1;
+	int r = sd_journal_get_data(journal, name, &data, &len);
 
-	if (sd_journal_get_data(journal, name, &data, &len) < 0 || len < skip)
-		text = strdup("");
-	else
-		text = strndup((const char *)data + skip, len - skip);
-	return text;
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret = r < 0 || len < skip ? strdup("") : strndup((const char *)data + skip, len - skip);
+	return *ret ? 0 : -ENOMEM;
 }
 
-static bool field_is(sd_journal *journal, const char *name, const char *value)
+/* Return: 1, 0, else as field() */
+static int field_is(sd_journal *journal, const char *name, const char *value)
 {
-	_cleanup_free_ char *text = field(journal, name);
+	_cleanup_free_ char *text = NULL;
+	int r = field(journal, name, &text);
 
-	return text && strcmp(text, value) == 0;
+	return r < 0 ? r : strcmp(text, value) == 0;
 }
 
-static bool is_of(sd_journal *journal, const char *guest)
+/* Return: 1, 0, else as field() */
+static int is_of(sd_journal *journal, const char *guest)
 {
 	_cleanup_free_ char *message = NULL, *of = NULL;
 	size_t len = strlen(guest);
+	int r = field(journal, "USHER_GUEST", &of);
 
-	of = field(journal, "USHER_GUEST");
-	if (of && *of)
-		return strcmp(of, guest) == 0;
-	message = field(journal, "MESSAGE");
-	return message && strncmp(message, guest, len) == 0 && strncmp(message + len, ": ", 2) == 0;
+	if (r < 0 || *of)
+		return r < 0 ? r : strcmp(of, guest) == 0;
+	r = field(journal, "MESSAGE", &message);
+	return r < 0 ? r
+		     : strncmp(message, guest, len) == 0 && strncmp(message + len, ": ", 2) == 0;
 }
 
-/* Return: 1 with the time its last start began at, 0 it never started, else -errno */
-static int find_start(sd_journal *journal, const char *guest, uint64_t *ret_usec)
+/* Return: 1 with how long it took, 0 it is not the line that ends a start of the guest's, else as field() */
+static int ends_start(sd_journal *journal, const char *guest, unsigned long long *ret_ms)
+{
+	_cleanup_free_ char *step = NULL, *ms = NULL;
+	int r = is_of(journal, guest);
+
+	if (r > 0)
+		r = field_is(journal, "USHER_PHASE", "prepare");
+	if (r <= 0)
+		return r;
+	r = field(journal, "USHER_STEP", &step);
+	if (r == 0)
+		r = field(journal, "USHER_MSEC", &ms);
+	return r < 0 ? r : !*step && parse_ull(ms, 10, UINT32_MAX, ret_ms) == 0;
+}
+
+/*
+ * find_start() - when its last start began
+ * @lost:	set to why an entry could not be read: it is passed over
+ *
+ * Return: 1, 0 it never started, else -errno
+ */
+static int find_start(sd_journal *journal, const char *guest, uint64_t *ret_usec, int *lost)
 {
 	int r = sd_journal_seek_tail(journal);
 
 	while (r >= 0 && (r = sd_journal_previous(journal)) > 0) {
-		_cleanup_free_ char *step = NULL, *ms = NULL;
 		unsigned long long elapsed = 0;
 
-		if (!is_of(journal, guest) || !field_is(journal, "USHER_PHASE", "prepare"))
-			continue;
-		step = field(journal, "USHER_STEP");
-		ms = field(journal, "USHER_MSEC");
-		if (!step || *step || !ms || parse_ull(ms, 10, UINT32_MAX, &elapsed) < 0)
+		r = ends_start(journal, guest, &elapsed);
+		if (r < 0) {
+			*lost = r;
+			r = 0;
+		}
+		if (r == 0)
 			continue;
 		r = sd_journal_get_realtime_usec(journal, ret_usec);
+		if (r < 0)
+			return r;
 		/* A little more: the line is written after the time is taken */
 		*ret_usec -= (elapsed + 50) * USEC_PER_MSEC;
-		return r < 0 ? r : 1;
+		return 1;
 	}
 	return r;
 }
@@ -101,64 +127,80 @@ static void when_text(uint64_t usec, char *buf, size_t size)
 		       (unsigned long long)(usec / USEC_PER_MSEC % 1000));
 }
 
-static void print_entry(sd_journal *journal, const char *guest, uint64_t usec)
+/* Return: 0, else as field() */
+static int print_entry(sd_journal *journal, const char *guest, uint64_t usec)
 {
-	_cleanup_free_ char *message = field(journal, "MESSAGE"), *printable = NULL;
-	_cleanup_free_ char *priority = field(journal, "PRIORITY");
+	_cleanup_free_ char *message = NULL, *priority = NULL, *printable = NULL;
 	size_t len = strlen(guest);
 	const char *text;
 	char when[64];
+	int r = field(journal, "MESSAGE", &message);
 
+	if (r == 0)
+		r = field(journal, "PRIORITY", &priority);
 	/* What a script has said is logged as it is */
-	if (text_printable(message ?: "", &printable) < 0)
-		return;
+	if (r == 0)
+		r = text_printable(message, &printable);
+	if (r < 0)
+		return r;
 	text = printable;
 	if (strncmp(text, guest, len) == 0 && strncmp(text + len, ": ", 2) == 0)
 		text += len + 2;
 	when_text(usec, when, sizeof(when));
 	(void)printf("%s  %s%s%s\n", when,
-		     priority && strcmp(priority, "3") <= 0   ? paint(PAINT_ERROR)
-		     : priority && strcmp(priority, "4") == 0 ? paint(PAINT_WARNING)
-							      : "",
+		     strcmp(priority, "3") <= 0	  ? paint(PAINT_ERROR)
+		     : strcmp(priority, "4") == 0 ? paint(PAINT_WARNING)
+						  : "",
 		     text, paint(PAINT_NONE));
+	return 0;
 }
 
-static void json_entry(struct json *json, sd_journal *journal, uint64_t usec)
+/* Return: 0, else as field() */
+static int json_entry(struct json *json, sd_journal *journal, uint64_t usec)
 {
 	static const char *const fields[][2] = {
 		{ "phase", "USHER_PHASE" },   { "step", "USHER_STEP" }, { "verb", "USHER_VERB" },
 		{ "result", "USHER_RESULT" }, { "ms", "USHER_MSEC" },	{ "message", "MESSAGE" },
 	};
 
+	int r = 0;
+
 	json_object(json, NULL);
 	json_number(json, "usec", (long long)usec);
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		_cleanup_free_ char *text = field(journal, fields[i][1]);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(fields); i++) {
+		_cleanup_free_ char *text = NULL;
 		unsigned long long ms;
 
-		if (strcmp(fields[i][0], "ms") == 0 && text &&
+		r = field(journal, fields[i][1], &text);
+		if (r == 0 && strcmp(fields[i][0], "ms") == 0 &&
 		    parse_ull(text, 10, UINT32_MAX, &ms) == 0)
 			json_number(json, fields[i][0], (long long)ms);
 		else
 			json_string(json, fields[i][0], text && *text ? text : NULL);
 	}
 	json_close(json, '}');
+	return r;
 }
 
-static int tell(sd_journal *journal, const char *guest, uint64_t start, struct json *json)
+/* @lost: as with find_start(). Return: 0, else -errno */
+static int tell(sd_journal *journal, const char *guest, uint64_t start, struct json *json,
+		int *lost)
 {
 	int r = sd_journal_seek_realtime_usec(journal, start);
 
 	while (r >= 0 && (r = sd_journal_next(journal)) > 0) {
 		uint64_t usec = 0;
 
-		if (sd_journal_get_realtime_usec(journal, &usec) < 0 || usec < start ||
-		    !is_of(journal, guest))
-			continue;
-		if (json)
-			json_entry(json, journal, usec);
-		else
-			print_entry(journal, guest, usec);
+		r = sd_journal_get_realtime_usec(journal, &usec);
+		if (r >= 0 && usec >= start)
+			r = is_of(journal, guest);
+		if (r > 0)
+			r = json ? json_entry(json, journal, usec)
+				 : print_entry(journal, guest, usec);
+		if (r < 0) {
+			*lost = r;
+			r = 0;
+		}
 	}
 	return r;
 }
@@ -204,15 +246,15 @@ static int run(const struct request *request)
 	_cleanup_free_ char *guest = NULL;
 	struct json json;
 	uint64_t start = 0;
-	int r = text_printable(request->guest, &guest);
+	int lost = 0, r = text_printable(request->guest, &guest);
 
 	if (r == 0)
 		r = open_journal(request, &journal);
 	if (r >= 0)
-		r = find_start(journal, guest, &start);
+		r = find_start(journal, guest, &start, &lost);
 	if (r == 0 && !is_readable(journal))
 		return say_unreadable("no line of root's is in it");
-	if (r == 0) {
+	if (r == 0 && lost == 0) {
 		usher_say("%s: no start is on record: has the guest a policy? (usher check %s)",
 			  request->guest, quoted(request->guest));
 		return 1;
@@ -222,14 +264,18 @@ static int run(const struct request *request)
 		json_list(&json, "entries");
 	}
 	if (r > 0)
-		r = tell(journal, guest, start, request->json ? &json : NULL);
-	if (r < 0)
-		return say_unreadable(strerror(-r));
-	if (request->json) {
+		r = tell(journal, guest, start, request->json ? &json : NULL, &lost);
+	if (start && request->json) {
 		json_close(&json, ']');
 		json_end(&json);
 	}
-	return 0;
+	if (r < 0 && r != -ENOMEM)
+		return say_unreadable(strerror(-r));
+	lost = r < 0 ? r : lost;
+	if (lost < 0)
+		usher_say("not all is shown: lines of the journal cannot be read: %s: see %s",
+			  strerror(-lost), lost == -ENOMEM ? "free -m" : "journalctl --verify");
+	return lost < 0;
 }
 
 const struct command command_log = {

@@ -34,6 +34,7 @@ struct look {
 	unsigned int seconds;
 	int elapsed_ms;
 	struct noise noise;
+	struct missing missing;
 };
 
 static void look_free(struct look *look)
@@ -54,9 +55,12 @@ static int find_claim(struct look *look)
 		usher_say("cannot read /run/usher: %s: it is root's to read", strerror(-r));
 		return r;
 	}
+	host_claims_missing(&look->claims, &look->missing);
 	for (size_t i = 0; !look->claim && i < look->claims.nr; i++)
 		if (strcmp(look->claims.claims[i].guest, guest) == 0)
 			look->claim = &look->claims.claims[i];
+	if (!look->claim && missing_say(&look->missing))
+		return -EBADMSG;
 	if (!look->claim || look->claim->state != CLAIM_RUNNING) {
 		usher_say("%s does not run, or has no policy: start it first (usher check %s)",
 			  guest, quoted(guest));
@@ -69,24 +73,27 @@ static int find_claim(struct look *look)
 	return -ESRCH;
 }
 
-static bool is_isolated(const struct look *look)
+static bool is_isolated(struct look *look)
 {
 	struct cpulist isolated;
 	char text[ATTR_MAX];
+	int r = attr_read(look->rootfd, CGROUPS "/cpuset.cpus.isolated", text, sizeof(text));
 
-	return attr_read(look->rootfd, CGROUPS "/cpuset.cpus.isolated", text, sizeof(text)) >= 0 &&
-	       cpulist_parse(text, &isolated) == 0 && cpulist_contains(&isolated, &look->cpus);
+	(void)missing_add(&look->missing, r, "/" CGROUPS "/cpuset.cpus.isolated");
+	return r >= 0 && cpulist_parse(text, &isolated) == 0 &&
+	       cpulist_contains(&isolated, &look->cpus);
 }
 
 /* Is a group that QEMU is in, or one above it, a balanced partition */
-static bool is_whole(const struct look *look)
+static bool is_whole(struct look *look)
 {
 	char text[ATTR_MAX], path[PATH_MAX], *group, *slash;
 	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)look->claim->owner.pid);
 
-	if (r < 0 || attr_read(look->rootfd, path, text, sizeof(text)) < 0)
-		return false;
-	group = strstr(text, "0::/");
+	if (r == 0)
+		r = attr_read(look->rootfd, path, text, sizeof(text));
+	(void)missing_add(&look->missing, r, "/%s", path);
+	group = r < 0 ? NULL : strstr(text, "0::/");
 	if (!group)
 		return false;
 	group += strlen("0::/");
@@ -94,10 +101,12 @@ static bool is_whole(const struct look *look)
 	while (*group) {
 		char state[ATTR_MAX];
 
-		if (path_format(path, sizeof(path), CGROUPS "/%s/cpuset.cpus.partition", group) ==
-			    0 &&
-		    attr_read(look->rootfd, path, state, sizeof(state)) >= 0 &&
-		    strcmp(state, "root") == 0)
+		r = path_format(path, sizeof(path), CGROUPS "/%s/cpuset.cpus.partition", group);
+		if (r == 0)
+			r = attr_read(look->rootfd, path, state, sizeof(state));
+		if (missing_add(&look->missing, r, "/%s", path))
+			return false;
+		if (r >= 0 && strcmp(state, "root") == 0)
 			return true;
 		slash = strrchr(group, '/');
 		*(slash ?: group) = '\0';
@@ -108,7 +117,10 @@ static bool is_whole(const struct look *look)
 /* What is the host's, and how the kernel keeps the guest's CPUs apart */
 static void find_others(struct look *look)
 {
-	if (host_cpus(look->rootfd, &look->others) < 0)
+	int r = host_cpus(look->rootfd, &look->others);
+
+	(void)missing_add(&look->missing, r, "which CPUs are online");
+	if (r < 0)
 		look->others = (struct cpulist){ 0 };
 	for (size_t i = 0; i < look->claims.nr; i++) {
 		struct cpulist cpus;
@@ -129,17 +141,19 @@ static bool is_vcpu(const char *comm)
 }
 
 /* May it run on the guest's own CPUs alone */
-static bool stays(const struct look *look, const char *tid)
+static bool stays(struct look *look, const char *tid)
 {
 	struct cpulist cpus;
 	char dir[PATH_MAX];
+	int r = path_format(dir, sizeof(dir), "proc/%d/task/%s", (int)look->claim->owner.pid, tid);
 
-	return path_format(dir, sizeof(dir), "proc/%d/task/%s", (int)look->claim->owner.pid, tid) ==
-		       0 &&
-	       sched_cpus(look->rootfd, dir, &cpus) == 0 && cpulist_contains(&look->cpus, &cpus);
+	if (r == 0)
+		r = sched_cpus(look->rootfd, dir, &cpus);
+	(void)missing_add(&look->missing, r == -ESRCH ? 0 : r, "the CPUs of QEMU's thread %s", tid);
+	return r == 0 && cpulist_contains(&look->cpus, &cpus);
 }
 
-static enum noise_role role_of(const struct look *look, const char *tid, const char *comm)
+static enum noise_role role_of(struct look *look, const char *tid, const char *comm)
 {
 	if (!is_vcpu(comm))
 		return ROLE_OTHER;
@@ -159,9 +173,15 @@ static int find_threads(struct look *look)
 		unsigned int tid;
 
 		if (parse_uint(tids.names[i], 10, INT_MAX, &tid) < 0 ||
-		    path_format(path, sizeof(path), "proc/%d/task/%u/comm", pid, tid) < 0 ||
-		    attr_read(look->rootfd, path, comm, sizeof(comm)) < 0)
+		    path_format(path, sizeof(path), "proc/%d/task/%u/comm", pid, tid) < 0)
 			continue;
+		r = attr_read(look->rootfd, path, comm, sizeof(comm));
+		if (r < 0) {
+			(void)missing_add(&look->missing, r == -ESRCH ? 0 : r,
+					  "what QEMU's thread %u is", tid);
+			r = 0;
+			continue;
+		}
 		r = noise_add_thread(&look->noise, tid, role_of(look, tids.names[i], comm));
 	}
 	if (r < 0)
@@ -344,7 +364,7 @@ static int run(const struct request *request)
 	if (r < 0 || find_threads(&look) < 0 || trace(&look) < 0)
 		return 1;
 	(request->json ? print_json : print_text)(&look);
-	return 0;
+	return missing_say(&look.missing);
 }
 
 const struct command command_noise = {

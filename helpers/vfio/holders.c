@@ -46,7 +46,10 @@ static const struct look *look_for(const struct node *node)
 /* A virtual machine, or a tool of its kind that exports a disk; also one that libvirt has not begun */
 static bool is_guest(int rootfd, pid_t pid)
 {
-	return process_named_qemu(rootfd, pid) || process_has_arg(rootfd, pid, "-uuid") > 0;
+	int r = process_named_qemu(rootfd, pid) ? 1 : process_has_arg(rootfd, pid, "-uuid");
+
+	/* In doubt it is, unless it has ended. Of one that hangs the name has told */
+	return r != 0 && r != -ENOENT && r != -ESRCH && r != -ETIMEDOUT;
 }
 
 /* What costs a guest its data costs no less than what costs the host its own */

@@ -6,7 +6,7 @@
  * wraps: journal_add journal_remove baseline_keep baseline_renew baseline_forget
  * wraps: syscall read write fstat fdopendir readdir unlinkat mkdirat renameat readlinkat ftruncate flock
  * wraps: malloc calloc realloc reallocarray strdup strndup
- * wraps: vasprintf __vasprintf_chk open_memstream
+ * wraps: vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream
  */
 #include "test/unit/cpuset_kernel.h"
 

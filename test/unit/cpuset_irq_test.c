@@ -826,6 +826,50 @@ static void an_irqbalance_that_is_deaf_is_said_and_not_waited_for(void **state)
 	balancer_stop(pid);
 }
 
+static void whether_irqbalance_runs_is_known_or_said(void **state)
+{
+	host_with_irqs(state);
+	put("", "run/irqbalance");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("interrupts may come back to its CPUs: cannot find out in /run/irqbalance "
+		    "whether irqbalance runs: Not a directory");
+	assert_int_equal(check(UUID_A), HELPER_FAILED);
+	assert_said("cannot find out in /run/irqbalance whether irqbalance runs");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_irq(1, "0-7");
+	assert_int_equal(unlinkat(host.tree->rootfd, "run/irqbalance", 0), 0);
+}
+
+static void an_irqbalance_that_talks_nonsense_is_said(void **state)
+{
+	pid_t pid;
+
+	host_with_irqs(state);
+	pid = balancer_start(BALANCER, "no mask");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("irqbalance (pid 300) does not answer: Bad message");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	balancer_stop(pid);
+	/* Its socket is there, and nobody listens */
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_said("irqbalance (pid 300) does not answer: Connection refused");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+}
+
+static void an_irqbalance_that_cannot_be_told_so_is_said(void **state)
+{
+	pid_t pid;
+
+	host_with_irqs(state);
+	pid = balancer_start(BALANCER, "00000000");
+	assert_int_equal(apply(UUID_A), HELPER_DONE);
+	assert_told("settings cpus 2-3");
+	balancer_stop(pid);
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_said("irqbalance (pid 300) cannot be told 'settings cpus NULL': Connection refused");
+	assert_irq(1, "0-7");
+}
+
 static void what_irqbalance_has_moved_is_its_own(void **state)
 {
 	pid_t pid;
@@ -906,6 +950,9 @@ int main(void)
 		tree_test(what_irqbalance_left_alone_before_it_leaves_alone_after),
 		tree_test(an_irqbalance_started_anew_is_told_by_the_next_apply),
 		tree_test(an_irqbalance_that_is_deaf_is_said_and_not_waited_for),
+		tree_test(whether_irqbalance_runs_is_known_or_said),
+		tree_test(an_irqbalance_that_talks_nonsense_is_said),
+		tree_test(an_irqbalance_that_cannot_be_told_so_is_said),
 		tree_test(what_irqbalance_has_moved_is_its_own),
 		tree_test(without_partitions_unbound_work_leaves_the_cpus_and_comes_back),
 	};

@@ -128,6 +128,18 @@ static void list_shows_the_monitor_or_says_why_not(void **state)
 	assert_int_equal(r, HELPER_DONE);
 }
 
+static void buses_that_nobody_could_ask_are_not_empty(void **state)
+{
+	(void)state;
+	spawn_result = -EAGAIN;
+	assert_int_equal(list(), HELPER_FAILED);
+	assert_string_equal(
+		said, "usher: cannot read i2c-4: Resource temporarily unavailable\n"
+		      "usher: cannot read i2c-5: Resource temporarily unavailable\n"
+		      "usher: not all monitors are shown: see the lines above, and ulimit -u\n");
+	assert_string_equal(printed_text, "");
+}
+
 static void a_host_without_i2c_dev_is_told_what_to_load(void **state)
 {
 	(void)state;
@@ -209,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		display_test(no_bus_is_left_out_for_want_of_memory),
 		display_test(list_shows_the_monitor_or_says_why_not),
+		display_test(buses_that_nobody_could_ask_are_not_empty),
 		display_test(a_host_without_i2c_dev_is_told_what_to_load),
 		display_test(a_start_that_can_look_at_no_monitor_says_why),
 		display_test(check_finds_the_monitor_or_says_why_not),

@@ -5,7 +5,7 @@
  * The head of a test that includes this names what the linker wraps, in lines behind "wraps:":
  * syscall read write fstat fdopendir readdir unlinkat mkdirat renameat readlinkat ftruncate flock
  * malloc calloc realloc reallocarray strdup strndup
- * vasprintf __vasprintf_chk open_memstream
+ * vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream
  *
  * That is, a call fails when one of its callers, up to main(), has not seen one fail yet: of each
  * place in the source that an error comes by it is tried once. Only one call of a run fails, and none in children, whose memory is their own. WAYS_PAUSED may be defined: what

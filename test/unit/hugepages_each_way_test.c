@@ -4,7 +4,7 @@
  * wraps: aside_run attr_write state_write state_remove mempolicy_prefer mempolicy_default mempolicy_move helper_say process_identify process_alive
  * wraps: syscall read write fstat fdopendir readdir unlinkat mkdirat renameat readlinkat ftruncate flock
  * wraps: malloc calloc realloc reallocarray strdup strndup
- * wraps: vasprintf __vasprintf_chk open_memstream
+ * wraps: vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream
  */
 #include "hugetlb.h"
 

@@ -4,7 +4,7 @@
  *
  * wraps: syscall read write fstat fdopendir readdir unlinkat mkdirat renameat readlinkat ftruncate flock
  * wraps: malloc calloc realloc reallocarray strdup strndup readlink
- * wraps: vasprintf __vasprintf_chk open_memstream
+ * wraps: vasprintf __vasprintf_chk asprintf __asprintf_chk open_memstream
  */
 #include "tree.h"
 
@@ -467,6 +467,47 @@ static void a_script_that_is_owed_has_run_or_its_claim_stays(void **state)
 	(void)close(statefd);
 }
 
+/* All of what libvirt has not given back: what does not end with 0 is said, and the claim is there */
+static void a_dead_claim_is_given_back_with_its_scripts_or_stays(void **state)
+{
+	const struct tree *tree = *state;
+	const struct host host = { .rootfd = tree->rootfd,
+				   .statefd = state_open(tree->rootfd, true),
+				   .root = tree->dir,
+				   .phase = "recover" };
+
+	statefd = host.statefd;
+	program(tree, "etc/libvirt/hooks/qemu.d/win11/stopped/end/10-stopped");
+	program(tree, "etc/libvirt/hooks/qemu.d/win11/release/end/10-release");
+	for (enum way_kind kind = WAY_SYSTEM; kind <= WAY_MEMORY; kind++) {
+		bool failed;
+
+		do {
+			_cleanup_step_result_ struct step_result result = { 0 };
+			_cleanup_claim_ struct claim claim = { 0 };
+			_cleanup_free_ char *why = NULL;
+			bool stopped, gone;
+			struct ini_error err;
+			int r;
+
+			make_guest();
+			assert_int_equal(claim_load(statefd, UUID, &claim, &err), 0);
+			assert_int_equal(scripts_run(&host, &claim, "started", "-", 0, &why), 0);
+			way_begin(kind);
+			r = giveback_dead(&host, NULL, 0, &result);
+			failed = way_end();
+			gone = attr_exists(tree->rootfd, "run/usher/" UUID) == 0;
+			stopped = attr_exists(tree->rootfd, "told") > 0 &&
+				  strstr(tree_read(tree, "told"), "10-stopped");
+			assert_true(!gone || (was_told(tree, "10-release") && stopped));
+			assert_true(r == 0 || r < 0 || result.failures || kind == WAY_MEMORY);
+			assert_int_equal(gone, r == 0);
+			(void)unlinkat(tree->rootfd, "told", 0);
+		} while (failed);
+	}
+	(void)close(statefd);
+}
+
 /* --- What the kernel shows --------------------------------------------------------------------- */
 
 static int disk_of(const struct tree *tree)
@@ -534,6 +575,82 @@ static void a_device_whose_group_cannot_be_read_is_in_no_other(void **state)
 	assert_int_equal(each_way(group_of, tree), 14);
 }
 
+static const char *const nodes[] = { "/dev/vfio/12" };
+
+static int who_holds(const struct tree *tree)
+{
+	return process_find_open(tree->rootfd, nodes, ARRAY_SIZE(nodes));
+}
+
+static int who_is_called(const struct tree *tree)
+{
+	return process_find_name(tree->rootfd, "qemu-system-x86");
+}
+
+static int which_qemu(const struct tree *tree)
+{
+	return process_find_qemu(tree->rootfd, UUID);
+}
+
+static int has_word(const struct tree *tree)
+{
+	return process_has_arg(tree->rootfd, 812, UUID);
+}
+
+/* What nobody has open, and no QEMU has, is given to somebody else */
+static void who_uses_it_is_known_or_an_error(void **state)
+{
+	static const char cmdline[] = "qemu\0-uuid\0" UUID;
+	const struct tree *tree = *state;
+
+	make_process(tree, 812);
+	tree_bytes(tree, "proc/812/cmdline", cmdline, sizeof(cmdline));
+	tree_file(tree, "proc/812/cgroup", "0::/machine.slice/a.scope\n");
+	tree_link(tree, "proc/812/fd/3", nodes[0]);
+
+	assert_int_equal(each_way(who_holds, tree), 812);
+	assert_int_equal(each_way(who_is_called, tree), 812);
+	assert_int_equal(each_way(which_qemu, tree), 812);
+	assert_int_equal(each_way(has_word, tree), 1);
+}
+
+static int append(const struct tree *tree)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = text_append(&text, "a\n");
+
+	(void)tree;
+	if (r == 0)
+		r = text_append(&text, "b\n");
+	if (r == 0)
+		assert_string_equal(text, "a\nb\n");
+	return r;
+}
+
+static int split_and_encode(const struct tree *tree)
+{
+	_cleanup_strlist_ struct strlist words = { 0 };
+	_cleanup_free_ char *word = NULL, *text = NULL, *shown = NULL;
+	int r = text_split("a b", " ", &words);
+
+	(void)tree;
+	if (r == 0)
+		r = text_encode(words.names[1], &word);
+	if (r == 0)
+		r = text_decode(word, &text);
+	if (r == 0)
+		r = text_printable(text, &shown);
+	if (r == 0)
+		assert_string_equal(shown, "b");
+	return r;
+}
+
+static void a_text_is_whole_or_an_error(void **state)
+{
+	assert_int_equal(each_way(append, *state), 0);
+	assert_int_equal(each_way(split_and_encode, *state), 0);
+}
+
 static int list_sessions(const struct tree *tree)
 {
 	_cleanup_session_list_ struct session_list list = { 0 };
@@ -575,10 +692,13 @@ int main(void)
 		tree_test(a_guest_of_which_nothing_can_be_read_is_not_dead),
 		tree_test(a_script_has_run_or_it_is_said_that_it_has_not),
 		tree_test(a_script_that_is_owed_has_run_or_its_claim_stays),
+		tree_test(a_dead_claim_is_given_back_with_its_scripts_or_stays),
 		tree_test(a_disk_that_cannot_be_found_is_an_error),
 		tree_test(whose_a_file_is_is_known_or_an_error),
 		tree_test(a_device_whose_group_cannot_be_read_is_in_no_other),
 		tree_test(who_is_there_is_known_or_an_error),
+		tree_test(who_uses_it_is_known_or_an_error),
+		tree_test(a_text_is_whole_or_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -510,6 +510,18 @@ static void a_baseline_that_does_not_parse_is_refused(void **state)
 	assert_int_equal(baseline_open(fd, "cpuset", 0, &baseline), -EPERM);
 }
 
+static void a_baselines_name_that_no_file_has_is_refused(void **state)
+{
+	const struct tree *tree = *state;
+	_cleanup_close_ int fd = opened(tree);
+	struct baseline baseline;
+	char name[NAME_MAX + 1];
+
+	memset(name, 'x', NAME_MAX);
+	name[NAME_MAX] = '\0';
+	assert_int_equal(baseline_open(fd, name, 0, &baseline), -ENAMETOOLONG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +551,7 @@ int main(void)
 		state_test(what_a_full_disk_does_not_keep_is_not_kept),
 		state_test(a_baseline_leaves_no_file_when_all_is_forgotten),
 		state_test(a_baseline_is_opened_by_one_at_a_time),
+		state_test(a_baselines_name_that_no_file_has_is_refused),
 		state_test(a_baseline_that_does_not_parse_is_refused),
 	};
 
