@@ -218,6 +218,10 @@ static int write_policy(const struct request *request, const struct guest *guest
 	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
 	int r;
 
+	if (!to && fd >= 0) {
+		usher_say("cannot write %s: %s", draft.real, strerror(errno));
+		(void)close(fd);
+	}
 	if (!to)
 		return 1;
 	r = put_policy(to, request, guest->name, claim);

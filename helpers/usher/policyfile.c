@@ -141,6 +141,7 @@ static int ask_hook(const struct request *request, const char **argv, struct cap
 
 	if (asprintf(&hook, "%s/usher-hook", request->dir) < 0) {
 		hook = NULL;
+		usher_say("the host has no memory left to ask usher-hook: see free -m");
 		return -ENOMEM;
 	}
 	argv[0] = hook;
@@ -183,10 +184,11 @@ void draft_say_old(const struct request *request, const char *guest, const struc
 static int keep_access(const struct draft *draft)
 {
 	mode_t mode = 0644;
-	struct stat st;
+	struct stat st = { 0 };
 
-	if (fstatat(draft->dirfd, draft->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	if (fstatat(draft->dirfd, draft->name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+		return -errno;
+	if (S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
 	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
 		mode = st.st_mode & 0777;
 		if (fchownat(draft->dirfd, draft->tmp, (uid_t)-1, st.st_gid, AT_SYMLINK_NOFOLLOW) <

@@ -33,43 +33,41 @@ static size_t stars(const char *pattern)
  * match_line() - "alias vfio_pci:v000015B3d0000101Esv*... mlx5_vfio_pci"
  * @line:	from the pattern on that is to be compared, "pci:..."
  *
- * Return: 1 it fits, 0, -ENOMEM
+ * Return: true when it fits; one that is longer than any module's is none
  */
-static int match_line(const char *line, const char *modalias, char *module, size_t size,
-		      size_t *ret_stars)
+static bool match_line(const char *line, const char *modalias, char *module, size_t size,
+		       size_t *ret_stars)
 {
-	_cleanup_strlist_ struct strlist words = { 0 };
-	_cleanup_free_ char *copy = strndup(line, strcspn(line, "\n"));
-	int r = copy ? text_split(copy, " ", &words) : -ENOMEM;
+	char copy[1024], *save = NULL, *pattern, *name;
+	size_t len = strcspn(line, "\n");
 
-	if (r < 0)
-		return r;
-	if (words.nr != 2 || fnmatch(words.names[0], modalias, 0) != 0 ||
-	    !driver_name_valid(words.names[1]))
-		return 0;
-	*ret_stars = stars(words.names[0]);
-	return path_format(module, size, "%s", words.names[1]) == 0;
+	if (len >= sizeof(copy))
+		return false;
+	(void)snprintf(copy, sizeof(copy), "%.*s", (int)len, line);
+	pattern = strtok_r(copy, " ", &save);
+	name = strtok_r(NULL, " ", &save);
+	if (!pattern || !name || strtok_r(NULL, " ", &save) || fnmatch(pattern, modalias, 0) != 0 ||
+	    !driver_name_valid(name))
+		return false;
+	*ret_stars = stars(pattern);
+	return path_format(module, size, "%s", name) == 0;
 }
 
 /* The fewer stars a pattern has, the more it is about this model */
-static int best_match(const char *aliases, const char *modalias, char *buf, size_t size)
+static void best_match(const char *aliases, const char *modalias, char *buf, size_t size)
 {
 	size_t best = SIZE_MAX;
 
 	for (const char *line = aliases; (line = strstr(line, VFIO_PREFIX)); line++) {
 		char module[DRIVER_NAME_MAX];
 		size_t nr = 0;
-		int r = match_line(line + strlen(ALIAS VFIO), modalias, module, sizeof(module),
-				   &nr);
 
-		if (r < 0)
-			return r;
-		if (r > 0 && nr < best) {
+		if (match_line(line + strlen(ALIAS VFIO), modalias, module, sizeof(module), &nr) &&
+		    nr < best) {
 			best = nr;
 			(void)snprintf(buf, size, "%s", module);
 		}
 	}
-	return 0;
 }
 
 /* Return: 0, without aliases when there are none; -ENOMEM, else -errno */
@@ -80,12 +78,12 @@ static int read_aliases(int rootfd, const char *name, char *modalias, size_t siz
 	size_t len;
 	int r = path_format(path, sizeof(path), "sys/bus/pci/devices/%s/modalias", name);
 
-	if (r < 0)
-		return r;
-	if (attr_read(rootfd, path, modalias, size) < 0 ||
-	    attr_read(rootfd, "proc/sys/kernel/osrelease", release, sizeof(release)) < 0)
-		return 0;
-	r = path_format(path, sizeof(path), "lib/modules/%s/modules.alias", release);
+	if (r == 0)
+		r = attr_read(rootfd, path, modalias, size);
+	if (r >= 0)
+		r = attr_read(rootfd, "proc/sys/kernel/osrelease", release, sizeof(release));
+	if (r >= 0)
+		r = path_format(path, sizeof(path), "lib/modules/%s/modules.alias", release);
 	if (r == 0)
 		r = attr_read_all(rootfd, path, ALIAS_MAX, ret_aliases, &len);
 	return r == -ENOENT ? 0 : r;
@@ -101,11 +99,9 @@ int variant_module(int rootfd, const char *name, char *buf, size_t size)
 		r = read_aliases(rootfd, name, modalias, sizeof(modalias), &aliases);
 	if (r < 0 || !aliases)
 		return r;
-	r = best_match(aliases, modalias, buf, size);
+	best_match(aliases, modalias, buf, size);
 	/* The common one is a variant, too; its driver has another name than its module */
-	if (r == 0 && strcmp(buf, "vfio_pci") == 0)
-		r = path_format(buf, size, DEFAULT);
-	return r;
+	return strcmp(buf, "vfio_pci") == 0 ? path_format(buf, size, DEFAULT) : 0;
 }
 
 int variant_awaits_driver(int rootfd, const char *name)
@@ -121,12 +117,11 @@ int variant_awaits_driver(int rootfd, const char *name)
 		char module[DRIVER_NAME_MAX];
 		size_t nr;
 
-		r = match_line(line + strlen(ALIAS), modalias, module, sizeof(module), &nr);
-		if (r < 0)
-			return r;
-		if (r > 0 && module_loaded(rootfd, module) > 0)
+		if (!match_line(line + strlen(ALIAS), modalias, module, sizeof(module), &nr))
+			continue;
+		if (module_loaded(rootfd, module) > 0)
 			return 0;
-		any |= r > 0;
+		any = true;
 	}
 	return any;
 }

@@ -173,6 +173,56 @@ static void a_plan_that_lacks_a_step_fails_and_says_so(void **state)
 	}
 }
 
+#define POLICY "etc/usher/conf.d/games.ini"
+
+/* It is the whole new one or the old one, and what does not end with 0 has said why */
+static void a_policy_is_written_as_a_whole_or_it_is_said_why_not(void **state)
+{
+	static const struct command *const commands[] = { &command_init, &command_edit };
+	const struct tree *tree = *state;
+	char xml[128], editor[128];
+	static struct answer now;
+
+	assert_int_equal(pthread_atfork(NULL, NULL, child_has_memory), 0);
+	make_plan(tree);
+	program(tree, "usher-display", "#!/bin/sh\necho i2c-5 DEL:a0c4:JK9X\n");
+	program(tree, "editor", "#!/bin/sh\necho '# edited' >>\"$1\"\n");
+	(void)snprintf(xml, sizeof(xml), "%s/games.xml", tree->dir);
+	(void)snprintf(editor, sizeof(editor), "%s/editor", tree->dir);
+	assert_int_equal(setenv("SUDO_EDITOR", editor, 1), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const bool init = commands[i] == &command_init;
+		const struct request request = { .root = tree->dir,
+						 .dir = tree->dir,
+						 .xml = init ? xml : NULL,
+						 .guest = "games",
+						 .force = init };
+		char whole[8192];
+		bool hit = true;
+
+		tree_file(tree, POLICY, "# old\n");
+		answer(commands[i], &request, &now);
+		assert_int_equal(now.status, 0);
+		(void)snprintf(whole, sizeof(whole), "%s", tree_read(tree, POLICY));
+		assert_string_not_equal(whole, "# old\n");
+		for (int n = 0; hit; n++) {
+			const char *text;
+
+			tree_file(tree, POLICY, "# old\n");
+			faults_begin(FAULT_MEMORY, n, ENOMEM);
+			answer(commands[i], &request, &now);
+			hit = faults_end();
+			text = tree_read(tree, POLICY);
+			if (strcmp(text, now.status ? "# old\n" : whole) == 0 &&
+			    (now.status == 0 || *now.err))
+				continue;
+			faults_where();
+			fail_msg("%s: fault %d: exit %d, says '%s', writes\n%s", commands[i]->name,
+				 n, now.status, now.err, text);
+		}
+	}
+}
+
 static void state_that_cannot_be_read_is_said_with_its_cure(void **state)
 {
 	static const struct {
@@ -234,6 +284,7 @@ int main(void)
 		tree_test(a_listing_that_lacks_a_detail_fails_and_says_which),
 		tree_test(a_check_that_lacks_memory_is_not_all_well),
 		tree_test(a_plan_that_lacks_a_step_fails_and_says_so),
+		tree_test(a_policy_is_written_as_a_whole_or_it_is_said_why_not),
 		tree_test(state_that_cannot_be_read_is_said_with_its_cure),
 		tree_test(noise_wants_a_guest_that_runs_on_cpus_of_its_own),
 	};

@@ -157,6 +157,34 @@ static void no_fault_of_check_lets_a_device_in_use_pass(void **state)
 	assert_int_equal(kernel->writes, 0);
 }
 
+/* The common driver works with less, so that nobody would notice */
+static void the_driver_made_for_the_model_is_taken_or_it_is_said_why_not(void **state)
+{
+	static const char alias[] =
+		"alias vfio_pci:v00008086d000010D3sv*sd*bc*sc*i* nic_vfio_pci\n";
+
+	(void)state;
+	tree_file(host, "proc/sys/kernel/osrelease", "6.12.1\n");
+	tree_file(host, "lib/modules/6.12.1/modules.alias", alias);
+	tree_file(host, "lib/modules/6.12.1/modules.dep", "x/vfio-pci.ko:\nx/nic_vfio_pci.ko:\n");
+	tree_file(host, DEVICES NIC "/modalias",
+		  "pci:v00008086d000010D3sv00001AF4sd0bc02sc00i00\n");
+	write_claim(UUID, "driver = auto\n" NIC_LINE);
+	(void)snprintf(before, sizeof(before), "%s", snapshot());
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		bool hit = true;
+
+		for (int n = 0; hit; n += kinds[kind].kind == FAULT_READ ? 1 : faults_every()) {
+			int r = run_with("apply", kind, n, &hit);
+
+			assert_here(r == HELPER_DONE ? strcmp(driver_of(NIC), "nic_vfio_pci") == 0
+						     : *said != '\0');
+			assert_here(undo() == HELPER_DONE);
+			assert_as_before();
+		}
+	}
+}
+
 /* It would be two of them in one driver */
 static void device_that_a_process_hangs_in_is_left_to_it_whatever_cannot_be_read(void **state)
 {
@@ -186,6 +214,7 @@ int main(void)
 		rules_test(each_fault_of_apply_is_said_and_leaves_the_host_to_be_given_back),
 		rules_test(each_fault_of_undo_is_said_and_the_next_undo_gives_back),
 		rules_test(no_fault_of_check_lets_a_device_in_use_pass),
+		rules_test(the_driver_made_for_the_model_is_taken_or_it_is_said_why_not),
 		rules_test(device_that_a_process_hangs_in_is_left_to_it_whatever_cannot_be_read),
 	};
 
