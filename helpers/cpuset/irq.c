@@ -200,7 +200,10 @@ static bool move_one(struct cpuset_job *job, struct irq *irq, const struct cpuli
 	if (r == 0 || !cpulist_equal(target, &irq->base))
 		return news;
 	r = move(job, irq, target);
-	if (r < 0)
+	if (r == 0) {
+		irq->fixed = false;
+		irq->now = *target;
+	} else
 		helper_say(job->ctx,
 			   "interrupt %u (%s) does not take its old CPUs back: %s: write %s to "
 			   "/proc/irq/%u/smp_affinity_list",
@@ -470,12 +473,26 @@ static int give_back(struct cpuset_job *job, const struct cpus *cpus, struct irq
 	return r;
 }
 
+/* Those that were moved, and could not be moved back; each has been said */
+static size_t count_away(const struct irqs *irqs)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < irqs->nr; i++) {
+		const struct irq *irq = &irqs->list[i];
+
+		nr += irq->here && irq->fixed && !cpulist_equal(&irq->now, &irq->base);
+	}
+	return nr;
+}
+
 int irqs_undo(struct cpuset_job *job, const char *object)
 {
 	_cleanup_irqs_ struct irqs was = { 0 }, now = { 0 };
 	struct cpulist held = { 0 };
 	struct cpus cpus;
 	int r = read_cpus(job, &cpus);
+	size_t nr;
 
 	if (strcmp(object, OBJECT) != 0)
 		return job_why(job, -EBADMSG, "the journal's interrupts '%s' are none", object);
@@ -493,6 +510,9 @@ int irqs_undo(struct cpuset_job *job, const char *object)
 		return give_back(job, &cpus, &now);
 	(void)move_all(job, &cpus, &now);
 	tell_balancer(job, &now);
+	nr = count_away(&now);
+	if (nr)
+		return job_why(job, -EIO, "%zu interrupts do not take their old CPUs back", nr);
 	r = irqs_forget(job);
 	return r < 0 ? job_why(job, r, "cannot remove /run/usher/host/irq.ini: %s", strerror(-r))
 		     : 0;

@@ -327,16 +327,20 @@ static void a_kernel_that_says_yes_and_does_no_is_asked_again(void **state)
 	free(before);
 }
 
-static void an_irq_that_does_not_come_back_is_said(void **state)
+static void an_irq_that_does_not_come_back_is_said_and_owed(void **state)
 {
 	host_with_irqs(state);
 	assert_int_equal(apply(UUID_A), HELPER_DONE);
 	host.lie = "irq/1/smp_affinity_list";
-	(void)undo(UUID_A);
+	assert_int_equal(undo(UUID_A), HELPER_DIRTY);
 	host.lie = NULL;
 	assert_said(
 		"interrupt 1 (i8042) does not take its old CPUs back: Input/output error: write "
 		"0-7 to /proc/irq/1/smp_affinity_list");
+	assert_said("1 interrupts do not take their old CPUs back");
+	assert_int_equal(undo(UUID_A), HELPER_DONE);
+	assert_irq(1, "0-7");
+	assert_no_state();
 }
 
 static void an_affinity_that_somebody_else_has_set_stays_and_is_said(void **state)
@@ -922,7 +926,7 @@ int main(void)
 		tree_test(two_applies_killed_beside_a_third_guest_are_repaired),
 		tree_test(each_failing_write_is_no_failure_of_the_guest),
 		tree_test(a_kernel_that_says_yes_and_does_no_is_asked_again),
-		tree_test(an_irq_that_does_not_come_back_is_said),
+		tree_test(an_irq_that_does_not_come_back_is_said_and_owed),
 		tree_test(an_affinity_that_somebody_else_has_set_stays_and_is_said),
 		tree_test(an_affinity_moved_onto_the_cpus_is_moved_off_by_the_next_apply),
 		tree_test(an_irq_that_came_while_guests_ran_ends_with_what_it_would_have_had),
