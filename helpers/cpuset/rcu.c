@@ -152,21 +152,21 @@ static const struct setting_kind setting_rcu = {
 	.reset = rcu_reset,
 };
 
-static bool any_offline(const struct cpuset_job *job)
-{
-	struct cpulist offline;
-
-	return read_offline(job, &offline) == 0 && !cpulist_empty(&offline);
-}
-
 void rcu_take(struct cpuset_job *job)
 {
-	char name[64];
+	char name[64], list[256];
+	struct cpulist offline;
 
 	/* A tree's threads are not those of the host we run on */
-	if ((!job->ahead && !hierarchy_is_ours(job->ctx)) || any_offline(job) ||
-	    find_rcu(job, name, sizeof(name)) == 0)
+	if ((!job->ahead && !hierarchy_is_ours(job->ctx)) || find_rcu(job, name, sizeof(name)) == 0)
 		return;
+	if (read_offline(job, &offline) == 0 && !cpulist_empty(&offline)) {
+		helper_say(job->ctx,
+			   "the kernel's thread %s may run on its CPUs, for it would lose CPU %s, "
+			   "which is offline: start the guest when that one is online",
+			   name, job_cpus_text(&offline, list, sizeof(list)));
+		return;
+	}
 	if (setting_take(job, &setting_rcu, name) < 0)
 		helper_say(job->ctx,
 			   "the kernel's thread %s may run on its CPUs: %s: see taskset -p", name,
