@@ -200,6 +200,7 @@ int sysbus_logind_answers(int timeout_ms)
 struct sysbus_sleep {
 	sd_bus *bus;
 	enum sysbus_sleep_event event; /* the last one that has come, not yet handed out */
+	int error;		       /* one that has come is lost */
 };
 
 static int on_prepare_for_sleep(sd_bus_message *signal, void *userdata, sd_bus_error *error)
@@ -208,9 +209,11 @@ static int on_prepare_for_sleep(sd_bus_message *signal, void *userdata, sd_bus_e
 	int begins, r = sd_bus_message_read(signal, "b", &begins);
 
 	(void)error;
+	/* What is returned here goes no further */
 	if (r < 0)
-		return r;
-	sleep->event = begins ? SYSBUS_SLEEP_BEGINS : SYSBUS_SLEEP_ENDED;
+		sleep->error = r;
+	else
+		sleep->event = begins ? SYSBUS_SLEEP_BEGINS : SYSBUS_SLEEP_ENDED;
 	return 1;
 }
 
@@ -261,10 +264,10 @@ int sysbus_sleep_next(struct sysbus_sleep *sleep)
 	enum sysbus_sleep_event event;
 	int r = 1;
 
-	while (r > 0 && !sleep->event)
+	while (r > 0 && !sleep->event && sleep->error == 0)
 		r = sd_bus_process(sleep->bus, NULL);
-	if (r < 0)
-		return r;
+	if (r < 0 || sleep->error < 0)
+		return r < 0 ? r : sleep->error;
 	/* sd-bus deals with the end of the connection as with any other message */
 	if (sd_bus_is_open(sleep->bus) <= 0)
 		return -ENOTCONN;
@@ -302,34 +305,54 @@ int sysbus_systemd_version(int timeout_ms)
 /* --- Services ------------------------------------------------------------------------------------ */
 
 /* The jobs that have ended: path, result, path, result, ... */
+/* Those that have ended meanwhile, path and result by turns */
+struct jobs {
+	struct strlist ended;
+	int error; /* one of them is lost */
+};
+
+/* What is returned here goes no further: sd-bus drops it */
 static int on_job_removed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {
-	struct strlist *ended = userdata;
+	struct jobs *jobs = userdata;
 	const char *path, *unit, *result;
 	uint32_t id;
 	int r = sd_bus_message_read(signal, "uoss", &id, &path, &unit, &result);
 
 	(void)error;
+	if (r >= 0)
+		r = strlist_add(&jobs->ended, path);
+	if (r >= 0)
+		r = strlist_add(&jobs->ended, result);
 	if (r < 0)
-		return r;
-	r = strlist_add(ended, path);
-	return r < 0 ? r : strlist_add(ended, result);
+		jobs->error = r;
+	return 0;
 }
 
-static const char *job_result(const struct strlist *ended, const char *path)
+/* Return: 1 with the result, 0 it has not ended, else why that is not known */
+static int job_result(const struct jobs *jobs, const char *path, const char **ret)
 {
-	for (size_t i = 0; i + 1 < ended->nr; i += 2)
-		if (!strcmp(ended->names[i], path))
-			return ended->names[i + 1];
-	return NULL;
+	if (jobs->error < 0)
+		return jobs->error;
+	for (size_t i = 0; i < jobs->ended.nr; i += 2)
+		if (!strcmp(jobs->ended.names[i], path)) {
+			*ret = jobs->ended.names[i + 1];
+			return 1;
+		}
+	return 0;
+}
+
+static void jobs_free(struct jobs *jobs)
+{
+	strlist_free(&jobs->ended);
 }
 
 /* systemd sends job signals only when somebody has subscribed to them */
-static int jobs_subscribe(sd_bus *bus, struct strlist *ended, long long deadline)
+static int jobs_subscribe(sd_bus *bus, struct jobs *jobs, long long deadline)
 {
 	_cleanup_message_ sd_bus_message *call = NULL;
 	int r = sd_bus_match_signal_async(bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MGR,
-					  "JobRemoved", on_job_removed, NULL, ended);
+					  "JobRemoved", on_job_removed, NULL, jobs);
 
 	if (r >= 0)
 		r = sd_bus_message_new_method_call(bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MGR,
@@ -341,9 +364,9 @@ static int jobs_subscribe(sd_bus *bus, struct strlist *ended, long long deadline
 static int job_run(sd_bus *bus, sd_bus_message *call, long long deadline)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
-	_cleanup_strlist_ struct strlist ended = { 0 };
+	_cleanup_(jobs_free) struct jobs jobs = { 0 };
 	const char *path, *result;
-	int r = jobs_subscribe(bus, &ended, deadline);
+	int r = jobs_subscribe(bus, &jobs, deadline);
 
 	if (r >= 0)
 		r = bus_call(bus, call, deadline, &reply);
@@ -351,11 +374,13 @@ static int job_run(sd_bus *bus, sd_bus_message *call, long long deadline)
 		r = sd_bus_message_read(reply, "o", &path);
 	if (r < 0)
 		return r;
-	while (!(result = job_result(&ended, path))) {
+	while ((r = job_result(&jobs, path, &result)) == 0) {
 		r = bus_turn(bus, deadline);
 		if (r < 0)
 			return r;
 	}
+	if (r < 0)
+		return r;
 	return name_to_errno(job_results, ARRAY_SIZE(job_results), result, EIO);
 }
 

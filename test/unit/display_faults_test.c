@@ -19,8 +19,9 @@
 
 #include "real_process.h"
 
-#define UUID  "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
-#define CLAIM "run/usher/" UUID "/claim.ini"
+#define UUID	"1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+#define CLAIM	"run/usher/" UUID "/claim.ini"
+#define JOURNAL "run/usher/" UUID "/display.journal"
 
 static int module_result;
 static pid_t spawn_result; /* < 0: no process can be started */
@@ -214,6 +215,54 @@ static void check_finds_the_monitor_or_says_why_not(void **state)
 	}
 }
 
+static int on_claim(const char *verb)
+{
+	char claim[128];
+
+	(void)snprintf(claim, sizeof(claim), "%s/" CLAIM, tree->dir);
+	return run(2, (const char *const[]){ verb, claim });
+}
+
+/* What is not as it was to be is said, and the next undo has the host's input again */
+static void each_fault_of(const char *verb, enum fault kind, int error)
+{
+	bool hit = true;
+
+	for (int n = 0; hit; n += faults_every()) {
+		int r;
+
+		write_claim("running");
+		if (strcmp(verb, "apply") != 0)
+			assert_int_equal(on_claim("apply"), HELPER_DONE);
+		faults_begin(kind, n, error);
+		r = on_claim(verb);
+		hit = faults_end();
+		if (r != HELPER_DONE && !*said) {
+			faults_where();
+			fail_msg("%s: fault %d: exit %d, and nothing said", verb, n, r);
+		}
+		r = on_claim("undo");
+		if (r != HELPER_DONE || attr_exists(tree->rootfd, JOURNAL) != 0) {
+			faults_where();
+			fail_msg("%s: fault %d: then undo: exit %d, says %s", verb, n, r, said);
+		}
+	}
+}
+
+static void each_fault_of_apply_is_said_and_undone(void **state)
+{
+	(void)state;
+	each_fault_of("apply", FAULT_MEMORY, ENOMEM);
+	each_fault_of("apply", FAULT_READ, EIO);
+}
+
+static void each_fault_of_undo_is_said_and_done_by_the_next(void **state)
+{
+	(void)state;
+	each_fault_of("undo", FAULT_MEMORY, ENOMEM);
+	each_fault_of("undo", FAULT_READ, EIO);
+}
+
 #define display_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -224,6 +273,8 @@ int main(void)
 		display_test(buses_that_nobody_could_ask_are_not_empty),
 		display_test(a_host_without_i2c_dev_is_told_what_to_load),
 		display_test(a_start_that_can_look_at_no_monitor_says_why),
+		display_test(each_fault_of_apply_is_said_and_undone),
+		display_test(each_fault_of_undo_is_said_and_done_by_the_next),
 		display_test(check_finds_the_monitor_or_says_why_not),
 	};
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test/unit/lib_sysbus_test.c - D-Bus calls against a private bus with a systemd and logind of ours */
+/* wraps: sd_bus_message_new_method_call sd_bus_message_append sd_bus_message_read */
+/* wraps: sd_bus_message_open_container sd_bus_message_close_container sd_bus_message_enter_container */
+/* wraps: sd_bus_message_append_array sd_bus_message_read_array */
+/* wraps: sd_bus_call_async sd_bus_match_signal_async sd_bus_process sd_bus_wait */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +21,7 @@
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
 
+#include "failing.h"
 #include "lib/deadline.h"
 #include "lib/sysbus.h"
 
@@ -29,6 +34,63 @@
 
 static char dir[] = "/tmp/usher-sysbus-XXXXXX";
 static pid_t daemon_pid, service_pid;
+
+static bool unread; /* no message can be */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_message_new_method_call,
+	     (sd_bus * bus, sd_bus_message **m, const char *destination, const char *path,
+	      const char *interface, const char *member),
+	     (bus, m, destination, path, interface, member))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_message_open_container,
+	     (sd_bus_message * m, char type, const char *contents), (m, type, contents))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_message_close_container, (sd_bus_message * m), (m))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_message_enter_container,
+	     (sd_bus_message * m, char type, const char *contents), (m, type, contents))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_message_append_array,
+	     (sd_bus_message * m, char type, const void *ptr, size_t size), (m, type, ptr, size))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_message_read_array,
+	     (sd_bus_message * m, char type, const void **ptr, size_t *size), (m, type, ptr, size))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_call_async,
+	     (sd_bus * bus, sd_bus_slot **slot, sd_bus_message *m,
+	      sd_bus_message_handler_t callback, void *userdata, uint64_t usec),
+	     (bus, slot, m, callback, userdata, usec))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_match_signal_async,
+	     (sd_bus * bus, sd_bus_slot **ret, const char *sender, const char *path,
+	      const char *interface, const char *member, sd_bus_message_handler_t match_callback,
+	      sd_bus_message_handler_t add_callback, void *userdata),
+	     (bus, ret, sender, path, interface, member, match_callback, add_callback, userdata))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_process, (sd_bus * bus, sd_bus_message **ret), (bus, ret))
+FAILING_WRAP(int, -ENOMEM, 1, sd_bus_wait, (sd_bus * bus, uint64_t usec), (bus, usec))
+
+int __wrap_sd_bus_message_append(sd_bus_message *m, const char *types, ...);
+int __wrap_sd_bus_message_append(sd_bus_message *m, const char *types, ...)
+{
+	va_list args;
+	int r;
+
+	if (fails(1))
+		return -ENOMEM;
+	va_start(args, types);
+	r = sd_bus_message_appendv(m, types, args);
+	va_end(args);
+	return r;
+}
+
+int __wrap_sd_bus_message_read(sd_bus_message *m, const char *types, ...);
+int __wrap_sd_bus_message_read(sd_bus_message *m, const char *types, ...)
+{
+	va_list args;
+	int r;
+
+	if (unread || fails(1))
+		return -ENOMEM;
+	va_start(args, types);
+	r = sd_bus_message_readv(m, types, args);
+	va_end(args);
+	return r;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* --- The other side: what was asked goes, line by line, to DIR/asked ------------------------- */
 
@@ -890,12 +952,132 @@ static void allowed_cpus_are_set_until_the_next_boot(void **state)
 		     "set user.slice runtime AllowedCPUs\n");
 }
 
+/* --- What of the library fails ------------------------------------------------------------------- */
+
+static int ask_inhibit(void)
+{
+	_cleanup_close_ int fd = sysbus_inhibit("sleep", "usher", "why", "block", LONG_MS);
+
+	return fd < 0 ? fd : 0;
+}
+
+static int ask_logind(void)
+{
+	return sysbus_logind_answers(LONG_MS);
+}
+
+static int ask_sleep(void)
+{
+	struct sysbus_sleep *sleep = NULL;
+	int r = sysbus_sleep_open(LONG_MS, &sleep);
+
+	if (r == 0)
+		r = sysbus_sleep_next(sleep);
+	sysbus_sleep_close(sleep);
+	return r;
+}
+
+static int ask_version(void)
+{
+	return sysbus_systemd_version(LONG_MS);
+}
+
+static int ask_service(void)
+{
+	return sysbus_start_service("early.service", "d", argv_hold, argv_stop, LONG_MS);
+}
+
+static int ask_stop(void)
+{
+	return sysbus_stop_unit("ok.service", LONG_MS);
+}
+
+static int ask_start(void)
+{
+	return sysbus_start_unit("ok.service", LONG_MS);
+}
+
+static int ask_active(void)
+{
+	return sysbus_unit_active("active.service", LONG_MS);
+}
+
+static int ask_session(void)
+{
+	return sysbus_end_session("c2", LONG_MS);
+}
+
+static int ask_cpus(void)
+{
+	struct cpulist cpus;
+
+	return sysbus_get_allowed_cpus("system.slice", &cpus, LONG_MS);
+}
+
+static int tell_cpus(void)
+{
+	struct cpulist cpus;
+
+	assert_int_equal(cpulist_parse("1,9", &cpus), 0);
+	return sysbus_set_allowed_cpus("system.slice", &cpus, LONG_MS);
+}
+
+/* It is not taken for none: who listens begins anew */
+static void a_sleep_that_cannot_be_read_is_an_error(void **state)
+{
+	struct sysbus_sleep *sleep = NULL;
+	struct pollfd p;
+	int fd, r = 0;
+
+	(void)state;
+	assert_int_equal(sysbus_sleep_open(LONG_MS, &sleep), 0);
+	fd = sysbus_inhibit("nap", "usher", "why", "block", LONG_MS);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	p = (struct pollfd){ .fd = sysbus_sleep_fd(sleep), .events = POLLIN };
+	unread = true;
+	while (r == 0) {
+		assert_int_equal(poll(&p, 1, LONG_MS), 1);
+		r = sysbus_sleep_next(sleep);
+	}
+	unread = false;
+	assert_int_equal(r, -ENOMEM);
+	sysbus_sleep_close(sleep);
+}
+
+/* As when memory is short: each call of the library, one after the other */
+static void what_the_library_cannot_do_is_an_error(void **state)
+{
+	static int (*const calls[])(void) = { ask_inhibit, ask_logind, ask_sleep, ask_version,
+					      ask_service, ask_stop,   ask_start, ask_active,
+					      ask_session, ask_cpus,   tell_cpus };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		int good = calls[i](), nr = 0, r;
+
+		assert_true(good >= 0);
+		for (int n = 1; n == 1 || failing.nth <= 0; n++) {
+			let_fail(1, n, ENOMEM);
+			r = calls[i]();
+			/* What comes before, and is only to make sure, may fail: nothing is lost by it */
+			if (r != good)
+				assert_true(r == -ENOMEM || r == -EHOSTUNREACH);
+			nr += r != good;
+		}
+		let_fail(0, 0, 0);
+		assert_true(nr > 3);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cpu_set_becomes_little_endian_bytes_and_comes_back),
 		cmocka_unit_test(an_empty_cpu_set_is_no_bytes),
 		cmocka_unit_test(a_cpu_past_the_limit_is_refused_and_trailing_zeroes_are_not),
+		cmocka_unit_test_setup(a_sleep_that_cannot_be_read_is_an_error, setup),
+		cmocka_unit_test_setup(what_the_library_cannot_do_is_an_error, setup),
 		cmocka_unit_test_setup(an_inhibitor_is_a_descriptor_that_survives_the_call, setup),
 		cmocka_unit_test_setup(a_refused_inhibitor_is_eacces, setup),
 		cmocka_unit_test_setup(a_logind_that_never_answers_ends_at_the_deadline, setup),
