@@ -773,7 +773,7 @@ struct growth {
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
-	long long turn_began;	   /* ms, as of now_ms() */
+	long long turn_began;	   /* ms, as of now_ms(); 0: it has none */
 	int patience_ms;	   /* so long nothing may change: wait.c */
 	long long still_since;	   /* nothing has, 0: it was not waited yet */
 	struct sight most;	   /* that was seen meanwhile */

@@ -157,7 +157,8 @@ bool turn_is_over(struct growth *growth)
 	long long now = now_ms();
 	struct cpulist nodes;
 
-	if (!growth->cut_short && !ctx->dry_run &&
+	/* Whoever has no turn keeps nobody waiting */
+	if (!growth->cut_short && !ctx->dry_run && growth->turn_began &&
 	    nodes_of(ctx->rootfd, growth->needs, &nodes) == 0)
 		growth->cut_short =
 			somebody_waits(ctx, &nodes, now + (now - growth->turn_began) + 1);
