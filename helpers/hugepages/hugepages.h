@@ -773,7 +773,8 @@ struct growth {
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
-	long long turn_began;	   /* ms, as of now_ms(); 0: it has none */
+	long long last_came;	   /* ms, as of now_ms(): some page did, 0: none yet */
+	long long turn_began;	   /* 0: it has none */
 	int patience_ms;	   /* so long nothing may change: wait.c */
 	long long still_since;	   /* nothing has, 0: it was not waited yet */
 	struct sight most;	   /* that was seen meanwhile */
@@ -919,14 +920,11 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 
 /**
  * turn_is_over() - does somebody wait at one of the nodes that has no more time left than this one
- * has had
+ * has had without a page
  *
- * It is noted.
+ * Without a turn, and as long as pages come since the last lever was pulled, it is not. It is noted.
  */
 bool turn_is_over(struct growth *growth);
-
-/** turn_is_wasted() - and has no page come since the last lever was pulled */
-bool turn_is_wasted(struct growth *growth);
 
 /** turn_is_others() - is another apply at work on that node; of our own it is not */
 bool turn_is_others(const struct helper_ctx *ctx, const struct needs *needs, int node);

@@ -326,11 +326,14 @@ static int stepped(struct growth *growth, struct view *view, struct pools *pools
 {
 	const struct asked *asked = &growth->asked;
 	unsigned long long after = pools->pools[index].nr;
+	unsigned long long came = after > asked->nr ? after - asked->nr : 0;
 	int r = owe_surplus(growth, view, pools, index, asked->surplus);
 
 	if (r < 0)
 		return r;
-	growth->gained += after > asked->nr ? after - asked->nr : 0;
+	if (came)
+		growth->last_came = now_ms();
+	growth->gained += came;
 	if (after < asked->nr + asked->nr_pages && !(asked->cut_short && after > asked->nr))
 		cpulist_add(&growth->spent, (unsigned int)index);
 	return what_lacks(growth, view);
@@ -570,7 +573,7 @@ int grow_step(struct growth *growth)
 		return r;
 	if (growth->ctx->dry_run)
 		return STEP_SPENT;
-	if (turn_is_wasted(growth))
+	if (turn_is_over(growth))
 		return STEP_SPENT;
 	(void)nanosleep(&pause, NULL);
 	return STEP_GO_ON;

@@ -19,9 +19,9 @@
  *
  * One that is short of pages gives up for one that waits, so that this one has time left. When is for
  * their deadlines to say, which may be far from each other: who waits makes its own known when half of
- * its time is over, and who works gives up when it has itself had as long as the other has left. It is
- * known by where a second file is locked, at the byte of that millisecond: any number may wait, and of
- * one that is killed nothing is left.
+ * its time is over, as long as an eighth is left, and who works gives up when it has itself had as long
+ * as the other has left, since its last page. It is known by where a second file is locked, at the byte
+ * of that millisecond: any number may wait, and of one that is killed nothing is left.
  * ABI: fcntl(2), "Open file description locks"
  */
 
@@ -95,6 +95,14 @@ static int call(int dirfd, const struct cpulist *nodes, long long deadline, stru
 	return r;
 }
 
+/* With less time left than that no other is to give up for it */
+static bool may_call(long long deadline, int time_ms)
+{
+	int left = deadline_left(deadline);
+
+	return left <= time_ms / 2 && left > time_ms / 8;
+}
+
 int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
 	      struct turn *ret)
 {
@@ -111,8 +119,12 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 		return dirfd;
 	r = lock_all(dirfd, GROW, &nodes, state_lock, ret);
 	while (r == -ETIMEDOUT && deadline_left(deadline) > 0) {
+		bool calls = may_call(deadline, time_ms);
+
+		if (!calls)
+			turn_end(&waiting);
 		/* What fails may not do so the next time */
-		if (waiting.nr == 0 && deadline_left(deadline) <= time_ms / 2)
+		if (calls && waiting.nr == 0)
 			(void)!call(dirfd, &nodes, deadline, &waiting);
 		(void)nanosleep(&pause, NULL);
 		r = lock_all(dirfd, GROW, &nodes, state_lock, ret);
@@ -151,21 +163,24 @@ static bool somebody_waits(const struct helper_ctx *ctx, const struct cpulist *n
 	return false;
 }
 
-bool turn_is_over(struct growth *growth)
+/*
+ * Does somebody wait for this one's turn who has no more time left than has gone by since. Whoever has
+ * none keeps nobody waiting
+ */
+static bool is_over(const struct growth *growth, long long since)
 {
 	const struct helper_ctx *ctx = growth->ctx;
 	long long now = now_ms();
 	struct cpulist nodes;
 
-	/* Whoever has no turn keeps nobody waiting */
-	if (!growth->cut_short && !ctx->dry_run && growth->turn_began &&
-	    nodes_of(ctx->rootfd, growth->needs, &nodes) == 0)
-		growth->cut_short =
-			somebody_waits(ctx, &nodes, now + (now - growth->turn_began) + 1);
-	return growth->cut_short;
+	return growth->turn_began && !ctx->dry_run &&
+	       nodes_of(ctx->rootfd, growth->needs, &nodes) == 0 &&
+	       somebody_waits(ctx, &nodes, now + (now - since) + 1);
 }
 
-bool turn_is_wasted(struct growth *growth)
+bool turn_is_over(struct growth *growth)
 {
-	return !growth->gained && turn_is_over(growth);
+	growth->cut_short =
+		!growth->gained && is_over(growth, growth->last_came ?: growth->turn_began);
+	return growth->cut_short;
 }

@@ -126,6 +126,30 @@ static void one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits(void **
 	unhang();
 }
 
+/* a fits alone and gets some with each compaction, which takes a while; b could never fit */
+static void one_that_gets_some_by_each_compaction_is_not_cut_short_in_one(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pid;
+
+	(void)state;
+	dead_server(&a, "", false);
+	guest_free(&a);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 400;
+	kernel->per_compaction = 10;
+	kernel->compact_ms = 150;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 360");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 1500");
+	pid = apply_begin(&a, TIME_MS);
+	(void)poll(NULL, 0, 200);
+	assert_int_equal(apply_end(&b, apply_begin(&b, 6000)), HELPER_FAILED);
+	assert_int_equal(apply_end(&a, pid), HELPER_DONE);
+	assert_pool(0, 360, 360, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_no_ledger();
+}
+
 /* a has no turn that it could give up: c waits for b's */
 static void room_for_transparent_ones_is_made_whoever_waits_for_his_turn(void **state)
 {
@@ -383,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		kernel_test(another_guest_starts_while_a_compaction_hangs),
 		kernel_test(one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits),
+		kernel_test(one_that_gets_some_by_each_compaction_is_not_cut_short_in_one),
 		kernel_test(room_for_transparent_ones_is_made_whoever_waits_for_his_turn),
 		kernel_test(giving_back_what_was_got_waits_no_longer_than_there_is_time),
 		kernel_test(what_hangs_is_left_out_said_once_and_not_begun_again),
