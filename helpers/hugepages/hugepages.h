@@ -773,7 +773,9 @@ struct growth {
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
-	long long last_came;	   /* ms, as of now_ms(): some page did, 0: none yet */
+	unsigned long long made;   /* of the current need */
+	long long first_asked;	   /* ms, as of now_ms(): for one of these */
+	long long last_came;	   /* some page did, 0: none yet */
 	long long turn_began;	   /* 0: it has none */
 	int patience_ms;	   /* so long nothing may change: wait.c */
 	long long still_since;	   /* nothing has, 0: it was not waited yet */
@@ -920,7 +922,7 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 
 /**
  * turn_is_over() - does somebody wait at one of the nodes that has no more time left than this one
- * has had without a page
+ * has had without a page, or in all when those that are missing would come too late
  *
  * Without a turn, and as long as pages come since the last lever was pulled, it is not. It is noted.
  */

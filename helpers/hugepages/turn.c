@@ -20,8 +20,9 @@
  * One that is short of pages gives up for one that waits, so that this one has time left. When is for
  * their deadlines to say, which may be far from each other: who waits makes its own known when half of
  * its time is over, as long as an eighth is left, and who works gives up when it has itself had as long
- * as the other has left, since its last page. It is known by where a second file is locked, at the byte
- * of that millisecond: any number may wait, and of one that is killed nothing is left.
+ * as the other has left: since its last page, or since its turn began when at that pace it will not have
+ * all by its own deadline. It is known by where a second file is locked, at the byte of that millisecond:
+ * any number may wait, and of one that is killed nothing is left.
  * ABI: fcntl(2), "Open file description locks"
  */
 
@@ -163,6 +164,16 @@ static bool somebody_waits(const struct helper_ctx *ctx, const struct cpulist *n
 	return false;
 }
 
+/* Will those that are missing be there too late, at the pace of the others: one may come any moment */
+static bool comes_too_late(const struct growth *growth)
+{
+	unsigned long long took = (unsigned long long)(now_ms() - growth->first_asked);
+	unsigned long long left = (unsigned long long)deadline_left(growth->deadline);
+	unsigned long long missing = growth->shortage.missing;
+
+	return growth->made && missing > 1 && (missing - 1) * took > (growth->made + 1) * left;
+}
+
 /*
  * Does somebody wait for this one's turn who has no more time left than has gone by since. Whoever has
  * none keeps nobody waiting
@@ -180,7 +191,9 @@ static bool is_over(const struct growth *growth, long long since)
 
 bool turn_is_over(struct growth *growth)
 {
-	growth->cut_short =
-		!growth->gained && is_over(growth, growth->last_came ?: growth->turn_began);
+	bool late = comes_too_late(growth);
+	long long since = late || !growth->last_came ? growth->turn_began : growth->last_came;
+
+	growth->cut_short = (late || !growth->gained) && is_over(growth, since);
 	return growth->cut_short;
 }

@@ -907,7 +907,7 @@ static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(voi
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		a.ctx.deadline = deadline_in(4500);
+		a.ctx.deadline = deadline_in(9000);
 		_exit((int)hugepages_apply(&a.ctx));
 	}
 	(void)nanosleep(&moment, NULL);
@@ -915,6 +915,33 @@ static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(voi
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_DONE);
 	assert_pool(0, 360, 360, 0);
+}
+
+/* a's pages come one by one, and not all by its deadline, which is b's, too */
+static void a_guest_that_will_not_have_all_in_time_leaves_some_to_one_that_waits(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->page_ms = 20;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 900");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 10");
+	a.ctx.deadline = b.ctx.deadline = deadline_in(8000);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit((int)hugepages_apply(&a.ctx));
+	(void)poll(NULL, 0, 100);
+	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
+	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_pool(0, 10, 10, 0);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_no_ledger();
 }
 
 /* Step follows step on node 0 for a minute; each takes the ledger and lets go of it */
@@ -1491,6 +1518,7 @@ int main(void)
 		kernel_test(a_write_ends_with_the_pages_it_has_when_it_takes_long),
 		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
+		kernel_test(a_guest_that_will_not_have_all_in_time_leaves_some_to_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
 		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
 		kernel_test(one_slow_step_does_not_keep_those_after_it_small),
