@@ -490,7 +490,8 @@ int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check
  * @target is corrected: what is beyond is owed first. In a dry run the write is printed and taken
  * for done.
  *
- * Return: 0 when the kernel took the write, however many pages there are now; else -errno
+ * Return: 0 when the kernel took the write, however many pages there are now; -ENODEV when a node was
+ * taken out meanwhile, and @pools has others in its place; else -errno
  */
 int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
 		  size_t index, unsigned long long target, const char *uuid) _must_check_;

@@ -572,6 +572,31 @@ static void surplus_on_another_node_does_not_mislead_any_kernel(void **state)
 	}
 }
 
+/* Its memory is taken out while pages are made there: the next node's pool stands in its place then */
+static void a_node_that_is_taken_out_meanwhile_costs_the_next_one_no_page(void **state)
+{
+	(void)state;
+	for (int node = 0; node < 2; node++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, node ? 100 : 0, node ? 0 : 100);
+		guest_make(&a, UUID_A, "a", "started", node ? "2048 1 64" : "2048 0 64");
+		kernel->leaves = node;
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		assert_said("the memory of a node was taken out meanwhile");
+		assert_pool(!node, 100, 100, 0);
+		kernel->leaves = -1;
+		*node2m(node) = (struct fake_node){ .room = 1000 };
+		put("0-1\n", "sys/devices/system/node/has_memory");
+		render();
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_pool(node, 0, 0, 0);
+		assert_pool(!node, 100, 100, 0);
+		assert_no_ledger();
+		guest_remove(&a);
+	}
+}
+
 static void a_process_kept_off_a_node_is_told_so_and_changes_nothing(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -1506,6 +1531,7 @@ int main(void)
 		kernel_test(pages_too_many_are_given_back_at_once),
 		kernel_test(what_an_admin_sets_behind_our_write_is_no_error_of_the_kernels),
 		kernel_test(surplus_on_another_node_does_not_mislead_any_kernel),
+		kernel_test(a_node_that_is_taken_out_meanwhile_costs_the_next_one_no_page),
 		kernel_test(a_process_kept_off_a_node_is_told_so_and_changes_nothing),
 		kernel_test(a_kernel_without_numa_has_one_pool),
 		kernel_test(a_dry_run_prints_the_writes_and_makes_none),
