@@ -836,7 +836,7 @@ static void leave_time(int time_ms)
 	if (pid == 0)
 		_exit((int)hugepages_apply(&a.ctx));
 	(void)nanosleep(&moment, NULL);
-	b.ctx.deadline = deadline_in(3000);
+	b.ctx.deadline = deadline_in(6000);
 	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
@@ -854,7 +854,7 @@ static void leave_time(int time_ms)
 static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 {
 	(void)state;
-	leave_time(5000);
+	leave_time(9000);
 	/* Half of its own comes after the other's end */
 	leave_time(60000);
 }
