@@ -293,8 +293,17 @@ static unsigned long long miscounted(const struct elsewhere *before, const struc
 	       (before->persistent > after.persistent ? before->persistent - after.persistent : 0);
 }
 
+/* A node that is taken out has the next one's pool in its place. Return: 0, -ENODEV, -errno */
+static int read_again(const struct helper_ctx *ctx, struct pools *pools, size_t index)
+{
+	int node = pools->pools[index].node;
+	int r = pools_read(ctx->rootfd, pools->size_kib, pools);
+
+	return r < 0 ? r : pools_find(pools, node) == (int)index ? 0 : -ENODEV;
+}
+
 /*
- * @ret_read: 0 when @pools is fresh, else -errno
+ * @ret_read: 0 when @pools is fresh and has that one where it was, else -errno
  *
  * Return: 1 when the kernel has brought pages beyond the target, else as pool_set()
  */
@@ -309,7 +318,7 @@ static int set_and_read(const struct helper_ctx *ctx, struct pools *pools, size_
 	if (ctx->dry_run)
 		pretend(&pools->pools[index], target);
 	else
-		*ret_read = pools_read(ctx->rootfd, pools->size_kib, pools);
+		*ret_read = read_again(ctx, pools, index);
 	if (r < 0 || *ret_read < 0)
 		return r;
 	now = pool_persistent(&pools->pools[index]);

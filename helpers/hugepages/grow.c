@@ -69,6 +69,7 @@ static const char *error_cure(int error)
 		  "/run" },
 		{ -EINVAL, "this kernel gives pages of that size only at boot: add hugepagesz= and "
 			   "hugepages= to its command line" },
+		{ -ENODEV, "the memory of a node was taken out meanwhile: start the guest again" },
 		{ -EACCES, "memory there is closed to usher: see AllowedMemoryNodes= of libvirt's "
 			   "unit, and journalctl -k" },
 	};

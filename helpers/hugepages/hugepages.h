@@ -490,7 +490,8 @@ int ledger_sync(const struct helper_ctx *ctx, struct ledger *ledger) _must_check
  * @target is corrected: what is beyond is owed first. In a dry run the write is printed and taken
  * for done.
  *
- * Return: 0 when the kernel took the write, however many pages there are now; else -errno
+ * Return: 0 when the kernel took the write, however many pages there are now; -ENODEV when a node was
+ * taken out meanwhile, and @pools has others in its place; else -errno
  */
 int ledger_change(const struct helper_ctx *ctx, struct ledger *ledger, struct pools *pools,
 		  size_t index, unsigned long long target, const char *uuid) _must_check_;
@@ -770,7 +771,10 @@ struct growth {
 	size_t lever;		   /* the next one to pull for it */
 	unsigned int pulls;	   /* so far */
 	unsigned long long gained; /* pages since the last one */
-	long long turn_began;	   /* ms, as of now_ms() */
+	unsigned long long made;   /* of the current need */
+	long long first_asked;	   /* ms, as of now_ms(): for one of these */
+	long long last_came;	   /* some page did, 0: none yet */
+	long long turn_began;	   /* 0: it has none */
 	int patience_ms;	   /* so long nothing may change: wait.c */
 	long long still_since;	   /* nothing has, 0: it was not waited yet */
 	struct sight most;	   /* that was seen meanwhile */
@@ -916,14 +920,11 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 
 /**
  * turn_is_over() - does somebody wait at one of the nodes that has no more time left than this one
- * has had
+ * has had without a page, or in all when those that are missing would come too late
  *
- * It is noted.
+ * Without a turn, and as long as pages come since the last lever was pulled, it is not. It is noted.
  */
 bool turn_is_over(struct growth *growth);
-
-/** turn_is_wasted() - and has no page come since the last lever was pulled */
-bool turn_is_wasted(struct growth *growth);
 
 /* --- wait.c ----------------------------------------------------------------------------------- */
 

@@ -200,7 +200,7 @@ int lever_pull(struct growth *growth, int what)
 	int r = WAIT_NOTHING;
 
 	/* One that still gets some has not had its turn for nothing */
-	if (turn_is_wasted(growth))
+	if (turn_is_over(growth))
 		return 0;
 	if (growth->gained)
 		growth->lever = 0;

@@ -133,7 +133,7 @@ static bool gives_way(void *shared)
 {
 	struct long_write *job = shared;
 
-	job->gave_way = turn_is_wasted(job->growth);
+	job->gave_way = turn_is_over(job->growth);
 	return job->gave_way;
 }
 

@@ -100,7 +100,7 @@ static bool gives_way(void *shared)
 {
 	const struct pull *pull = shared;
 
-	return turn_is_wasted(pull->growth);
+	return turn_is_over(pull->growth);
 }
 
 static int pull_once(struct growth *growth, const char *what, int (*run)(int rootfd, void *shared),

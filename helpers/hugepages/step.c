@@ -151,7 +151,7 @@ static struct pools *begin(struct growth *growth, const struct view *view, size_
 		growth->ahead = false;
 		growth->lever = 0;
 		growth->pulls = 0;
-		growth->gained = 0;
+		growth->gained = growth->made = 0;
 	}
 	return view_find(view, growth->needs->needs[index].size_kib);
 }
@@ -322,11 +322,17 @@ static int stepped(struct growth *growth, struct view *view, struct pools *pools
 {
 	const struct asked *asked = &growth->asked;
 	unsigned long long after = pools->pools[index].nr;
+	unsigned long long came = after > asked->nr ? after - asked->nr : 0;
 	int r = owe_surplus(growth, view, pools, index, asked->surplus);
 
 	if (r < 0)
 		return r;
-	growth->gained += after > asked->nr ? after - asked->nr : 0;
+	if (growth->made == 0)
+		growth->first_asked = asked->begun;
+	if (came)
+		growth->last_came = now_ms();
+	growth->gained += came;
+	growth->made += came;
 	if (after < asked->nr + asked->nr_pages && !(asked->cut_short && after > asked->nr))
 		cpulist_add(&growth->spent, (unsigned int)index);
 	return what_lacks(growth, view);
@@ -543,11 +549,14 @@ int grow_step(struct growth *growth)
 
 	if (r == STEP_WRITING)
 		r = await_write(growth);
+	/* It comes, but slowly: there is no lever between */
+	if (r == STEP_GO_ON && growth->gained && turn_is_over(growth))
+		return STEP_SPENT;
 	if (r != STEP_WAIT)
 		return r;
 	if (growth->ctx->dry_run)
 		return STEP_SPENT;
-	if (turn_is_wasted(growth))
+	if (turn_is_over(growth))
 		return STEP_SPENT;
 	(void)nanosleep(&pause, NULL);
 	return STEP_GO_ON;

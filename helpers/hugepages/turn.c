@@ -21,9 +21,10 @@
  *
  * One that is short of pages gives up for one that waits, so that this one has time left. When is for
  * their deadlines to say, which may be far from each other: who waits makes its own known when half of
- * its time is over, and who works gives up when it has itself had as long as the other has left. It is
- * known by where a second file is locked, at the byte of that millisecond: any number may wait, and of
- * one that is killed nothing is left.
+ * its time is over, as long as an eighth is left, and who works gives up when it has itself had as long
+ * as the other has left: since its last page, or since its turn began when at that pace it will not have
+ * all by its own deadline. It is known by where a second file is locked, at the byte of that millisecond:
+ * any number may wait, and of one that is killed nothing is left.
  * ABI: fcntl(2), "Open file description locks"
  */
 
@@ -121,6 +122,14 @@ static int call(int dirfd, const struct scope *scope, long long deadline, struct
 	return r;
 }
 
+/* With less time left than that no other is to give up for it */
+static bool may_call(long long deadline, int time_ms)
+{
+	int left = deadline_left(deadline);
+
+	return left <= time_ms / 2 && left > time_ms / 8;
+}
+
 int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long deadline,
 	      struct turn *ret)
 {
@@ -137,8 +146,12 @@ int turn_take(const struct helper_ctx *ctx, const struct needs *needs, long long
 		return dirfd;
 	r = lock_all(dirfd, GROW, &scope, state_lock, ret);
 	while (r == -ETIMEDOUT && deadline_left(deadline) > 0) {
+		bool calls = may_call(deadline, time_ms);
+
+		if (!calls)
+			turn_end(&waiting);
 		/* What fails may not do so the next time */
-		if (waiting.nr == 0 && deadline_left(deadline) <= time_ms / 2)
+		if (calls && waiting.nr == 0)
 			(void)!call(dirfd, &scope, deadline, &waiting);
 		(void)nanosleep(&pause, NULL);
 		r = lock_all(dirfd, GROW, &scope, state_lock, ret);
@@ -163,19 +176,35 @@ static bool somebody_waits(const struct helper_ctx *ctx, const struct scope *sco
 	return false;
 }
 
-bool turn_is_over(struct growth *growth)
+/* Will those that are missing be there too late, at the pace of the others: one may come any moment */
+static bool comes_too_late(const struct growth *growth)
+{
+	unsigned long long took = (unsigned long long)(now_ms() - growth->first_asked);
+	unsigned long long left = (unsigned long long)deadline_left(growth->deadline);
+	unsigned long long missing = growth->shortage.missing;
+
+	return growth->made && missing > 1 && (missing - 1) * took > (growth->made + 1) * left;
+}
+
+/*
+ * Does somebody wait for this one's turn who has no more time left than has gone by since. Whoever has
+ * none keeps nobody waiting
+ */
+static bool is_over(const struct growth *growth, long long since)
 {
 	const struct helper_ctx *ctx = growth->ctx;
 	long long now = now_ms();
 	struct scope scope;
 
-	if (!growth->cut_short && !ctx->dry_run && scope_of(ctx, growth->needs, &scope) == 0)
-		growth->cut_short =
-			somebody_waits(ctx, &scope, now + (now - growth->turn_began) + 1);
-	return growth->cut_short;
+	return growth->turn_began && !ctx->dry_run && scope_of(ctx, growth->needs, &scope) == 0 &&
+	       somebody_waits(ctx, &scope, now + (now - since) + 1);
 }
 
-bool turn_is_wasted(struct growth *growth)
+bool turn_is_over(struct growth *growth)
 {
-	return !growth->gained && turn_is_over(growth);
+	bool late = comes_too_late(growth);
+	long long since = late || !growth->last_came ? growth->turn_began : growth->last_came;
+
+	growth->cut_short = (late || !growth->gained) && is_over(growth, since);
+	return growth->cut_short;
 }

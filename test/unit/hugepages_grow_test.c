@@ -572,6 +572,31 @@ static void surplus_on_another_node_does_not_mislead_any_kernel(void **state)
 	}
 }
 
+/* Its memory is taken out while pages are made there: the next node's pool stands in its place then */
+static void a_node_that_is_taken_out_meanwhile_costs_the_next_one_no_page(void **state)
+{
+	(void)state;
+	for (int node = 0; node < 2; node++) {
+		_cleanup_guest_ struct guest a;
+
+		boot(LINUX_6_12, node ? 100 : 0, node ? 0 : 100);
+		guest_make(&a, UUID_A, "a", "started", node ? "2048 1 64" : "2048 0 64");
+		kernel->leaves = node;
+		assert_int_equal(apply(&a), HELPER_FAILED);
+		assert_said("the memory of a node was taken out meanwhile");
+		assert_pool(!node, 100, 100, 0);
+		kernel->leaves = -1;
+		*node2m(node) = (struct fake_node){ .room = 1000 };
+		put("0-1\n", "sys/devices/system/node/has_memory");
+		render();
+		assert_int_equal(undo(&a), HELPER_DONE);
+		assert_pool(node, 0, 0, 0);
+		assert_pool(!node, 100, 100, 0);
+		assert_no_ledger();
+		guest_remove(&a);
+	}
+}
+
 static void a_process_kept_off_a_node_is_told_so_and_changes_nothing(void **state)
 {
 	_cleanup_guest_ struct guest a, b;
@@ -811,7 +836,7 @@ static void leave_time(int time_ms)
 	if (pid == 0)
 		_exit((int)hugepages_apply(&a.ctx));
 	(void)nanosleep(&moment, NULL);
-	b.ctx.deadline = deadline_in(3000);
+	b.ctx.deadline = deadline_in(6000);
 	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
@@ -829,7 +854,7 @@ static void leave_time(int time_ms)
 static void a_guest_that_is_short_leaves_time_to_one_that_waits(void **state)
 {
 	(void)state;
-	leave_time(5000);
+	leave_time(9000);
 	/* Half of its own comes after the other's end */
 	leave_time(60000);
 }
@@ -907,7 +932,7 @@ static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(voi
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		a.ctx.deadline = deadline_in(4500);
+		a.ctx.deadline = deadline_in(9000);
 		_exit((int)hugepages_apply(&a.ctx));
 	}
 	(void)nanosleep(&moment, NULL);
@@ -915,6 +940,33 @@ static void a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits(voi
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_DONE);
 	assert_pool(0, 360, 360, 0);
+}
+
+/* a's pages come one by one, and not all by its deadline, which is b's, too */
+static void a_guest_that_will_not_have_all_in_time_leaves_some_to_one_that_waits(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	boot(LINUX_6_12, 0, 0);
+	kernel->page_ms = 20;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 900");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 10");
+	a.ctx.deadline = b.ctx.deadline = deadline_in(8000);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit((int)hugepages_apply(&a.ctx));
+	(void)poll(NULL, 0, 100);
+	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
+	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_pool(0, 10, 10, 0);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_no_ledger();
 }
 
 /* Step follows step on node 0 for a minute; each takes the ledger and lets go of it */
@@ -1479,6 +1531,7 @@ int main(void)
 		kernel_test(pages_too_many_are_given_back_at_once),
 		kernel_test(what_an_admin_sets_behind_our_write_is_no_error_of_the_kernels),
 		kernel_test(surplus_on_another_node_does_not_mislead_any_kernel),
+		kernel_test(a_node_that_is_taken_out_meanwhile_costs_the_next_one_no_page),
 		kernel_test(a_process_kept_off_a_node_is_told_so_and_changes_nothing),
 		kernel_test(a_kernel_without_numa_has_one_pool),
 		kernel_test(a_dry_run_prints_the_writes_and_makes_none),
@@ -1491,6 +1544,7 @@ int main(void)
 		kernel_test(a_write_ends_with_the_pages_it_has_when_it_takes_long),
 		kernel_test(the_time_a_guest_has_waited_is_not_of_its_turn),
 		kernel_test(a_guest_that_still_gets_pages_is_not_cut_short_by_one_that_waits),
+		kernel_test(a_guest_that_will_not_have_all_in_time_leaves_some_to_one_that_waits),
 		kernel_test(who_wants_the_ledger_for_another_node_comes_after_one_step),
 		kernel_test(a_guest_on_another_node_can_end_while_one_is_given_pages),
 		kernel_test(one_slow_step_does_not_keep_those_after_it_small),

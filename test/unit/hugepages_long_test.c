@@ -380,6 +380,31 @@ static void one_that_works_on_leaves_time_to_one_that_waits(void **state)
 	leave_time(TIME_MS);
 }
 
+/* a gets one after the other, but not all of them by its deadline, which is b's, too */
+static void one_that_will_not_have_all_in_time_leaves_some_to_one_that_waits(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pid;
+
+	(void)state;
+	pools_of_1_gib(0, 0);
+	size1g()->nodes[0].room = 40;
+	kernel->huge_ms = 500;
+	guest_make(&a, UUID_A, "a", "started", "1048576 0 30");
+	guest_make(&b, UUID_B, "b", "started", "1048576 0 1");
+	put("Node 0 MemTotal: 41943040 kB\n", "sys/devices/system/node/node0/meminfo");
+	put("MemTotal: 83886080 kB\nMemAvailable: 62914560 kB\n", "proc/meminfo");
+	pid = apply_begin(&a, 8000);
+	await_write();
+	assert_int_equal(apply_end(apply_begin(&b, 8000)), HELPER_DONE);
+	assert_int_equal(apply_end(pid), HELPER_FAILED);
+	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_huge(0, 1, 1);
+	assert_int_equal(undo(&b), HELPER_DONE);
+	assert_huge(0, 0, 0);
+	assert_no_ledger();
+}
+
 /* b waits for a's page on another node, which may be for long; c needs none of that size */
 static void who_waits_for_a_page_of_another_node_holds_up_nobody_on_its_own(void **state)
 {
@@ -497,6 +522,7 @@ int main(void)
 		kernel_test(one_that_only_sleeps_is_ended_and_all_is_back),
 		kernel_test(one_that_works_on_is_too_slow_and_not_said_to_hang),
 		kernel_test(one_that_works_on_leaves_time_to_one_that_waits),
+		kernel_test(one_that_will_not_have_all_in_time_leaves_some_to_one_that_waits),
 		kernel_test(who_waits_for_a_page_of_another_node_holds_up_nobody_on_its_own),
 		kernel_test(one_that_pages_of_another_node_keep_waiting_is_told_so),
 		kernel_test(of_guests_on_two_nodes_with_time_for_one_of_them_one_starts),

@@ -126,6 +126,59 @@ static void one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits(void **
 	unhang();
 }
 
+/* a fits alone and gets some with each compaction, which takes a while; b could never fit */
+static void one_that_gets_some_by_each_compaction_is_not_cut_short_in_one(void **state)
+{
+	_cleanup_guest_ struct guest a, b;
+	pid_t pid;
+
+	(void)state;
+	dead_server(&a, "", false);
+	guest_free(&a);
+	node2m(0)->room = 0;
+	node2m(0)->scattered = 400;
+	kernel->per_compaction = 10;
+	kernel->compact_ms = 150;
+	guest_make(&a, UUID_A, "a", "started", "2048 0 360");
+	guest_make(&b, UUID_B, "b", "started", "2048 0 1500");
+	pid = apply_begin(&a, TIME_MS);
+	(void)poll(NULL, 0, 200);
+	assert_int_equal(apply_end(&b, apply_begin(&b, 6000)), HELPER_FAILED);
+	assert_int_equal(apply_end(&a, pid), HELPER_DONE);
+	assert_pool(0, 360, 360, 0);
+	assert_int_equal(undo(&a), HELPER_DONE);
+	assert_no_ledger();
+}
+
+/* a has no turn that it could give up: c waits for b's */
+static void room_for_transparent_ones_is_made_whoever_waits_for_his_turn(void **state)
+{
+	_cleanup_guest_ struct guest a, b, c;
+	pid_t growing, waiting;
+
+	(void)state;
+	dead_server(&b, "", false);
+	guest_make(&a, UUID_C, "a", "started", "");
+	assert_int_equal(inidoc_add(&a.ctx.claim.doc, HUGEPAGES_SECTION, "thp_kib", "131072"), 0);
+	put_thp("enabled", "madvise");
+	put_thp("defrag", "madvise");
+	guest_make(&c, UUID_B, "c", "started", "2048 0 10");
+	node2m(0)->room = 60;
+	kernel->page_ms = 300;
+	growing = apply_begin(&b, TIME_MS);
+	(void)poll(NULL, 0, 200);
+	waiting = apply_begin(&c, 4000);
+	(void)poll(NULL, 0, 2000);
+	kernel->compact_ms = 400;
+	put("Node 0, zone Normal 0 0 0 0 0 0 0 0 0 40 0\n", "proc/buddyinfo");
+	assert_int_equal(apply_end(&a, apply_begin(&a, TIME_MS)), HELPER_DONE);
+	/* One for each node */
+	assert_int_equal(kernel->compactions, 2);
+	assert_int_equal(kill(growing, SIGKILL) + kill(waiting, SIGKILL), 0);
+	(void)apply_end(&b, growing);
+	(void)apply_end(&c, waiting);
+}
+
 /* Of its last two seconds it waits for one: an undo would have half a minute */
 static void giving_back_what_was_got_waits_no_longer_than_there_is_time(void **state)
 {
@@ -354,6 +407,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		kernel_test(another_guest_starts_while_a_compaction_hangs),
 		kernel_test(one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits),
+		kernel_test(one_that_gets_some_by_each_compaction_is_not_cut_short_in_one),
+		kernel_test(room_for_transparent_ones_is_made_whoever_waits_for_his_turn),
 		kernel_test(giving_back_what_was_got_waits_no_longer_than_there_is_time),
 		kernel_test(what_hangs_is_left_out_said_once_and_not_begun_again),
 		kernel_test(a_qemu_that_hangs_holds_up_no_other_guest),

@@ -64,6 +64,7 @@ struct fake_kernel {
 	bool half;		    /* the one that fails or kills is half done by the kernel */
 	bool deaf;		    /* writes succeed and do nothing */
 	unsigned long long late; /* surplus that comes to another node just before a write, once */
+	int leaves;		 /* a write to this node's pool is its last, 0: node 0's, -1 */
 	unsigned long long behind; /* an admin sets node 0 to it just after a write, once */
 	unsigned long long compactions;
 	unsigned long long per_compaction;  /* pages that one makes at most, 0: all */
@@ -435,6 +436,8 @@ static inline int store_pages(const char *path, unsigned long long count, bool h
 		assert_string_equal(path + end, "");
 		(half ? set_half : set_max)(size, count, node, node < 0 ? ~0U : 1U << node);
 	}
+	if (node >= 0 && kernel->leaves == node)
+		put(node ? "0\n" : "1\n", "sys/devices/system/node/has_memory");
 	if (kernel->behind && node == 0) {
 		set_max(size, kernel->behind, node, 1);
 		kernel->behind = 0;
@@ -1004,7 +1007,9 @@ static inline void assert_no_ledger(void)
 static inline void boot(enum kernel_version version, unsigned long long on_node0,
 			unsigned long long on_node1)
 {
-	*kernel = (struct fake_kernel){ .version = version, .nr_nodes = 2, .policy = -1 };
+	*kernel = (struct fake_kernel){
+		.version = version, .nr_nodes = 2, .policy = -1, .leaves = -1
+	};
 	kernel->sizes[0].size_kib = SIZE_2M;
 	kernel->sizes[1].size_kib = SIZE_1G;
 	for (size_t i = 0; i < kernel->nr_nodes; i++) {
