@@ -203,8 +203,12 @@ readonly calls=(write sendmsg sendto renameat unlinkat mkdirat sched_setaffinity
 
 # All that usher-cpuset writes, in one look: the snapshot of the whole host takes too long to be taken
 # a hundred times. A file that was not renamed yet (.NAME.PID) goes with the next of that name, or
-# with the guest.
+# with the guest. What a mask may have been written to stands in any order, beside another guest's.
 state() {
+	all_state | grep -v '%20written ' | sort
+}
+
+all_state() {
 	grep -H -s '' /proc/irq/*/smp_affinity_list /proc/irq/default_smp_affinity $workqueue \
 		$stat_interval $watchdog /sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us
 	find "$cgroups" \( -name 'cpuset.cpus*' -o -name cgroup.pressure \) \
