@@ -145,8 +145,10 @@ static void read_pins(struct check *check)
 		if (!list || cpulist_parse(list, &pin.cpus) < 0)
 			continue;
 		grown = reallocarray(check->pins, check->nr_pins + 1, sizeof(*grown));
-		if (missing_add(&check->missing, grown ? 0 : -ENOMEM, "the pins of vCPUs"))
+		if (!grown) {
+			(void)missing_add(&check->missing, -ENOMEM, "the pins of vCPUs");
 			return;
+		}
 		check->pins = grown;
 		grown[check->nr_pins++] = pin;
 		cpulist_union(&check->pinned, &pin.cpus);

@@ -152,7 +152,9 @@ static unsigned long long compare(struct check *check, char *xml)
 {
 	_cleanup_(check_free) struct check other = { .rootfd = -1, .guest.xml = strdup(xml) };
 
-	if (check_lacks(check, other.guest.xml ? check_read_xml(&other) : -ENOMEM, TOGETHER))
+	int r = other.guest.xml ? check_read_xml(&other) : -ENOMEM;
+
+	if (check_lacks(check, r, TOGETHER) || !other.guest.xml)
 		return 0;
 	other.guest.xml_len = strlen(other.guest.xml);
 	other.guest.name = guest_text(&other, "string(/domain/name)");
