@@ -114,8 +114,11 @@ static bool ends_by(int pidfd, long long until)
 static bool ends_or_gives_way(int pidfd, struct aside *aside, long long until, bool *ret_gives_way)
 {
 	while (aside->gives_way && deadline_left(until) > ASK_MS) {
+		long long before = cpu_time(aside->pid);
+
 		if (ends_by(pidfd, deadline_in(ASK_MS)))
 			return true;
+		aside->busy = cpu_time(aside->pid) > before || is_runnable(aside->pid);
 		*ret_gives_way = aside->gives_way(aside);
 		if (*ret_gives_way)
 			return false;
@@ -152,10 +155,12 @@ static bool await(int pidfd, struct aside *aside, int step_ms)
 		}
 		if (!gives_way && ends_or_gives_way(pidfd, aside, until, &gives_way))
 			return true;
+		if (gives_way)
+			return false;
 		aside->busy = cpu_time(aside->pid) > before;
 		starved = !aside->busy && is_runnable(aside->pid);
-	} while (!gives_way && (since != step_began(aside) || may_go_on(aside, most) ||
-				(starved && deadline_left(starved_most) > 0)));
+	} while (since != step_began(aside) || may_go_on(aside, most) ||
+		 (starved && deadline_left(starved_most) > 0));
 	return false;
 }
 

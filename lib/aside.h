@@ -16,7 +16,7 @@ struct aside {
 	long long since; /* the child notes when its step began: each has its own time */
 	int keep;	 /* a descriptor that the child keeps open, 0: none */
 	int busy_ms;	 /* so long in all it may take while it uses the CPU, 0: no longer */
-	bool busy;	 /* when it was late it did */
+	bool busy;	 /* when it was late, or gave way, it did */
 	/* Asked by the parent all the while: is it to end now, as if it were late. NULL: no */
 	bool (*gives_way)(void *shared);
 	pid_t pid; /* of the child */

@@ -205,6 +205,8 @@ bool turn_is_over(struct growth *growth)
 	bool late = comes_too_late(growth);
 	long long since = late || !growth->last_came ? growth->turn_began : growth->last_came;
 
-	growth->cut_short = (late || !growth->gained) && is_over(growth, since);
+	/* Who has begun to give up does so, but for a page that comes meanwhile */
+	growth->cut_short =
+		(late || !growth->gained) && (growth->cut_short || is_over(growth, since));
 	return growth->cut_short;
 }

@@ -103,27 +103,41 @@ static void another_guest_starts_while_a_compaction_hangs(void **state)
 }
 
 /* Half of its time, which it would give a compaction, comes after the other's end */
-static void one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits(void **state)
+static void leave_time(bool busy, const char *said, const char *unsaid)
 {
 	_cleanup_guest_ struct guest a, b;
 	pid_t pid;
 
-	(void)state;
 	dead_server(&a, "/compact", false);
+	kernel->busy = busy;
 	guest_make(&b, UUID_B, "b", "started", "2048 0 20");
 	most_ms = INT_MAX;
 	pid = apply_begin(&a, 60000);
 	for (int i = 0; !kernel->nr_hung && i < 2000; i++)
 		(void)poll(NULL, 0, 5);
 	assert_int_equal(kernel->nr_hung, 1);
-	assert_int_equal(apply_end(&b, apply_begin(&b, 6000)), HELPER_DONE);
+	assert_int_equal(apply_end(&b, apply_begin(&b, 10000)), HELPER_DONE);
 	most_ms = PULL_MS;
 	assert_int_equal(apply_end(&a, pid), HELPER_FAILED);
 	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_said(said);
+	assert_null(strstr(kernel->said, unsaid));
 	assert_pool(0, 20, 20, 0);
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_no_ledger();
 	unhang();
+}
+
+static void one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits(void **state)
+{
+	(void)state;
+	leave_time(false, "does not return", "is at work on it still");
+}
+
+static void one_that_works_on_and_is_cut_short_for_another_is_not_said_to_hang(void **state)
+{
+	(void)state;
+	leave_time(true, "is at work on it still", "does not return");
 }
 
 /* a fits alone and gets some with each compaction, which takes a while; b could never fit */
@@ -407,6 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		kernel_test(another_guest_starts_while_a_compaction_hangs),
 		kernel_test(one_that_hangs_in_a_compaction_leaves_time_to_one_that_waits),
+		kernel_test(one_that_works_on_and_is_cut_short_for_another_is_not_said_to_hang),
 		kernel_test(one_that_gets_some_by_each_compaction_is_not_cut_short_in_one),
 		kernel_test(room_for_transparent_ones_is_made_whoever_waits_for_his_turn),
 		kernel_test(giving_back_what_was_got_waits_no_longer_than_there_is_time),
