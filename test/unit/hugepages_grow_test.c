@@ -954,7 +954,7 @@ static void a_guest_that_will_not_have_all_in_time_leaves_some_to_one_that_waits
 	kernel->page_ms = 20;
 	guest_make(&a, UUID_A, "a", "started", "2048 0 900");
 	guest_make(&b, UUID_B, "b", "started", "2048 0 10");
-	a.ctx.deadline = b.ctx.deadline = deadline_in(8000);
+	a.ctx.deadline = b.ctx.deadline = deadline_in(12000);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)

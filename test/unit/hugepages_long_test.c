@@ -394,9 +394,9 @@ static void one_that_will_not_have_all_in_time_leaves_some_to_one_that_waits(voi
 	guest_make(&b, UUID_B, "b", "started", "1048576 0 1");
 	put("Node 0 MemTotal: 41943040 kB\n", "sys/devices/system/node/node0/meminfo");
 	put("MemTotal: 83886080 kB\nMemAvailable: 62914560 kB\n", "proc/meminfo");
-	pid = apply_begin(&a, 8000);
+	pid = apply_begin(&a, 12000);
 	await_write();
-	assert_int_equal(apply_end(apply_begin(&b, 8000)), HELPER_DONE);
+	assert_int_equal(apply_end(apply_begin(&b, 12000)), HELPER_DONE);
 	assert_int_equal(apply_end(pid), HELPER_FAILED);
 	assert_said("another guest waits for pages there, and has no more time left for it");
 	assert_huge(0, 1, 1);
