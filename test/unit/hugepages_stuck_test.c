@@ -157,7 +157,7 @@ static void one_that_gets_some_by_each_compaction_is_not_cut_short_in_one(void *
 	guest_make(&b, UUID_B, "b", "started", "2048 0 1500");
 	pid = apply_begin(&a, TIME_MS);
 	(void)poll(NULL, 0, 200);
-	assert_int_equal(apply_end(&b, apply_begin(&b, 6000)), HELPER_FAILED);
+	assert_int_equal(apply_end(&b, apply_begin(&b, 20000)), HELPER_FAILED);
 	assert_int_equal(apply_end(&a, pid), HELPER_DONE);
 	assert_pool(0, 360, 360, 0);
 	assert_int_equal(undo(&a), HELPER_DONE);
