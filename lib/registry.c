@@ -166,7 +166,7 @@ static int kept(int rootfd, const struct claim *claim)
 	r = process_alive(rootfd, &claim->owner);
 	if (r < 0 || (r > 0 && (status || claim->state != CLAIM_ENDING)))
 		return r;
-	return status && daemon_find(rootfd, NULL);
+	return status ? daemon_find(rootfd, NULL, NULL) : 0;
 }
 
 static int alive_as_read(int rootfd, const struct claim *claim)

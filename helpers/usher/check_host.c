@@ -200,15 +200,14 @@ static void check_hook(struct check *check)
 static const char *daemon_start(int rootfd, long long *ret)
 {
 	_cleanup_free_ char *stat = NULL;
-	const char *btime, *name;
+	const char *btime, *name = NULL;
 	struct process process;
 	size_t len;
 
 	if (attr_read_all(rootfd, "proc/stat", 1 << 20, &stat, &len) < 0)
 		return NULL;
 	btime = strstr(stat, "\nbtime ");
-	name = btime ? daemon_find(rootfd, &process) : NULL;
-	if (name)
+	if (btime && daemon_find(rootfd, &name, &process) > 0)
 		*ret = strtoll(btime + 7, NULL, 10) +
 		       (long long)process.start_time / sysconf(_SC_CLK_TCK);
 	return name;
@@ -272,7 +271,7 @@ static void check_reload(struct check *check)
 {
 	_cleanup_strlist_ struct strlist places = { 0 };
 	const char *path, *name;
-	long long start, hook;
+	long long start = 0, hook;
 
 	int r = hookdir_ushers(check->rootfd, &places);
 

@@ -132,12 +132,13 @@ static int hook_may_write(const struct check *check, const char *daemon, char *d
 /* Return: the daemon's name, NULL when none runs */
 static const char *daemon_label(int rootfd, char **ret)
 {
-	struct process process;
-	const char *name = daemon_find(rootfd, &process);
+	struct process process = { 0 };
+	const char *name = NULL;
 	char path[64];
 	size_t len;
 
-	(void)snprintf(path, sizeof(path), "proc/%d/attr/current", name ? (int)process.pid : 0);
+	(void)!daemon_find(rootfd, &name, &process);
+	(void)snprintf(path, sizeof(path), "proc/%d/attr/current", (int)process.pid);
 	if (!name || attr_read_all(rootfd, path, LABEL_MAX, ret, &len) < 0) {
 		*ret = strdup(VIRTQEMUD);
 		return NULL;

@@ -372,6 +372,20 @@ static void a_guest_of_which_nothing_can_be_read_is_not_dead(void **state)
 	(void)close(statefd);
 }
 
+/* Its release will come from the daemon, if one runs */
+static void a_guest_is_not_dead_where_its_daemon_cannot_be_looked_for(void **state)
+{
+	const struct tree *tree = *state;
+
+	open_state(*state);
+	make_process(tree, 70);
+	tree_file(tree, "run/libvirtd.pid", "70\n");
+	tree_file(tree, "run/libvirt/qemu/win11.xml", "<domstatus/>");
+	assert_int_equal(store_and_load(*state), 0);
+	assert_int_equal(each_way(is_alive, *state), 1);
+	(void)close(statefd);
+}
+
 /* --- Programs that are run --------------------------------------------------------------------- */
 
 /* Each writes who it is into "told" */
@@ -690,6 +704,7 @@ int main(void)
 		tree_test(a_baseline_keeps_what_it_has_said_to_keep),
 		tree_test(a_claim_is_there_as_a_whole_or_an_error),
 		tree_test(a_guest_of_which_nothing_can_be_read_is_not_dead),
+		tree_test(a_guest_is_not_dead_where_its_daemon_cannot_be_looked_for),
 		tree_test(a_script_has_run_or_it_is_said_that_it_has_not),
 		tree_test(a_script_that_is_owed_has_run_or_its_claim_stays),
 		tree_test(a_dead_claim_is_given_back_with_its_scripts_or_stays),
