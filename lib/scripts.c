@@ -383,29 +383,30 @@ void scripts_after(const struct host *host, const struct claim *claim, const cha
 			 why ?: "no memory for its scripts: see free -m");
 }
 
-int scripts_owed(const struct host *host, const struct claim *claim)
+/* Return: 1 with what is owed, "" for none, 0 without a record, else -errno */
+static int owed_of(const struct host *host, const struct claim *claim, char **ret)
 {
 	_cleanup_close_ int dirfd = -1;
-	_cleanup_free_ char *owed = NULL;
-	int r;
 
 	if (!scripts_wanted(claim))
 		return 0;
 	dirfd = state_dir(host->statefd, claim->uuid, false);
-	r = read_owed(dirfd, &owed);
+	return read_owed(dirfd, ret);
+}
+
+int scripts_owed(const struct host *host, const struct claim *claim)
+{
+	_cleanup_free_ char *owed = NULL;
+	int r = owed_of(host, claim, &owed);
+
 	return r > 0 ? *owed != '\0' : r;
 }
 
 int scripts_owes(const struct host *host, const struct claim *claim, const char *operation)
 {
-	_cleanup_close_ int dirfd = -1;
 	_cleanup_free_ char *owed = NULL;
-	int r;
+	int r = owed_of(host, claim, &owed);
 
-	if (!scripts_wanted(claim))
-		return 0;
-	dirfd = state_dir(host->statefd, claim->uuid, false);
-	r = read_owed(dirfd, &owed);
 	return r > 0 ? text_has_word(owed, " ", operation, strlen(operation)) : r;
 }
 
