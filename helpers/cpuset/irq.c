@@ -205,8 +205,8 @@ static bool move_one(struct cpuset_job *job, struct irq *irq, const struct cpuli
 		irq->now = *target;
 	} else
 		helper_say(job->ctx,
-			   "interrupt %u (%s) does not take its old CPUs back: %s: write %s to "
-			   "/proc/irq/%u/smp_affinity_list",
+			   "interrupt %u (%s) does not take its old CPUs back: %s: write %s "
+			   "to /proc/irq/%u/smp_affinity_list",
 			   irq->number, irq->who, strerror(-r),
 			   job_cpus_text(target, list, sizeof(list)), irq->number);
 	return news;

@@ -79,6 +79,16 @@ bool check_read(struct check *check, const char *path, char *buf, size_t size)
 	return !check_lacks(check, r, what);
 }
 
+bool check_read_all(struct check *check, const char *path, size_t max, char **ret)
+{
+	char what[PATH_MAX];
+	size_t len;
+	int r = attr_read_all(check->rootfd, path, max, ret, &len);
+
+	(void)snprintf(what, sizeof(what), "/%s", path);
+	return !check_lacks(check, r, what) && r == 0;
+}
+
 bool check_list(struct check *check, const char *path, struct strlist *ret)
 {
 	char what[PATH_MAX];

@@ -97,6 +97,9 @@ bool check_has(struct check *check, const char *path);
 /** check_read() - attr_read() into @buf, "" when there is none. Return: false: check_lacks() */
 bool check_read(struct check *check, const char *path, char *buf, size_t size);
 
+/** check_read_all() - attr_read_all(). Return: false when there is none, or check_lacks() */
+bool check_read_all(struct check *check, const char *path, size_t max, char **ret);
+
 /** check_list() - attr_list(), of what is not there nothing. Return: false: check_lacks() */
 bool check_list(struct check *check, const char *path, struct strlist *ret);
 

@@ -121,15 +121,11 @@ static unsigned long long host_kib(struct check *check)
 	_cleanup_strlist_ struct strlist words = { 0 };
 	_cleanup_free_ char *text = NULL;
 	unsigned long long kib = 0;
-	const char *line;
-	size_t len;
-	int r = attr_read_all(check->rootfd, "proc/meminfo", 1 << 16, &text, &len);
+	const char *line =
+		check_read_all(check, "proc/meminfo", 1 << 16, &text) ? strstr(text, name) : NULL;
 
-	line = r == 0 ? strstr(text, name) : NULL;
-	if (line)
-		r = text_split(line + strlen(name), " \n", &words);
-	if (check_lacks(check, r, "/proc/meminfo") || words.nr == 0 ||
-	    parse_ull(words.names[0], 10, ULLONG_MAX, &kib) < 0)
+	if (!line || check_lacks(check, text_split(line + strlen(name), " \n", &words), TOGETHER) ||
+	    words.nr == 0 || parse_ull(words.names[0], 10, ULLONG_MAX, &kib) < 0)
 		return 0;
 	return kib;
 }

@@ -202,10 +202,8 @@ static void check_sockets(struct check *check, unsigned int threads)
 static bool host_is_amd(struct check *check)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int r = attr_read_all(check->rootfd, "proc/cpuinfo", 1 << 24, &text, &len);
 
-	return !check_lacks(check, r, "/proc/cpuinfo") && r == 0 &&
+	return check_read_all(check, "proc/cpuinfo", 1 << 24, &text) &&
 	       (strstr(text, "AuthenticAMD") || strstr(text, "HygonGenuine"));
 }
 

@@ -87,7 +87,7 @@ static bool is_isolated(struct look *look)
 /* Is a group that QEMU is in, or one above it, a balanced partition */
 static bool is_whole(struct look *look)
 {
-	char text[ATTR_MAX], path[PATH_MAX], *group, *slash;
+	char text[ATTR_MAX] = "", path[PATH_MAX], *group, *slash;
 	int r = path_format(path, sizeof(path), "proc/%d/cgroup", (int)look->claim->owner.pid);
 
 	if (r == 0)

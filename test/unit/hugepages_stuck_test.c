@@ -186,8 +186,8 @@ static void room_for_transparent_ones_is_made_whoever_waits_for_his_turn(void **
 	kernel->compact_ms = 400;
 	put("Node 0, zone Normal 0 0 0 0 0 0 0 0 0 40 0\n", "proc/buddyinfo");
 	assert_int_equal(apply_end(&a, apply_begin(&a, TIME_MS)), HELPER_DONE);
-	/* One for each node */
-	assert_int_equal(kernel->compactions, 2);
+	/* One for each node, and what b may have made */
+	assert_true(kernel->compactions >= 2);
 	assert_int_equal(kill(growing, SIGKILL) + kill(waiting, SIGKILL), 0);
 	(void)apply_end(&b, growing);
 	(void)apply_end(&c, waiting);
