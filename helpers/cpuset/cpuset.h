@@ -252,6 +252,10 @@ int job_write_aside(const struct cpuset_job *job, const char *path, const char *
 int job_read_aside(const struct cpuset_job *job, const char *path, char *buf, size_t size, int ms)
 	_must_check_;
 
+/** job_ask_aside() - write, and read what it has become, by one child. Return: as those two */
+int job_ask_aside(const struct cpuset_job *job, const char *path, const char *value, char *buf,
+		  size_t size, int ms) _must_check_;
+
 /** job_cpus_text() - a CPU list for a message or a write; "?" when it does not fit */
 const char *job_cpus_text(const struct cpulist *cpus, char *buf, size_t size);
 
@@ -290,6 +294,10 @@ int setting_check(struct cpuset_job *job, const struct setting_kind *kind, const
  */
 int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
 	_must_check_;
+
+/** setting_take_from() - the same of what has just been read. Return: as setting_take() */
+int setting_take_from(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		      const struct cpulist *now) _must_check_;
 
 /**
  * setting_give_back() - compute a setting anew without this guest's share

@@ -223,59 +223,62 @@ int job_announce_old(struct cpuset_job *job, const char *verb, const char *objec
 	return r < 0 ? job_why(job, r, "cannot write the journal: %s", strerror(-r)) : 1;
 }
 
+/* What a child is to do: write, read, or both */
 struct letter {
 	struct aside aside;
-	const char *path, *value;
+	const char *path, *value; /* value NULL: nothing is written */
+	bool answers;
+	char answer[ATTR_MAX];
 };
 
-static int store(int rootfd, void *shared)
+static int deliver(int rootfd, void *shared)
 {
-	const struct letter *letter = shared;
+	struct letter *letter = shared;
+	int r = letter->value ? attr_write(rootfd, letter->path, letter->value) : 0;
 
-	return attr_write(rootfd, letter->path, letter->value);
+	if (r < 0 || !letter->answers)
+		return r;
+	aside_step(shared);
+	return attr_read(rootfd, letter->path, letter->answer, sizeof(letter->answer));
 }
 
-int job_write_aside(const struct cpuset_job *job, const char *path, const char *value, int ms)
+/* @buf: NULL for no answer */
+static int send(const struct cpuset_job *job, const char *path, const char *value, char *buf,
+		size_t size, int ms)
 {
-	struct letter *letter;
+	struct letter *letter = aside_alloc(sizeof(*letter));
 	int r;
 
-	if (job->ctx->dry_run)
-		return helper_write(job->ctx, path, value);
-	letter = aside_alloc(sizeof(*letter));
 	if (!letter)
 		return -ENOMEM;
 	letter->path = path;
 	letter->value = value;
-	r = aside_run(job->ctx->rootfd, store, letter, ms);
+	letter->answers = buf;
+	r = aside_run(job->ctx->rootfd, deliver, letter, ms);
+	if (r >= 0 && buf)
+		r = path_format(buf, size, "%s", letter->answer);
 	aside_free(letter, sizeof(*letter));
 	return r;
 }
 
-struct question {
-	struct aside aside;
-	const char *path;
-	char text[ATTR_MAX];
-};
-
-static int ask(int rootfd, void *shared)
+int job_write_aside(const struct cpuset_job *job, const char *path, const char *value, int ms)
 {
-	struct question *question = shared;
-
-	return attr_read(rootfd, question->path, question->text, sizeof(question->text));
+	return job->ctx->dry_run ? helper_write(job->ctx, path, value)
+				 : send(job, path, value, NULL, 0, ms);
 }
 
 int job_read_aside(const struct cpuset_job *job, const char *path, char *buf, size_t size, int ms)
 {
-	struct question *question = aside_alloc(sizeof(*question));
+	return send(job, path, NULL, buf, size, ms);
+}
+
+int job_ask_aside(const struct cpuset_job *job, const char *path, const char *value, char *buf,
+		  size_t size, int ms)
+{
 	int r;
 
-	if (!question)
-		return -ENOMEM;
-	question->path = path;
-	r = aside_run(job->ctx->rootfd, ask, question, ms);
-	if (r >= 0)
-		r = path_format(buf, size, "%s", question->text);
-	aside_free(question, sizeof(*question));
-	return r;
+	if (!job->ctx->dry_run)
+		return send(job, path, value, buf, size, ms);
+	r = helper_write(job->ctx, path, value);
+	return r < 0 ? r : path_format(buf, size, "%s", value);
 }

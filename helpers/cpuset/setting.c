@@ -303,16 +303,15 @@ int setting_announce(struct cpuset_job *job, const struct setting_kind *kind, co
 	return r < 0 ? r : 0;
 }
 
-int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
+int setting_take_from(struct cpuset_job *job, const struct setting_kind *kind, const char *object,
+		      const struct cpulist *now)
 {
-	struct cpulist now, base, target, held = job->pins.cpus;
-	int r = kind->read(job, object, &now);
+	struct cpulist base, target, held = job->pins.cpus;
+	int r = setting_announce(job, kind, object);
 
-	if (r == 0)
-		r = setting_announce(job, kind, object);
 	if (r < 0)
 		return r;
-	r = base_take(job, kind, object, &now, &base);
+	r = base_take(job, kind, object, now, &base);
 	if (r < 0)
 		return job_why(job, r, "cannot keep the baseline of %s: %s", object, strerror(-r));
 	add_others(job, kind, object, &base, &held);
@@ -323,9 +322,17 @@ int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const 
 		return job_why(job, r, "cannot read which CPUs there are: %s", strerror(-r));
 	if (r == 0)
 		return no_cpu_left(job, object);
-	if (cpulist_equal(&now, &target) && (!kind->holds || kind->holds(job, object, &target)))
+	if (cpulist_equal(now, &target) && (!kind->holds || kind->holds(job, object, &target)))
 		return 0;
-	return change(job, kind, object, &now, &target);
+	return change(job, kind, object, now, &target);
+}
+
+int setting_take(struct cpuset_job *job, const struct setting_kind *kind, const char *object)
+{
+	struct cpulist now;
+	int r = kind->read(job, object, &now);
+
+	return r < 0 ? r : setting_take_from(job, kind, object, &now);
 }
 
 /* Somebody else's value stays, but for what only this guest has put in */

@@ -56,15 +56,16 @@ static int watchdog_read(struct cpuset_job *job, const char *object, struct cpul
 static int watchdog_write(struct cpuset_job *job, const char *object, const struct cpulist *value)
 {
 	int left = job_left(job) / 2;
-	char text[ATTR_MAX] = "", what[ATTR_MAX + 16];
+	char text[ATTR_MAX] = "", answer[ATTR_MAX], what[ATTR_MAX + 16];
 	struct cpulist now;
 	int r = cpulist_format(value, text, sizeof(text));
 
 	if (r == 0)
-		r = job_write_aside(job, object, text, left < WRITE_MS ? left : WRITE_MS);
-	if (r == 0 && !job->ctx->dry_run)
-		r = watchdog_cpus(job, object, &now);
-	if (r == 0 && !job->ctx->dry_run && !cpulist_equal(&now, value))
+		r = job_ask_aside(job, object, text, answer, sizeof(answer),
+				  left < WRITE_MS ? left : WRITE_MS);
+	if (r == 0)
+		r = cpulist_parse(answer, &now);
+	if (r == 0 && !cpulist_equal(&now, value))
 		r = -EIO;
 	(void)snprintf(what, sizeof(what), "write %s to", text);
 	return r < 0 ? fails(job, r, what, object) : 0;
@@ -102,7 +103,7 @@ void watchdog_take(struct cpuset_job *job)
 	r = watchdog_read(job, WATCHDOG_CPUS, &now);
 	/* Without another CPU it would see to all */
 	if (r == 0 && !cpulist_contains(&job->pins.cpus, &now))
-		r = setting_take(job, &setting_watchdog, WATCHDOG_CPUS);
+		r = setting_take_from(job, &setting_watchdog, WATCHDOG_CPUS, &now);
 	if (r < 0)
 		helper_say(job->ctx, "the watchdog of lockups runs on its CPUs: %s%s", job->why,
 			   job->cured ? "" : ": see dmesg");
