@@ -365,7 +365,7 @@ static int job_run(sd_bus *bus, sd_bus_message *call, long long deadline)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_(jobs_free) struct jobs jobs = { 0 };
-	const char *path, *result;
+	const char *path, *result = "";
 	int r = jobs_subscribe(bus, &jobs, deadline);
 
 	if (r >= 0)
