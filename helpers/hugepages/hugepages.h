@@ -703,8 +703,7 @@ enum shortage_reason {
 	SHORT_MEMORY,	  /* growing would take what is kept for the host */
 	SHORT_FRAGMENTED, /* the kernel found no more */
 	SHORT_TIME,	  /* the deadline came first */
-	SHORT_TURN,    /* another guest waited, and had no more time left than this one had had */
-	SHORT_HELD_UP, /* the deadline came while a page was made for another guest */
+	SHORT_TURN, /* another guest waited, and had no more time left than this one had had */
 };
 
 struct shortage {

@@ -136,8 +136,7 @@ static void reason_text(const struct helper_ctx *ctx, const struct need *need,
 		break;
 	case SHORT_TURN:
 		(void)snprintf(buf, size,
-			       "another guest waits for pages there, and has no more time left for "
-			       "it than was had here");
+			       "another guest waits for pages there, whose time would run out");
 		break;
 	default:
 		(void)snprintf(buf, size, "the kernel finds no more memory in one piece");

@@ -841,8 +841,7 @@ static void leave_time(int time_ms)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
 	assert_pool(0, 30, 30, 0);
-	assert_said("(another guest waits for pages there, and has no more time left for it than "
-		    "was had here");
+	assert_said("(another guest waits for pages there, whose time would run out");
 	assert_said("start it again when the other has started, lower the guest's memory by 48 "
 		    "MiB, or");
 	remove_process(200);
@@ -963,7 +962,7 @@ static void a_guest_that_will_not_have_all_in_time_leaves_some_to_one_that_waits
 	assert_int_equal(hugepages_apply(&b.ctx), HELPER_DONE);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), HELPER_FAILED);
-	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_said("another guest waits for pages there, whose time would run out");
 	assert_pool(0, 10, 10, 0);
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_no_ledger();

@@ -364,7 +364,7 @@ static void leave_time(int time_ms)
 	pids[1] = apply_begin(&b, HANG_MS);
 	assert_int_equal(apply_end(pids[1]), HELPER_DONE);
 	assert_int_equal(apply_end(pids[0]), HELPER_DIRTY);
-	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_said("another guest waits for pages there, whose time would run out");
 	unhang();
 	assert_int_equal(undo(&a), HELPER_DONE);
 	assert_huge(0, 1, 1);
@@ -398,7 +398,7 @@ static void one_that_will_not_have_all_in_time_leaves_some_to_one_that_waits(voi
 	await_write();
 	assert_int_equal(apply_end(apply_begin(&b, 12000)), HELPER_DONE);
 	assert_int_equal(apply_end(pid), HELPER_FAILED);
-	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_said("another guest waits for pages there, whose time would run out");
 	assert_huge(0, 1, 1);
 	assert_int_equal(undo(&b), HELPER_DONE);
 	assert_huge(0, 0, 0);

@@ -119,7 +119,7 @@ static void leave_time(bool busy, const char *said, const char *unsaid)
 	assert_int_equal(apply_end(&b, apply_begin(&b, 10000)), HELPER_DONE);
 	most_ms = PULL_MS;
 	assert_int_equal(apply_end(&a, pid), HELPER_FAILED);
-	assert_said("another guest waits for pages there, and has no more time left for it");
+	assert_said("another guest waits for pages there, whose time would run out");
 	assert_said(said);
 	assert_null(strstr(kernel->said, unsaid));
 	assert_pool(0, 20, 20, 0);

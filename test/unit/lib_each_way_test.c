@@ -406,6 +406,15 @@ static bool was_told(const struct tree *tree, const char *name)
 	return told;
 }
 
+/* Its statefd is ours, too, to be closed */
+static struct host host_in(const struct tree *tree, const char *phase)
+{
+	statefd = state_open(tree->rootfd, true);
+	return (struct host){
+		.rootfd = tree->rootfd, .statefd = statefd, .root = tree->dir, .phase = phase
+	};
+}
+
 static void make_guest(void)
 {
 	_cleanup_claim_ struct claim claim = { 0 };
@@ -418,12 +427,8 @@ static void make_guest(void)
 static void a_script_has_run_or_it_is_said_that_it_has_not(void **state)
 {
 	const struct tree *tree = *state;
-	const struct host host = { .rootfd = tree->rootfd,
-				   .statefd = state_open(tree->rootfd, true),
-				   .root = tree->dir,
-				   .phase = "prepare" };
+	const struct host host = host_in(tree, "prepare");
 
-	statefd = host.statefd;
 	make_guest();
 	program(tree, "etc/libvirt/hooks/qemu.d/win11/prepare/begin/10-a");
 	for (enum way_kind kind = WAY_SYSTEM; kind <= WAY_MEMORY; kind++) {
@@ -450,12 +455,8 @@ static void a_script_has_run_or_it_is_said_that_it_has_not(void **state)
 static void a_script_that_is_owed_has_run_or_its_claim_stays(void **state)
 {
 	const struct tree *tree = *state;
-	const struct host host = { .rootfd = tree->rootfd,
-				   .statefd = state_open(tree->rootfd, true),
-				   .root = tree->dir,
-				   .phase = "recover" };
+	const struct host host = host_in(tree, "recover");
 
-	statefd = host.statefd;
 	program(tree, "etc/libvirt/hooks/qemu.d/win11/release/end/10-a");
 	for (enum way_kind kind = WAY_SYSTEM; kind <= WAY_MEMORY; kind++) {
 		bool failed;
@@ -485,12 +486,8 @@ static void a_script_that_is_owed_has_run_or_its_claim_stays(void **state)
 static void a_dead_claim_is_given_back_with_its_scripts_or_stays(void **state)
 {
 	const struct tree *tree = *state;
-	const struct host host = { .rootfd = tree->rootfd,
-				   .statefd = state_open(tree->rootfd, true),
-				   .root = tree->dir,
-				   .phase = "recover" };
+	const struct host host = host_in(tree, "recover");
 
-	statefd = host.statefd;
 	program(tree, "etc/libvirt/hooks/qemu.d/win11/stopped/end/10-stopped");
 	program(tree, "etc/libvirt/hooks/qemu.d/win11/release/end/10-release");
 	for (enum way_kind kind = WAY_SYSTEM; kind <= WAY_MEMORY; kind++) {
